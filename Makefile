@@ -1,0 +1,52 @@
+# Everything here does its own set-up: Python 3.11 or newer and make are enough.
+
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+export PYTHONDONTWRITEBYTECODE := 1
+
+##@ For everyone
+
+.PHONY: help
+help: ## Show this help
+	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*##/ {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: test
+test: $(READY) ## Pass every test
+	@$(BIN)/python -m pytest
+
+##@ For developers
+
+.PHONY: install
+install: $(READY) ## Make the virtual environment in .venv with the locked dependencies
+
+$(READY): requirements-dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"mirrorhook needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}: call make with PYTHON=python3.11")'
+	@echo "Setting up $(VENV) (once, about a minute) …"
+	@$(PYTHON) -m venv $(VENV)
+	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.PHONY: fmt
+fmt: $(READY) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --quiet --fix .
+
+.PHONY: lint
+lint: $(READY) ## Check style, types and import contracts
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports --no-cache
+
+.PHONY: lock
+lock: $(READY) ## Resolve the dependencies anew into requirements*.txt
+	@$(BIN)/pip-compile $(LOCK) --extra cluster --output-file requirements.txt pyproject.toml
+	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+
+LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
