@@ -1,0 +1,107 @@
+"""
+What became of one image, and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from webhook.core.reference import ImageReference
+    from webhook.core.rules import Mirror, Rule
+
+__all__ = ["Candidate", "Decision", "Outcome"]
+
+
+class Outcome(StrEnum):
+    """
+    What became of an image; also a label of the metric.
+    """
+
+    REWRITTEN = "rewritten"
+    KEPT = "kept"  # by a rule that says so
+    MIRRORED = "mirrored"  # it names a mirror already
+    UNMATCHED = "unmatched"
+    LOCAL = "local"  # pull policy Never: the node has it under its own name
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"  # rules match, and none of their mirrors can be used
+
+    @property
+    def is_doubtful(self) -> bool:
+        """
+        Whether the image was left alone on doubt, of which its owner should hear.
+        """
+        return self in (Outcome.INVALID, Outcome.UNAVAILABLE)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """
+    An image as one mirror names it; ``str()`` is the name to write.
+
+    Attributes:
+        reference: The new name.
+        steps: The rules that led there and the mirror each of them gave, in order.
+    """
+
+    reference: ImageReference
+    steps: tuple[tuple[Rule, Mirror], ...]
+
+    @property
+    def rule(self) -> Rule:
+        """
+        The rule that matched the image as it was written.
+        """
+        return self.steps[0][0]
+
+    @property
+    def mirror(self) -> Mirror:
+        """
+        The mirror that the image would come from.
+        """
+        return self.steps[-1][1]
+
+    @property
+    def reason(self) -> str:
+        """
+        The chain of rules in words.
+        """
+        return ", then ".join(
+            f"rule {rule} → {mirror.target}" for rule, mirror in self.steps
+        )
+
+    def __str__(self) -> str:
+        return str(self.reference)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """
+    What became of one image.
+
+    Attributes:
+        original: The image as it was written.
+        outcome: What became of it.
+        reason: Why, in words: the same in log, warning, audit annotation and ``explain``.
+        reference: The image in its parts; None where the grammar refuses it.
+        rule: The rule that matched it, if one did.
+        candidates: Its names at the mirrors, the preferred first.
+        candidate: The one that was chosen; None where the image stays as it is.
+    """
+
+    original: str
+    outcome: Outcome
+    reason: str
+    reference: ImageReference | None = None
+    rule: Rule | None = None
+    candidates: tuple[Candidate, ...] = ()
+    candidate: Candidate | None = None
+
+    @property
+    def image(self) -> str:
+        """
+        The image to write: the chosen candidate, else the original as it stands.
+        """
+        return self.original if self.candidate is None else str(self.candidate)

@@ -1,0 +1,252 @@
+"""
+From an image to its mirrors.
+
+A rule never applies to a name that lies under one of its own mirrors. Where the
+name that a mirror gives lies under another rule's match, that rule is applied
+too, and so on to the end. What comes out is at rest: no rule applies to it, so
+that mapping it again changes nothing, whatever the rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from webhook.core.cycles import find_cycle
+from webhook.core.decision import Candidate, Decision, Outcome
+from webhook.core.errors import (
+    InvalidReferenceError,
+    InvalidRuleError,
+    RuleCycleError,
+)
+from webhook.core.index import PrefixIndex
+from webhook.core.pattern import PatternSet
+from webhook.core.reference import parse_reference
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from webhook.core.reference import ImageReference
+    from webhook.core.rules import Mirror, Rule
+
+__all__ = ["MirrorMap"]
+
+# Only regular expressions can make longer chains or more names than people write;
+# what they make beyond this ends in the original.
+MAX_STEPS: Final = 16
+MAX_CANDIDATES: Final = 64
+
+
+class MirrorMap:
+    """
+    Rules, ready to be asked. It is built once and never changes.
+
+    Args:
+        rules: The rules. Order matters among regular expressions only, which are
+            asked first; among the others the longest match wins.
+
+    Raises:
+        InvalidRuleError: Two rules have the same match.
+        RuleCycleError: Rules lead back to each other.
+    """
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules: tuple[Rule, ...] = tuple(rules)
+        self._patterns = tuple(rule for rule in self.rules if rule.pattern is not None)
+        self._pattern_set = (
+            PatternSet(rule.pattern for rule in self._patterns if rule.pattern)
+            if self._patterns
+            else None
+        )
+        self._exact: PrefixIndex[Rule] = PrefixIndex()
+        self._subdomains: PrefixIndex[Rule] = PrefixIndex()
+        self._everything: Rule | None = None
+        self._targets: PrefixIndex[Rule] = PrefixIndex()
+        for rule in self.rules:
+            self._add(rule)
+        cycle = find_cycle(self.rules, self.applicable)
+        if cycle:
+            raise RuleCycleError(tuple(map(str, cycle)))
+
+    def _add(self, rule: Rule) -> None:
+        for mirror in rule.mirrors:
+            if not mirror.is_template:
+                registry, _, path = mirror.target.partition("/")
+                self._targets.add(registry, path, rule)
+        match = rule.match
+        if match is None:
+            return
+        if match.is_everything:
+            known = self._everything = self._everything or rule
+        elif match.is_wildcard:
+            known = self._subdomains.add(match.registry[1:], match.path, rule)
+        else:
+            known = self._exact.add(match.registry, match.path, rule)
+        if known is not rule:
+            problem = (
+                f"match {str(match)!r} stands in two rules; put their mirrors into one"
+            )
+            raise InvalidRuleError(problem, field="match")
+
+    def matching(self, registry: str, repository: str) -> Iterator[Rule]:
+        """
+        Yield the rules that match a name, the one that wins first.
+
+        Regular expressions come first, in their order; then the longest match,
+        where an exact registry comes before ``*.`` of the same path; ``*`` is last.
+        """
+        if self._pattern_set is not None:
+            for index in self._pattern_set.matching(f"{registry}/{repository}"):
+                yield self._patterns[index]
+        if self._has_subdomains(registry):
+            yield from self._longest_of_both(registry, repository)
+        else:
+            for _, rule in self._exact.longest_first(registry, repository):
+                yield rule
+        if self._everything is not None:
+            yield self._everything
+
+    def _has_subdomains(self, registry: str) -> bool:
+        return any(parent in self._subdomains for parent in parents(registry))
+
+    def _longest_of_both(self, registry: str, repository: str) -> Iterator[Rule]:
+        found = [*self._exact.longest_first(registry, repository)]
+        for parent in parents(registry):
+            found += self._subdomains.longest_first(parent, repository)
+        found.sort(key=lambda pair: -len(pair[0]))
+        return (rule for _, rule in found)
+
+    def applicable(self, registry: str, repository: str) -> Rule | None:
+        """
+        Return the rule that applies to a name: the first that does not lead there.
+        """
+        name = f"{registry}/{repository}" if repository else registry
+        for rule in self.matching(registry, repository):
+            if not rule.is_mirrored(name):
+                return rule
+        return None
+
+    def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
+        """
+        Return *reference* as the mirrors name it, in order of preference.
+
+        It is empty where no rule applies, a rule keeps the image, or no mirror
+        has a valid name for it.
+        """
+        return self._search(reference)[0]
+
+    def _search(
+        self, reference: ImageReference
+    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
+        search = Search(self)
+        search.walk(reference, (), (reference.name,))
+        return tuple(search.found.values()), tuple(search.problems)
+
+    def decide(self, text: str) -> Decision:
+        """
+        Say what becomes of the image *text*, where every mirror has every image.
+
+        It never raises: on any doubt the image stays, and the reason says why.
+        """
+        try:
+            reference = parse_reference(text)
+        except InvalidReferenceError as error:
+            return Decision(text, Outcome.INVALID, error.problem)
+        rule = self.applicable(reference.registry, reference.repository)
+        if rule is None:
+            return self._at_rest(reference)
+        if rule.keep:
+            reason = f"rule {rule} keeps it"
+            return Decision(text, Outcome.KEPT, reason, reference, rule)
+        candidates, problems = self._search(reference)
+        if not candidates:
+            reason = "; ".join(problems[:3])
+            return Decision(text, Outcome.UNAVAILABLE, reason, reference, rule)
+        chosen = candidates[0]
+        return Decision(
+            original=text,
+            outcome=Outcome.REWRITTEN,
+            reason=chosen.reason,
+            reference=reference,
+            rule=rule,
+            candidates=candidates,
+            candidate=chosen,
+        )
+
+    def _at_rest(self, reference: ImageReference) -> Decision:
+        name, text = reference.name, reference.original
+        at = self._targets.longest_first(reference.registry, reference.repository)
+        own = (
+            rule
+            for rule in self.matching(reference.registry, reference.repository)
+            if rule.is_mirrored(name)
+        )
+        rule = next((rule for _, rule in at), None) or next(own, None)
+        if rule is not None:
+            reason = f"it is at a mirror of rule {rule} already"
+            return Decision(text, Outcome.MIRRORED, reason, reference, rule)
+        reason = f"no rule matches {name}"
+        return Decision(text, Outcome.UNMATCHED, reason, reference)
+
+
+class Search:
+    """
+    The walk from one reference through rules and mirrors to the names at rest.
+
+    A name at which every mirror gives an invalid name is at rest, unless it is
+    the one that the walk began with; a way that leads back gives nothing.
+    """
+
+    def __init__(self, mirrors: MirrorMap) -> None:
+        self.mirrors = mirrors
+        self.found: dict[str, Candidate] = {}
+        self.problems: list[str] = []
+
+    def walk(
+        self,
+        reference: ImageReference,
+        steps: tuple[tuple[Rule, Mirror], ...],
+        names: tuple[str, ...],
+    ) -> None:
+        """
+        Find the names at rest from *reference* on, which *steps* led to by way of *names*.
+        """
+        rule = self.mirrors.applicable(reference.registry, reference.repository)
+        if rule is None or rule.keep:
+            self.rest(reference, steps)
+            return
+        refused = 0
+        for mirror in rule.mirrors:
+            if len(self.found) == MAX_CANDIDATES:
+                return
+            try:
+                named = rule.reference_at(mirror, reference)
+            except InvalidReferenceError as error:
+                self.problems.append(f"rule {rule} → {mirror.target}: {error}")
+                refused += 1
+                continue
+            if named.name in names or len(steps) == MAX_STEPS:
+                walk = " → ".join(names)
+                self.problems.append(f"the rules lead back to where they began: {walk}")
+                continue
+            self.walk(named, (*steps, (rule, mirror)), (*names, named.name))
+        if refused == len(rule.mirrors):
+            self.rest(reference, steps)
+
+    def rest(
+        self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]
+    ) -> None:
+        """
+        Note that no rule leads on from *reference*.
+        """
+        if steps:
+            self.found.setdefault(str(reference), Candidate(reference, steps))
+
+
+def parents(registry: str) -> Iterator[str]:
+    """
+    Yield the parent domains of a registry, each with its leading dot, the longest first.
+    """
+    dot = registry.find(".")
+    while dot != -1:
+        yield registry[dot:]
+        dot = registry.find(".", dot + 1)

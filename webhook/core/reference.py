@@ -1,0 +1,230 @@
+r"""
+Image references: the grammar, and Docker's normal form.
+
+The grammar is the one of the distribution project (`reference`_), which
+Docker, containerd, CRI-O and Kubernetes share::
+
+    reference        := name [ ":" tag ] [ "@" digest ]
+    name             := [ domain "/" ] path
+    domain           := host [ ":" port ]
+    host             := domain-name | "[" IPv6 address "]"
+    domain-name      := domain-component *( "." domain-component )
+    domain-component := /[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9]/
+    port             := /[0-9]+/
+    path             := path-component *( "/" path-component )
+    path-component   := alphanumeric *( separator alphanumeric )
+    alphanumeric     := /[a-z0-9]+/
+    separator        := /[_.]|__|-+/
+    tag              := /[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}/
+    digest           := algorithm ":" lower-case hexadecimal of its length
+
+Normalising is a step of its own: the first part is a domain if it holds a
+``.`` or ``:`` or an upper-case letter, or is ``localhost``; else the image is on
+``docker.io``, where a path of one part is under ``library/``; and
+``index.docker.io`` is ``docker.io``.
+
+.. _reference: https://github.com/distribution/reference
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Final
+
+from webhook.core.errors import InvalidReferenceError, quoted
+
+__all__ = [
+    "DOCKER_HUB",
+    "LEGACY_DOCKER_HUB",
+    "ImageReference",
+    "is_domain",
+    "is_path",
+    "names_registry",
+    "parse_reference",
+]
+
+DOCKER_HUB: Final = "docker.io"
+LEGACY_DOCKER_HUB: Final = "index.docker.io"
+OFFICIAL: Final = "library/"
+
+MAX_REPOSITORY: Final = 255
+MAX_TAG: Final = 128
+
+DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+DOMAIN_NAME = rf"{DOMAIN_COMPONENT}(?:\.{DOMAIN_COMPONENT})*"
+HOST = rf"(?:{DOMAIN_NAME}|\[[a-fA-F0-9:]+\])"
+PORT = r"[0-9]+"
+DOMAIN = rf"{HOST}(?::{PORT})?"
+
+PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+PATH = rf"{PATH_COMPONENT}(?:/{PATH_COMPONENT})*"
+TAG = rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_TAG - 1}}}"
+
+# The algorithms that go-digest registers, with the length of their encoding.
+DIGEST_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+DIGEST = "|".join(f"{name}:[a-f0-9]{{{size}}}" for name, size in DIGEST_LENGTHS.items())
+
+_domain = re.compile(DOMAIN).fullmatch
+_remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
+_path = re.compile(PATH).fullmatch
+_tag = re.compile(TAG).fullmatch
+_digest = re.compile(DIGEST).fullmatch
+_identifier = re.compile(r"[a-f0-9]{64}").fullmatch
+_upper_case = re.compile(r"[A-Z]").search
+
+
+@dataclass(frozen=True, slots=True)
+class ImageReference:
+    """
+    An image name in its parts, in Docker's normal form.
+
+    Two references are equal when they name the same image, however they were
+    written. ``str()`` gives the normal form; no tag is invented.
+
+    Attributes:
+        registry: Host, with the port where there is one: ``docker.io``.
+        repository: Path within the registry: ``library/nginx``.
+        tag: Tag without its colon, or None.
+        digest: Digest with its algorithm, ``sha256:…``, or None.
+        original: The text as it was written.
+    """
+
+    registry: str
+    repository: str
+    tag: str | None = None
+    digest: str | None = None
+    original: str = field(default="", compare=False)
+
+    @property
+    def name(self) -> str:
+        """
+        Registry and repository, without tag and digest.
+        """
+        return f"{self.registry}/{self.repository}"
+
+    @property
+    def suffix(self) -> str:
+        """
+        Tag and digest as they stand behind the name; empty without either.
+        """
+        tag = f":{self.tag}" if self.tag is not None else ""
+        return f"{tag}@{self.digest}" if self.digest is not None else tag
+
+    def __str__(self) -> str:
+        return self.name + self.suffix
+
+
+def is_domain(text: str) -> bool:
+    """
+    Say whether *text* is a host with an optional port, as the grammar has it.
+    """
+    return _domain(text) is not None
+
+
+def is_path(text: str) -> bool:
+    """
+    Say whether *text* is a repository, or whole leading parts of one.
+    """
+    return _path(text) is not None and len(text) <= MAX_REPOSITORY
+
+
+def names_registry(part: str) -> bool:
+    """
+    Say whether Docker takes *part*, the first of several, for a registry.
+
+    Anything else there is a user or organisation of Docker Hub.
+    """
+    return "." in part or ":" in part or part == "localhost" or part.lower() != part
+
+
+def parse_reference(text: str) -> ImageReference:
+    """
+    Read an image name as Docker, containerd and Kubernetes do.
+
+    Args:
+        text: The name as somebody wrote it, for instance ``nginx:1.27`` or
+            ``registry.k8s.io/pause:3.10@sha256:…``. It is taken as it is: white
+            space around it is an error, as it is for the container runtime.
+
+    Returns:
+        The reference in normal form, with *text* as its ``original``.
+
+    Raises:
+        InvalidReferenceError: The grammar refuses *text*; the message says why.
+    """
+    first, slash, rest = text.partition("/")
+    if not slash:
+        registry, remainder = DOCKER_HUB, OFFICIAL + text
+        if _identifier(text):
+            raise InvalidReferenceError(text, diagnose(text))
+    elif first in (DOCKER_HUB, LEGACY_DOCKER_HUB):
+        registry = DOCKER_HUB
+        remainder = rest if "/" in rest else OFFICIAL + rest
+    elif names_registry(first):
+        registry, remainder = first, rest
+        if not _domain(first):
+            raise InvalidReferenceError(text, diagnose(text))
+    else:
+        registry, remainder = DOCKER_HUB, text
+    matched = _remainder(remainder)
+    if matched is None:
+        raise InvalidReferenceError(text, diagnose(text))
+    repository, tag, digest = matched.groups()
+    if len(repository) > MAX_REPOSITORY:
+        raise InvalidReferenceError(text, diagnose(text))
+    return ImageReference(registry, repository, tag, digest, text)
+
+
+def diagnose(text: str) -> str:
+    """
+    Say what is wrong with a *text* that the grammar refuses, as the end of a sentence.
+    """
+    if not text:
+        return "it is empty"
+    if text != text.strip() or any(character.isspace() for character in text):
+        return "it contains white space"
+    if "://" in text:
+        scheme = text.partition("://")[0]
+        return f"an image name has no scheme such as {quoted(scheme)}"
+    if _identifier(text):
+        return "64 hexadecimal digits are an image ID, not a name"
+    if not text.isascii():
+        return "it contains a character outside ASCII"
+    first, slash, rest = text.partition("/")
+    if slash and names_registry(first):
+        if not _domain(first):
+            return f"{quoted(first)} is not a registry host with an optional port"
+    else:
+        rest = text
+    return diagnose_remainder(rest)
+
+
+def diagnose_remainder(remainder: str) -> str:
+    """
+    Say what is wrong behind the registry: with the repository, the tag or the digest.
+    """
+    name, at, digest = remainder.partition("@")
+    head, slash, last = name.rpartition("/")
+    last, colon, tag = last.partition(":")
+    repository = head + slash + last
+    if not repository:
+        return "it names no repository"
+    if _upper_case(repository):
+        return f"the repository {quoted(repository)} must be in lower case"
+    if not _path(repository):
+        return (
+            f"the repository {quoted(repository)} may hold lower-case letters and digits, "
+            "with single '.', '_', '/', '__' or dashes between them"
+        )
+    if len(repository) > MAX_REPOSITORY - len(OFFICIAL) * (not slash):
+        return f"the repository is longer than {MAX_REPOSITORY} characters"
+    if colon and len(tag) > MAX_TAG:
+        return f"the tag is longer than {MAX_TAG} characters"
+    if colon and not _tag(tag):
+        return (
+            f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
+        )
+    if at and not _digest(digest):
+        return f"the digest {quoted(digest)} is not sha256, sha384 or sha512 of full length"
+    return "the grammar of references refuses it"
