@@ -1,0 +1,31 @@
+"""
+Where images sit in Kubernetes objects, and the patches that change them: pure.
+"""
+
+from webhook.objects.patch import (
+    ORIGINAL_IMAGES,
+    Operation,
+    image_operations,
+    record_operation,
+)
+from webhook.objects.pod import POD_SPEC_PATHS, ObjectMeta, Pod, PodSpec, pod_from
+from webhook.objects.rewrite import Placement, rewrite
+from webhook.objects.slots import EPHEMERAL_CONTAINERS, VOLUMES, ImageSlot, image_slots
+
+__all__ = [
+    "EPHEMERAL_CONTAINERS",
+    "ORIGINAL_IMAGES",
+    "POD_SPEC_PATHS",
+    "VOLUMES",
+    "ImageSlot",
+    "ObjectMeta",
+    "Operation",
+    "Placement",
+    "Pod",
+    "PodSpec",
+    "image_operations",
+    "image_slots",
+    "pod_from",
+    "record_operation",
+    "rewrite",
+]

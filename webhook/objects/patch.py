@@ -1,0 +1,114 @@
+"""
+JSON Patch (RFC 6902): the few operations that change a Pod's images, and no others.
+
+Only ``replace`` of image strings that are there, and ``add`` of our own annotation.
+An operation that does not apply would make the API server reject the Pod even
+under failurePolicy Ignore, so there is no ``test``, and no pointer that is not
+in the object.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final, Literal
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.objects.pod import ObjectMeta
+    from webhook.objects.rewrite import Placement
+
+__all__ = ["ORIGINAL_IMAGES", "Operation", "image_operations", "record_operation"]
+
+ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
+
+# apimachinery: the keys and values of all annotations of an object together.
+MAX_ANNOTATIONS: Final = 256 * 1024
+
+
+class Operation(Struct, frozen=True, gc=False):
+    """
+    One operation of a patch.
+    """
+
+    op: Literal["add", "replace"]
+    path: str
+    value: Any
+
+
+def escaped(token: str) -> str:
+    """
+    Return *token* as one part of an RFC 6901 pointer.
+    """
+    return token.replace("~", "~0").replace("/", "~1")
+
+
+def image_operations(placements: Iterable[Placement]) -> list[Operation]:
+    """
+    Return the operations that put the chosen images in place.
+    """
+    return [
+        Operation("replace", slot.pointer, str(decision.candidate))
+        for slot, decision in placements
+        if decision.candidate is not None
+    ]
+
+
+def record_operation(
+    metadata: ObjectMeta | None, placements: Iterable[Placement]
+) -> Operation | None:
+    """
+    Return the operation that writes down the images as they were.
+
+    What an earlier round wrote down stays, save for the images rewritten now.
+
+    Args:
+        metadata: The Pod's metadata, as it is.
+        placements: The decisions; images that stay are not written down.
+
+    Returns:
+        None if there is nothing to write down, or no room for it within what
+        Kubernetes allows for annotations.
+    """
+    originals = {
+        slot.name: slot.image
+        for slot, decision in placements
+        if decision.candidate is not None and slot.name
+    }
+    if not originals or metadata is None:
+        return None
+    annotations = metadata.annotations or {}
+    before = recorded(annotations.get(ORIGINAL_IMAGES))
+    value = json.dumps({**before, **originals}, separators=(",", ":"))
+    others = sum(
+        size(key) + size(text or "")
+        for key, text in annotations.items()
+        if key != ORIGINAL_IMAGES
+    )
+    if others + len(ORIGINAL_IMAGES) + len(value) > MAX_ANNOTATIONS:
+        return None
+    if metadata.annotations is None:
+        return Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})
+    return Operation("add", f"/metadata/annotations/{escaped(ORIGINAL_IMAGES)}", value)
+
+
+def recorded(annotation: str | None) -> dict[str, str]:
+    """
+    Read what an earlier round wrote down; anything else there counts as nothing.
+    """
+    try:
+        value = json.loads(annotation or "{}")
+    except (ValueError, RecursionError):
+        return {}
+    if not isinstance(value, dict):
+        return {}
+    return {name: image for name, image in value.items() if isinstance(image, str)}
+
+
+def size(text: str) -> int:
+    """
+    Return how many bytes *text* takes.
+    """
+    return len(text) if text.isascii() else len(text.encode())

@@ -1,0 +1,198 @@
+"""
+The parts of a Pod that hold images, or say how to treat them.
+
+A Pod is read into these types and never written from them: whatever else it
+holds, of this Kubernetes version or a later one, stays untouched. ``null`` counts
+as absent, as it does for the API server.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from msgspec import Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = [
+    "POD_SPEC_PATHS",
+    "Container",
+    "ImageVolumeSource",
+    "ObjectMeta",
+    "Pod",
+    "PodSpec",
+    "Volume",
+    "pod_from",
+]
+
+# Where each kind that makes Pods keeps the Pod's spec.
+POD_SPEC_PATHS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Pod": ("spec",),
+    "PodTemplate": ("template", "spec"),
+    "ReplicationController": ("spec", "template", "spec"),
+    "ReplicaSet": ("spec", "template", "spec"),
+    "Deployment": ("spec", "template", "spec"),
+    "StatefulSet": ("spec", "template", "spec"),
+    "DaemonSet": ("spec", "template", "spec"),
+    "Job": ("spec", "template", "spec"),
+    "CronJob": ("spec", "jobTemplate", "spec", "template", "spec"),
+}
+
+
+class Container(Struct, frozen=True, gc=False, rename="camel"):
+    """
+    A container, init container, sidecar or ephemeral container.
+    """
+
+    name: str | None = None
+    image: str | None = None
+    image_pull_policy: str | None = None
+
+
+class ImageVolumeSource(Struct, frozen=True, gc=False, rename="camel"):
+    """
+    The image of an image volume (KEP-4639).
+    """
+
+    reference: str | None = None
+    pull_policy: str | None = None
+
+
+class Volume(Struct, frozen=True, gc=False):
+    """
+    A volume, of which only an image matters here.
+    """
+
+    name: str | None = None
+    image: ImageVolumeSource | None = None
+
+
+class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
+    """
+    Every place of an image in a Pod.
+    """
+
+    containers: list[Container] | None = None
+    init_containers: list[Container] | None = None
+    ephemeral_containers: list[Container] | None = None
+    volumes: list[Volume] | None = None
+
+
+class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
+    """
+    A Pod's name, and what is written on it.
+    """
+
+    name: str | None = None
+    generate_name: str | None = None
+    labels: dict[str, str | None] | None = None
+    annotations: dict[str, str | None] | None = None
+
+
+class Pod(Struct, frozen=True, gc=False):
+    """
+    A Pod, as far as images go.
+    """
+
+    metadata: ObjectMeta | None = None
+    spec: PodSpec | None = None
+
+
+def pod_from(value: object) -> Pod:
+    """
+    Read a Pod from plain JSON values, leaving out every part of another type.
+
+    Entries of lists keep their places, so that pointers into the object stay right.
+    """
+    pod = mapping(value)
+    metadata = pod.get("metadata")
+    spec = pod.get("spec")
+    return Pod(
+        metadata=metadata_from(metadata) if isinstance(metadata, dict) else None,
+        spec=spec_from(spec) if isinstance(spec, dict) else None,
+    )
+
+
+def metadata_from(value: dict[str, Any]) -> ObjectMeta:
+    """
+    Read an object's metadata from plain JSON values.
+    """
+    return ObjectMeta(
+        name=text(value.get("name")),
+        generate_name=text(value.get("generateName")),
+        labels=texts(value.get("labels")),
+        annotations=texts(value.get("annotations")),
+    )
+
+
+def spec_from(value: dict[str, Any]) -> PodSpec:
+    """
+    Read a Pod's spec from plain JSON values.
+    """
+
+    def containers(field: str) -> list[Container]:
+        return [container_from(mapping(entry)) for entry in entries(value.get(field))]
+
+    return PodSpec(
+        containers=containers("containers"),
+        init_containers=containers("initContainers"),
+        ephemeral_containers=containers("ephemeralContainers"),
+        volumes=[volume_from(mapping(entry)) for entry in entries(value.get("volumes"))],
+    )
+
+
+def container_from(value: dict[str, Any]) -> Container:
+    """
+    Read a container from plain JSON values.
+    """
+    return Container(
+        name=text(value.get("name")),
+        image=text(value.get("image")),
+        image_pull_policy=text(value.get("imagePullPolicy")),
+    )
+
+
+def volume_from(value: dict[str, Any]) -> Volume:
+    """
+    Read a volume from plain JSON values.
+    """
+    image = value.get("image")
+    if not isinstance(image, dict):
+        return Volume(name=text(value.get("name")))
+    source = ImageVolumeSource(
+        reference=text(image.get("reference")), pull_policy=text(image.get("pullPolicy"))
+    )
+    return Volume(name=text(value.get("name")), image=source)
+
+
+def mapping(value: object) -> dict[str, Any]:
+    """
+    Return *value* if it is a mapping, else an empty one.
+    """
+    return value if isinstance(value, dict) else {}
+
+
+def entries(value: object) -> list[Any]:
+    """
+    Return *value* if it is a list, else an empty one.
+    """
+    return value if isinstance(value, list) else []
+
+
+def text(value: object) -> str | None:
+    """
+    Return *value* if it is a text.
+    """
+    return value if isinstance(value, str) else None
+
+
+def texts(value: object) -> dict[str, str | None] | None:
+    """
+    Return a mapping of texts, if *value* is one as a whole.
+    """
+    if not isinstance(value, dict):
+        return None
+    if not all(entry is None or isinstance(entry, str) for entry in value.values()):
+        return None
+    return value
