@@ -1,0 +1,12 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.pulling.machine import Machine
+
+
+@pytest.fixture
+def machine(tmp_path):
+    machine = Machine(tmp_path)
+    machine.install("docker")
+    return machine

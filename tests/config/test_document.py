@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from webhook.config import parse
+from webhook.config.syntax import explained
+
+EMPTY = (
+    "rules.yaml: the file is empty: write rules: with a list of rules, or profiles: with "
+    "a list of names (`mirrorhook profiles` lists them)"
+)
+NO_YAML = "it is not YAML: "
+QUOTE_STAR = (
+    f"{NO_YAML}a value that begins with * is an alias to YAML: write it in quotes, "
+    '"*.example.com"'
+)
+QUOTE_AT = f"{NO_YAML}a value cannot begin with '@' in YAML: write it in quotes"
+SINGLE_QUOTES = (
+    f"{NO_YAML}a backslash in double quotes begins an escape: write the value in single "
+    "quotes"
+)
+NO_TABS = f"{NO_YAML}YAML refuses tabs there: indent with spaces"
+STRAY_COLON = (
+    f"{NO_YAML}a colon stands where no key can be: check the indentation; a value that "
+    "holds ': ' has to be written in quotes"
+)
+INDENTATION = f"{NO_YAML}check the indentation of this line, and of the one before"
+BRACKETS = f"{NO_YAML}[ or {{ is not closed, or a comma is missing"
+OPEN_QUOTE = f"{NO_YAML}the quote ' is not closed"
+ONE_DOCUMENT = (
+    f"{NO_YAML}a second document begins: keep one, without a line ---; further sets of "
+    "rules go under the key policies"
+)
+A_LIST = "the file is a list: write it under a key, such as rules:"
+A_VALUE = "the file is a single value: write keys, such as rules: and profiles:"
+TOO_DEEP = "rules.yaml: the file is nested deeper than 32 levels, and rules never are"
+
+
+@pytest.mark.parametrize("text", ["", "\n", "# rules to come\n", "---\n", "--- # so far\n"])
+def test_an_empty_file_is_told_what_to_hold(refused, text):
+    assert refused(text) == [EMPTY]
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("- match: docker.io", f"1:1: {A_LIST}"),
+        ("daocloud", f"1:1: {A_VALUE}"),
+        ("rules:\n- match: *", f"2:10: {QUOTE_STAR}"),
+        ("rules:\n- match: *.gcr.io", f"2:10: {QUOTE_STAR}"),
+        ("rules:\n- mirrors: [*gcr]", f"2:13: {QUOTE_STAR}"),
+        ('rules:\n- regex: "^docker\\.io/(.*)"', f"2:18: {SINGLE_QUOTES}"),
+        ("rules:\n\t- match: docker.io", f"2:1: {NO_TABS}"),
+        ("rules:\n  - match: docker.io\n\t  keep: true", f"3:1: {NO_TABS}"),
+        ("rules:\n- match: @docker.io", f"2:10: {QUOTE_AT}"),
+        ("rules:\n- match: docker.io: yes", f"2:19: {STRAY_COLON}"),
+        ("rules:\n- match: docker.io\n keep: true", f"3:2: {INDENTATION}"),
+        ("rules:\n- a\nmode: rewrite\n- b", f"4:1: {INDENTATION}"),
+        ("rules:\n- mirrors: [a.io, b.io\n  keep: true", f"3:7: {BRACKETS}"),
+        ("rules:\n- match: 'docker.io\n", f"2:10: {OPEN_QUOTE}"),
+        ("rules: []\n---\nrules: []", f"2:1: {ONE_DOCUMENT}"),
+        ("%YAML 1.3\n---\nrules: []", f"1:1: {NO_YAML}found incompatible YAML document"),
+    ],
+)
+def test_what_is_no_yaml_is_told_with_what_to_do(refused, text, problem):
+    assert refused(text) == [f"rules.yaml:{problem}"]
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (
+            "rules: []\n# caf\xe9".encode("latin-1"),
+            "rules.yaml:2:6: byte 0xe9 is not UTF-8: save the file as UTF-8",
+        ),
+        (
+            "rules: []".encode("utf-16"),
+            "rules.yaml: the file is in UTF-16: save it as UTF-8",
+        ),
+        (
+            b"rules:\n- \x1b[31m",
+            "rules.yaml:2:3: the control character '\\x1b' cannot stand in YAML: remove it",
+        ),
+        (
+            b"rules: []\n#" + b"x" * 1024 * 1024,
+            "rules.yaml: the file is larger than 1048576 bytes",
+        ),
+        (
+            "rules: \ud800",
+            "rules.yaml:1:8: byte 0xed is not UTF-8: save the file as UTF-8",
+        ),
+    ],
+)
+def test_what_is_no_text_is_told(refused, content, problem):
+    assert refused(content) == [problem]
+
+
+def test_a_byte_order_mark_is_no_mistake():
+    configuration = parse(b"\xef\xbb\xbfprofiles: [daocloud]", "rules.yaml")
+
+    assert configuration.policies["default"].profiles == ("daocloud",)
+
+
+def test_windows_line_ends_are_no_mistake():
+    configuration = parse("rules:\r\n- match: a.io\r\n  keep: true\r\n", "rules.yaml")
+
+    assert [str(rule) for rule in configuration.policies["default"].mirrors.rules] == [
+        "a.io"
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "rules: " + "[" * 40 + "]" * 40,
+        "rules: " + "[" * 990 + "]" * 990,
+        "- " * 900 + "a",
+        "a: &a\n  b: {x: 1}\n" + "c: " + "{a: " * 33 + "1" + "}" * 33,
+    ],
+)
+def test_a_file_nested_without_end_is_refused(refused, text):
+    (line,) = refused(text)
+
+    assert line == TOO_DEEP or "the file is a list" in line
+
+
+def test_nesting_beyond_what_the_parser_takes_is_refused(refused):
+    (line,) = refused("rules: " + "[" * 100_000)
+
+    assert "exceeded maximum nesting depth" in line or "[ or {" in line
+
+
+@pytest.mark.parametrize("text", ["rules: &a [*a]", "&a rules: &b\n- {match: *b}"])
+def test_an_alias_of_what_holds_it_is_refused(refused, text):
+    (line,) = refused(text)
+
+    assert line.endswith("an alias stands inside of what it names: remove it")
+
+
+def test_aliases_that_multiply_are_refused(refused):
+    levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    for level in range(8):
+        row = ", ".join([f"*a{level}"] * 10)
+        levels.append(f"a{level + 1}: &a{level + 1} [{row}]")
+
+    (line,) = refused("\n".join(levels))
+
+    assert line.endswith("with its aliases written out, this is too large")
+
+
+def test_an_alias_stands_for_what_it_names():
+    configuration = parse(
+        "rules:\n"
+        "- {match: docker.io, mirrors: &m [a.example.com/x]}\n"
+        "- {match: quay.io, mirrors: *m}\n",
+        "rules.yaml",
+    )
+
+    decide = configuration.policies["default"].mirrors.decide
+    assert decide("quay.io/a/b").image == "a.example.com/x/a/b"
+
+
+def test_an_error_of_the_parser_without_a_place_is_told_as_it_is():
+    problem = explained(yaml.YAMLError("out of luck"), "", "rules.yaml")
+
+    assert str(problem) == "rules.yaml: it is not YAML: out of luck"
+
+
+def test_any_other_complaint_of_the_parser_is_told_with_its_context():
+    mark = yaml.Mark("x", 4, 1, 2, None, 0)
+    error = yaml.MarkedYAMLError("while dreaming", mark, "found a sheep", mark)
+
+    problem = explained(error, "a: \nb: c", "rules.yaml")
+
+    assert str(problem) == "rules.yaml:2:3: it is not YAML: while dreaming, found a sheep"

@@ -1,0 +1,106 @@
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli.check import check
+from webhook.cli.explain import explain
+from webhook.cli.profiles import profiles
+from webhook.config import parse
+
+PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
+BLOCK = re.compile(r"```yaml\n(.*?)```(.*?)(?=```yaml|\n## |\Z)", re.DOTALL)
+ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
+
+EXAMPLES = [(block, ROW.findall(after)) for block, after in BLOCK.findall(PAGE)]
+PROMISES = [
+    (block, image, expected) for block, rows in EXAMPLES for image, expected in rows
+]
+
+
+@pytest.mark.parametrize("block", [block for block, _ in EXAMPLES])
+def test_every_example_is_a_valid_file(block):
+    assert parse(block, "rules.md").policies
+
+
+@pytest.mark.parametrize(("block", "image", "expected"), PROMISES)
+def test_an_example_does_what_the_page_says(block, image, expected):
+    decide = parse(block, "rules.md").policies["default"].mirrors.decide
+
+    assert decide(image).image == expected
+
+
+def test_the_examples_are_found():
+    assert len(EXAMPLES) >= 10
+    assert len(PROMISES) >= 30
+
+
+def test_every_key_of_the_file_is_in_the_table(refused):
+    table = PAGE[PAGE.index("## All keys") : PAGE.index("## match")]
+    problems = refused("x: 1\nrules: [{x: 1}, {match: a.io, mirrors: [{y: 1}]}]")
+
+    for problem in problems:
+        for key in problem.partition("known are ")[2].split(", "):
+            assert re.search(
+                rf"^\| `(\w+\[?\]?\.)*{key}(\[\])?(\.\w+)?` ", table, re.MULTILINE
+            )
+
+
+def test_every_key_of_the_output_is_on_the_page(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: 7", encoding="utf-8")
+    outputs = (
+        CliRunner().invoke(explain, ["-p", "nju", "-o", "json", "quay.io/a"]),
+        CliRunner().invoke(check, ["-p", "nju", "-o", "json"]),
+        CliRunner().invoke(check, [str(path), "-o", "json"]),
+        CliRunner().invoke(profiles, ["nju", "-o", "json"]),
+    )
+    section = PAGE[PAGE.index("## Output for programs") :]
+
+    for output in outputs:
+        for key in keys_of(json.loads(output.stdout)):
+            assert f"`{key}`" in section
+
+
+def keys_of(value):
+    if isinstance(value, dict):
+        yield from value
+        value = list(value.values())
+    if isinstance(value, list):
+        for item in value:
+            yield from keys_of(item)
+
+
+MISTAKEN = """
+profiles: [daoclod]
+rules:
+  - match: docker.io
+    mirors: [harbor.example.com]
+  - match: quay.io
+    mirrors: [https://harbor.example.com]
+"""
+
+
+def test_mistakes_look_as_on_the_page(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("rules.yaml").write_text(MISTAKEN.lstrip(), encoding="utf-8")
+
+    result = CliRunner().invoke(check, ["rules.yaml"])
+
+    assert f"$ mirrorhook check rules.yaml\n{result.stderr}```" in PAGE
+
+
+def test_a_chain_looks_as_on_the_page(tmp_path):
+    path = tmp_path / "rules.yaml"
+    after = PAGE[PAGE.index("## Chains") :]
+    chain = BLOCK.search(after)[1]
+    path.write_text(chain, encoding="utf-8")
+
+    result = CliRunner().invoke(explain, ["--config", str(path), "bitnami/redis:7"])
+
+    command = "$ mirrorhook explain --config rules.yaml bitnami/redis:7\n"
+    assert f"{command}{result.stdout}```" in PAGE

@@ -1,0 +1,14 @@
+from __future__ import annotations
+
+from operator import itemgetter
+from pathlib import Path
+
+import pytest
+import yaml
+
+MISTAKES = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_text())
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=itemgetter("problem"))
+def test_a_mistake_is_told_where_it_stands(refused, mistake):
+    assert refused(mistake["file"]) == [f"rules.yaml:{mistake['problem']}"]

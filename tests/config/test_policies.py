@@ -1,0 +1,328 @@
+from __future__ import annotations
+
+from hashlib import sha256
+from itertools import pairwise
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.config import (
+    Configuration,
+    ConfigurationError,
+    Mode,
+    PolicySettings,
+    Problem,
+    from_profiles,
+    load,
+    parse,
+)
+
+EVERY_KEY = r"""
+profiles: [daocloud]
+rules:
+  - match: docker.io
+    mirrors: [harbor.example.com/dockerhub]
+  - match: registry.k8s.io
+    mirrors:
+      - harbor.example.com/k8s
+      - target: registry.aliyuncs.com/google_containers
+        flatten: true
+  - match: "*.gcr.io"
+    mirrors: [harbor.example.com/gcr]
+  - match: "*"
+    mirrors: [harbor.example.com/cache]
+    original: last
+  - match: m.daocloud.io
+    keep: true
+  - match: quay.io/our-team
+    keep: true
+  - regex: '^docker\.io/bitnami/(.+)$'
+    mirrors: ['harbor.example.com/legacy/\1']
+availability: {mode: off}
+record: true
+mode: rewrite
+policies:
+  team-a:
+    profiles: [k8s-gcr-io]
+    rules: [{match: docker.io, mirrors: [registry.team-a.example.com/hub]}]
+    mode: observe
+    record: false
+"""
+
+
+def default(text):
+    return parse(text, "rules.yaml").policies["default"]
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("nginx:1.27", "harbor.example.com/dockerhub/library/nginx:1.27"),
+        ("registry.k8s.io/pause:3.10", "harbor.example.com/k8s/pause:3.10"),
+        ("eu.gcr.io/a/b", "harbor.example.com/gcr/a/b"),
+        ("ghcr.io/a/b", "m.daocloud.io/ghcr.io/a/b"),
+        ("icr.io/a/b", "harbor.example.com/cache/icr.io/a/b"),
+        ("quay.io/our-team/app", "quay.io/our-team/app"),
+        ("bitnami/redis:7", "harbor.example.com/legacy/redis:7"),
+    ],
+)
+def test_a_file_with_every_key_does_what_it_says(image, expected):
+    assert default(EVERY_KEY).mirrors.decide(image).image == expected
+
+
+def test_policies_stand_by_their_names_the_default_first():
+    policies = parse(EVERY_KEY, "rules.yaml").policies
+
+    assert list(policies) == ["default", "team-a"]
+    assert [policy.name for policy in policies.values()] == ["default", "team-a"]
+
+
+def test_a_policy_takes_nothing_from_the_top_level():
+    policy = parse(EVERY_KEY, "rules.yaml").policies["team-a"]
+
+    assert [str(rule) for rule in policy.mirrors.rules] == [
+        "docker.io",
+        "k8s.gcr.io (profile k8s-gcr-io)",
+    ]
+    assert (policy.mode, policy.record) == (Mode.OBSERVE, False)
+    assert policy.profiles == ("k8s-gcr-io",)
+
+
+def test_what_is_not_written_has_its_default():
+    policy = default("rules: [{match: a.io, keep: true}]")
+
+    assert policy == PolicySettings("default", policy.mirrors, Mode.REWRITE, True, ())
+
+
+def test_a_configuration_cannot_be_changed():
+    configuration = parse(EVERY_KEY, "rules.yaml")
+
+    with pytest.raises(TypeError):
+        configuration.policies["other"] = configuration.policies["default"]
+    with pytest.raises(AttributeError):
+        configuration.digest = ""
+
+
+@pytest.mark.parametrize("mode", ["off", '"off"', "false", "no", "Off"])
+def test_availability_can_be_off_however_yaml_reads_it(mode):
+    text = f"rules: [{{match: a.io, keep: true}}]\navailability: {{mode: {mode}}}"
+
+    assert parse(text, "rules.yaml").warnings == ()
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{mode: check}", "availability.mode: check is not yet supported: write mode: off"),
+        ("{ttl: 10m}", "availability.ttl: it is not yet supported: remove it"),
+        ("{mode: on}", "availability.mode: 'on' is none of its values: write mode: off"),
+        ('{mode: "no"}', "availability.mode: 'no' is none of its values: write mode: off"),
+        (
+            "{mode: [off]}",
+            "availability.mode: a list is none of its values: write mode: off",
+        ),
+        ("{mod: off}", "availability.mod: there is no such key here; did you mean mode?"),
+        ("off", "availability: 'off' stands where a mapping belongs"),
+        ("", "availability: nothing stands where a mapping belongs"),
+    ],
+)
+def test_other_availability_is_refused(refused, text, problem):
+    (line,) = refused(f"availability: {text}\n")
+
+    assert line.partition(": ")[2] == problem
+
+
+def test_availability_without_a_mode_is_off():
+    assert parse("profiles: [nju]\navailability: {}", "rules.yaml").warnings == ()
+
+
+def test_a_profile_like_no_other_is_refused_with_all_names(refused):
+    (line,) = refused("profiles: [xyzzy]")
+
+    assert "there is no profile 'xyzzy'; there are daocloud, daocloud-host, nju" in line
+
+
+@pytest.mark.parametrize("name", ["a", "team-a", "7", "012", "no", "a" * 63])
+def test_a_policy_can_have_any_name_that_fits_into_a_path(name):
+    text = f"policies: {{{name}: {{rules: [{{match: a.io, keep: true}}]}}}}"
+
+    assert list(parse(text, "rules.yaml").policies) == ["default", name]
+
+
+@pytest.mark.parametrize(
+    "name", ["Team", "a_b", "-a", "a-", "a.b", "a/b", "ä", "a" * 64, ""]
+)
+def test_a_policy_cannot_have_another_name(refused, name):
+    (line,) = refused(f"policies: {{{name!r}: {{}}}}")
+
+    assert "cannot name a policy" in line
+
+
+def test_policies_with_mistakes_hide_none_of_each_other(refused):
+    lines = refused(
+        "rules: 7\npolicies:\n  a: {rules: 7}\n  B: {mode: 7}\n  c: {profiles: 7}\n"
+    )
+
+    assert [line.split(":")[1] for line in lines] == ["1", "3", "4", "4", "5"]
+
+
+def test_a_profile_comes_into_force_where_no_own_rule_has_its_match():
+    policy = default("profiles: [daocloud, nju]\nrules: [{match: quay.io, keep: true}]")
+
+    rules = {rule.name: rule.source for rule in policy.mirrors.rules}
+    assert rules["quay.io"] == ""
+    assert rules["ghcr.io"] == "daocloud"
+    assert policy.profiles == ("daocloud", "nju")
+
+
+def test_the_profile_named_first_wins():
+    policy = default("profiles: [nju, daocloud]")
+
+    assert policy.mirrors.decide("ghcr.io/a/b").image == "ghcr.nju.edu.cn/a/b"
+    assert policy.mirrors.decide("nginx").image == "m.daocloud.io/docker.io/library/nginx"
+
+
+def test_a_profile_and_own_rules_make_a_chain():
+    policy = default(
+        "profiles: [bitnami-legacy]\nrules: [{match: docker.io, mirrors: [h.io/hub]}]"
+    )
+
+    decision = policy.mirrors.decide("bitnami/redis:7")
+    assert decision.image == "h.io/hub/bitnamilegacy/redis:7"
+
+
+def test_every_cycle_is_told_with_its_rules_and_their_lines(refused):
+    lines = refused(
+        """
+profiles: [k8s-gcr-io]
+rules:
+- {match: a.io, mirrors: [b.io]}
+- {match: b.io, mirrors: [c.io]}
+- {match: c.io, mirrors: [a.io]}
+- {match: registry.k8s.io, mirrors: [k8s.gcr.io]}
+- {match: x.io, mirrors: []}
+""".lstrip()
+    )
+
+    assert [line.split(":")[1] for line in lines] == ["3", "6", "7"]
+    assert "the rules lead back to each other" in lines[0]
+    for name in ("a.io", "b.io", "c.io"):
+        assert name in lines[0]
+    assert lines[0].endswith("(see also line 4, line 5)")
+    assert "k8s.gcr.io (profile k8s-gcr-io)" in lines[1]
+    assert "see also" not in lines[1]
+
+
+def test_very_many_cycles_are_not_all_looked_for(refused):
+    rules = "".join(
+        f"- {{match: {a}{i}.io, mirrors: [{b}{i}.io]}}\n"
+        for i in range(30)
+        for a, b in ("xy", "yx")
+    )
+
+    lines = refused("rules:\n" + rules)
+
+    assert len(lines) == 10
+    assert all("the rules lead back to each other" in line for line in lines)
+
+
+def test_of_very_many_problems_the_first_are_told_and_how_many_more(refused):
+    lines = refused("rules:\n" + "- {match: a.io, x: 1}\n" * 2000)
+
+    assert len(lines) == 1001
+    assert lines[0].startswith("rules.yaml:2:17: ")
+    assert lines[-1] == "rules.yaml: and 2999 more like these"
+
+
+def test_the_digest_is_that_of_the_content():
+    content = "profiles: [nju]\n"
+    configuration = parse(content, "rules.yaml")
+
+    assert configuration.digest == sha256(content.encode()).hexdigest()
+    assert configuration.digest == parse(content.encode(), "other.yaml").digest
+
+
+def test_a_file_is_read_from_its_path(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(EVERY_KEY, encoding="utf-8")
+
+    assert load(path).digest == parse(EVERY_KEY, "x").digest
+
+
+def test_a_mistake_names_the_file_by_its_path(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: 7", encoding="utf-8")
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+
+    message = "'7' stands where a list belongs: write [7]"
+    assert caught.value.problems == (Problem(str(path), 1, 8, "rules", message),)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [("missing.yaml", "No such file or directory"), ("", "Is a directory")],
+)
+def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, name, problem):
+    path = tmp_path / name
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+
+    message = f"the file cannot be read: {problem}"
+    assert caught.value.problems == (Problem(str(path), 0, 0, "", message),)
+    assert str(caught.value) == f"{path}: {message}"
+
+
+def test_profiles_alone_make_a_configuration():
+    configuration = from_profiles(["nju", "daocloud"])
+
+    policy = configuration.policies["default"]
+    assert isinstance(configuration, Configuration)
+    assert list(configuration.policies) == ["default"]
+    assert policy.profiles == ("nju", "daocloud")
+    assert policy.mirrors.decide("nginx").image == "m.daocloud.io/docker.io/library/nginx"
+    assert configuration.warnings == ()
+    assert configuration.digest != from_profiles(["daocloud", "nju"]).digest
+
+
+def test_profiles_that_are_none_are_all_told():
+    with pytest.raises(ConfigurationError) as caught:
+        from_profiles(["daoclod", "ustc", "ustc"])
+
+    assert str(caught.value).splitlines() == [
+        "there is no profile 'daoclod'; did you mean daocloud?",
+        "profile ustc is named already: remove one of them",
+    ]
+
+
+SIGNS = "abr:-[]{}*&!|>'\"%@`#,?\\\n\t 0.~<\x00é\ud800"
+WORDS = (
+    *("rules:", "policies: ", "match: ", "mirrors: ", "x: ", "<<: ", "keep: true"),
+    *("docker.io", "a.io", "~", "on", " &a ", " *a", "---\n"),
+    *("\n- ", "\n  ", "{", "}", "[", "]", ", "),
+)
+
+
+def problems_of(content):
+    try:
+        parse(content, "rules.yaml")
+    except ConfigurationError as error:
+        return error.problems
+    return None
+
+
+@given(
+    st.binary(max_size=80)
+    | st.text(st.sampled_from(SIGNS), max_size=60)
+    | st.lists(st.sampled_from(WORDS), max_size=30).map("".join)
+)
+def test_any_content_is_either_rules_or_a_list_of_problems(content):
+    problems = problems_of(content)
+
+    if problems is not None:
+        assert problems
+        places = [(problem.line, problem.column) for problem in problems]
+        assert all(before <= after for before, after in pairwise(places))

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import pytest
+
+from webhook.config import parse
+from webhook.core import Mirror, Original, Rule
+
+TAKEN = "a rule for a.io stands in line 2 (rules[0]) already: put the mirrors into one rule"
+EMPTY = "the list is empty: name a mirror, or write keep: true in its place"
+
+
+def rules_in(text):
+    return parse(text, "rules.yaml").policies["default"].mirrors.rules
+
+
+@pytest.mark.parametrize(
+    ("written", "rule"),
+    [
+        (
+            "{match: docker.io, mirrors: [harbor.example.com/hub]}",
+            Rule("docker.io", ["harbor.example.com/hub"]),
+        ),
+        (
+            "{match: index.docker.io/bitnami, mirrors: [a.io, b.example.com:5000/x]}",
+            Rule("docker.io/bitnami", ["a.io", "b.example.com:5000/x"]),
+        ),
+        (
+            "{match: registry.k8s.io, mirrors: [{target: a.io/k8s, flatten: true}]}",
+            Rule("registry.k8s.io", [Mirror("a.io/k8s", flatten=True)]),
+        ),
+        (
+            "{match: registry.k8s.io, mirrors: [{target: a.io/k8s, flatten: no}]}",
+            Rule("registry.k8s.io", ["a.io/k8s"]),
+        ),
+        ("{match: quay.io/our-team, keep: true}", Rule("quay.io/our-team", keep=True)),
+        ('{match: "*.gcr.io", mirrors: [a.io/gcr]}', Rule("*.gcr.io", ["a.io/gcr"])),
+        (
+            '{match: "*", mirrors: [a.io/all], original: never}',
+            Rule("*", ["a.io/all"], original=Original.NEVER),
+        ),
+        (
+            r"{regex: '^docker\.io/bitnami/(.+)$', mirrors: ['a.io/legacy/\1']}",
+            Rule(regex=r"^docker\.io/bitnami/(.+)$", mirrors=[r"a.io/legacy/\1"]),
+        ),
+        (
+            "{match: docker.io, mirrors: [a.io], keep: false, original: first}",
+            Rule("docker.io", ["a.io"], original=Original.FIRST),
+        ),
+    ],
+)
+def test_a_rule_is_read_as_it_is_written(written, rule):
+    assert rules_in(f"rules:\n- {written}") == (rule,)
+
+
+def test_every_mistake_of_a_rule_is_told_at_once(refused):
+    lines = refused(
+        r"""
+rules:
+- regex: '('
+  match: docker.io/Foo
+  original: maybe
+  mirrors:
+  - https://a.io
+  - {target: nowhere, flatten: 1, pullSecrets: [x]}
+""".lstrip()
+    )
+
+    assert [line.partition(": ")[2].partition(":")[0] for line in lines] == [
+        "rules[0].regex",
+        "rules[0].match",
+        "rules[0].original",
+        "rules[0].mirrors[0]",
+        "rules[0].mirrors[1].target",
+        "rules[0].mirrors[1].flatten",
+        "rules[0].mirrors[1].pullSecrets",
+    ]
+
+
+def test_a_mistake_in_one_rule_hides_none_in_another(refused):
+    lines = refused(
+        "rules:\n- {match: a b, keep: true}\n- match: c.io\n- keep: true\n"
+        "- {match: d.io, x: y}"
+    )
+
+    assert [line.split(":")[1] for line in lines] == ["2", "3", "4", "5"]
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "name"),
+    [
+        ("match: docker.io", "match: docker.io", "docker.io"),
+        ("match: docker.io", "match: index.docker.io", "docker.io"),
+        ('match: "*"', "match: '*'", "*"),
+        ('match: "*.gcr.io"', 'match: "*.gcr.io"', "*.gcr.io"),
+        ("regex: a.io/b", "regex: a.io/b", "/a.io/b/"),
+    ],
+)
+def test_two_rules_for_the_same_are_refused_with_both_lines(refused, first, second, name):
+    text = f"rules:\n- {first}\n  keep: true\n- {second}\n  mirrors: [x.io/y]\n"
+
+    (line,) = refused(text)
+
+    assert line.startswith(f"rules.yaml:4:3: rules[1]: a rule for {name} stands in line 2 ")
+    assert line.endswith("(rules[0]) already: put the mirrors into one rule")
+
+
+def test_two_rules_for_the_same_are_seen_though_both_are_wrong(refused):
+    lines = refused("rules:\n- {match: a.io, x: 1}\n- {match: a.io, mirrors: []}\n")
+
+    assert [line.partition(": ")[2].partition(";")[0] for line in lines] == [
+        "rules[0].x: there is no such key here",
+        "rules[1]: " + TAKEN,
+        "rules[1].mirrors: " + EMPTY,
+    ]
+
+
+def test_the_same_path_at_two_registries_is_no_duplicate():
+    assert (
+        len(rules_in("rules: [{match: a.io/x, keep: true}, {match: b.io/x, keep: true}]"))
+        == 2
+    )
+
+
+def test_a_merge_key_brings_in_what_is_not_written():
+    rules = rules_in(
+        "rules:\n"
+        "- &base {match: docker.io, mirrors: [a.io/x], original: never}\n"
+        "- {<<: *base, match: quay.io}\n"
+        "- {match: gcr.io, <<: [{original: first}, *base]}\n"
+    )
+
+    assert rules[1:] == (
+        Rule("quay.io", ["a.io/x"], original=Original.NEVER),
+        Rule("gcr.io", ["a.io/x"], original=Original.FIRST),
+    )
+
+
+@pytest.mark.parametrize("merged", ["7", "[{keep: true}, 7]"])
+def test_a_merge_of_anything_but_mappings_is_refused(refused, merged):
+    (line,) = refused(f"rules: [{{match: a.io, keep: true, <<: {merged}}}]")
+
+    assert line.endswith("rules[0]: << merges mappings only")

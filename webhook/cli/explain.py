@@ -1,0 +1,131 @@
+"""
+`mirrorhook explain`: what would become of images, and why.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from webhook.cli.rules import load_policy, rules_options
+from webhook.cli.table import output_option, records, show, show_json
+from webhook.core import Outcome
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from rich.console import RenderableType
+
+    from webhook.core import Decision
+
+__all__ = ["explain"]
+
+STDIN: Final = "-"
+FAILED: Final = 1
+STYLES: Final = {
+    Outcome.REWRITTEN: "green",
+    Outcome.INVALID: "red",
+    Outcome.UNAVAILABLE: "yellow",
+}
+WORD: Final = max(map(len, Outcome))
+
+
+@click.command()
+@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@rules_options
+@output_option
+@click.pass_context
+def explain(
+    context: click.Context,
+    images: tuple[str, ...],
+    config: Path | None,
+    profile: tuple[str, ...],
+    policy: str,
+    output: str,
+) -> None:
+    """
+    Say what would become of each IMAGE, and why.
+
+    An IMAGE of - takes names from standard input, one a line; blank lines and lines
+    that begin with # are skipped. Nothing is asked over the network.
+
+    The exit code is 1 if an IMAGE is no image name.
+
+    \b
+    mirrorhook explain --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
+    kubeadm config images list | mirrorhook explain --config rules.yaml -
+    """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
+    decide = load_policy(config, profile, policy).mirrors.decide
+    decisions = [decide(image) for image in asked(images)]
+    if output == "json":
+        show_json([as_object(decision) for decision in decisions])
+    else:
+        show(*(part for decision in decisions for part in described(decision)))
+    if any(decision.outcome is Outcome.INVALID for decision in decisions):
+        context.exit(FAILED)
+
+
+def asked(images: tuple[str, ...]) -> Iterator[str]:
+    """
+    Yield the images, those on standard input in the place of ``-``.
+    """
+    for image in images:
+        if image != STDIN:
+            yield image
+            continue
+        content = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+        for line in content.split("\n"):
+            text = line.strip()
+            if text and not text.startswith("#"):
+                yield text
+
+
+def as_object(decision: Decision) -> dict[str, Any]:
+    """
+    Return a decision with the keys that ``--output json`` promises.
+    """
+    reference, rule = decision.reference, decision.rule
+    return {
+        "image": decision.original,
+        "outcome": str(decision.outcome),
+        "result": decision.image,
+        "rule": rule.name if rule else None,
+        "profile": (rule.source or None) if rule else None,
+        "reason": decision.reason,
+        "candidates": [
+            {"image": str(candidate), "reason": candidate.reason}
+            for candidate in decision.candidates
+        ],
+        "registry": reference.registry if reference else None,
+        "repository": reference.repository if reference else None,
+        "tag": reference.tag if reference else None,
+        "digest": reference.digest if reference else None,
+    }
+
+
+def described(decision: Decision) -> tuple[RenderableType, ...]:
+    """
+    Return a decision for people: the image, and below it what becomes of it.
+    """
+    from rich.text import Text  # noqa: PLC0415 - only where something is shown
+
+    word = f"{decision.outcome:<{WORD}}"
+    style = STYLES.get(decision.outcome, "")
+    if decision.candidate is None:
+        rows = [(word, style, decision.reason)]
+    else:
+        rows = [(word, style, decision.image), ("why", "dim", decision.reason)]
+    for candidate in decision.candidates[1:]:
+        rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
+    title = Text(printable(decision.original), "bold", overflow="fold")
+    return title, records(rows)
+
+
+def printable(text: str) -> str:
+    """
+    Return *text* with what a terminal would act on written out.
+    """
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,0 +1,76 @@
+"""
+The command `mirrorhook` itself, which knows its commands by name only.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib import import_module
+from typing import Final
+
+import click
+
+from webhook import __version__
+
+__all__ = ["main", "mirrorhook"]
+
+# In the order of the help page; each is `webhook.cli.<name>.<name>`.
+COMMANDS: Final = {
+    "serve": "Run the webhook.",
+    "explain": "Say what would become of images, and why.",
+    "rewrite": "Rewrite the images of manifests.",
+    "pull": "Pull images from their mirrors, under their own names.",
+    "check": "Validate a rules file.",
+    "profiles": "List and show the built-in mirror profiles.",
+}
+
+
+class Commands(click.Group):
+    """
+    The commands, none of which is imported before it is called.
+    """
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """
+        Return the names in the order of the help page.
+        """
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """
+        Import one command.
+        """
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"webhook.cli.{cmd_name}"), cmd_name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """
+        Write the list of commands without importing any.
+        """
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(__version__, prog_name="mirrorhook", message="%(prog)s %(version)s")
+def mirrorhook() -> None:
+    """
+    Rewrite container images to mirror registries, by one file of rules.
+
+    Exit codes: 0 done, 1 the work failed, 2 usage or configuration.
+    """
+
+
+def main() -> None:
+    """
+    Run the command line, and end the process with its exit code.
+    """
+    try:
+        mirrorhook.main(prog_name="mirrorhook")
+    except BrokenPipeError:
+        # The reader has gone, as `head` does: what Python would flush now has no use.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,61 @@
+"""
+What a rules file says, as values.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from webhook.core import MirrorMap
+
+__all__ = ["Configuration", "Mode", "PolicySettings"]
+
+
+class Mode(StrEnum):
+    """
+    Whether a policy changes anything.
+    """
+
+    REWRITE = "rewrite"
+    OBSERVE = "observe"  # decide, log and count, but patch nothing
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySettings:
+    """
+    A named set of rules with its options.
+
+    Attributes:
+        name: Its name; that of the top level of the file is ``default``.
+        mirrors: The rules, own ones and those of the profiles.
+        mode: Whether it changes anything.
+        record: Note the images as they were in an annotation of the Pod.
+        profiles: Names of the profiles, the one that wins first.
+    """
+
+    name: str
+    mirrors: MirrorMap
+    mode: Mode = Mode.REWRITE
+    record: bool = True
+    profiles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """
+    All policies of one rules file.
+
+    Attributes:
+        policies: The policies by name; ``default`` is there always, and first.
+        warnings: What is allowed and yet may not be meant, a sentence each.
+        digest: SHA-256 of the file's content, in hexadecimal.
+    """
+
+    policies: Mapping[str, PolicySettings]
+    warnings: tuple[str, ...]
+    digest: str

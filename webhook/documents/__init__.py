@@ -1,0 +1,3 @@
+"""
+Manifests as text: multi-document YAML and JSON, with spans spliced.
+"""

@@ -1,0 +1,80 @@
+"""
+What a profile is: rules for one public mirror, and what is known about it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING
+
+from webhook.core import Mirror, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+__all__ = ["Profile", "Status", "mirrored"]
+
+
+class Status(StrEnum):
+    """
+    Who can pull from the mirrors of a profile, as its source says.
+    """
+
+    OPEN = "open"  # anybody, within the conditions
+    RESTRICTED = "restricted"  # only from some networks
+    FROZEN = "frozen"  # anybody, but images get no updates any more
+    CLOSED = "closed"  # nobody
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Profile:
+    """
+    Rules for one public mirror, dated.
+
+    Attributes:
+        name: Its name in the rules file.
+        title: What it is for, in a few words.
+        source: Where the mirror's names and its status were read.
+        date: The day or month of the source as it was read, in ISO 8601.
+        status: Who can pull from it.
+        note: The status in one sentence.
+        conditions: What else to know before using it, a sentence each.
+        rules: The rules; the ``source`` of each is the profile's name.
+    """
+
+    name: str
+    title: str
+    source: str
+    date: str
+    status: Status
+    note: str
+    conditions: tuple[str, ...] = ()
+    rules: tuple[Rule, ...]
+
+
+def mirrored(
+    profile: str,
+    targets: Mapping[str, str | tuple[str, ...]],
+    *,
+    flatten: bool = False,
+) -> tuple[Rule, ...]:
+    """
+    Return the rules of a profile from a table.
+
+    Args:
+        profile: Name of the profile.
+        targets: The target or targets in order of preference, by what they stand for.
+        flatten: Keep the last part of each repository only.
+    """
+    return tuple(
+        Rule(
+            match,
+            [
+                Mirror(target, flatten=flatten)
+                for target in ([value] if isinstance(value, str) else value)
+            ],
+            source=profile,
+        )
+        for match, value in targets.items()
+    )
