@@ -1,0 +1,56 @@
+"""
+Memory and start-up count: the `kubernetes` package is there only where it is used.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+
+def run(code):
+    return subprocess.run(
+        [sys.executable, "-c", code], check=False, capture_output=True, text=True
+    )
+
+
+REPORT = (
+    "import sys; print(sorted({'kubernetes', 'urllib3', 'pydantic'} & set(sys.modules)))"
+)
+
+
+@pytest.mark.parametrize("module", ["webhook.kube", "webhook.tls"])
+def test_the_kubernetes_package_is_not_imported_before_it_is_used(module):
+    code = f"import {module}; {REPORT}"
+    done = run(code)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
+
+
+def test_without_the_kubernetes_package_the_error_says_what_to_install():
+    code = """
+import sys
+sys.modules["kubernetes"] = None
+from webhook.kube import ClusterError, connect
+try:
+    connect()
+except ClusterError as error:
+    print(error)
+"""
+    done = run(code)
+    assert done.stdout.startswith(
+        "no cluster can be reached without the kubernetes package ("
+    )
+    assert done.stdout.endswith("): install mirrorhook[cluster]\n")
+
+
+def test_the_models_of_the_kubernetes_package_stay_out():
+    code = """
+import sys
+from webhook.kube import connection
+print([name for name in sys.modules if name.startswith("kubernetes.client.models.")])
+print("kubernetes.client.api.core_v1_api" in sys.modules)
+"""
+    done = run(code)
+    assert done.stdout == "[]\nFalse\n"

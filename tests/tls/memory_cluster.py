@@ -1,0 +1,183 @@
+"""
+A cluster in memory, whose calls end when they are told to: so that every order in
+which replicas can overtake each other may be tried.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from webhook.kube import (
+    ConflictError,
+    ForbiddenError,
+    NotFoundError,
+    Registration,
+    Secret,
+    UnavailableError,
+)
+from webhook.tls import Place
+
+PLACE = Place(
+    secret_namespace="mirrorhook",
+    secret_name="mirrorhook-ca",
+    service_namespace="mirrorhook",
+    service_name="mirrorhook",
+    configuration="mirrorhook",
+)
+
+
+class Turn:
+    """
+    The moment between asking and being answered.
+    """
+
+    def __await__(self):
+        yield
+
+
+class MemoryCluster:
+    """
+    Attributes:
+        secret_now: The Secret, or None.
+        registration_now: The configuration, or None.
+        denied: Methods that are forbidden.
+        away: Whether the API server cannot be reached.
+        writes: Methods that have changed something, in order.
+    """
+
+    def __init__(self):
+        self.secret_now = None
+        self.registration_now = None
+        self.denied = set()
+        self.away = False
+        self.writes = []
+        self.published = lambda: None
+        self._version = 0
+
+    def _next(self):
+        self._version += 1
+        return str(self._version)
+
+    def put_secret(self, kind, data):
+        self.secret_now = Secret(
+            PLACE.secret_namespace, PLACE.secret_name, kind, data, self._next()
+        )
+
+    def put_bundles(self, bundles):
+        self.registration_now = Registration(PLACE.configuration, bundles, self._next())
+
+    async def _turn(self, method):
+        await Turn()
+        if self.away:
+            raise UnavailableError(f"cannot {method}: away")
+        if method in self.denied:
+            raise ForbiddenError(f"cannot {method}: denied")
+
+    async def secret(self, _namespace, _name):
+        await self._turn("get Secret")
+        return self.secret_now
+
+    async def registration(self, _name):
+        await self._turn("get configuration")
+        return self.registration_now
+
+    async def create_secret(self, _namespace, _name, kind, data):
+        await self._turn("create Secret")
+        if self.secret_now is not None:
+            raise ConflictError("there already")
+        self.put_secret(kind, data)
+        self.writes.append("create Secret")
+        return self.secret_now
+
+    async def patch_secret(self, secret, data):
+        await self._turn("patch Secret")
+        current = self._same(self.secret_now, secret)
+        self.put_secret(current.type, {**current.data, **data})
+        self.writes.append("patch Secret")
+        return self.secret_now
+
+    async def patch_bundles(self, registration, bundle):
+        await self._turn("patch configuration")
+        current = self._same(self.registration_now, registration)
+        self.registration_now = replace(
+            current, bundles=dict.fromkeys(current.bundles, bundle), version=self._next()
+        )
+        self.writes.append("patch configuration")
+        self.published()
+        return self.registration_now
+
+    def _same(self, current, read):
+        if current is None:
+            raise NotFoundError("gone")
+        if current.version != read.version:
+            raise ConflictError("changed")
+        return current
+
+
+class Notes:
+    """
+    A log that keeps what it is told.
+    """
+
+    def __init__(self):
+        self.lines = []
+
+    def info(self, event, **fields):
+        self.lines.append((event, fields))
+
+    def warning(self, event, **fields):
+        self.lines.append((event, fields))
+
+    def events(self):
+        return [event for event, _ in self.lines]
+
+
+class Group:
+    """
+    Replicas at one cluster, whose rounds are taken step by step.
+    """
+
+    def __init__(self, make, cluster, count):
+        self.make = make
+        self.cluster = cluster
+        self.replicas = [make(cluster) for _ in range(count)]
+        self.rounds = [None] * count
+        self.outcomes = [None] * count
+
+    def step(self, index):
+        """
+        Let one replica go on to its next call, or begin a round.
+        """
+        if self.rounds[index] is None:
+            self.rounds[index] = self.replicas[index].round()
+        try:
+            self.rounds[index].send(None)
+        except StopIteration as end:
+            self.outcomes[index] = end.value
+            self.rounds[index] = None
+
+    def finish(self, index):
+        """
+        Let one replica end its round, or take a whole one.
+        """
+        self.step(index)
+        while self.rounds[index] is not None:
+            self.step(index)
+        return self.outcomes[index]
+
+    def settle(self, times=4):
+        """
+        Let all replicas take whole rounds in turn.
+        """
+        for _ in range(times):
+            for index in range(len(self.replicas)):
+                self.finish(index)
+
+    def restart(self, index):
+        """
+        Replace one replica by a new process.
+        """
+        if self.rounds[index] is not None:
+            self.rounds[index].close()
+            self.rounds[index] = None
+        self.replicas[index] = self.make(self.cluster)

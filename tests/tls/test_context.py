@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+import asyncio
+import ssl
+import stat
+import tempfile
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import rsa
+
+from webhook.tls import CertificateError, KeyPair, ServingContext, self_signed
+from webhook.tls.context import pem_file
+
+
+@pytest.fixture
+def made():
+    return [self_signed(["localhost"], now=datetime.now(UTC)) for _ in range(2)]
+
+
+def trusting(*authorities):
+    context = ssl.create_default_context(cadata=b"".join(authorities).decode())
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+async def echo(reader, writer):
+    while line := await reader.readline():
+        writer.write(line)
+    writer.close()
+
+
+async def connect(server, context):
+    host, port = server.sockets[0].getsockname()
+    return await asyncio.open_connection(
+        host, port, ssl=context, server_hostname="localhost"
+    )
+
+
+async def say(connection, text):
+    reader, writer = connection
+    writer.write(text)
+    async with asyncio.timeout(5):
+        return await reader.readline()
+
+
+@pytest.mark.anyio
+async def test_new_handshakes_get_the_new_certificate_and_open_connections_go_on(made):
+    (old, old_authority), (new, new_authority) = made
+    serving = ServingContext(old)
+    async with await asyncio.start_server(
+        echo, "127.0.0.1", 0, ssl=serving.context
+    ) as server:
+        before = await connect(server, trusting(old_authority))
+        serving.use(new)
+        after = await connect(server, trusting(new_authority))
+        assert serving.pair is new
+        assert await say(before, b"old\n") == b"old\n"
+        assert await say(after, b"new\n") == b"new\n"
+        with pytest.raises(ssl.SSLCertVerificationError):
+            await connect(server, trusting(old_authority))
+        for _, writer in (before, after):
+            writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_refused_pair_leaves_the_live_context_working(made):
+    (old, authority), (new, _) = made
+    serving = ServingContext(old)
+    async with await asyncio.start_server(
+        echo, "127.0.0.1", 0, ssl=serving.context
+    ) as server:
+        with pytest.raises(CertificateError, match="for localhost cannot be served with"):
+            serving.use(replace(new, key=old.key))
+        assert serving.pair is old
+        connection = await connect(server, trusting(authority))
+        assert await say(connection, b"still here\n") == b"still here\n"
+        connection[1].close()
+
+
+def test_a_key_that_openssl_finds_too_short_is_refused(make_certificate, pair):
+    names = x509.SubjectAlternativeName([x509.DNSName("a.b.svc")])
+    weak = make_certificate(names, key=rsa.generate_private_key(65537, 1024))
+    read = KeyPair.read(weak.certificate, weak.key)
+    with pytest.raises(CertificateError, match="EE_KEY_TOO_SMALL"):
+        ServingContext(pair).use(read)
+
+
+@pytest.mark.anyio
+async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
+    (pair, authority), _ = made
+    serving = ServingContext(pair)
+    async with await asyncio.start_server(
+        echo, "127.0.0.1", 0, ssl=serving.context
+    ) as server:
+        client = trusting(authority)
+        client.set_alpn_protocols(["h2", "http/1.1"])
+        _, writer = await connect(server, client)
+        assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == "http/1.1"
+        writer.close()
+    assert serving.context.minimum_version == ssl.TLSVersion.TLSv1_2
+
+
+def test_the_key_is_in_no_file_that_others_read(pair):
+    with pem_file(pair) as path:
+        status = Path(path).stat()
+        assert stat.S_IMODE(status.st_mode) == 0o600
+        assert Path(path).read_bytes() == pair.certificate + pair.key
+        assert str(Path(path).readlink()).startswith("/memfd:")
+    assert not Path(path).exists()
+
+
+def test_without_files_in_memory_a_private_one_is_removed_again(pair):
+    with pem_file(pair, in_memory=False) as path:
+        assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
+        assert path.startswith(tempfile.gettempdir())
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
+    assert not Path(path).exists()

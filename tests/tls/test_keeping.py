@@ -1,0 +1,267 @@
+"""
+The loop, over HTTP, at an API server that answers as the real one does.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.kube.fake_api import GONE, REGISTRATIONS, SECRETS, FakeApi
+from tests.tls.memory_cluster import PLACE, Notes
+from webhook.kube import connect
+from webhook.tls import Pace, Timing, keep
+from webhook.tls.replica import Round
+from webhook.tls.stored import certificates_in
+
+pytestmark = pytest.mark.anyio
+
+SECRET = f"{SECRETS}/{PLACE.secret_name}"
+REGISTRATION = f"{REGISTRATIONS}/{PLACE.configuration}"
+QUICK = Pace(
+    look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1
+)
+TIMING = Timing(settling=0.0)
+
+
+class Replica:
+    """
+    One process's worth of `keep`.
+    """
+
+    def __init__(self, cluster, clock, pace=QUICK):
+        self.pairs = []
+        self.standings = []
+        self.notes = Notes()
+        self._keep = lambda: keep(
+            PLACE,
+            cluster,
+            clock=clock,
+            on_pair=self.pairs.append,
+            on_standing=self.standings.append,
+            log=self.notes,
+            timing=TIMING,
+            pace=pace,
+        )
+
+    @asynccontextmanager
+    async def running(self):
+        task = asyncio.create_task(self._keep())
+        try:
+            yield self
+        finally:
+            assert not task.done() or task.result()
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    @property
+    def ready(self):
+        return bool(self.standings) and self.standings[-1].ready
+
+    @property
+    def problems(self):
+        return self.standings[-1].problems if self.standings else ()
+
+
+class World:
+    def __init__(self, api, folder):
+        self.api = api
+        self.now = datetime.now(UTC)
+        self.folder = folder
+
+    def replica(self, pace=QUICK):
+        cluster = connect(self.api.kubeconfig(self.folder))
+        return Replica(cluster, lambda: self.now, pace)
+
+    def register(self, *names):
+        service = {"name": "mirrorhook", "namespace": "mirrorhook"}
+        webhooks = [{"name": name, "clientConfig": {"service": service}} for name in names]
+        self.api.put(REGISTRATIONS, PLACE.configuration, webhooks=webhooks)
+
+    def bundles(self):
+        if REGISTRATION not in self.api.objects:
+            return None
+        return [
+            certificates_in(base64.b64decode(each["clientConfig"].get("caBundle", "")))
+            for each in self.api.objects[REGISTRATION]["webhooks"]
+        ]
+
+    def stored(self):
+        data = self.api.objects[SECRET]["data"]
+        return certificates_in(base64.b64decode(data["ca.crt"]))
+
+
+async def until(condition):
+    async with asyncio.timeout(10):
+        while not condition():  # noqa: ASYNC110 - state of threads and of the fake
+            await asyncio.sleep(0.01)
+
+
+@pytest.fixture
+async def world(tmp_path):
+    async with FakeApi() as api:
+        yield World(api, tmp_path)
+
+
+async def test_three_replicas_that_start_at_once_agree_on_one_ca(world):
+    world.register("a", "b")
+    replicas = [world.replica() for _ in range(3)]
+    async with (
+        replicas[0].running(),
+        replicas[1].running(),
+        replicas[2].running(),
+    ):
+        await until(lambda: all(replica.ready for replica in replicas))
+    assert len(world.stored()) == 1
+    assert world.bundles() == [world.stored()] * 2
+    assert [len(replica.pairs) for replica in replicas] == [1, 1, 1]
+    assert [replica.problems for replica in replicas] == [()] * 3
+
+
+async def test_a_configuration_that_comes_later_is_seen_at_once(world):
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready)
+        world.register("a")
+        await until(lambda: world.bundles() == [world.stored()])
+        await until(lambda: replica.ready)
+
+
+async def test_a_bundle_that_is_reset_is_put_back_at_once(world):
+    world.register("a")
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready)
+        world.register("a", "b", "c")
+        await until(lambda: world.bundles() == [world.stored()] * 3)
+
+
+async def test_a_deleted_secret_is_made_anew_at_once(world):
+    world.register("a")
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready)
+        world.now += timedelta(days=1)
+        first = world.stored()
+        world.api.remove(SECRETS, PLACE.secret_name)
+        await until(lambda: len(replica.pairs) == 2)
+        assert set(first) < set(world.stored())
+        assert world.bundles() == [world.stored()]
+
+
+async def test_without_watches_all_is_found_by_looking(world):
+    world.api.denied |= {("watch", "secrets"), ("watch", "mutatingwebhookconfigurations")}
+    world.register("a")
+    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+        await until(lambda: replica.ready)
+        world.register("a")
+        await until(lambda: world.bundles() == [world.stored()])
+        await until(lambda: len(replica.problems) == 2)
+        assert all("cannot watch" in problem for problem in replica.problems)
+        assert replica.ready
+
+
+@pytest.mark.parametrize("event", [GONE, None])
+async def test_watches_that_end_are_no_problem(world, event):
+    world.register("a")
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready and world.api.watching == 2)
+        world.api.end_watches(event)
+        await until(lambda: world.api.watching == 2)
+        world.register("a")
+        await until(lambda: world.bundles() == [world.stored()])
+
+
+async def test_faults_of_every_kind_are_got_over(world):
+    world.register("a")
+    world.api.faults += ["drop", 500, "html", 429, "half", 503, 401, "drop"]
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready)
+    assert world.api.faults == []
+    assert replica.pairs
+    assert replica.notes.events()[-1] == "certificates are looked after again"
+
+
+async def test_an_api_server_that_goes_away_and_comes_back(world):
+    world.register("a")
+    async with world.replica().running() as replica:
+        await until(lambda: replica.ready)
+        await world.api.down()
+        await until(lambda: replica.problems)
+        assert replica.ready
+        world.now += timedelta(days=5)
+        await until(lambda: len(replica.pairs) == 2)
+        await world.api.up()
+        await until(lambda: not replica.problems)
+        assert replica.ready
+
+
+async def test_a_replica_that_starts_without_an_api_server_waits_for_it(world):
+    world.register("a")
+    replica = world.replica()
+    await world.api.down()
+    async with replica.running():
+        await until(lambda: replica.standings)
+        assert replica.standings[0].reason == "it has no certificate yet"
+        assert "Connection refused" in replica.standings[0].problems[0]
+        await world.api.up()
+        await until(lambda: replica.ready)
+
+
+async def test_a_missing_permission_is_told_once_and_its_end_too(world):
+    world.register("a")
+    world.api.denied.add(("patch", "mutatingwebhookconfigurations"))
+    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+        await until(lambda: replica.problems)
+        await asyncio.sleep(0.3)
+        assert not replica.ready
+        world.api.denied.clear()
+        await until(lambda: replica.ready)
+    (told,) = [each["problem"] for _, each in replica.notes.lines if "problem" in each]
+    assert told == (
+        "cannot patch MutatingWebhookConfiguration mirrorhook: "
+        'mutatingwebhookconfigurations.admissionregistration.k8s.io "mirrorhook" is '
+        'forbidden: User "system:serviceaccount:mirrorhook:mirrorhook" cannot patch '
+        'resource "mutatingwebhookconfigurations" in API group '
+        '"admissionregistration.k8s.io" at the cluster scope (HTTP 403)'
+    )
+    assert ("certificate not ready", {"reason": replica.standings[0].reason}) in (
+        replica.notes.lines
+    )
+    assert "certificates are looked after again" in replica.notes.events()
+
+
+async def test_an_immutable_secret_is_a_problem_and_we_go_on(world):
+    world.register("a")
+    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+        await until(lambda: replica.ready)
+        world.api.objects[SECRET]["immutable"] = True
+        world.now += timedelta(days=250)
+        await until(lambda: replica.problems)
+        assert "field is immutable" in replica.problems[0]
+        await until(lambda: len(replica.pairs) == 2)
+        assert replica.ready
+
+
+async def test_keeping_ends_with_its_task(world):
+    replica = world.replica()
+    async with replica.running():
+        await until(lambda: world.api.watching == 2)
+    await until(lambda: world.api.watching == 0)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "failures", "expected"),
+    [
+        (Round(), 0, (0.5, 30.0)),
+        (Round(overtaken=True), 0, (0.1, 0.1)),
+        (Round(disputed=True), 0, (5.0, 30.0)),
+        (Round(unavailable=True), 1, (0.5, 1.0)),
+        (Round(unavailable=True), 2, (0.5, 2.0)),
+        (Round(unavailable=True), 6, (0.5, 30.0)),
+        (Round(unavailable=True), 100_000, (0.5, 30.0)),
+    ],
+)
+def test_how_long_to_wait(outcome, failures, expected):
+    assert Pace().after(outcome, failures) == expected

@@ -1,0 +1,611 @@
+"""
+Replicas racing, step by step, over a cluster in memory.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tls.memory_cluster import PLACE, Group, MemoryCluster, Notes
+from webhook.tls import Timing
+from webhook.tls.issuing import new_authority
+from webhook.tls.replica import Replica
+from webhook.tls.stored import SECRET_TYPE, Stored, certificates_in, contents_of, stored_in
+
+START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+TIMING = Timing()
+# Which of three replicas takes the next step.
+ORDERS = st.lists(st.integers(0, 2), max_size=40)
+
+
+class World:
+    """
+    A cluster, some replicas, and one time for all of them.
+    """
+
+    def __init__(self, count=3, bundles=(("a", b""), ("b", b""))):
+        self.now = START
+        self.seconds = 0.0
+        self.notes = Notes()
+        self.cluster = MemoryCluster()
+        if bundles:
+            self.cluster.put_bundles(dict(bundles))
+        self.pairs = []
+        self.group = Group(self.replica, self.cluster, count)
+
+    def replica(self, cluster):
+        return Replica(
+            PLACE,
+            cluster,
+            clock=lambda: self.now,
+            stopwatch=lambda: self.seconds,
+            timing=TIMING,
+            on_pair=self.pairs.append,
+            log=self.notes,
+        )
+
+    def advance(self, time):
+        self.now += time
+        self.seconds += max(time.total_seconds(), 0)
+
+    def settle(self, times=4):
+        self.group.settle(times)
+
+    def bundles(self):
+        return [
+            certificates_in(bundle)
+            for bundle in self.cluster.registration_now.bundles.values()
+        ]
+
+    def distrusted(self):
+        """
+        Certificates in use that the API server would not accept.
+        """
+        return [
+            replica
+            for replica in self.group.replicas
+            if replica.leaf
+            and replica.leaf.pair.problem_at(self.now) is None
+            and not all(
+                is_signed_by(replica.leaf.pair, trusted) for trusted in self.bundles()
+            )
+        ]
+
+    def ready(self):
+        return [replica.standing(()).ready for replica in self.group.replicas]
+
+    def stored(self):
+        return stored_in(self.cluster.secret_now.data)
+
+
+def is_signed_by(pair, authorities):
+    certificate = x509.load_pem_x509_certificate(pair.certificate)
+    for authority in authorities:
+        with suppress(Exception):
+            certificate.verify_directly_issued_by(authority)
+            return True
+    return False
+
+
+def everything_is_well(world):
+    assert world.ready() == [True] * len(world.group.replicas)
+    assert world.distrusted() == []
+    assert [set(each) for each in world.bundles()] == [set(world.stored().certificates)] * 2
+
+
+def test_a_new_cluster_gets_one_ca_and_each_replica_a_certificate():
+    world = World()
+    world.settle()
+    everything_is_well(world)
+    assert world.cluster.writes == ["create Secret", "patch configuration"]
+    assert len(world.pairs) == 3
+    assert world.pairs[0].names == (
+        "mirrorhook.mirrorhook.svc",
+        "mirrorhook.mirrorhook.svc.cluster.local",
+        "mirrorhook.mirrorhook",
+    )
+
+
+@given(ORDERS)
+@settings(deadline=None)
+def test_however_a_first_start_is_raced_there_is_one_ca(order):
+    world = World()
+    for index in order:
+        world.group.step(index)
+    world.settle()
+    everything_is_well(world)
+    assert world.cluster.writes == ["create Secret", "patch configuration"]
+
+
+@given(ORDERS)
+@settings(deadline=None, max_examples=50)
+def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
+    world = World()
+    world.cluster.put_secret(SECRET_TYPE, {})
+    for index in order:
+        world.group.step(index)
+    world.settle()
+    everything_is_well(world)
+    assert world.cluster.writes == ["patch Secret", "patch configuration"]
+
+
+@given(ORDERS, ORDERS, ORDERS)
+@settings(deadline=None, max_examples=25)
+def test_however_a_rotation_is_raced_there_is_one_new_ca(first, second, third):
+    world = World()
+    world.settle()
+    world.advance(243 * DAY)
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    writes = len(world.cluster.writes)
+    for pause, order in (
+        (DAY, first),
+        (timedelta(minutes=2), second),
+        (timedelta(hours=2), ()),
+        (6 * DAY, ()),
+        (6 * DAY, ()),
+        (2 * DAY, third),
+    ):
+        world.advance(pause)
+        for index in order:
+            world.group.step(index)
+            assert_trusted(world)
+        world.settle()
+        everything_is_well(world)
+    assert world.cluster.writes[writes:] == ["patch Secret", "patch configuration"] * 2
+    assert len(world.stored().certificates) == 1
+
+
+@pytest.mark.parametrize("steps", range(1, 6))
+def test_a_replica_that_was_held_up_publishes_nothing_that_is_older(steps):
+    world = World()
+    world.settle()
+    world.advance(243 * DAY)
+    world.settle()
+    writes = len(world.cluster.writes)
+    for pause in (DAY, timedelta(hours=2), 6 * DAY, 6 * DAY, 2 * DAY):
+        world.advance(pause)
+        for _ in range(steps):
+            world.group.step(0)
+        for index in (1, 2, 1, 2):
+            world.group.finish(index)
+        world.settle()
+        everything_is_well(world)
+    assert world.cluster.writes[writes:] == ["patch Secret", "patch configuration"] * 2
+
+
+def test_an_empty_secret_of_the_chart_is_filled():
+    world = World()
+    world.cluster.denied.add("create Secret")
+    world.cluster.put_secret(SECRET_TYPE, {})
+    world.settle()
+    everything_is_well(world)
+    assert world.cluster.writes[0] == "patch Secret"
+
+
+def test_replicas_are_ready_before_anything_is_registered_and_wait_for_trust_after():
+    world = World(bundles=())
+    world.settle()
+    assert world.ready() == [True] * 3
+    world.cluster.put_bundles({"a": b"", "b": b""})
+    world.group.step(0)
+    world.group.step(0)
+    assert world.group.replicas[0].standing(()).reason == (
+        "MutatingWebhookConfiguration mirrorhook does not trust its certificate yet"
+    )
+    world.settle()
+    everything_is_well(world)
+
+
+def test_a_configuration_without_webhooks_is_as_none():
+    world = World(bundles=())
+    world.cluster.put_bundles({})
+    world.settle()
+    assert world.ready() == [True] * 3
+
+
+def test_a_bundle_that_an_upgrade_resets_is_put_back():
+    world = World()
+    world.settle()
+    world.cluster.put_bundles({"a": b"", "b": b"", "c": b"\n"})
+    world.group.finish(0)
+    assert len(world.cluster.registration_now.bundles) == 3
+    assert world.distrusted() == []
+    assert world.cluster.writes[-1] == "patch configuration"
+
+
+@given(
+    st.lists(
+        st.one_of(
+            st.integers(0, 2),  # a step of one replica
+            st.tuples(st.just("restart"), st.integers(0, 2)),
+            st.tuples(st.just("advance"), st.sampled_from([0.01, 0.5, 5.0, 60.0])),
+        ),
+        max_size=60,
+    )
+)
+@settings(deadline=None, max_examples=50)
+def test_rotation_never_leaves_a_certificate_untrusted(events):
+    """
+    Whoever overtakes whom, and however fast time goes for a while.
+    """
+    world = World()
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    for event in events:
+        match event:
+            case int():
+                world.group.step(event)
+            case ("restart", index):
+                world.group.restart(index)
+            case ("advance", days):
+                # A replica looks every half a minute: no round spans days.
+                world.settle()
+                world.advance(days * DAY)
+                world.settle()
+        assert_trusted(world)
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    everything_is_well(world)
+
+
+def assert_trusted(world):
+    assert world.distrusted() == []
+
+
+def test_two_years_pass_and_the_ca_is_replaced_as_planned():
+    world = World()
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    sizes = []
+    for _ in range(2 * 365 - 2):
+        world.advance(DAY)
+        world.settle(2)
+        everything_is_well(world)
+        sizes.append(len(world.stored().certificates))
+    assert set(sizes) == {1, 2}
+    assert sizes.count(2) == pytest.approx(2 * 14, abs=2)
+    assert world.notes.events().count("CA added to the Secret") == 2
+    assert world.notes.events().count("CAs of the Secret changed") == 2
+    # Each replica has a new one every five days, as it looks once a day, and at each CA.
+    assert len(world.pairs) / 3 == pytest.approx(2 * 365 / 5, abs=5)
+
+
+def test_a_deleted_secret_is_made_anew_and_what_was_trusted_stays_so():
+    world = World()
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    old = world.stored().certificates
+    world.advance(DAY)
+    world.cluster.secret_now = None
+    world.settle()
+    everything_is_well(world)
+    assert len(world.stored().certificates) == 2
+    assert set(old) < set(world.stored().certificates)
+    assert len(world.stored().authorities) == 1
+    assert len(world.pairs) == 3
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    everything_is_well(world)
+    assert len(world.pairs) == 6
+    world.advance(15 * DAY)
+    world.settle()
+    everything_is_well(world)
+    assert len(world.stored().certificates) == 1
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {},
+        {"ca.crt": b"", "ca.key": b""},
+        {"ca.crt": b"garbage", "ca.key": b"\xff"},
+        {"tls.crt": b"x"},
+    ],
+)
+def test_a_spoilt_secret_is_filled_anew_and_what_was_trusted_stays_so(data):
+    world = World()
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    world.cluster.put_secret(SECRET_TYPE, data)
+    world.settle()
+    everything_is_well(world)
+    assert len(world.stored().certificates) == 2
+    assert world.notes.lines[-2][1]["reason"] == "it holds no CA that can sign now"
+
+
+def test_a_lost_key_is_replaced():
+    world = World()
+    world.settle()
+    world.cluster.put_secret(SECRET_TYPE, {**world.cluster.secret_now.data, "ca.key": b""})
+    world.settle()
+    everything_is_well(world)
+    assert len(world.stored().certificates) == 2
+
+
+def test_an_old_secret_that_is_restored_takes_nothing_from_those_who_serve():
+    world = World()
+    world.settle()
+    backup = world.cluster.secret_now.data
+    world.advance(250 * DAY)
+    world.settle()
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    world.advance(20 * DAY)
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    world.cluster.put_secret(SECRET_TYPE, backup)
+    world.settle()
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    everything_is_well(world)
+
+
+def test_the_ca_of_another_way_to_certificates_stays_trusted_for_a_while():
+    other = new_authority("cert-manager", START - DAY, 90 * DAY)
+    world = World(bundles=(("a", other.pem), ("b", other.pem)))
+    world.settle()
+    everything_is_well(world)
+    assert other.certificate in world.stored().certificates
+    world.advance(15 * DAY)
+    world.settle()
+    everything_is_well(world)
+    assert other.certificate not in world.stored().certificates
+
+
+@pytest.mark.parametrize("kind", ["Opaque", "kubernetes.io/tls", ""])
+def test_the_secret_of_a_stranger_is_never_written(kind):
+    world = World()
+    world.cluster.put_secret(kind, {"ca.crt": b"theirs"})
+    (problem,) = world.group.finish(0).problems
+    assert problem == (
+        f"Secret mirrorhook/mirrorhook-ca is not ours: its type is {kind}, not "
+        "mirrorhook.io/ca; delete it, or have another one used"
+    )
+    assert world.cluster.writes == []
+    assert world.group.replicas[0].standing(()).reason == "it has no certificate yet"
+
+
+@pytest.mark.parametrize("kind", ["Opaque", SECRET_TYPE])
+def test_a_bundle_that_is_reset_is_put_back_even_while_the_secret_cannot_be_used(kind):
+    world = World()
+    world.settle()
+    world.cluster.put_secret(kind, {})
+    world.cluster.denied.add("patch Secret")
+    world.cluster.put_bundles({"a": b"", "b": b""})
+    world.settle()
+    assert world.ready() == [True] * 3
+    assert world.distrusted() == []
+
+
+def test_a_new_replica_signs_with_a_ca_that_it_may_not_replace():
+    world = World()
+    world.settle()
+    world.advance(250 * DAY)
+    world.cluster.denied.add("patch Secret")
+    world.group.restart(0)
+    world.settle()
+    assert world.ready() == [True] * 3
+    assert world.distrusted() == []
+
+
+def test_a_stranger_in_the_place_of_our_secret_leaves_us_serving():
+    world = World()
+    world.settle()
+    world.cluster.put_secret("Opaque", {"ca.crt": b"theirs"})
+    for _ in range(20):
+        world.advance(DAY)
+        world.settle(1)
+        assert world.distrusted() == []
+    assert world.ready() == [True] * 3
+    assert world.cluster.writes == ["create Secret", "patch configuration"]
+
+
+@pytest.mark.parametrize(
+    "method", ["get Secret", "create Secret", "get configuration", "patch configuration"]
+)
+def test_a_permission_that_is_missing_at_first_is_named_and_all_is_well_once_given(method):
+    world = World()
+    world.cluster.denied.add(method)
+    world.settle()
+    assert world.ready() == [False] * 3
+    assert world.group.outcomes[0].problems == (f"cannot {method}: denied",)
+    assert not world.group.outcomes[0].unavailable
+    world.cluster.denied.clear()
+    world.settle()
+    everything_is_well(world)
+
+
+@pytest.mark.parametrize(
+    "denied",
+    [
+        {"patch Secret"},
+        {"patch configuration"},
+        {"get configuration"},
+        {"get Secret"},
+        {"patch Secret", "patch configuration", "get configuration", "get Secret"},
+    ],
+)
+def test_a_permission_that_is_taken_away_leaves_us_serving_for_the_life_of_the_ca(denied):
+    world = World()
+    world.settle()
+    world.cluster.published = lambda: assert_trusted(world)
+    world.cluster.denied |= denied
+    for _ in range(364):
+        world.advance(DAY)
+        world.settle(1)
+        assert world.distrusted() == []
+        assert world.ready() == [True] * 3
+    assert all(each.problems for each in world.group.outcomes)
+    assert len(world.pairs) < 300
+    world.cluster.denied.clear()
+    world.settle()
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    everything_is_well(world)
+
+
+def test_a_secret_that_is_lost_and_cannot_be_made_leaves_us_serving():
+    world = World()
+    world.settle()
+    world.cluster.secret_now = None
+    world.cluster.denied.add("create Secret")
+    for _ in range(30):
+        world.advance(DAY)
+        world.settle(1)
+        assert world.distrusted() == []
+        assert world.ready() == [True] * 3
+
+
+def test_an_api_server_that_is_away_leaves_us_serving():
+    world = World()
+    world.settle()
+    world.cluster.away = True
+    for _ in range(300):
+        world.advance(DAY)
+        world.settle(1)
+        assert world.ready() == [True] * 3
+        assert world.distrusted() == []
+    assert world.group.outcomes[0].unavailable
+    world.cluster.away = False
+    world.settle()
+    world.advance(timedelta(minutes=2))
+    world.settle()
+    everything_is_well(world)
+
+
+def test_at_a_first_start_without_an_api_server_there_is_no_certificate():
+    world = World()
+    world.cluster.away = True
+    world.settle()
+    assert world.pairs == []
+    assert world.ready() == [False] * 3
+    world.cluster.away = False
+    world.settle()
+    everything_is_well(world)
+
+
+def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
+    world = World()
+    world.cluster.denied.add("get configuration")
+    world.settle()
+    assert world.group.replicas[0].standing(()).reason == (
+        "it could not be asked yet whether its certificate is trusted"
+    )
+
+
+@pytest.mark.parametrize(
+    "jump", [-400 * DAY, -DAY, 6 * DAY, 8 * DAY, 260 * DAY, 1000 * DAY]
+)
+def test_a_clock_that_jumps_and_comes_back_is_survived(jump):
+    world = World()
+    world.settle()
+    for change in (jump, timedelta(minutes=2), -jump, timedelta(minutes=2)):
+        world.advance(change)
+        world.settle()
+        everything_is_well(world)
+
+
+@pytest.mark.parametrize("hours", [-400 * 24, -2, 2, 260 * 24, 1000 * 24])
+def test_one_replica_with_a_wrong_clock_does_no_harm_to_the_others(hours):
+    world = World(count=2)
+    wrong = Replica(
+        PLACE,
+        world.cluster,
+        clock=lambda: world.now + timedelta(hours=hours),
+        stopwatch=lambda: world.seconds,
+        timing=TIMING,
+        on_pair=lambda _: None,
+        log=Notes(),
+    )
+    world.settle()
+    group = Group(lambda _: wrong, world.cluster, 1)
+    # For longer: after a fortnight it takes what the others use for out of use.
+    for _ in range(13):
+        world.advance(DAY)
+        group.finish(0)
+        assert world.distrusted() == []
+        world.settle(2)
+        assert world.distrusted() == []
+        assert world.ready() == [True] * 2
+    assert len(world.stored().certificates) <= 3
+
+
+@pytest.mark.parametrize("days", [260, 1000])
+def test_a_clock_that_is_far_ahead_for_months_is_survived(days):
+    world = World(count=2)
+    ahead = Replica(
+        PLACE,
+        world.cluster,
+        clock=lambda: world.now + days * DAY,
+        stopwatch=lambda: world.seconds,
+        timing=TIMING,
+        on_pair=lambda _: None,
+        log=Notes(),
+    )
+    group = Group(lambda _: ahead, world.cluster, 1)
+    for _ in range(60):
+        world.advance(DAY)
+        group.finish(0)
+        world.settle(3)
+        assert world.distrusted() == []
+        assert world.ready() == [True] * 2
+
+
+def test_an_expired_certificate_is_not_ready():
+    world = World()
+    world.settle()
+    replica = world.group.replicas[0]
+    world.advance(8 * DAY)
+    assert (
+        replica.standing(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
+    )
+
+
+def test_who_keeps_changing_the_bundle_back_is_pointed_at():
+    world = World(count=1)
+    for _ in range(5):
+        world.settle()
+        assert not world.group.outcomes[0].disputed
+        world.cluster.put_bundles({"a": b""})
+        world.advance(timedelta(seconds=20))
+    outcome = world.group.finish(0)
+    assert outcome.disputed
+    (problem,) = outcome.problems
+    assert problem == (
+        "the caBundle of MutatingWebhookConfiguration mirrorhook was changed back 5 times "
+        "within 300 seconds: something else sets it too, such as GitOps or cert-manager's "
+        "cainjector"
+    )
+    world.advance(timedelta(minutes=5))
+    world.settle()
+    assert not world.group.finish(0).disputed
+
+
+def test_the_standing_tells_when_the_ca_expires():
+    world = World()
+    assert world.group.replicas[0].standing(()).authority_expires_at is None
+    world.settle()
+    standing = world.group.replicas[0].standing(("something",))
+    assert standing.authority_expires_at == START + 365 * DAY
+    assert standing.problems == ("something",)
+    assert standing.reason == ""
+
+
+def test_a_secret_that_holds_more_than_it_should_is_read():
+    world = World()
+    old = new_authority("x", START - 20 * DAY, 365 * DAY)
+    world.cluster.put_secret(
+        SECRET_TYPE, {**contents_of(Stored().merged(authorities=[old])), "note": b"mine"}
+    )
+    world.settle()
+    everything_is_well(world)
+    assert world.stored().authorities[0].certificate == old.certificate
+    assert world.cluster.secret_now.data["note"] == b"mine"
