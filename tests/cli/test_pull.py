@@ -1,0 +1,248 @@
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+
+from tests.cli.pulling.machine import DIGEST, HUB, NGINX, SPARE, Machine
+
+
+def test_an_image_is_pulled_from_its_mirror_under_its_own_name(machine):
+    machine.know(f"{HUB}/library/nginx:1")
+
+    result = machine.run("nginx:1")
+
+    assert result.stdout == f"pulled  nginx:1 from {HUB}/library/nginx:1\n"
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert machine.images == {NGINX: DIGEST}
+
+
+@pytest.mark.parametrize("engine", ["docker", "nerdctl", "podman", "crictl"])
+def test_every_engine_does_it(tmp_path, engine):
+    machine = Machine(tmp_path)
+    machine.install(engine, *(["ctr"] if engine == "crictl" else []))
+    machine.know(f"{HUB}/library/nginx:1")
+
+    result = machine.run("nginx:1", "--engine", engine)
+
+    assert result.exit_code == 0
+    assert machine.images[NGINX] == DIGEST
+    assert not [name for name in machine.images if name.startswith(HUB)]
+
+
+def test_a_mirror_that_failed_is_told_beside_the_one_that_did_not(machine):
+    machine.know(f"{SPARE}/library/nginx:1")
+
+    result = machine.run("nginx:1")
+
+    assert (result.exit_code, machine.images) == (0, {NGINX: DIGEST})
+    assert result.stdout == f"pulled  nginx:1 from {SPARE}/library/nginx:1\n"
+    assert result.stderr == (
+        f"Note: nginx:1: {HUB}/library/nginx:1 failed: "
+        f"{HUB}/library/nginx:1: manifest unknown\n"
+    )
+
+
+def test_one_image_that_fails_does_not_stop_the_others(machine):
+    machine.know(f"{HUB}/library/nginx:1", "quay.io/a/b:2")
+
+    result = machine.run("ghcr.io/a/b:1", "NGINX", "nginx:1", "quay.io/a/b:2")
+
+    missing = "harbor.example.com/ghcr/a/b:1"
+    assert result.exit_code == 1
+    assert result.stdout == (
+        f"failed  ghcr.io/a/b:1: {missing}: manifest unknown\n"
+        "failed  NGINX: the repository 'NGINX' must be in lower case\n"
+        f"pulled  nginx:1 from {HUB}/library/nginx:1\n"
+        "pulled  quay.io/a/b:2 from quay.io/a/b:2\n"
+    )
+    assert result.stderr == (
+        "Error: 2 of 4 images not pulled by docker:\n"
+        "  ghcr.io/a/b:1\n"
+        f"    {missing}: {missing}: manifest unknown\n"
+        "  NGINX\n"
+        "    the repository 'NGINX' must be in lower case\n"
+    )
+    assert machine.images.keys() == {NGINX, "quay.io/a/b:2"}
+
+
+def test_a_list_comes_from_standard_input_and_repeats_are_pulled_once(machine):
+    machine.know(f"{HUB}/library/nginx:1", "registry.k8s.io/pause:3.10", "quay.io/a:1")
+
+    result = machine.run(
+        "quay.io/a:1",
+        "-",
+        stdin="# from kubeadm\r\n\r\nregistry.k8s.io/pause:3.10\r\n  nginx:1\nquay.io/a:1",
+    )
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "pulled  quay.io/a:1 from quay.io/a:1\n"
+        "pulled  registry.k8s.io/pause:3.10 from registry.k8s.io/pause:3.10\n"
+        f"pulled  nginx:1 from {HUB}/library/nginx:1\n"
+    )
+    assert len([call for call in machine.calls if " pull " in call]) == 3
+
+
+def test_an_empty_list_is_a_wrong_usage(machine):
+    result = machine.run("-", stdin="# nothing\n")
+
+    assert result.exit_code == 2
+    assert "there is no image name on standard input" in result.stderr
+
+
+def test_a_digest_without_a_tag_is_told_of(machine):
+    machine.know(f"{HUB}/library/nginx@{DIGEST}")
+
+    result = machine.run(f"nginx@{DIGEST}")
+
+    assert result.exit_code == 0
+    assert "a digest has no tag to restore" in result.stderr
+
+
+def test_json_has_the_promised_keys(machine):
+    machine.know(f"{SPARE}/library/nginx:1")
+
+    result = machine.run("nginx:1", "NGINX", "-o", "json")
+
+    assert result.exit_code == 1
+    assert json.loads(result.stdout) == [
+        {
+            "image": "nginx:1",
+            "status": "pulled",
+            "source": f"{SPARE}/library/nginx:1",
+            "names": [NGINX],
+            "reason": f"rule docker.io → {HUB}",
+            "failures": [
+                {
+                    "source": f"{HUB}/library/nginx:1",
+                    "error": f"{HUB}/library/nginx:1: manifest unknown",
+                }
+            ],
+            "notes": [],
+        },
+        {
+            "image": "NGINX",
+            "status": "failed",
+            "source": None,
+            "names": [],
+            "reason": "the repository 'NGINX' must be in lower case",
+            "failures": [
+                {"source": None, "error": "the repository 'NGINX' must be in lower case"}
+            ],
+            "notes": [],
+        },
+    ]
+
+
+def test_bytes_that_are_no_text_can_be_told_as_json(machine):
+    (told,) = json.loads(machine.run("a\udcff", "-o", "json").stdout)
+
+    assert (told["image"], told["status"]) == ("a\\udcff", "failed")
+
+
+def test_a_dry_run_writes_a_script_and_runs_nothing(machine):
+    result = machine.run(
+        "nginx:1", "quay.io/a", "NGINX", "--dry-run", "--platform=linux/arm"
+    )
+
+    mirror = f"{HUB}/library/nginx:1"
+    assert result.stdout == (
+        f"# nginx:1: rule docker.io → {HUB}\n"
+        f"docker pull --platform=linux/arm {mirror}\n"
+        f"docker tag {mirror} {NGINX}\n"
+        f"docker rmi {mirror}\n"
+        f"# or from {SPARE}/library/nginx:1\n"
+        f"# or from {NGINX}\n"
+        "# quay.io/a: no rule matches quay.io/a\n"
+        "docker pull --platform=linux/arm quay.io/a:latest\n"
+        "# NGINX cannot be pulled: the repository 'NGINX' must be in lower case\n"
+    )
+    assert result.stderr == "Error: NGINX: the repository 'NGINX' must be in lower case\n"
+    assert result.exit_code == 1
+    assert "calls" not in machine.told()
+
+
+def test_the_script_of_a_dry_run_does_what_the_command_does(machine):
+    machine.know(f"{HUB}/library/nginx:1", "quay.io/a:latest")
+    script = machine.run("nginx:1", "quay.io/a", "--dry-run")
+
+    subprocess.run(
+        ["/bin/sh", "-e", "-c", script.stdout], env=machine.environment, check=True
+    )
+
+    assert script.exit_code == 0
+    assert machine.images == {NGINX: DIGEST, "quay.io/a:latest": DIGEST}
+
+
+def test_a_dry_run_removes_no_name_that_is_to_be_kept(machine):
+    kept = machine.run("nginx:1", "--dry-run", "--keep-mirror-tag")
+    digest = machine.run(f"nginx@{DIGEST}", "--dry-run")
+
+    assert "docker tag" in kept.stdout
+    assert "rmi" not in kept.stdout + digest.stdout
+    assert "tag" not in digest.stdout
+
+
+def test_names_at_the_mirror_stay_on_request(machine):
+    machine.know(f"{HUB}/library/nginx:1")
+
+    assert machine.run("nginx:1", "--keep-mirror-tag").exit_code == 0
+    assert machine.images.keys() == {NGINX, f"{HUB}/library/nginx:1"}
+
+
+def test_another_policy_has_other_mirrors(machine):
+    machine.know("other.example.com/library/nginx:1")
+
+    assert machine.run("nginx:1", "--policy", "other").exit_code == 0
+
+
+def test_a_namespace_of_containerd_is_for_nerdctl(machine):
+    machine.install("nerdctl")
+
+    result = machine.run("quay.io/a", "-e", "nerdctl", "--namespace", "k8s.io", "--dry-run")
+    refused = machine.run("quay.io/a", "--namespace", "k8s.io")
+
+    assert "nerdctl --namespace=k8s.io pull quay.io/a:latest" in result.stdout
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--namespace is for nerdctl, and the engine is docker" in refused.stderr
+
+
+def test_crictl_has_no_other_platforms(machine):
+    machine.install("crictl", "ctr")
+
+    result = machine.run("nginx", "-e", "crictl", "--platform", "linux/arm64")
+
+    assert result.exit_code == 2
+    assert "crictl cannot pull for another platform" in result.stderr
+
+
+def test_a_missing_engine_is_told_with_what_to_install(tmp_path):
+    machine = Machine(tmp_path)
+
+    nothing = machine.run("nginx")
+    podman = machine.run("nginx", "--engine", "podman")
+
+    assert (nothing.exit_code, podman.exit_code) == (2, 2)
+    assert nothing.stderr.startswith("Error: there is no container engine on the PATH: ")
+    assert podman.stderr.startswith("Error: podman is not on the PATH: install podman")
+
+
+def test_an_engine_that_cannot_be_run_is_told_for_each_image(machine):
+    machine.install("docker", script="exit 5")
+
+    result = machine.run("nginx:1", "quay.io/a")
+
+    assert result.exit_code == 1
+    assert "Error: 2 of 2 images not pulled by docker:" in result.stderr
+    assert "    quay.io/a:latest: ended with exit code 5\n" in result.stderr
+
+
+def test_what_a_terminal_would_act_on_is_written_out(machine):
+    machine.install("docker", script=r"printf 'no \033[31m entry\n'; exit 1")
+
+    result = machine.run("ghcr.io/a\x1b", "ghcr.io/a")
+
+    assert "\x1b" not in result.output
+    assert "no \\x1b[31m entry" in result.stdout
