@@ -1,0 +1,136 @@
+"""
+`mirrorhook serve`: the webhook.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from webhook.cli.rules import ConfigurationFailure, told
+
+__all__ = ["serve"]
+
+FILE = click.Path(path_type=Path)
+
+
+@click.command()
+@click.option(
+    "--config",
+    "-c",
+    type=FILE,
+    metavar="FILE",
+    required=True,
+    envvar="MIRRORHOOK_CONFIG",
+    show_envvar=True,
+    help="Rules file; a change of it is taken up without a restart.",
+)
+@click.option(
+    "--host", default="", metavar="HOST", help="Address to listen on.  [default: every one]"
+)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8443,
+    show_default=True,
+    help="Port for reviews, over TLS; 0 for any free one.",
+)
+@click.option(
+    "--operations-port",
+    type=click.IntRange(0, 65535),
+    default=8080,
+    show_default=True,
+    help="Port for /healthz, /readyz and /metrics, in plain HTTP; 0 for any free one.",
+)
+@click.option(
+    "--tls-cert",
+    type=FILE,
+    metavar="FILE",
+    help="Certificate in PEM, with its chain; a change is taken up. "
+    "Without it the certificate is self-made and kept in memory.",
+)
+@click.option("--tls-key", type=FILE, metavar="FILE", help="Its private key in PEM.")
+@click.option(
+    "--certificate-secret",
+    metavar="NAMESPACE/NAME",
+    help="Keep a CA of our own in this Secret, and sign the certificate with it.",
+)
+@click.option("--service-name", metavar="NAME", help="Service that the API server calls.")
+@click.option("--service-namespace", metavar="NAMESPACE", help="Its namespace.")
+@click.option(
+    "--webhook-configuration",
+    metavar="NAME",
+    help="MutatingWebhookConfiguration that is to trust that CA.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0, 25),
+    default=5,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long to go on serving after SIGTERM.",
+)
+def serve(
+    config: Path,
+    host: str,
+    port: int,
+    operations_port: int,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+    certificate_secret: str | None,
+    service_name: str | None,
+    service_namespace: str | None,
+    webhook_configuration: str | None,
+    drain: float,
+) -> None:
+    """
+    Run the webhook: AdmissionReviews of Pods in, JSON patches out.
+
+    It says on standard error when it is ready, and logs on standard output, a JSON
+    object a line.
+    """
+    from webhook.server import (  # noqa: PLC0415 - the web framework is for this command only
+        STARTUP_ERRORS,
+        Options,
+        Place,
+        run,
+    )
+
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together: give both")
+    managed = None
+    if certificate_secret is not None:
+        namespace, slash, name = certificate_secret.partition("/")
+        if not (namespace and slash and name and "/" not in name):
+            problem = f"{certificate_secret!r} is not NAMESPACE/NAME"
+            raise click.BadParameter(problem, param_hint="--certificate-secret")
+        if not (service_name and service_namespace and webhook_configuration):
+            problem = (
+                "--certificate-secret needs --service-name, --service-namespace and "
+                "--webhook-configuration"
+            )
+            raise click.UsageError(problem)
+        if tls_cert is not None:
+            raise click.UsageError("give either --certificate-secret or --tls-cert")
+        managed = Place(
+            secret_namespace=namespace,
+            secret_name=name,
+            service_namespace=service_namespace,
+            service_name=service_name,
+            configuration=webhook_configuration,
+        )
+    options = Options(
+        config=config,
+        host=host,
+        port=port,
+        operations_port=operations_port,
+        certificate=tls_cert,
+        key=tls_key,
+        managed=managed,
+        drain=drain,
+    )
+    try:
+        run(options, lambda sentence: click.echo(sentence, err=True))
+    except STARTUP_ERRORS as error:
+        raise ConfigurationFailure(told(error)) from None

@@ -1,0 +1,259 @@
+"""
+The certificate that reviews are served with, and what keeps it fresh.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from datetime import timedelta
+from typing import TYPE_CHECKING, Final, Protocol
+
+from webhook.kube import connect
+from webhook.tls import (
+    CertificateError,
+    CertificateFiles,
+    KeyPair,
+    Place,
+    ServingContext,
+    keep,
+    self_signed,
+)
+
+if TYPE_CHECKING:
+    import ssl
+    from collections.abc import Callable
+    from datetime import datetime
+
+    from webhook.kube.cluster import Cluster
+    from webhook.server.options import Options
+    from webhook.server.readiness import Readiness
+    from webhook.telemetry import Log, Metrics
+    from webhook.tls import Standing
+
+__all__ = ["ServingCertificate", "serving_certificate"]
+
+PART: Final = "certificate"
+RENEWAL: Final = timedelta(days=300)  # of the year that a self-made one lasts
+
+
+class ServingCertificate(Protocol):
+    """
+    A certificate in use; ``str()`` says in a few words where it comes from.
+    """
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """
+        The context to accept connections with, now and after every change.
+        """
+        ...
+
+    async def follow(self) -> None:
+        """
+        Take up changes until cancelled.
+        """
+        ...
+
+
+class Use:
+    """
+    Has a certificate served with, logged and counted.
+
+    Args:
+        pair: The certificate to begin with.
+        log: Notes changes.
+        metrics: Counts changes, and tells the expiry.
+
+    Raises:
+        CertificateError: It cannot be served with.
+    """
+
+    def __init__(self, pair: KeyPair, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+        self.serving = ServingContext(pair)
+        self._note(pair, "certificate loaded")
+
+    def take(self, change: KeyPair | CertificateError) -> None:
+        """
+        Serve with another certificate; with what cannot be used, the old one stays.
+        """
+        if isinstance(change, KeyPair):
+            try:
+                self.serving.use(change)
+            except CertificateError as error:
+                change = error
+            else:
+                self._note(change, "certificate replaced")
+                return
+        self._metrics.certificate_refused()
+        self._log.error(
+            "certificate refused, the old one stays in use", problem=str(change)
+        )
+
+    def _note(self, pair: KeyPair, event: str) -> None:
+        self._metrics.certificate_loaded(pair.expires_at.timestamp())
+        self._log.info(event, names=pair.names, expires=pair.expires_at.isoformat())
+
+
+class FromFiles:
+    """
+    A certificate that others put into files.
+    """
+
+    def __init__(
+        self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]
+    ) -> None:
+        self._files = files
+        self._use = use
+        self._clock = clock
+
+    def __str__(self) -> str:
+        return f"certificate of {self._files.certificate}"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """
+        The context to accept connections with.
+        """
+        return self._use.serving.context
+
+    async def follow(self) -> None:
+        """
+        Take up every change of the files.
+        """
+        async for change in self._files.watch(self._use.serving.pair, self._clock):
+            self._use.take(change)
+
+
+class SelfMade:
+    """
+    A certificate of our own making, kept in memory and trusted by nobody.
+    """
+
+    def __init__(self, use: Use, clock: Callable[[], datetime]) -> None:
+        self._use = use
+        self._clock = clock
+
+    def __str__(self) -> str:
+        return "self-made certificate, which clients cannot verify"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """
+        The context to accept connections with.
+        """
+        return self._use.serving.context
+
+    async def follow(self) -> None:
+        """
+        Make another one before it expires.
+        """
+        while True:
+            await asyncio.sleep(RENEWAL.total_seconds())
+            self._use.take(self_signed(own_names(), now=self._clock())[0])
+
+
+class Managed:
+    """
+    A certificate signed by a CA that all replicas share, and that the cluster trusts.
+
+    Until it is there, a self-made one serves, and the replica is not ready.
+    """
+
+    def __init__(
+        self,
+        place: Place,
+        cluster: Cluster,
+        *,
+        use: Use,
+        log: Log,
+        readiness: Readiness,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._place = place
+        self._cluster = cluster
+        self._use = use
+        self._log = log
+        self._readiness = readiness
+        self._clock = clock
+        readiness.hold(PART, "there is none yet")
+
+    def __str__(self) -> str:
+        secret = f"{self._place.secret_namespace}/{self._place.secret_name}"
+        return f"certificate by the CA in Secret {secret}"
+
+    @property
+    def context(self) -> ssl.SSLContext:
+        """
+        The context to accept connections with.
+        """
+        return self._use.serving.context
+
+    async def follow(self) -> None:
+        """
+        Look after CA and certificate.
+        """
+        await keep(
+            self._place,
+            self._cluster,
+            clock=self._clock,
+            on_pair=self._use.take,
+            on_standing=self._stands,
+            log=self._log,
+        )
+
+    def _stands(self, standing: Standing) -> None:
+        if standing.ready:
+            self._readiness.clear(PART)
+        else:
+            self._readiness.hold(PART, standing.reason)
+
+
+def serving_certificate(
+    options: Options,
+    *,
+    log: Log,
+    metrics: Metrics,
+    readiness: Readiness,
+    clock: Callable[[], datetime],
+) -> ServingCertificate:
+    """
+    Return the certificate that *options* ask for.
+
+    Args:
+        options: Say whether it is in files, looked after in the cluster, or self-made.
+        log: Notes changes.
+        metrics: Counts changes, and tells the expiry.
+        readiness: Is held until a certificate of the cluster is trusted.
+        clock: Gives the time.
+
+    Raises:
+        CertificateError: The files cannot be used.
+        ClusterError: It cannot be told where the cluster is.
+    """
+    if options.certificate and options.key:
+        files = CertificateFiles(options.certificate, options.key)
+        return FromFiles(files, Use(files.read(clock()), log, metrics), clock)
+    if options.managed is None:
+        pair, _ = self_signed(own_names(), now=clock())
+        return SelfMade(Use(pair, log, metrics), clock)
+    place = options.managed
+    cluster = connect()
+    pair, _ = self_signed(place.names, now=clock())
+    return Managed(
+        place,
+        cluster,
+        use=Use(pair, log, metrics),
+        log=log,
+        readiness=readiness,
+        clock=clock,
+    )
+
+
+def own_names() -> tuple[str, ...]:
+    """
+    Return the names that this machine is reached by from itself.
+    """
+    return tuple(dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname())))

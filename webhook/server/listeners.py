@@ -1,0 +1,116 @@
+"""
+A port, and the server behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from uvicorn import Config
+
+from webhook.server.protocol import KEEP_ALIVE_SECONDS, GuardedProtocol, GuardedServer
+from webhook.telemetry import LogHandler
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from webhook.server.certificates import ServingCertificate
+    from webhook.telemetry import Log
+
+__all__ = ["ListenError", "Listener", "listen", "uvicorn_logs_to"]
+
+# Each API server dials anew when many Pods come at once, or all of them restart.
+BACKLOG: Final = 2048
+# With the drain before it, within the 30 seconds that Kubernetes gives a Pod to end.
+GRACE_SECONDS: Final = 20
+
+
+class ListenError(Exception):
+    """
+    A port that cannot be listened on; the message says why.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """
+    A socket that listens, and the server that is to answer there.
+    """
+
+    socket: socket.socket
+    server: GuardedServer
+    scheme: str
+
+    @property
+    def address(self) -> str:
+        """
+        The URL to reach it at.
+        """
+        host, port = self.socket.getsockname()[:2]
+        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
+
+
+def listen(
+    host: str, port: int, app: FastAPI, certificate: ServingCertificate | None = None
+) -> Listener:
+    """
+    Listen on a TCP port for *app*.
+
+    Args:
+        host: Address or name; empty for every address, of IPv6 too where there is one.
+        port: The port; 0 for any free one.
+        app: What answers.
+        certificate: For TLS; None for plain HTTP.
+
+    Raises:
+        ListenError: The port is in use, not permitted, or the host not of this machine.
+    """
+    opened = opened_socket(host, port)
+    config = Config(
+        app,
+        http=GuardedProtocol,
+        ws="none",
+        lifespan="off",
+        log_config=None,
+        access_log=False,
+        proxy_headers=False,
+        server_header=False,
+        backlog=BACKLOG,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
+    )
+    return Listener(opened, GuardedServer(config), "https" if certificate else "http")
+
+
+def opened_socket(host: str, port: int) -> socket.socket:
+    """
+    Return a socket that listens.
+
+    Raises:
+        ListenError: As `listen`.
+    """
+    try:
+        if not host and socket.has_dualstack_ipv6():
+            return socket.create_server(
+                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
+            )
+        family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        return socket.create_server((host, port), family=family, backlog=BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        where = f"port {port} of {host}" if host else f"port {port}"
+        raise ListenError(f"cannot listen on {where}: {reason}") from None
+
+
+def uvicorn_logs_to(log: Log) -> None:
+    """
+    Have what uvicorn has to complain of in our log.
+    """
+    logger = logging.getLogger("uvicorn.error")
+    logger.handlers = [LogHandler(log)]
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False

@@ -1,0 +1,42 @@
+"""
+What `serve` is told on its command line.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from webhook.tls import Place
+
+__all__ = ["Options"]
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """
+    How to run the webhook.
+
+    Attributes:
+        config: Rules file.
+        host: Address to listen on; empty for every address of this machine.
+        port: Port for reviews, over TLS; 0 for any free one.
+        operations_port: Port for probes and metrics, in plain HTTP; 0 for any free one.
+        certificate: PEM file of the serving certificate, with its chain.
+        key: PEM file of its private key. Without the two the certificate is
+            self-made, in memory, unless it is managed.
+        managed: Where CA and certificate are looked after in the cluster.
+        drain: Seconds to go on serving after SIGTERM, until nobody sends more.
+    """
+
+    config: Path
+    host: str = ""
+    port: int = 8443
+    operations_port: int = 8080
+    certificate: Path | None = None
+    key: Path | None = None
+    managed: Place | None = None
+    drain: float = 5.0

@@ -1,0 +1,77 @@
+"""
+What became of each review, told to metrics and log in the same words.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from webhook.admission import Result, described
+
+if TYPE_CHECKING:
+    from webhook.admission import AdmissionRequest, Verdict
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["Recording"]
+
+
+class Recording:
+    """
+    Notes reviews; a review that did nothing is counted, but not logged.
+
+    Args:
+        log: Takes a line for each review that did something.
+        metrics: Counts.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
+        """
+        Note one review.
+        """
+        metrics = self._metrics
+        metrics.review(policy, verdict.result)
+        doubtful = False
+        for _, decision in verdict.placements:
+            rule = "" if decision.rule is None else str(decision.rule)
+            metrics.image(policy, rule, decision.outcome)
+            doubtful = doubtful or decision.outcome.is_doubtful
+        if doubtful or verdict.result in (Result.PATCHED, Result.OBSERVED):
+            note = self._log.warning if doubtful else self._log.info
+            note(
+                "review",
+                **identified(policy, request),
+                result=verdict.result,
+                images=[described(placement) for placement in verdict.placements],
+            )
+
+    def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
+        """
+        Note an error of ours.
+        """
+        self._metrics.review(policy, Result.ERROR)
+        self._metrics.error()
+        self._log.failure(
+            "review failed, its Pod was left as it is",
+            error,
+            **identified(policy, request),
+        )
+
+
+def identified(policy: str, request: AdmissionRequest) -> dict[str, Any]:
+    """
+    Return what tells one review from another.
+    """
+    metadata = request.object.metadata if request.object else None
+    name = request.name or (metadata and (metadata.name or metadata.generate_name))
+    return {
+        "policy": policy,
+        "uid": request.uid,
+        "namespace": request.namespace or "",
+        "pod": name or "",
+        "operation": request.operation,
+        "dryRun": bool(request.dry_run),
+    }

@@ -1,0 +1,92 @@
+"""
+The rules in use, and taking up a change of their file.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webhook.admission import Policy, remembered
+from webhook.config import Configuration, Mode, watch
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["RulesInUse"]
+
+
+class RulesInUse:
+    """
+    The policies that reviews are judged by; a reload replaces all of them at once.
+
+    Args:
+        configuration: The rules to begin with.
+        log: Notes reloads.
+        metrics: Counts reloads.
+        clock: Gives seconds since the epoch.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        log: Log,
+        metrics: Metrics,
+        clock: Callable[[], float],
+    ) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._digest = ""
+        self.policies: Mapping[str, Policy] = {}
+        self._use(configuration, "rules loaded")
+
+    def _use(self, configuration: Configuration, event: str) -> None:
+        self.policies = policies_of(configuration)
+        self._digest = configuration.digest
+        self._metrics.configuration_loaded(self._clock())
+        self._log.info(
+            event,
+            digest=configuration.digest[:12],
+            rules={
+                name: len(settings.mirrors.rules)
+                for name, settings in configuration.policies.items()
+            },
+        )
+        for warning in configuration.warnings:
+            self._log.warning("rules", problem=warning)
+
+    async def follow(self, path: Path) -> None:
+        """
+        Take up every change of the rules file; what is wrong with it keeps the old rules.
+
+        Args:
+            path: The rules file.
+        """
+        async for change in watch(path, self._digest):
+            if isinstance(change, Configuration):
+                self._use(change, "rules reloaded")
+                continue
+            self._metrics.configuration_refused()
+            self._log.error(
+                "rules refused, the old ones stay in use",
+                problems=[str(problem) for problem in change.problems],
+            )
+
+
+def policies_of(configuration: Configuration) -> dict[str, Policy]:
+    """
+    Return the policies as reviews are judged by.
+    """
+    return {
+        name: Policy(
+            name=name,
+            decide=remembered(settings.mirrors.decide),
+            observe=settings.mode is Mode.OBSERVE,
+            record=settings.record,
+        )
+        for name, settings in configuration.policies.items()
+    }

@@ -1,0 +1,110 @@
+"""
+From the options of the command line to a running webhook: where the parts meet.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import time
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Final
+
+import uvloop
+
+from webhook import __version__
+from webhook.config import load
+from webhook.server.admission import AdmissionEndpoint
+from webhook.server.apps import AdmissionApp, operations_app
+from webhook.server.background import kept_running
+from webhook.server.certificates import serving_certificate
+from webhook.server.listeners import listen, uvicorn_logs_to
+from webhook.server.ports import Ports
+from webhook.server.readiness import Readiness
+from webhook.server.recording import Recording
+from webhook.server.rules import RulesInUse
+from webhook.telemetry import LineWriter, Log, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webhook.server.options import Options
+
+__all__ = ["run"]
+
+STDOUT: Final = 1
+LOG_SECONDS: Final = 2.0
+
+
+def run(options: Options, announce: Callable[[str], None]) -> None:
+    """
+    Run the webhook until a signal ends it.
+
+    Args:
+        options: How to run it.
+        announce: Is told in one sentence that the webhook is ready.
+
+    Raises:
+        ConfigurationError: The rules file is wrong.
+        CertificateError: The certificate cannot be used.
+        ClusterError: It cannot be told where the cluster is.
+        ListenError: A port cannot be listened on.
+    """
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(serve(options, announce))
+
+
+async def serve(options: Options, announce: Callable[[str], None]) -> None:
+    """
+    Put the parts together, and serve until a signal comes.
+    """
+    configuration = load(options.config)
+    lines = LineWriter(STDOUT)
+    log = Log(lines.write, time.time)
+    uvicorn_logs_to(log)
+    metrics = Metrics(__version__, lambda: lines.dropped)
+    readiness = Readiness()
+    rules = RulesInUse(configuration, log=log, metrics=metrics, clock=time.time)
+    certificate = serving_certificate(
+        options,
+        log=log,
+        metrics=metrics,
+        readiness=readiness,
+        clock=lambda: datetime.now(UTC),
+    )
+    admission = AdmissionEndpoint(
+        policies=lambda: rules.policies,
+        recorder=Recording(log, metrics),
+        readiness=readiness,
+        metrics=metrics,
+        log=log,
+        clock=time.time,
+        stopwatch=time.perf_counter,
+    )
+    ports = Ports(
+        reviews=listen(options.host, options.port, AdmissionApp(admission), certificate),
+        operations=listen(
+            options.host, options.operations_port, operations_app(readiness, metrics)
+        ),
+        readiness=readiness,
+        log=log,
+        drain=options.drain,
+    )
+    background = [
+        kept_running("rules", lambda: rules.follow(options.config), log),
+        kept_running("certificate", certificate.follow, log),
+    ]
+    try:
+        await ports.open()
+        # What is there now stays to the end: the collector need not look at it again.
+        gc.collect()
+        gc.freeze()
+        announce(
+            f"mirrorhook {__version__} is ready: reviews on {ports.reviews.address}, "
+            f"probes and metrics on {ports.operations.address}; {certificate}"
+        )
+        await ports.closed()
+    finally:
+        for task in background:
+            task.cancel()
+        lines.close(LOG_SECONDS)

@@ -1,0 +1,91 @@
+"""
+Log lines: one JSON object each, with a time, a level and an event in words.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Log", "LogHandler"]
+
+
+class Log:
+    """
+    The log of one process.
+
+    Args:
+        write: Takes one line, without its end.
+        clock: Gives the time, in seconds since the epoch.
+    """
+
+    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+        self._write = write
+        self._clock = clock
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+
+    def info(self, event: str, **fields: Any) -> None:
+        """
+        Note something that is as it should be.
+        """
+        self._line("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """
+        Note something that somebody should look at.
+        """
+        self._line("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """
+        Note something that failed.
+        """
+        self._line("error", event, fields)
+
+    def failure(self, event: str, error: BaseException, **fields: Any) -> None:
+        """
+        Note an error that nobody expected, with its traceback.
+        """
+        self._line(
+            "error", event, {**fields, "traceback": "".join(format_exception(error))}
+        )
+
+    def _line(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        now = datetime.fromtimestamp(self._clock(), UTC)
+        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+        line = {"time": time, "level": level, "event": event, **fields}
+        self._write(self._encode(line))
+
+
+class LogHandler(logging.Handler):
+    """
+    Passes what libraries log on to ours, as lines of the same form.
+    """
+
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """
+        Pass one record on.
+        """
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            formatter = self.formatter or logging.Formatter()
+            fields["traceback"] = formatter.formatException(record.exc_info)
+        note = (
+            self._log.info
+            if record.levelno < logging.WARNING
+            else self._log.warning
+            if record.levelno < logging.ERROR
+            else self._log.error
+        )
+        note(record.getMessage(), **fields)

@@ -1,0 +1,197 @@
+"""
+Metrics in the Prometheus text format, named after its conventions.
+
+Labels hold policies, rules and outcomes, which the rules file bounds; never an
+image, a Pod or a namespace.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    Info,
+    ProcessCollector,
+)
+from prometheus_client.exposition import choose_encoder
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["Metrics"]
+
+# A review takes well under a millisecond; the API server gives up after seconds.
+BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025)
+SLOW_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+
+
+class Metrics:
+    """
+    The metrics of one process, in a registry of their own.
+
+    Args:
+        version: Version of mirrorhook.
+        dropped_lines: Gives how many log lines were dropped.
+    """
+
+    def __init__(self, version: str, dropped_lines: Callable[[], float]) -> None:
+        registry = self._registry = CollectorRegistry(auto_describe=True)
+        ProcessCollector(registry=registry)
+        GCCollector(registry=registry)
+        Info("mirrorhook_build", "Version of mirrorhook.", registry=registry).info(
+            {"version": version}
+        )
+        self._reviews = Counter(
+            "mirrorhook_reviews",
+            "Admission reviews answered, by policy and result.",
+            ("policy", "result"),
+            registry=registry,
+        )
+        self._images = Counter(
+            "mirrorhook_images",
+            "Images decided on, by policy, rule (empty where none matched) and outcome.",
+            ("policy", "rule", "outcome"),
+            registry=registry,
+        )
+        self._duration = Histogram(
+            "mirrorhook_review_duration_seconds",
+            "Time from the last byte of a review to its answer.",
+            buckets=BUCKETS + SLOW_BUCKETS,
+            registry=registry,
+        )
+        self._last_review = Gauge(
+            "mirrorhook_last_review_timestamp_seconds",
+            "When the last review came; 0 before the first.",
+            registry=registry,
+        )
+        self._refused = Counter(
+            "mirrorhook_requests_refused",
+            "Requests answered with an error, by HTTP status.",
+            ("code",),
+            registry=registry,
+        )
+        self._errors = Counter(
+            "mirrorhook_errors",
+            "Internal errors on which a Pod was left as it is.",
+            registry=registry,
+        )
+        self._reloads = Counter(
+            "mirrorhook_config_reloads",
+            "Changes of the rules file taken up (success) or refused (failure).",
+            ("result",),
+            registry=registry,
+        )
+        self._reload_state = Gauge(
+            "mirrorhook_config_last_reload_successful",
+            "1 if the rules in use are those of the file, 0 if the file was refused.",
+            registry=registry,
+        )
+        self._loaded = Gauge(
+            "mirrorhook_config_last_reload_success_timestamp_seconds",
+            "When the rules in use were loaded.",
+            registry=registry,
+        )
+        self._certificate_expiry = Gauge(
+            "mirrorhook_certificate_expiry_timestamp_seconds",
+            "When the serving certificate expires.",
+            registry=registry,
+        )
+        self._certificate_reloads = Counter(
+            "mirrorhook_certificate_reloads",
+            "Changes of the certificate taken up (success) or refused (failure).",
+            ("result",),
+            registry=registry,
+        )
+        Gauge(
+            "mirrorhook_log_lines_dropped",
+            "Log lines dropped since nobody read them in time.",
+            registry=registry,
+        ).set_function(dropped_lines)
+        for result in ("success", "failure"):
+            self._reloads.labels(result)
+            self._certificate_reloads.labels(result)
+        # Looking a labelled child up costs more than counting in it.
+        self._known_reviews: dict[tuple[str, str], Counter] = {}
+        self._known_images: dict[tuple[str, str, str], Counter] = {}
+
+    def review(self, policy: str, result: str) -> None:
+        """
+        Count a review.
+        """
+        key = (policy, result)
+        counter = self._known_reviews.get(key)
+        if counter is None:
+            counter = self._known_reviews[key] = self._reviews.labels(*key)
+        counter.inc()
+
+    def image(self, policy: str, rule: str, outcome: str) -> None:
+        """
+        Count an image.
+        """
+        key = (policy, rule, outcome)
+        counter = self._known_images.get(key)
+        if counter is None:
+            counter = self._known_images[key] = self._images.labels(*key)
+        counter.inc()
+
+    def answered(self, seconds: float, now: float) -> None:
+        """
+        Note how long an answer took, and when it was given, in seconds since the epoch.
+        """
+        self._duration.observe(seconds)
+        self._last_review.set(now)
+
+    def refused(self, code: int) -> None:
+        """
+        Count a request that was refused.
+        """
+        self._refused.labels(str(code)).inc()
+
+    def error(self) -> None:
+        """
+        Count an error of ours.
+        """
+        self._errors.inc()
+
+    def configuration_loaded(self, now: float) -> None:
+        """
+        Note that the rules of the file were taken up, at *now* seconds since the epoch.
+        """
+        self._reloads.labels("success").inc()
+        self._reload_state.set(1)
+        self._loaded.set(now)
+
+    def configuration_refused(self) -> None:
+        """
+        Note that the rules of the file were refused.
+        """
+        self._reloads.labels("failure").inc()
+        self._reload_state.set(0)
+
+    def certificate_loaded(self, expiry: float) -> None:
+        """
+        Note that a certificate was taken up, and when it expires, since the epoch.
+        """
+        self._certificate_reloads.labels("success").inc()
+        self._certificate_expiry.set(expiry)
+
+    def certificate_refused(self) -> None:
+        """
+        Note that a certificate was refused.
+        """
+        self._certificate_reloads.labels("failure").inc()
+
+    def exposition(self, accept: str) -> tuple[bytes, str]:
+        """
+        Return all metrics, and their content type.
+
+        Args:
+            accept: The header ``Accept`` of the request.
+        """
+        encoder, content_type = choose_encoder(accept)
+        return encoder(self._registry), content_type
