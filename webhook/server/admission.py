@@ -168,8 +168,7 @@ def too_large() -> RefusalError:
     """
     Return the refusal of a body that is too large.
     """
-    problem = f"the body is larger than {MAX_BODY} bytes"
-    return RefusalError(413, problem, CLOSE_HEADER)
+    return RefusalError(413, f"the body is larger than {MAX_BODY} bytes")
 
 
 def overloaded() -> RefusalError:

@@ -22,7 +22,7 @@ from webhook.tls import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Callable
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from webhook.kube.cluster import Cluster
@@ -132,9 +132,15 @@ class SelfMade:
     A certificate of our own making, kept in memory and trusted by nobody.
     """
 
-    def __init__(self, use: Use, clock: Callable[[], datetime]) -> None:
+    def __init__(
+        self,
+        use: Use,
+        clock: Callable[[], datetime],
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
         self._use = use
         self._clock = clock
+        self._sleep = sleep
 
     def __str__(self) -> str:
         return "self-made certificate, which clients cannot verify"
@@ -151,7 +157,7 @@ class SelfMade:
         Make another one before it expires.
         """
         while True:
-            await asyncio.sleep(RENEWAL.total_seconds())
+            await self._sleep(RENEWAL.total_seconds())
             self._use.take(self_signed(own_names(), now=self._clock())[0])
 
 

@@ -7,11 +7,12 @@ from __future__ import annotations
 import logging
 import socket
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from functools import partial
+from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn import Config
 
-from webhook.server.protocol import KEEP_ALIVE_SECONDS, GuardedProtocol, GuardedServer
+from webhook.server.protocol import LIMITS, GuardedProtocol, GuardedServer, Limits
 from webhook.telemetry import LogHandler
 
 if TYPE_CHECKING:
@@ -54,7 +55,12 @@ class Listener:
 
 
 def listen(
-    host: str, port: int, app: FastAPI, certificate: ServingCertificate | None = None
+    host: str,
+    port: int,
+    app: FastAPI,
+    certificate: ServingCertificate | None = None,
+    *,
+    limits: Limits = LIMITS,
 ) -> Listener:
     """
     Listen on a TCP port for *app*.
@@ -64,6 +70,7 @@ def listen(
         port: The port; 0 for any free one.
         app: What answers.
         certificate: For TLS; None for plain HTTP.
+        limits: What one connection may take.
 
     Raises:
         ListenError: The port is in use, not permitted, or the host not of this machine.
@@ -71,7 +78,7 @@ def listen(
     opened = opened_socket(host, port)
     config = Config(
         app,
-        http=GuardedProtocol,
+        http=cast("type[GuardedProtocol]", partial(GuardedProtocol, limits=limits)),
         ws="none",
         lifespan="off",
         log_config=None,
@@ -79,7 +86,7 @@ def listen(
         proxy_headers=False,
         server_header=False,
         backlog=BACKLOG,
-        timeout_keep_alive=KEEP_ALIVE_SECONDS,
+        timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
     )

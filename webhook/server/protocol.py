@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import contextmanager
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
@@ -24,16 +25,31 @@ if TYPE_CHECKING:
     from uvicorn import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-__all__ = ["KEEP_ALIVE_SECONDS", "GuardedProtocol", "GuardedServer"]
+__all__ = ["LIMITS", "GuardedProtocol", "GuardedServer", "Limits"]
 
-# Longer than the 90 seconds after which the API server drops an idle connection
-# itself: whoever closes first may lose the request that is just being sent.
-KEEP_ALIVE_SECONDS: Final = 120
-# From the first byte of a request to its last.
-REQUEST_SECONDS: Final = 10.0
-# A connection that is open when the process ends, and new, is about to be used.
-NEW_SECONDS: Final = 1.0
-MAX_HEAD: Final = 64 * 1024
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """
+    What one connection may take.
+
+    Attributes:
+        idle: Seconds without a request. Longer than the 90 after which the API server
+            drops a connection itself: whoever closes first may lose the request that
+            is just being sent.
+        request: Seconds from the first byte of a request to its last.
+        linger: Seconds that a connection has left once it is to be closed: a request
+            may be on its way to it, or its client not done with sending.
+        head: Bytes of a request's head.
+    """
+
+    idle: int = 120
+    request: float = 10.0
+    linger: float = 1.0
+    head: int = 64 * 1024
+
+
+LIMITS: Final = Limits()
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -41,23 +57,27 @@ class GuardedProtocol(HttpToolsProtocol):
     One connection, with bounds on the head and on the time of each request.
     """
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, *args: Any, limits: Limits = LIMITS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self._limits = limits
         self._opened = self.loop.time()
         self._began: float | None = None
         self._head = 0
         self._in_head = False
+        self._refused = False
 
     def data_received(self, data: bytes) -> None:
         """
-        Take what came in, unless it belongs to a head that is too long already.
+        Take what came in; a head that does not end is refused when it is too long.
         """
-        if self._in_head:
-            self._head += len(data)
-            if self._head > MAX_HEAD:
-                self.refuse(431, f"the head of the request is larger than {MAX_HEAD} bytes")
-                return
+        if self._refused:
+            return
+        in_head = self._in_head
         super().data_received(data)
+        if in_head and self._in_head:
+            self._head += len(data)
+            if self._head > self._limits.head:
+                self.refuse_head()
 
     def on_message_begin(self) -> None:
         """
@@ -73,9 +93,10 @@ class GuardedProtocol(HttpToolsProtocol):
         Note that the head is there.
         """
         self._in_head = False
-        if sum(len(name) + len(value) for name, value in self.headers) > MAX_HEAD:
-            problem = f"the head of the request is larger than {MAX_HEAD} bytes"
-            raise ValueError(problem)
+        fields = sum(len(name) + len(value) for name, value in self.headers)
+        self._head = len(self.url) + fields
+        if self._head > self._limits.head:
+            raise ValueError  # which the parser turns into its own, and that into a 431
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
@@ -87,13 +108,25 @@ class GuardedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """
-        Refuse what is not HTTP.
+        Refuse what is not HTTP, or more of it than may be.
         """
-        self.refuse(400, msg)
+        if self._head > self._limits.head:
+            self.refuse_head()
+        else:
+            self.refuse(400, msg)
+
+    def refuse_head(self) -> None:
+        """
+        Refuse a head that is too long.
+        """
+        self.refuse(431, f"the head is larger than {self._limits.head} bytes")
 
     def refuse(self, code: int, message: str) -> None:
         """
         Answer with an error, and close.
+
+        What is still coming in is thrown away: to close at once would take the answer
+        from a client that is still sending.
 
         Args:
             code: HTTP status.
@@ -108,7 +141,8 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         if self.can_answer:
             self.transport.write(head.encode() + body)
-        self.transport.close()
+        self._refused = True
+        self.loop.call_later(self._limits.linger, self.transport.close)
 
     def sweep(self, now: float) -> None:
         """
@@ -117,38 +151,58 @@ class GuardedProtocol(HttpToolsProtocol):
         Args:
             now: The loop's time in seconds.
         """
-        if self.transport.is_closing():
+        if self._refused or self.transport.is_closing():
             return
-        if self._began is not None and now - self._began > REQUEST_SECONDS:
-            self.refuse(408, f"the request was not whole after {REQUEST_SECONDS:g} seconds")
-        elif self.is_new and now - self._opened > KEEP_ALIVE_SECONDS:
+        if self._began is not None and now - self._began > self._limits.request:
+            seconds = f"{self._limits.request:g} seconds"
+            self.refuse(408, f"the request was not whole after {seconds}")
+        elif self.is_new and now - self._opened > self._limits.idle:
             self.transport.close()
+
+    @property
+    def latest(self) -> RequestResponseCycle | None:
+        """
+        The latest request whose head is there.
+        """
+        return cast("RequestResponseCycle | None", self.cycle)
 
     @property
     def can_answer(self) -> bool:
         """
-        Whether an answer would not fall into the middle of another one.
+        Whether an answer would be the first to its request, and follow that of the last.
         """
-        cycle = cast("RequestResponseCycle | None", self.cycle)
-        return cycle is None or cycle.response_complete or not cycle.response_started
+        cycle = self.latest
+        if cycle is None:
+            return True
+        if self._began is None or self._in_head:
+            return cycle.response_complete
+        return not cycle.response_started
 
     @property
     def is_new(self) -> bool:
         """
         Whether no request has begun on the connection yet.
         """
-        return self.cycle is None and self._began is None
+        return self.latest is None and self._began is None
 
     def shutdown(self) -> None:
         """
         End when the request in hand is answered; a new connection may still send one.
         """
-        if self._began is not None and self.cycle is None:
-            self.loop.call_later(REQUEST_SECONDS, self.transport.close)
+        if self._began is not None:
+            passed = self.loop.time() - self._began
+            self.loop.call_later(self._limits.request - passed, self.give_up)
         elif self.is_new:
-            self.loop.call_later(NEW_SECONDS, self.close_if_new)
-        else:
+            self.loop.call_later(self._limits.linger, self.close_if_new)
+        if self.latest is not None and not self._in_head:
             super().shutdown()
+
+    def give_up(self) -> None:
+        """
+        Close the connection if its request still is not whole.
+        """
+        if self._began is not None:
+            self.transport.close()
 
     def close_if_new(self) -> None:
         """

@@ -1,0 +1,48 @@
+"""
+The parts of a server, put together for a test.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+
+from tests.server.process import RULES
+from webhook.config import parse
+from webhook.server.admission import AdmissionEndpoint
+from webhook.server.apps import AdmissionApp
+from webhook.server.readiness import Readiness
+from webhook.server.recording import Recording
+from webhook.server.rules import policies_of
+from webhook.telemetry import Log, Metrics
+
+
+class Parts:
+    """
+    Attributes:
+        lines: What was logged.
+    """
+
+    def __init__(self, rules=RULES):
+        self.lines = []
+        self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
+        self.metrics = Metrics("0", lambda: 0.0)
+        self.readiness = Readiness()
+        self.policies = policies_of(parse(rules, "rules.yaml"))
+
+    @property
+    def failures(self):
+        return [line for line in self.lines if "traceback" in line]
+
+    def app(self, recorder=None):
+        return AdmissionApp(
+            AdmissionEndpoint(
+                policies=lambda: self.policies,
+                recorder=recorder or Recording(self.log, self.metrics),
+                readiness=self.readiness,
+                metrics=self.metrics,
+                log=self.log,
+                clock=time.time,
+                stopwatch=time.perf_counter,
+            )
+        )

@@ -1,0 +1,145 @@
+"""
+The webhook as its users run it: a process of its own, asked over real sockets.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import ssl
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from threading import Thread
+from typing import Any
+
+import httpx
+
+ROOT = Path(__file__).resolve().parents[2]
+READY = re.compile(
+    r"is ready: reviews on (https://\S+), probes and metrics on (http://\S+);"
+)
+PATIENCE = 20.0
+RULES = "rules:\n  - {match: docker.io, mirrors: [harbor.example.com/dockerhub]}\n"
+
+
+@dataclass
+class Webhook:
+    """
+    A running webhook.
+
+    Attributes:
+        process: The process.
+        reviews: URL of the port for reviews.
+        operations: URL of the port for probes and metrics.
+        log: The log lines so far.
+        said: What it said on standard error.
+    """
+
+    process: subprocess.Popen[str]
+    reviews: str = ""
+    operations: str = ""
+    log: list[dict[str, Any]] = field(default_factory=list)
+    said: list[str] = field(default_factory=list)
+
+    @property
+    def address(self) -> tuple[str, int]:
+        url = httpx.URL(self.reviews)
+        return url.host, url.port
+
+    def client(self, **options: Any) -> httpx.Client:
+        return httpx.Client(base_url=self.reviews, verify=unverified(), **options)
+
+    def review(self, body: bytes, path: str = "/mutate") -> httpx.Response:
+        with self.client() as client:
+            return client.post(path, content=body, headers=JSON)
+
+    def ask(self, path: str, **options: Any) -> httpx.Response:
+        return httpx.get(self.operations + path, **options)
+
+    def metric(self, name: str) -> float:
+        """
+        The value of one series, as it is written in the text format; 0 without it.
+        """
+        for line in self.ask("/metrics").text.splitlines():
+            series, _, value = line.rpartition(" ")
+            if series == name:
+                return float(value)
+        return 0.0
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        return [line for line in self.log if line["event"] == event]
+
+    def wait_for(self, event: str, count: int = 1) -> dict[str, Any]:
+        until(lambda: len(self.logged(event)) >= count, f"{event!r} in {self.log}")
+        return self.logged(event)[-1]
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        return self.process.wait(PATIENCE)
+
+    def read(self) -> None:
+        for line in self.process.stdout:
+            self.log.append(json.loads(line))
+
+    def listen(self) -> None:
+        for line in self.process.stderr:
+            self.said.append(line.rstrip("\n"))
+
+
+JSON = {"content-type": "application/json"}
+
+
+def until(condition, what="the condition"):
+    """
+    Wait for something to become true.
+    """
+    end = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < end, f"waited in vain for {what}"
+        time.sleep(0.02)
+
+
+def unverified() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    return context
+
+
+@contextmanager
+def serving(rules: Path, *options: str):
+    """
+    Run the webhook until the end of the block, where it must end well.
+    """
+    command = [sys.executable, "-m", "webhook", "serve", "--config", str(rules)]
+    command += ["--host", "127.0.0.1", "--port", "0", "--operations-port", "0"]
+    if "--drain" not in options:
+        command += ["--drain", "0"]
+    with subprocess.Popen(
+        [*command, *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        webhook = Webhook(process)
+        readers = [Thread(target=work) for work in (webhook.read, webhook.listen)]
+        for reader in readers:
+            reader.start()
+        try:
+            until(lambda: webhook.said or process.poll() is not None, "the ready line")
+            found = READY.search("\n".join(webhook.said))
+            assert found, webhook.said
+            webhook.reviews, webhook.operations = found.groups()
+            yield webhook
+            assert webhook.stop() == 0
+        finally:
+            process.kill()
+            for reader in readers:
+                reader.join()

@@ -1,0 +1,195 @@
+"""
+The certificates that reviews are served with, as clients see them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import pytest
+import trustme
+
+from tests.server.parts import Parts
+from tests.server.process import JSON, serving
+from tests.tls.memory_cluster import PLACE, MemoryCluster
+from webhook.server.certificates import Managed, SelfMade, Use
+from webhook.tls import CertificateError, self_signed
+
+NAME = "mirrorhook.mirrorhook.svc"
+
+
+@pytest.fixture
+def authority():
+    return trustme.CA(key_type=trustme.KeyType.ECDSA)
+
+
+@pytest.fixture
+def files(tmp_path, authority):
+    write(tmp_path, authority.issue_cert(NAME, "localhost"))
+    return tmp_path
+
+
+def write(folder, issued):
+    issued.cert_chain_pems[0].write_to_path(folder / "tls.crt")
+    issued.private_key_pem.write_to_path(folder / "tls.key")
+
+
+def options(folder):
+    return ("--tls-cert", str(folder / "tls.crt"), "--tls-key", str(folder / "tls.key"))
+
+
+def trusting(authority):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    context.verify_flags |= ssl.VERIFY_X509_STRICT
+    return context
+
+
+def ask(webhook, context, body):
+    """
+    Send a review as the API server does: to an address, with the name of the Service.
+    """
+    with httpx.Client(verify=context) as client:
+        return client.post(
+            webhook.reviews + "/mutate",
+            content=body,
+            headers=JSON,
+            extensions={"sni_hostname": NAME},
+        )
+
+
+def test_a_certificate_from_files_is_served_and_followed(
+    rules, files, authority, review_of
+):
+    with serving(rules, *options(files)) as webhook:
+        assert ask(webhook, trusting(authority), review_of("nginx")).status_code == 200
+        other = trustme.CA(key_type=trustme.KeyType.ECDSA)
+        with webhook.client() as kept:
+            kept.post("/mutate", content=review_of("nginx"), headers=JSON)
+            (files / "tls.crt").write_text("a file that is half written")
+            write(files, other.issue_cert(NAME))
+            webhook.wait_for("certificate replaced")
+            assert ask(webhook, trusting(other), review_of("nginx")).status_code == 200
+            # An open connection goes on with the certificate that it began with.
+            kept.post("/mutate", content=review_of("nginx"), headers=JSON)
+        with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
+            ask(webhook, trusting(authority), review_of("nginx"))
+        assert webhook.metric('mirrorhook_certificate_reloads_total{result="success"}') == 2
+
+
+def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(
+    rules, files, authority, review_of
+):
+    with serving(rules, *options(files)) as webhook:
+        stranger = authority.issue_cert(NAME)
+        stranger.cert_chain_pems[0].write_to_path(files / "tls.crt")
+        line = webhook.wait_for("certificate refused, the old one stays in use")
+        assert "tls.key" in line["problem"]
+        assert ask(webhook, trusting(authority), review_of("nginx")).status_code == 200
+        assert webhook.metric('mirrorhook_certificate_reloads_total{result="failure"}') == 1
+
+
+def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
+    answer = webhook.review(review_of("nginx"))
+    assert answer.status_code == 200
+    names = webhook.logged("certificate loaded")[0]["names"]
+    assert {"localhost", "127.0.0.1", "::1"} <= set(names)
+    assert "self-made certificate" in webhook.said[0]
+
+
+@pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
+def test_tls_1_2_and_1_3_are_spoken(webhook, version):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.check_hostname = False
+    context.verify_mode = ssl.CERT_NONE
+    context.minimum_version = context.maximum_version = version
+    answer = httpx.get(webhook.reviews + "/mutate", verify=context)
+    assert answer.status_code == 405
+
+
+def use(parts, pair):
+    return Use(pair, parts.log, parts.metrics)
+
+
+class Quiet:
+    """
+    A watch that has nothing to tell.
+    """
+
+    problem = ""
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        pass
+
+
+class QuietCluster(MemoryCluster):
+    def watch_secret(self, *_):
+        return Quiet()
+
+    def watch_registration(self, *_):
+        return Quiet()
+
+
+@pytest.mark.anyio
+async def test_a_managed_certificate_holds_readiness_until_it_is_trusted():
+    parts = Parts()
+    cluster = QuietCluster()
+    cluster.put_bundles({"pods.mirrorhook.io": b""})
+    used = use(parts, self_signed(PLACE.names, now=datetime.now(UTC))[0])
+    placeholder = used.serving.pair
+    managed = Managed(
+        PLACE,
+        cluster,
+        use=used,
+        log=parts.log,
+        readiness=parts.readiness,
+        clock=lambda: datetime.now(UTC),
+    )
+    assert parts.readiness.problems == ("certificate: there is none yet",)
+    following = asyncio.create_task(managed.follow())
+    for _ in range(1000):
+        if not parts.readiness.problems:
+            break
+        await asyncio.sleep(0.01)
+    following.cancel()
+    assert parts.readiness.problems == ()
+    assert used.serving.pair != placeholder
+    assert str(managed) == "certificate by the CA in Secret mirrorhook/mirrorhook-ca"
+    assert managed.context is used.serving.context
+
+
+@pytest.mark.anyio
+async def test_a_self_made_certificate_is_made_anew_before_it_expires():
+    parts = Parts()
+    begin = datetime.now(UTC)
+    used = use(parts, self_signed(["localhost"], now=begin)[0])
+    old = used.serving.pair
+    slept = []
+
+    async def sleep(seconds):
+        slept.append(timedelta(seconds=seconds))
+        if len(slept) > 1:
+            raise asyncio.CancelledError
+
+    made = SelfMade(used, clock=lambda: begin + timedelta(days=300), sleep=sleep)
+    with pytest.raises(asyncio.CancelledError):
+        await made.follow()
+    assert begin + slept[0] < old.expires_at
+    assert used.serving.pair.expires_at > old.expires_at
+
+
+def test_a_pair_that_openssl_refuses_is_told_and_the_old_one_stays():
+    parts = Parts()
+    used = use(parts, self_signed(["localhost"], now=datetime.now(UTC))[0])
+    old = used.serving.pair
+    used.take(replace(old, certificate=b"-----BEGIN CERTIFICATE-----\n"))
+    used.take(CertificateError("it is in pieces"))
+    assert used.serving.pair is old
+    assert [line["level"] for line in parts.lines][-2:] == ["error", "error"]

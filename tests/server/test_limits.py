@@ -1,0 +1,264 @@
+"""
+What one connection may take from the others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from contextlib import asynccontextmanager
+
+import pytest
+
+from tests.server.parts import Parts
+from webhook.server.listeners import ListenError, listen
+from webhook.server.protocol import LIMITS, Limits
+
+TIGHT = Limits(idle=1, request=0.3, linger=0.5, head=4096)
+HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+@asynccontextmanager
+async def served(parts=None, limits=TIGHT):
+    """
+    Serve in plain HTTP; gives the listener.
+    """
+    parts = parts or Parts()
+    listener = listen("127.0.0.1", 0, parts.app(), limits=limits)
+    running = asyncio.create_task(listener.server.serve([listener.socket]))
+    await listener.server.opened.wait()
+    try:
+        yield listener
+    finally:
+        listener.server.should_exit = True
+        await running
+
+
+async def connect(listener):
+    return await asyncio.open_connection(*listener.socket.getsockname())
+
+
+async def answered(reader):
+    """
+    Read one answer to the end of the connection: its status and message.
+    """
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["message"]
+
+
+async def whole_answer(reader):
+    """
+    Read one answer, and leave the connection open.
+    """
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    return head, await reader.readexactly(length)
+
+
+def request(body, extra=""):
+    return f"{HEAD}content-length: {len(body)}\r\n{extra}\r\n".encode() + body
+
+
+def test_an_idle_connection_outlives_the_api_servers_own_limit():
+    assert LIMITS.idle > 90
+
+
+BEGINNINGS = {
+    "a letter": "P",
+    "half a head": "POST /mutate HTTP/1.1\r\nhost:",
+    "a head without its end": HEAD,
+    "a head without its body": f"{HEAD}content-length: 9\r\n\r\n",
+    "half a body": f"{HEAD}content-length: 9\r\n\r\n{{",
+    "half a chunk": f"{HEAD}transfer-encoding: chunked\r\n\r\n4\r\n{{",
+}
+
+
+@pytest.mark.anyio
+async def test_a_request_that_does_not_come_is_given_up():
+    async with served() as listener:
+
+        async def told(beginning):
+            reader, writer = await connect(listener)
+            writer.write(beginning.encode())
+            answer = await answered(reader)
+            writer.close()
+            return answer
+
+        answers = await asyncio.gather(*map(told, BEGINNINGS.values()))
+    gone = (408, "the request was not whole after 0.3 seconds")
+    assert dict(zip(BEGINNINGS, answers, strict=True)) == dict.fromkeys(BEGINNINGS, gone)
+
+
+@pytest.mark.anyio
+async def test_a_request_that_trickles_in_is_given_up():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        writer.write(f"{HEAD}content-length: 99\r\n\r\n".encode())
+        for _ in range(14):
+            writer.write(b" ")
+            await asyncio.sleep(0.1)
+        assert (await answered(reader))[0] == 408
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_second_request_has_its_own_time(review_of):
+    async with served(limits=Limits(request=0.3)) as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(review_of("nginx")))
+        await whole_answer(reader)
+        await asyncio.sleep(1.5)
+        writer.write(request(review_of("nginx")))
+        head, _ = await whole_answer(reader)
+        assert head.startswith(b"HTTP/1.1 200")
+        writer.write(b"POST")
+        assert (await answered(reader))[0] == 408
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_connection_that_says_nothing_is_closed():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(
+    ("parts", "status"),
+    [
+        ([f"GET / HTTP/1.1\r\na: {'x' * 5000}\r\n\r\n"], 431),
+        ([f"GET /{'x' * 5000} HTTP/1.1\r\n\r\n"], 431),
+        (["GET / HTTP/1.1\r\n", *["a: b\r\n" * 100] * 20], 431),
+        (["GET / HTTP/1.1\r\na: ", *["x" * 1000] * 10], 431),
+        (["GARBAGE\r\n\r\n"], 400),
+        (["GET / HTTP/1.1\r\na b: c\r\n\r\n"], 400),
+        (["CONNECT a:443 HTTP/1.1\r\n\r\n"], 400),
+        ([f"{HEAD}content-length: x\r\n\r\n"], 400),
+        ([f"{HEAD}content-length: -1\r\n\r\n"], 400),
+        ([f"{HEAD}content-length: 1\r\ncontent-length: 2\r\n\r\n{{"], 400),
+        ([f"{HEAD}content-length: {'9' * 30}\r\n\r\n"], 400),
+        ([f"{HEAD}transfer-encoding: chunked\r\n\r\nzz\r\n"], 400),
+        ([f"{HEAD}transfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n{{"], 400),
+        (["OPTIONS * HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
+        (["GET /mutate%00 HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
+        (["GET /%ff HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
+    ],
+)
+async def test_what_is_not_http_as_it_should_be_is_refused_in_words(parts, status):
+    async with served(limits=Limits(linger=0.3, head=4096)) as listener:
+        reader, writer = await connect(listener)
+        for part in parts:
+            writer.write(part.encode())
+            await asyncio.sleep(0.01)
+        assert (await answered(reader))[0] == status
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_requests_may_follow_one_another_unanswered(review_of):
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(review_of("nginx")) * 3)
+        for _ in range(3):
+            head, body = await whole_answer(reader)
+            assert head.startswith(b"HTTP/1.1 200")
+            assert json.loads(body)["response"]["patch"]
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_large_body_does_not_count_as_head(review_of):
+    body = review_of("nginx") + b" " * 50_000
+    async with served(limits=Limits(head=4096)) as listener:
+        reader, writer = await connect(listener)
+        sent = request(body)
+        writer.write(sent[:30])
+        await asyncio.sleep(0.1)
+        writer.write(sent[30:])
+        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_is_told_to_go_on_with_its_body(review_of):
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        body = review_of("nginx")
+        writer.write(request(body, "expect: 100-continue\r\n")[: -len(body)])
+        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_that_goes_away_halfway_leaves_nothing_behind(review_of):
+    parts = Parts()
+    async with served(parts) as listener:
+        for _ in range(600):  # more than may be in hand at once
+            _, writer = await connect(listener)
+            writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
+            writer.transport.abort()
+        reader, writer = await connect(listener)
+        writer.write(request(review_of("nginx")))
+        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+    assert not parts.failures
+
+
+@pytest.mark.anyio
+async def test_too_many_at_once_are_told_to_try_again(review_of):
+    parts = Parts()
+    waiting = []
+    async with served(parts, Limits(request=5.0)) as listener:
+        for _ in range(512):
+            _, writer = await connect(listener)
+            writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
+            waiting.append(writer)
+        reader, writer = await connect(listener)
+        while True:
+            writer.write(request(review_of("nginx")))
+            head, body = await whole_answer(reader)
+            if head.startswith(b"HTTP/1.1 503"):
+                break
+            await asyncio.sleep(0.01)
+        assert b"retry-after: 1\r\n" in head
+        assert "try again" in json.loads(body)["message"]
+        for each in waiting:
+            each.transport.abort()
+        await asyncio.sleep(0.1)
+        writer.write(request(review_of("nginx")))
+        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_bodies_that_fill_the_memory_are_told_to_try_again():
+    size = 7 * 1024 * 1024
+    async with served(limits=Limits(request=10.0)) as listener:
+
+        async def sent():
+            reader, writer = await connect(listener)
+            writer.write(f"{HEAD}content-length: {size}\r\n\r\n".encode())
+            writer.write(b" " * (size - 1))
+            try:
+                return (await whole_answer(reader))[0]
+            finally:
+                writer.transport.abort()
+
+        sending = [asyncio.create_task(sent()) for _ in range(11)]
+        done, pending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
+        assert all(task.result().startswith(b"HTTP/1.1 503") for task in done)
+        for task in pending:
+            task.cancel()
+        await asyncio.wait(pending)
+
+
+def test_a_port_in_use_is_named():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        with pytest.raises(ListenError, match=f"port {port} of 127.0.0.1: Address alr"):
+            listen("127.0.0.1", port, Parts().app())

@@ -1,0 +1,76 @@
+"""
+Probes, metrics, log: what operators see.
+"""
+
+from __future__ import annotations
+
+import json
+
+from tests.server.process import serving
+
+REFUSED = 'mirrorhook_requests_refused_total{code="400"}'
+
+
+def test_probes_are_answered_and_not_logged(webhook):
+    before = len(webhook.log)
+    for path in ("/healthz", "/readyz"):
+        answer = webhook.ask(path)
+        assert (answer.status_code, answer.text) == (200, "ok\n")
+    assert len(webhook.log) == before
+
+
+def test_reviews_are_counted_by_policy_rule_and_outcome(webhook, review_of):
+    names = (
+        'mirrorhook_reviews_total{policy="default",result="patched"}',
+        'mirrorhook_reviews_total{policy="default",result="unchanged"}',
+        'mirrorhook_images_total{outcome="rewritten",policy="default",rule="docker.io"}',
+        "mirrorhook_review_duration_seconds_count",
+        REFUSED,
+    )
+    before = [webhook.metric(name) for name in names]
+    webhook.review(review_of("nginx", "redis:7", "quay.io/a/b"))
+    webhook.review(review_of("quay.io/a/b"))
+    webhook.review(b"{")
+    after = [webhook.metric(name) for name in names]
+    assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 2, 2, 1]
+
+
+def test_expiry_and_reloads_are_told(webhook):
+    assert webhook.metric("mirrorhook_certificate_expiry_timestamp_seconds") > 1.8e9
+    assert webhook.metric('mirrorhook_config_reloads_total{result="success"}') == 1
+    assert webhook.metric("mirrorhook_config_last_reload_successful") == 1
+
+
+def test_metrics_come_as_openmetrics_where_asked_for(webhook):
+    accept = {"accept": "application/openmetrics-text; version=1.0.0"}
+    answer = webhook.ask("/metrics", headers=accept)
+    assert answer.headers["content-type"].startswith("application/openmetrics-text")
+    assert answer.text.endswith("# EOF\n")
+
+
+def test_a_review_that_did_something_is_one_log_line(rules, review_of):
+    with serving(rules) as webhook:
+        webhook.review(review_of("quay.io/a/b"))
+        webhook.review(review_of("nginx"))
+        line = webhook.wait_for("review")
+        assert len(webhook.logged("review")) == 1
+    assert line["level"] == "info"
+    assert line["namespace"] == "shop"
+    assert line["pod"] == "web"
+    assert line["images"][0]["result"] == "harbor.example.com/dockerhub/library/nginx"
+
+
+def test_an_image_in_doubt_is_logged_as_a_warning(rules, review_of):
+    with serving(rules) as webhook:
+        webhook.review(review_of("Not An Image"))
+        line = webhook.wait_for("review")
+    assert line["level"] == "warning"
+    assert line["images"][0]["image"] == "Not An Image"
+
+
+def test_the_log_is_json_a_line(rules):
+    with serving(rules) as webhook:
+        pass
+    for line in webhook.log:
+        assert {"time", "level", "event"} <= set(line)
+    assert json.dumps(webhook.log)

@@ -1,0 +1,50 @@
+"""
+Changes on disk, taken up while reviews come in.
+"""
+
+from __future__ import annotations
+
+import os
+
+from tests.server.process import RULES, serving, until
+from tests.server.test_requests import patched
+
+OTHER = RULES.replace("docker.io", "quay.io")
+WRONG = "rules:\n  - {match: docker.io}\n  - {mtach: quay.io, mirrors: [a.example]}\n"
+
+
+def test_a_change_of_the_rules_is_taken_up(rules, review_of):
+    body = review_of("nginx", "quay.io/a/b")
+    with serving(rules) as webhook:
+        assert patched(webhook.review(body).json()) == ["/spec/containers/0/image"]
+        rules.write_text(OTHER)
+        webhook.wait_for("rules reloaded")
+        assert patched(webhook.review(body).json()) == ["/spec/containers/1/image"]
+        assert webhook.metric('mirrorhook_config_reloads_total{result="success"}') == 2
+
+
+def test_the_swap_of_a_mounted_configmap_is_taken_up(tmp_path, review_of):
+    for name, text in (("..one", RULES), ("..two", OTHER)):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "rules.yaml").write_text(text)
+    (tmp_path / "..data").symlink_to("..one")
+    (tmp_path / "rules.yaml").symlink_to("..data/rules.yaml")
+    with serving(tmp_path / "rules.yaml") as webhook:
+        (tmp_path / "..new").symlink_to("..two")
+        os.replace(tmp_path / "..new", tmp_path / "..data")  # noqa: PTH105 - as the kubelet
+        webhook.wait_for("rules reloaded")
+        answer = webhook.review(review_of("nginx", "quay.io/a/b")).json()
+    assert patched(answer) == ["/spec/containers/1/image"]
+
+
+def test_wrong_rules_are_told_and_the_old_ones_stay(rules, review_of):
+    with serving(rules) as webhook:
+        rules.write_text(WRONG)
+        line = webhook.wait_for("rules refused, the old ones stay in use")
+        assert len(line["problems"]) >= 2
+        assert patched(webhook.review(review_of("nginx")).json())
+        assert webhook.metric("mirrorhook_config_last_reload_successful") == 0
+        assert webhook.ask("/readyz").status_code == 200
+        rules.write_text(OTHER)
+        webhook.wait_for("rules reloaded")
+        until(lambda: webhook.metric("mirrorhook_config_last_reload_successful") == 1)

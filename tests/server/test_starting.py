@@ -1,0 +1,107 @@
+"""
+The beginning: ready, or an error in words and exit code 2.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+
+from tests.server.process import ROOT, serving
+
+
+def serve(*options, **environment):
+    """
+    Run the webhook with options that it cannot serve with.
+    """
+    return subprocess.run(
+        [sys.executable, "-m", "webhook", "serve", *options],
+        cwd=ROOT,
+        env={**os.environ, **environment},
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+
+
+def test_the_ready_line_names_both_ports(rules):
+    with serving(rules) as webhook:
+        (line,) = webhook.said
+    assert line.startswith("mirrorhook ")
+    assert f"is ready: reviews on {webhook.reviews}, " in line
+    assert f"probes and metrics on {webhook.operations}; self-made" in line
+
+
+@pytest.mark.parametrize("host", ["", "::1", "localhost"])
+def test_it_listens_where_it_is_told(rules, host):
+    if host == "::1" and not socket.has_dualstack_ipv6():
+        pytest.skip("this machine has no IPv6")
+    with serving(rules, "--host", host) as webhook:
+        port = webhook.address[1]
+        with socket.create_connection((host or "127.0.0.1", port)):
+            pass
+
+
+def test_a_port_in_use_is_named(rules):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        done = serve("-c", str(rules), "--host", "127.0.0.1", "--port", port)
+    assert done.returncode == 2
+    assert (
+        f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
+    )
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ((), "Missing option '--config'"),
+        (("-c", "none.yaml"), "none.yaml: the file cannot be read: No such file"),
+        (("-c", "RULES", "--tls-cert", "a"), "belong together: give both"),
+        (("-c", "RULES", "--tls-cert", "a", "--tls-key", "b"), "cannot read a: No such"),
+        (("-c", "RULES", "--port", "70000"), "70000 is not in the range"),
+        (("-c", "RULES", "--certificate-secret", "x"), "'x' is not NAMESPACE/NAME"),
+        (("-c", "RULES", "--certificate-secret", "a/b"), "needs --service-name"),
+    ],
+)
+def test_what_cannot_be_served_with_is_told(rules, options, told):
+    done = serve(*(str(rules) if each == "RULES" else each for each in options))
+    assert done.returncode == 2
+    assert told in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+MANAGED = (
+    "--certificate-secret=a/b",
+    "--service-name=s",
+    "--service-namespace=n",
+    "--webhook-configuration=w",
+)
+
+
+def test_a_certificate_of_the_cluster_and_one_from_files_exclude_each_other(rules):
+    done = serve("-c", str(rules), *MANAGED, "--tls-cert", "a", "--tls-key", "b")
+    assert done.returncode == 2
+    assert "either --certificate-secret or --tls-cert" in done.stderr
+
+
+def test_a_certificate_of_the_cluster_needs_a_cluster(rules):
+    done = serve("-c", str(rules), *MANAGED, KUBERNETES_SERVICE_HOST="")
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    assert "where the API server is" in done.stderr
+
+
+def test_all_mistakes_of_the_rules_are_told_at_once(rules):
+    rules.write_text(
+        "rules:\n  - {match: docker.io}\n  - {match: 'a b', mirrors: [x.y/z]}\n"
+    )
+    done = serve("-c", str(rules))
+    assert done.returncode == 2
+    assert "rules.yaml:2" in done.stderr
+    assert "rules.yaml:3" in done.stderr
