@@ -15,6 +15,10 @@ export PYTHONDONTWRITEBYTECODE := 1
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*##/ {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+.PHONY: demo
+demo: $(READY) ## Show the main job: real Pods rewritten by the real webhook
+	@$(BIN)/python -m tests.demo
+
 .PHONY: test
 test: $(READY) ## Pass every test
 	@$(BIN)/python -m pytest
@@ -29,7 +33,7 @@ $(READY): requirements-dev.txt pyproject.toml
 	@echo "Setting up $(VENV) (once, about a minute) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
-	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
+	@PYTHONWARNINGS=ignore $(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@
 
 .PHONY: fmt
@@ -43,6 +47,10 @@ lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+
+.PHONY: bench
+bench: $(READY) ## Measure the figures that the documentation quotes
+	@$(BIN)/python -m tests.bench
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies anew into requirements*.txt

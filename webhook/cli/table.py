@@ -108,4 +108,6 @@ def show_json(value: Any) -> None:
     """
     Write *value* to standard output as JSON, in UTF-8 wherever it goes (RFC 8259).
     """
-    click.echo(json.dumps(value, indent=2, ensure_ascii=False).encode())
+    # Arguments that are not UTF-8 have lone surrogates, for which JSON has this escape.
+    text = json.dumps(value, indent=2, ensure_ascii=False)
+    click.echo(text.encode(errors="backslashreplace"))

@@ -1,0 +1,72 @@
+"""
+What `make demo` shows, as a newcomer sees it.
+"""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+
+import pytest
+
+from tests.server.process import ROOT
+
+
+@pytest.fixture(scope="module")
+def shown():
+    began = time.monotonic()
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.demo"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert time.monotonic() - began < 10
+    assert done.stderr == ""
+    return done.stdout
+
+
+def test_every_pod_is_shown(shown):
+    assert re.findall(r"^Pod (\S+)/", shown, re.MULTILINE) == [
+        "control-plane",
+        "ingress-nginx",
+        "shop",
+        "models",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "why"),
+    [
+        ("kube-apiserver", "harbor.example.com/k8s/kube-apiserver:v1.37.2", "rule reg"),
+        ("coredns", "harbor.example.com/k8s/coredns/coredns:v1.8.6", "rule k8s.gcr.io → "),
+        ("istio-init", "harbor.example.com/dockerhub/istio/proxyv2:1.27.1", "rule docker"),
+        ("wait-for-redis", "harbor.example.com/dockerhub/library/busybox", "rule docker"),
+        ("redis", "harbor.example.com/dockerhub/bitnamilegacy/redis:7.4.2", "rule docker"),
+        ("shop", "as it was", "rule quay.io/our-team keeps it"),
+        ("metrics", "as it was", "no rule matches localhost:5000/exporter"),
+        ("tokenizer", "as it was", "its pull policy is Never"),
+        ("typo", "as it was", "must be in lower case"),
+        ("volume:weights", "harbor.example.com/quay/models/qwen:3-8b", "rule quay.io"),
+    ],
+)
+def test_every_image_is_shown_with_its_reason(shown, name, after, why):
+    (line,) = re.findall(rf"^{re.escape(name)} .*$", shown, re.MULTILINE)
+    assert after in line
+    assert why in line
+
+
+def test_tag_and_digest_stay_together(shown):
+    assert "/controller:v1.13.0@sha256:dc75a7ba" in shown
+
+
+def test_a_doubtful_image_is_warned_of(shown):
+    assert "Warning: mirrorhook: image of typo left as it is" in shown
+
+
+def test_nothing_is_coloured_where_nobody_looks(shown):
+    assert "\x1b" not in shown
