@@ -20,8 +20,8 @@ demo: $(READY) ## Show the main job: real Pods rewritten by the real webhook
 	@$(BIN)/python -m tests.demo
 
 .PHONY: test
-test: $(READY) ## Pass every test
-	@$(BIN)/python -m pytest
+test: $(READY) ## Pass every test (some: ARGS='tests/core -k digest')
+	@$(BIN)/python -m pytest $(ARGS)
 
 ##@ For developers
 

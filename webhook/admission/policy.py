@@ -15,6 +15,7 @@ from webhook.objects import (
     Operation,
     Placement,
     Pod,
+    exempt,
     image_operations,
     image_slots,
     record_operation,
@@ -29,10 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Policy", "Result", "Verdict", "judge"]
 
-# Set by the kubelet on the API's copy of a static Pod (k8s.io/api/core/v1).
-MIRROR_POD: Final = "kubernetes.io/config.mirror"
-OPT_OUT: Final = "mirrorhook.io/rewrite"
-DISABLED: Final = "disabled"
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 
 
@@ -89,7 +86,7 @@ def judge(request: AdmissionRequest, policy: Policy) -> Verdict:
     Say what becomes of *request* under *policy*.
     """
     pod = request.object
-    reason = exempt(request, pod)
+    reason = unconcerned(request, pod)
     if reason or pod is None:
         return Verdict(Result.SKIPPED, reason)
     placements = tuple(rewrite(slots_in_question(request, pod), policy.decide))
@@ -106,7 +103,7 @@ def judge(request: AdmissionRequest, policy: Policy) -> Verdict:
     return Verdict(Result.PATCHED, placements=placements, operations=tuple(operations))
 
 
-def exempt(request: AdmissionRequest, pod: Pod | None) -> str:
+def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
     """
     Say why the images of *request* are not looked at; empty if they are.
     """
@@ -121,17 +118,7 @@ def exempt(request: AdmissionRequest, pod: Pod | None) -> str:
         return "it has no object"
     if request.operation == "UPDATE" and request.old_object is None:
         return "it is an UPDATE without its oldObject"
-    metadata = pod.metadata
-    if metadata is None:
-        return ""
-    annotations = metadata.annotations
-    if annotations and MIRROR_POD in annotations:
-        return "it is a mirror Pod"
-    if annotations and annotations.get(OPT_OUT) == DISABLED:
-        return f"its annotation {OPT_OUT} is {DISABLED}"
-    if metadata.labels and metadata.labels.get(OPT_OUT) == DISABLED:
-        return f"its label {OPT_OUT} is {DISABLED}"
-    return ""
+    return exempt(pod.metadata)
 
 
 def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:

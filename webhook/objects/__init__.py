@@ -2,6 +2,7 @@
 Where images sit in Kubernetes objects, and the patches that change them: pure.
 """
 
+from webhook.objects.exemption import exempt
 from webhook.objects.patch import (
     ORIGINAL_IMAGES,
     Operation,
@@ -23,6 +24,7 @@ __all__ = [
     "Placement",
     "Pod",
     "PodSpec",
+    "exempt",
     "image_operations",
     "image_slots",
     "pod_from",

@@ -1,0 +1,192 @@
+"""
+`mirrorhook rewrite`, as its users call it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli.main import mirrorhook
+
+POD = "kind: Pod\nspec:\n  containers:\n  - {name: a, image: nginx}  # keep\n"
+NEW = POD.replace("nginx", "m.example/hub/library/nginx")
+BAD = POD.replace("nginx", "'Not Good'")
+
+
+@pytest.fixture
+def call(tmp_path, monkeypatch):
+    """
+    Call the command in a folder with rules.
+    """
+    monkeypatch.chdir(tmp_path)
+    rules = tmp_path / "rules.yaml.txt"
+    rules.write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
+
+    def run(*arguments, stdin=""):
+        return CliRunner().invoke(
+            mirrorhook, ["rewrite", "--config", str(rules), *arguments], input=stdin
+        )
+
+    return run
+
+
+def test_standard_input_goes_to_standard_output(call):
+    done = call(stdin=POD)
+    assert (done.exit_code, done.stdout, done.stderr) == (0, NEW, "")
+
+
+def test_a_file_goes_to_standard_output_and_stays(call):
+    Path("a.yaml").write_text(POD)
+    assert call("a.yaml").stdout == NEW
+    assert Path("a.yaml").read_text() == POD
+
+
+def test_several_files_become_one_stream(call):
+    Path("a.yaml").write_text(POD.rstrip("\n"))
+    Path("b.yaml").write_text("---\n" + POD)
+    Path("c.json").write_text('{"kind": "Pod"}')
+    done = call("a.yaml", "-", "b.yaml", "c.json", stdin=POD)
+    assert done.stdout == f'{NEW}---\n{NEW}---\n{NEW}---\n{{"kind": "Pod"}}'
+
+
+def test_a_folder_is_walked_in_order_without_what_is_hidden(call):
+    for name in ("d/b.yml", "d/a.yaml", "d/sub/c.json", "d/.git/x.yaml", "d/notes.txt"):
+        Path(name).parent.mkdir(parents=True, exist_ok=True)
+        Path(name).write_text(POD)
+    entries = json.loads(call("d", "-o", "json").stdout)
+    assert [entry["file"] for entry in entries] == ["d/a.yaml", "d/b.yml", "d/sub/c.json"]
+
+
+def test_a_folder_without_manifests_is_told(call):
+    Path("d").mkdir()
+    done = call("d")
+    assert done.exit_code == 0
+    assert "d has no .json, .yaml, .yml file" in done.stderr
+
+
+def test_in_place_writes_the_files_that_change_and_no_others(call):
+    Path("a.yaml").write_text(POD)
+    Path("a.yaml").chmod(0o640)
+    Path("same.yaml").write_text("kind: Pod\n")
+    os.utime("same.yaml", (1, 1))
+    Path("link.yaml").symlink_to("a.yaml")
+    done = call("--in-place", "link.yaml", "same.yaml")
+    assert (done.exit_code, done.stdout) == (0, "")
+    assert done.stderr == "link.yaml: 1 image rewritten\n"
+    assert Path("a.yaml").read_text() == NEW
+    assert Path("a.yaml").stat().st_mode & 0o777 == 0o640
+    assert Path("link.yaml").is_symlink()
+    assert Path("same.yaml").stat().st_mtime == 1
+    assert sorted(path.name for path in Path().iterdir() if path.name.startswith(".")) == []
+
+
+def test_a_diff_is_shown_and_nothing_written(call):
+    Path("a.yaml").write_text(POD)
+    done = call("--diff", "a.yaml")
+    assert done.exit_code == 0
+    assert done.stdout.splitlines()[:2] == ["--- a/a.yaml", "+++ b/a.yaml"]
+    assert "-  - {name: a, image: nginx}  # keep" in done.stdout
+    assert "+  - {name: a, image: m.example/hub/library/nginx}  # keep" in done.stdout
+    assert Path("a.yaml").read_text() == POD
+
+
+def test_json_tells_of_each_image(call):
+    Path("a.yaml").write_text(POD)
+    assert json.loads(call("-o", "json", "a.yaml").stdout) == [
+        {
+            "file": "a.yaml",
+            "line": 4,
+            "name": "a",
+            "image": "nginx",
+            "outcome": "rewritten",
+            "result": "m.example/hub/library/nginx",
+            "reason": "rule docker.io → m.example/hub",
+        }
+    ]
+
+
+def test_an_image_that_is_none_fails_the_work_and_all_else_is_done(call):
+    done = call(stdin=f"{POD}---\n{BAD}")
+    assert done.exit_code == 1
+    assert done.stdout == f"{NEW}---\n{BAD}"
+    assert done.stderr == (
+        "Error: standard input:9: image 'Not Good' is left as it is: "
+        "it contains white space\n"
+    )
+
+
+def test_a_document_that_is_no_yaml_fails_the_work_and_all_else_is_done(call):
+    done = call(stdin=f"image: {{{{ .x }}}}: a\n---\n{POD}")
+    assert done.exit_code == 1
+    assert done.stdout.endswith(NEW)
+    assert "Error: standard input:1: it is not YAML" in done.stderr
+
+
+def test_a_shared_text_is_warned_of(call):
+    text = "kind: Pod\nspec: {containers: [{image: &a nginx, name: *a}]}\n"
+    done = call(stdin=text)
+    assert (done.exit_code, done.stdout) == (0, text)
+    assert "Warning: standard input:2: nginx is left as it is" in done.stderr
+    entry = json.loads(call("-o", "json", stdin=text).stdout)[0]
+    assert entry["result"] == "nginx"
+    assert "stands for something else too" in entry["reason"]
+
+
+def test_a_custom_kind_is_named_by_option(call):
+    text = "kind: Tool\nspec: {image: nginx}\n"
+    assert call(stdin=text).stdout == text
+    done = call("--image-path", "Tool=spec.image", stdin=text)
+    assert done.stdout == text.replace("nginx", "m.example/hub/library/nginx")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (("--in-place",), "--in-place needs files"),
+        (("--in-place", "-"), "--in-place needs files"),
+        (("--in-place", "--diff", "."), "either --in-place or --diff"),
+        (("none.yaml",), "'none.yaml' does not exist"),
+        (("--image-path", "Tool"), "'Tool' is not KIND[.GROUP]=PATH"),
+        (("--policy", "x", "."), "there is no policy 'x'"),
+    ],
+)
+def test_wrong_usage_is_told(call, arguments, told):
+    done = call(*arguments)
+    assert done.exit_code == 2
+    assert told in done.stderr
+
+
+def test_a_terminal_on_standard_input_is_not_waited_for():
+    leader, follower = pty.openpty()
+    done = subprocess.run(
+        [sys.executable, "-m", "webhook", "rewrite", "-p", "daocloud"],
+        cwd=Path(__file__).parents[2],
+        stdin=follower,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    os.close(leader)
+    os.close(follower)
+    assert done.returncode == 2
+    assert "give files, folders, or manifests on standard input" in done.stderr
+
+
+def test_a_file_that_cannot_be_written_is_named(call):
+    if os.geteuid() == 0:
+        pytest.skip("root may write everywhere")
+    Path("d").mkdir()
+    Path("d/a.yaml").write_text(POD)
+    Path("d").chmod(0o500)
+    done = call("--in-place", "d")
+    assert done.exit_code == 1
+    assert "d/a.yaml" in done.stderr

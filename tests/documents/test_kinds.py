@@ -1,0 +1,157 @@
+"""
+Where the kinds of Kubernetes have images, and where custom kinds have them by option.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import reduce
+from pathlib import Path
+
+import pytest
+
+from webhook.documents import ImagePath, InvalidImagePathError
+
+NEW = "m.example/hub/library/nginx"
+TEMPLATE = ("spec", "template")
+KINDS = {
+    "v1/Pod": (),
+    "v1/PodTemplate": ("template",),
+    "v1/ReplicationController": TEMPLATE,
+    "apps/v1/ReplicaSet": TEMPLATE,
+    "apps/v1/Deployment": TEMPLATE,
+    "extensions/v1beta1/Deployment": TEMPLATE,
+    "apps/v1/StatefulSet": TEMPLATE,
+    "apps/v1/DaemonSet": TEMPLATE,
+    "batch/v1/Job": TEMPLATE,
+    "batch/v1/CronJob": ("spec", "jobTemplate", *TEMPLATE),
+}
+SPEC = {
+    "containers": [{"name": "a", "image": "nginx"}],
+    "initContainers": [{"name": "b", "image": "nginx"}],
+    "ephemeralContainers": [{"name": "c", "image": "nginx"}],
+    "volumes": [{"name": "d", "image": {"reference": "nginx"}}],
+}
+NAMES = ["a", "b", "c", "volume:d"]
+
+
+def of_kind(name, value, path):
+    """
+    An object of a kind, with *value* where *path* leads.
+    """
+    version, _, kind = name.rpartition("/")
+    body = reduce(lambda inner, key: {key: inner}, reversed(path), value)
+    return {"apiVersion": version, "kind": kind, **body}
+
+
+@pytest.mark.parametrize(("name", "path"), KINDS.items())
+def test_every_kind_that_makes_pods_has_its_images_rewritten(rewritten, name, path):
+    result = rewritten(json.dumps(of_kind(name, {"spec": SPEC}, path)))
+    assert sorted(image.name for image in result.images) == NAMES
+    assert all(image.changes for image in result.images)
+
+
+@pytest.mark.parametrize(
+    "name", ["batch.volcano.sh/v1alpha1/Job", "v1/ConfigMap", "v1/Node"]
+)
+def test_other_kinds_are_left_alone(rewritten, name):
+    assert rewritten(json.dumps(of_kind(name, {"spec": SPEC}, TEMPLATE))).images == ()
+
+
+def test_a_list_has_each_of_its_items_rewritten(rewritten):
+    items = [of_kind(name, {"spec": SPEC}, path) for name, path in KINDS.items()]
+    inner = {"apiVersion": "v1", "kind": "List", "items": items}
+    typed = {"kind": "PodList", "apiVersion": "v1", "items": [{"spec": SPEC}]}
+    outer = {"apiVersion": "v1", "kind": "List", "items": [inner, typed, None, 1]}
+    images = rewritten(json.dumps(outer)).images
+    assert len(images) == 4 * (len(items) + 1)
+
+
+def test_lists_in_lists_have_an_end(rewritten):
+    text = '{"kind":"List","items":[' * 50 + "]}" * 50
+    assert rewritten(text + '{"image":1}').images == ()
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {"labels": {"mirrorhook.io/rewrite": "disabled"}},
+        {"annotations": {"mirrorhook.io/rewrite": "disabled"}},
+        {"annotations": {"kubernetes.io/config.mirror": "x"}},
+    ],
+)
+def test_a_template_that_opts_out_is_left_alone(rewritten, metadata):
+    pod = {"metadata": metadata, "spec": SPEC}
+    assert rewritten(json.dumps(of_kind("apps/v1/Deployment", pod, TEMPLATE))).images == ()
+
+
+def test_an_image_that_is_never_pulled_is_left_alone(rewritten):
+    containers = [{"name": "a", "image": "nginx", "imagePullPolicy": "Never"}]
+    text = json.dumps(of_kind("v1/Pod", {"spec": {"containers": containers}}, ()))
+    result = rewritten(text)
+    assert result.content.decode() == text
+    assert result.images[0].decision.reason == "its pull policy is Never"
+
+
+@pytest.mark.parametrize(
+    ("option", "path", "value"),
+    [
+        ("Rollout.argoproj.io=spec.template", ("spec", "template"), {"spec": SPEC}),
+        ("Rollout=.spec.template.spec", ("spec", "template", "spec"), SPEC),
+        ("Rollout=spec.pod", ("spec", "pod"), SPEC),
+        ("Rollout=spec.image", ("spec", "image"), "nginx"),
+        ("Rollout=spec.images[*]", ("spec", "images"), ["nginx", "nginx", 5]),
+        (
+            "Rollout=spec.tasks[].template",
+            ("spec", "tasks"),
+            [{"template": {"spec": SPEC}}],
+        ),
+        ("Rollout=spec.tasks[0].image", ("spec", "tasks"), [{"image": "nginx"}]),
+    ],
+)
+def test_a_custom_kind_is_rewritten_by_its_path(rewritten, option, path, value):
+    text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, path))
+    assert rewritten(text).images == ()
+    result = rewritten(text, option)
+    assert result.content.decode() == text.replace('"nginx"', f'"{NEW}"')
+
+
+@pytest.mark.parametrize(
+    "option",
+    ["Rollout.other.io=spec.template", "Other=spec.template", "Rollout=spec.absent[*].x"],
+)
+def test_a_path_that_is_for_something_else_does_nothing(rewritten, option):
+    value = {"spec": SPEC}
+    text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, TEMPLATE))
+    assert rewritten(text, option).images == ()
+
+
+@pytest.mark.parametrize(
+    "text", ["", "Tool", "Tool=", "=spec", ".x=spec", "Tool=a[b]", "Tool=a..b"]
+)
+def test_what_is_no_path_is_refused_with_an_example(text):
+    with pytest.raises(InvalidImagePathError, match=r"is not KIND\[\.GROUP\]=PATH, as in"):
+        ImagePath.parse(text)
+
+
+PODS = Path(__file__).parents[1] / "cases/pods"
+
+
+@pytest.mark.parametrize("path", sorted(PODS.glob("*.json")), ids=lambda path: path.stem)
+def test_real_pods_keep_all_but_their_images(rewritten, path):
+    text = path.read_text()
+    result = rewritten(text)
+    assert not result.problems
+    before, after = json.loads(text), json.loads(result.content)
+    assert masked(before) == masked(after)
+
+
+def masked(value, key=""):
+    """
+    An object without its images.
+    """
+    if isinstance(value, dict):
+        return {k: masked(v, k) for k, v in value.items()}
+    if isinstance(value, list):
+        return [masked(item, key) for item in value]
+    return None if key in ("image", "reference") and isinstance(value, str) else value

@@ -1,0 +1,119 @@
+"""
+Files of several documents, and files that are in part no manifests.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+NEW = "m.example/hub/library/nginx"
+POD = "kind: Pod\nspec: {containers: [{name: a, image: nginx}]}\n"
+WRONG = "image: {{ .Values.image }\n"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        POD + "---\n" + POD,
+        "---\n" + POD + "---\n---\n" + POD,
+        "--- # first\n" + POD + "---   \n" + POD + "...\n",
+        POD + "...\n" + POD,
+        "%YAML 1.1\n---\n" + POD + "...\n%YAML 1.1\n---\n" + POD,
+        "# Source: a/templates/a.yaml\n---\n# Source: b\n" + POD + "\n\n---\n# c\n" + POD,
+        POD + "--- {image: a}\n---\n" + POD,
+        "a: |\n  ---\n  image: nginx\n---\n" + POD + "---\n" + POD,
+        "apiVersion: v1\nkind: ConfigMap\ndata: {a: 'image: nginx'}\n---\n"
+        + POD * 1
+        + "---\n"
+        + POD,
+    ],
+)
+def test_every_document_is_rewritten_and_all_else_stays(rewritten, text):
+    result = rewritten(text)
+    assert not result.problems
+    old = "{name: a, image: nginx}"
+    assert result.content.decode() == text.replace(old, old.replace("nginx", NEW))
+    assert len(result.images) == 2
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+def test_a_wrong_document_does_not_spoil_the_others(rewritten, newline):
+    text = (POD + "---\n" + WRONG + "---\n" + POD).replace("\n", newline)
+    result = rewritten(text)
+    assert result.content.decode() == text.replace(" nginx", f" {NEW}")
+    (problem,) = result.problems
+    assert problem.line == 4
+    assert "it is not YAML" in problem.text
+    assert "helm template" in problem.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        "image: [",
+        "image: 'a",
+        "image: a: b",
+        "\timage: a",
+        "image: *nothing",
+        "image: \x00",
+        "image: \x07",
+        '{"kind": "Pod", "image": }',
+        '{"image": "\\q"}',
+        "[" * 100_000 + '"image"',
+        "{a: " * 5000 + "image",
+        "- " * 20_000 + "image",
+        '{"a":' * 100_000 + '"image"' + "}" * 100_000,
+        "image: !!",
+        "image: &",
+        "@image",
+        "%FOO\nimage: a",
+    ],
+)
+def test_what_is_no_yaml_is_told_and_passed_on(rewritten, wrong):
+    result = rewritten(wrong)
+    assert result.content.decode() == wrong
+    assert len(result.problems) <= 1
+    assert result.images == ()
+    for problem in result.problems:
+        assert problem.line >= 1
+        assert "\n" not in problem.text
+
+
+@pytest.mark.parametrize(
+    "content", [b"image: \xff", b"\xff\xfei\x00m\x00\xd8", b"image: \xe9"]
+)
+def test_what_is_no_utf_is_told_and_passed_on(rewritten, content):
+    result = rewritten(content)
+    assert result.content == content
+    assert "save the file in UTF-8" in result.problems[0].text
+
+
+@pytest.mark.parametrize(
+    "text", ["- a\n- image: b\n", "image: a\n", "'image'\n", "kind: {image: a}\n"]
+)
+def test_what_is_no_kubernetes_object_passes(rewritten, text):
+    result = rewritten(text)
+    assert (result.content.decode(), result.images, result.problems) == (text, (), ())
+
+
+def test_a_document_without_an_image_is_not_even_parsed(rewritten):
+    text = "a: [\n---\n" + POD
+    assert not rewritten(text).problems
+
+
+def test_an_image_that_the_grammar_refuses_is_told_with_its_line(rewritten):
+    result = rewritten("# x\n" + POD.replace("nginx", "'Not Good'"))
+    (image,) = result.images
+    assert (image.line, image.decision.outcome, image.changes) == (3, "invalid", False)
+
+
+def test_time_grows_with_the_file_and_no_faster(rewritten):
+    def seconds(count):
+        text = ("---\n" + POD + "x: [a, {b: c}, 'd', \"e\"]\n" * 3) * count
+        began = time.perf_counter()
+        assert len(rewritten(text).images) == count
+        return time.perf_counter() - began
+
+    assert seconds(4000) < 4 * 8 * min(seconds(500), seconds(500))
