@@ -48,6 +48,21 @@ lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
 
+.PHONY: generate
+generate: $(READY) ## Make the files that are made from others
+	@$(BIN)/python -m tests.generate
+
+.PHONY: verify
+verify: $(READY) ## Find generated files that are stale
+	@$(BIN)/python -m tests.generate --check
+
+.PHONY: image
+image: ## Build the container image (ENGINE=podman, IMAGE=name, BASE=image with Python)
+	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+
+ENGINE ?= docker
+IMAGE ?= mirrorhook:dev
+
 .PHONY: bench
 bench: $(READY) ## Measure the figures that the documentation quotes
 	@$(BIN)/python -m tests.bench

@@ -1,0 +1,105 @@
+{{/*
+Names. Those of cluster-scoped objects include the namespace, so that two releases
+in two namespaces do not collide: a namespace has no dot, so the last one separates.
+*/}}
+{{- define "mirrorhook.name" -}}
+{{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "mirrorhook.fullname" -}}
+{{- $name := include "mirrorhook.name" . }}
+{{- $default := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
+{{- .Values.fullnameOverride | default $default | replace "." "-" | trunc 50 | trimSuffix "-" }}
+{{- end }}
+
+{{- define "mirrorhook.clusterName" -}}
+{{ include "mirrorhook.fullname" . }}.{{ .Release.Namespace }}
+{{- end }}
+
+{{- define "mirrorhook.serviceAccountName" -}}
+{{- .Values.serviceAccount.name | default (include "mirrorhook.fullname" .) }}
+{{- end }}
+
+{{- define "mirrorhook.certificateSecretName" -}}
+{{- if eq .Values.certificates.mode "existing" }}
+{{- .Values.certificates.existing.secretName }}
+{{- else if eq .Values.certificates.mode "cert-manager" }}
+{{- include "mirrorhook.fullname" . }}-tls
+{{- else }}
+{{- include "mirrorhook.fullname" . }}-ca
+{{- end }}
+{{- end }}
+
+{{/*
+Labels. A selector never holds what an upgrade changes.
+*/}}
+{{- define "mirrorhook.selectorLabels" -}}
+app.kubernetes.io/name: {{ include "mirrorhook.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: webhook
+{{- end }}
+
+{{- define "mirrorhook.labels" -}}
+{{- $labels := dict
+  "app.kubernetes.io/name" (include "mirrorhook.name" .)
+  "app.kubernetes.io/instance" .Release.Name
+  "app.kubernetes.io/component" "webhook"
+  "app.kubernetes.io/version" (.Values.image.tag | default .Chart.AppVersion | trunc 63 | regexFind ".*[A-Za-z0-9]")
+  "app.kubernetes.io/managed-by" .Release.Service
+  "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63)
+}}
+{{- toYaml (merge $labels .Values.commonLabels) }}
+{{- end }}
+
+{{/*
+The metadata of an object. Takes root, and optionally name, labels, annotations, and
+cluster (no namespace).
+*/}}
+{{- define "mirrorhook.metadata" -}}
+{{- $root := .root }}
+{{- $annotations := merge dict (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- $labels := merge dict (.labels | default dict) (include "mirrorhook.labels" $root | fromYaml) }}
+{{- $metadata := dict "name" (.name | default (include "mirrorhook.fullname" $root)) "labels" $labels }}
+{{- if not .cluster }}{{ $_ := set $metadata "namespace" $root.Release.Namespace }}{{ end }}
+{{- if $annotations }}{{ $_ := set $metadata "annotations" $annotations }}{{ end }}
+{{- toYaml $metadata }}
+{{- end }}
+
+{{/*
+What the cloud switches come down to.
+*/}}
+{{- define "mirrorhook.hostNetwork" -}}
+{{- if or .Values.hostNetwork .Values.cloud.eksOverlayNetwork }}true{{ end }}
+{{- end }}
+
+{{- define "mirrorhook.port" -}}
+{{- .Values.cloud.gkePrivateCluster | ternary 10250 .Values.webhook.port }}
+{{- end }}
+
+{{/*
+The image, the same for every Pod of the chart.
+*/}}
+{{- define "mirrorhook.image" -}}
+{{- $registry := .Values.global.imageRegistry | default .Values.image.registry | trimSuffix "/" }}
+{{- $registry }}/{{ .Values.image.repository }}:{{ .Values.image.tag | default .Chart.AppVersion }}
+{{- with .Values.image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{- define "mirrorhook.imagePullSecrets" -}}
+{{- range .Values.global.imagePullSecrets }}
+- name: {{ . }}
+{{- end }}
+{{- end }}
+
+{{/*
+The rules file: the values as they are.
+*/}}
+{{- define "mirrorhook.rulesFile" -}}
+{{- $file := dict "profiles" (.Values.profiles | default list) "rules" (.Values.rules | default list) "mode" .Values.mode "record" .Values.record }}
+{{- $policies := dict }}
+{{- range $name, $policy := .Values.policies }}
+{{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record") }}
+{{- end }}
+{{- if $policies }}{{ $_ := set $file "policies" $policies }}{{ end }}
+{{- toYaml $file }}
+{{- end }}

@@ -1,0 +1,2 @@
+{{- define "mirrorhook.matchConditions" -}}
+{{- end }}

@@ -1,0 +1,16 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.tools.helm import HelmMissingError, helm3, helm4
+
+
+@pytest.fixture(scope="session", autouse=True)
+def helm():
+    """
+    Every test here needs real Helm, of both lines.
+    """
+    try:
+        return helm3(), helm4()
+    except HelmMissingError as error:
+        pytest.skip(str(error))

@@ -1,0 +1,58 @@
+"""
+The examples of the installation guide hold.
+"""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, render
+
+ROOT = CHART.parents[1]
+GUIDE = (ROOT / "docs/install.md").read_text()
+VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
+EXAMPLES = [
+    values
+    for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+    if (values := yaml.safe_load(block)).keys() & VALUES.keys()
+]
+
+
+@pytest.mark.parametrize("values", EXAMPLES, ids="-".join)
+def test_an_example_is_accepted(values):
+    assert len(EXAMPLES) >= 8
+    assert render(values).webhooks
+
+
+def test_every_value_that_is_named_is_there():
+    tops = "|".join(VALUES)
+    named = set(re.findall(rf"`((?:{tops})(?:\.\w+)+)(?:: [^`]*)?`", GUIDE))
+    assert len(named) >= 15
+    for path in named:
+        found = VALUES
+        for key in path.split("."):
+            assert key in found, path
+            found = found[key]
+
+
+def test_every_operator_and_alert_is_explained():
+    for operator in VALUES["operators"]:
+        assert f"`operators.{operator}`" in GUIDE
+    rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
+    for alert in rule["spec"]["groups"][0]["rules"]:
+        if "alert" in alert:
+            assert f"`{alert['alert']}`" in GUIDE
+
+
+def test_links_within_the_guide_lead_somewhere():
+    headings = re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
+    anchors = {
+        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
+    }
+    for target in re.findall(r"\]\(#([^)]+)\)", GUIDE):
+        assert target in anchors
+    for target in re.findall(r"\]\((?!#|https://)([^)#]+)", GUIDE):
+        assert (ROOT / "docs" / target).exists(), target

@@ -1,0 +1,76 @@
+"""
+What Helm says after an installation.
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, run_helm
+
+RULES = [{"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}]
+
+
+def notes(values=None, namespace="mirrorhook"):
+    done = run_helm(
+        "install",
+        "mirrorhook",
+        CHART,
+        "--namespace",
+        namespace,
+        "--dry-run=client",
+        values=values or {},
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.partition("NOTES:\n")[2]
+
+
+def test_they_tell_how_to_opt_a_namespace_in_and_how_to_see_it_work():
+    told = notes()
+    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
+    assert "--dry-run=server" in told
+    assert "helm test mirrorhook --namespace mirrorhook" in told
+    assert "kubectl delete mutatingwebhookconfiguration mirrorhook.mirrorhook" in told
+
+
+def test_they_say_that_there_are_no_rules_yet():
+    assert "There are no rules yet" in notes()
+    assert "There are no rules yet" not in notes({"rules": RULES})
+    assert "There are no rules yet" not in notes({"profiles": ["daocloud"]})
+    assert "There are no rules yet" not in notes(
+        {"policies": {"a": {"selection": {"mode": "all"}, "rules": RULES}}}
+    )
+
+
+def test_they_give_an_example_that_is_accepted():
+    told = notes()
+    example = told[told.index("  rules:\n") : told.index("or take a profile")]
+    assert notes(yaml.safe_load(example))
+
+
+def test_they_say_that_the_namespace_default_is_not_rewritten():
+    assert "Pods in the namespace default keep their images" in notes(namespace="default")
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"mode": "observe"}, "It observes only"),
+        ({"hostNetwork": True}, "pod-security.kubernetes.io/enforce=privileged"),
+        (
+            {"replicas": 1, "webhook": {"failurePolicy": "Fail"}},
+            "WARNING: failurePolicy is Fail",
+        ),
+        ({"selection": {"mode": "all"}}, "NAME mirrorhook.io/rewrite=disabled"),
+        ({"selection": {"namespaces": ["shop"]}}, "Pods are rewritten in shop."),
+        ({"selection": {"namespaces": ["shop"]}}, "Opt another namespace in"),
+        (
+            {"certificates": {"mode": "existing", "existing": {"secretName": "tls"}}},
+            "certificates.existing.caBundle is empty",
+        ),
+    ],
+)
+def test_they_name_what_a_choice_asks_for(values, sentence):
+    assert sentence in notes(values)
+    assert sentence not in notes()

@@ -1,0 +1,104 @@
+"""
+Every supported shape of the chart, on both Helm lines, for the oldest and the newest
+Kubernetes.
+"""
+
+from __future__ import annotations
+
+import json
+from functools import cache
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.chart.rendering import (
+    CHART,
+    CI_VALUES,
+    HELM_VERSIONS,
+    KUBERNETES_VERSIONS,
+    render,
+    run_helm,
+)
+
+# Their kinds are defined in the cluster, not in Kubernetes.
+CUSTOM_GROUPS = ("cert-manager.io/", "monitoring.coreos.com/")
+
+every_shape = pytest.mark.parametrize(
+    "values", CI_VALUES, ids=lambda path: path.name.removesuffix("-values.yaml")
+)
+every_helm = pytest.mark.parametrize("helm", HELM_VERSIONS)
+every_kubernetes = pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
+
+
+@cache
+def is_valid(document: str, version: str) -> bool:
+    kubernetes_validate.validate(json.loads(document), version, strict=True)
+    return True
+
+
+@every_shape
+@every_helm
+def test_helm_lint_has_nothing_to_say(values, helm):
+    done = run_helm("lint", CHART, "--strict", "--values", values, version=helm)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "[" not in done.stdout
+
+
+@every_shape
+@every_kubernetes
+def test_both_helm_lines_render_the_same_objects(values, kubernetes):
+    old, new = (
+        render(file=values, helm=helm, kubernetes=kubernetes) for helm in HELM_VERSIONS
+    )
+
+    def in_order(rendered):
+        return sorted(map(json.dumps, rendered.objects))
+
+    assert in_order(old) == in_order(new)
+
+
+@every_shape
+@every_kubernetes
+def test_every_object_fulfils_the_schema_of_kubernetes(values, kubernetes):
+    rendered = render(file=values, kubernetes=kubernetes)
+    builtin = [
+        item
+        for item in rendered.objects
+        if not item["apiVersion"].startswith(CUSTOM_GROUPS)
+    ]
+    assert len(builtin) >= 5
+    for item in builtin:
+        assert is_valid(json.dumps(item), kubernetes)
+
+
+@every_shape
+def test_no_two_objects_have_one_name(values):
+    rendered = render(file=values)
+    names = [
+        (item["apiVersion"], item["kind"], item["metadata"]["name"])
+        for item in rendered.objects
+    ]
+    assert len(set(names)) == len(names)
+
+
+@every_shape
+def test_rendering_asks_no_cluster_and_throws_no_dice(values):
+    once, again = (
+        run_helm("template", "mirrorhook", CHART, "--values", values).stdout
+        for _ in range(2)
+    )
+    assert once == again
+    assert list(yaml.safe_load_all(once))
+    for template in CHART.rglob("templates/**/*"):
+        if template.is_file():
+            text = template.read_text()
+            for function in ("lookup ", "genCA", "genSigned", "rand", "uuidv4", "now"):
+                assert f" {function}" not in text.replace("know", ""), template
+
+
+def test_an_older_kubernetes_is_refused():
+    done = run_helm("template", "mirrorhook", CHART, "--kube-version", "1.29.9")
+    assert "kubeVersion: >=1.30.0-0" in done.stderr
+    vendor = run_helm("template", "mirrorhook", CHART, "--kube-version", "1.33.2-gke.100")
+    assert vendor.returncode == 0, vendor.stderr

@@ -1,0 +1,130 @@
+"""
+The script that `helm test` runs in a Pod, against real servers.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import ssl
+import subprocess
+import sys
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+import trustme
+
+from tests.chart.rendering import CHART, render
+
+AUTHORITY = trustme.CA()
+PATCH = base64.b64encode(b"[]").decode()
+
+
+class Webhook(BaseHTTPRequestHandler):
+    """
+    Answers by the path that was asked.
+    """
+
+    def do_POST(self):
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = review["request"]
+        answers = {
+            "/mutate": {"patch": PATCH, "patchType": "JSONPatch"},
+            "/mutate/keeps": {},
+            "/mutate/stranger": {"uid": "another"},
+            "/mutate/refuses": {"allowed": False},
+        }
+        answer = answers.get(self.path)
+        self.send_response(404 if answer is None else 200)
+        self.end_headers()
+        response = {"uid": request["uid"], "allowed": True, **(answer or {})}
+        self.wfile.write(json.dumps({**review, "response": response}).encode())
+
+    def log_message(self, *_):
+        """
+        Say nothing.
+        """
+
+
+@pytest.fixture(scope="module")
+def address():
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    yield f"https://127.0.0.1:{server.server_port}"
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+def run(*urls, authority=AUTHORITY):
+    """
+    Run the script as the Pod does.
+    """
+    (container,) = render().one("Pod")["spec"]["containers"]
+    assert container["command"] == ["python3", "-c"]
+    bundle = authority and authority.cert_pem.bytes().decode()
+    return subprocess.run(
+        [sys.executable, "-c", container["args"][0], *urls],
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=30,
+        env={**os.environ, "CA_BUNDLE": bundle or ""},
+    )
+
+
+def test_it_says_what_each_policy_does(address):
+    done = run(f"{address}/mutate", f"{address}/mutate/keeps")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [
+        f"{address}/mutate rewrites registry.k8s.io/pause:3.10",
+        f"{address}/mutate/keeps keeps registry.k8s.io/pause:3.10",
+    ]
+
+
+@pytest.mark.parametrize("path", ["stranger", "refuses"])
+def test_a_wrong_answer_fails(address, path):
+    done = run(f"{address}/mutate/{path}")
+    assert done.returncode == 1
+    assert "gave a wrong answer" in done.stderr
+
+
+def test_no_answer_fails_in_a_sentence(address):
+    for url in (f"{address}/mutate/unknown", "https://127.0.0.1:1/mutate"):
+        done = run(url)
+        assert done.returncode == 1
+        assert done.stderr.startswith(f"{url} did not answer: ")
+        assert "Traceback" not in done.stderr
+
+
+def test_a_certificate_of_another_ca_is_not_trusted(address):
+    done = run(f"{address}/mutate", authority=trustme.CA())
+    assert done.returncode == 1
+    assert "certificate verify failed" in done.stderr
+
+
+def test_it_says_that_it_could_not_check_the_certificate(address):
+    done = run(f"{address}/mutate", authority=None)
+    assert done.returncode == 0, done.stderr
+    assert "the certificate was not checked" in done.stdout
+
+
+def test_every_policy_is_asked_through_the_service():
+    rendered = render(file=CHART / "ci/policies-values.yaml")
+    (container,) = rendered.one("Pod")["spec"]["containers"]
+    assert container["args"][1:] == [
+        "https://mirrorhook.mirrorhook.svc/mutate",
+        "https://mirrorhook.mirrorhook.svc/mutate/edge",
+        "https://mirrorhook.mirrorhook.svc/mutate/team-a",
+    ]
+
+
+def test_the_key_of_the_ca_stays_in_its_secret():
+    (volume,) = render().one("Pod")["spec"]["volumes"]
+    assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]

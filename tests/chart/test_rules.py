@@ -1,0 +1,67 @@
+"""
+The rules file that the chart makes of values is one that the webhook reads.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.chart.rendering import CHART, CI_VALUES, render
+from webhook.config import Mode, parse
+
+
+def configuration(rendered):
+    return parse(rendered.one("ConfigMap")["data"]["rules.yaml"], "rules.yaml")
+
+
+@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+def test_the_webhook_reads_what_every_shape_makes(values):
+    rendered = render(file=values)
+    policies = configuration(rendered).policies
+    paths = {
+        webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()
+    }
+    assert paths == {
+        "/mutate" if name == "default" else f"/mutate/{name}" for name in policies
+    }
+
+
+def test_no_values_make_rules_that_change_nothing():
+    read = configuration(render())
+    assert list(read.policies) == ["default"]
+    assert read.policies["default"].mirrors.rules == ()
+    assert read.warnings == (
+        "rules.yaml:1:1: policy default has no rules: it changes nothing",
+    )
+
+
+def test_rules_reach_the_webhook_as_they_are_written():
+    policies = configuration(render(file=CHART / "ci/policies-values.yaml")).policies
+    decided = policies["default"].mirrors.decide
+    assert {
+        image: decided(image).image
+        for image in (
+            "nginx:1.27",
+            "registry.k8s.io/pause:3.10",
+            "eu.gcr.io/project/app",
+            "quay.io/our-team/app:1",
+            "bitnami/redis:7",
+        )
+    } == {
+        "nginx:1.27": "harbor.example.com/dockerhub/library/nginx:1.27",
+        "registry.k8s.io/pause:3.10": "harbor.example.com/k8s/pause:3.10",
+        "eu.gcr.io/project/app": "harbor.example.com/gcr/project/app",
+        "quay.io/our-team/app:1": "quay.io/our-team/app:1",
+        "bitnami/redis:7": "harbor.example.com/legacy/redis:7",
+    }
+    assert policies["edge"].mode is Mode.OBSERVE
+    assert policies["edge"].record is False
+    assert policies["edge"].profiles == ("daocloud",)
+    assert policies["team-a"].record is True
+
+
+@pytest.mark.parametrize("text", ["off", "012", "1:30", "yes", "~"])
+def test_texts_that_yaml_reads_as_something_else_stay_texts(text):
+    rendered = render({"rules": [{"regex": text, "keep": True}]})
+    (rule,) = configuration(rendered).policies["default"].mirrors.rules
+    assert rule.name == f"/{text}/"

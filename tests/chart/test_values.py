@@ -1,0 +1,83 @@
+"""
+Values: checked by a strict schema, and documented one by one.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from tests.chart.rendering import CHART, HELM_VERSIONS, refusal
+
+SCHEMA = json.loads((CHART / "values.schema.json").read_text())
+DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
+
+
+def resolved(schema):
+    reference = schema.get("$ref")
+    if reference is None:
+        return schema
+    return SCHEMA["definitions"][reference.removeprefix("#/definitions/")]
+
+
+def closed_objects(schema, value, path=""):
+    """
+    Each object with keys of our own: its path, its schema, and its default.
+    """
+    schema = resolved(schema)
+    if "properties" in schema:
+        yield path, schema, value
+        for key, below in schema["properties"].items():
+            if isinstance(value, dict) and isinstance(value.get(key), dict):
+                yield from closed_objects(below, value[key], f"{path}.{key}".lstrip("."))
+
+
+OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
+
+
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"selektion": {"mode": "all"}}, "selektion"),
+        ({"selection": {"mod": "all"}}, "mod"),
+        ({"webhook": {"failurePolcy": "Fail"}}, "failurePolcy"),
+        ({"certificates": {"mode": "none"}}, "mode"),
+        ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
+        ({"webhook": {"failurePolicy": "Nope"}}, "failurePolicy"),
+        ({"rules": [{"match": "docker.io", "mirror": ["a.example.com"]}]}, "mirror"),
+        ({"rules": [{"match": "docker.io", "mirrors": []}]}, "mirrors"),
+        ({"policies": {"a": {}}}, "selection"),
+        ({"policies": {"a/b": {"selection": {}}}}, "a/b"),
+        ({"policies": {"a": {"selection": {}, "rule": []}}}, "rule"),
+        ({"selection": {"namespaces": ["Shop"]}}, "namespaces"),
+        ({"image": {"digest": "sha256:abc"}}, "digest"),
+        ({"certificates": {"existing": {"caBundle": "TUlJ"}}}, "caBundle"),
+        ({"monitoring": {"kind": "servicemonitor"}}, "kind"),
+        ({"replicas": "two"}, "replicas"),
+    ],
+)
+def test_misspelt_values_are_refused(values, key, helm):
+    told = refusal(values, helm=helm)
+    assert "values don't meet the specifications of the schema" in told
+    assert key in told
+
+
+@pytest.mark.parametrize(("path", "schema", "value"), OBJECTS, ids=[o[0] for o in OBJECTS])
+def test_schema_and_defaults_have_the_same_keys(path, schema, value):
+    own = set(schema["properties"])
+    if value or path == "":
+        assert set(value) <= own
+    if path and not path.endswith(("Selector", "issuerRef")):
+        assert own == set(value), path
+
+
+def test_every_object_of_the_schema_is_closed_but_the_shared_one():
+    for path, schema, _ in OBJECTS:
+        assert (schema.get("additionalProperties") is False) is (path != "global"), path
+
+
+def test_the_schema_is_of_the_draft_that_both_helm_lines_know():
+    assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"

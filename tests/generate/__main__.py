@@ -1,0 +1,44 @@
+"""
+Make the files that are made from others: `python -m tests.generate [--check]`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+
+from tests.generate.registry import ROOT, outdated
+
+
+def main(arguments: list[str]) -> int:
+    """
+    Write what is outdated, or, with ``--check``, show it and return 1.
+    """
+    if arguments not in ([], ["--check"]):
+        sys.stderr.write("usage: python -m tests.generate [--check]\n")
+        return 2
+    different = outdated()
+    for path, content in different.items():
+        name = str(path.relative_to(ROOT))
+        if arguments:
+            before = path.read_text() if path.exists() else ""
+            sys.stdout.writelines(
+                difflib.unified_diff(
+                    before.splitlines(keepends=True),
+                    content.splitlines(keepends=True),
+                    name,
+                    f"{name} (generated)",
+                )
+            )
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(content)
+            sys.stdout.write(f"{name}\n")
+    if different and arguments:
+        sys.stderr.write("Run `make generate`, and commit what it changes.\n")
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,48 @@
+"""
+Generated files are those that their generators make.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+
+from tests.generate.registry import GENERATED, ROOT
+
+MANIFESTS = sorted(path for path in GENERATED if path.startswith("manifests/"))
+
+
+@pytest.mark.parametrize("path", GENERATED)
+def test_a_generated_file_is_up_to_date(path):
+    assert (ROOT / path).read_text() == GENERATED[path](), "run `make generate`"
+
+
+def test_the_command_knows_what_to_do_with_its_arguments():
+    done = subprocess.run(
+        [sys.executable, "-m", "tests.generate", "--chek"],
+        cwd=ROOT,
+        capture_output=True,
+        check=False,
+        text=True,
+    )
+    assert done.returncode == 2
+    assert done.stderr == "usage: python -m tests.generate [--check]\n"
+
+
+@pytest.mark.parametrize("path", MANIFESTS)
+def test_a_manifest_installs_all_but_helms_own(path):
+    namespace, *objects = yaml.safe_load_all((ROOT / path).read_text())
+    assert namespace["kind"] == "Namespace"
+    labels = namespace["metadata"]["labels"]
+    assert labels == {"pod-security.kubernetes.io/enforce": "restricted"}
+    kinds = [item["kind"] for item in objects]
+    assert kinds[-1] == "MutatingWebhookConfiguration" or "Certificate" in kinds
+    assert "Pod" not in kinds
+    for item in objects:
+        metadata = item["metadata"]
+        assert metadata.get("namespace", "mirrorhook") == "mirrorhook"
+        assert not any("helm" in key for key in metadata["labels"])
+        assert "app.kubernetes.io/managed-by" not in metadata["labels"]

@@ -1,0 +1,103 @@
+"""
+The Dockerfile: without shell, root or anything that is not pinned.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+import yaml
+
+from webhook import __version__
+from webhook.cli.serve import serve
+
+ROOT = Path(__file__).resolve().parents[2]
+TEXT = (ROOT / "Dockerfile").read_text()
+CHART = yaml.safe_load((ROOT / "charts/mirrorhook/values.yaml").read_text())
+
+
+def instructions():
+    """
+    The instructions of the Dockerfile: each one's name, and the rest of it.
+    """
+    lines = [line for line in TEXT.splitlines() if not line.startswith("#")]
+    joined = "\n".join(lines).replace("\\\n", "")
+    for line in joined.splitlines():
+        if line:
+            name, _, rest = line.partition(" ")
+            yield name, rest.strip()
+
+
+INSTRUCTIONS = list(instructions())
+
+
+def given(name):
+    return [rest for each, rest in INSTRUCTIONS if each == name]
+
+
+@pytest.mark.parametrize(
+    "rest",
+    [rest for name, rest in INSTRUCTIONS if name in {"RUN", "ENTRYPOINT", "CMD"}],
+)
+def test_nothing_needs_a_shell(rest):
+    command = json.loads(rest)
+    assert command[0] in {"python3", "serve"}
+
+
+def test_it_runs_as_a_user_that_is_a_number():
+    assert given("USER") == ["65532:65532"]
+    name, _ = INSTRUCTIONS[-1]
+    assert name == "CMD"
+
+
+def test_every_image_can_come_from_a_mirror():
+    assert given("FROM") == ["${BUILDER} AS build", "${BASE}"]
+    defaults = dict(rest.split("=", 1) for rest in given("ARG") if "=" in rest)
+    assert defaults["BASE"].startswith("docker.io/library/python:")
+    assert defaults["BUILDER"] == "${BASE}"
+
+
+def test_dependencies_are_locked_with_hashes():
+    (install,) = (rest for rest in given("RUN") if '"pip"' in rest)
+    assert {"--require-hashes", "--only-binary=:all:"} <= set(json.loads(install))
+    requirements = (ROOT / "requirements.txt").read_text()
+    pinned = re.findall(r"^[\w.-]+==\S+ \\\n    --hash=sha256:", requirements, re.MULTILINE)
+    assert len(pinned) == len(re.findall(r"^\w", requirements, re.MULTILINE)) > 20
+
+
+def test_compiled_files_hold_no_time():
+    (compileall,) = (rest for rest in given("RUN") if "compileall" in rest)
+    assert "--invalidation-mode=unchecked-hash" in json.loads(compileall)
+
+
+def test_what_is_copied_is_there_and_not_ignored():
+    kept = {
+        line.removeprefix("!")
+        for line in (ROOT / ".dockerignore").read_text().splitlines()
+        if line.startswith("!")
+    }
+    copied = {rest.split()[0] for rest in given("COPY") if not rest.startswith("--from")}
+    assert copied == kept
+    for name in copied:
+        assert (ROOT / name).exists()
+
+
+def test_it_serves_by_default_what_the_chart_mounts():
+    assert given("CMD") == ['["serve"]']
+    (config,) = (option for option in serve.params if option.name == "config")
+    environment = dict(part.split("=", 1) for part in given("ENV")[-1].split())
+    assert environment[config.envvar] == "/etc/mirrorhook/rules/rules.yaml"
+    deployment = (ROOT / "charts/mirrorhook/templates/deployment.yaml").read_text()
+    assert f"--config={environment[config.envvar]}" in deployment
+
+
+def test_its_ports_are_those_of_the_chart():
+    webhook = CHART["webhook"]
+    assert given("EXPOSE") == [f"{webhook['port']} {webhook['operationsPort']}"]
+
+
+def test_its_label_has_the_version():
+    assert f"VERSION={__version__}" in given("ARG")
