@@ -75,7 +75,11 @@ def follow(
         if prefix in passed:
             return tuple(rule for _, rule in way[passed.index(prefix) :])
         if len(prefix) > MAX_PREFIX:
-            return last_round([rule for _, rule in way])
+            turn = last_round([rule for _, rule in way])
+            if turn:
+                return turn
+            at_rest.add(prefix)  # long targets in a row, and no name fits any more
+            continue
         registry, _, path = prefix.partition("/")
         rule = applicable(registry, path)
         if rule is None or rule.keep or rule.pattern is not None:
@@ -88,8 +92,12 @@ def follow(
 
 def last_round(rules: list[Rule]) -> tuple[Rule, ...]:
     """
-    Return the rules from the last one's previous turn on: one round of a growing way.
+    Return one round of a growing way: the rules from one turn of a rule to its next.
+
+    It is empty if no rule has had two turns.
     """
-    *before, last = rules
-    turn = len(before) - 1 - before[::-1].index(last)
-    return tuple(before[turn:])
+    for end in range(len(rules) - 1, 0, -1):
+        for begin in range(end - 1, -1, -1):
+            if rules[begin] == rules[end]:
+                return tuple(rules[begin:end])
+    return ()

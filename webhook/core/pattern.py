@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Pattern", "PatternSet", "Template"]
 
+# Enough for tens of thousands; the engine takes what it needs and no more.
+MAX_MEMORY: Final = 256 * 1024 * 1024
 GROUP: Final = re.compile(r"\\([0-9])")
 
 
@@ -83,15 +85,28 @@ class Pattern:
 class PatternSet:
     """
     Many regular expressions tried at once, in one pass over the name.
+
+    Args:
+        patterns: The regular expressions.
+        memory: What the engine may take for them, in bytes.
+
+    Raises:
+        InvalidRuleError: It needs more.
     """
 
-    def __init__(self, patterns: Iterable[Pattern]) -> None:
+    def __init__(self, patterns: Iterable[Pattern], memory: int = MAX_MEMORY) -> None:
         import re2  # noqa: PLC0415 - see the module's docstring
 
-        self._set = re2.Set.FullMatchSet(quiet())
-        for pattern in patterns:
-            self._set.Add(pattern.text)
-        self._set.Compile()
+        options = quiet()
+        options.max_mem = memory
+        self._set = re2.Set.FullMatchSet(options)
+        try:
+            for pattern in patterns:
+                self._set.Add(pattern.text)
+            self._set.Compile()
+        except re2.error:
+            problem = "the regexes of the rules are too large together: use match, or fewer"
+            raise InvalidRuleError(problem, field="regex") from None
 
     def matching(self, name: str) -> list[int]:
         """

@@ -69,7 +69,6 @@ _domain = re.compile(DOMAIN).fullmatch
 _remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
 _path = re.compile(PATH).fullmatch
 _tag = re.compile(TAG).fullmatch
-_digest = re.compile(DIGEST).fullmatch
 _identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _upper_case = re.compile(r"[A-Z]").search
 
@@ -192,19 +191,18 @@ def diagnose(text: str) -> str:
     if not text.isascii():
         return "it contains a character outside ASCII"
     first, slash, rest = text.partition("/")
-    if slash and names_registry(first):
-        if not _domain(first):
-            return f"{quoted(first)} is not a registry host with an optional port"
-    else:
-        rest = text
-    return diagnose_remainder(rest)
+    if not slash or not names_registry(first):
+        return diagnose_remainder(text, on_hub=True)
+    if not _domain(first):
+        return f"{quoted(first)} is not a registry host with an optional port"
+    return diagnose_remainder(rest, on_hub=first in (DOCKER_HUB, LEGACY_DOCKER_HUB))
 
 
-def diagnose_remainder(remainder: str) -> str:
+def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     """
     Say what is wrong behind the registry: with the repository, the tag or the digest.
     """
-    name, at, digest = remainder.partition("@")
+    name, _, digest = remainder.partition("@")
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
     repository = head + slash + last
@@ -217,7 +215,8 @@ def diagnose_remainder(remainder: str) -> str:
             f"the repository {quoted(repository)} may hold lower-case letters and digits, "
             "with single '.', '_', '/', '__' or dashes between them"
         )
-    if len(repository) > MAX_REPOSITORY - len(OFFICIAL) * (not slash):
+    official = len(OFFICIAL) if on_hub and not slash else 0
+    if official + len(repository) > MAX_REPOSITORY:
         return f"the repository is longer than {MAX_REPOSITORY} characters"
     if colon and len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
@@ -225,6 +224,4 @@ def diagnose_remainder(remainder: str) -> str:
         return (
             f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
         )
-    if at and not _digest(digest):
-        return f"the digest {quoted(digest)} is not sha256, sha384 or sha512 of full length"
-    return "the grammar of references refuses it"
+    return f"the digest {quoted(digest)} is not sha256, sha384 or sha512 of full length"

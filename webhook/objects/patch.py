@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, Final, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,7 +77,7 @@ def record_operation(
         for slot, decision in placements
         if decision.candidate is not None and slot.name
     }
-    if not originals or metadata is None:
+    if not originals or metadata is None or metadata.annotations is UNSET:
         return None
     annotations = metadata.annotations or {}
     before = recorded(annotations.get(ORIGINAL_IMAGES))

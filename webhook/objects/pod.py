@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,12 +82,15 @@ class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
 class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
     """
     A Pod's name, and what is written on it.
+
+    Attributes:
+        annotations: UNSET where something else stands in their place.
     """
 
     name: str | None = None
     generate_name: str | None = None
     labels: dict[str, str | None] | None = None
-    annotations: dict[str, str | None] | None = None
+    annotations: dict[str, str | None] | UnsetType | None = None
 
 
 class Pod(Struct, frozen=True, gc=False):
@@ -118,11 +121,13 @@ def metadata_from(value: dict[str, Any]) -> ObjectMeta:
     """
     Read an object's metadata from plain JSON values.
     """
+    annotations = value.get("annotations")
+    known = texts(annotations)
     return ObjectMeta(
         name=text(value.get("name")),
         generate_name=text(value.get("generateName")),
         labels=texts(value.get("labels")),
-        annotations=texts(value.get("annotations")),
+        annotations=UNSET if annotations is not None and known is None else known,
     )
 
 

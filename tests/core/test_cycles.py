@@ -1,0 +1,117 @@
+"""
+Rules that lead back to each other.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webhook.core import MirrorMap, Outcome, Rule, RuleCycleError
+
+
+@pytest.mark.parametrize(
+    ("pairs", "told"),
+    [
+        ([("a.b", "c.d"), ("c.d", "a.b")], "a.b → c.d → a.b"),
+        ([("a.b", "c.d"), ("c.d", "e.f"), ("e.f", "a.b")], "a.b → c.d → e.f → a.b"),
+        ([("a.b/x", "c.d"), ("c.d", "a.b/x")], "c.d → a.b/x"),
+        ([("a.b", "c.d/x"), ("c.d/x", "a.b/y")], "a.b → c.d/x"),
+        ([("a.b", "c.d"), ("*", "a.b")], "a.b → * → a.b"),
+        ([("*.b.c", "d.e"), ("d.e", "a.b.c")], "d.e → *.b.c → d.e"),
+        ([("docker.io", "m.example"), ("m.example", "docker.io/library")], "m.example"),
+        ([("*", "h.example"), ("*.example", "other.host")], "*.example"),
+        ([("a.b/x/y", "a.b/z"), ("a.b", "c.d"), ("c.d", "a.b")], "a.b → c.d → a.b"),
+    ],
+)
+def test_a_cycle_is_refused_and_its_rules_named(pairs, told):
+    with pytest.raises(RuleCycleError) as refusal:
+        MirrorMap([Rule(match, [target]) for match, target in pairs])
+    message = str(refusal.value)
+    assert "the rules lead back to each other: " in message
+    assert "remove one, or mark one of them `keep: true`" in message
+    for name in refusal.value.names:
+        assert name in message
+    assert any(part in message for part in (told, *told.split(" → ")))
+
+
+@pytest.mark.parametrize(
+    "pairs",
+    [
+        [("a.b", "a.b/cache")],
+        [("docker.io/bitnami", "docker.io/bitnamilegacy")],
+        [("a.b", "c.d"), ("c.d/x", "e.f")],
+        [("*", "h.example/cache"), ("docker.io", "h.example/hub")],
+        [("a.b/x", "a.b/y"), ("a.b/y", "a.b/z"), ("a.b", "c.d")],
+    ],
+)
+def test_what_comes_to_rest_is_no_cycle(pairs):
+    assert MirrorMap([Rule(match, [target]) for match, target in pairs]).rules
+
+
+def test_long_targets_in_a_row_are_no_cycle():
+    hosts = [f"h{n}.example" for n in range(6)]
+    rules = [
+        Rule(host, [f"{following}/{'x' * 200}"])
+        for host, following in zip(hosts, hosts[1:], strict=False)
+    ]
+    decision = MirrorMap(rules).decide("h0.example/a")
+    assert decision.image == f"h1.example/{'x' * 200}/a"
+
+
+def test_a_way_that_grows_by_a_detour_is_a_cycle():
+    rules = [
+        Rule("docker.io/a", ["docker.io/b"]),
+        Rule("*", ["docker.io/library"]),
+        Rule("docker.io", ["m.example/a", "m.example"]),
+    ]
+    with pytest.raises(RuleCycleError):
+        MirrorMap([*rules, Rule("m.example", ["docker.io/a"])])
+
+
+def test_a_rule_that_keeps_ends_a_cycle():
+    MirrorMap([Rule("a.b", ["c.d/x"]), Rule("c.d", ["a.b"]), Rule("c.d/x", keep=True)])
+
+
+def test_a_cycle_through_one_of_several_mirrors_is_one():
+    with pytest.raises(RuleCycleError):
+        MirrorMap([Rule("a.b", ["m.example", "c.d"]), Rule("c.d", ["n.example", "a.b"])])
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [
+            Rule(regex=r"a\.b/(.+)", mirrors=[r"c.d/\1"]),
+            Rule(regex=r"c\.d/(.+)", mirrors=[r"a.b/\1"]),
+        ],
+        [Rule(regex=r"a\.b/(.+)", mirrors=[r"c.d/\1"]), Rule("c.d", ["a.b"])],
+        [Rule(regex=r"a\.b/(.*)x(.*)", mirrors=[r"a.b/\1y\2"]), Rule("a.b", ["c.d"])],
+    ],
+)
+def test_a_cycle_that_only_a_regex_makes_ends_in_the_original(rules):
+    decision = MirrorMap(rules[:2]).decide("a.b/qxq")
+    if decision.candidate is None:
+        assert decision.outcome is Outcome.UNAVAILABLE
+        assert decision.image == "a.b/qxq"
+        assert (
+            "the rules lead back to where they began: a.b/qxq → c.d/qxq" in decision.reason
+        )
+    else:
+        assert MirrorMap(rules).decide(decision.image).image == decision.image
+
+
+def test_a_regex_that_makes_ever_longer_names_ends_in_the_original():
+    rules = [
+        Rule(regex=r"a\.b/(.+)", mirrors=[r"c.d/\1/x"]),
+        Rule(regex=r"c\.d/(.+)", mirrors=[r"a.b/\1/x"]),
+    ]
+    decision = MirrorMap(rules).decide("a.b/q")
+    assert decision.image == "a.b/q"
+    assert decision.outcome is Outcome.UNAVAILABLE
+
+
+def test_thousands_of_rules_in_a_row_are_followed_to_the_end():
+    rules = [Rule(f"r{n}.example", [f"r{n + 1}.example"]) for n in range(3_000)]
+    assert MirrorMap(rules[:10]).decide("r0.example/a").image == "r10.example/a"
+    with pytest.raises(RuleCycleError):
+        MirrorMap([*rules, Rule("r3000.example", ["r0.example"])])

@@ -1,0 +1,130 @@
+"""
+What holds whatever the rules and whatever the image.
+"""
+
+from __future__ import annotations
+
+from hypothesis import example, given
+
+from tests.core.strategies import images, maps, texts
+from webhook.core import MirrorMap, Outcome, Rule, parse_reference
+
+SWAP = MirrorMap(
+    [
+        Rule(regex=r"gcr\.io/(.+)", mirrors=[r"docker.io/\1"]),
+        Rule(regex=r"docker\.io/(.+)", mirrors=[r"gcr.io/\1"]),
+    ]
+)
+
+
+@given(maps(), images)
+@example(SWAP, "gcr.io/a")
+def test_mapping_again_changes_nothing(rules, image):
+    once = rules.decide(image).image
+    assert rules.decide(once).image == once
+
+
+@given(maps(), images)
+def test_every_candidate_is_at_rest(rules, image):
+    for candidate in rules.decide(image).candidates:
+        assert rules.decide(str(candidate)).image == str(candidate)
+
+
+@given(maps(), images)
+def test_tag_and_digest_survive_every_mapping(rules, image):
+    before = parse_reference(image)
+    for candidate in rules.candidates(before):
+        after = parse_reference(str(candidate))
+        assert (after.tag, after.digest) == (before.tag, before.digest)
+        assert str(candidate).endswith(before.suffix)
+
+
+@given(maps(), texts)
+def test_a_decision_on_any_text_is_an_answer(rules, text):
+    decision = rules.decide(text)
+    assert decision.original == text
+    assert decision.reason
+    assert decision.reason.isprintable()
+    if decision.outcome is Outcome.REWRITTEN:
+        assert str(parse_reference(decision.image)) == decision.image
+        assert decision.candidate in decision.candidates
+        assert decision.rule is decision.candidate.rule
+    else:
+        assert decision.image == text
+        assert decision.candidates == ()
+    assert (decision.outcome is Outcome.INVALID) == (decision.reference is None)
+
+
+@given(maps(), images)
+def test_the_reason_names_the_whole_chain(rules, image):
+    for candidate in rules.decide(image).candidates:
+        for rule, mirror in candidate.steps:
+            assert f"rule {rule} → {mirror.target}" in candidate.reason
+        name = parse_reference(image)
+        for rule, mirror in candidate.steps:
+            assert rules.applicable(name.registry, name.repository) == rule
+            name = rule.reference_at(mirror, name)
+        assert str(name) == str(candidate)
+
+
+@given(maps(), images)
+def test_a_rule_never_applies_under_its_own_mirrors(rules, image):
+    reference = parse_reference(image)
+    rule = rules.applicable(reference.registry, reference.repository)
+    if rule is not None:
+        assert not rule.is_mirrored(reference.name)
+        for mirror in rule.mirrors:
+            assert not mirror.holds(reference.name)
+
+
+@given(maps(regex=False), images)
+def test_the_longest_match_wins(rules, image):
+    reference = parse_reference(image)
+    covering = [
+        rule
+        for rule in rules.rules
+        if covers(rule.match, reference) and not rule.is_mirrored(reference.name)
+    ]
+    found = rules.applicable(reference.registry, reference.repository)
+    assert (found is None) == (not covering)
+    if found is not None:
+        assert rank(found.match) == max(map(rank, (rule.match for rule in covering)))
+
+
+def covers(match, reference):
+    """
+    Whether a match covers a name, said the slow way.
+    """
+    if match.registry == "*":
+        return True
+    domain = match.registry.removeprefix("*.")
+    if match.registry == domain:
+        same = reference.registry == domain
+    else:
+        same = reference.registry.endswith("." + domain)
+    wanted, parts = match.path.split("/"), reference.repository.split("/")
+    return same and (not match.path or parts[: len(wanted)] == wanted)
+
+
+def rank(match):
+    """
+    How specific a match is.
+    """
+    wildcard = match.registry.startswith("*.")
+    return (
+        match.registry != "*",
+        len(match.path),
+        not wildcard,
+        len(match.registry) if wildcard else 0,
+    )
+
+
+@given(maps(regex=False), images)
+def test_the_order_of_rules_does_not_matter_without_regexes(rules, image):
+    one, other = rules.decide(image), MirrorMap(rules.rules[::-1]).decide(image)
+    assert (one.outcome, one.candidates) == (other.outcome, other.candidates)
+
+
+@given(maps(), images)
+def test_deciding_twice_gives_the_same(rules, image):
+    assert rules.decide(image) == rules.decide(image)

@@ -1,0 +1,186 @@
+"""
+From an image to its mirrors, by examples.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webhook.core import InvalidRuleError, Mirror, MirrorMap, Outcome, Rule, parse_reference
+
+DIGEST = "sha256:" + "a" * 64
+FLAT = Mirror("ali.example/google", flatten=True)
+HARBOR = MirrorMap(
+    [
+        Rule("docker.io", ["h.example/hub"]),
+        Rule("docker.io/bitnami", ["docker.io/bitnamilegacy"]),
+        Rule("docker.io/library/redis", ["h.example/redis"]),
+        Rule("registry.k8s.io", [FLAT, "h.example/k8s"]),
+        Rule("k8s.gcr.io", ["registry.k8s.io"]),
+        Rule("gcr.io", ["gcr.m.example"]),
+        Rule("*.gcr.io", ["h.example/sub"]),
+        Rule("*.gcr.io/special", ["h.example/special"]),
+        Rule("*.pkg.dev", ["h.example/pkg"]),
+        Rule("eu.gcr.io/special/very", keep=True),
+        Rule("quay.io/our-team", keep=True),
+        Rule("localhost:5000", ["h.example/local"]),
+    ]
+)
+CACHE = MirrorMap([*HARBOR.rules, Rule("*", ["h.example/cache"])])
+
+
+@pytest.mark.parametrize(
+    ("image", "result"),
+    [
+        ("nginx", "h.example/hub/library/nginx"),
+        ("nginx:1", "h.example/hub/library/nginx:1"),
+        (f"a/b@{DIGEST}", f"h.example/hub/a/b@{DIGEST}"),
+        (f"a/b:1@{DIGEST}", f"h.example/hub/a/b:1@{DIGEST}"),
+        ("index.docker.io/a/b", "h.example/hub/a/b"),
+        ("redis", "h.example/redis"),
+        ("redis:7", "h.example/redis:7"),
+        ("redis/redis-stack", "h.example/hub/redis/redis-stack"),
+        ("library/redis-stack", "h.example/hub/library/redis-stack"),
+        ("bitnami/x", "h.example/hub/bitnamilegacy/x"),
+        ("bitnamicharts/x", "h.example/hub/bitnamicharts/x"),
+        ("bitnamilegacy/x", "h.example/hub/bitnamilegacy/x"),
+        ("registry.k8s.io/a/b/c", "ali.example/google/c"),
+        ("k8s.gcr.io/pause:3", "ali.example/google/pause:3"),
+        ("gcr.io/a", "gcr.m.example/a"),
+        ("eu.gcr.io/a", "h.example/sub/a"),
+        ("a.b.gcr.io/x", "h.example/sub/x"),
+        ("eu.gcr.io/special/x", "h.example/special/x"),
+        ("eu.gcr.io/special", "h.example/special"),
+        ("eu.gcr.io/specials", "h.example/sub/specials"),
+        ("eu.gcr.io/special/very/x", "eu.gcr.io/special/very/x"),
+        ("notgcr.io/a", "notgcr.io/a"),
+        ("gcr.io:443/a", "gcr.io:443/a"),
+        ("localhost:5000/a", "h.example/local/a"),
+        ("localhost/a", "localhost/a"),
+        ("quay.io/our-team/x:1", "quay.io/our-team/x:1"),
+        ("quay.io/our-team2/x", "quay.io/our-team2/x"),
+        ("h.example/hub/x", "h.example/hub/x"),
+        ("h.example/other", "h.example/other"),
+    ],
+)
+def test_an_image_goes_where_its_rule_says(image, result):
+    decision = HARBOR.decide(image)
+    assert decision.image == result
+    assert decision.original == image
+
+
+@pytest.mark.parametrize(
+    ("image", "result"),
+    [
+        ("quay.io/a/b:1", "h.example/cache/quay.io/a/b:1"),
+        ("localhost/a", "h.example/cache/localhost/a"),
+        ("nginx", "h.example/hub/library/nginx"),
+        ("quay.io/our-team/a", "quay.io/our-team/a"),
+        ("h.example/other", "h.example/other"),
+        ("gcr.io/a", "h.example/cache/gcr.m.example/a"),
+        ("gcr.io:443/a", "gcr.io:443/a"),
+    ],
+)
+def test_the_rule_for_every_registry_takes_what_no_other_does(image, result):
+    assert CACHE.decide(image).image == result
+
+
+@pytest.mark.parametrize(
+    ("image", "outcome", "reason"),
+    [
+        ("nginx", Outcome.REWRITTEN, "rule docker.io → h.example/hub"),
+        ("bitnami/a", Outcome.REWRITTEN, "docker.io/bitnamilegacy, then rule docker.io →"),
+        ("quay.io/our-team/a", Outcome.KEPT, "rule quay.io/our-team keeps it"),
+        ("h.example/k8s/a", Outcome.MIRRORED, "it is at a mirror of rule registry.k8s.io"),
+        ("h.example/x", Outcome.MIRRORED, "it is at a mirror of rule * already"),
+        ("Nginx", Outcome.INVALID, "must be in lower case"),
+        (
+            "gcr.io:443/a",
+            Outcome.UNAVAILABLE,
+            "rule * → h.example/cache: 'h.example/cache/gcr.io:443/a' is not an image ref",
+        ),
+    ],
+)
+def test_a_decision_has_its_reason(image, outcome, reason):
+    decision = CACHE.decide(image)
+    assert decision.outcome == outcome
+    assert reason in decision.reason
+    assert (decision.candidate is not None) == (outcome is Outcome.REWRITTEN)
+    assert outcome.is_doubtful == (outcome in {Outcome.INVALID, Outcome.UNAVAILABLE})
+
+
+def test_no_rule_is_said_too():
+    decision = MirrorMap([]).decide("nginx")
+    assert decision.outcome is Outcome.UNMATCHED
+    assert decision.reason == "no rule matches docker.io/library/nginx"
+
+
+def test_mirrors_are_candidates_in_their_order():
+    decision = HARBOR.decide("registry.k8s.io/a/b:1")
+    names = ["ali.example/google/b:1", "h.example/k8s/a/b:1"]
+    assert [str(candidate) for candidate in decision.candidates] == names
+    assert decision.candidate == decision.candidates[0]
+    assert decision.candidate.mirror == FLAT
+    assert decision.candidate.rule is decision.rule
+    assert (
+        HARBOR.candidates(parse_reference("registry.k8s.io/a/b:1")) == decision.candidates
+    )
+
+
+def test_a_mirror_whose_name_would_be_none_is_no_candidate():
+    rules = MirrorMap([Rule("gcr.io", ["h.example/" + "x" * 250, "m.example"])])
+    decision = rules.decide("gcr.io/abcdef")
+    assert decision.image == "m.example/abcdef"
+    assert len(decision.candidates) == 1
+    only = MirrorMap([Rule("gcr.io", ["h.example/" + "x" * 250])]).decide("gcr.io/abcdef")
+    assert only.outcome is Outcome.UNAVAILABLE
+    assert only.image == "gcr.io/abcdef"
+    assert "longer than 255 characters" in only.reason
+
+
+def test_a_move_to_a_bare_registry_needs_a_path():
+    decision = MirrorMap([Rule("gcr.io/a", ["m.example"])]).decide("gcr.io/a")
+    assert decision.outcome is Outcome.UNAVAILABLE
+    assert (
+        "'m.example' is not an image reference: it names no repository" in decision.reason
+    )
+
+
+def test_a_regex_can_make_a_name_on_no_registry():
+    rules = MirrorMap([Rule(regex=r"gcr\.io/(.+)", mirrors=[r"\1/x"])])
+    assert "is no registry host" in rules.decide("gcr.io/a").reason
+
+
+def test_a_regex_comes_before_a_match():
+    rules = [
+        Rule("docker.io/library/nginx", ["m.example"]),
+        Rule(regex=r"docker\.io/(.+)", mirrors=[r"r.example/\1"]),
+    ]
+    assert MirrorMap(rules).decide("nginx").image == "r.example/library/nginx"
+
+
+def test_a_rule_is_not_applied_at_its_own_mirror_but_the_next_one_is():
+    rules = MirrorMap([Rule("a.b/x", ["a.b/x/y"]), Rule("a.b", ["m.example"])])
+    assert rules.decide("a.b/x/y/z").image == "m.example/x/y/z"
+    assert rules.decide("a.b/x/z").image == "m.example/x/y/z"
+
+
+@pytest.mark.parametrize("text", ["docker.io", "*.gcr.io/a", "*"])
+def test_a_match_stands_in_one_rule(text):
+    with pytest.raises(
+        InvalidRuleError, match="stands in two rules; put their mirrors into"
+    ):
+        MirrorMap([Rule(text, ["a.example"]), Rule(text, ["b.example"])])
+
+
+def test_the_old_name_of_docker_hub_is_the_same_match():
+    with pytest.raises(InvalidRuleError, match="stands in two rules"):
+        MirrorMap([Rule("docker.io", ["a.b"]), Rule("index.docker.io", ["c.d"])])
+
+
+def test_many_mirrors_of_many_mirrors_have_an_end():
+    rules = [
+        Rule(f"r{n}.example", [f"r{n + 1}.example/{letter}" for letter in "abcd"])
+        for n in range(8)
+    ]
+    assert len(MirrorMap(rules).decide("r0.example/x").candidates) == 64

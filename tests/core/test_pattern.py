@@ -1,0 +1,85 @@
+"""
+Regular expressions of rules.
+"""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+
+from webhook.core import InvalidRuleError, MirrorMap, Rule
+from webhook.core.pattern import Pattern, PatternSet, Template
+
+
+@pytest.mark.parametrize(
+    ("regex", "target", "image", "result"),
+    [
+        (
+            r"^docker\.io/bitnami/(.+)$",
+            r"h.example/\1",
+            "bitnami/redis:7",
+            "h.example/redis:7",
+        ),
+        (r"docker\.io/(.+)/(.+)", r"h.example/\2/\1", "a/b", "h.example/b/a"),
+        (r"(.*)", r"h.example/\0", "quay.io/a", "h.example/quay.io/a"),
+        (r"docker\.io/(a)?b(.*)", r"h.example/x\1\2", "bc/d", "h.example/xc/d"),
+        (r"docker.io/library/nginx", "h.example/n", "nginx@sha256:" + "a" * 64, None),
+    ],
+)
+def test_a_regex_is_applied_once_to_the_whole_name(regex, target, image, result):
+    decision = MirrorMap([Rule(regex=regex, mirrors=[target])]).decide(image)
+    assert decision.image == (result or "h.example/n@sha256:" + "a" * 64)
+
+
+@pytest.mark.parametrize(
+    "regex", ["nginx", "docker.io/library/ngin", "ocker.io/library/nginx"]
+)
+def test_a_part_of_the_name_is_no_match(regex):
+    assert (
+        MirrorMap([Rule(regex=regex, mirrors=["h.example"])]).decide("nginx").rule is None
+    )
+
+
+def test_the_first_regex_that_matches_applies():
+    rules = [
+        Rule(regex=".*/b", mirrors=["h.example/1"]),
+        Rule(regex=".*", mirrors=["h.example/2"]),
+    ]
+    assert MirrorMap(rules).decide("a/b").rule == rules[0]
+    assert MirrorMap(rules[::-1]).decide("a/b").rule == rules[1]
+
+
+def test_time_is_linear_in_the_name_whatever_the_regex():
+    decide = MirrorMap([Rule(regex="(a*)*(a*)*(a*)*b", mirrors=["h.example"])]).decide
+    began = time.perf_counter()
+    decide("a" * 200)
+    assert time.perf_counter() - began < 1
+
+
+def test_thousands_of_regexes_are_one_pass():
+    patterns = [Pattern(rf"registry{n}\.example/team-{n}/(.+)") for n in range(12_000)]
+    assert PatternSet(patterns).matching("registry777.example/team-777/app") == [777]
+
+
+def test_more_than_the_engine_can_take_is_refused_in_words():
+    patterns = [Pattern(rf"registry{n}\.example/(.+)") for n in range(2000)]
+    with pytest.raises(
+        InvalidRuleError, match="the regexes of the rules are too large togeth"
+    ):
+        PatternSet(patterns, memory=1 << 16)
+
+
+@pytest.mark.parametrize(
+    ("target", "name", "made"),
+    [
+        (r"h.example/\1", "h.example/a/b", True),
+        (r"h.example/\1", "h.example", False),
+        (r"h.example/\1", "hxexample/a", False),
+        (r"h.example/\1/x", "h.example/a/x", True),
+        (r"h.example/\1/x", "h.example/a/y", False),
+        (r"\1/a", "anything/a", True),
+    ],
+)
+def test_a_template_knows_what_it_could_have_made(target, name, made):
+    assert Template(target).could_have_made(name) is made

@@ -1,0 +1,203 @@
+"""
+Reading image names.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.core.strategies import images, texts
+from webhook.core import InvalidReferenceError, parse_reference
+from webhook.core.reference import is_path
+
+CASES = Path(__file__).parents[1] / "cases"
+REFERENCES = json.loads((CASES / "references.json").read_text())
+IMAGES = json.loads((CASES / "images.json").read_text())
+DIGEST = "sha256:" + "a" * 64
+
+
+@pytest.mark.parametrize(
+    "case", REFERENCES, ids=[repr(case["input"])[:60] for case in REFERENCES]
+)
+def test_every_known_text_is_read_or_refused_as_docker_does(case):
+    if not case["valid"]:
+        with pytest.raises(InvalidReferenceError):
+            parse_reference(case["input"])
+        return
+    reference = parse_reference(case["input"])
+    assert str(reference) == case["normalized"]
+    for part in ("registry", "repository", "tag", "digest"):
+        assert getattr(reference, part) == case[part]
+
+
+@pytest.mark.parametrize("case", IMAGES, ids=[case["image"][:60] for case in IMAGES])
+def test_every_image_of_real_manifests_is_read(case):
+    reference = parse_reference(case["image"])
+    assert str(reference) == case["normalized"]
+    assert reference.original == case["image"]
+    for part in ("registry", "repository", "tag", "digest"):
+        assert getattr(reference, part) == case[part]
+
+
+@pytest.mark.parametrize(
+    ("text", "registry", "repository"),
+    [
+        ("nginx", "docker.io", "library/nginx"),
+        ("docker.io/nginx", "docker.io", "library/nginx"),
+        ("index.docker.io/a/b", "docker.io", "a/b"),
+        ("index.docker.io/nginx", "docker.io", "library/nginx"),
+        ("a/b", "docker.io", "a/b"),
+        ("localhost/a", "localhost", "a"),
+        ("Host/a", "Host", "a"),
+        ("host/a", "docker.io", "host/a"),
+        ("host:5000/a", "host:5000", "a"),
+        ("[::1]/a", "[::1]", "a"),
+        ("[::1]:5/a", "[::1]:5", "a"),
+        ("a.b/c", "a.b", "c"),
+        ("Docker.io/a", "Docker.io", "a"),
+    ],
+)
+def test_the_registry_is_found_as_docker_does(text, registry, repository):
+    reference = parse_reference(text)
+    assert (reference.registry, reference.repository) == (registry, repository)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "it is empty"),
+        (" nginx", "it contains white space"),
+        ("nginx\n", "it contains white space"),
+        ("https://quay.io/a", "no scheme such as 'https'"),
+        ("a" * 64, "64 hexadecimal digits are an image ID"),
+        ("ngınx", "a character outside ASCII"),
+        ("-.b/c", "'-.b' is not a registry host"),
+        ("host:port/a", "'host:port' is not a registry host"),
+        ("Nginx", "the repository 'Nginx' must be in lower case"),
+        ("quay.io/A", "the repository 'A' must be in lower case"),
+        ("a//b", "the repository 'a//b' may hold"),
+        ("quay.io/", "it names no repository"),
+        ("quay.io/:a", "it names no repository"),
+        ("a:", "the tag '' may hold"),
+        ("a:-b", "the tag '-b' may hold"),
+        ("a:" + "b" * 129, "the tag is longer than 128 characters"),
+        ("a@sha256:" + "a" * 63, "is not sha256, sha384 or sha512 of full length"),
+        ("a@sha256:" + "A" * 64, "is not sha256, sha384 or sha512 of full length"),
+        ("a@md5:" + "a" * 32, "is not sha256, sha384 or sha512 of full length"),
+        ("a@", "the digest '' is not"),
+        ("quay.io/" + "a" * 256, "the repository is longer than 255 characters"),
+        ("a" * 248, "the repository is longer than 255 characters"),
+        (f"a@{DIGEST}@{DIGEST}", "the digest"),
+        ("quay.io/" + "a" * 250 + ":-", "the tag '-' may hold"),
+        ("docker.io/" + "a" * 248, "the repository is longer than 255 characters"),
+        ("index.docker.io/" + "a" * 248, "the repository is longer than 255 characters"),
+    ],
+)
+def test_a_refusal_says_what_is_wrong(text, told):
+    with pytest.raises(InvalidReferenceError) as refusal:
+        parse_reference(text)
+    assert told in refusal.value.problem
+    assert refusal.value.text == text
+    assert "is not an image reference: " in str(refusal.value)
+
+
+def test_a_refusal_of_a_long_text_is_short():
+    with pytest.raises(InvalidReferenceError, match=r"… \(100000 characters\)") as refusal:
+        parse_reference("!" * 100_000)
+    assert len(str(refusal.value)) < 2000
+
+
+def test_the_longest_names_are_read():
+    repository = "a" * 247
+    assert parse_reference(repository).repository == "library/" + repository
+    assert is_path("a" * 255)
+    assert not is_path("a" * 256)
+
+
+def test_references_are_equal_when_they_name_the_same_image():
+    assert parse_reference("nginx") == parse_reference("docker.io/library/nginx")
+    assert parse_reference("nginx:1") != parse_reference("nginx")
+    assert len({parse_reference("nginx"), parse_reference("index.docker.io/nginx")}) == 1
+
+
+# The grammar once more, in one expression, written from its text and not from the code.
+ALNUM = "[a-z0-9]+"
+COMPONENT = f"{ALNUM}(?:(?:[._]|__|[-]+){ALNUM})*"
+LABEL = "(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
+HOST = rf"(?:{LABEL}(?:\.{LABEL})*|\[[0-9A-Fa-f:]+\])(?::[0-9]+)?"
+GRAMMAR = re.compile(
+    rf"(?:{HOST}/)?{COMPONENT}(?:/{COMPONENT})*(?::[\w][\w.-]{{0,127}})?"
+    r"(?:@(?:sha256:[0-9a-f]{64}|sha384:[0-9a-f]{96}|sha512:[0-9a-f]{128}))?",
+    re.ASCII,
+)
+
+
+def accepts(text):
+    """
+    Whether a text is a name in Docker's short form, by the grammar alone.
+    """
+    if re.fullmatch("[0-9a-f]{64}", text):
+        return False
+    first, slash, rest = text.partition("/")
+    is_host = slash and (
+        any(mark in first for mark in ".:")
+        or first == "localhost"
+        or first.lower() != first
+    )
+    whole = text if is_host else f"docker.io/{'' if slash else 'library/'}{text}"
+    host, _, rest = whole.partition("/")
+    if host in ("docker.io", "index.docker.io") and "/" not in rest:
+        rest = "library/" + rest
+    path = re.match(f"{COMPONENT}(?:/{COMPONENT})*", rest)
+    return (
+        GRAMMAR.fullmatch(f"{host}/{rest}") is not None
+        and re.fullmatch(HOST, host) is not None
+        and path is not None
+        and len(path.group()) <= 255
+    )
+
+
+def problem_of(text):
+    """
+    What is wrong with a text; None if nothing is.
+    """
+    try:
+        parse_reference(text)
+    except InvalidReferenceError as error:
+        return error.problem
+    return None
+
+
+@given(texts)
+@example("a:b:c")
+@example("a@b")
+@example("localhost")
+@example("docker.io")
+@example("docker.io/")
+@example("A:5000/b")
+@example("a\n")
+@example("a:1\n")
+def test_reading_accepts_and_refuses_what_the_grammar_does(text):
+    assert (problem_of(text) is None) == accepts(text)
+
+
+@given(images)
+def test_the_normal_form_names_the_same_image(image):
+    reference = parse_reference(image)
+    again = parse_reference(str(reference))
+    assert again == reference
+    assert str(again) == str(reference)
+    assert reference.original == image
+
+
+@given(st.text() | texts)
+def test_any_text_is_read_or_refused_in_one_line(text):
+    problem = problem_of(text)
+    assert problem is None or problem.isprintable()
+    assert "@" in text or "digest" not in (problem or "")

@@ -1,0 +1,144 @@
+"""
+Rules, one by one.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webhook.core import InvalidRuleError, Match, Mirror, Original, Rule, parse_match
+
+
+@pytest.mark.parametrize(
+    ("text", "match"),
+    [
+        ("docker.io", Match("docker.io")),
+        ("docker.io/bitnami", Match("docker.io", "bitnami")),
+        ("index.docker.io/a/b", Match("docker.io", "a/b")),
+        ("*.gcr.io", Match("*.gcr.io")),
+        ("*.gcr.io/a", Match("*.gcr.io", "a")),
+        ("*.index.docker.io", Match("*.index.docker.io")),
+        ("*", Match("*")),
+        ("localhost:5000", Match("localhost:5000")),
+        ("host", Match("host")),
+        ("[::1]:5000/a", Match("[::1]:5000", "a")),
+    ],
+)
+def test_a_match_is_read(text, match):
+    assert parse_match(text) == match
+    assert parse_match(str(match)) == match
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("", "does not start with a registry host"),
+        ("https://a", "does not start with a registry host"),
+        ("a b", "does not start with a registry host"),
+        ("**", 'has a "*" that is neither alone nor a leading'),
+        ("a.*.io", 'has a "*" that is neither alone nor a leading'),
+        ("gcr.io/*", 'has a "*" that is neither alone nor a leading'),
+        ("*.", "does not start with a registry host"),
+        ("docker.io/", "has '' for a path"),
+        ("docker.io/A", "has 'A' for a path"),
+        ("docker.io/nginx:1", "has a tag or digest"),
+        ("docker.io/nginx@sha256", "has a tag or digest"),
+        ("docker.io/" + "a" * 256, "for a path, which no repository can have"),
+    ],
+)
+def test_a_match_that_is_none_is_refused(text, told):
+    with pytest.raises(InvalidRuleError) as refusal:
+        parse_match(text)
+    assert told in refusal.value.problem
+    assert refusal.value.field == "match"
+    assert f"match {text[:150]!r}"[:-1] in str(refusal.value)
+
+
+@pytest.mark.parametrize(
+    "target",
+    ["m.example", "m.example:5000/a", "localhost", "docker.io/a", "Host/a", "[::1]:5/a"],
+)
+def test_a_mirror_is_a_host_and_a_path(target):
+    assert Mirror(target).target == target
+    assert Mirror(target).registry == target.partition("/")[0]
+
+
+@pytest.mark.parametrize(
+    ("target", "told"),
+    [
+        ("", "does not start with a registry host"),
+        ("https://m.example", "has a scheme; write host[:port][/path] alone"),
+        ("harbor/a", "has neither '.' nor ':'; write harbor:443 or docker.io/harbor/a"),
+        ("m.example/", "has '' for a path"),
+        ("m.example/A", "has 'A' for a path"),
+        ("m.example/a:1", "has a tag or digest, which a mirror cannot have"),
+        ("m.example/a@b", "has a tag or digest, which a mirror cannot have"),
+    ],
+)
+def test_a_mirror_that_could_start_no_image_is_refused(target, told):
+    with pytest.raises(InvalidRuleError) as refusal:
+        Mirror(target)
+    assert told in refusal.value.problem
+    assert refusal.value.field == "target"
+
+
+def test_the_old_name_of_docker_hub_is_its_name():
+    assert Mirror("index.docker.io/a").target == "docker.io/a"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told", "field"),
+    [
+        ({}, "either match or regex", ""),
+        ({"match": "a.b", "regex": "a"}, "either match or regex", ""),
+        ({"match": "a.b"}, "mirrors is empty; name one, or write keep: true", "mirrors"),
+        (
+            {"match": "a.b", "keep": True, "mirrors": ["c.d"]},
+            "either mirrors or keep",
+            "keep",
+        ),
+        (
+            {"match": "a.b", "mirrors": ["c.d", r"c.d/\1"]},
+            "has groups, but no",
+            "mirrors[1]",
+        ),
+        (
+            {"regex": "(a)", "mirrors": [Mirror("c.d/x", flatten=True)]},
+            "flatten has no meaning with a regex",
+            "mirrors[0]",
+        ),
+        (
+            {"regex": "(a)", "mirrors": [r"c.d/\2"]},
+            "uses group 2, and the regex has 1",
+            "mirrors[0]",
+        ),
+        ({"regex": "(", "mirrors": ["c.d"]}, "is refused by RE2: missing ):", "regex"),
+        ({"regex": "a(?=b)", "mirrors": ["c.d"]}, "is refused by RE2", "regex"),
+        ({"regex": r"(a)\1", "mirrors": ["c.d"]}, "is refused by RE2", "regex"),
+    ],
+)
+def test_parts_that_make_no_rule_are_refused(arguments, told, field):
+    with pytest.raises(InvalidRuleError) as refusal:
+        Rule(**arguments)
+    assert told in refusal.value.problem
+    assert refusal.value.field == field
+
+
+@pytest.mark.parametrize(
+    ("rule", "name"),
+    [
+        (Rule("docker.io/a", ["m.example"]), "docker.io/a"),
+        (Rule(regex="a+", keep=True), "/a+/"),
+        (Rule("*.gcr.io", keep=True, source="nju"), "*.gcr.io (profile nju)"),
+    ],
+)
+def test_a_rule_is_named_by_what_it_matches(rule, name):
+    assert str(rule) == name
+
+
+def test_rules_are_values():
+    rule = Rule("docker.io", ["m.example"], original=Original.NEVER)
+    assert rule == Rule("docker.io", [Mirror("m.example")], original=Original.NEVER)
+    assert hash(rule) == hash(Rule("docker.io", ["m.example"], original=Original.NEVER))
+    with pytest.raises(AttributeError):
+        rule.keep = True

@@ -1,0 +1,154 @@
+"""
+Real Pods, and odd ones: every image is found, and nothing else changes.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from pathlib import Path
+
+import jsonpatch
+import msgspec
+import pytest
+
+from webhook.core import MirrorMap, Rule
+from webhook.objects import (
+    Pod,
+    image_operations,
+    image_slots,
+    pod_from,
+    record_operation,
+    rewrite,
+)
+
+CASES = Path(__file__).parents[1] / "cases/pods"
+INDEX = json.loads((CASES / "index.json").read_text())
+DECIDE = MirrorMap([Rule("*", ["m.example/cache"])]).decide
+
+
+def patched(pod, *, record=False):
+    """
+    A Pod after the patch for its images.
+    """
+    read = pod_from(pod)
+    placements = rewrite(image_slots(read.spec), DECIDE)
+    operations = image_operations(placements)
+    if record:
+        operations.append(record_operation(read.metadata, placements))
+    plain = json.loads(msgspec.json.encode([each for each in operations if each]))
+    return jsonpatch.apply_patch(copy.deepcopy(pod), plain), placements
+
+
+def at(value, pointer):
+    for token in pointer.split("/")[1:]:
+        value = value[int(token)] if isinstance(value, list) else value[token]
+    return value
+
+
+@pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
+def test_every_image_of_a_real_pod_is_found_and_nothing_else_changes(case):
+    pod = json.loads((CASES / case["file"]).read_text())
+    after, placements = patched(pod)
+    expected = {each["pointer"]: each["image"] for each in case["images"]}
+    found = {slot.pointer: slot.image for slot, _ in placements}
+    assert found == {pointer: image for pointer, image in expected.items() if image}
+    for pointer, decision in ((slot.pointer, decision) for slot, decision in placements):
+        assert at(after, pointer) == decision.image
+        *way, last = pointer.split("/")
+        at(after, "/".join(way))[last] = at(pod, pointer)
+    assert after == pod
+
+
+@pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
+def test_a_pod_is_read_the_same_typed_and_from_plain_values(case):
+    content = (CASES / case["file"]).read_bytes()
+    typed, plain = msgspec.json.decode(content, type=Pod), pod_from(json.loads(content))
+    assert typed.metadata == plain.metadata
+    assert image_slots(typed.spec) == image_slots(plain.spec)
+
+
+def test_every_place_of_an_image_is_one():
+    spec = {
+        "containers": [{"name": "a", "image": "one"}],
+        "initContainers": [{"name": "b", "image": "two", "restartPolicy": "Always"}],
+        "ephemeralContainers": [{"name": "c", "image": "three"}],
+        "volumes": [
+            {"name": "d", "emptyDir": {}},
+            {"name": "e", "image": {"reference": "four", "pullPolicy": "Never"}},
+        ],
+    }
+    slots = image_slots(pod_from({"spec": spec}).spec, "/spec/template/spec")
+    assert [(slot.pointer, slot.name, slot.image) for slot in slots] == [
+        ("/spec/template/spec/containers/0/image", "a", "one"),
+        ("/spec/template/spec/initContainers/0/image", "b", "two"),
+        ("/spec/template/spec/ephemeralContainers/0/image", "c", "three"),
+        ("/spec/template/spec/volumes/1/image/reference", "volume:e", "four"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        {},
+        {"containers": None, "volumes": None},
+        {"containers": {}},
+        {"containers": "nginx"},
+        {"containers": [None, [], "nginx", 1, {}]},
+        {"containers": [{"name": "a"}]},
+        {"containers": [{"image": None}, {"image": ""}, {"image": 1}, {"image": ["a"]}]},
+        {"volumes": [{"image": "a"}, {"image": None}, {"image": {"reference": 5}}, None]},
+        {"volumes": [{"image": {}}, {"image": {"reference": ""}}]},
+    ],
+)
+def test_what_is_no_image_is_left_alone(spec):
+    assert image_slots(pod_from({"spec": spec}).spec) == []
+
+
+@pytest.mark.parametrize("value", [None, 1, "a", [], {}, {"spec": 1}, {"metadata": [1]}])
+def test_what_is_no_pod_has_nothing(value):
+    pod = pod_from(value)
+    assert pod.spec is None
+    assert pod.metadata is None
+
+
+def test_entries_keep_their_places_beside_odd_ones():
+    pod = {"spec": {"containers": [None, 3, {"name": "a", "image": "x"}]}}
+    (slot,) = image_slots(pod_from(pod).spec)
+    assert slot.pointer == "/spec/containers/2/image"
+
+
+def test_containers_of_one_name_are_patched_by_their_place():
+    containers = [{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]
+    after, _ = patched({"spec": {"containers": containers}})
+    images = [container["image"] for container in after["spec"]["containers"]]
+    assert images == [DECIDE("x").image, DECIDE("y").image]
+
+
+@pytest.mark.parametrize(
+    ("metadata", "read"),
+    [
+        ({"annotations": {"a": "b", "c": None}}, {"a": "b", "c": None}),
+        ({"annotations": None}, None),
+        ({}, None),
+        ({"annotations": []}, msgspec.UNSET),
+        ({"annotations": "a"}, msgspec.UNSET),
+        ({"annotations": {"a": 1}}, msgspec.UNSET),
+    ],
+)
+def test_annotations_of_another_type_are_told_from_none(metadata, read):
+    assert pod_from({"metadata": metadata}).metadata.annotations == read
+
+
+def test_an_image_that_is_never_pulled_is_left_alone():
+    spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": "Never"}]}
+    ((_, decision),) = rewrite(image_slots(pod_from({"spec": spec}).spec), DECIDE)
+    assert (decision.image, decision.outcome) == ("x", "local")
+    assert decision.reason == "its pull policy is Never"
+
+
+@pytest.mark.parametrize("policy", [None, "Always", "IfNotPresent", "never"])
+def test_an_image_of_another_pull_policy_is_not(policy):
+    spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": policy}]}
+    ((_, decision),) = rewrite(image_slots(pod_from({"spec": spec}).spec), DECIDE)
+    assert decision.outcome == "rewritten"
