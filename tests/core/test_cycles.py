@@ -4,6 +4,8 @@ Rules that lead back to each other.
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import pytest
 
 from webhook.core import MirrorMap, Outcome, Rule, RuleCycleError
@@ -51,8 +53,7 @@ def test_what_comes_to_rest_is_no_cycle(pairs):
 def test_long_targets_in_a_row_are_no_cycle():
     hosts = [f"h{n}.example" for n in range(6)]
     rules = [
-        Rule(host, [f"{following}/{'x' * 200}"])
-        for host, following in zip(hosts, hosts[1:], strict=False)
+        Rule(host, [f"{following}/{'x' * 200}"]) for host, following in pairwise(hosts)
     ]
     decision = MirrorMap(rules).decide("h0.example/a")
     assert decision.image == f"h1.example/{'x' * 200}/a"

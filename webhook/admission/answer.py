@@ -4,6 +4,7 @@ The answer to an AdmissionReview: always allowed, patched where images change.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final, Protocol
 
 import msgspec
@@ -97,7 +98,8 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
         response = respond(request.uid, verdict)
         recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - a Pod must not suffer from our errors
-        recorder.failed(policy.name, request, error)
+        with suppress(Exception):
+            recorder.failed(policy.name, request, error)
         response = Response(request.uid, allowed=True, warnings=[OUR_ERROR])
     return _encode(ReviewAnswer(version, "AdmissionReview", response))
 

@@ -17,6 +17,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
 
@@ -40,6 +41,8 @@ class Metrics:
     """
 
     def __init__(self, version: str, dropped_lines: Callable[[], float]) -> None:
+        # A second series for each counter, which the text format has no use for.
+        disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
         GCCollector(registry=registry)

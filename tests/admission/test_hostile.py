@@ -1,0 +1,244 @@
+"""
+Whatever comes in, the answer is an answer or a refusal in words; and no secret gets out.
+"""
+
+from __future__ import annotations
+
+import copy
+import json
+from contextlib import suppress
+
+import jsonpatch
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.admission.conftest import POLICY, Recorder, patch_of, review
+from webhook.admission import InvalidReviewError, Policy, answer
+from webhook.admission.answer import OUR_ERROR
+
+GOOD = json.dumps(review(None, "nginx")).encode()
+POD = {
+    "metadata": {"name": "a", "labels": {"a": "b"}, "annotations": {"c": "d"}},
+    "spec": {
+        "containers": [{"name": "a", "image": "nginx", "imagePullPolicy": "Always"}],
+        "initContainers": [{"name": "b", "image": "redis"}],
+        "volumes": [{"name": "v", "image": {"reference": "x", "pullPolicy": "Always"}}],
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        (b"", "the body is not JSON"),
+        (b"{", "the body is not JSON"),
+        (b"null", "Expected `object`, got `null`"),
+        (b"[]", "Expected `object`, got `array`"),
+        (b'"x"', "Expected `object`"),
+        (b"{}", "missing required field"),
+        (b"\xef\xbb\xbf" + GOOD, "the body is not JSON"),
+        (GOOD[:-1], "the body is not JSON"),
+        (GOOD + b"x", "the body is not JSON"),
+        (GOOD.replace(b'"shop"', b'"\xff"'), "the body is not UTF-8 at byte"),
+        (
+            GOOD.replace(b"v1", b"v2", 1),
+            "apiVersion is 'admission.k8s.io/v2', not admission",
+        ),
+        (
+            GOOD.replace(b"AdmissionReview", b"Review"),
+            "kind is 'Review', not AdmissionReview",
+        ),
+        (GOOD.replace(b'"u-1"', b'""'), "request.uid is empty"),
+        (GOOD.replace(b'"u-1"', b"5"), "Expected `str`, got `int` - at `$.request.uid`"),
+        (GOOD.replace(b'"u-1"', b"NaN"), "the body is not JSON"),
+        (GOOD.replace(b'"shop"', b"[" * 10**5 + b"]" * 10**5), "the body is n"),
+        (
+            GOOD.replace(b'"web"', b"[" * 10**5 + b"]" * 10**5),
+            "the body is nested too deep",
+        ),
+    ],
+)
+def test_what_is_no_review_is_refused_in_words(body, told):
+    with pytest.raises(InvalidReviewError) as refusal:
+        answer(body, POLICY, Recorder())
+    assert told in str(refusal.value)
+    assert str(refusal.value).isprintable()
+
+
+def holds(body):
+    """
+    Answer a body; check that what comes out is an answer that applies.
+    """
+    recorder = Recorder()
+    try:
+        response = json.loads(answer(body, POLICY, recorder))["response"]
+    except InvalidReviewError:
+        return
+    assert recorder.errors == []
+    assert response["allowed"] is True
+    given = json.loads(body)["request"].get("object")
+    operations = patch_of(response)
+    after = jsonpatch.apply_patch(copy.deepcopy(given), operations)
+    for each in operations:
+        if each["op"] == "replace":
+            image = jsonpatch.JsonPointer(each["path"]).resolve(given)
+            jsonpatch.JsonPointer(each["path"]).set(after, image)
+        else:
+            assert each["path"].startswith("/metadata/annotations")
+            after["metadata"].pop("annotations")
+            if "annotations" in given["metadata"]:
+                after["metadata"]["annotations"] = given["metadata"]["annotations"]
+    assert after == given
+
+
+ANY = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(max_size=6),
+    lambda inner: (
+        st.lists(inner, max_size=2)
+        | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+    ),
+    max_leaves=4,
+)
+
+
+def spots(value, way=()):
+    """
+    The way to every part of a value.
+    """
+    yield way
+    if isinstance(value, dict):
+        for key in value:
+            yield from spots(value[key], (*way, key))
+    elif isinstance(value, list):
+        for index, each in enumerate(value):
+            yield from spots(each, (*way, index))
+
+
+WHOLE = review(POD, operation="UPDATE", oldObject=copy.deepcopy(POD))
+WAYS = [way for way in spots(WHOLE) if way]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(WAYS), ANY), min_size=1, max_size=3), st.booleans()
+)
+def test_any_part_may_be_anything(changes, create):
+    given = copy.deepcopy(WHOLE)
+    if create:
+        given["request"]["operation"] = "CREATE"
+    for way, value in changes:
+        place = given
+        try:
+            for step in way[:-1]:
+                place = place[step]
+            place[way[-1]] = value
+        except (TypeError, KeyError, IndexError):
+            continue
+    holds(json.dumps(given).encode())
+
+
+@given(ANY)
+def test_any_json_is_answered_or_refused(value):
+    holds(json.dumps(value).encode())
+
+
+@given(st.binary(max_size=60))
+def test_any_bytes_are_answered_or_refused(body):
+    holds(body)
+
+
+@given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=3))
+def test_a_damaged_review_is_answered_or_refused(place, damage):
+    body = GOOD[:place] + damage + GOOD[place + 1 :]
+    with suppress(InvalidReviewError):
+        assert b'"allowed":true' in answer(body, POLICY, Recorder())
+
+
+def test_the_last_of_two_keys_counts(ask):
+    body = GOOD.replace(
+        b'"namespace": "shop"', b'"operation": "DELETE", "namespace": "shop"'
+    )
+    assert ask(body).response["allowed"]
+
+
+class Broken:
+    """
+    Raises wherever it is asked.
+    """
+
+    def __init__(self, error, *methods):
+        self.error = error
+        self.methods = methods
+        self.told = []
+
+    def __call__(self, _image):
+        raise self.error
+
+    def reviewed(self, *_):
+        if "reviewed" in self.methods:
+            raise self.error
+
+    def failed(self, _policy, _request, error):
+        self.told.append(error)
+        if "failed" in self.methods:
+            raise self.error
+
+
+ERRORS = [ValueError("x"), RecursionError(), MemoryError(), KeyError("y")]
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=repr)
+@pytest.mark.parametrize("where", ["decide", "reviewed", "reviewed failed"])
+def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
+    broken = Broken(error, *where.split())
+    policy = Policy("default", broken) if where == "decide" else POLICY
+    response = json.loads(answer(GOOD, policy, broken))["response"]
+    assert response == {
+        "uid": "u-1",
+        "allowed": True,
+        "warnings": [OUR_ERROR],
+    }
+    assert broken.told == [error]
+
+
+SECRET = "hunter2"
+HIDING = {
+    "metadata": {"name": "a", "annotations": {"a": SECRET}, "labels": {"b": SECRET}},
+    "spec": {
+        "containers": [
+            {
+                "name": "a",
+                "image": "nginx",
+                "env": [{"name": "PASSWORD", "value": SECRET}],
+                "args": [SECRET],
+                "command": [SECRET],
+                "lifecycle": SECRET,
+            },
+            {"name": "b", "image": "Bad Name"},
+        ],
+        "imagePullSecrets": [{"name": SECRET}],
+        "volumes": [{"name": "v", "image": SECRET}],
+    },
+}
+
+
+@pytest.mark.parametrize("metadata", [HIDING["metadata"], {"annotations": [SECRET]}])
+def test_nothing_of_a_pod_but_its_images_gets_out(ask, metadata):
+    asked = ask(review(HIDING | {"metadata": metadata}, options={"x": SECRET}))
+    told = json.dumps([asked.warnings, asked.audit, asked.patch])
+    assert asked.replaced
+    assert SECRET not in told
+    assert SECRET not in repr(asked.recorder.verdicts[0][2])
+
+
+@pytest.mark.parametrize("key", ["uid", "name", "userInfo", "dryRun", "operation"])
+def test_a_refusal_tells_the_place_and_not_the_value(key):
+    body = review(HIDING, **{key: [SECRET]})
+    with pytest.raises(InvalidReviewError) as refusal:
+        answer(json.dumps(body).encode(), POLICY, Recorder())
+    assert f"$.request.{key}" in str(refusal.value)
+    assert SECRET not in str(refusal.value)

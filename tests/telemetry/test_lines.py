@@ -1,0 +1,131 @@
+"""
+Log lines, which must never hold up a Pod.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import time
+
+import pytest
+
+from webhook.telemetry import LineWriter, Log, LogHandler
+from webhook.telemetry.lines import MAX_WAITING
+
+
+@pytest.fixture
+def pipe():
+    reader, writer = os.pipe()
+    yield reader, writer
+    for descriptor in (reader, writer):
+        try:
+            os.close(descriptor)
+        except OSError:
+            continue
+
+
+@pytest.fixture
+def lines():
+    return []
+
+
+@pytest.fixture
+def log(lines):
+    return Log(lambda line: lines.append(json.loads(line)), lambda: 0.25)
+
+
+def test_lines_are_written_whole_and_in_order(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer)
+    for number in range(1000):
+        out.write(b"%d" % number)
+    out.close(5)
+    assert os.read(reader, 65536).split() == [b"%d" % number for number in range(1000)]
+    assert out.dropped == 0
+
+
+def test_a_reader_that_does_not_read_holds_up_nobody(pipe):
+    _, writer = pipe
+    out = LineWriter(writer)
+    began = time.monotonic()
+    for _ in range(MAX_WAITING * 2):
+        out.write(b"x" * 200)
+    assert time.monotonic() - began < 5
+    assert out.dropped > 0
+
+
+def test_closing_waits_for_a_reader_so_long_and_no_longer(pipe):
+    _, writer = pipe
+    out = LineWriter(writer)
+    for _ in range(MAX_WAITING * 2):
+        out.write(b"x" * 200)
+    began = time.monotonic()
+    out.close(0.2)
+    assert time.monotonic() - began < 5
+
+
+def test_a_reader_that_has_gone_ends_the_writing(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer)
+    os.close(reader)
+    out.write(b"x")
+    out.close(5)
+    assert not out._thread.is_alive()
+
+
+def test_closing_without_a_line_writes_none(pipe):
+    reader, writer = pipe
+    LineWriter(writer).close(5)
+    os.close(writer)
+    assert os.read(reader, 10) == b""
+
+
+@pytest.mark.parametrize("level", ["info", "warning", "error"])
+def test_a_line_is_a_json_object_with_time_level_and_event(log, lines, level):
+    getattr(log, level)("something came", pod="web", count=2)
+    assert lines == [
+        {
+            "time": "1970-01-01T00:00:00.250Z",
+            "level": level,
+            "event": "something came",
+            "pod": "web",
+            "count": 2,
+        }
+    ]
+
+
+def test_an_error_comes_with_its_traceback_on_one_line(log, lines):
+    with pytest.raises(ValueError, match="a") as caught:
+        int("a\nb")
+    log.failure("it failed", caught.value, pod="web")
+    (line,) = lines
+    assert line["level"] == "error"
+    assert line["pod"] == "web"
+    assert line["traceback"].endswith("with base 10: 'a\\nb'\n")
+
+
+def test_values_of_any_type_are_logged(log, lines):
+    log.info("odd", value={1: object, "x": {2}}, path=ValueError("x"))
+    assert "class 'object'" in lines[0]["value"]["1"]
+
+
+def test_what_libraries_log_becomes_lines_of_ours(log, lines, monkeypatch):
+    logger = logging.getLogger("lib")
+    monkeypatch.setattr(logger, "handlers", [LogHandler(log)])
+    monkeypatch.setattr(logger, "propagate", False)
+    logger.setLevel(logging.INFO)
+    logger.info("one %d", 1)
+    logger.warning("two")
+    try:
+        {}["x"]
+    except KeyError:
+        logger.exception("three")
+    assert [(line["level"], line["event"]) for line in lines] == [
+        ("info", "one 1"),
+        ("warning", "two"),
+        ("error", "three"),
+    ]
+    assert all(line["logger"] == "lib" for line in lines)
+    assert "KeyError: 'x'" in lines[2]["traceback"]

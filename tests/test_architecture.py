@@ -1,0 +1,144 @@
+"""
+The folders are the architecture: who may know whom, and what costs what to import.
+"""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+MODULES = sorted((ROOT / "webhook").rglob("*.py"))
+HEAVY = (
+    "fastapi",
+    "uvicorn",
+    "kubernetes",
+    "cryptography",
+    "rich",
+    "yaml",
+    "re2",
+    "prometheus_client",
+)
+
+
+def contracts(folder):
+    """
+    Check the import contracts of a copy of the project.
+    """
+    program = Path(sys.executable).with_name("lint-imports")
+    return subprocess.run(
+        [program, "--no-cache", "--config", folder / "pyproject.toml"],
+        cwd=folder,
+        env={"PYTHONPATH": str(folder), "PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def copied(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("project")
+    shutil.copytree(
+        ROOT / "webhook", folder / "webhook", ignore=shutil.ignore_patterns("__pycache__")
+    )
+    shutil.copy(ROOT / "pyproject.toml", folder)
+    return folder
+
+
+def test_the_contracts_hold(copied):
+    done = contracts(copied)
+    assert done.returncode == 0, done.stdout
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        ("core/errors.py", "import os"),
+        ("core/errors.py", "import webhook.objects"),
+        ("objects/slots.py", "import socket"),
+        ("profiles/model.py", "import webhook.config"),
+        ("admission/policy.py", "import webhook.config"),
+        ("config/values.py", "import webhook.telemetry"),
+        ("server/run.py", "import webhook.cli"),
+        ("server/run.py", "import kubernetes"),
+        ("cli/main.py", "import uvicorn"),
+        ("documents/tree.py", "import yaml, msgspec"),
+    ],
+)
+def test_an_import_that_points_upwards_is_found(copied, module, line):
+    path = copied / "webhook" / module
+    before = path.read_text()
+    path.write_text(before + f"\n{line}\n")
+    try:
+        assert contracts(copied).returncode == 1
+    finally:
+        path.write_text(before)
+
+
+def imported_by(code):
+    """
+    The heavy libraries that a piece of code brings in.
+    """
+    report = (
+        f"import sys\n{code}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", report], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+@pytest.mark.parametrize(
+    ("code", "brought"),
+    [
+        ("import webhook.core", set()),
+        ("import webhook.objects", set()),
+        ("import webhook.profiles", set()),
+        ("import webhook.admission", set()),
+        ("import webhook.cli.main", set()),
+        ("import webhook.config", {"yaml"}),
+        ("import webhook.documents", {"yaml"}),
+        ("import webhook.telemetry", {"prometheus_client"}),
+        ("import webhook.kube", set()),
+    ],
+)
+def test_a_part_costs_what_it_needs_and_no_more(code, brought):
+    assert imported_by(code) == brought
+
+
+def test_the_library_is_what_the_design_says():
+    code = (
+        "from webhook.core import parse_reference, ImageReference, InvalidReferenceError, "
+        "MirrorMap, Rule, Mirror, Decision"
+    )
+    assert imported_by(code) == set()
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_modules_can_be_read_in_one_go(path):
+    assert len(path.read_text().splitlines()) <= 310
+
+
+def tracked():
+    """
+    Every text of the project, save the Pods of others.
+    """
+    listed = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    names = listed.stdout.split("\0") if listed.returncode == 0 else []
+    paths = [ROOT / name for name in names if name and not name.startswith("tests/cases/")]
+    return [path for path in paths if path.is_file()]
+
+
+def test_no_file_names_a_place_of_one_machine():
+    place = re.compile(rb"(?<![\w.-])/(?:work|root|home/\w+)/[\w.]")
+    found = [path for path in tracked() if place.search(path.read_bytes())]
+    assert [str(path.relative_to(ROOT)) for path in found if path != Path(__file__)] == []
