@@ -6,7 +6,7 @@ from tests.tools.helm import HelmMissingError, helm3, helm4
 
 
 @pytest.fixture(scope="session", autouse=True)
-def helm():
+def helm_of_both_lines():
     """
     Every test here needs real Helm, of both lines.
     """

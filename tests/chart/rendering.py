@@ -5,6 +5,7 @@ The chart as real Helm renders it.
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from functools import cache
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import yaml
+
 from tests.tools.helm import helm3, helm4
 
 CHART = Path(__file__).resolve().parents[2] / "charts/mirrorhook"
@@ -19,6 +21,9 @@ CI_VALUES = sorted(CHART.glob("ci/*-values.yaml"))
 HELM_VERSIONS = ("3.17", "4.3")
 # The oldest and the newest Kubernetes that is supported.
 KUBERNETES_VERSIONS = ("1.30", "1.37")
+
+# A third of a run of Helm went into memory that its end frees anyway.
+ENVIRONMENT = {**os.environ, "GOGC": "off"}
 
 Object = dict[str, Any]
 
@@ -63,7 +68,13 @@ def run_helm(
         command += ["--values", "-"]
         given = json.dumps(values)
     return subprocess.run(
-        command, input=given, capture_output=True, check=False, text=True, timeout=60
+        command,
+        input=given,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+        env=ENVIRONMENT,
     )
 
 

@@ -52,7 +52,7 @@ class Webhook(BaseHTTPRequestHandler):
 def address():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1").configure_cert(context)
+    AUTHORITY.issue_cert("127.0.0.1", "image-hook.shop.svc").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -62,7 +62,7 @@ def address():
     thread.join()
 
 
-def run(*urls, authority=AUTHORITY):
+def run(*urls, authority=AUTHORITY, **environment):
     """
     Run the script as the Pod does.
     """
@@ -75,7 +75,7 @@ def run(*urls, authority=AUTHORITY):
         check=False,
         text=True,
         timeout=30,
-        env={**os.environ, "CA_BUNDLE": bundle or ""},
+        env={**os.environ, "CA_BUNDLE": bundle or "", **environment},
     )
 
 
@@ -86,6 +86,15 @@ def test_it_says_what_each_policy_does(address):
         f"{address}/mutate rewrites registry.k8s.io/pause:3.10",
         f"{address}/mutate/keeps keeps registry.k8s.io/pause:3.10",
     ]
+
+
+def test_it_reaches_the_service_without_dns(address):
+    port = address.rpartition(":")[2]
+    url = f"https://image-hook.shop.svc:{port}/mutate"
+    done = run(url, IMAGE_HOOK_SERVICE_HOST="127.0.0.1")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{url} rewrites registry.k8s.io/pause:3.10\n"
+    assert render().one("Pod")["spec"]["enableServiceLinks"] is True
 
 
 @pytest.mark.parametrize("path", ["stranger", "refuses"])

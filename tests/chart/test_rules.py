@@ -4,10 +4,13 @@ The rules file that the chart makes of values is one that the webhook reads.
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.chart.rendering import CHART, CI_VALUES, render
-from webhook.config import Mode, parse
+from webhook.config import ConfigurationError, Mode, parse
+from webhook.config.rules import MIRROR_KEYS, RULE_KEYS
 
 
 def configuration(rendered):
@@ -65,3 +68,42 @@ def test_texts_that_yaml_reads_as_something_else_stay_texts(text):
     rendered = render({"rules": [{"regex": text, "keep": True}]})
     (rule,) = configuration(rendered).policies["default"].mirrors.rules
     assert rule.name == f"/{text}/"
+
+
+TARGET = {"target": "m.example.com"}
+SAMPLES = {
+    "rule": [
+        {"match": "docker.io", "mirrors": [TARGET]},
+        {"regex": "docker.io/(.+)", "mirrors": ["m.example.com/\\1"], "original": "first"},
+        {"match": "docker.io", "keep": True},
+    ],
+    "mirror": [
+        TARGET,
+        {**TARGET, "flatten": True},
+        {**TARGET, "pullSecrets": ["name"]},
+    ],
+}
+
+
+def accepted(rule):
+    try:
+        parse(json.dumps({"rules": [rule]}), "rules.yaml")
+    except ConfigurationError:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(("kind", "keys"), [("rule", RULE_KEYS), ("mirror", MIRROR_KEYS)])
+def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys):
+    schema = json.loads((CHART / "values.schema.json").read_text())["definitions"][kind]
+    *_, form = schema.get("anyOf", [schema])
+    taken = {
+        key
+        for sample in SAMPLES[kind]
+        if accepted(
+            sample if kind == "rule" else {"match": "docker.io", "mirrors": [sample]}
+        )
+        for key in sample
+    }
+    assert {key for sample in SAMPLES[kind] for key in sample} == set(keys)
+    assert taken == set(form["properties"])

