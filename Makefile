@@ -21,7 +21,12 @@ demo: $(READY) ## Show the main job: real Pods rewritten by the real webhook
 
 .PHONY: test
 test: $(READY) ## Pass every test (some: ARGS='tests/core -k digest')
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),--quiet --numprocesses 3 --dist worksteal)
+
+.PHONY: coverage
+coverage: $(READY) ## Pass every test, and see which lines none of them reaches
+	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered --cov-fail-under 95
+	@$(BIN)/coverage report --include 'webhook/core/*,webhook/objects/*' --fail-under 100 >/dev/null
 
 ##@ For developers
 

@@ -12,8 +12,8 @@ from tests.conditions.asking import registered
 from tests.conditions.strategies import images, policies, requests
 from webhook.core import Outcome
 
-POLICIES = 120
-SHARE = 4
+POLICIES = 60
+SHARE = 3
 
 
 @pytest.fixture(scope="session")

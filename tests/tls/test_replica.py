@@ -114,7 +114,7 @@ def test_a_new_cluster_gets_one_ca_and_each_replica_a_certificate():
 
 
 @given(ORDERS)
-@settings(deadline=None)
+@settings(deadline=None, max_examples=50)
 def test_however_a_first_start_is_raced_there_is_one_ca(order):
     world = World()
     for index in order:
@@ -137,7 +137,7 @@ def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
 
 
 @given(ORDERS, ORDERS, ORDERS)
-@settings(deadline=None, max_examples=25)
+@settings(deadline=None, max_examples=12)
 def test_however_a_rotation_is_raced_there_is_one_new_ca(first, second, third):
     world = World()
     world.settle()
