@@ -28,6 +28,11 @@ coverage: $(READY) ## Pass every test, and see which lines none of them reaches
 	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered --cov-fail-under 95
 	@$(BIN)/coverage report --include 'webhook/core/*,webhook/objects/*' --fail-under 100 >/dev/null
 
+.PHONY: cluster-test
+cluster-test: $(READY) ## Prove it on a real Kubernetes, which Go builds once
+	@$(BIN)/python -m tests.cluster.programs || true
+	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/cluster)
+
 ##@ For developers
 
 .PHONY: install
