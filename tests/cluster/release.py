@@ -13,7 +13,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -90,6 +90,7 @@ class Release:
     def __init__(self, plane: ControlPlane, name: str = "mirrorhook") -> None:
         self.plane = plane
         self.name = name
+        self.values: dict[str, Any] = {}
         self.replicas: list[Replica] = []
         self._made = 0
         self._stack = ExitStack()
@@ -114,6 +115,7 @@ class Release:
         """
         Install it, or change it, and be its Service from then on.
         """
+        self.values = values
         file = self.plane.folder / f"{self.name}-values.json"
         file.write_text(json.dumps(values))
         self.plane.run(
@@ -128,6 +130,12 @@ class Release:
                     lambda: [replica.address for replica in self.replicas],
                 )
             )
+
+    def install_again(self, helm: Path | None = None, **values: Any) -> None:
+        """
+        Change it, or put back what somebody took away.
+        """
+        self.install(self.values | values, helm)
 
     def uninstall(self) -> None:
         """
@@ -277,13 +285,22 @@ def released(
     *,
     name: str = "mirrorhook",
     replicas: int = 1,
+    prepare: Callable[[Release], None] = lambda _: None,
 ) -> Iterator[Release]:
     """
     Install a release until the end of the block, with Pods that serve.
+
+    Args:
+        plane: The cluster.
+        values: Values of the chart.
+        name: Name of the release and of its namespace.
+        replicas: How many Pods to run.
+        prepare: Is called after the installation, before there is a Pod.
     """
     release = Release(plane, name)
     try:
         release.install(values)
+        prepare(release)
         release.run_replicas(replicas)
         until(lambda: trusted(release), "a CA bundle in the configuration")
         yield release

@@ -66,9 +66,12 @@ class World:
 
     def tried(self, namespace: str, image: str) -> str:
         """
-        Return what the image of a Pod would become.
+        Return what the image of a Pod would become; the reason where it is refused.
         """
-        return self.image(namespace, image, dryRun="All")
+        path = namespaced("pods", namespace)
+        answer = self.api.ask("POST", path, pod(image, name="tried"), dryRun="All")
+        found = answer.json()
+        return images(found)["c0"] if answer.is_success else found["message"]
 
     def wait_for(self, namespace: str, image: str, expected: str) -> None:
         """
