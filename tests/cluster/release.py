@@ -176,23 +176,34 @@ class Release:
         """
         Start a Pod as the Deployment says.
         """
-        deployment = self.plane.api.get(
-            namespaced("apps/v1/deployments", self.name, self.name)
-        )
-        spec = deployment["spec"]["template"]["spec"]
+        replica = self._start(self._address())
+        self.replicas.append(replica)
+        return replica
+
+    def serve_alone(self) -> Replica:
+        """
+        Start a Pod that is its Service itself, so that nothing is between it and its client.
+        """
+        service = self.plane.api.get(namespaced("services", self.name, self.name))
+        replica = self._start(service["spec"]["clusterIP"], "--port=443")
+        self.plane.processes.wait("the webhook", lambda: replica.ready)
+        return replica
+
+    def _start(self, address: str, *more: str) -> Replica:
+        path = namespaced("apps/v1/deployments", self.name, self.name)
+        spec = self.plane.api.get(path)["spec"]["template"]["spec"]
         self._made += 1
         name = f"{self.name}-{self._made}"
         folder = self.plane.folder / name
         self._mount(folder, spec)
         (container,) = spec["containers"]
         arguments = [placed(argument, container, folder) for argument in container["args"]]
-        address = self._address()
         process = self.plane.processes.start(
             name,
             *AS_POD,
             folder / "run",
             sys.executable,
-            *("-m", "webhook", *arguments, f"--host={address}"),
+            *("-m", "webhook", *arguments, f"--host={address}", *more),
             cwd=ROOT,
             env={
                 "PATH": os.environ["PATH"],
@@ -200,11 +211,8 @@ class Release:
                 "KUBERNETES_SERVICE_PORT": "443",
             },
         )
-        replica = Replica(
-            name, address, folder, process, self.plane.processes.logs / f"{name}.log"
-        )
-        self.replicas.append(replica)
-        return replica
+        log = self.plane.processes.logs / f"{name}.log"
+        return Replica(name, address, folder, process, log)
 
     def kill(self, replica: Replica) -> None:
         """
