@@ -27,7 +27,7 @@ from webhook.cli.table import listing, show
 IMAGES = {
     "nginx": "hub/library/nginx:latest",
     "bitnami/redis:7.4.2": "hub/bitnamilegacy/redis:7.4.2",
-    "registry.k8s.io/ingress-nginx/controller:v1.13.0": "k8s/ingress-nginx/controller:v1.13.0",
+    "registry.k8s.io/ingress-nginx/controller:v1.13": "k8s/ingress-nginx/controller:v1.13",
     "gcr.io/distroless/static:nonroot": "gcr/distroless/static:nonroot",
     "quay.io/prometheus/node-exporter:v1.9.1": "quay/prometheus/node-exporter:v1.9.1",
 }
@@ -109,9 +109,7 @@ def main() -> None:
         helm4()
     except (GoMissingError, HelmMissingError, ImageMissingError) as error:
         sys.exit(str(error))
-    step(
-        "starting etcd, API server, controllers, scheduler, containerd, kubelet, kube-proxy"
-    )
+    step("starting a control plane and a node")
     with cluster_with_node() as node:
         step(f"filling the mirror, a registry at {REGISTRY}")
         for image in IMAGES.values():
@@ -122,9 +120,8 @@ def main() -> None:
         step("creating a Deployment in a namespace with mirrorhook.io/rewrite: enabled")
         found = deployed(World(node.plane))
         step("its Pod runs")
-        pulled = {
-            each["name"]: each["imageID"] for each in found["status"]["containerStatuses"]
-        }
+        statuses = found["status"]["containerStatuses"]
+        pulled = {each["name"]: each["imageID"] for each in statuses}
         why = reasons(node, "shop")
         after = images(found)
         rows = [

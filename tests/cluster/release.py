@@ -182,7 +182,7 @@ class Release:
 
     def serve_alone(self) -> Replica:
         """
-        Start a Pod that is its Service itself, so that nothing is between it and its client.
+        Start a Pod that is its Service itself, with nothing in between.
         """
         service = self.plane.api.get(namespaced("services", self.name, self.name))
         replica = self._start(service["spec"]["clusterIP"], "--port=443")
