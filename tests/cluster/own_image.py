@@ -4,6 +4,7 @@ Our own image, as an OCI layout that is built when something in it has changed.
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import shutil
 import sys
@@ -16,6 +17,7 @@ from tests.image.building import PROGRAMS, ROOT, Builder
 __all__ = ["ImageMissingError", "layout"]
 
 NAME = "localhost/mirrorhook:test"
+KEPT = 3
 SOURCES = ("Dockerfile", "LICENSE", "requirements.txt")
 
 
@@ -32,26 +34,37 @@ def layout() -> Path:
     Raises:
         ImageMissingError: It has to be built, and cannot be.
     """
-    images = CACHE / "image"
-    folder = images / key()
+    folder = CACHE / "image" / key()
     if folder.exists():
         return folder
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
         raise ImageMissingError(f"our image is built with {' and '.join(missing)}")
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (CACHE / "image.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not folder.exists():
+            build(folder)
+    return folder
+
+
+def build(folder: Path) -> None:
+    """
+    Build the image into a folder, and keep only the latest few of its neighbours.
+    """
     sys.stderr.write("Building our own image … ")
     sys.stderr.flush()
     began = time.monotonic()
-    shutil.rmtree(images, ignore_errors=True)
     builder = Builder(CACHE / "buildah")
     builder.build(NAME)
-    images.mkdir()
-    made = images / "made"
+    made = folder.with_suffix(".made")
     builder.run("push", NAME, f"oci:{made}")
     builder.run("rmi", NAME)
     made.replace(folder)
+    latest = sorted(folder.parent.iterdir(), key=lambda path: path.stat().st_mtime)
+    for old in latest[:-KEPT]:
+        shutil.rmtree(old)
     sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
-    return folder
 
 
 def key() -> str:

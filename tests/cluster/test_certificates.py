@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 import socket
 import ssl
+import time
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 
@@ -128,6 +129,7 @@ def test_a_deleted_secret_is_made_anew_while_pods_are_created(plane, world):
     with failing_closed(plane, world, "mirrorhook-lost") as (release, space):
         (replica,) = release.replicas
         (first,) = authorities(release)
+        time.sleep(2)  # which CA is newer, certificates say by the second
         with storm(world, space, NGINX):
             plane.api.delete(release.authority)
             until(lambda: len(authorities(release)) == 2, "a new CA beside the old", 30)
