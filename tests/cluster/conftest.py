@@ -5,10 +5,15 @@ import os
 import pytest
 
 from tests.cluster.control_plane import control_plane
+from tests.cluster.deployment import install, uninstall
+from tests.cluster.node import REGISTRY, cluster_with_node, prepare
+from tests.cluster.own_image import ImageMissingError, layout
+from tests.cluster.packages import missing
 from tests.cluster.programs import GoMissingError, program
 from tests.cluster.release import released
 from tests.cluster.world import ENABLED, MIRROR, RULES, World
 from tests.tools.helm import HelmMissingError, helm4
+from tests.tools.registry import push_layout
 
 
 def pytest_collection_modifyitems(items):
@@ -66,3 +71,30 @@ def space(world):
     A namespace that has opted in.
     """
     return world.namespace(ENABLED)
+
+
+@pytest.fixture(scope="session")
+def node(programs):
+    """
+    A cluster with a node; what asks for it is in its network from then on.
+    """
+    if missing():
+        pytest.skip(f"Debian has what a node needs: apt-get install {' '.join(missing())}")
+    try:
+        prepare()
+        ours = layout()
+    except (GoMissingError, ImageMissingError) as error:
+        pytest.skip(str(error))
+    with cluster_with_node() as node:
+        push_layout(REGISTRY, "mirrorhook:test", ours)
+        yield node
+
+
+@pytest.fixture(scope="session")
+def installed(node):
+    """
+    The chart, installed as its users do: Helm waits until both Pods are ready.
+    """
+    install(node)
+    yield node
+    uninstall(node)

@@ -4,53 +4,16 @@ Pods that really run: images of the mirror are pulled, and ours serves as two re
 
 from __future__ import annotations
 
-import os
-
 import httpx
 import pytest
 
 from tests.cluster.api import namespaced
-from tests.cluster.node import REGISTRY, cluster_with_node, prepare
-from tests.cluster.own_image import ImageMissingError, layout
-from tests.cluster.packages import missing
+from tests.cluster.deployment import NAME, install, replicas, reviews, running
+from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
-from tests.cluster.programs import GoMissingError
-from tests.cluster.release import CHART
 from tests.cluster.storm import storm
 from tests.cluster.world import ENABLED, World, images, pod
-from tests.tools.helm import HelmMissingError, helm4
-from tests.tools.registry import push_layout
-
-NAME = "mirrorhook"
-HOSTS = {"docker.io": "hub", "gcr.io": "gcr", "registry.k8s.io": "k8s", "quay.io": "quay"}
-VALUES = {
-    "image": {"registry": REGISTRY, "repository": "mirrorhook", "tag": "test"},
-    "rules": [
-        {"match": host, "mirrors": [f"{REGISTRY}/{path}"]} for host, path in HOSTS.items()
-    ],
-    "webhook": {"failurePolicy": "Fail"},
-}
-SERIES = "mirrorhook_reviews_total"
-
-
-@pytest.fixture(scope="module")
-def node():
-    """
-    A cluster with a node; this module is in its network.
-    """
-    if os.geteuid() != 0:
-        pytest.skip("a node needs root")
-    if missing():
-        pytest.skip(f"Debian has what a node needs: apt-get install {' '.join(missing())}")
-    try:
-        prepare()
-        helm4()
-        ours = layout()
-    except (GoMissingError, HelmMissingError, ImageMissingError) as error:
-        pytest.skip(str(error))
-    with cluster_with_node() as node:
-        push_layout(REGISTRY, "mirrorhook:test", ours)
-        yield node
+from tests.tools.helm import helm4
 
 
 @pytest.fixture(scope="module")
@@ -58,65 +21,14 @@ def world(node):
     return World(node.plane)
 
 
-@pytest.fixture(scope="module")
-def release(node, world):
-    """
-    The chart, installed as its users do: Helm waits until both Pods are ready.
-    """
-    install(node)
-    yield
-    node.plane.run(helm4(), "uninstall", NAME, "--namespace", NAME, "--wait")
+@pytest.fixture
+def release(installed):
+    return installed
 
 
 @pytest.fixture
 def space(world, release):
     return world.namespace(ENABLED)
-
-
-def install(node, **values):
-    file = node.folder / "values.json"
-    file.write_text(
-        httpx.Request("POST", "http://x", json=VALUES | values).content.decode()
-    )
-    node.plane.run(
-        *(helm4(), "upgrade", "--install", NAME, CHART, "--namespace", NAME),
-        *("--create-namespace", "--values", file, "--wait", "--timeout", "120s"),
-    )
-
-
-def replicas(node):
-    """
-    The Pods of the webhook that are ready, and are to stay.
-    """
-    selected = {"labelSelector": "app.kubernetes.io/component=webhook"}
-    found = node.plane.api.get(namespaced("pods", NAME), **selected)["items"]
-    staying = [each for each in found if "deletionTimestamp" not in each["metadata"]]
-    return [each for each in staying if is_ready(each)]
-
-
-def is_ready(found):
-    conditions = found.get("status", {}).get("conditions", [])
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
-
-
-def running(world, space, name):
-    """
-    Wait until a Pod runs, and return it.
-    """
-    path = namespaced("pods", space, name)
-    return until(
-        lambda: (found := world.api.get(path)) and is_ready(found) and found,
-        f"{name} ready",
-    )
-
-
-def reviews(found):
-    """
-    The number of reviews that a Pod of the webhook has answered.
-    """
-    answer = httpx.get(f"http://{found['status']['podIP']}:8080/metrics").text
-    lines = [line for line in answer.splitlines() if line.startswith(SERIES)]
-    return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
 def test_the_images_of_a_deployment_are_pulled_from_the_mirror(node, world, space):

@@ -1,0 +1,201 @@
+"""
+Faults that are really there, and what `mirrorhook doctor` says of them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from tests.cluster.api import namespaced
+from tests.cluster.deployment import NAME, install, replicas
+from tests.cluster.node import REGISTRY
+from tests.cluster.processes import until
+from tests.cluster.release import ROOT
+from tests.cluster.world import ENABLED, World, pod
+from webhook.cli.diagnosing.registration import CONFIGURATIONS
+from webhook.tls.issuing import new_authority
+
+CONFIGURATION = f"{CONFIGURATIONS}/mirrorhook.mirrorhook"
+BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/mirrorhook.mirrorhook"
+RULES = namespaced("configmaps", NAME, "mirrorhook-rules")
+DEPLOYMENT = namespaced("apps/v1/deployments", NAME, "mirrorhook")
+
+
+@pytest.fixture(scope="module")
+def world(installed):
+    return World(installed.plane)
+
+
+@pytest.fixture
+def space(world):
+    return world.namespace(ENABLED)
+
+
+def asked(node, *arguments):
+    """
+    Run the command, and return its exit code and what it has found.
+    """
+    command = ["-m", "webhook", "doctor", *arguments, "--output", "json"]
+    done = subprocess.run(
+        [sys.executable, *command],
+        env=node.plane.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def wrong(node, *arguments):
+    """
+    Return what is wrong, by the check: the words of it and of its mend.
+    """
+    code, found = asked(node, *arguments)
+    faults = {each["check"]: each for each in found if each["verdict"] == "wrong"}
+    assert code == int(bool(faults))
+    return {check: (each["what"], each["mend"]) for check, each in faults.items()}
+
+
+def test_a_cluster_in_which_all_is_well(installed, space):
+    until(lambda: len(replicas(installed)) == 2, "two replicas")
+    code, found = asked(installed, "--namespace", space)
+    assert code == 0
+    assert {each["verdict"] for each in found} == {"ok"}, found
+    assert [each["check"] for each in found].count("certificate") == 2
+    assert found[-1]["check"] == "dry run"
+
+
+def test_a_namespace_that_is_not_labelled(installed, world):
+    name = world.namespace()
+    what, mend = wrong(installed, "--namespace", name)["namespace"]
+    assert "mirrorhook.io/rewrite has to be enabled" in what
+    world.plane.kubectl(*mend.split()[1:])
+    assert wrong(installed, "--namespace", name) == {}
+
+
+def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
+    world.api.delete(BINDING)
+    stranger = new_authority("stranger", datetime.now(UTC), timedelta(days=9)).pem
+    found = world.api.get(CONFIGURATION)
+    for webhook in found["webhooks"]:
+        webhook["clientConfig"]["caBundle"] = base64.b64encode(stranger).decode()
+    world.api.put(CONFIGURATION, found)
+    faults = until(
+        lambda: (
+            (found := wrong(installed, "--namespace", space)).keys()
+            == {"certificate", "dry run"}
+            and found
+        ),
+        "both faults",
+    )
+    assert "does not trust" in faults["certificate"][0]
+    assert "failed calling webhook" in faults["dry run"][0]
+    install(installed)
+    until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
+
+
+def test_a_webhook_that_cannot_be_reached(installed, world, space):
+    world.api.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
+    until(lambda: not replicas(installed), "the end of the replicas")
+    selected = {"labelSelector": "app.kubernetes.io/component=webhook"}
+    pods = namespaced("pods", NAME)
+    until(lambda: not world.api.get(pods, **selected)["items"], "the end of the Pods")
+    faults = wrong(installed, "--namespace", space)
+    assert "no Pod runs behind Service" in faults["replicas"][0]
+    assert "failed calling webhook" in faults["dry run"][0]
+    world.api.patch(DEPLOYMENT, {"spec": {"replicas": 2}})
+    until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
+
+
+def test_a_replica_whose_image_cannot_be_pulled(installed):
+    gone = {"registry": REGISTRY, "repository": "gone", "tag": "1"}
+    install(installed, wait=False, image=gone)
+
+    def told():
+        what, mend = wrong(installed).get("replica", ("", ""))
+        return "ErrImagePull" in what or "ImagePullBackOff" in what, mend
+
+    until(lambda: told()[0], "the image that is not there")
+    assert "image.registry" in told()[1]
+    install(installed)
+    until(lambda: wrong(installed) == {}, "its end")
+
+
+def test_rules_that_are_wrong(installed, world):
+    good = world.api.get(RULES)["data"]
+    world.api.patch(RULES, {"data": {"rules.yaml": "rules: [{match: docker.io}]"}})
+    what, _ = wrong(installed)["rules"]
+    assert "neither mirrors nor keep" in what
+    world.api.patch(RULES, {"data": good})
+    assert wrong(installed) == {}
+
+
+def labelled(key, value):
+    """
+    A Pod with a label.
+    """
+    return pod("nginx") | {"metadata": {"name": "web", "labels": {key: value}}}
+
+
+# A Pod; then the verdict on it, words of what is found, and words of the mend.
+PODS = {
+    "rewritten": (pod("nginx"), "ok", "which was nginx", ""),
+    "without a rule": (
+        pod("r.example/x"),
+        "note",
+        "no rule matches r.example/x",
+        "add a rule",
+    ),
+    "with a longer rule": (pod("quay.io/our/x"), "note", "rule quay.io/our keeps it", ""),
+    "at the mirror already": (pod(f"{REGISTRY}/hub/x"), "note", "stays as it is", ""),
+    "with no image name": (pod("Nginx"), "wrong", "must be in lower case", "correct"),
+    "opted out": (
+        labelled("mirrorhook.io/rewrite", "disabled"),
+        *("note", "its label mirrorhook.io/rewrite is disabled", "remove"),
+    ),
+    "of an operator": (
+        labelled("application", "spilo"),
+        *("note", "application must not be spilo", "docs/install.md"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PODS)
+def test_a_pod_is_explained(installed, world, space, case):
+    given, verdict, what, mend = PODS[case]
+    world.create(space, given)
+    _, (found,) = asked(installed, "pod", f"{space}/web")
+    assert found["verdict"] == verdict
+    assert what in found["what"]
+    assert mend in (found["mend"] or "")
+
+
+def test_a_pod_that_is_older_than_its_opt_in(installed, world):
+    name = world.namespace()
+    world.create(name, pod("nginx"))
+    assert "has to be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
+    world.plane.kubectl("label", "namespace", name, "mirrorhook.io/rewrite=enabled")
+    what, mend = wrong(installed, "pod", f"{name}/web")["c0"]
+    assert "its namespace had not opted in" in what
+    assert f"kubectl --namespace {name} delete pod web" in mend
+
+
+def test_a_static_pod(installed):
+    given = pod(f"{REGISTRY}/test/pause:1", name="static", hostNetwork=True)
+    (installed.folder / "static/static.json").write_text(json.dumps(given))
+    path = namespaced("pods", "default", "static-node-1")
+    until(lambda: installed.plane.api.find(path), "the Pod of the kubelet")
+    code, (found,) = asked(installed, "pod", "default/static-node-1")
+    assert (code, found["verdict"]) == (0, "note")
+    assert "static Pod" in found["what"]
+    (installed.folder / "static/static.json").unlink()
+    until(lambda: not installed.plane.api.find(path), "its end")
