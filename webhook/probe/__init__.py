@@ -1,0 +1,3 @@
+"""
+Is it there? Asking registries for manifests, and choosing by what they say.
+"""
