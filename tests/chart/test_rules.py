@@ -76,32 +76,41 @@ SAMPLES = {
         {"match": "docker.io", "mirrors": [TARGET]},
         {"regex": "docker.io/(.+)", "mirrors": ["m.example.com/\\1"], "original": "first"},
         {"match": "docker.io", "keep": True},
+        {
+            "match": "docker.io",
+            "mirrors": [TARGET],
+            "verify": "digest",
+            "trusted": {"target": "t.example.com", "flatten": True, "ca": "ca.pem"},
+        },
     ],
     "mirror": [
         TARGET,
         {**TARGET, "flatten": True},
-        {**TARGET, "pullSecrets": ["name"]},
+        {**TARGET, "pullSecrets": ["name"], "ca": "ca.pem", "allowlist": "allows.txt"},
     ],
 }
 
 
-def accepted(rule):
+def accepted(rule, folder):
+    (folder / "allows.txt").write_text("docker.io/**")
+    rules = {"rules": [rule], "availability": {"mode": "check"}}
     try:
-        parse(json.dumps({"rules": [rule]}), "rules.yaml")
+        parse(json.dumps(rules), str(folder / "rules.yaml"))
     except ConfigurationError:
         return False
     return True
 
 
 @pytest.mark.parametrize(("kind", "keys"), [("rule", RULE_KEYS), ("mirror", MIRROR_KEYS)])
-def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys):
+def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys, tmp_path):
     schema = json.loads((CHART / "values.schema.json").read_text())["definitions"][kind]
     *_, form = schema.get("anyOf", [schema])
     taken = {
         key
         for sample in SAMPLES[kind]
         if accepted(
-            sample if kind == "rule" else {"match": "docker.io", "mirrors": [sample]}
+            sample if kind == "rule" else {"match": "docker.io", "mirrors": [sample]},
+            tmp_path,
         )
         for key in sample
     }

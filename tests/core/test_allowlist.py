@@ -70,6 +70,7 @@ def test_a_pattern_without_a_registry_is_on_docker_hub(pattern, image):
         ("", "x names no image: write patterns such as docker.io/**"),
         ("# nothing", "x names no image: write patterns such as docker.io/**"),
         ("a.io/b\na.io/b:1", "x, line 2: 'a.io/b:1' is no pattern"),
+        ("nginx:1", "x, line 1: 'nginx:1' is no pattern"),
         ("a.io/b/", "x, line 1: 'a.io/b/' is no pattern"),
         ("a.io//b", "x, line 1: 'a.io//b' is no pattern"),
         ("a b", "x, line 1: 'a b' is no pattern"),

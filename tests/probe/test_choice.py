@@ -83,8 +83,8 @@ def test_the_first_that_is_there_is_taken(original, on_unknown, answers, outcome
         (
             decided([HANGS, HAS_NOT], MIRROR),
             (
-                "rule docker.io → one.example, on doubt: one.example does not answer in time, "
-                "two.example does not have it"
+                "rule docker.io → one.example, on doubt: one.example does not answer in "
+                "time, two.example does not have it"
             ),
         ),
         (

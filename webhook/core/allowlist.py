@@ -82,7 +82,8 @@ def normal(pattern: str, where: str) -> str:
         InvalidRuleError: It has a tag, or what no name can have.
     """
     registry, slash, path = pattern.partition("/")
-    if not ALLOWED(pattern) or ":" in path or "//" in pattern or pattern.endswith("/"):
+    named = path if slash else pattern
+    if not ALLOWED(pattern) or ":" in named or "//" in pattern or pattern.endswith("/"):
         problem = (
             f"{where}: {quoted(pattern)} is no pattern of image names: write "
             "registry/repository, with * and ** but without a tag"

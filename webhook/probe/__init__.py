@@ -1,3 +1,21 @@
 """
 Is it there? Asking registries for manifests, and choosing by what they say.
 """
+
+from webhook.probe.answers import Answer, Finding, Presence
+from webhook.probe.choice import options_of
+from webhook.probe.chooser import Chooser
+from webhook.probe.inquiry import Observer, Silent, question_for
+from webhook.probe.prober import Prober
+
+__all__ = [
+    "Answer",
+    "Chooser",
+    "Finding",
+    "Observer",
+    "Presence",
+    "Prober",
+    "Silent",
+    "options_of",
+    "question_for",
+]

@@ -71,6 +71,11 @@ class Observer(Protocol):
         Note an error of ours. Its message may hold what was sent, and is not to be shown.
         """
 
+    def troubled(self, problem: str) -> None:
+        """
+        Note in a sentence that a file cannot be used.
+        """
+
 
 class Silent:
     """
@@ -88,6 +93,11 @@ class Silent:
         """
 
     def failed(self, question: str, error: Exception) -> None:
+        """
+        Do nothing.
+        """
+
+    def troubled(self, problem: str) -> None:
         """
         Do nothing.
         """
