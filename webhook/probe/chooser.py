@@ -67,12 +67,11 @@ class Chooser:
             chosen.append(settled or decision)
         return await self._asked(decisions, seconds) if waits else chosen
 
-    def findings(self, decision: Decision) -> list[Finding]:
+    def judged(self, option: Option, heard: Heard) -> Finding:
         """
-        Return what is known of each candidate of a decision now, in their order.
+        Return what *heard* says of an option, in the light of its trusted sources.
         """
-        options = (option for option in self._options(decision) if option.candidate)
-        return [self._finding(option, NOTHING) or PENDING for option in options]
+        return self._finding(option, heard) or PENDING
 
     def _options(self, decision: Decision) -> tuple[Option, ...]:
         """
