@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from tests.bench import availability
 from tests.server.process import RULES, serving
 from webhook.cli.table import listing, show
 from webhook.core import MirrorMap, Rule
@@ -151,6 +152,7 @@ def main():
     figures = [*lookup(), *command_start()]
     with tempfile.TemporaryDirectory() as folder:
         figures += over_tls(Path(folder))
+        figures += availability.figures(Path(folder), review_body())
     show(Text(f"Python {platform.python_version()}", "bold"))
     show(listing(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), figures))
 

@@ -194,6 +194,26 @@ async def test_a_registry_over_tls_needs_its_ca(tmp_path):
     assert "holds no certificates" in wrong.reason
 
 
+async def test_a_ca_file_that_changes_is_read_again(tmp_path):
+    authorities = [trustme.CA() for _ in range(3)]
+    ca = tmp_path / "ca.pem"
+    async with served_by(authorities[-1]) as host:
+        settings = Availability(
+            timeout=5.0, authorities=((host, str(ca)),), negative_ttl=0.1
+        )
+        prober = Prober(settings, time.monotonic)
+        answers = []
+        for number, authority in enumerate(authorities):
+            ca.unlink(missing_ok=True)
+            authority.cert_pem.write_to_path(str(ca))
+            image = parse_reference(f"{host}/app:{number}")
+            finding = await prober.inquirer.ask(question_for(image, "m"))
+            answers.append(finding.answer)
+        await prober.close()
+
+    assert answers == [Answer.UNTRUSTED, Answer.UNTRUSTED, Answer.ABSENT]
+
+
 class served_by:  # noqa: N801 - it reads as a word
     """
     A server over TLS that has no image.

@@ -124,8 +124,8 @@ async def judge_asking(
         return skipped
     chosen = await choice.choose([decision for _, decision in placements], seconds)
     placements = [
-        Placement(slot, decision)
-        for (slot, _), decision in zip(placements, chosen, strict=True)
+        placement if placement.decision is decision else Placement(placement.slot, decision)
+        for placement, decision in zip(placements, chosen, strict=True)
     ]
     return carried_out(request, policy, placements)
 

@@ -30,6 +30,9 @@ MAX_PLANS: Final = 2048
 MAX_LENGTH: Final = 512
 
 PENDING: Final = Finding(Answer.PENDING)
+# Looking a member of an enumeration up costs as much as the rest of a warm answer.
+PRESENT: Final = Answer.PRESENT
+REWRITTEN: Final = Outcome.REWRITTEN
 NOTHING: Final[Heard] = {}
 
 
@@ -59,13 +62,23 @@ class Chooser:
         chosen: list[Decision] = []
         waits = False
         for decision in decisions:
-            if decision.outcome is not Outcome.REWRITTEN:
+            if decision.outcome is REWRITTEN and not self._is_there(decision):
+                settled = self._settled(decision, self._options(decision))
+                waits = waits or settled is None
+                chosen.append(settled or decision)
+            else:
                 chosen.append(decision)
-                continue
-            settled = self._settled(decision, self._options(decision))
-            waits = waits or settled is None
-            chosen.append(settled or decision)
         return await self._asked(decisions, seconds) if waits else chosen
+
+    def _is_there(self, decision: Decision) -> bool:
+        """
+        Say whether an image can stay as it was decided: the answer that nearly all get.
+        """
+        first = self._options(decision)[0]
+        if first.candidate is not decision.candidate or first.proofs:
+            return False
+        finding = self._inquirer.known(first.question)
+        return finding is not None and finding.answer is PRESENT
 
     def judged(self, option: Option, heard: Heard) -> Finding:
         """
@@ -135,7 +148,7 @@ class Chooser:
         """
         asked: dict[str, asyncio.Future[Finding]] = {}
         plans = [
-            self._options(decision) if decision.outcome is Outcome.REWRITTEN else ()
+            self._options(decision) if decision.outcome is REWRITTEN else ()
             for decision in decisions
         ]
         for options in plans:

@@ -96,6 +96,9 @@ class Network:
         """
         request = httpx.Request(method, url, headers={**ALWAYS, **headers})
         pool = self._pool(host_of(url))
+        # The latest of those that were replaced may still be in use.
+        while len(self._replaced) > 1:
+            await self._replaced.pop(0).aclose()
         response = await pool.handle_async_request(request)
         body = b""
         try:
