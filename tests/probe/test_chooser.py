@@ -254,6 +254,21 @@ def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_it
     run(main())
 
 
+def test_a_mirror_that_goes_down_while_a_review_waits_is_not_taken_for_what_it_said():
+    async def main():
+        def one(reference):
+            return PRESENT if reference.repository.endswith("first") else HANGS
+
+        world = Scripted(one_example=one, two_example=PRESENT)
+        images = ["first", *(f"other{n}" for n in range(8))]
+        decisions, _ = await world.choose(*images)
+
+        assert world.watching.switches == [("one.example", True, Answer.TIMEOUT)]
+        assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
+
+    run(main())
+
+
 def test_images_without_end_are_decided_and_leave_nothing_behind():
     async def main():
         world = Scripted(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)

@@ -140,7 +140,10 @@ class Chooser:
         return verified(finding, digests)
 
     def _answer(self, question: Question, heard: Heard) -> Finding | None:
-        return heard.get(question.name) or self._inquirer.known(question)
+        """
+        Return the answer to a question; that it went down since comes before all.
+        """
+        return self._inquirer.known(question) or heard.get(question.name)
 
     async def _asked(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
         """
