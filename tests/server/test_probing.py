@@ -174,7 +174,7 @@ def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
             CHECKED.format(
                 mirrors,
                 f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, "
-                "timeout: 300ms",
+                "timeout: 600ms",
             )
         )
         with serving(rules) as webhook:

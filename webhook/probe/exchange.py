@@ -80,7 +80,10 @@ class Network:
     ) -> None:
         self._authorities = {known_as(name): path for name, path in authorities.items()}
         self._transports = transports
-        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {}
+        # Made at once: to read what the system trusts takes longer than many an answer.
+        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {
+            "": ("", transports(""))
+        }
         self._replaced: list[httpx.AsyncBaseTransport] = []
 
     async def send(
