@@ -260,16 +260,18 @@ async def test_the_first_registry_that_has_an_image_is_chosen(world):
         hosts = [unused_port(), world.empty, world.locked, proxy.address, world.full]
         rules = MirrorMap([Rule("docker.io", hosts)])
         watching = Watching()
-        prober = Prober(settings_for(*hosts), time.monotonic, watching)
+        settings = settings_for(*hosts, timeout=2.0, budget=5.0)
+        prober = Prober(settings, time.monotonic, watching)
         chooser = prober.chooser()
         images = ["team/app:1", "team/many:1", "team/none:1"]
         decisions = [rules.decide(image) for image in images]
 
         first = await chooser.choose(decisions, 5.0)
         proxy.mode = "hangs"
-        for number in range(10):
-            await chooser.choose([rules.decide(f"team/x{number}")], 0.0)
-        await asyncio.sleep(1.5)
+        unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
+        await asyncio.gather(
+            *(prober.inquirer.ask(question_for(each, "m")) for each in unknown)
+        )
         second = await chooser.choose(decisions, 5.0)
         await prober.close()
 
