@@ -37,7 +37,7 @@ rules:
     mirrors: ["{full}/icr"]
 availability:
   mode: check
-  timeout: 500ms
+  timeout: 5s
   plainHTTP: ["{dead}", "{full}", quay.io]
   credentials: [config.json]
 """
@@ -115,7 +115,7 @@ def test_check_asks_for_images_that_are_named_and_an_answer_of_one_is_enough(
     path = tmp_path / "rules.yaml"
     path.write_text(
         f'rules: [{{match: docker.io, mirrors: ["{full}/hub"]}}]\n'
-        f'availability: {{mode: check, plainHTTP: ["{full}"]}}\n'
+        f'availability: {{mode: check, timeout: 5s, plainHTTP: ["{full}"]}}\n'
     )
     result = run(check, str(path), "--image", "none:1", "--image", "nginx:1")
     lines = [line.split() for line in result.stdout.splitlines()]
@@ -141,7 +141,8 @@ def test_a_credentials_file_that_is_missing_is_told(tmp_path, full):
     path = tmp_path / "rules.yaml"
     path.write_text(
         f'rules: [{{match: docker.io, mirrors: ["{full}/hub"]}}]\n'
-        f'availability: {{mode: check, plainHTTP: ["{full}"], credentials: [none.json]}}\n'
+        f'availability: {{mode: check, timeout: 5s, plainHTTP: ["{full}"], '
+        "credentials: [none.json]}\n"
     )
     result = run(explain, "-c", str(path), "--probe", "nginx:1")
 
