@@ -28,6 +28,16 @@ coverage: $(READY) ## Pass every test, and see which lines none of them reaches
 	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered --cov-fail-under 95
 	@$(BIN)/coverage report --include 'webhook/core/*,webhook/objects/*' --fail-under 100 >/dev/null
 
+.PHONY: cluster-test
+cluster-test: $(READY) ## Prove it on a real Kubernetes, which Go builds once
+	@$(BIN)/python -m tests.cluster.packages
+	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/cluster)
+
+.PHONY: cluster-demo
+cluster-demo: $(READY) ## Show all of it on a real Kubernetes: chart, Pods, mirror
+	@$(BIN)/python -m tests.cluster.packages
+	@$(BIN)/python -m tests.cluster
+
 ##@ For developers
 
 .PHONY: install
@@ -71,6 +81,15 @@ IMAGE ?= mirrorhook:dev
 .PHONY: bench
 bench: $(READY) ## Measure the figures that the documentation quotes
 	@$(BIN)/python -m tests.bench
+
+.PHONY: cluster-bench
+cluster-bench: $(READY) ## Measure what a call adds to the creation of a Pod
+	@$(BIN)/python -m tests.cluster.packages
+	@$(BIN)/python -m tests.cluster.timing
+
+.PHONY: image-check
+image-check: $(READY) ## Build the image twice without Docker, compare and run it
+	@$(BIN)/python -m tests.image
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies anew into requirements*.txt

@@ -19,6 +19,7 @@ from pathlib import Path
 from rich.text import Text
 
 from tests.bench import availability
+from tests.bench.image import of_image
 from tests.server.process import RULES, serving
 from webhook.cli.table import listing, show
 from webhook.core import MirrorMap, Rule
@@ -153,6 +154,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         figures += over_tls(Path(folder))
         figures += availability.figures(Path(folder), review_body())
+    figures += of_image()
     show(Text(f"Python {platform.python_version()}", "bold"))
     show(listing(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), figures))
 

@@ -1,82 +1,19 @@
 """
 Build the image without a Docker daemon, twice: `python -m tests.image`.
-
-It takes root, and `buildah` and `mmdebstrap` from Debian. Debian's Python stands in for
-the base image: with pip to build, and without pip and shell to run.
 """
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
-PLACE = ROOT / ".cache/image"
-PROGRAMS = ("buildah", "mmdebstrap")
-PYTHON = "python3-minimal,libpython3-stdlib"
-STAND_INS = {
-    "localhost/stand-in:builder": f"{PYTHON},python3-pip,ca-certificates,dash",
-    "localhost/stand-in:base": PYTHON,
-}
+from tests.image.building import PROGRAMS, Builder
+
 NAME = "localhost/mirrorhook:check"
-TRUST = Path("etc/ssl/certs/ca-certificates.crt")
-MINUTES = 10 * 60
-
-
-def run(*command: str | Path) -> str:
-    """
-    Run a program, and return what it writes.
-    """
-    done = subprocess.run(
-        command, check=False, capture_output=True, text=True, timeout=MINUTES
-    )
-    if done.returncode:
-        sys.exit(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")
-    return done.stdout.strip()
-
-
-def buildah(*arguments: str | Path) -> str:
-    """
-    Run buildah with images of our own.
-    """
-    store = ["--storage-driver=vfs", f"--root={PLACE}/images", f"--runroot={PLACE}/run"]
-    return run("buildah", *store, *arguments)
-
-
-def stand_in(name: str, packages: str) -> None:
-    """
-    Make a base image of packages of Debian.
-    """
-    folder = PLACE / name.rpartition(":")[2]
-    shutil.rmtree(folder, ignore_errors=True)
-    run("mmdebstrap", "--variant=extract", f"--include={packages}", "bookworm", folder)
-    # Nobody has run the scripts of the packages, which would have gathered these.
-    trust = folder / TRUST
-    trust.parent.mkdir(parents=True, exist_ok=True)
-    shutil.copy(Path("/", TRUST), trust)
-    container = buildah("from", "scratch")
-    buildah("copy", container, folder, "/")
-    buildah("commit", "--rm", container, name)
-
-
-def build() -> str:
-    """
-    Build the image, and return its digest.
-    """
-    builder, base = STAND_INS
-    given = {"BASE": base, "BUILDER": builder} | {
-        name: os.environ[name]
-        for name in ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
-        if name in os.environ
-    }
-    options = [f"--build-arg={key}={value}" for key, value in given.items()]
-    options += ["--isolation=chroot", "--pull-never", "--no-cache", "--timestamp=0"]
-    buildah("bud", *options, f"--tag={NAME}", ROOT)
-    return json.loads(buildah("inspect", "--type=image", NAME))["FromImageDigest"]
+COMMAND = ("python3", "-m", "webhook", "--version")
 
 
 def main() -> None:
@@ -86,40 +23,21 @@ def main() -> None:
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         sys.exit(f"needs root, and from Debian: {' '.join(PROGRAMS)}")
-    PLACE.mkdir(parents=True, exist_ok=True)
-    try:
-        print(checked())
-    finally:
-        shutil.rmtree(PLACE)
+    with tempfile.TemporaryDirectory(prefix="mirrorhook-image-") as folder:
+        print(checked(Builder(Path(folder))))
 
 
-def checked() -> str:
+def checked(builder: Builder) -> str:
     """
     Say what was built, after it has been compared and run.
     """
-    for name, packages in STAND_INS.items():
-        stand_in(name, packages)
-    digests = {build() for _ in range(2)}
+    digests = {builder.build(NAME) for _ in range(2)}
     if len(digests) != 1:
         sys.exit(f"two builds, two images: {digests}")
-    container = buildah("from", "--pull-never", NAME)
-    said = buildah(
-        "run",
-        "--isolation=chroot",
-        container,
-        "--",
-        "python3",
-        "-m",
-        "webhook",
-        "--version",
-    )
-    size = next(
-        image["size"]
-        for image in json.loads(buildah("images", "--json"))
-        if NAME in image["names"]
-    )
-    buildah("rm", container)
-    return f"{said}: {digests.pop()} twice, {size} with its base"
+    container = builder.run("from", "--pull-never", NAME)
+    said = builder.run("run", "--isolation=chroot", container, "--", *COMMAND)
+    builder.run("rm", container)
+    return f"{said}: {digests.pop()} twice, {builder.images()[NAME]} with its base"
 
 
 if __name__ == "__main__":

@@ -64,6 +64,23 @@ def test_an_idle_connection_outlives_the_api_servers_own_limit():
     assert LIMITS.idle > 90
 
 
+@pytest.mark.anyio
+async def test_a_connection_of_some_age_ends_with_an_answer_so_that_others_are_asked():
+    async with served(limits=Limits(age=0.3)) as listener:
+        reader, writer = await connect(listener)
+        head, answers = b"", 0
+        while b"connection: close" not in head:
+            writer.write(request(b"{}"))
+            head, body = await whole_answer(reader)
+            assert json.loads(body)["message"]
+            answers += 1
+            await asyncio.sleep(0.05)
+        assert 3 < answers < 50
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        await writer.wait_closed()
+
+
 BEGINNINGS = {
     "a letter": "P",
     "half a head": "POST /mutate HTTP/1.1\r\nhost:",

@@ -29,7 +29,15 @@ import httpx
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["ARCHITECTURE", "PROGRAM", "push_image", "push_index", "registry"]
+__all__ = [
+    "ARCHITECTURE",
+    "PROGRAM",
+    "push_files",
+    "push_image",
+    "push_index",
+    "push_layout",
+    "registry",
+]
 
 PROGRAM = shutil.which("docker-registry")
 ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(
@@ -124,16 +132,43 @@ def push_image(
     Returns:
         The digest of its manifest, ``sha256:…``.
     """
+    files = {"content": content.encode()}
+    command = ("/content",)
+    return push_files(address, name, files, command=command, architecture=architecture)
+
+
+def push_files(
+    address: str,
+    name: str,
+    files: dict[str, bytes],
+    *,
+    command: tuple[str, ...],
+    architecture: str = ARCHITECTURE,
+) -> str:
+    """
+    Put an image of some files into a registry.
+
+    Args:
+        address: The registry's ``host:port``.
+        name: ``repository:tag``; the tag is ``latest`` where there is none.
+        files: Content of each file by its path; all can be executed.
+        command: What a container of it runs.
+        architecture: What the image says it is for.
+
+    Returns:
+        The digest of its manifest, ``sha256:…``.
+    """
     repository, _, tag = name.partition(":")
     tar = io.BytesIO()
     with tarfile.open(fileobj=tar, mode="w") as archive:
-        entry = tarfile.TarInfo("content")
-        entry.size = len(content.encode())
-        archive.addfile(entry, io.BytesIO(content.encode()))
+        for path, data in files.items():
+            entry = tarfile.TarInfo(path)
+            entry.mode, entry.size = 0o755, len(data)
+            archive.addfile(entry, io.BytesIO(data))
     config = {
         "architecture": architecture,
         "os": "linux",
-        "config": {"Cmd": ["/content"]},
+        "config": {"Cmd": command, "Env": ["PATH=/usr/local/bin:/usr/bin:/bin"]},
         "rootfs": {"type": "layers", "diff_ids": [digest_of(tar.getvalue())]},
     }
     manifest = {
@@ -145,6 +180,27 @@ def push_image(
         ],
     }
     return push_manifest(address, repository, tag or "latest", manifest)
+
+
+def push_layout(address: str, name: str, folder: Path) -> str:
+    """
+    Put the only image of an OCI layout into a registry, and return its digest.
+
+    Args:
+        address: The registry's ``host:port``.
+        name: ``repository:tag``.
+        folder: Folder of the layout.
+    """
+    repository, _, tag = name.partition(":")
+
+    def blob(digest: str) -> bytes:
+        return (folder / "blobs" / digest.replace(":", "/")).read_bytes()
+
+    (found,) = json.loads((folder / "index.json").read_bytes())["manifests"]
+    manifest = json.loads(blob(found["digest"]))
+    for each in (manifest["config"], *manifest["layers"]):
+        push_blob(address, repository, each["mediaType"], blob(each["digest"]))
+    return push_manifest(address, repository, tag, {"mediaType": MANIFEST} | manifest)
 
 
 def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:

@@ -22,6 +22,7 @@ COMMANDS: Final = {
     "rewrite": "Rewrite the images of manifests.",
     "pull": "Pull images from their mirrors, under their own names.",
     "check": "Validate a rules file.",
+    "doctor": "Look at a cluster: what is wrong, and what mends it.",
     "profiles": "List and show the built-in mirror profiles.",
 }
 

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.kube.cluster import Cluster
+    from webhook.kube.reading import Reader
 
 __all__ = [
     "ClusterError",
@@ -33,6 +34,7 @@ __all__ = [
     "Secret",
     "UnavailableError",
     "connect",
+    "open_reader",
 ]
 
 
@@ -50,8 +52,34 @@ def connect(kubeconfig: Path | None = None) -> Cluster:
         from webhook.kube.cluster import Cluster  # noqa: PLC0415 - see above
         from webhook.kube.connection import Connection  # noqa: PLC0415
     except ImportError as error:
-        raise ClusterError(
-            f"no cluster can be reached without the kubernetes package ({error}): "
-            "install mirrorhook[cluster]"
-        ) from None
+        raise missing(error) from None
     return Cluster(Connection.open(kubeconfig))
+
+
+def open_reader(kubeconfig: Path | None = None) -> Reader:
+    """
+    Return the cluster for somebody who reads; no request is sent yet.
+
+    Args:
+        kubeconfig: File that says where it is; without it that of the environment, or
+            the service account of the Pod that we are in.
+
+    Raises:
+        ClusterError: It cannot be told where it is, or the package is missing.
+    """
+    try:
+        from webhook.kube.connection import Connection  # noqa: PLC0415 - see above
+        from webhook.kube.reading import Reader  # noqa: PLC0415
+    except ImportError as error:
+        raise missing(error) from None
+    return Reader(Connection.open(kubeconfig))
+
+
+def missing(error: ImportError) -> ClusterError:
+    """
+    Return what to say without the package.
+    """
+    return ClusterError(
+        f"no cluster can be reached without the kubernetes package ({error}): "
+        "install mirrorhook[cluster]"
+    )

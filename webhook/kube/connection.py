@@ -72,6 +72,44 @@ class Connection:
             ) from None
         return cls(configuration)
 
+    @property
+    def host(self) -> str:
+        """
+        URL of the API server.
+        """
+        return str(self._configuration.host)
+
+    @property
+    def configuration(self) -> Configuration:
+        """
+        Where it is, and who we are.
+        """
+        return self._configuration
+
+    def text(self, action: str, path: str) -> tuple[int, str]:
+        """
+        Return the status and the text of an answer, whatever it is.
+
+        Args:
+            action: What it does, as it follows "cannot".
+            path: Path to ask for.
+
+        Raises:
+            UnavailableError: There is no answer.
+        """
+        try:
+            response = self._pool.request(
+                "GET",
+                f"{self._configuration.host}{path}",
+                headers=self._headers("GET") | {"Accept": "*/*"},
+                timeout=urllib3.Timeout(connect=CONNECT_SECONDS, read=READ_SECONDS),
+                retries=False,
+                redirect=False,
+            )
+        except (HTTPError, OSError, config.ConfigException) as error:
+            raise UnavailableError(f"cannot {action}: {described(error)}") from None
+        return response.status, response.data.decode("utf-8", "replace")
+
     def send(
         self,
         action: str,

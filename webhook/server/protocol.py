@@ -37,6 +37,8 @@ class Limits:
         idle: Seconds without a request. Longer than the 90 after which the API server
             drops a connection itself: whoever closes first may lose the request that
             is just being sent.
+        age: Seconds after which the connection ends with its next answer. An API server
+            keeps one for as long as it is used, and would never ask another replica.
         request: Seconds from the first byte of a request to its last.
         linger: Seconds that a connection has left once it is to be closed: a request
             may be on its way to it, or its client not done with sending.
@@ -44,6 +46,7 @@ class Limits:
     """
 
     idle: int = 120
+    age: float = 30.0
     request: float = 10.0
     linger: float = 1.0
     head: int = 64 * 1024
@@ -98,6 +101,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._head > self._limits.head:
             raise ValueError  # which the parser turns into its own, and that into a 431
         super().on_headers_complete()
+        if self.latest is not None and self.loop.time() - self._opened > self._limits.age:
+            self.latest.keep_alive = False
 
     def on_message_complete(self) -> None:
         """

@@ -12,7 +12,7 @@ from webhook.tls.errors import CertificateError
 from webhook.tls.files import CertificateFiles
 from webhook.tls.issuing import self_signed
 from webhook.tls.keeping import Pace, keep
-from webhook.tls.pair import KeyPair
+from webhook.tls.pair import KeyPair, expiry_of
 from webhook.tls.place import Place, Standing
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "ServingContext",
     "Standing",
     "Timing",
+    "expiry_of",
     "keep",
     "self_signed",
 ]

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
         PublicKeyTypes,
     )
 
-__all__ = ["SKEW", "KeyPair", "encoded", "stamp"]
+__all__ = ["SKEW", "KeyPair", "encoded", "expiry_of", "stamp"]
 
 # The clocks of two machines may differ by as much.
 SKEW: Final = timedelta(minutes=5)
@@ -116,6 +116,20 @@ class KeyPair:
         if self.valid_from > now + SKEW:
             return f"is not valid before {stamp(self.valid_from)}"
         return None
+
+
+def expiry_of(pem: bytes) -> datetime:
+    """
+    Return when the last of some certificates expires.
+
+    Args:
+        pem: Certificates in PEM.
+
+    Raises:
+        CertificateError: There is none, or one cannot be read.
+    """
+    found = parse_certificates(pem, "what is trusted")
+    return max(each.not_valid_after_utc for each in found)
 
 
 def parse_certificates(pem: bytes, source: str) -> list[x509.Certificate]:

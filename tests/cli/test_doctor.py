@@ -1,0 +1,61 @@
+"""
+`mirrorhook doctor`; what it finds is tested beside, and on a real cluster.
+"""
+
+from __future__ import annotations
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli.diagnosing.finding import Verdict, doubt, fine, unknown, wrong
+from webhook.cli.doctor import STYLES, as_object, doctor, told
+
+FINDINGS = [
+    fine("clock", "right"),
+    doubt("Pod", "static"),
+    wrong("rules", "none", "give some"),
+    unknown("certificate", "not seen"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["node", "a/b"], "'node a/b' is not `pod NAMESPACE/NAME`"),
+        (["pod"], "'pod' is not `pod NAMESPACE/NAME`"),
+        (["pod", "web"], "'pod web' is not `pod NAMESPACE/NAME`"),
+        (["pod", "a/b", "c/d"], "is not `pod NAMESPACE/NAME`"),
+        (["--image", "nginx"], "give --namespace NAME"),
+        (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
+    ],
+)
+def test_what_is_asked_for_wrongly_is_told(arguments, said):
+    result = CliRunner().invoke(doctor, arguments)
+    assert result.exit_code == 2
+    assert said in result.output
+
+
+def test_each_finding_is_a_line_and_its_mend_another(capsys):
+    assert [*told(FINDINGS)] == FINDINGS
+    lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
+    assert lines == [
+        ["ok", "clock: right"],
+        ["note", "Pod: static"],
+        ["wrong", "rules: none"],
+        ["mend", "give some"],
+        ["unknown", "certificate: not seen"],
+    ]
+
+
+def test_programs_get_the_same():
+    assert as_object(FINDINGS[2]) == {
+        "check": "rules",
+        "verdict": "wrong",
+        "what": "none",
+        "mend": "give some",
+    }
+    assert as_object(FINDINGS[0])["mend"] is None
+
+
+def test_every_verdict_has_its_colour():
+    assert set(STYLES) == {str(each) for each in Verdict}

@@ -1,0 +1,55 @@
+"""
+A control group for the Pods of a node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.cluster.processes import until
+
+__all__ = ["control_group"]
+
+ROOT = Path("/sys/fs/cgroup")
+
+
+@contextmanager
+def control_group(name: str) -> Iterator[str]:
+    """
+    Make a control group until the end of the block; yields its path for a kubelet.
+    """
+    folders = places(name)
+    try:
+        for folder in folders:
+            folder.mkdir()
+            # In version 1 a group without them can hold no process.
+            for setting in ("cpuset.cpus", "cpuset.mems"):
+                if (folder / "tasks").exists() and (folder / setting).exists():
+                    (folder / setting).write_text((folder.parent / setting).read_text())
+        yield f"/{name}"
+    finally:
+        for folder in folders:
+            until(lambda folder=folder: removed(folder), f"the end of {folder}", 20)
+
+
+def places(name: str) -> list[Path]:
+    """
+    Return its folders: one for each controller in version 1, one in all in version 2.
+    """
+    if (ROOT / "cgroup.controllers").exists():
+        return [ROOT / name]
+    return [mount / name for mount in ROOT.iterdir() if (mount / "cgroup.procs").exists()]
+
+
+def removed(folder: Path) -> bool:
+    """
+    Remove a group with all below it; False where a process in it is still ending.
+    """
+    for path in sorted(folder.glob("**/"), reverse=True):
+        try:
+            path.rmdir()
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,58 @@
+"""
+What Debian has of a cluster, installed where it is missing.
+
+    python -m tests.cluster.packages
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+
+__all__ = ["PATH", "missing"]
+
+PATH = f"{os.environ['PATH']}:/usr/sbin:/sbin:/usr/lib/cni"
+PROGRAMS = {
+    "openssl": "openssl",
+    "setpriv": "util-linux",
+    "ip": "iproute2",
+    "iptables": "iptables",
+    "runc": "runc",
+    "ptp": "containernetworking-plugins",
+    "docker-registry": "docker-registry",
+    "busybox": "busybox-static",
+    "buildah": "buildah",
+    "mmdebstrap": "mmdebstrap",
+}
+
+
+def missing() -> list[str]:
+    """
+    Return the packages whose programs are not here.
+    """
+    needed = PROGRAMS.items()
+    return [package for name, package in needed if not shutil.which(name, path=PATH)]
+
+
+def main() -> None:
+    """
+    Install them, if this is Debian and we may.
+    """
+    packages = missing()
+    if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
+        return
+    sys.stderr.write(f"Installing {' '.join(packages)} …\n")
+    install = ("install", "--yes", "--no-install-recommends", *packages)
+    for command in (("update",), install):
+        subprocess.run(
+            ["apt-get", "--quiet", *command],
+            env=os.environ | {"DEBIAN_FRONTEND": "noninteractive"},
+            stdout=subprocess.DEVNULL,
+            check=False,
+        )
+
+
+if __name__ == "__main__":
+    main()

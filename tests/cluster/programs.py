@@ -1,0 +1,171 @@
+"""
+The programs of a cluster, built by Go from their own sources.
+
+    python -m tests.cluster.programs
+
+Each module beside this file pins what it builds by version and hash. What is built is kept
+in the user's cache from one run to the next, for every clone.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+__all__ = ["NEWEST", "OLDEST", "GoMissingError", "Line", "program"]
+
+HERE = Path(__file__).parent
+CACHE = Path(
+    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mirrorhook/cluster"
+)
+KUBE = "k8s.io/kubernetes/cmd/"
+VERSION = "k8s.io/component-base/version."
+GO = (1, 26)
+
+
+class GoMissingError(RuntimeError):
+    """
+    There is no Go here that can build the programs.
+    """
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """
+    A module that builds programs.
+
+    Attributes:
+        module: Its folder beside this file.
+        packages: Package of each program, by the program's name.
+    """
+
+    module: str
+    packages: dict[str, str]
+
+    @property
+    def kubernetes(self) -> str:
+        """
+        The version of Kubernetes that it builds, as ``v1.37.2``, if it builds one.
+        """
+        found = re.search(r"^\tk8s\.io/kubernetes (v\S+)", self.pins, re.MULTILINE)
+        return found[1] if found else ""
+
+    @property
+    def pins(self) -> str:
+        """
+        What decides on the programs.
+        """
+        return "".join(
+            (HERE / self.module / name).read_text() for name in ("go.mod", "go.sum")
+        )
+
+    @property
+    def flags(self) -> str:
+        """
+        Flags of the linker: without a version, Kubernetes would call itself v0.0.0.
+        """
+        if not self.kubernetes:
+            return "-s -w"
+        major, minor, _ = self.kubernetes.removeprefix("v").split(".")
+        said = {"gitVersion": self.kubernetes, "gitMajor": major, "gitMinor": minor}
+        return " ".join(
+            ["-s -w", *(f"-X {VERSION}{key}={value}" for key, value in said.items())]
+        )
+
+
+def commands(*names: str) -> dict[str, str]:
+    return {name: KUBE + name for name in names}
+
+
+CONTROL = commands("kube-apiserver", "kube-controller-manager")
+NEWEST = Line(
+    "newest",
+    {"etcd": "go.etcd.io/etcd/server/v3"}
+    | CONTROL
+    | commands("kubectl", "kube-scheduler", "kubelet", "kube-proxy"),
+)
+OLDEST = Line("oldest", CONTROL)
+CONTAINERD = Line(
+    "containerd",
+    {
+        name: f"github.com/containerd/containerd/v2/cmd/{name}"
+        for name in ("containerd", "containerd-shim-runc-v2")
+    },
+)
+
+
+def program(name: str, line: Line = NEWEST) -> Path:
+    """
+    Return a program, which is built if it is not there.
+
+    Raises:
+        GoMissingError: It is not there, and there is no Go to build it.
+    """
+    key = hashlib.sha256((line.pins + line.flags).encode()).hexdigest()[:12]
+    path = CACHE / f"{line.module}-{key}" / name
+    if not path.exists():
+        check_go()
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sys.stderr.write(f"Building {name} of {line.module} (once, some minutes) … ")
+        sys.stderr.flush()
+        began = time.monotonic()
+        build(line, name, path)
+        sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
+    return path
+
+
+def build(line: Line, name: str, path: Path) -> None:
+    """
+    Build a program.
+    """
+    made = path.with_name(f"{name}.{os.getpid()}")
+    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", line.flags]
+    done = subprocess.run(
+        [*command, "-o", made, line.packages[name]],
+        cwd=HERE / line.module,
+        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"{name} cannot be built:\n{done.stderr[-4000:]}")
+    made.replace(path)
+
+
+def check_go() -> None:
+    """
+    See that there is a Go that can build.
+    """
+    need = "Go {}.{} or newer builds the programs of the cluster".format(*GO)
+    if shutil.which("go") is None:
+        raise GoMissingError(f"{need}, and there is none on the PATH")
+    said = subprocess.run(
+        ["go", "version"], capture_output=True, text=True, check=True
+    ).stdout
+    found = re.search(r"go(\d+)\.(\d+)", said)
+    if found is None or (int(found[1]), int(found[2])) < GO:
+        raise GoMissingError(f"{need}, and here is {said.strip()}")
+
+
+def main() -> None:
+    """
+    Build everything.
+    """
+    for line in (NEWEST, OLDEST, CONTAINERD):
+        for name in line.packages:
+            program(name, line)
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except GoMissingError as error:
+        sys.exit(str(error))

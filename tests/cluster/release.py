@@ -1,0 +1,325 @@
+"""
+A release of the chart, whose Pods the test runs itself, in place of a kubelet.
+
+The chart is installed by real Helm. What its Deployment says is taken at its word:
+arguments, mounted ConfigMaps and Secrets, and the identity of its ServiceAccount.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import re
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import httpx
+
+from tests.cluster.api import namespaced
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.processes import until
+from tests.cluster.service import ServiceProxy
+from tests.tools.helm import helm4
+
+__all__ = ["Release", "Replica", "released"]
+
+ROOT = Path(__file__).resolve().parents[2]
+CHART = ROOT / "charts/mirrorhook"
+ACCOUNT = "secrets/kubernetes.io/serviceaccount"
+
+# In a mount namespace of its own, the process finds its service account where Pods do.
+AS_POD = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"')
+
+
+@dataclass
+class Replica:
+    """
+    One Pod of the webhook.
+
+    Attributes:
+        name: Its name.
+        address: Its address, from which it serves on the ports of the chart.
+        folder: What is mounted into it.
+        process: It.
+    """
+
+    name: str
+    address: str
+    folder: Path
+    process: Popen[bytes]
+    log: Path
+
+    def ask(self, path: str) -> httpx.Response:
+        return httpx.get(f"http://{self.address}:8080{path}")
+
+    @property
+    def ready(self) -> bool:
+        try:
+            return self.ask("/readyz").is_success
+        except httpx.TransportError:
+            return False
+
+    def metric(self, series: str) -> float:
+        for line in self.ask("/metrics").text.splitlines():
+            name, _, value = line.rpartition(" ")
+            if name == series:
+                return float(value)
+        return 0.0
+
+    def logged(self, event: str) -> list[dict[str, Any]]:
+        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
+        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+
+
+class Release:
+    """
+    A release in a cluster.
+
+    Args:
+        plane: The cluster.
+        name: Its name, and that of its namespace.
+    """
+
+    def __init__(self, plane: ControlPlane, name: str = "mirrorhook") -> None:
+        self.plane = plane
+        self.name = name
+        self.values: dict[str, Any] = {}
+        self.replicas: list[Replica] = []
+        self._made = 0
+        self._stack = ExitStack()
+        self.proxy: ServiceProxy | None = None
+
+    @property
+    def configuration(self) -> str:
+        """
+        Path of its MutatingWebhookConfiguration.
+        """
+        root = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+        return f"{root}/{self.name}.{self.name}"
+
+    @property
+    def authority(self) -> str:
+        """
+        Path of the Secret of its CA.
+        """
+        return namespaced("secrets", self.name, f"{self.name}-ca")
+
+    def install(self, values: dict[str, Any], helm: Path | None = None) -> None:
+        """
+        Install it, or change it, and be its Service from then on.
+        """
+        self.values = values
+        file = self.plane.folder / f"{self.name}-values.json"
+        file.write_text(json.dumps(values))
+        self.plane.run(
+            *(helm or helm4(), "upgrade", "--install", self.name, CHART),
+            *("--namespace", self.name, "--create-namespace", "--values", file),
+        )
+        if self.proxy is None:
+            service = self.plane.api.get(namespaced("services", self.name, self.name))
+            self.proxy = self._stack.enter_context(
+                ServiceProxy(
+                    service["spec"]["clusterIP"],
+                    lambda: [replica.address for replica in self.replicas],
+                )
+            )
+
+    def install_again(self, helm: Path | None = None, **values: Any) -> None:
+        """
+        Change it, or put back what somebody took away.
+        """
+        self.install(self.values | values, helm)
+
+    def uninstall(self) -> None:
+        """
+        Uninstall it, and end its Pods.
+        """
+        self.plane.run(helm4(), "uninstall", self.name, "--namespace", self.name)
+        self.close()
+
+    def close(self) -> None:
+        """
+        End its Pods, and be its Service no longer.
+        """
+        for replica in tuple(self.replicas):
+            self.kill(replica)
+        self._stack.close()
+        self.proxy = None
+
+    def run_replicas(self, count: int = 1) -> list[Replica]:
+        """
+        Run so many Pods more, and wait until the Service leads to them.
+        """
+        made = [self.start_replica() for _ in range(count)]
+        self.wait_ready(*made)
+        return made
+
+    def wait_ready(self, *replicas: Replica) -> None:
+        """
+        Wait until Pods are ready, and the Service leads to them.
+        """
+        assert self.proxy
+        for replica in replicas:
+            self.plane.processes.wait(
+                f"{replica.name} behind its Service",
+                lambda address=replica.address: address in self.proxy.ready,
+            )
+
+    def start_replica(self) -> Replica:
+        """
+        Start a Pod as the Deployment says.
+        """
+        replica = self._start(self._address())
+        self.replicas.append(replica)
+        return replica
+
+    def serve_alone(self) -> Replica:
+        """
+        Start a Pod that is its Service itself, with nothing in between.
+        """
+        service = self.plane.api.get(namespaced("services", self.name, self.name))
+        replica = self._start(service["spec"]["clusterIP"], "--port=443")
+        self.plane.processes.wait("the webhook", lambda: replica.ready)
+        return replica
+
+    def _start(self, address: str, *more: str) -> Replica:
+        path = namespaced("apps/v1/deployments", self.name, self.name)
+        spec = self.plane.api.get(path)["spec"]["template"]["spec"]
+        self._made += 1
+        name = f"{self.name}-{self._made}"
+        folder = self.plane.folder / name
+        self._mount(folder, spec)
+        (container,) = spec["containers"]
+        arguments = [placed(argument, container, folder) for argument in container["args"]]
+        process = self.plane.processes.start(
+            name,
+            *AS_POD,
+            folder / "run",
+            sys.executable,
+            *("-m", "webhook", *arguments, f"--host={address}", *more),
+            cwd=ROOT,
+            env={
+                "PATH": os.environ["PATH"],
+                "KUBERNETES_SERVICE_HOST": self.plane.host,
+                "KUBERNETES_SERVICE_PORT": "443",
+            },
+        )
+        log = self.plane.processes.logs / f"{name}.log"
+        return Replica(name, address, folder, process, log)
+
+    def kill(self, replica: Replica) -> None:
+        """
+        End a Pod at once.
+        """
+        self.replicas.remove(replica)
+        self.plane.processes.end(replica.name)
+        shutil.rmtree(replica.folder)
+
+    def bring_rules(self) -> None:
+        """
+        Bring the ConfigMap to the Pods, as the kubelet does about once a minute.
+        """
+        for replica in self.replicas:
+            self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
+
+    def _address(self) -> str:
+        network = self.plane.host.rpartition(".")[0].rpartition(".")[0]
+        # Services get the lower addresses of the range first.
+        return f"{network}.{200 + hash(self.name) % 50}.{self._made}"
+
+    def _mount(self, folder: Path, spec: dict[str, Any]) -> None:
+        for volume in spec["volumes"]:
+            if "configMap" in volume:
+                self._fill(
+                    folder / volume["name"], "configmaps", volume["configMap"]["name"]
+                )
+            elif "secret" in volume:
+                self._fill(
+                    folder / volume["name"], "secrets", volume["secret"]["secretName"]
+                )
+        account = folder / "run" / ACCOUNT
+        account.mkdir(parents=True)
+        path = namespaced(
+            "serviceaccounts", self.name, f"{spec['serviceAccountName']}/token"
+        )
+        body = {
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "spec": {},
+        }
+        token = self.plane.api.post(path, body)["status"]["token"]
+        (account / "token").write_text(token)
+        (account / "namespace").write_text(self.name)
+        shutil.copy(self.plane.authority, account / "ca.crt")
+
+    def _fill(self, folder: Path, resource: str, name: str) -> None:
+        """
+        Write the keys of a ConfigMap or Secret as files, and swap them in all at once.
+        """
+        found = self.plane.api.get(namespaced(resource, self.name, name))
+        version = folder / f"..{found['metadata']['resourceVersion']}"
+        if version.exists():
+            return
+        version.mkdir(parents=True)
+        for key, value in found["data"].items():
+            data = base64.b64decode(value) if resource == "secrets" else value.encode()
+            (version / key).write_bytes(data)
+            if not (folder / key).is_symlink():
+                (folder / key).symlink_to(f"..data/{key}")
+        (folder / "..next").symlink_to(version.name)
+        (folder / "..next").replace(folder / "..data")
+
+
+def placed(argument: str, container: dict[str, Any], folder: Path) -> str:
+    """
+    Return an argument with the paths of mounts as they are here.
+    """
+    mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
+    paths = "|".join(map(re.escape, mounts))
+    return re.sub(paths, lambda found: str(folder / mounts[found[0]]), argument)
+
+
+@contextmanager
+def released(
+    plane: ControlPlane,
+    values: dict[str, Any],
+    *,
+    name: str = "mirrorhook",
+    replicas: int = 1,
+    prepare: Callable[[Release], None] = lambda _: None,
+) -> Iterator[Release]:
+    """
+    Install a release until the end of the block, with Pods that serve.
+
+    Args:
+        plane: The cluster.
+        values: Values of the chart.
+        name: Name of the release and of its namespace.
+        replicas: How many Pods to run.
+        prepare: Is called after the installation, before there is a Pod.
+    """
+    release = Release(plane, name)
+    try:
+        release.install(values)
+        prepare(release)
+        release.run_replicas(replicas)
+        until(lambda: trusted(release), "a CA bundle in the configuration")
+        yield release
+        release.uninstall()
+    finally:
+        release.close()
+
+
+def trusted(release: Release) -> bool:
+    """
+    Say whether every webhook of the configuration has a CA bundle.
+    """
+    found = release.plane.api.get(release.configuration)
+    return all(webhook["clientConfig"].get("caBundle") for webhook in found["webhooks"])

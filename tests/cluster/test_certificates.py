@@ -1,0 +1,208 @@
+"""
+Certificates that look after themselves, with an API server that checks them.
+"""
+
+from __future__ import annotations
+
+import base64
+import socket
+import ssl
+import time
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from cryptography import x509
+from cryptography.exceptions import InvalidSignature
+
+from tests.cluster.processes import until
+from tests.cluster.release import released, trusted
+from tests.cluster.storm import storm
+from tests.cluster.world import MIRROR, RULES
+from tests.tools.helm import helm3, helm4
+from webhook.tls.authority import Timing
+from webhook.tls.issuing import SKEW, new_authority
+from webhook.tls.stored import Stored, contents_of
+
+NGINX = f"{MIRROR}/hub/library/nginx"
+# A replaced CA signs no sooner than this, as API servers have to hear of it.
+SETTLED = Timing().settling + 30
+
+
+@contextmanager
+def failing_closed(plane, world, name, **options):
+    """
+    A release that refuses Pods where it is not reached, and its namespace.
+    """
+    space = world.namespace()
+    given = {
+        "rules": RULES,
+        "selection": {"mode": "listed", "namespaces": [space]},
+        "webhook": {"failurePolicy": "Fail"},
+    }
+    with released(plane, given, name=name, **options) as release:
+        world.wait_for(space, "nginx", NGINX)
+        yield release, space
+
+
+def authorities(release):
+    """
+    The CAs in the Secret.
+    """
+    found = release.plane.api.find(release.authority)
+    data = (found or {}).get("data", {})
+    bundle = base64.b64decode(data.get("ca.crt", ""))
+    return x509.load_pem_x509_certificates(bundle) if bundle else []
+
+
+def bundles(release):
+    """
+    What the API server trusts, by webhook.
+    """
+    webhooks = release.plane.api.get(release.configuration)["webhooks"]
+    return [base64.b64decode(each["clientConfig"]["caBundle"]) for each in webhooks]
+
+
+def issuer(release, replica):
+    """
+    The CA that has signed what a replica serves with, which the API server must trust.
+    """
+    (bundle,) = bundles(release)
+    context = ssl.create_default_context(cadata=bundle.decode())
+    name = f"{release.name}.{release.name}.svc"
+    with (
+        socket.create_connection((replica.address, 8443), 5) as plain,
+        context.wrap_socket(plain, server_hostname=name) as connection,
+    ):
+        leaf = x509.load_der_x509_certificate(connection.getpeercert(binary_form=True))
+    (found,) = (ca for ca in authorities(release) if signed(leaf, ca))
+    return found
+
+
+def signed(leaf, authority):
+    try:
+        leaf.verify_directly_issued_by(authority)
+    except (InvalidSignature, ValueError):
+        return False
+    return True
+
+
+def test_three_replicas_that_start_at_once_agree_on_one_ca(plane, world):
+    values = {"rules": RULES, "selection": {"mode": "listed", "namespaces": []}}
+    values["selection"]["namespaces"] = [world.namespace()]
+    with released(plane, values, name="mirrorhook-race", replicas=3) as release:
+        (authority,) = authorities(release)
+        assert {issuer(release, each) for each in release.replicas} == {authority}
+        added = [
+            line
+            for each in release.replicas
+            for line in each.logged("CA added to the Secret")
+        ]
+        assert len(added) == 1
+        assert len(bundles(release)) == 1
+
+
+def test_a_ca_that_ages_is_replaced_while_pods_are_created(plane, world):
+    life = Timing().authority_life
+    # Two thirds of it are over in a moment; it is valid from a little before its start.
+    due = datetime.now(UTC) + timedelta(seconds=20)
+    aged = new_authority("aged", due - life * 2 / 3 + SKEW / 3, life)
+
+    def put(release):
+        data = contents_of(Stored((aged.certificate,), (aged,)))
+        encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
+        plane.api.patch(release.authority, {"data": encoded})
+
+    with failing_closed(plane, world, "mirrorhook-age", prepare=put) as (release, space):
+        (replica,) = release.replicas
+        assert issuer(release, replica) == aged.certificate
+        with storm(world, space, NGINX) as pods:
+            until(lambda: len(authorities(release)) == 2, "a new CA", 90)
+            newest = authorities(release)[-1]
+            until(lambda: issuer(release, replica) == newest, "a new certificate", SETTLED)
+            seen = pods.created
+            until(lambda: pods.created > seen + 50, "more Pods")
+        assert len(replica.logged("certificate signed")) == 2
+
+
+def test_a_deleted_secret_is_made_anew_while_pods_are_created(plane, world):
+    with failing_closed(plane, world, "mirrorhook-lost") as (release, space):
+        (replica,) = release.replicas
+        (first,) = authorities(release)
+        time.sleep(2)  # which CA is newer, certificates say by the second
+        with storm(world, space, NGINX):
+            plane.api.delete(release.authority)
+            until(lambda: len(authorities(release)) == 2, "a new CA beside the old", 30)
+            newest = authorities(release)[-1]
+            assert newest != first
+            until(lambda: issuer(release, replica) == newest, "a new certificate", SETTLED)
+
+
+def test_without_its_rights_it_serves_and_says_what_it_lacks(plane, world):
+    with failing_closed(plane, world, "mirrorhook-rights") as (release, space):
+        (replica,) = release.replicas
+        root = "/apis/rbac.authorization.k8s.io/v1"
+        plane.api.delete(f"{root}/clusterrolebindings/{release.name}.{release.name}")
+        plane.api.delete(f"{root}/namespaces/{release.name}/rolebindings/{release.name}")
+        plane.api.delete(release.authority)
+        with storm(world, space, NGINX):
+            event = "certificates cannot be looked after"
+            (line, *_) = until(lambda: replica.logged(event), event, 60)
+            assert "forbidden" in line["problem"]
+        release.install_again()
+        until(lambda: replica.logged("certificates are looked after again"), "its end", 60)
+        assert world.tried(space, "nginx") == NGINX
+
+
+@pytest.mark.parametrize("helm", [helm3, helm4])
+def test_an_upgrade_loses_no_pod_and_keeps_the_ca(plane, world, helm):
+    with failing_closed(plane, world, "mirrorhook-upgrade") as (release, space):
+        before = authorities(release)
+        with storm(world, space, NGINX) as pods:
+            for count in (3, 2):
+                release.install_again(helm(), replicas=count)
+                until(lambda: trusted(release), "the bundle")
+                seen = pods.created
+                until(lambda seen=seen: pods.created > seen + 50, "more Pods")
+        assert authorities(release) == before
+
+
+def test_an_uninstalled_release_leaves_nothing_and_blocks_nobody(plane, world):
+    name = "mirrorhook-gone"
+    with failing_closed(plane, world, name) as (release, space):
+        named = things(plane, name)
+        assert any("mutatingwebhookconfiguration" in each for each in named)
+        assert any("clusterrolebinding" in each for each in named)
+    assert things(plane, name) == []
+    assert plane.api.find(release.authority) is None
+    assert world.tried(space, "nginx") == "nginx"
+
+
+def things(plane, name):
+    """
+    Everything in the cluster that has the label of a release.
+    """
+    found = []
+    for resource in plane.kubectl("api-resources", "--verbs=list", "-o", "name").split():
+        if resource.startswith(("events", "componentstatuses")):
+            continue
+        selector = f"app.kubernetes.io/instance={name}"
+        said = plane.kubectl(
+            "get", resource, "-A", "-l", selector, "-o", "name", "--ignore-not-found"
+        )
+        found += [
+            line for line in said.splitlines() if "/" in line and "Warning" not in line
+        ]
+    return found
+
+
+def test_a_wrong_bundle_is_put_right_at_once(plane, world):
+    with failing_closed(plane, world, "mirrorhook-bundle") as (release, space):
+        stranger = new_authority("stranger", datetime.now(UTC), timedelta(days=9))
+        pem = contents_of(Stored((stranger.certificate,), (stranger,)))["ca.crt"]
+        found = plane.api.get(release.configuration)
+        for webhook in found["webhooks"]:
+            webhook["clientConfig"]["caBundle"] = base64.b64encode(pem).decode()
+        plane.api.put(release.configuration, found)
+        until(lambda: any(b != pem for b in bundles(release)), "the bundle put right", 20)
+        world.wait_for(space, "nginx", NGINX)

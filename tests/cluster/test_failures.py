@@ -1,0 +1,133 @@
+"""
+A webhook that is away, slow, killed or fed with nonsense.
+"""
+
+from __future__ import annotations
+
+import signal
+import time
+from threading import Thread
+
+import pytest
+
+from tests.cluster.api import namespaced
+from tests.cluster.processes import until
+from tests.cluster.release import released
+from tests.cluster.world import MIRROR, RULES
+
+NGINX = f"{MIRROR}/hub/library/nginx"
+TIMEOUT = 2
+
+
+@pytest.fixture(scope="module", params=["Ignore", "Fail"])
+def policy(request):
+    """
+    The failure policy.
+    """
+    return request.param
+
+
+@pytest.fixture(scope="module")
+def failing(plane, world, policy):
+    """
+    A release of that policy, and its namespace.
+    """
+    space = world.namespace()
+    values = {
+        "rules": RULES,
+        "selection": {"mode": "listed", "namespaces": [space]},
+        "webhook": {"failurePolicy": policy, "timeoutSeconds": TIMEOUT},
+    }
+    with released(plane, values, name=f"mirrorhook-{policy.lower()}") as release:
+        world.wait_for(space, "nginx", NGINX)
+        yield release, space
+
+
+@pytest.fixture
+def replica(world, failing):
+    """
+    Its Pod, or the one that takes its place.
+    """
+    release, space = failing
+    (replica,) = release.replicas or release.run_replicas()
+    world.wait_for(space, "nginx", NGINX)
+    return replica
+
+
+def becomes(found, policy):
+    """
+    Say whether a Pod was admitted as it was, or refused with the reason.
+    """
+    if policy == "Ignore":
+        return found == "nginx"
+    return "failed calling webhook" in found
+
+
+def test_a_webhook_that_is_away_costs_no_time(world, failing, replica, policy):
+    release, space = failing
+    release.kill(replica)
+    until(lambda: not release.proxy.ready, "the end of the endpoint")
+    began = time.monotonic()
+    assert becomes(world.tried(space, "nginx"), policy)
+    assert time.monotonic() - began < TIMEOUT / 2
+    release.run_replicas()
+    world.wait_for(space, "nginx", NGINX)
+
+
+def test_a_webhook_that_hangs_costs_its_timeout(world, failing, replica, policy):
+    _, space = failing
+    replica.process.send_signal(signal.SIGSTOP)
+    try:
+        began = time.monotonic()
+        assert becomes(world.tried(space, "nginx"), policy)
+        assert TIMEOUT * 0.9 < time.monotonic() - began < TIMEOUT + 2
+    finally:
+        replica.process.send_signal(signal.SIGCONT)
+    world.wait_for(space, "nginx", NGINX)
+
+
+def test_a_webhook_that_is_killed_in_a_request_harms_none(world, failing, replica, policy):
+    release, space = failing
+    replica.process.send_signal(signal.SIGSTOP)
+    found = []
+    asking = Thread(target=lambda: found.append(world.tried(space, "nginx")))
+    asking.start()
+    time.sleep(0.5)
+    release.kill(replica)
+    asking.join(TIMEOUT + 5)
+    assert becomes(found[0], policy)
+
+
+def test_a_webhook_that_ends_is_followed_by_the_next_without_a_gap(world, failing, replica):
+    release, space = failing
+    (after,) = release.run_replicas()
+    replica.process.send_signal(signal.SIGTERM)
+    while replica.process.poll() is None:
+        assert world.tried(space, "nginx") == NGINX
+    assert replica.process.returncode == 0
+    release.kill(replica)
+    assert world.tried(space, "nginx") == NGINX
+    assert release.replicas == [after]
+
+
+def test_rules_that_are_wrong_change_nothing_until_they_are_put_right(
+    plane, world, failing, replica
+):
+    release, space = failing
+    path = namespaced("configmaps", release.name, f"{release.name}-rules")
+    good = plane.api.get(path)["data"]
+    plane.api.patch(path, {"data": {"rules.yaml": "rules: [{match: docker.io}]\n"}})
+    release.bring_rules()
+    refused = "rules refused, the old ones stay in use"
+    (line,) = until(lambda: replica.logged(refused), "the error")
+    assert "neither mirrors nor keep" in str(line["problems"])
+    assert world.tried(space, "nginx") == NGINX
+    assert replica.ready
+    other = good["rules.yaml"].replace(f"{MIRROR}/hub", f"{MIRROR}/other")
+    plane.api.patch(path, {"data": {"rules.yaml": other}})
+    release.bring_rules()
+    world.wait_for(space, "nginx", f"{MIRROR}/other/library/nginx")
+    plane.api.patch(path, {"data": good})
+    release.bring_rules()
+    world.wait_for(space, "nginx", NGINX)
+    assert len(replica.logged("rules reloaded")) == 2

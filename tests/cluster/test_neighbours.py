@@ -1,0 +1,143 @@
+"""
+Others who change Pods, or refuse them.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import ssl
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import httpx
+import pytest
+import trustme
+
+from tests.cluster.processes import until
+from tests.cluster.world import MIRROR, images, pod
+
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
+SIDECAR = {"op": "add", "path": "/spec/containers/-"} | {
+    "value": {"name": "proxy", "image": "istio/proxyv2:1"}
+}
+
+
+class Injector(BaseHTTPRequestHandler):
+    """
+    A webhook that adds a container, as service meshes do.
+    """
+
+    protocol_version = "HTTP/1.1"
+
+    def do_POST(self):
+        review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        request = review["request"]
+        names = [each["name"] for each in request["object"]["spec"]["containers"]]
+        patch = [] if "proxy" in names else [SIDECAR]
+        response = {"uid": request["uid"], "allowed": True, "patchType": "JSONPatch"}
+        response["patch"] = base64.b64encode(json.dumps(patch).encode()).decode()
+        data = json.dumps({**review, "response": response}).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_):
+        pass
+
+
+@contextmanager
+def injecting(world, name, space):
+    """
+    Run that webhook under a name, which decides on its turn.
+    """
+    authority = trustme.CA()
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Injector)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    bundle = base64.b64encode(authority.cert_pem.bytes()).decode()
+    selector = {"matchLabels": {"kubernetes.io/metadata.name": space}}
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    webhook = {
+        "name": f"{name}.example.org",
+        "clientConfig": {
+            "url": f"https://127.0.0.1:{server.server_port}/",
+            "caBundle": bundle,
+        },
+        "rules": [rule | {"operations": ["CREATE"]}],
+        "namespaceSelector": selector,
+        "admissionReviewVersions": ["v1"],
+        "sideEffects": "None",
+        "reinvocationPolicy": "IfNeeded",
+    }
+    world.api.post(CONFIGURATIONS, {"metadata": {"name": name}, "webhooks": [webhook]})
+    try:
+        yield
+    finally:
+        world.api.delete(f"{CONFIGURATIONS}/{name}")
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+@pytest.mark.parametrize("name", ["a-mesh", "z-mesh"], ids=["before ours", "after ours"])
+def test_a_container_that_another_webhook_adds_is_rewritten(world, release, space, name):
+    with injecting(world, name, space):
+
+        def created():
+            return images(world.create(space, pod("nginx"), dryRun="All"))
+
+        expected = {
+            "c0": f"{MIRROR}/hub/library/nginx",
+            "proxy": f"{MIRROR}/hub/istio/proxyv2:1",
+        }
+        until(lambda: "proxy" in created(), "the other webhook")
+        assert created() == expected
+
+
+def test_a_policy_that_refuses_other_registries_sees_the_images_of_the_mirrors(
+    world, release, space
+):
+    refused = world.namespace()
+    expression = f"object.spec.containers.all(c, c.image.startsWith('{MIRROR}/'))"
+    names = {
+        "key": "kubernetes.io/metadata.name",
+        "operator": "In",
+        "values": [space, refused],
+    }
+    rule = {"apiGroups": [""], "apiVersions": ["v1"], "resources": ["pods"]}
+    constraints = {
+        "namespaceSelector": {"matchExpressions": [names]},
+        "resourceRules": [rule | {"operations": ["CREATE"]}],
+    }
+    spec = {"matchConstraints": constraints, "validations": [{"expression": expression}]}
+    world.api.post(POLICIES, {"metadata": {"name": "mirrored"}, "spec": spec})
+    binding = {"policyName": "mirrored", "validationActions": ["Deny"]}
+    bindings = f"{POLICIES.removesuffix('policies')}policybindings"
+    world.api.post(bindings, {"metadata": {"name": "mirrored"}, "spec": binding})
+    path = f"/api/v1/namespaces/{refused}/pods"
+    try:
+        until(
+            lambda: (
+                world.api.ask("POST", path, pod("nginx"), dryRun="All").status_code
+                == httpx.codes.UNPROCESSABLE_ENTITY
+            ),
+            "the policy",
+        )
+        assert images(world.create(space, pod("nginx"))) == {
+            "c0": f"{MIRROR}/hub/library/nginx"
+        }
+        answer = world.api.ask(
+            "POST", f"/api/v1/namespaces/{space}/pods", pod("r.example/x")
+        )
+        assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
+    finally:
+        world.api.delete(f"{bindings}/mirrored")
+        world.api.delete(f"{POLICIES}/mirrored")

@@ -1,0 +1,231 @@
+"""
+Pods that really run: images of the mirror are pulled, and ours serves as two real Pods.
+"""
+
+from __future__ import annotations
+
+import os
+
+import httpx
+import pytest
+
+from tests.cluster.api import namespaced
+from tests.cluster.node import REGISTRY, cluster_with_node, prepare
+from tests.cluster.own_image import ImageMissingError, layout
+from tests.cluster.packages import missing
+from tests.cluster.processes import until
+from tests.cluster.programs import GoMissingError
+from tests.cluster.release import CHART
+from tests.cluster.storm import storm
+from tests.cluster.world import ENABLED, World, images, pod
+from tests.tools.helm import HelmMissingError, helm4
+from tests.tools.registry import push_layout
+
+NAME = "mirrorhook"
+HOSTS = {"docker.io": "hub", "gcr.io": "gcr", "registry.k8s.io": "k8s", "quay.io": "quay"}
+VALUES = {
+    "image": {"registry": REGISTRY, "repository": "mirrorhook", "tag": "test"},
+    "rules": [
+        {"match": host, "mirrors": [f"{REGISTRY}/{path}"]} for host, path in HOSTS.items()
+    ],
+    "webhook": {"failurePolicy": "Fail"},
+}
+SERIES = "mirrorhook_reviews_total"
+
+
+@pytest.fixture(scope="module")
+def node():
+    """
+    A cluster with a node; this module is in its network.
+    """
+    if os.geteuid() != 0:
+        pytest.skip("a node needs root")
+    if missing():
+        pytest.skip(f"Debian has what a node needs: apt-get install {' '.join(missing())}")
+    try:
+        prepare()
+        helm4()
+        ours = layout()
+    except (GoMissingError, HelmMissingError, ImageMissingError) as error:
+        pytest.skip(str(error))
+    with cluster_with_node() as node:
+        push_layout(REGISTRY, "mirrorhook:test", ours)
+        yield node
+
+
+@pytest.fixture(scope="module")
+def world(node):
+    return World(node.plane)
+
+
+@pytest.fixture(scope="module")
+def release(node, world):
+    """
+    The chart, installed as its users do: Helm waits until both Pods are ready.
+    """
+    install(node)
+    yield
+    node.plane.run(helm4(), "uninstall", NAME, "--namespace", NAME, "--wait")
+
+
+@pytest.fixture
+def space(world, release):
+    return world.namespace(ENABLED)
+
+
+def install(node, **values):
+    file = node.folder / "values.json"
+    file.write_text(
+        httpx.Request("POST", "http://x", json=VALUES | values).content.decode()
+    )
+    node.plane.run(
+        *(helm4(), "upgrade", "--install", NAME, CHART, "--namespace", NAME),
+        *("--create-namespace", "--values", file, "--wait", "--timeout", "120s"),
+    )
+
+
+def replicas(node):
+    """
+    The Pods of the webhook that are ready, and are to stay.
+    """
+    selected = {"labelSelector": "app.kubernetes.io/component=webhook"}
+    found = node.plane.api.get(namespaced("pods", NAME), **selected)["items"]
+    staying = [each for each in found if "deletionTimestamp" not in each["metadata"]]
+    return [each for each in staying if is_ready(each)]
+
+
+def is_ready(found):
+    conditions = found.get("status", {}).get("conditions", [])
+    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+
+
+def running(world, space, name):
+    """
+    Wait until a Pod runs, and return it.
+    """
+    path = namespaced("pods", space, name)
+    return until(
+        lambda: (found := world.api.get(path)) and is_ready(found) and found,
+        f"{name} ready",
+    )
+
+
+def reviews(found):
+    """
+    The number of reviews that a Pod of the webhook has answered.
+    """
+    answer = httpx.get(f"http://{found['status']['podIP']}:8080/metrics").text
+    lines = [line for line in answer.splitlines() if line.startswith(SERIES)]
+    return sum(float(line.rpartition(" ")[2]) for line in lines)
+
+
+def test_the_images_of_a_deployment_are_pulled_from_the_mirror(node, world, space):
+    node.push("gcr/team/app:1")
+    node.push("k8s/pause:3.10")
+    node.push("hub/library/nginx:latest")
+    digest = node.push("quay/tool:2")
+    given = pod(
+        "gcr.io/team/app:1", "registry.k8s.io/pause:3.10", "nginx", f"quay.io/tool@{digest}"
+    )
+    template = {"metadata": {"labels": {"app": "web"}}, "spec": given["spec"]}
+    spec = {"selector": {"matchLabels": {"app": "web"}}, "template": template}
+    path = namespaced("apps/v1/deployments", space)
+    world.api.post(path, {"metadata": {"name": "web"}, "spec": spec})
+    (found,) = world.pods(space)
+    found = running(world, space, found["metadata"]["name"])
+    statuses = found["status"]["containerStatuses"]
+    assert all(each["imageID"].startswith(f"{REGISTRY}/") for each in statuses)
+    wanted = {"gcr/team/app:1", "k8s/pause:3.10", "hub/library/nginx:latest"}
+    assert wanted | {f"quay/tool:{digest}"} <= node.pulled()
+
+
+def test_without_the_webhook_the_same_image_cannot_be_pulled(world, release):
+    space = world.namespace()
+    world.create(space, pod("gcr.io/team/app:1"))
+    path = namespaced("pods", space, "web")
+
+    def waiting():
+        statuses = world.api.get(path)["status"].get("containerStatuses", [{}])
+        reason = statuses[0].get("state", {}).get("waiting", {}).get("reason", "")
+        return reason in {"ErrImagePull", "ImagePullBackOff"}
+
+    until(waiting, "an image that cannot be pulled")
+
+
+def test_an_image_volume_is_mounted(node, world, space):
+    node.push("hub/library/busybox:1")
+    node.push("quay/models/small:1", files={"weights": b"seven"})
+    volume = {"name": "model", "image": {"reference": "quay.io/models/small:1"}}
+    mount = [{"name": "model", "mountPath": "/model"}]
+    given = pod("busybox:1", volumes=[volume], restartPolicy="Never")
+    given["spec"]["containers"][0] |= {
+        "command": ["/bin/cat", "/model/weights"],
+        "volumeMounts": mount,
+    }
+    world.create(space, given)
+    path = namespaced("pods", space, "web")
+    until(lambda: world.api.get(path)["status"]["phase"] == "Succeeded", "its end")
+    assert world.plane.kubectl("logs", "-n", space, "web") == "seven"
+
+
+def test_kubectl_debug_brings_a_container_that_runs(node, world, space):
+    node.push("gcr/team/app:1")
+    node.push("hub/library/busybox:latest")
+    world.create(space, pod("gcr.io/team/app:1"))
+    running(world, space, "web")
+    command = ("debug", "-n", space, "pod/web", "--image=busybox", "--container=look")
+    world.plane.kubectl(*command, "--attach=false", "--", "/bin/sleep", "1000")
+    path = namespaced("pods", space, "web")
+
+    def state():
+        statuses = world.api.get(path)["status"].get("ephemeralContainerStatuses", [])
+        return statuses and "running" in statuses[0]["state"]
+
+    until(state, "the container for debugging")
+    assert images(world.api.get(path))["look"] == f"{REGISTRY}/hub/library/busybox"
+
+
+def test_a_rolling_update_of_the_webhook_loses_no_pod(node, world, space):
+    before = {each["metadata"]["uid"] for each in replicas(node)}
+    with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
+        install(node, podAnnotations={"example.org/again": "yes"})
+    after = {each["metadata"]["uid"] for each in replicas(node)}
+    assert len(before) == len(after) == 2
+    assert before.isdisjoint(after)
+
+
+def test_a_drain_takes_one_replica_at_a_time_and_loses_no_pod(node, world, space):
+    kind = {"apiVersion": "policy/v1", "kind": "Eviction"}
+    before = [each["metadata"]["name"] for each in replicas(node)]
+    refused = 0
+    with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
+        for name in before:
+            path = namespaced("pods", NAME, f"{name}/eviction")
+            # A drain asks again until the budget allows it.
+            while True:
+                answer = world.api.ask("POST", path, kind | {"metadata": {"name": name}})
+                if answer.is_success:
+                    break
+                assert answer.status_code == httpx.codes.TOO_MANY_REQUESTS
+                refused += 1
+                until(lambda: len(replicas(node)) == 2, "two replicas", 60)
+        until(lambda: len(replicas(node)) == 2, "two replicas", 60)
+    assert refused
+    assert not {each["metadata"]["name"] for each in replicas(node)} & set(before)
+
+
+def test_both_replicas_serve(node, world, space):
+    until(lambda: len(replicas(node)) == 2, "two replicas", 60)
+    before = {each["metadata"]["name"]: reviews(each) for each in replicas(node)}
+    with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
+
+        def grown():
+            now = {each["metadata"]["name"]: reviews(each) for each in replicas(node)}
+            return all(now[name] > count for name, count in before.items())
+
+        until(grown, "reviews at both", 150)
+
+
+def test_the_test_of_the_chart_passes(node, release):
+    said = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "120s")
+    assert "Succeeded" in said

@@ -1,0 +1,107 @@
+"""
+Reading a cluster, over a real connection.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+
+from webhook.kube import ClusterError, NotFoundError, UnavailableError, open_reader
+
+POD = {"kind": "Pod"}
+ANSWERS = {
+    "/version": (200, {"gitVersion": "v1.37.2"}),
+    "/a": (200, {"metadata": {"name": "a"}}),
+    "/some": (200, {"items": [{"metadata": {"name": "x"}}]}),
+    "/some?labelSelector=a%3Db": (200, {"items": []}),
+    "/api/v1/namespaces/n/pods/p:8080/proxy/readyz": (503, "certificate: none\n"),
+    "/api/v1/namespaces/n/pods?dryRun=All": (201, POD),
+    "/forbidden": (403, {"message": "you may not"}),
+}
+
+
+class Handler(BaseHTTPRequestHandler):
+    def do_GET(self):
+        status, content = ANSWERS.get(self.path, (404, {"message": "not found"}))
+        text = content if isinstance(content, str) else json.dumps(content)
+        data = text.encode()
+        self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        self.send_response_only(status)
+        late = datetime.now(UTC) - timedelta(seconds=100)
+        self.send_header("Date", format_datetime(late, usegmt=True))
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_POST(self):
+        self.do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def reader(tmp_path):
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    cluster = {"server": f"http://127.0.0.1:{server.server_port}"}
+    content = {
+        "current-context": "t",
+        "clusters": [{"name": "t", "cluster": cluster}],
+        "users": [{"name": "t", "user": {}}],
+        "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(content))
+    yield open_reader(tmp_path / "kubeconfig")
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_objects_are_read_and_what_is_not_there_is_none(reader):
+    assert reader.address.startswith("http://127.0.0.1:")
+    assert reader.get("/a") == {"metadata": {"name": "a"}}
+    assert reader.get("/nothing") is None
+
+
+def test_collections_are_read_by_selector(reader):
+    assert reader.list("/some") == [{"metadata": {"name": "x"}}]
+    assert reader.list("/some", "a=b") == []
+    assert reader.list("/nothing") == []
+    assert reader.list("/a") == []
+
+
+def test_clocks_are_compared(reader):
+    assert reader.skew() == pytest.approx(100, abs=5)
+
+
+def test_pages_of_pods_are_read_whatever_they_say(reader):
+    assert reader.page("n", "p", 8080, "/readyz") == (503, "certificate: none\n")
+
+
+def test_a_pod_is_tried(reader):
+    assert reader.try_pod("n", {}) == POD
+    with pytest.raises(NotFoundError, match="try a Pod in namespace other"):
+        reader.try_pod("other", {})
+
+
+def test_what_may_not_be_read_is_an_error(reader):
+    with pytest.raises(ClusterError, match="you may not"):
+        reader.get("/forbidden")
+
+
+def test_a_replica_that_cannot_be_reached_is_an_error(reader):
+    with pytest.raises(UnavailableError, match="cannot reach port 8443 of Pod n/p"):
+        reader.certificate("n", "p", 8443, "x", b"")
+
+
+def test_a_cluster_that_is_away_is_an_error(tmp_path):
+    with pytest.raises(ClusterError):
+        open_reader(tmp_path / "nothing")

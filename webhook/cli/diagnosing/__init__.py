@@ -1,0 +1,3 @@
+"""
+What `mirrorhook doctor` looks at.
+"""

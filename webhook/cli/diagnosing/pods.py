@@ -1,0 +1,160 @@
+"""
+One Pod, explained: why each of its images is what it is.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
+from webhook.cli.diagnosing.selectors import obstacle
+from webhook.core import Outcome
+from webhook.objects import ORIGINAL_IMAGES, exempt, image_slots, pod_from, rewrite
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from webhook.cli.diagnosing.cluster import Cluster
+    from webhook.cli.diagnosing.registration import Hook
+    from webhook.kube.reading import Reader
+    from webhook.objects import Placement
+
+__all__ = ["look_at_pod"]
+
+MIRROR_POD: Final = "kubernetes.io/config.mirror"
+OPT_IN: Final = "mirrorhook.io/rewrite"
+
+
+def look_at_pod(
+    reader: Reader, cluster: Cluster, namespace: str, name: str
+) -> Iterator[Finding]:
+    """
+    Say why the images of a Pod are what they are.
+
+    Args:
+        reader: The cluster.
+        cluster: What is known of us in it.
+        namespace: The Pod's namespace.
+        name: Its name.
+    """
+    pod = reader.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
+    if pod is None:
+        yield wrong("Pod", f"there is no Pod {namespace}/{name}", "kubectl get pods -A")
+        return
+    space = reader.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
+    yield from explain(pod, space["metadata"].get("labels") or {}, cluster)
+
+
+def explain(
+    pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
+) -> Iterator[Finding]:
+    """
+    Say why the images of a Pod are what they are.
+
+    Args:
+        pod: The Pod.
+        labels: Labels of its namespace.
+        cluster: What is known of us.
+    """
+    read = pod_from(pod)
+    metadata = pod["metadata"]
+    if MIRROR_POD in (metadata.get("annotations") or {}):
+        yield doubt(
+            "Pod",
+            "it is a static Pod, which the kubelet makes without asking the API server",
+            "give the node the rules: mirrorhook render containerd",
+        )
+        return
+    exemption = exempt(read.metadata)
+    if exemption:
+        yield doubt("Pod", f"it is left alone, as {exemption}", f"remove {OPT_IN} from it")
+        return
+    hook = asked(pod, labels, cluster)
+    if isinstance(hook, Finding):
+        yield hook
+        return
+    mirrors = cluster.mirrors(hook)
+    if mirrors is None or read.spec is None:
+        yield unknown("rules", f"those of policy {hook.policy} are not known")
+        return
+    originals = originals_of(metadata)
+    for placement in rewrite(image_slots(read.spec), mirrors.decide):
+        yield of_image(placement, originals, metadata, hook)
+
+
+def asked(
+    pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
+) -> Hook | Finding:
+    """
+    Return the webhook that is asked about a Pod, or why there is none.
+    """
+    if not cluster.hooks:
+        return wrong("webhook", "the API server knows of none of ours", "mirrorhook doctor")
+    namespace = pod["metadata"]["namespace"]
+    selecting = cluster.selecting(labels)
+    if not selecting:
+        reasons = {obstacle(hook.namespaces, labels) for hook in cluster.hooks}
+        said = "; ".join(sorted(reasons))
+        return wrong(
+            "namespace",
+            f"no webhook is asked about the Pods of {namespace}: {said}",
+            f"kubectl label namespace {namespace} {OPT_IN}=enabled --overwrite, "
+            "and create the Pod anew",
+        )
+    own = pod["metadata"].get("labels") or {}
+    reasons = {obstacle(hook.objects, own) for hook in selecting}
+    if "" in reasons:
+        return next(hook for hook in selecting if not obstacle(hook.objects, own))
+    return doubt(
+        "Pod",
+        f"its labels keep it from the webhook: {'; '.join(sorted(reasons))}; an operator "
+        "that compares images would replace it without end",
+        "name the mirror in the resource that the operator reads (docs/install.md)",
+    )
+
+
+def originals_of(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    """
+    Return what the images were, as the webhook has written it on the Pod.
+    """
+    text = (metadata.get("annotations") or {}).get(ORIGINAL_IMAGES) or "{}"
+    try:
+        found = json.loads(text)
+    except ValueError:
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def of_image(
+    placement: Placement,
+    originals: Mapping[str, str],
+    metadata: Mapping[str, Any],
+    hook: Hook,
+) -> Finding:
+    """
+    Say why one image is what it is.
+    """
+    slot, decision = placement
+    if slot.name in originals:
+        return fine(slot.name, f"{slot.image}, which was {originals[slot.name]}")
+    if decision.outcome is not Outcome.REWRITTEN:
+        said = f"{slot.image} stays as it is: {decision.reason}"
+        if decision.outcome is Outcome.UNMATCHED:
+            return doubt(
+                slot.name, said, "add a rule for it to the values, and helm upgrade"
+            )
+        if decision.outcome is Outcome.INVALID:
+            return wrong(slot.name, said, "correct the name where the Pod is written")
+        return doubt(slot.name, said)
+    instead = f"{slot.image} would be {decision.image} today ({decision.reason})"
+    anew = f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
+    anew += f"{metadata['name']}, or rollout restart of what owns it"
+    if (metadata.get("creationTimestamp") or "") < hook.created:
+        return wrong(slot.name, f"{instead}, but the Pod is older than the webhook", anew)
+    return wrong(
+        slot.name,
+        f"{instead}: when the Pod was created, the webhook was not reached, its namespace "
+        "had not opted in, or the rules were others",
+        f"mirrorhook doctor --namespace {metadata['namespace']}; then {anew}",
+    )
