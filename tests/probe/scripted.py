@@ -11,7 +11,8 @@ from tests.probe.virtual import now
 from webhook.core import Availability, MirrorMap, Rule
 from webhook.probe.answers import Answer, Finding
 from webhook.probe.chooser import Chooser
-from webhook.probe.inquiry import Inquirer, Silent
+from webhook.probe.inquiry import Inquirer
+from webhook.probe.observer import Silent
 
 HANGS = "hangs"
 TIMEOUT = Finding(Answer.TIMEOUT, "800 ms")

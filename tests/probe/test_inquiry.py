@@ -10,8 +10,8 @@ from webhook.probe.inquiry import (
     MAX_IN_FLIGHT,
     MAX_PER_REGISTRY,
     MAX_REGISTRIES,
-    question_for,
 )
+from webhook.probe.question import question_for
 
 PRESENT, ABSENT = Answer.PRESENT, Answer.ABSENT
 

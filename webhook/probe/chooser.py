@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
     from webhook.core import Availability, Decision
     from webhook.probe.choice import Option
-    from webhook.probe.inquiry import Inquirer, Question
+    from webhook.probe.inquiry import Inquirer
+    from webhook.probe.question import Question
 
     Heard = Mapping[str, Finding]
 

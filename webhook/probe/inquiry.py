@@ -7,18 +7,21 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from webhook.probe.answers import FAILURES, Answer, Finding, Presence
 from webhook.probe.breaker import Breaker
 from webhook.probe.cache import FindingCache
+from webhook.probe.observer import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from webhook.core import Availability, ImageReference
+    from webhook.probe.observer import Observer
+    from webhook.probe.question import Question
 
-__all__ = ["Inquirer", "Observer", "Question", "Silent", "question_for"]
+__all__ = ["Inquirer"]
 
 # One registry that hangs must not take what the others need.
 MAX_PER_REGISTRY: Final = 64
@@ -26,81 +29,6 @@ MAX_IN_FLIGHT: Final = 4096
 # Only rules that take the registry from a regular expression know more of them.
 MAX_REGISTRIES: Final = 1024
 MAX_DIGESTS: Final = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class Question:
-    """
-    Whether a registry has an image.
-
-    Attributes:
-        reference: The image.
-        mirror: What metrics call the registry: the mirror's target, or ``original``.
-        name: The image in normal form.
-    """
-
-    reference: ImageReference
-    mirror: str
-    name: str
-
-
-def question_for(reference: ImageReference, mirror: str) -> Question:
-    """
-    Return the question for *reference*.
-    """
-    return Question(reference, mirror, str(reference))
-
-
-class Observer(Protocol):
-    """
-    Who is told of questions and answers: log, metrics, a progress bar.
-    """
-
-    def answered(self, mirror: str, finding: Finding) -> None:
-        """
-        Note an answer.
-        """
-
-    def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
-        """
-        Note that a registry is left alone from now on, or is asked again.
-        """
-
-    def failed(self, question: str, error: Exception) -> None:
-        """
-        Note an error of ours. Its message may hold what was sent, and is not to be shown.
-        """
-
-    def troubled(self, problem: str) -> None:
-        """
-        Note in a sentence that a file cannot be used.
-        """
-
-
-class Silent:
-    """
-    An observer that does nothing.
-    """
-
-    def answered(self, mirror: str, finding: Finding) -> None:
-        """
-        Do nothing.
-        """
-
-    def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
-        """
-        Do nothing.
-        """
-
-    def failed(self, question: str, error: Exception) -> None:
-        """
-        Do nothing.
-        """
-
-    def troubled(self, problem: str) -> None:
-        """
-        Do nothing.
-        """
 
 
 @dataclass(slots=True)

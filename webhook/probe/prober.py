@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from webhook.probe.chooser import Chooser
 from webhook.probe.credentials import CredentialFiles
 from webhook.probe.exchange import Network, connections
-from webhook.probe.inquiry import Inquirer, Silent
+from webhook.probe.inquiry import Inquirer
+from webhook.probe.observer import Silent
 from webhook.probe.registry import Registries
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from webhook.core import Availability
     from webhook.probe.exchange import Transports
-    from webhook.probe.inquiry import Observer
+    from webhook.probe.observer import Observer
 
 __all__ = ["Prober"]
 
