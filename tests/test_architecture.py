@@ -17,6 +17,7 @@ MODULES = sorted((ROOT / "webhook").rglob("*.py"))
 HEAVY = (
     "fastapi",
     "uvicorn",
+    "httpx",
     "kubernetes",
     "cryptography",
     "rich",
@@ -66,6 +67,10 @@ def test_the_contracts_hold(copied):
         ("profiles/model.py", "import webhook.config"),
         ("admission/policy.py", "import webhook.config"),
         ("config/values.py", "import webhook.telemetry"),
+        ("probe/inquiry.py", "import webhook.config"),
+        ("probe/inquiry.py", "import webhook.admission"),
+        ("admission/policy.py", "import webhook.probe"),
+        ("server/probing.py", "import httpx"),
         ("server/run.py", "import webhook.cli"),
         ("server/run.py", "import kubernetes"),
         ("cli/main.py", "import uvicorn"),
@@ -106,6 +111,7 @@ def imported_by(code):
         ("import webhook.config", {"yaml"}),
         ("import webhook.documents", {"yaml"}),
         ("import webhook.telemetry", {"prometheus_client"}),
+        ("import webhook.probe", {"httpx", "rich"}),  # httpx has a command line as well
         ("import webhook.kube", set()),
     ],
 )

@@ -18,6 +18,7 @@ from pathlib import Path
 
 from rich.text import Text
 
+from tests.bench import availability
 from tests.bench.image import of_image
 from tests.server.process import RULES, serving
 from webhook.cli.table import listing, show
@@ -152,6 +153,7 @@ def main():
     figures = [*lookup(), *command_start()]
     with tempfile.TemporaryDirectory() as folder:
         figures += over_tls(Path(folder))
+        figures += availability.figures(Path(folder), review_body())
     figures += of_image()
     show(Text(f"Python {platform.python_version()}", "bold"))
     show(listing(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), figures))

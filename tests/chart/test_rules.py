@@ -5,16 +5,29 @@ The rules file that the chart makes of values is one that the webhook reads.
 from __future__ import annotations
 
 import json
+from contextlib import chdir
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
 from tests.chart.rendering import CHART, CI_VALUES, render
 from webhook.config import ConfigurationError, Mode, parse
+from webhook.config.availability import AVAILABILITY_KEYS
 from webhook.config.rules import MIRROR_KEYS, RULE_KEYS
+from webhook.core import OnUnknown
 
 
 def configuration(rendered):
-    return parse(rendered.one("ConfigMap")["data"]["rules.yaml"], "rules.yaml")
+    """
+    What the webhook makes of the folder that it finds mounted.
+    """
+    files = rendered.one("ConfigMap")["data"]
+    with TemporaryDirectory() as folder:
+        for name, content in files.items():
+            Path(folder, name).write_text(content)
+        with chdir(folder):
+            return parse(files["rules.yaml"], "rules.yaml")
 
 
 @pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
@@ -76,34 +89,92 @@ SAMPLES = {
         {"match": "docker.io", "mirrors": [TARGET]},
         {"regex": "docker.io/(.+)", "mirrors": ["m.example.com/\\1"], "original": "first"},
         {"match": "docker.io", "keep": True},
+        {
+            "match": "docker.io",
+            "mirrors": [TARGET],
+            "verify": "digest",
+            "trusted": {"target": "t.example.com", "flatten": True, "ca": "ca.pem"},
+        },
     ],
     "mirror": [
         TARGET,
         {**TARGET, "flatten": True},
-        {**TARGET, "pullSecrets": ["name"]},
+        {**TARGET, "pullSecrets": ["name"], "ca": "ca.pem", "allowlist": "allows.txt"},
     ],
 }
 
 
-def accepted(rule):
+def accepted(rule, folder):
+    (folder / "allows.txt").write_text("docker.io/**")
+    rules = {"rules": [rule], "availability": {"mode": "check"}}
     try:
-        parse(json.dumps({"rules": [rule]}), "rules.yaml")
+        parse(json.dumps(rules), str(folder / "rules.yaml"))
     except ConfigurationError:
         return False
     return True
 
 
 @pytest.mark.parametrize(("kind", "keys"), [("rule", RULE_KEYS), ("mirror", MIRROR_KEYS)])
-def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys):
+def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys, tmp_path):
     schema = json.loads((CHART / "values.schema.json").read_text())["definitions"][kind]
     *_, form = schema.get("anyOf", [schema])
     taken = {
         key
         for sample in SAMPLES[kind]
         if accepted(
-            sample if kind == "rule" else {"match": "docker.io", "mirrors": [sample]}
+            sample if kind == "rule" else {"match": "docker.io", "mirrors": [sample]},
+            tmp_path,
         )
         for key in sample
     }
     assert {key for sample in SAMPLES[kind] for key in sample} == set(keys)
     assert taken == set(form["properties"])
+
+
+def test_availability_reaches_the_webhook_with_the_files_that_it_needs():
+    rendered = render(file=CHART / "ci/availability-values.yaml")
+    policy = configuration(rendered).policies["default"]
+
+    assert policy.availability is not None
+    assert policy.availability.timeout == 0.5
+    assert policy.availability.on_unknown is OnUnknown.MIRROR
+    (spec, _) = rendered.pod_specs
+    (container,) = spec["containers"]
+    (mount,) = [each for each in container["volumeMounts"] if each["name"] == "credentials"]
+    (path,) = policy.availability.credentials
+    assert path == f"{mount['mountPath']}/.dockerconfigjson"
+    assert "credentials" in {volume["name"] for volume in spec["volumes"]}
+
+
+def test_the_schema_has_the_keys_of_availability():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+
+    assert set(schema["definitions"]["availability"]["properties"]) == set(
+        AVAILABILITY_KEYS
+    )
+
+
+ASKING = {"availability": {"mode": "check"}}
+OFF = {"availability": {"mode": "off"}}
+SELECTED = {"selection": {"namespaces": ["a"]}}
+
+
+@pytest.mark.parametrize(
+    ("values", "asks"),
+    [
+        ({}, False),
+        (OFF, False),
+        ({"availability": {"mode": False}}, False),
+        (ASKING, True),
+        ({"policies": {"a": SELECTED | OFF}}, False),
+        ({"policies": {"a": SELECTED | ASKING}}, True),
+        ({"certificates": {"mode": "cert-manager"}} | ASKING, True),
+    ],
+)
+def test_pods_that_ask_mirrors_can_reach_them(values, asks):
+    rendered = render(values)
+    egress = rendered.one("NetworkPolicy")["spec"]["egress"]
+
+    assert (egress == [{}]) is asks
+    policies = configuration(rendered).policies.values()
+    assert any(policy.availability is not None for policy in policies) is asks

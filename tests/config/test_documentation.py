@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.tools.faults import unused_port
 from webhook.cli.check import check
 from webhook.cli.explain import explain
 from webhook.cli.profiles import profiles
@@ -53,11 +54,17 @@ def test_every_key_of_the_file_is_in_the_table(refused):
 def test_every_key_of_the_output_is_on_the_page(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("rules: 7", encoding="utf-8")
+    probed = tmp_path / "probed.yaml"
+    probed.write_text(
+        f'rules: [{{match: docker.io, mirrors: ["{unused_port()}"]}}]', encoding="utf-8"
+    )
     outputs = (
         CliRunner().invoke(explain, ["-p", "nju", "-o", "json", "quay.io/a"]),
         CliRunner().invoke(check, ["-p", "nju", "-o", "json"]),
         CliRunner().invoke(check, [str(path), "-o", "json"]),
         CliRunner().invoke(profiles, ["nju", "-o", "json"]),
+        CliRunner().invoke(explain, ["-c", str(probed), "--probe", "-o", "json", "nginx"]),
+        CliRunner().invoke(check, [str(probed), "--probe", "-o", "json"]),
     )
     section = PAGE[PAGE.index("## Output for programs") :]
 

@@ -17,6 +17,7 @@ from webhook.config import (
     load,
     parse,
 )
+from webhook.core import Availability, Mirror, OnUnknown, Platform
 
 EVERY_KEY = r"""
 profiles: [daocloud]
@@ -114,13 +115,14 @@ def test_availability_can_be_off_however_yaml_reads_it(mode):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("{mode: check}", "availability.mode: check is not yet supported: write mode: off"),
-        ("{ttl: 10m}", "availability.ttl: it is not yet supported: remove it"),
-        ("{mode: on}", "availability.mode: 'on' is none of its values: write mode: off"),
-        ('{mode: "no"}', "availability.mode: 'no' is none of its values: write mode: off"),
+        ("{mode: on}", "availability.mode: 'on' is none of its values: write check or off"),
+        (
+            '{mode: "no"}',
+            "availability.mode: 'no' is none of its values: write check or off",
+        ),
         (
             "{mode: [off]}",
-            "availability.mode: a list is none of its values: write mode: off",
+            "availability.mode: a list is none of its values: write check or off",
         ),
         ("{mod: off}", "availability.mod: there is no such key here; did you mean mode?"),
         ("off", "availability: 'off' stands where a mapping belongs"),
@@ -135,6 +137,54 @@ def test_other_availability_is_refused(refused, text, problem):
 
 def test_availability_without_a_mode_is_off():
     assert parse("profiles: [nju]\navailability: {}", "rules.yaml").warnings == ()
+
+
+def test_settings_without_a_mode_are_warned_of():
+    (warning,) = parse("profiles: [nju]\navailability: {ttl: 1m}", "rules.yaml").warnings
+
+    assert warning.endswith("nothing is checked without a mode: write mode: check, or off")
+
+
+def test_what_is_not_written_of_the_checks_has_its_default():
+    assert default("availability: {mode: check}").availability == Availability()
+    assert default("availability: {mode: off}").availability is None
+    assert default("profiles: [nju]").availability is None
+
+
+def test_every_setting_of_the_checks_is_read():
+    text = """
+rules:
+  - match: docker.io
+    mirrors: [{target: a.example/x, ca: ca.pem}]
+    verify: digest
+    trusted: {target: t.example, ca: /etc/t.pem}
+availability:
+  mode: check
+  timeout: 500ms
+  budget: 1.5s
+  ttl: 1h30m
+  negativeTTL: 5s
+  onUnknown: mirror
+  platforms: [linux/amd64, linux/arm/v7]
+  plainHTTP: ["registry.lan:5000"]
+  credentials: [auth/config.json]
+"""
+    policy = parse(text, "etc/rules.yaml").policies["default"]
+
+    assert policy.availability == Availability(
+        timeout=0.5,
+        budget=1.5,
+        ttl=5400.0,
+        negative_ttl=5.0,
+        on_unknown=OnUnknown.MIRROR,
+        platforms=(Platform("linux", "amd64"), Platform("linux", "arm", "v7")),
+        plain_http=frozenset({"registry.lan:5000"}),
+        credentials=("etc/auth/config.json",),
+        authorities=(("a.example", "etc/ca.pem"), ("t.example", "/etc/t.pem")),
+    )
+    (rule,) = policy.mirrors.rules
+    assert rule.verify
+    assert rule.trusted == Mirror("t.example")
 
 
 def test_a_profile_like_no_other_is_refused_with_all_names(refused):

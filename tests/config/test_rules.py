@@ -61,7 +61,7 @@ rules:
   original: maybe
   mirrors:
   - https://a.io
-  - {target: nowhere, flatten: 1, pullSecrets: [x]}
+  - {target: nowhere, flatten: 1, pullSecrets: x}
 """.lstrip()
     )
 

@@ -23,12 +23,12 @@ class Parts:
         lines: What was logged.
     """
 
-    def __init__(self, rules=RULES):
+    def __init__(self, rules=RULES, choice=None):
         self.lines = []
         self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
         self.metrics = Metrics("0", lambda: 0.0)
         self.readiness = Readiness()
-        self.policies = policies_of(parse(rules, "rules.yaml"))
+        self.policies = policies_of(parse(rules, "rules.yaml"), lambda _: choice)
 
     @property
     def failures(self):

@@ -60,12 +60,16 @@ CONFIG, LAYER = f"{IMAGE}config.v1+json", f"{IMAGE}layer.v1.tar+gzip"
 
 
 @contextmanager
-def registry(folder: Path) -> Iterator[str]:
+def registry(
+    folder: Path, *, passwords: str = "", blobs: Path | None = None
+) -> Iterator[str]:
     """
-    Run an empty registry until the end of the block.
+    Run a registry until the end of the block; an empty one, if nothing else is said.
 
     Args:
         folder: Where it makes a folder of its own, for its blobs and ``registry.log``.
+        passwords: Lines of a file of htpasswd, with bcrypt; empty for no login.
+        blobs: Another folder of blobs, which it may share with other registries.
 
     Yields:
         Its address, for instance ``127.0.0.1:41327``; the port is a free one.
@@ -76,11 +80,14 @@ def registry(folder: Path) -> Iterator[str]:
     if PROGRAM is None:
         raise RuntimeError("the program docker-registry is not installed")
     place = Path(tempfile.mkdtemp(prefix="registry-", dir=folder))
-    storage = {"filesystem": {"rootdirectory": str(place / "blobs")}}
+    storage = {"filesystem": {"rootdirectory": str(blobs or place / "blobs")}}
+    settings: dict[str, Any] = {**CONFIGURATION, "storage": storage}
+    if passwords:
+        users = place / "htpasswd"
+        users.write_text(passwords, encoding="utf-8")
+        settings["auth"] = {"htpasswd": {"realm": "registry", "path": str(users)}}
     configuration = place / "config.json"  # to the YAML that it reads, JSON is the same
-    configuration.write_text(
-        json.dumps({**CONFIGURATION, "storage": storage}), encoding="utf-8"
-    )
+    configuration.write_text(json.dumps(settings), encoding="utf-8")
     log = place / "registry.log"
     with (
         log.open("wb") as written,

@@ -2,21 +2,24 @@
 The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out.
 """
 
-from webhook.admission.answer import Recorder, answer, described
+from webhook.admission.answer import Recorder, answer, answer_asking, described
 from webhook.admission.memory import remembered
-from webhook.admission.policy import Policy, Result, Verdict, judge
+from webhook.admission.policy import Choice, Policy, Result, Verdict, judge, judge_asking
 from webhook.admission.review import AdmissionRequest, InvalidReviewError, read_review
 
 __all__ = [
     "AdmissionRequest",
+    "Choice",
     "InvalidReviewError",
     "Policy",
     "Recorder",
     "Result",
     "Verdict",
     "answer",
+    "answer_asking",
     "described",
     "judge",
+    "judge_asking",
     "read_review",
     "remembered",
 ]

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any, Final, Protocol
 import msgspec
 from msgspec import Struct
 
-from webhook.admission.policy import Policy, Result, Verdict, judge
+from webhook.admission.policy import (
+    Choice,
+    Policy,
+    Result,
+    Verdict,
+    judge,
+    judge_asking,
+)
 from webhook.admission.review import AdmissionRequest, read_review
 from webhook.core.errors import quoted
 
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
 
     from webhook.objects import Placement
 
-__all__ = ["Recorder", "answer", "described"]
+__all__ = ["Recorder", "answer", "answer_asking", "described"]
 
 # The API server cuts every warning to 256 characters once those of a request are
 # longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
@@ -94,14 +101,57 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
     """
     version, request = read_review(body)
     try:
-        verdict = judge(request, policy)
-        response = respond(request.uid, verdict)
-        recorder.reviewed(policy.name, request, verdict)
+        response = told(request, judge(request, policy), policy, recorder)
     except Exception as error:  # noqa: BLE001 - a Pod must not suffer from our errors
-        with suppress(Exception):
-            recorder.failed(policy.name, request, error)
-        response = Response(request.uid, allowed=True, warnings=[OUR_ERROR])
+        response = failed(request, error, policy, recorder)
     return _encode(ReviewAnswer(version, "AdmissionReview", response))
+
+
+async def answer_asking(
+    body: bytes, policy: Policy, choice: Choice, recorder: Recorder, seconds: float
+) -> bytes:
+    """
+    Answer one review, by what mirrors have.
+
+    Args:
+        body: As of `answer`.
+        policy: As of `answer`.
+        choice: Chooses among candidates.
+        recorder: As of `answer`.
+        seconds: How long the answer can take.
+
+    Raises:
+        InvalidReviewError: As `answer`.
+    """
+    version, request = read_review(body)
+    try:
+        verdict = await judge_asking(request, policy, choice, seconds)
+        response = told(request, verdict, policy, recorder)
+    except Exception as error:  # noqa: BLE001 - as in answer
+        response = failed(request, error, policy, recorder)
+    return _encode(ReviewAnswer(version, "AdmissionReview", response))
+
+
+def told(
+    request: AdmissionRequest, verdict: Verdict, policy: Policy, recorder: Recorder
+) -> Response:
+    """
+    Return the response that carries out *verdict*, of which *recorder* is told.
+    """
+    response = respond(request.uid, verdict)
+    recorder.reviewed(policy.name, request, verdict)
+    return response
+
+
+def failed(
+    request: AdmissionRequest, error: Exception, policy: Policy, recorder: Recorder
+) -> Response:
+    """
+    Return the response to a review that an error of ours ended.
+    """
+    with suppress(Exception):
+        recorder.failed(policy.name, request, error)
+    return Response(request.uid, allowed=True, warnings=[OUR_ERROR])
 
 
 def respond(uid: str, verdict: Verdict) -> Response:
@@ -154,10 +204,11 @@ def described(placement: Placement) -> dict[str, Any]:
 
 def warnings(placements: Iterable[Placement]) -> list[str]:
     """
-    Return a warning for each image that was left alone on doubt, within bounds.
+    Return a warning for each image that was decided on doubt, within bounds.
     """
     doubtful = [
-        f"mirrorhook: image of {slot.name or slot.pointer} left as it is, "
+        f"mirrorhook: image of {slot.name or slot.pointer} "
+        f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
         f"{decision.outcome}: {quoted(decision.original)}: {decision.reason}"
         for slot, decision in placements
         if decision.outcome.is_doubtful

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
@@ -20,15 +20,16 @@ from webhook.objects import (
     image_slots,
     record_operation,
     rewrite,
+    secret_operations,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from webhook.admission.review import AdmissionRequest
     from webhook.core import Decision
 
-__all__ = ["Policy", "Result", "Verdict", "judge"]
+__all__ = ["Choice", "Policy", "Result", "Verdict", "judge", "judge_asking"]
 
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 
@@ -45,6 +46,21 @@ class Result(StrEnum):
     ERROR = "error"
 
 
+class Choice(Protocol):
+    """
+    Who chooses among the candidates of images by what their registries have.
+    """
+
+    async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
+        """
+        Return what becomes of some images, in their order.
+
+        Args:
+            decisions: What would become of each if every mirror had it.
+            seconds: How long the answer can take.
+        """
+
+
 @dataclass(frozen=True, slots=True)
 class Policy:
     """
@@ -55,12 +71,14 @@ class Policy:
         decide: Decides on one image.
         observe: Decide only, and patch nothing.
         record: Write the images as they were into an annotation of the Pod.
+        choice: Chooses where availability is checked; None takes the first candidate.
     """
 
     name: str
     decide: Callable[[str], Decision]
     observe: bool = False
     record: bool = True
+    choice: Choice | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,18 +101,64 @@ class Verdict:
 
 def judge(request: AdmissionRequest, policy: Policy) -> Verdict:
     """
-    Say what becomes of *request* under *policy*.
+    Say what becomes of *request* under *policy*, where every mirror has every image.
+    """
+    skipped, placements = placed(request, policy)
+    return skipped or carried_out(request, policy, placements)
+
+
+async def judge_asking(
+    request: AdmissionRequest, policy: Policy, choice: Choice, seconds: float
+) -> Verdict:
+    """
+    Say what becomes of *request* under *policy*, by what mirrors have.
+
+    Args:
+        request: The request.
+        policy: The policy.
+        choice: Chooses among candidates.
+        seconds: How long the answer can take.
+    """
+    skipped, placements = placed(request, policy)
+    if skipped:
+        return skipped
+    chosen = await choice.choose([decision for _, decision in placements], seconds)
+    placements = [
+        placement if placement.decision is decision else Placement(placement.slot, decision)
+        for placement, decision in zip(placements, chosen, strict=True)
+    ]
+    return carried_out(request, policy, placements)
+
+
+def placed(
+    request: AdmissionRequest, policy: Policy
+) -> tuple[Verdict | None, list[Placement]]:
+    """
+    Return the decisions on the images in question; or the verdict that there are none.
     """
     pod = request.object
     reason = unconcerned(request, pod)
     if reason or pod is None:
-        return Verdict(Result.SKIPPED, reason)
-    placements = tuple(rewrite(slots_in_question(request, pod), policy.decide))
+        return Verdict(Result.SKIPPED, reason), []
+    return None, rewrite(slots_in_question(request, pod), policy.decide)
+
+
+def carried_out(
+    request: AdmissionRequest, policy: Policy, decided: list[Placement]
+) -> Verdict:
+    """
+    Return the verdict that carries out decisions.
+    """
+    pod = request.object
+    placements = tuple(decided)
     operations = image_operations(placements)
-    if not operations:
+    if not operations or pod is None:
         return Verdict(Result.UNCHANGED, placements=placements)
     if policy.observe:
         return Verdict(Result.OBSERVED, placements=placements)
+    # Of a Pod that is there, the API server lets nobody change these.
+    if request.operation == "CREATE":
+        operations += secret_operations(pod.spec, placements)
     # The API server drops changes of metadata that come with ephemeral containers.
     if policy.record and not request.sub_resource:
         record = record_operation(pod.metadata, placements)

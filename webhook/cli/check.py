@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -19,14 +19,27 @@ from webhook.cli.rules import (
 from webhook.cli.table import listing, output_option, show, show_json
 
 if TYPE_CHECKING:
+    from webhook.cli.mirrors import MirrorProbe
     from webhook.config import Configuration, PolicySettings, Problem
 
 __all__ = ["check"]
+
+FAILED: Final = 1
 
 
 @click.command()
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @source_options
+@click.option(
+    "--probe", is_flag=True, help="Ask each mirror for the manifest of a well-known image."
+)
+@click.option(
+    "--image",
+    "images",
+    multiple=True,
+    metavar="IMAGE",
+    help="With --probe: ask for this image as well, by its original name; may be repeated.",
+)
 @output_option
 @click.pass_context
 def check(
@@ -34,6 +47,8 @@ def check(
     file: Path | None,
     config: Path | None,
     profile: tuple[str, ...],
+    probe: bool,
+    images: tuple[str, ...],
     output: str,
 ) -> None:
     """
@@ -41,7 +56,8 @@ def check(
 
     FILE may stand for --config FILE. Every problem is told at once, with its line.
 
-    The exit code is 0 if the rules can be used, warnings or not, and 2 if not.
+    The exit code is 0 if the rules can be used, warnings or not, and 2 if not. With
+    --probe it is 1 if a mirror does not have the image that it was asked for.
     """
     from webhook.config import ConfigurationError  # noqa: PLC0415 - as in rules
 
@@ -54,10 +70,47 @@ def check(
             show_json(as_object(None, error.problems))
             context.exit(ConfigurationFailure.exit_code)
         raise ConfigurationFailure(told(error)) from None
+    probes = probed(configuration, images) if probe or images else None
     if output == "json":
-        show_json(as_object(configuration, ()))
+        show_json(as_object(configuration, ()) | records_of(probes))
     else:
         show_summary(configuration)
+        show_probes(probes)
+    if probes is not None:
+        from webhook.cli.mirrors import is_missing  # noqa: PLC0415 - as in probed
+
+        context.exit(FAILED if is_missing(probes) else 0)
+
+
+def probed(configuration: Configuration, images: tuple[str, ...]) -> list[MirrorProbe]:
+    """
+    Ask each mirror of each policy for an image.
+    """
+    from webhook.cli.mirrors import probe_mirrors  # noqa: PLC0415 - it needs HTTP
+
+    policies = configuration.policies.values()
+    return [each for policy in policies for each in probe_mirrors(policy, images)]
+
+
+def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
+    """
+    Return what mirrors answered as a part of the object; nothing if none was asked.
+    """
+    if probes is None:
+        return {}
+    from webhook.cli.mirrors import mirror_record  # noqa: PLC0415 - as in probed
+
+    return {"probes": [mirror_record(each) for each in probes]}
+
+
+def show_probes(probes: list[MirrorProbe] | None) -> None:
+    """
+    Write for people what mirrors answered; nothing if none was asked.
+    """
+    if probes is not None:
+        from webhook.cli.mirrors import COLUMNS, mirror_cells  # noqa: PLC0415 - as in probed
+
+        show("", listing(COLUMNS, [mirror_cells(each) for each in probes]))
 
 
 def is_given(context: click.Context, option: str) -> bool:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.rules import load_policy, rules_options
-from webhook.cli.table import output_option, records, show, show_json
+from webhook.cli.table import listing, output_option, records, show, show_json
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from rich.console import RenderableType
 
+    from webhook.cli.probing import Probed
     from webhook.core import Decision
 
 __all__ = ["explain"]
@@ -29,6 +30,7 @@ STYLES: Final = {
     Outcome.REWRITTEN: "green",
     Outcome.INVALID: "red",
     Outcome.UNAVAILABLE: "yellow",
+    Outcome.UNCONFIRMED: "yellow",
 }
 WORD: Final = max(map(len, Outcome))
 
@@ -36,6 +38,11 @@ WORD: Final = max(map(len, Outcome))
 @click.command()
 @click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
 @rules_options
+@click.option(
+    "--probe",
+    is_flag=True,
+    help="Ask the registries of all candidates, as availability: {mode: check} does.",
+)
 @output_option
 @click.pass_context
 def explain(
@@ -44,13 +51,14 @@ def explain(
     config: Path | None,
     profile: tuple[str, ...],
     policy: str,
+    probe: bool,
     output: str,
 ) -> None:
     """
     Say what would become of each IMAGE, and why.
 
     An IMAGE of - takes names from standard input, one a line; blank lines and lines
-    that begin with # are skipped. Nothing is asked over the network.
+    that begin with # are skipped. Nothing is asked over the network without --probe.
 
     The exit code is 1 if an IMAGE is no image name.
 
@@ -58,14 +66,49 @@ def explain(
     mirrorhook explain --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
     kubeadm config images list | mirrorhook explain --config rules.yaml -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
-    decide = load_policy(config, profile, policy).mirrors.decide
-    decisions = [decide(image) for image in asked(images)]
+    settings = load_policy(config, profile, policy)
+    decisions = [settings.mirrors.decide(image) for image in asked(images)]
+    probed: list[Probed] = []
+    if probe:
+        from webhook.cli import probing  # noqa: PLC0415 - the HTTP client is for this only
+
+        probed = probing.probe(settings.availability, decisions)
+        decisions = [each.decision for each in probed]
     if output == "json":
-        show_json([as_object(decision) for decision in decisions])
+        show_json(as_objects(decisions, probed))
     else:
         show(*(part for decision in decisions for part in described(decision)))
+        show_answers(probed)
     if any(decision.outcome is Outcome.INVALID for decision in decisions):
         context.exit(FAILED)
+
+
+def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str, Any]]:
+    """
+    Return decisions with the keys that ``--output json`` promises.
+
+    Args:
+        decisions: The decisions.
+        probed: The same with the answers of registries; empty where none was asked.
+    """
+    objects = [as_object(decision) for decision in decisions]
+    if probed:
+        from webhook.cli.probing import as_record  # noqa: PLC0415 - as above
+
+        for entry, each in zip(objects, probed, strict=True):
+            for candidate, answer in zip(entry["candidates"], each.candidates, strict=True):
+                candidate.update(as_record(answer.finding))
+    return objects
+
+
+def show_answers(probed: list[Probed]) -> None:
+    """
+    Write for people what registries answered; nothing where none was asked.
+    """
+    if probed:
+        from webhook.cli.probing import ANSWER_COLUMNS, rows_of  # noqa: PLC0415 - as above
+
+        show("", listing(("CANDIDATE", *ANSWER_COLUMNS), rows_of(probed)))
 
 
 def asked(images: tuple[str, ...]) -> Iterator[str]:
@@ -118,7 +161,10 @@ def described(decision: Decision) -> tuple[RenderableType, ...]:
         rows = [(word, style, decision.reason)]
     else:
         rows = [(word, style, decision.image), ("why", "dim", decision.reason)]
-    for candidate in decision.candidates[1:]:
+    others = decision.candidates if decision.candidate is not None else ()
+    for candidate in others:
+        if candidate is decision.candidate:
+            continue
         rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
     title = Text(printable(decision.original), "bold", overflow="fold")
     return title, records(rows)

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from webhook.config.assembly import assemble
 from webhook.config.document import MAX_BYTES, compose
+from webhook.config.files import Files, fingerprint
 from webhook.config.oddities import warn_of_profiles
 from webhook.config.place import Place
 from webhook.config.policies import DEFAULT, known_profiles, read_policies
@@ -61,10 +62,12 @@ def parse(text: bytes | str, origin: str) -> Configuration:
     """
     content = text.encode(errors="surrogatepass") if isinstance(text, str) else text
     findings = Findings()
+    files = Files(origin)
     root = Place.of(compose(content, origin), origin, "", findings)
-    policies = read_policies(root)
-    findings.raise_problems()
-    return Configuration(policies, findings.warnings, sha256(content).hexdigest())
+    policies = read_policies(root, files)
+    findings.raise_problems(files.named)
+    digest = fingerprint(content, files.named)
+    return Configuration(policies, findings.warnings, digest, files.named)
 
 
 def from_profiles(names: Iterable[str]) -> Configuration:

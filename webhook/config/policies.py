@@ -9,9 +9,10 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from webhook.config.assembly import assemble, distinct
+from webhook.config.availability import read_availability
 from webhook.config.oddities import warn_of_profiles, warn_of_rules
 from webhook.config.place import likely
-from webhook.config.rules import NOT_YET, read_rule
+from webhook.config.rules import read_rule
 from webhook.config.values import Mode, PolicySettings
 from webhook.core.errors import quoted
 from webhook.profiles import PROFILES
@@ -19,6 +20,8 @@ from webhook.profiles import PROFILES
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
+    from webhook.config.assembly import OwnRule
+    from webhook.config.files import Files
     from webhook.config.place import Place
     from webhook.config.problems import Findings, Spot
 
@@ -27,23 +30,21 @@ __all__ = ["DEFAULT", "known_profiles", "read_policies"]
 DEFAULT: Final = "default"
 
 KEYS: Final = ("profiles", "rules", "availability", "record", "mode", "policies")
-# With checks on, which are yet to come.
-CHECK_KEYS: Final = ("check", "timeout", "ttl", "negativeTTL", "budget")
-OFF: Final = "off"
 
 # A policy is served at a path of its name (RFC 1123 label).
 POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
-def read_policies(root: Place) -> Mapping[str, PolicySettings]:
+def read_policies(root: Place, files: Files) -> Mapping[str, PolicySettings]:
     """
     Return all policies of a file, ``default`` first.
 
     Args:
         root: The whole file.
+        files: Takes the files that it names.
     """
     entries = root.entries(KEYS)
-    settings = {DEFAULT: read_policy(DEFAULT, root, entries)}
+    settings = {DEFAULT: read_policy(DEFAULT, root, entries, files)}
     policies = entries["policies"].entries() if "policies" in entries else {}
     for name, place in policies.items():
         if name == DEFAULT:
@@ -56,7 +57,7 @@ def read_policies(root: Place) -> Mapping[str, PolicySettings]:
         entries = place.entries(KEYS)
         if "policies" in entries:
             entries["policies"].refuse("policies stand at the top level of the file only")
-        settings[name] = read_policy(name, place, entries)
+        settings[name] = read_policy(name, place, entries, files)
     for name, policy in settings.items():
         # One that is only there for the others to stand below it is no oddity.
         if not policy.mirrors.rules and (name != DEFAULT or len(settings) == 1):
@@ -67,7 +68,9 @@ def read_policies(root: Place) -> Mapping[str, PolicySettings]:
     return MappingProxyType(settings)
 
 
-def read_policy(name: str, place: Place, entries: dict[str, Place]) -> PolicySettings:
+def read_policy(
+    name: str, place: Place, entries: dict[str, Place], files: Files
+) -> PolicySettings:
     """
     Return one policy, with what of it is right.
 
@@ -75,20 +78,41 @@ def read_policy(name: str, place: Place, entries: dict[str, Place]) -> PolicySet
         name: Its name.
         place: Where it stands.
         entries: Its values by their keys.
+        files: Takes the files that it names.
     """
     findings = place.findings
     profiles = read_profiles(entries["profiles"]) if "profiles" in entries else []
     items = entries["rules"].items() if "rules" in entries else []
-    own = distinct(map(read_rule, items), findings)
-    if "availability" in entries:
-        check_availability(entries["availability"])
+    own = distinct((read_rule(item, files) for item in items), findings)
+    availability = (
+        read_availability(entries["availability"], files)
+        if "availability" in entries
+        else None
+    )
+    if availability is None:
+        refuse_verification(own, findings)
     record = entries["record"].boolean() if "record" in entries else True
     mode = entries["mode"].choice(Mode) if "mode" in entries else Mode.REWRITE
     names = tuple(profile for profile, _ in profiles)
     mirrors = assemble(own, names, place.spot, findings)
     warn_of_profiles(profiles, findings)
     warn_of_rules(own, mirrors, findings)
-    return PolicySettings(name, mirrors, mode or Mode.REWRITE, bool(record), names)
+    return PolicySettings(
+        name, mirrors, mode or Mode.REWRITE, bool(record), names, availability
+    )
+
+
+def refuse_verification(own: Iterable[OwnRule], findings: Findings) -> None:
+    """
+    Note the rules that want digests compared where nothing is asked for any.
+    """
+    for rule, spot in own:
+        if rule.verify:
+            findings.refuse(
+                spot,
+                "verify: digest compares nothing as long as mirrors are not asked: write "
+                "availability: {mode: check}",
+            )
 
 
 def read_profiles(place: Place) -> list[tuple[str, Spot]]:
@@ -116,23 +140,3 @@ def known_profiles(
             advice = likely(name, tuple(PROFILES)) or f"there are {', '.join(PROFILES)}"
             findings.refuse(spot, f"there is no profile {quoted(name)}; {advice}")
     return list(known.items())
-
-
-def check_availability(place: Place) -> None:
-    """
-    See that no checks are asked for: ``{mode: off}`` is all that there is.
-
-    Without quotes ``off`` is false to YAML 1.1, and so are the other spellings that
-    a template may make of it.
-    """
-    entries = place.entries(("mode", *CHECK_KEYS))
-    for key in CHECK_KEYS:
-        if key in entries:
-            entries[key].refuse(NOT_YET)
-    mode = entries.get("mode")
-    if mode is None or mode.is_false() or mode.node.value == OFF:
-        return
-    if mode.node.value == "check":
-        mode.refuse("check is not yet supported: write mode: off")
-    else:
-        mode.refuse(f"{mode.described()} is none of its values: write mode: off")

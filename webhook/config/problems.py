@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
+    from pathlib import Path
 
 __all__ = ["ConfigurationError", "Findings", "Problem", "Spot"]
 
@@ -50,10 +51,12 @@ class ConfigurationError(ValueError):
 
     Args:
         problems: All that is wrong, in the order of the file.
+        files: The files that the rules name, one of which may be what is wrong.
     """
 
-    def __init__(self, problems: Iterable[Problem]) -> None:
+    def __init__(self, problems: Iterable[Problem], files: Iterable[Path] = ()) -> None:
         self.problems = tuple(problems)
+        self.files = tuple(files)
         super().__init__("\n".join(map(str, self.problems)))
 
 
@@ -112,15 +115,18 @@ class Findings:
         """
         return tuple(map(str, shortened(self._warnings)))
 
-    def raise_problems(self) -> None:
+    def raise_problems(self, files: Iterable[Path] = ()) -> None:
         """
         End the reading if there is any problem.
+
+        Args:
+            files: The files that the rules name.
 
         Raises:
             ConfigurationError: There is; it holds them all.
         """
         if self._problems:
-            raise ConfigurationError(shortened(self._problems))
+            raise ConfigurationError(shortened(self._problems), files)
 
 
 def shortened(problems: list[Problem]) -> list[Problem]:

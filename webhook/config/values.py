@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
-    from webhook.core import MirrorMap
+    from webhook.core import Availability, MirrorMap
 
 __all__ = ["Configuration", "Mode", "PolicySettings"]
 
@@ -36,6 +37,7 @@ class PolicySettings:
         mode: Whether it changes anything.
         record: Note the images as they were in an annotation of the Pod.
         profiles: Names of the profiles, the one that wins first.
+        availability: How mirrors are asked whether they have an image; None if not.
     """
 
     name: str
@@ -43,6 +45,7 @@ class PolicySettings:
     mode: Mode = Mode.REWRITE
     record: bool = True
     profiles: tuple[str, ...] = ()
+    availability: Availability | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,9 +56,12 @@ class Configuration:
     Attributes:
         policies: The policies by name; ``default`` is there always, and first.
         warnings: What is allowed and yet may not be meant, a sentence each.
-        digest: SHA-256 of the file's content, in hexadecimal.
+        digest: SHA-256 of the file's content and that of the files that it names, in
+            hexadecimal.
+        files: The files that it names and that matter to decisions.
     """
 
     policies: Mapping[str, PolicySettings]
     warnings: tuple[str, ...]
     digest: str
+    files: tuple[Path, ...] = ()

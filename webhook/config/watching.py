@@ -14,14 +14,14 @@ from __future__ import annotations
 
 import asyncio
 from contextlib import aclosing
-from hashlib import sha256
 from typing import TYPE_CHECKING, Final, TypeAlias
 
+from webhook.config.files import fingerprint
 from webhook.config.loading import parse, read_bytes
 from webhook.config.problems import ConfigurationError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Callable
+    from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable
     from pathlib import Path
 
     from webhook.config.values import Configuration
@@ -65,6 +65,7 @@ async def directory_changes(directory: Path, poll: float) -> AsyncGenerator[None
 async def watch(
     path: Path,
     digest: str,
+    files: Iterable[Path] = (),
     *,
     poll: float = 10.0,
     notifier: Notifier = directory_changes,
@@ -78,6 +79,8 @@ async def watch(
     Args:
         path: The rules file.
         digest: `Configuration.digest` of the rules in use.
+        files: `Configuration.files` of the rules in use. Those in other folders are
+            looked at with every poll.
         poll: Seconds after which to look even if nothing was heard.
         notifier: Yields when it is time to look, given the file's directory and *poll*;
             the watch ends when it does.
@@ -95,10 +98,12 @@ async def watch(
             missing = True
         else:
             missing = False
-            current = sha256(content).hexdigest()
+            current = await asyncio.to_thread(fingerprint, content, files)
             if current != seen:
-                seen = current
-                yield await asyncio.to_thread(parsed, content, str(path))
+                outcome = await asyncio.to_thread(parsed, content, str(path))
+                files = outcome.files
+                seen = await asyncio.to_thread(fingerprint, content, files)
+                yield outcome
         try:
             await anext(changes)
         except StopAsyncIteration:

@@ -2,6 +2,13 @@
 References, rules and what becomes of an image: pure, without I/O, clock or log.
 """
 
+from webhook.core.allowlist import Allowlist
+from webhook.core.availability import (
+    Availability,
+    OnUnknown,
+    Platform,
+    parse_platform,
+)
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import (
     InvalidReferenceError,
@@ -9,10 +16,14 @@ from webhook.core.errors import (
     RuleCycleError,
 )
 from webhook.core.mapping import MirrorMap
+from webhook.core.match import Match, parse_match
+from webhook.core.mirror import Mirror
 from webhook.core.reference import ImageReference, parse_reference
-from webhook.core.rules import Match, Mirror, Original, Rule, parse_match
+from webhook.core.rules import Original, Rule
 
 __all__ = [
+    "Allowlist",
+    "Availability",
     "Candidate",
     "Decision",
     "ImageReference",
@@ -21,10 +32,13 @@ __all__ = [
     "Match",
     "Mirror",
     "MirrorMap",
+    "OnUnknown",
     "Original",
     "Outcome",
+    "Platform",
     "Rule",
     "RuleCycleError",
     "parse_match",
+    "parse_platform",
     "parse_reference",
 ]

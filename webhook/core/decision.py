@@ -9,8 +9,9 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from webhook.core.mirror import Mirror
     from webhook.core.reference import ImageReference
-    from webhook.core.rules import Mirror, Rule
+    from webhook.core.rules import Rule
 
 __all__ = ["Candidate", "Decision", "Outcome"]
 
@@ -21,6 +22,7 @@ class Outcome(StrEnum):
     """
 
     REWRITTEN = "rewritten"
+    UNCONFIRMED = "unconfirmed"  # rewritten on doubt: nobody knows whether it is there
     KEPT = "kept"  # by a rule that says so
     MIRRORED = "mirrored"  # it names a mirror already
     UNMATCHED = "unmatched"
@@ -31,9 +33,9 @@ class Outcome(StrEnum):
     @property
     def is_doubtful(self) -> bool:
         """
-        Whether the image was left alone on doubt, of which its owner should hear.
+        Whether it was decided on doubt, of which the image's owner should hear.
         """
-        return self in (Outcome.INVALID, Outcome.UNAVAILABLE)
+        return self in (Outcome.INVALID, Outcome.UNAVAILABLE, Outcome.UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)

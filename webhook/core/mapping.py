@@ -25,8 +25,9 @@ from webhook.core.reference import parse_reference
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
+    from webhook.core.mirror import Mirror
     from webhook.core.reference import ImageReference
-    from webhook.core.rules import Mirror, Rule
+    from webhook.core.rules import Rule
 
 __all__ = ["MirrorMap"]
 
@@ -192,7 +193,7 @@ class Search:
     """
     The walk from one reference through rules and mirrors to the names at rest.
 
-    A name at which every mirror gives an invalid name is at rest, unless it is
+    A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
     the one that the walk began with; a way that leads back gives nothing.
     """
 
@@ -218,6 +219,11 @@ class Search:
         for mirror in rule.mirrors:
             if len(self.found) == MAX_CANDIDATES:
                 return
+            if mirror.allowlist is not None and not mirror.allowlist.holds(reference.name):
+                unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
+                self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
+                refused += 1
+                continue
             try:
                 named = rule.reference_at(mirror, reference)
             except InvalidReferenceError as error:

@@ -38,6 +38,7 @@ __all__ = [
     "DOCKER_HUB",
     "LEGACY_DOCKER_HUB",
     "ImageReference",
+    "is_digest",
     "is_domain",
     "is_path",
     "names_registry",
@@ -69,6 +70,7 @@ _domain = re.compile(DOMAIN).fullmatch
 _remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
 _path = re.compile(PATH).fullmatch
 _tag = re.compile(TAG).fullmatch
+_digest = re.compile(DIGEST).fullmatch
 _identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _upper_case = re.compile(r"[A-Z]").search
 
@@ -112,6 +114,13 @@ class ImageReference:
 
     def __str__(self) -> str:
         return self.name + self.suffix
+
+
+def is_digest(text: str) -> bool:
+    """
+    Say whether *text* is a digest of a registered algorithm.
+    """
+    return _digest(text) is not None
 
 
 def is_domain(text: str) -> bool:

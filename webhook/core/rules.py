@@ -15,27 +15,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quoted
+from webhook.core.match import parse_match
+from webhook.core.mirror import Mirror
 from webhook.core.pattern import Pattern, Template
-from webhook.core.reference import (
-    DOCKER_HUB,
-    LEGACY_DOCKER_HUB,
-    ImageReference,
-    is_domain,
-    is_path,
-    names_registry,
-    parse_reference,
-)
+from webhook.core.reference import ImageReference, names_registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["EVERY_REGISTRY", "Match", "Mirror", "Original", "Rule", "parse_match"]
+    from webhook.core.match import Match
 
-EVERY_REGISTRY: Final = "*"
-SUBDOMAINS: Final = "*."
+__all__ = ["Original", "Rule"]
 
 
 class Original(StrEnum):
@@ -46,132 +39,6 @@ class Original(StrEnum):
     LAST = "last"
     FIRST = "first"
     NEVER = "never"
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """
-    What a rule matches: a registry, and a path below it in whole parts.
-
-    Attributes:
-        registry: A registry, ``*.`` and a domain, or ``*``.
-        path: Leading parts of the repository, ``bitnami`` or ``a/b``; may be empty.
-    """
-
-    registry: str
-    path: str = ""
-
-    @property
-    def is_wildcard(self) -> bool:
-        """
-        Whether it stands for the subdomains of a domain.
-        """
-        return self.registry.startswith(SUBDOMAINS)
-
-    @property
-    def is_everything(self) -> bool:
-        """
-        Whether it stands for every registry that no other rule matches.
-        """
-        return self.registry == EVERY_REGISTRY
-
-    def __str__(self) -> str:
-        return f"{self.registry}/{self.path}" if self.path else self.registry
-
-
-def parse_match(text: str) -> Match:
-    """
-    Read the ``match`` of a rule.
-
-    Raises:
-        InvalidRuleError: It is no registry, with or without a path; the message
-            says what to write instead.
-    """
-
-    def refuse(problem: str) -> InvalidRuleError:
-        return InvalidRuleError(f"match {quoted(text)} {problem}", field="match")
-
-    if text == EVERY_REGISTRY:
-        return Match(EVERY_REGISTRY)
-    registry, slash, path = text.partition("/")
-    domain = registry.removeprefix(SUBDOMAINS)
-    if "*" in domain or "*" in path:
-        raise refuse('has a "*" that is neither alone nor a leading "*."')
-    if not is_domain(domain):
-        problem = "does not start with a registry host such as docker.io"
-        raise refuse(problem)
-    if slash and not is_path(path):
-        if ":" in path or "@" in path:
-            raise refuse("has a tag or digest; rules match repositories only")
-        raise refuse(f"has {quoted(path)} for a path, which no repository can have")
-    if domain == LEGACY_DOCKER_HUB and registry == domain:
-        registry = DOCKER_HUB
-    return Match(registry, path)
-
-
-@dataclass(frozen=True, slots=True)
-class Mirror:
-    r"""
-    A target that takes the place of what a rule matched.
-
-    Args:
-        target: ``host[:port][/path]``; in a rule with a regular expression the
-            whole new name, with ``\1`` for its groups.
-        flatten: Keep the last part of the repository only.
-
-    Raises:
-        InvalidRuleError: The target could not start an image name.
-    """
-
-    target: str
-    flatten: bool = False
-
-    def __post_init__(self) -> None:
-        sample = Template(self.target).filled("x")
-        registry, slash, path = sample.partition("/")
-
-        def refuse(problem: str) -> InvalidRuleError:
-            text = f"mirror {quoted(self.target)} {problem}"
-            return InvalidRuleError(text, field="target")
-
-        if "://" in sample:
-            raise refuse("has a scheme; write host[:port][/path] alone")
-        if not is_domain(registry):
-            raise refuse("does not start with a registry host")
-        if not names_registry(registry) and not self.is_template:
-            raise refuse(
-                f"would be read as a name on Docker Hub, as {registry!r} has neither "
-                f"'.' nor ':'; write {registry}:443 or docker.io/{self.target}"
-            )
-        if slash and not is_path(path):
-            if ":" in path or "@" in path:
-                raise refuse("has a tag or digest, which a mirror cannot have")
-            raise refuse(f"has {quoted(path)} for a path, which no repository can have")
-        if registry == LEGACY_DOCKER_HUB:
-            target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
-            object.__setattr__(self, "target", target)
-
-    @property
-    def is_template(self) -> bool:
-        """
-        Whether the target holds groups of a regular expression.
-        """
-        return "\\" in self.target
-
-    @property
-    def registry(self) -> str:
-        """
-        The registry of the target.
-        """
-        return self.target.partition("/")[0]
-
-    def holds(self, name: str) -> bool:
-        """
-        Say whether *name* (registry, or registry and repository) lies under the target.
-        """
-        if self.is_template:
-            return Template(self.target).could_have_made(name)
-        return name == self.target or name.startswith(self.target + "/")
 
 
 @dataclass(frozen=True, init=False)
@@ -186,6 +53,9 @@ class Rule:
         keep: Leave these images alone.
         original: When the image's own registry is tried, with availability checks.
         source: The profile that the rule comes from; empty for the user's own.
+        verify: With availability checks: take an image from a mirror only if its digest
+            is that of the original, or of the same image at *trusted*.
+        trusted: Where to learn the digest; None for the image's own registry.
 
     Raises:
         InvalidRuleError: The parts do not make a rule together.
@@ -197,6 +67,8 @@ class Rule:
     keep: bool
     original: Original
     source: str
+    verify: bool
+    trusted: Mirror | None
 
     def __init__(
         self,
@@ -207,6 +79,8 @@ class Rule:
         keep: bool = False,
         original: Original = Original.LAST,
         source: str = "",
+        verify: bool = False,
+        trusted: Mirror | None = None,
     ) -> None:
         if (match is None) == (regex is None):
             raise InvalidRuleError("a rule has either match or regex")
@@ -217,6 +91,8 @@ class Rule:
             "keep": keep,
             "original": original,
             "source": source,
+            "verify": verify,
+            "trusted": trusted,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -228,8 +104,18 @@ class Rule:
         if not self.keep and not self.mirrors:
             problem = "mirrors is empty; name one, or write keep: true"
             raise InvalidRuleError(problem, field="mirrors")
-        for index, mirror in enumerate(self.mirrors):
-            place = f"mirrors[{index}]"
+        if self.trusted is not None and not self.verify:
+            problem = "trusted says where to learn digests: write verify: digest as well"
+            raise InvalidRuleError(problem, field="trusted")
+        if self.keep and self.verify:
+            raise InvalidRuleError("what is kept is not verified", field="verify")
+        self._check_targets()
+
+    def _check_targets(self) -> None:
+        places = [(f"mirrors[{n}]", mirror) for n, mirror in enumerate(self.mirrors)]
+        if self.trusted is not None:
+            places.append(("trusted", self.trusted))
+        for place, mirror in places:
             if self.pattern is None and mirror.is_template:
                 problem = f"mirror {quoted(mirror.target)} has groups, but no regex"
                 raise InvalidRuleError(problem, field=place)

@@ -8,6 +8,7 @@ from webhook.objects.patch import (
     Operation,
     image_operations,
     record_operation,
+    secret_operations,
 )
 from webhook.objects.pod import POD_SPEC_PATHS, ObjectMeta, Pod, PodSpec, pod_from
 from webhook.objects.rewrite import Placement, rewrite
@@ -30,4 +31,5 @@ __all__ = [
     "pod_from",
     "record_operation",
     "rewrite",
+    "secret_operations",
 ]

@@ -1,7 +1,8 @@
 """
 JSON Patch (RFC 6902): the few operations that change a Pod's images, and no others.
 
-Only ``replace`` of image strings that are there, and ``add`` of our own annotation.
+Only ``replace`` of image strings that are there, and ``add`` of our own annotation and
+of the Secrets that a mirror needs.
 An operation that does not apply would make the API server reject the Pod even
 under failurePolicy Ignore, so there is no ``test``, and no pointer that is not
 in the object.
@@ -17,10 +18,16 @@ from msgspec import UNSET, Struct
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webhook.objects.pod import ObjectMeta
+    from webhook.objects.pod import ObjectMeta, PodSpec
     from webhook.objects.rewrite import Placement
 
-__all__ = ["ORIGINAL_IMAGES", "Operation", "image_operations", "record_operation"]
+__all__ = [
+    "ORIGINAL_IMAGES",
+    "Operation",
+    "image_operations",
+    "record_operation",
+    "secret_operations",
+]
 
 ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
 
@@ -54,6 +61,33 @@ def image_operations(placements: Iterable[Placement]) -> list[Operation]:
         for slot, decision in placements
         if decision.candidate is not None
     ]
+
+
+def secret_operations(
+    spec: PodSpec | None, placements: Iterable[Placement]
+) -> list[Operation]:
+    """
+    Return the operations that append the Secrets which the chosen mirrors need.
+
+    Those that the Pod has stay where they are, and none is there twice.
+
+    Args:
+        spec: The Pod's spec, as it is.
+        placements: The decisions.
+    """
+    needed = {
+        name: None
+        for _, decision in placements
+        if decision.candidate is not None
+        for name in decision.candidate.mirror.pull_secrets
+    }
+    if not needed or spec is None or spec.image_pull_secrets is UNSET:
+        return []
+    known = {secret.name for secret in spec.image_pull_secrets or ()}
+    added = [{"name": name} for name in needed if name not in known]
+    if added and spec.image_pull_secrets is None:
+        return [Operation("add", "/spec/imagePullSecrets", added)]
+    return [Operation("add", "/spec/imagePullSecrets/-", secret) for secret in added]
 
 
 def record_operation(

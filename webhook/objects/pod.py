@@ -68,15 +68,27 @@ class Volume(Struct, frozen=True, gc=False):
     image: ImageVolumeSource | None = None
 
 
+class LocalObjectReference(Struct, frozen=True, gc=False):
+    """
+    The name of an object in the Pod's namespace.
+    """
+
+    name: str | None = None
+
+
 class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
     """
-    Every place of an image in a Pod.
+    Every place of an image in a Pod, and the Secrets to pull them with.
+
+    Attributes:
+        image_pull_secrets: UNSET where something else stands in their place.
     """
 
     containers: list[Container] | None = None
     init_containers: list[Container] | None = None
     ephemeral_containers: list[Container] | None = None
     volumes: list[Volume] | None = None
+    image_pull_secrets: list[LocalObjectReference] | UnsetType | None = None
 
 
 class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
@@ -139,12 +151,23 @@ def spec_from(value: dict[str, Any]) -> PodSpec:
     def containers(field: str) -> list[Container]:
         return [container_from(mapping(entry)) for entry in entries(value.get(field))]
 
+    secrets = value.get("imagePullSecrets")
     return PodSpec(
+        image_pull_secrets=secrets_from(secrets) if secrets is not None else None,
         containers=containers("containers"),
         init_containers=containers("initContainers"),
         ephemeral_containers=containers("ephemeralContainers"),
         volumes=[volume_from(mapping(entry)) for entry in entries(value.get("volumes"))],
     )
+
+
+def secrets_from(value: object) -> list[LocalObjectReference] | UnsetType:
+    """
+    Read the names of Secrets from plain JSON values; UNSET if they are no list.
+    """
+    if not isinstance(value, list):
+        return UNSET
+    return [LocalObjectReference(text(mapping(entry).get("name"))) for entry in value]
 
 
 def container_from(value: dict[str, Any]) -> Container:

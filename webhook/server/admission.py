@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.admission import InvalidReviewError, answer
+from webhook.admission import InvalidReviewError, answer, answer_asking
+from webhook.server.patience import patience
 from webhook.server.refusal import RefusalError, status_body
 
 if TYPE_CHECKING:
@@ -83,11 +84,19 @@ class AdmissionEndpoint:
         Answer one request.
         """
         headers = [JSON_HEADER]
+        arrived = self._stopwatch()
         try:
             policy = self._policy(scope)
             body = await self._body(scope, receive)
             began = self._stopwatch()
-            status, content = 200, answer(body, policy, self._recorder)
+            if policy.choice is None:
+                status, content = 200, answer(body, policy, self._recorder)
+            else:
+                left = patience(scope["query_string"]) - (began - arrived)
+                content = await answer_asking(
+                    body, policy, policy.choice, self._recorder, left
+                )
+                status = 200
             self._metrics.answered(self._stopwatch() - began, self._clock())
         except InvalidReviewError as error:
             status, content = 400, self._refused(scope, 400, str(error))

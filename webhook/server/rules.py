@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
+    from webhook.admission import Choice
+    from webhook.core import Availability
+    from webhook.server.probing import Probers
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["RulesInUse"]
@@ -27,6 +30,7 @@ class RulesInUse:
         log: Notes reloads.
         metrics: Counts reloads.
         clock: Gives seconds since the epoch.
+        probers: Ask mirrors where the rules want that.
     """
 
     def __init__(
@@ -36,17 +40,24 @@ class RulesInUse:
         log: Log,
         metrics: Metrics,
         clock: Callable[[], float],
+        probers: Probers,
     ) -> None:
+        self._probers = probers
         self._log = log
         self._metrics = metrics
         self._clock = clock
         self._digest = ""
+        self._files: tuple[Path, ...] = ()
         self.policies: Mapping[str, Policy] = {}
         self._use(configuration, "rules loaded")
 
     def _use(self, configuration: Configuration, event: str) -> None:
-        self.policies = policies_of(configuration)
+        self.policies = policies_of(configuration, self._probers.choice)
+        self._probers.keep(
+            settings.availability for settings in configuration.policies.values()
+        )
         self._digest = configuration.digest
+        self._files = configuration.files
         self._metrics.configuration_loaded(self._clock())
         self._log.info(
             event,
@@ -66,8 +77,9 @@ class RulesInUse:
         Args:
             path: The rules file.
         """
-        async for change in watch(path, self._digest):
+        async for change in watch(path, self._digest, self._files):
             if isinstance(change, Configuration):
+                await self._probers.prepare(change.policies.values())
                 self._use(change, "rules reloaded")
                 continue
             self._metrics.configuration_refused()
@@ -77,9 +89,16 @@ class RulesInUse:
             )
 
 
-def policies_of(configuration: Configuration) -> dict[str, Policy]:
+def policies_of(
+    configuration: Configuration,
+    choice: Callable[[Availability | None], Choice | None],
+) -> dict[str, Policy]:
     """
     Return the policies as reviews are judged by.
+
+    Args:
+        configuration: The rules.
+        choice: Gives who chooses for a policy; None where nothing is asked.
     """
     return {
         name: Policy(
@@ -87,6 +106,7 @@ def policies_of(configuration: Configuration) -> dict[str, Policy]:
             decide=remembered(settings.mirrors.decide),
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
+            choice=choice(settings.availability),
         )
         for name, settings in configuration.policies.items()
     }

@@ -20,6 +20,7 @@ from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.listeners import listen, uvicorn_logs_to
 from webhook.server.ports import Ports
+from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording
 from webhook.server.rules import RulesInUse
@@ -64,7 +65,13 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     uvicorn_logs_to(log)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()
-    rules = RulesInUse(configuration, log=log, metrics=metrics, clock=time.time)
+    rules = RulesInUse(
+        configuration,
+        log=log,
+        metrics=metrics,
+        clock=time.time,
+        probers=Probers(log, metrics, time.monotonic),
+    )
     certificate = serving_certificate(
         options,
         log=log,

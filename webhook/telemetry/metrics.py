@@ -29,6 +29,7 @@ __all__ = ["Metrics"]
 # A review takes well under a millisecond; the API server gives up after seconds.
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025)
 SLOW_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+PROBE_BUCKETS: Final = (0.005, 0.01, 0.025, *SLOW_BUCKETS)
 
 
 class Metrics:
@@ -70,6 +71,23 @@ class Metrics:
         self._last_review = Gauge(
             "mirrorhook_last_review_timestamp_seconds",
             "When the last review came; 0 before the first.",
+            registry=registry,
+        )
+        self._probes = Counter(
+            "mirrorhook_probes",
+            "Questions whether an image is there, by mirror and answer.",
+            ("mirror", "answer"),
+            registry=registry,
+        )
+        self._probe_duration = Histogram(
+            "mirrorhook_probe_duration_seconds",
+            "Time from such a question to its answer.",
+            buckets=PROBE_BUCKETS,
+            registry=registry,
+        )
+        self._down = Gauge(
+            "mirrorhook_registries_down",
+            "Registries that are left alone, as they failed time and again.",
             registry=registry,
         )
         self._refused = Counter(
@@ -148,6 +166,19 @@ class Metrics:
         """
         self._duration.observe(seconds)
         self._last_review.set(now)
+
+    def probed(self, mirror: str, answer: str, seconds: float) -> None:
+        """
+        Count a question to a mirror, by its target, and note how long it took.
+        """
+        self._probes.labels(mirror, answer).inc()
+        self._probe_duration.observe(seconds)
+
+    def registries_down(self, count: int) -> None:
+        """
+        Note how many registries are left alone.
+        """
+        self._down.set(count)
 
     def refused(self, code: int) -> None:
         """

@@ -96,10 +96,20 @@ The rules file: the values as they are.
 */}}
 {{- define "mirrorhook.rulesFile" -}}
 {{- $file := dict "profiles" (.Values.profiles | default list) "rules" (.Values.rules | default list) "mode" .Values.mode "record" .Values.record }}
+{{- with .Values.availability }}{{ $_ := set $file "availability" . }}{{ end }}
 {{- $policies := dict }}
 {{- range $name, $policy := .Values.policies }}
-{{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record") }}
+{{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record" "availability") }}
 {{- end }}
 {{- if $policies }}{{ $_ := set $file "policies" $policies }}{{ end }}
 {{- toYaml $file }}
+{{- end }}
+
+{{/*
+Whether a policy asks mirrors; empty if none does.
+*/}}
+{{- define "mirrorhook.asksMirrors" -}}
+{{- range prepend (values .Values.policies) (dict "availability" .Values.availability) }}
+{{- if eq (toString (dig "mode" "off" (.availability | default dict))) "check" }}true{{ end }}
+{{- end }}
 {{- end }}

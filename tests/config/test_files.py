@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+from webhook.config import ConfigurationError, load, watch
+
+pytestmark = pytest.mark.anyio
+
+RULES = """
+rules:
+  - match: docker.io
+    mirrors:
+      - {target: a.example, allowlist: allows.txt}
+      - {target: b.example, allowlist: lists/allows.txt}
+"""
+
+
+@pytest.fixture
+def path(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "allows.txt").write_text("library/*")
+    (tmp_path / "lists/allows.txt").write_text("docker.io/**")
+    return path
+
+
+def image(configuration, name):
+    return configuration.policies["default"].mirrors.decide(name).image
+
+
+def test_a_list_is_read_from_beside_the_rules(path):
+    configuration = load(path)
+
+    assert image(configuration, "nginx") == "a.example/library/nginx"
+    assert image(configuration, "a/b") == "b.example/a/b"
+    assert [file.name for file in configuration.files] == ["allows.txt"] * 2
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"a:1", "allows.txt, line 1: 'a:1' is no pattern of image names: write"),
+        (b"\xff", "is not UTF-8"),
+        (b"a\n" * 600_000, "is larger than 1048576 bytes"),
+        (b"", "allows.txt names no image: write patterns such as docker.io/**"),
+    ],
+)
+def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(
+    path, content, problem
+):
+    path.with_name("allows.txt").write_bytes(content)
+
+    with pytest.raises(ConfigurationError) as caught:
+        load(path)
+
+    (line,) = caught.value.problems
+    assert (line.line, line.path) == (5, "rules[0].mirrors[0].allowlist")
+    assert problem in line.message
+
+
+async def changes(path, *steps):
+    """
+    What is told of a rules file while *steps* are taken, one before each look.
+    """
+
+    async def notifier(_directory, _poll):
+        for step in steps:
+            step()
+            yield
+
+    before = load(path)
+    return [
+        str(change) if isinstance(change, ConfigurationError) else change
+        async for change in watch(path, before.digest, before.files, notifier=notifier)
+    ]
+
+
+def writing(path, name, text):
+    return lambda: path.with_name(name).write_text(text)
+
+
+async def test_a_change_of_a_list_is_taken_up_without_one_of_the_rules(path):
+    step = writing(path, "allows.txt", "nginx")
+
+    (changed,) = await changes(path, step, lambda: None)
+
+    assert image(changed, "nginx") == "a.example/library/nginx"
+    assert image(changed, "redis") == "b.example/library/redis"
+
+
+async def test_a_list_that_is_away_is_told_and_taken_up_when_it_is_back(path):
+    file = path.with_name("allows.txt")
+    refused, restored = await changes(
+        path, file.unlink, lambda: None, writing(path, "allows.txt", "redis")
+    )
+
+    assert "allows.txt cannot be read: No such file or directory" in refused
+    assert image(restored, "redis") == "a.example/library/redis"
+
+
+async def test_a_list_that_the_rules_no_longer_name_is_no_longer_watched(path):
+    steps = [
+        lambda: path.write_text("profiles: [nju]"),
+        writing(path, "allows.txt", "nginx"),
+    ]
+
+    assert len(await changes(path, *steps, lambda: None)) == 1

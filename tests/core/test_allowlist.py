@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.strategies import names
+from webhook.core import (
+    Allowlist,
+    InvalidRuleError,
+    Mirror,
+    MirrorMap,
+    Outcome,
+    Rule,
+    parse_reference,
+)
+
+LIST = """
+# what the mirror has
+docker.io/library/*
+docker.io/bitnami/redis    # one image
+gcr.io/distroless/**
+*.example/a/b
+quay.io/*/app-*
+"""
+
+
+@pytest.mark.parametrize(
+    ("image", "held"),
+    [
+        ("nginx:1", True),
+        ("library/nginx", True),
+        ("bitnami/redis", True),
+        ("bitnami/redis-cluster", False),
+        ("bitnami/redis/x", False),
+        ("docker.io/library/a/b", False),
+        ("gcr.io/distroless/static", True),
+        ("gcr.io/distroless/java/debug", True),
+        ("gcr.io/distroless-x/static", False),
+        ("x.gcr.io/distroless/static", False),
+        ("m.example/a/b", True),
+        ("m.example/a/b/c", False),
+        ("quay.io/team/app-one", True),
+        ("quay.io/team/sub/app-one", False),
+        ("quay.io/team/one", False),
+    ],
+)
+def test_a_pattern_holds_what_its_stars_stand_for(image, held):
+    assert Allowlist(LIST, "allows.txt").holds(parse_reference(image).name) is held
+
+
+@pytest.mark.parametrize(
+    ("pattern", "image"),
+    [
+        ("nginx", "nginx"),
+        ("bitnami/*", "bitnami/redis"),
+        ("index.docker.io/a/b", "a/b"),
+        ("**", "quay.io/a/b"),
+        ("localhost/a", "localhost/a"),
+        ("registry.example:5000/**", "registry.example:5000/a"),
+    ],
+)
+def test_a_pattern_without_a_registry_is_on_docker_hub(pattern, image):
+    assert Allowlist(pattern, "x").holds(parse_reference(image).name)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("", "x names no image: write patterns such as docker.io/**"),
+        ("# nothing", "x names no image: write patterns such as docker.io/**"),
+        ("a.io/b\na.io/b:1", "x, line 2: 'a.io/b:1' is no pattern"),
+        ("nginx:1", "x, line 1: 'nginx:1' is no pattern"),
+        ("a.io/b/", "x, line 1: 'a.io/b/' is no pattern"),
+        ("a.io//b", "x, line 1: 'a.io//b' is no pattern"),
+        ("a b", "x, line 1: 'a b' is no pattern"),
+        ("a.io/(.*)", "x, line 1: 'a.io/(.*)' is no pattern"),
+        ("a.io/é", "x, line 1: 'a.io/é' is no pattern"),
+    ],
+)
+def test_a_line_that_is_no_pattern_is_refused(text, problem):
+    with pytest.raises(InvalidRuleError) as caught:
+        Allowlist(text, "x")
+
+    assert caught.value.problem.startswith(problem)
+
+
+@given(names, st.data())
+def test_a_name_is_on_the_list_of_its_own_pattern(name, data):
+    name = parse_reference(name).name
+    parts = name.split("/")
+    starred = [data.draw(st.sampled_from([part, "*"])) for part in parts[1:]]
+
+    for pattern in (name, "/".join([parts[0], *starred]), f"{parts[0]}/**", "**"):
+        assert Allowlist(pattern, "x").holds(name)
+
+
+RULES = MirrorMap(
+    [
+        Rule("docker.io/bitnami", ["docker.io/bitnamilegacy"]),
+        Rule(
+            "docker.io",
+            [
+                Mirror("m.example/hub", allowlist=Allowlist("library/*", "allows.txt")),
+                Mirror("n.example/hub", allowlist=Allowlist("docker.io/**", "all.txt")),
+            ],
+        ),
+        Rule("gcr.io", [Mirror("m.example", allowlist=Allowlist("gcr.io/a", "gcr.txt"))]),
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("image", "candidates"),
+    [
+        ("nginx:1", ["m.example/hub/library/nginx:1", "n.example/hub/library/nginx:1"]),
+        ("a/b", ["n.example/hub/a/b"]),
+        ("bitnami/redis", ["n.example/hub/bitnamilegacy/redis"]),
+        ("gcr.io/a", ["m.example/a"]),
+        ("gcr.io/b", []),
+    ],
+)
+def test_a_mirror_is_not_sent_what_is_not_on_its_list(image, candidates):
+    assert list(map(str, RULES.candidates(parse_reference(image)))) == candidates
+
+
+def test_an_image_that_is_on_no_list_stays_and_the_reason_names_the_list():
+    decision = RULES.decide("gcr.io/b:1")
+
+    assert (decision.outcome, decision.image) == (Outcome.UNAVAILABLE, "gcr.io/b:1")
+    assert decision.reason == "rule gcr.io → m.example: gcr.io/b is not on gcr.txt"
+
+
+@given(
+    names, st.lists(st.sampled_from(["library/*", "a/b", "**", "gcr.io/**"]), max_size=3)
+)
+def test_rewriting_stays_idempotent_with_lists(name, patterns):
+    mirrors = [
+        Mirror(f"m{n}.example/x", allowlist=Allowlist(pattern, "x"))
+        for n, pattern in enumerate(patterns)
+    ]
+    rules = [Rule("docker.io/a", ["docker.io/b"]), Rule("gcr.io", ["docker.io/gcr"])]
+    decide = MirrorMap([*rules, *([Rule("docker.io", mirrors)] if mirrors else [])]).decide
+
+    once = decide(name).image
+    assert decide(once).image == once

@@ -1,0 +1,71 @@
+"""
+Registries made of a function, asked as real ones are.
+"""
+
+from __future__ import annotations
+
+import json
+
+import httpx
+
+from tests.probe.virtual import now, run
+from webhook.core import Availability, parse_reference
+from webhook.probe.credentials import CredentialFiles
+from webhook.probe.exchange import Network
+from webhook.probe.registry import Registries
+
+MANIFEST = "application/vnd.oci.image.manifest.v1+json"
+INDEX = "application/vnd.oci.image.index.v1+json"
+DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
+DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
+DIGEST = "sha256:" + "a" * 64
+OTHER = "sha256:" + "b" * 64
+
+
+def manifest(digest=DIGEST, kind=MANIFEST, body=None):
+    """
+    The answer of a registry that has the image.
+    """
+    headers = {"Content-Type": kind, "Docker-Content-Digest": digest}
+    content = json.dumps(body).encode() if body is not None else b""
+    return httpx.Response(200, headers=headers, content=content)
+
+
+def answer(status, **headers):
+    return httpx.Response(
+        status, headers={k.replace("_", "-"): v for k, v in headers.items()}
+    )
+
+
+def secret(*auths):
+    """
+    A dockerconfigjson of entries (place, user, password).
+    """
+    entries = {
+        place: {"username": user, "password": password} for place, user, password in auths
+    }
+    return json.dumps({"auths": entries}).encode()
+
+
+async def asked(handler, image, *, credentials=b"", **settings):
+    """
+    What is found out of an image where every host is *handler*.
+    """
+    settings = Availability(**settings)
+    keyring = CredentialFiles(
+        ["config.json"] if credentials else [],
+        read=lambda _: credentials,
+        clock=now,
+        trouble=print,
+    )
+    transport = httpx.MockTransport(handler)
+    network = Network({}, lambda _: transport)
+    registries = Registries(settings, network, keyring, now)
+    try:
+        return await registries.ask(parse_reference(image))
+    finally:
+        await network.close()
+
+
+def ask(handler, image="m.example/hub/nginx:1", **options):
+    return run(asked(handler, image, **options))

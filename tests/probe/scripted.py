@@ -1,0 +1,94 @@
+"""
+Registries that do what a test says, on the test's own clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+from tests.probe.virtual import now
+from webhook.core import Availability, MirrorMap, Rule
+from webhook.probe.answers import Answer, Finding
+from webhook.probe.chooser import Chooser
+from webhook.probe.inquiry import Inquirer
+from webhook.probe.observer import Silent
+
+HANGS = "hangs"
+TIMEOUT = Finding(Answer.TIMEOUT, "800 ms")
+RULES = MirrorMap([Rule("docker.io", ["one.example/hub", "two.example/hub"])])
+
+
+class Watching(Silent):
+    """
+    An observer that keeps what it is told.
+    """
+
+    def __init__(self):
+        self.answers = []
+        self.switches = []
+        self.errors = []
+
+    def answered(self, mirror, finding):
+        self.answers.append((mirror, finding.answer))
+
+    def switched(self, registry, *, is_open, finding):
+        self.switches.append((registry, is_open, finding.answer))
+
+    def failed(self, question, error):
+        self.errors.append((question, error))
+
+
+class Scripted:
+    """
+    Attributes:
+        script: By registry what it answers: an answer, a finding, HANGS, an error, or a
+            function of the reference that gives one of these.
+        seconds: How long an answer takes.
+        asked: How often each registry was asked.
+        images: How often each image was.
+        most: How many questions were open at once.
+    """
+
+    def __init__(self, settings=None, rules=RULES, seconds=0.01, size=None, **script):
+        self.script = {name.replace("_", "."): what for name, what in script.items()}
+        self.seconds = seconds
+        self.settings = settings or Availability()
+        self.rules = rules
+        self.asked, self.images = Counter(), Counter()
+        self.open = self.most = 0
+        self.watching = Watching()
+        self.inquirer = Inquirer(self.ask, self.settings, now, self.watching, size=size)
+        self.chooser = Chooser(self.inquirer, self.settings)
+
+    async def ask(self, reference):
+        self.asked[reference.registry] += 1
+        self.images[str(reference)] += 1
+        self.open += 1
+        self.most = max(self.most, self.open)
+        try:
+            what = self.script[reference.registry]
+            if callable(what):
+                what = what(reference)
+            if what == HANGS:
+                await asyncio.sleep(self.settings.timeout)
+                return TIMEOUT
+            await asyncio.sleep(self.seconds)
+            if isinstance(what, Exception):
+                raise what
+            return what if isinstance(what, Finding) else Finding(what)
+        finally:
+            self.open -= 1
+
+    async def choose(self, *images, seconds=10.0):
+        """
+        What becomes of some images, and in how many seconds.
+        """
+        began = now()
+        decisions = [self.rules.decide(image) for image in images]
+        chosen = await self.chooser.choose(decisions, seconds)
+        return chosen, now() - began
+
+    async def one(self, image, seconds=10.0):
+        (decision,), _ = await self.choose(image, seconds=seconds)
+        return decision

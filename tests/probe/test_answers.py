@@ -1,0 +1,336 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import ssl
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.probe.asking import (
+    DIGEST,
+    DOCKER_LIST,
+    DOCKER_MANIFEST,
+    INDEX,
+    MANIFEST,
+    OTHER,
+    answer,
+    ask,
+    manifest,
+)
+from webhook.core import parse_platform
+from webhook.probe.answers import FAILURES, Answer, Finding, Presence
+
+PRESENT, ABSENT, UNKNOWN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
+
+
+def raising(error):
+    def handler(_request):
+        raise error
+
+    return handler
+
+
+def caused(error, cause):
+    error.__cause__ = cause
+    return error
+
+
+HTML = answer(200, Content_Type="text/html; charset=utf-8")
+LOOP = answer(307, Location="/v2/hub/nginx/manifests/1")
+
+
+@pytest.mark.parametrize(
+    ("response", "presence", "reason"),
+    [
+        (manifest(), PRESENT, "has it"),
+        (manifest(kind=INDEX), PRESENT, "has it"),
+        (manifest(kind=DOCKER_MANIFEST), PRESENT, "has it"),
+        (manifest(kind=DOCKER_LIST + "; charset=utf-8"), PRESENT, "has it"),
+        (answer(404), ABSENT, "does not have it (HTTP 404)"),
+        (answer(403), ABSENT, "refuses to give it (HTTP 403)"),
+        (HTML, ABSENT, "answers with something that is no manifest (a web page)"),
+        (answer(200), ABSENT, "answers with something that is no manifest"),
+        (LOOP, ABSENT, "redirects to nowhere (more than 5 times)"),
+        (answer(302), ABSENT, "redirects to nowhere (more than 5 times)"),
+        (
+            answer(302, Location="http://other.example/"),
+            ABSENT,
+            "redirects to nowhere (to an address without TLS, or to none)",
+        ),
+        (
+            answer(302, Location="ftp://other.example/"),
+            ABSENT,
+            "redirects to nowhere (to an address without TLS, or to none)",
+        ),
+        (
+            answer(302, Location="https://other.example:port/"),
+            ABSENT,
+            "redirects to nowhere (to no address)",
+        ),
+        (answer(401), UNKNOWN, "asks for a login (in no way that is known here)"),
+        (
+            answer(401, WWW_Authenticate='Basic realm="x"'),
+            UNKNOWN,
+            "asks for a login (and no credentials for it are given)",
+        ),
+        (
+            answer(401, WWW_Authenticate="Negotiate"),
+            UNKNOWN,
+            "asks for a login (in no way that is known here)",
+        ),
+        (answer(429), UNKNOWN, "limits the rate (HTTP 429)"),
+        (answer(500), UNKNOWN, "fails (HTTP 500)"),
+        (answer(503), UNKNOWN, "fails (HTTP 503)"),
+        (answer(204), UNKNOWN, "answers what no registry should (HTTP 204)"),
+        (answer(418), UNKNOWN, "answers what no registry should (HTTP 418)"),
+    ],
+)
+def test_every_status_has_its_meaning_and_its_reason(response, presence, reason):
+    finding = ask(lambda _: response)
+
+    assert (finding.presence, finding.reason) == (presence, reason)
+
+
+@pytest.mark.parametrize(
+    ("error", "found", "reason"),
+    [
+        (
+            caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "x")),
+            Answer.UNREACHABLE,
+            "cannot be reached (the connection is refused)",
+        ),
+        (
+            caused(httpx.ReadError("x"), ConnectionResetError(104, "x")),
+            Answer.UNREACHABLE,
+            "cannot be reached (the connection was reset)",
+        ),
+        (
+            httpx.ConnectError("Name or service not known"),
+            Answer.UNREACHABLE,
+            "cannot be reached (no connection)",
+        ),
+        (
+            httpx.RemoteProtocolError("illegal header: b'password'"),
+            Answer.UNREACHABLE,
+            "cannot be reached (the connection broke)",
+        ),
+        (
+            caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")),
+            Answer.UNTRUSTED,
+            "has a certificate that is not trusted",
+        ),
+    ],
+)
+def test_every_error_has_its_reason_and_none_of_its_own_words(error, found, reason):
+    finding = ask(raising(error))
+
+    assert (finding.answer, finding.reason) == (found, reason)
+    assert found in FAILURES
+    assert finding.presence is UNKNOWN
+
+
+def test_a_registry_that_hangs_is_left_after_the_timeout():
+    async def hangs(_request):
+        await asyncio.sleep(3600)
+
+    finding = ask(hangs, timeout=0.8)
+
+    assert finding.reason == "does not answer in time (800 ms)"
+    assert finding.answer is Answer.TIMEOUT
+
+
+def test_a_registry_that_drips_is_left_after_the_timeout():
+    async def drips():
+        for _ in range(3600):
+            await asyncio.sleep(0.5)
+            yield b" "
+
+    def handler(_request):
+        return httpx.Response(200, headers={"Content-Type": INDEX}, content=drips())
+
+    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+
+    assert finding.answer is Answer.TIMEOUT
+
+
+def test_a_body_without_end_is_left():
+    async def pours():
+        while True:
+            yield b"x" * 65536
+
+    def handler(_request):
+        return httpx.Response(200, headers={"Content-Type": INDEX}, content=pours())
+
+    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+
+    assert finding.answer is Answer.PAGE
+    assert "larger than" in finding.reason
+
+
+@pytest.mark.parametrize(
+    ("image", "url"),
+    [
+        ("nginx", "https://registry-1.docker.io/v2/library/nginx/manifests/latest"),
+        ("m.example/a/b:1", "https://m.example/v2/a/b/manifests/1"),
+        (f"m.example/a:1@{DIGEST}", f"https://m.example/v2/a/manifests/{DIGEST}"),
+        ("m.example:5000/a", "https://m.example:5000/v2/a/manifests/latest"),
+        ("plain.example:5000/a", "http://plain.example:5000/v2/a/manifests/latest"),
+        ("[fd00::1]:5000/a", "https://[fd00::1]:5000/v2/a/manifests/latest"),
+    ],
+)
+def test_the_manifest_is_asked_for_by_digest_else_by_tag(image, url):
+    seen = []
+
+    def handler(request):
+        seen.append(request)
+        return answer(404)
+
+    ask(handler, image, plain_http=frozenset({"plain.example:5000"}))
+
+    (request,) = seen
+    assert (request.method, str(request.url)) == ("HEAD", url)
+    for kind in (MANIFEST, INDEX, DOCKER_MANIFEST, DOCKER_LIST):
+        assert kind in request.headers["Accept"].split(", ")
+
+
+def test_a_redirect_is_followed_to_its_answer():
+    def handler(request):
+        if request.url.host == "m.example":
+            return answer(307, Location="https://cdn.example/here")
+        return manifest()
+
+    assert ask(handler).answer is Answer.PRESENT
+
+
+def test_a_registry_that_tells_another_digest_than_asked_for_is_not_believed():
+    finding = ask(lambda _: manifest(OTHER), f"m.example/a@{DIGEST}")
+
+    assert finding.answer is Answer.MISMATCH
+
+
+def test_a_digest_that_is_none_is_not_told():
+    assert ask(lambda _: manifest("password")).digest == ""
+    assert ask(lambda _: manifest()).digest == DIGEST
+
+
+AMD, ARM7 = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm"}
+ARM7 = {**ARM7, "variant": "v7"}
+
+
+def index_of(*platforms):
+    return {"manifests": [{"digest": DIGEST, "platform": each} for each in platforms]}
+
+
+@pytest.mark.parametrize(
+    ("body", "config", "wanted", "reason"),
+    [
+        (index_of(AMD, ARM7), None, "linux/amd64", "has it"),
+        (index_of(AMD, ARM7), None, "linux/arm", "has it"),
+        (index_of(AMD, ARM7), None, "linux/arm/v7", "has it"),
+        (
+            index_of(AMD, ARM7),
+            None,
+            "linux/arm/v6",
+            "has it for other platforms only (not for linux/arm/v6)",
+        ),
+        (
+            index_of(AMD),
+            None,
+            "linux/arm64",
+            "has it for other platforms only (not for linux/arm64)",
+        ),
+        (
+            index_of(),
+            None,
+            "linux/amd64",
+            "has it for other platforms only (not for linux/amd64)",
+        ),
+        ({"config": {"digest": OTHER}}, AMD, "linux/amd64", "has it"),
+        (
+            {"config": {"digest": OTHER}},
+            AMD,
+            "linux/arm64",
+            "has it for other platforms only (not for linux/arm64)",
+        ),
+        (
+            {"config": {"digest": OTHER}},
+            None,
+            "linux/amd64",
+            "does not have it (its configuration is not there: HTTP 404)",
+        ),
+        (
+            {"config": {"digest": "../x"}},
+            AMD,
+            "linux/amd64",
+            (
+                "answers with something that is no manifest "
+                "(it is neither a manifest nor an index)"
+            ),
+        ),
+        (
+            [],
+            AMD,
+            "linux/amd64",
+            (
+                "answers with something that is no manifest "
+                "(it is neither a manifest nor an index)"
+            ),
+        ),
+    ],
+)
+def test_an_image_has_to_be_for_the_wanted_platforms(body, config, wanted, reason):
+    def handler(request):
+        assert request.method == "GET"
+        if request.url.path.endswith(f"/blobs/{OTHER}"):
+            return answer(404) if config is None else httpx.Response(200, json=config)
+        return manifest(body=body)
+
+    finding = ask(handler, platforms=(parse_platform(wanted),))
+
+    assert finding.reason == reason
+
+
+@given(
+    st.binary(max_size=200)
+    | st.recursive(
+        st.none() | st.booleans() | st.integers() | st.text(max_size=8),
+        lambda inner: (
+            st.lists(inner, max_size=3)
+            | st.dictionaries(
+                st.sampled_from(["manifests", "platform", "config", "digest", "os", "x"]),
+                inner,
+            )
+        ),
+    ).map(lambda value: json.dumps(value).encode())
+)
+def test_no_body_of_a_registry_is_an_error_of_ours(content):
+    def handler(_request):
+        return httpx.Response(200, headers={"Content-Type": INDEX}, content=content)
+
+    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+
+    assert finding.answer in Answer
+
+
+@given(
+    st.integers(100, 599),
+    st.dictionaries(
+        st.sampled_from(
+            ["Content-Type", "Docker-Content-Digest", "Location", "WWW-Authenticate"]
+        ),
+        st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
+    ),
+)
+def test_no_head_of_a_registry_is_an_error_of_ours(status, headers):
+    finding = ask(lambda _: httpx.Response(status, headers=headers))
+
+    assert finding.answer in Answer
+
+
+def test_every_answer_has_words_and_a_presence():
+    for each in Answer:
+        assert Finding(each).reason
+        assert each.presence in Presence

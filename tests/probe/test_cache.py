@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import tracemalloc
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.core import Availability
+from webhook.probe.answers import FAILURES, Answer, Finding, Presence
+from webhook.probe.cache import FindingCache
+
+SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
+THERE, NOT_THERE = Finding(Answer.PRESENT), Finding(Answer.ABSENT)
+
+
+def cached(finding, size=100):
+    cache = FindingCache(SETTINGS, size)
+    cache.put("a", finding, 0.0)
+    return cache
+
+
+@pytest.mark.parametrize(
+    ("finding", "now", "found", "is_stale"),
+    [
+        (THERE, 599.0, True, False),
+        (THERE, 600.0, True, True),
+        (THERE, 1199.0, True, True),
+        (THERE, 1200.0, False, False),
+        (NOT_THERE, 29.0, True, False),
+        (NOT_THERE, 30.0, True, True),
+        (NOT_THERE, 60.0, False, False),
+        (Finding(Answer.TIMEOUT), 29.0, True, False),
+        (Finding(Answer.TIMEOUT), 60.0, False, False),
+    ],
+)
+def test_a_finding_is_fresh_then_stale_then_gone(finding, now, found, is_stale):
+    assert cached(finding).get("a", now) == (finding if found else None, is_stale)
+
+
+@pytest.mark.parametrize("answer", sorted(FAILURES))
+def test_a_failure_of_the_registry_does_not_take_back_what_was_there(answer):
+    cache = cached(THERE)
+    cache.put("a", Finding(answer), 700.0)
+
+    assert cache.get("a", 700.0) == (THERE, False)
+    assert cache.get("a", 730.0) == (THERE, True)
+    assert cache.get("a", 1200.0) == (None, False)
+
+
+def test_an_answer_of_the_registry_does():
+    cache = cached(THERE)
+    cache.put("a", NOT_THERE, 700.0)
+
+    assert cache.get("a", 700.0) == (NOT_THERE, False)
+
+
+def test_of_too_many_those_go_that_nobody_wanted():
+    cache = cached(THERE, size=3)
+    for name in "bcd":
+        cache.get("a", 1.0)
+        cache.put(name, THERE, 1.0)
+
+    assert [cache.get(name, 1.0)[0] is THERE for name in "abcd"] == [
+        True,
+        False,
+        True,
+        True,
+    ]
+
+
+@given(
+    st.lists(
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from([*Answer]), st.floats(0, 900)),
+        max_size=60,
+    )
+)
+def test_whatever_comes_it_stays_in_its_bounds_and_never_lies(events):
+    cache, now, last = FindingCache(SETTINGS, 4), 0.0, {}
+    for name, answer, passed in events:
+        now += passed
+        finding = Finding(answer)
+        cache.put(name, finding, now)
+        last.setdefault(name, []).append((finding, now))
+        known, _ = cache.get(name, now)
+        assert len(cache) <= 4
+        assert known is not None
+        assert any(known is each for each, _ in last[name])
+        if known is not finding:
+            assert answer in FAILURES
+            assert known.presence is Presence.PRESENT
+
+
+def memory_after(count):
+    tracemalloc.start()
+    cache = FindingCache(SETTINGS)
+    for number in range(count):
+        cache.put(f"registry.example/team/app-{number}:1", Finding(Answer.PRESENT), 0.0)
+    size, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return size
+
+
+def test_images_without_end_take_no_more_than_so_much_memory():
+    assert memory_after(40_000) < 1.1 * memory_after(20_000) < 12 * 2**20

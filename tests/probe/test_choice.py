@@ -1,0 +1,207 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.core.strategies import images, maps
+from webhook.core import Mirror, MirrorMap, OnUnknown, Original, Outcome, Rule
+from webhook.probe.answers import Answer, Finding, Presence
+from webhook.probe.choice import choose, options_of, verified
+
+HAS, HAS_NOT, HANGS = Answer.PRESENT, Answer.ABSENT, Answer.TIMEOUT
+DOWN, LOGIN, DENIED = Answer.DOWN, Answer.UNAUTHORIZED, Answer.FORBIDDEN
+MIRROR, ORIGINAL = OnUnknown.MIRROR, OnUnknown.ORIGINAL
+LAST, FIRST, NEVER = Original
+REWRITTEN, UNCONFIRMED = Outcome.REWRITTEN, Outcome.UNCONFIRMED
+UNAVAILABLE, KEPT = Outcome.UNAVAILABLE, Outcome.KEPT
+IMAGE, ONE, TWO = "nginx:1", "one.example/library/nginx:1", "two.example/library/nginx:1"
+
+
+def decided(answers, on_unknown=ORIGINAL, original=LAST):
+    rule = Rule("docker.io", ["one.example", "two.example"], original=original)
+    decision = MirrorMap([rule]).decide(IMAGE)
+    options = options_of(decision)
+    findings = [Finding(each) for each in answers]
+    return choose(decision, options, findings, on_unknown)
+
+
+@pytest.mark.parametrize(
+    ("original", "on_unknown", "answers", "outcome", "image"),
+    [
+        (LAST, ORIGINAL, [HAS, HAS], REWRITTEN, ONE),
+        (LAST, ORIGINAL, [HAS_NOT, HAS], REWRITTEN, TWO),
+        (LAST, ORIGINAL, [DENIED, HAS], REWRITTEN, TWO),
+        (LAST, ORIGINAL, [HANGS, HAS], REWRITTEN, TWO),
+        (LAST, MIRROR, [HANGS, HAS], REWRITTEN, TWO),
+        (LAST, ORIGINAL, [HAS_NOT, HAS_NOT], UNAVAILABLE, IMAGE),
+        (LAST, MIRROR, [HAS_NOT, HAS_NOT], UNAVAILABLE, IMAGE),
+        (LAST, ORIGINAL, [HANGS, HAS_NOT], UNAVAILABLE, IMAGE),
+        (LAST, MIRROR, [HANGS, HAS_NOT], UNCONFIRMED, ONE),
+        (LAST, MIRROR, [HAS_NOT, LOGIN], UNCONFIRMED, TWO),
+        (LAST, MIRROR, [DOWN, LOGIN], UNCONFIRMED, TWO),
+        (LAST, MIRROR, [DOWN, DOWN], UNCONFIRMED, ONE),
+        (FIRST, ORIGINAL, [HAS, HAS, HAS], KEPT, IMAGE),
+        (FIRST, ORIGINAL, [HAS_NOT, HAS, HAS], REWRITTEN, ONE),
+        (FIRST, ORIGINAL, [HANGS, HAS, HAS], REWRITTEN, ONE),
+        (FIRST, ORIGINAL, [HANGS, HANGS, HAS_NOT], UNAVAILABLE, IMAGE),
+        (FIRST, MIRROR, [HANGS, HANGS, HAS_NOT], UNCONFIRMED, ONE),
+        (FIRST, MIRROR, [HANGS, HAS_NOT, HAS_NOT], UNAVAILABLE, IMAGE),
+        (NEVER, ORIGINAL, [HAS, HAS], REWRITTEN, ONE),
+        (NEVER, ORIGINAL, [HANGS, HAS_NOT], UNCONFIRMED, ONE),
+        (NEVER, ORIGINAL, [HAS_NOT, HAS_NOT], UNAVAILABLE, IMAGE),
+    ],
+)
+def test_the_first_that_is_there_is_taken(original, on_unknown, answers, outcome, image):
+    decision = decided(answers, on_unknown, original)
+
+    assert (decision.outcome, decision.image) == (outcome, image)
+
+
+@pytest.mark.parametrize(
+    ("decision", "reason"),
+    [
+        (decided([HAS, HAS]), "rule docker.io → one.example"),
+        (
+            decided([HAS_NOT, HAS]),
+            "rule docker.io → two.example, as one.example does not have it",
+        ),
+        (
+            decided([HAS_NOT, DENIED]),
+            (
+                "no mirror has it: one.example does not have it, "
+                "two.example refuses to give it"
+            ),
+        ),
+        (
+            decided([HANGS, HAS_NOT]),
+            (
+                "no mirror is known to have it: one.example does not answer in time, "
+                "two.example does not have it"
+            ),
+        ),
+        (
+            decided([HANGS, HAS_NOT], MIRROR),
+            (
+                "rule docker.io → one.example, on doubt: one.example does not answer in "
+                "time, two.example does not have it"
+            ),
+        ),
+        (
+            decided([HAS, HAS, HAS], original=FIRST),
+            "rule docker.io tries the original first, and docker.io has it",
+        ),
+    ],
+)
+def test_the_reason_says_what_the_registries_said(decision, reason):
+    assert decision.reason == reason
+
+
+def test_nothing_is_chosen_as_long_as_an_answer_that_matters_is_to_come():
+    decision = MirrorMap([Rule("docker.io", ["one.example", "two.example"])]).decide(IMAGE)
+    options = options_of(decision)
+
+    assert choose(decision, options, [None, Finding(HAS)], ORIGINAL) is None
+    assert choose(decision, options, [Finding(HAS_NOT), None], ORIGINAL) is None
+    assert choose(decision, options, [Finding(HAS), None], ORIGINAL) is decision
+
+
+def test_what_is_not_rewritten_has_nothing_to_choose_from():
+    decide = MirrorMap([Rule("docker.io", keep=True)]).decide
+
+    assert [options_of(decide(image)) for image in ("nginx", "a.io/b", "NGINX")] == [()] * 3
+
+
+A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
+
+
+@pytest.mark.parametrize(
+    ("answer", "digest", "trusted", "found"),
+    [
+        (HAS, A, [A], HAS),
+        (HAS, A, [A, A], HAS),
+        (HAS, A, [B], Answer.MISMATCH),
+        (HAS, A, [A, B], Answer.MISMATCH),
+        (HAS, "", [A], Answer.UNVERIFIED),
+        (HAS, A, [""], Answer.UNVERIFIED),
+        (HAS_NOT, "", [""], HAS_NOT),
+        (HANGS, "", [A], HANGS),
+    ],
+)
+def test_a_mirror_has_an_image_only_if_it_is_the_trusted_one(
+    answer, digest, trusted, found
+):
+    assert verified(Finding(answer, digest=digest), trusted).answer is found
+
+
+def test_a_mismatch_shows_both_digests():
+    assert verified(Finding(HAS, digest=A), [B]).reason == (
+        f"has another image under that name ({A}, and {B} at its trusted source)"
+    )
+
+
+@pytest.mark.parametrize(
+    ("rules", "image", "proofs"),
+    [
+        ([Rule("gcr.io", ["m.io"])], "gcr.io/a:1", []),
+        ([Rule("gcr.io", ["m.io"], verify=True)], "gcr.io/a:1", ["gcr.io/a:1"]),
+        ([Rule("gcr.io", ["m.io"], verify=True)], f"gcr.io/a:1@{A}", []),
+        (
+            [Rule("gcr.io", ["m.io"], verify=True, trusted=Mirror("t.io/gcr"))],
+            "gcr.io/a:1",
+            ["t.io/gcr/a:1"],
+        ),
+        (
+            [
+                Rule("docker.io/x", ["docker.io/y"]),
+                Rule("docker.io", ["m.io"], verify=True),
+            ],
+            "x/a",
+            ["docker.io/y/a"],
+        ),
+        (
+            [
+                Rule("docker.io/x", ["docker.io/y"], verify=True),
+                Rule("docker.io", ["m.io"], verify=True, trusted=Mirror("t.io")),
+            ],
+            "x/a",
+            ["docker.io/x/a", "t.io/y/a"],
+        ),
+    ],
+)
+def test_each_rule_that_verifies_has_its_source(rules, image, proofs):
+    (option,) = options_of(MirrorMap(rules).decide(image))
+
+    assert [proof.name for proof in option.proofs] == proofs
+
+
+@given(
+    maps(),
+    images,
+    st.lists(st.sampled_from(Answer), min_size=70, max_size=70),
+    st.sampled_from(OnUnknown),
+    st.sampled_from(Original),
+)
+def test_whatever_registries_say_no_pod_is_pointed_at_what_is_not_there(
+    rules, image, answers, on_unknown, original
+):
+    for rule in rules.rules:
+        object.__setattr__(rule, "original", original)
+    decision = rules.decide(image)
+    options = options_of(decision)
+    findings = [Finding(answer) for answer in answers[: len(options)]]
+    if not options:
+        return
+    chosen = choose(decision, options, findings, on_unknown)
+
+    assert chosen.original == image
+    if chosen.candidate is None:
+        assert chosen.image == image
+        return
+    found = {str(o.candidate): f for o, f in zip(options, findings, strict=True)}
+    presence = found[chosen.image].presence
+    assert presence is not Presence.ABSENT
+    if presence is Presence.UNKNOWN:
+        assert original is NEVER or on_unknown is MIRROR
+        assert chosen.outcome is UNCONFIRMED
+        assert HAS not in {each.answer for each in findings}

@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from tests.probe.scripted import HANGS, Scripted
+from tests.probe.virtual import now, run
+from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule
+from webhook.probe.answers import Answer, Finding
+
+PRESENT, ABSENT = Answer.PRESENT, Answer.ABSENT
+ON_MIRROR = Availability(on_unknown=OnUnknown.MIRROR)
+
+
+def test_all_images_and_candidates_are_asked_for_at_once():
+    async def main():
+        world = Scripted(seconds=0.5, one_example=ABSENT, two_example=PRESENT)
+        images = [f"app{n}:1" for n in range(30)]
+        decisions, seconds = await world.choose(*images)
+
+        assert seconds == pytest.approx(0.5)
+        assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
+        assert world.asked == {"one.example": 30, "two.example": 30}
+
+    run(main())
+
+
+def test_what_is_known_is_answered_at_once_and_asks_nobody():
+    async def main():
+        world = Scripted(one_example=PRESENT, two_example=PRESENT)
+        first, _ = await world.choose("nginx", "redis")
+        asked = world.asked.copy()
+        second, seconds = await world.choose("nginx", "redis")
+
+        assert (second, seconds, world.asked) == (first, 0.0, asked)
+
+    run(main())
+
+
+def test_the_first_mirror_is_waited_for_though_the_second_has_answered():
+    async def main():
+        world = Scripted(one_example=PRESENT, two_example=PRESENT, seconds=0.3)
+
+        assert (await world.one("nginx")).candidate.mirror.target == "one.example/hub"
+
+    run(main())
+
+
+def test_nobody_waits_for_a_later_mirror_once_an_earlier_one_has_it():
+    async def main():
+        world = Scripted(one_example=PRESENT, two_example=HANGS)
+        _, seconds = await world.choose("nginx")
+
+        assert seconds < 0.1
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("seconds", "budget", "waited"), [(10, 0.5, 0.5), (0.3, 1.5, 0.3), (0, 1.5, 0)]
+)
+def test_no_review_waits_longer_than_its_budget_or_its_caller(seconds, budget, waited):
+    async def main():
+        world = Scripted(Availability(budget=budget), one_example=HANGS, two_example=HANGS)
+        (decision,), spent = await world.choose("nginx", seconds=seconds)
+
+        assert spent == pytest.approx(waited)
+        assert (decision.outcome, decision.image) == (Outcome.UNAVAILABLE, "nginx")
+        assert "did not answer within the budget" in decision.reason
+        await asyncio.sleep(2)
+        assert world.inquirer.in_flight == 0
+
+    run(main())
+
+
+def test_an_answer_that_came_too_late_is_there_for_the_next():
+    async def main():
+        world = Scripted(seconds=0.7, one_example=PRESENT, two_example=PRESENT)
+
+        assert (await world.one("nginx", 0.1)).outcome is Outcome.UNAVAILABLE
+        await asyncio.sleep(1)
+        assert (await world.one("nginx", 0.0)).outcome is Outcome.REWRITTEN
+
+    run(main())
+
+
+@pytest.mark.parametrize(
+    ("settings", "outcome"),
+    [(Availability(), Outcome.UNAVAILABLE), (ON_MIRROR, Outcome.UNCONFIRMED)],
+)
+def test_an_error_of_ours_is_a_doubt_like_any_other(settings, outcome):
+    async def main():
+        world = Scripted(settings, one_example=ValueError(), two_example=ValueError())
+
+        assert (await world.one("nginx")).outcome is outcome
+
+    run(main())
+
+
+def test_images_without_a_choice_are_left_as_they_were_decided():
+    async def main():
+        rules = MirrorMap([Rule("docker.io", ["one.example"]), Rule("a.io", keep=True)])
+        world = Scripted(rules=rules, one_example=PRESENT)
+        images = ["a.io/b", "NGINX", "b.io/c", "nginx", "one.example/x"]
+        decisions, _ = await world.choose(*images)
+
+        assert decisions == [rules.decide(image) for image in images]
+        assert world.asked == {"one.example": 1}
+
+    run(main())
+
+
+DIGESTS = ["sha256:" + letter * 64 for letter in "ab"]
+VERIFYING = MirrorMap(
+    [Rule("docker.io", ["one.example"], verify=True, trusted=Mirror("trusted.example"))]
+)
+
+
+def having(digest):
+    return Finding(PRESENT, digest=digest)
+
+
+@pytest.mark.parametrize(
+    ("mirror", "trusted", "outcome"),
+    [
+        (having(DIGESTS[0]), having(DIGESTS[0]), Outcome.REWRITTEN),
+        (having(DIGESTS[0]), having(DIGESTS[1]), Outcome.UNAVAILABLE),
+        (having(DIGESTS[0]), HANGS, Outcome.UNCONFIRMED),
+        (having(DIGESTS[0]), ABSENT, Outcome.UNCONFIRMED),
+        (having(""), having(DIGESTS[0]), Outcome.UNCONFIRMED),
+        (ABSENT, HANGS, Outcome.UNAVAILABLE),
+    ],
+)
+def test_a_tag_is_taken_from_a_mirror_only_with_the_digest_of_the_trusted_source(
+    mirror, trusted, outcome
+):
+    async def main():
+        world = Scripted(
+            ON_MIRROR, rules=VERIFYING, one_example=mirror, trusted_example=trusted
+        )
+
+        assert (await world.one("nginx:1")).outcome is outcome
+
+    run(main())
+
+
+def test_the_digest_last_seen_holds_while_the_trusted_source_is_away():
+    async def main():
+        world = Scripted(
+            rules=VERIFYING,
+            one_example=having(DIGESTS[0]),
+            trusted_example=having(DIGESTS[0]),
+        )
+        assert (await world.one("nginx:1")).outcome is Outcome.REWRITTEN
+        world.script["trusted.example"] = HANGS
+        await asyncio.sleep(10_000)
+        assert (await world.one("nginx:1")).outcome is Outcome.REWRITTEN
+        world.script["one.example"] = having(DIGESTS[1])
+        await asyncio.sleep(10_000)
+        decision = await world.one("nginx:1")
+
+        assert decision.outcome is Outcome.UNAVAILABLE
+        assert "has another image under that name" in decision.reason
+
+    run(main())
+
+
+def percentile(times, share):
+    return sorted(times)[round(share * (len(times) - 1))]
+
+
+async def stream(world, seconds, pace=200):
+    """
+    Pods of two images each, each with one that nobody has asked for before.
+
+    Returns:
+        When each came, its decisions, and how long they took.
+    """
+    tasks = []
+
+    async def pod(number):
+        began = now()
+        decisions, took = await world.choose(f"app{number}:1", f"app{number % 7}:1")
+        return began, decisions, took
+
+    for number in range(int(seconds * pace)):
+        tasks.append(asyncio.create_task(pod(number)))
+        await asyncio.sleep(1 / pace)
+    return await asyncio.gather(*tasks)
+
+
+def test_a_mirror_that_hangs_slows_nothing_down_beyond_the_budget_or_after_it_is_known():
+    async def main():
+        world = Scripted(one_example=HANGS, two_example=PRESENT)
+        pods = await stream(world, 30)
+
+        assert len(pods) == 6000
+        assert max(took for _, _, took in pods) <= 1.5
+        opened = [took for began, _, took in pods if began > 1.0]
+        assert percentile(opened, 0.99) < 0.05
+        assert all(
+            decision.candidate.mirror.target == "two.example/hub"
+            for _, decisions, _ in pods
+            for decision in decisions
+        )
+
+    run(main())
+
+
+def test_with_every_mirror_down_an_answer_takes_no_time_at_all():
+    async def main():
+        world = Scripted(one_example=HANGS, two_example=HANGS)
+        pods = await stream(world, 10)
+        after = [took for began, _, took in pods if began > 2.0]
+
+        assert max(after) == 0.0
+        assert all(
+            decision.image == decision.original
+            for _, decisions, _ in pods
+            for decision in decisions
+        )
+
+    run(main())
+
+
+def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_itself():
+    async def main():
+        world = Scripted(one_example=PRESENT, two_example=PRESENT)
+
+        async def fate():
+            await asyncio.sleep(10)
+            world.script["one.example"] = HANGS
+            await asyncio.sleep(20)
+            world.script["one.example"] = PRESENT
+
+        dying = asyncio.create_task(fate())
+        pods = await stream(world, 75, pace=50)
+        await dying
+        (opened, closed) = world.watching.switches
+
+        assert opened[:2] == ("one.example", True)
+        assert closed == ("one.example", False, PRESENT)
+        by_time = [
+            (began, began + took, {each.candidate.mirror.target for each in decisions})
+            for began, decisions, took in pods
+        ]
+        dead = [targets for began, end, targets in by_time if began > 12 and end < 30]
+        assert dead
+        assert all(targets == {"two.example/hub"} for targets in dead)
+        back = [targets for began, _, targets in by_time if began > 65]
+        assert all(targets == {"one.example/hub"} for targets in back)
+
+    run(main())
+
+
+def test_a_mirror_that_goes_down_while_a_review_waits_is_not_taken_for_what_it_said():
+    async def main():
+        def one(reference):
+            return PRESENT if reference.repository.endswith("first") else HANGS
+
+        world = Scripted(one_example=one, two_example=PRESENT)
+        images = ["first", *(f"other{n}" for n in range(8))]
+        decisions, _ = await world.choose(*images)
+
+        assert world.watching.switches == [("one.example", True, Answer.TIMEOUT)]
+        assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
+
+    run(main())
+
+
+def test_images_without_end_are_decided_and_leave_nothing_behind():
+    async def main():
+        world = Scripted(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)
+        for number in range(0, 8_000, 100):
+            await world.choose(*(f"app{n}:1" for n in range(number, number + 100)))
+
+        assert world.inquirer.known_images == 500
+        assert world.inquirer.in_flight == 0
+        assert len(world.chooser._plans) <= 2048
+
+    run(main())

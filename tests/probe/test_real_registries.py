@@ -1,0 +1,320 @@
+"""
+Questions to real registries, over real sockets.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+import time
+from pathlib import Path
+
+import pytest
+import trustme
+
+from tests.probe.asking import secret
+from tests.probe.scripted import Watching
+from tests.tools import registry as registries
+from tests.tools.faults import ANSWERS, faulty_proxy, unused_port
+from tests.tools.registry import push_image, push_index, registry
+from webhook.core import (
+    Availability,
+    MirrorMap,
+    OnUnknown,
+    Outcome,
+    Rule,
+    parse_platform,
+    parse_reference,
+)
+from webhook.probe import Answer, Prober, question_for
+
+pytestmark = [
+    pytest.mark.anyio,
+    pytest.mark.skipif(registries.PROGRAM is None, reason="not installed: docker-registry"),
+]
+
+PASSWORD = "s3cr3t-p4ss"
+HTPASSWD = "robot:$2b$04$abcdefghijklmnopqrstuuzaite.WmwcP4x1HNwW4SZHGx9urgD4C\n"
+UNKNOWN = "sha256:" + "9" * 64
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"
+
+
+class World:
+    """
+    A full registry, an empty one, and one with a login that has what the full one has.
+    """
+
+    def __init__(self, folder, full, empty, locked):
+        self.folder, self.full, self.empty, self.locked = folder, full, empty, locked
+        self.digest = push_image(full, "team/app:1", architecture="amd64")
+        push_index(full, "team/many:1", ("amd64", "arm64"))
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("registries")
+    blobs = folder / "blobs"
+    with (
+        registry(folder, blobs=blobs) as full,
+        registry(folder) as empty,
+        registry(folder, blobs=blobs, passwords=HTPASSWD) as locked,
+    ):
+        yield World(folder, full, empty, locked)
+
+
+def settings_for(*hosts, **options):
+    """
+    How to ask here, with more patience than a review has: the tests have a loaded machine.
+    """
+    patient = {"timeout": 10.0, "budget": 30.0, "plain_http": frozenset(hosts)}
+    return Availability(**patient | options)
+
+
+async def found(image, **options):
+    """
+    What one question finds, and in how many seconds.
+    """
+    reference = parse_reference(image)
+    prober = Prober(settings_for(reference.registry, **options), time.monotonic)
+    try:
+        return await prober.inquirer.ask(question_for(reference, "mirror"))
+    finally:
+        await prober.close()
+
+
+async def test_a_full_registry_has_it_by_tag_and_by_digest(world):
+    by_tag = await found(f"{world.full}/team/app:1")
+    by_digest = await found(f"{world.full}/team/app@{world.digest}")
+
+    assert by_tag.answer is by_digest.answer is Answer.PRESENT
+    assert by_tag.digest == by_digest.digest == world.digest
+
+
+@pytest.mark.parametrize("name", ["team/app:2", "team/other:1", f"team/app@{UNKNOWN}"])
+async def test_what_is_not_there_is_not_there(world, name):
+    assert (await found(f"{world.full}/{name}")).answer is Answer.ABSENT
+    assert (await found(f"{world.empty}/{name}")).answer is Answer.ABSENT
+
+
+@pytest.mark.parametrize(
+    ("name", "platform", "answer"),
+    [
+        ("team/many:1", "linux/amd64", Answer.PRESENT),
+        ("team/many:1", "linux/s390x", Answer.PLATFORM),
+        ("team/app:1", "linux/amd64", Answer.PRESENT),
+        ("team/app:1", "linux/arm64", Answer.PLATFORM),
+    ],
+)
+async def test_an_image_is_for_platforms(world, name, platform, answer):
+    platforms = (parse_platform(platform),)
+
+    assert (await found(f"{world.full}/{name}", platforms=platforms)).answer is answer
+
+
+@pytest.mark.parametrize(
+    ("password", "answer"),
+    [
+        (PASSWORD, Answer.PRESENT),
+        ("wrong", Answer.UNAUTHORIZED),
+        (None, Answer.UNAUTHORIZED),
+    ],
+)
+async def test_a_login_takes_the_right_password(world, tmp_path, password, answer):
+    file = tmp_path / ".dockerconfigjson"
+    file.write_bytes(secret((world.locked, "robot", password)) if password else b"{}")
+
+    finding = await found(f"{world.locked}/team/app:1", credentials=(str(file),))
+
+    assert finding.answer is answer
+
+
+FAULTS = {
+    "hangs": Answer.TIMEOUT,
+    "drips": Answer.TIMEOUT,
+    "resets": Answer.UNREACHABLE,
+    "fails": Answer.FAILED,
+    "limits": Answer.LIMITED,
+    "page": Answer.PAGE,
+    "garbles": Answer.UNREACHABLE,
+}
+
+
+@pytest.mark.parametrize(("mode", "answer"), FAULTS.items())
+async def test_every_fault_has_its_answer_in_time(world, mode, answer):
+    with faulty_proxy(world.full) as proxy:
+        assert (await found(f"{proxy.address}/team/app:1")).answer is Answer.PRESENT
+        proxy.mode = mode
+        timeout = 0.4 if answer is Answer.TIMEOUT else 10.0
+        finding = await found(f"{proxy.address}/team/app:1", timeout=timeout)
+
+    assert finding.answer is answer
+    assert answer is not Answer.TIMEOUT or 0.4 <= finding.seconds < 2.0
+
+
+async def test_a_port_where_nobody_listens_refuses():
+    finding = await found(f"{unused_port()}/team/app:1")
+
+    assert finding.reason == "cannot be reached (the connection is refused)"
+
+
+async def test_a_registry_that_lies_about_a_digest_is_not_believed(world):
+    with faulty_proxy(world.full) as proxy:
+        proxy.mode = "lies"
+        finding = await found(f"{proxy.address}/team/app@{world.digest}")
+
+    assert finding.answer is Answer.MISMATCH
+    assert set(FAULTS) | {"lies"} >= set(ANSWERS)
+
+
+async def test_no_credential_goes_to_another_host_or_without_tls(world, tmp_path):
+    file = tmp_path / "config.json"
+    with faulty_proxy(world.full) as proxy:
+        file.write_bytes(secret((world.locked, "robot", PASSWORD), ("*.lan", "u", "x")))
+        await found(f"{proxy.address}/team/app:1", credentials=(str(file),))
+        head = b"".join(proxy.heads)
+
+    assert head.startswith(b"HEAD /v2/team/app/manifests/1 HTTP/1.1")
+    assert b"uthorization" not in head
+
+
+async def test_a_registry_over_tls_needs_its_ca(tmp_path):
+    authority = trustme.CA()
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    async with served_by(authority) as host:
+        image = f"{host}/team/app:1"
+        options = {"plain_http": frozenset()}
+        without = await found(image, **options)
+        trusted = await found(image, authorities=((host, str(ca)),), **options)
+        missing = await found(image, authorities=((host, "none.pem"),), **options)
+        wrong = await found(image, authorities=((host, str(Path(__file__))),), **options)
+
+    assert without.answer is Answer.UNTRUSTED
+    assert trusted.answer is Answer.ABSENT
+    assert "CA file none.pem cannot be read: No such file" in missing.reason
+    assert "holds no certificates" in wrong.reason
+
+
+async def test_a_ca_file_that_changes_is_read_again(tmp_path):
+    authorities = [trustme.CA() for _ in range(3)]
+    ca = tmp_path / "ca.pem"
+    async with served_by(authorities[-1]) as host:
+        settings = Availability(
+            timeout=5.0, authorities=((host, str(ca)),), negative_ttl=0.1
+        )
+        prober = Prober(settings, time.monotonic)
+        answers = []
+        for number, authority in enumerate(authorities):
+            ca.unlink(missing_ok=True)
+            authority.cert_pem.write_to_path(str(ca))
+            image = parse_reference(f"{host}/app:{number}")
+            finding = await prober.inquirer.ask(question_for(image, "m"))
+            answers.append(finding.answer)
+        await prober.close()
+
+    assert answers == [Answer.UNTRUSTED, Answer.UNTRUSTED, Answer.ABSENT]
+
+
+class served_by:  # noqa: N801 - it reads as a word
+    """
+    A server over TLS that has no image.
+    """
+
+    def __init__(self, authority):
+        self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        authority.issue_cert("localhost").configure_cert(self.context)
+
+    async def __aenter__(self):
+        async def answered(reader, writer):
+            try:
+                await reader.readuntil(b"\r\n\r\n")
+                writer.write(b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+                await writer.drain()
+            except (OSError, asyncio.IncompleteReadError):
+                pass
+            finally:
+                writer.close()
+
+        self.server = await asyncio.start_server(
+            answered, "localhost", 0, ssl=self.context, family=2
+        )
+        return f"localhost:{self.server.sockets[0].getsockname()[1]}"
+
+    async def __aexit__(self, *_):
+        self.server.close()
+
+
+async def test_connections_are_used_again():
+    with faulty_proxy() as proxy:
+        proxy.mode = "page"
+        prober = Prober(settings_for(proxy.address), time.monotonic)
+        for number in range(20):
+            image = parse_reference(f"{proxy.address}/app:{number}")
+            await prober.inquirer.ask(question_for(image, "m"))
+        await prober.close()
+
+        assert proxy.connections == 1
+
+
+async def test_the_first_registry_that_has_an_image_is_chosen(world):
+    with faulty_proxy(world.full) as proxy:
+        hosts = [unused_port(), world.empty, world.locked, proxy.address, world.full]
+        rules = MirrorMap([Rule("docker.io", hosts)])
+        watching = Watching()
+        settings = settings_for(*hosts, timeout=2.0)
+        prober = Prober(settings, time.monotonic, watching)
+        chooser = prober.chooser()
+        images = ["team/app:1", "team/many:1", "team/none:1"]
+        decisions = [rules.decide(image) for image in images]
+
+        first = await chooser.choose(decisions, 30.0)
+        proxy.mode = "hangs"
+        unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
+        await asyncio.gather(
+            *(prober.inquirer.ask(question_for(each, "m")) for each in unknown)
+        )
+        second = await chooser.choose(decisions, 30.0)
+        await prober.close()
+
+    assert [each.image for each in first] == [
+        f"{proxy.address}/team/app:1",
+        f"{proxy.address}/team/many:1",
+        "team/none:1",
+    ]
+    assert first[2].outcome is Outcome.UNAVAILABLE
+    assert second[0].image == f"{world.full}/team/app:1"
+    assert f"{proxy.address} is not asked, as it failed time and again" in second[0].reason
+    assert (proxy.address, True, Answer.TIMEOUT) in watching.switches
+
+
+async def test_on_doubt_the_settings_decide(world):
+    rules = MirrorMap([Rule("docker.io", [world.locked])])
+    decision = rules.decide("team/app:1")
+    outcomes = {}
+    for on_unknown in OnUnknown:
+        settings = settings_for(world.locked, on_unknown=on_unknown)
+        prober = Prober(settings, time.monotonic)
+        (chosen,) = await prober.chooser().choose([decision], 30.0)
+        outcomes[on_unknown] = (chosen.outcome, chosen.image)
+        await prober.close()
+
+    assert outcomes == {
+        OnUnknown.MIRROR: (Outcome.UNCONFIRMED, f"{world.locked}/team/app:1"),
+        OnUnknown.ORIGINAL: (Outcome.UNAVAILABLE, "team/app:1"),
+    }
+
+
+async def test_an_answer_over_loopback_is_a_matter_of_milliseconds(world):
+    prober = Prober(settings_for(world.full), time.monotonic)
+    times = []
+    for number in range(30):
+        image = parse_reference(f"{world.full}/team/app:{number}")
+        finding = await prober.inquirer.ask(question_for(image, "m"))
+        times.append(finding.seconds)
+    await prober.close()
+
+    assert sorted(times)[15] < 1.0

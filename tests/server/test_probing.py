@@ -1,0 +1,222 @@
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import time
+
+import httpx
+import pytest
+
+from tests.probe.asking import secret
+from tests.server.conftest import review_of
+from tests.server.parts import Parts
+from tests.server.process import JSON, serving
+from tests.tools import registry as registries
+from tests.tools.faults import faulty_proxy, unused_port
+from tests.tools.registry import push_image, registry
+from webhook.config import parse
+from webhook.core import Availability
+from webhook.probe import Answer, Finding
+from webhook.server.patience import patience
+from webhook.server.probing import Probers
+from webhook.server.rules import RulesInUse
+from webhook.telemetry import Log, Metrics
+
+CHECKED = (
+    "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
+)
+needs_registry = pytest.mark.skipif(
+    registries.PROGRAM is None, reason="not installed: docker-registry"
+)
+
+
+@pytest.mark.parametrize(
+    ("query", "seconds"),
+    [
+        (b"timeout=3s", 2.5),
+        (b"a=b&timeout=10s", 9.5),
+        (b"timeout=1m0s", 59.5),
+        (b"timeout=1.5s&x", 1.0),
+        (b"timeout=300ms", 0.0),
+        (b"timeout=0s", 0.0),
+        (b"", math.inf),
+        (b"timeout=", math.inf),
+        (b"timeout=3", math.inf),
+        (b"timeout=-3s", math.inf),
+        (b"mytimeout=3s", math.inf),
+        (b"timeout=" + b"9" * 99 + b"s", math.inf),
+    ],
+)
+def test_the_timeout_that_the_api_server_sends_is_read_with_a_margin(query, seconds):
+    assert patience(query) == seconds
+
+
+class Choice:
+    """
+    Keeps how long it was given.
+    """
+
+    def __init__(self):
+        self.seconds = []
+
+    async def choose(self, decisions, seconds):
+        self.seconds.append(seconds)
+        return list(decisions)
+
+
+@pytest.mark.anyio
+async def test_a_review_gives_the_choice_the_time_that_is_left():
+    choice = Choice()
+    transport = httpx.ASGITransport(Parts(choice=choice).app())
+    async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
+        for query in ("?timeout=3s", ""):
+            body = review_of("nginx")
+            answer = await client.post(f"/mutate{query}", content=body, headers=JSON)
+            assert answer.json()["response"]["allowed"]
+
+    assert 2.0 < choice.seconds[0] <= 2.5
+    assert choice.seconds[1] > 1e9
+
+
+class Told:
+    def __init__(self):
+        self.lines = []
+        self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
+        self.metrics = Metrics("0", lambda: 0.0)
+        self.probers = Probers(self.log, self.metrics, time.monotonic)
+
+    def series(self, name):
+        text = self.metrics.exposition("")[0].decode()
+        return [line for line in text.splitlines() if line.startswith(name)]
+
+
+SETTINGS = Availability(timeout=0.01, budget=0.01)
+
+
+@pytest.mark.anyio
+async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
+    told = Told()
+    text = CHECKED.format("m.example", "")
+    rules = RulesInUse(
+        parse(text, "x"),
+        log=told.log,
+        metrics=told.metrics,
+        clock=time.time,
+        probers=told.probers,
+    )
+    first = rules.policies["default"].choice
+    rules._use(parse(text + "record: false\n", "x"), "rules reloaded")
+    second = rules.policies["default"].choice
+    rules._use(parse(CHECKED.format("m.example", ", ttl: 1m"), "x"), "rules reloaded")
+    third = rules.policies["default"].choice
+    rules._use(parse("profiles: [nju]", "x"), "rules reloaded")
+
+    assert first._inquirer is second._inquirer is not third._inquirer
+    assert rules.policies["default"].choice is None
+    assert told.probers._probers == {}
+
+
+@pytest.mark.anyio
+async def test_a_prober_is_closed_when_nobody_can_wait_for_it_any_more():
+    told = Told()
+    told.probers.choice(SETTINGS)
+    told.probers.keep([])
+    assert len(told.probers._closing) == 1
+    await asyncio.sleep(0.2)
+
+    assert told.probers._closing == set()
+
+
+def test_answers_and_registries_that_go_and_come_are_told():
+    told = Told()
+    told.probers.choice(SETTINGS)
+    watch = told.probers._watches[SETTINGS]
+    watch.answered("m.example/hub", Finding(Answer.ABSENT, seconds=0.02))
+    finding = Finding(Answer.TIMEOUT, "800 ms")
+    watch.switched("m.example", is_open=True, finding=finding)
+    assert told.series("mirrorhook_registries_down") == ["mirrorhook_registries_down 1.0"]
+    watch.switched("m.example", is_open=False, finding=Finding(Answer.PRESENT))
+    watch.troubled("credentials file x: it is not JSON")
+    watch.failed("m.example/a", ValueError("s3cr3t"))
+
+    assert told.series("mirrorhook_registries_down") == ["mirrorhook_registries_down 0.0"]
+    assert told.series("mirrorhook_probes_total") == [
+        'mirrorhook_probes_total{answer="absent",mirror="m.example/hub"} 1.0'
+    ]
+    assert told.series("mirrorhook_errors_total") == ["mirrorhook_errors_total 1.0"]
+    assert [line["event"] for line in told.lines] == [
+        "registry left alone",
+        "registry asked again",
+        "availability",
+        "question failed",
+    ]
+    assert told.lines[0]["reason"] == "m.example does not answer in time (800 ms)"
+    assert "s3cr3t" not in json.dumps(told.lines)
+
+
+def images_in(answer):
+    return json.loads(
+        json.loads(answer.content)["response"]["auditAnnotations"]["decisions"]
+    )
+
+
+@needs_registry
+def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    password = "s3cr3t-p4ss"
+    (tmp_path / "config.json").write_bytes(secret(("m.example", "robot", password)))
+    with registry(tmp_path) as full, faulty_proxy(full) as proxy:
+        push_image(full, "team/app:1")
+        dead = unused_port()
+        mirrors = f'"{dead}", "{proxy.address}", "{full}"'
+        rules.write_text(
+            CHECKED.format(
+                mirrors,
+                f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, "
+                "timeout: 1s",
+            )
+        )
+        with serving(rules) as webhook:
+            (first,) = images_in(webhook.review(review_of("team/app:1")))
+            proxy.mode = "hangs"
+            for number in range(5):
+                webhook.review(review_of(f"team/new{number}:1"), "/mutate?timeout=2s")
+            (second,) = images_in(webhook.review(review_of("team/app:1")))
+            (third,) = images_in(webhook.review(review_of("team/none:1")))
+            down = webhook.metric("mirrorhook_registries_down")
+            metrics = webhook.ask("/metrics").text
+            rules.write_text(
+                CHECKED.format(f'"{full}"', f', plainHTTP: ["{full}"], timeout: 9s')
+            )
+            webhook.wait_for("rules reloaded")
+            (fourth,) = images_in(webhook.review(review_of("team/app:1")))
+            log, said = json.dumps(webhook.log), "\n".join(webhook.said)
+
+    assert first["result"] == f"{proxy.address}/team/app:1"
+    assert f"{dead} cannot be reached (the connection is refused)" in first["reason"]
+    assert second["result"] == f"{full}/team/app:1"
+    assert third["outcome"] == "unavailable"
+    assert fourth["result"] == f"{full}/team/app:1"
+    assert down == 2
+    assert (
+        f'mirrorhook_probes_total{{answer="timeout",mirror="{proxy.address}"}}' in metrics
+    )
+    assert "registry left alone" in log
+    for text in (log, said, metrics):
+        assert password not in text
+
+
+@needs_registry
+def test_a_mirror_that_hangs_does_not_keep_the_webhook_from_ending(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    with faulty_proxy() as proxy:
+        proxy.mode = "hangs"
+        rules.write_text(
+            CHECKED.format(f'"{proxy.address}"', f', plainHTTP: ["{proxy.address}"]')
+        )
+        with serving(rules) as webhook:
+            began = time.monotonic()
+            answer = webhook.review(review_of("nginx"), "/mutate?timeout=1s")
+            assert time.monotonic() - began < 3.0
+            assert answer.json()["response"]["allowed"]

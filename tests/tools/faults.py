@@ -1,0 +1,122 @@
+"""
+A proxy before a registry that can break in every way that registries break.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from contextlib import contextmanager, suppress
+from threading import Event, Thread
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["FaultyProxy", "faulty_proxy", "unused_port"]
+
+DIGEST = "sha256:" + "f" * 64
+KIND = "application/vnd.oci.image.manifest.v1+json"
+# What it answers in place of the registry.
+ANSWERS = {
+    "fails": "503 Service Unavailable\r\nContent-Length: 0",
+    "limits": "429 Too Many Requests\r\nContent-Length: 0",
+    "page": "200 OK\r\nContent-Type: text/html\r\nContent-Length: 0",
+    "lies": f"200 OK\r\nContent-Type: {KIND}\r\nDocker-Content-Digest: {DIGEST}\r\n"
+    "Content-Length: 0",
+    "garbles": "I am no HTTP",
+}
+DRIP_SECONDS = 0.2
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger on, for no time
+
+
+class FaultyProxy:
+    """
+    A port on loopback.
+
+    Attributes:
+        mode: What it does with a connection: ``passes``, ``hangs``, ``drips``,
+            ``resets``, or one of ANSWERS.
+        connections: How many there were.
+        heads: What was sent to it.
+    """
+
+    def __init__(self, upstream: str = "") -> None:
+        self.upstream = upstream
+        self.mode = "passes"
+        self.connections = 0
+        self.heads: list[bytes] = []
+        self._ended = Event()
+        self._listening = socket.create_server(("127.0.0.1", 0), backlog=512)
+        self.address = f"127.0.0.1:{self._listening.getsockname()[1]}"
+        Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._ended.set()
+        with suppress(OSError):
+            self._listening.shutdown(socket.SHUT_RDWR)
+        self._listening.close()
+
+    def _accept(self) -> None:
+        while not self._ended.is_set():
+            try:
+                client, _ = self._listening.accept()
+            except OSError:
+                return
+            self.connections += 1
+            Thread(target=self._serve, args=(client,), daemon=True).start()
+
+    def _serve(self, client: socket.socket) -> None:
+        with client, suppress(OSError):
+            while head := client.recv(65536):
+                self.heads.append(head)
+                mode = self.mode
+                if mode == "passes":
+                    self._passed(client, head)
+                elif mode == "hangs":
+                    self._ended.wait()
+                elif mode == "drips":
+                    self._dripped(client)
+                elif mode == "resets":
+                    client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                    return
+                else:
+                    client.sendall(f"HTTP/1.1 {ANSWERS[mode]}\r\n\r\n".encode())
+
+    def _passed(self, client: socket.socket, head: bytes) -> None:
+        host, _, port = self.upstream.partition(":")
+        with socket.create_connection((host, int(port))) as upstream:
+            first, _, rest = head.partition(b"\r\n")
+            upstream.sendall(first + b"\r\nConnection: close\r\n" + rest)
+            while data := upstream.recv(65536):
+                client.sendall(data)
+        client.shutdown(socket.SHUT_WR)
+
+    def _dripped(self, client: socket.socket) -> None:
+        for letter in f"HTTP/1.1 {ANSWERS['lies']}\r\n\r\n":
+            client.sendall(letter.encode())
+            if self._ended.wait(DRIP_SECONDS):
+                return
+
+
+@contextmanager
+def faulty_proxy(upstream: str = "") -> Iterator[FaultyProxy]:
+    """
+    Run a proxy until the end of the block.
+
+    Args:
+        upstream: ``host:port`` of the registry behind it.
+    """
+    proxy = FaultyProxy(upstream)
+    try:
+        yield proxy
+    finally:
+        proxy.close()
+
+
+def unused_port() -> str:
+    """
+    Return an address where nobody listens.
+    """
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return f"127.0.0.1:{listening.getsockname()[1]}"

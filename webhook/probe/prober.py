@@ -1,0 +1,67 @@
+"""
+The parts put together: from settings to answers.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from webhook.probe.chooser import Chooser
+from webhook.probe.credentials import CredentialFiles
+from webhook.probe.exchange import Network, connections
+from webhook.probe.inquiry import Inquirer
+from webhook.probe.observer import Silent
+from webhook.probe.registry import Registries
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webhook.core import Availability
+    from webhook.probe.exchange import Transports
+    from webhook.probe.observer import Observer
+
+__all__ = ["Prober"]
+
+
+class Prober:
+    """
+    Asks registries as some settings say, and remembers their answers.
+
+    Args:
+        settings: How to ask.
+        clock: Gives seconds that only grow.
+        observer: Is told of what happens.
+        transports: Makes the way to the network, given the path of a CA file.
+    """
+
+    def __init__(
+        self,
+        settings: Availability,
+        clock: Callable[[], float],
+        observer: Observer | None = None,
+        transports: Transports = connections,
+    ) -> None:
+        observer = observer or Silent()
+        self.settings = settings
+        self._network = Network(dict(settings.authorities), transports)
+        keyring = CredentialFiles(
+            settings.credentials,
+            read=lambda path: Path(path).read_bytes(),
+            clock=clock,
+            trouble=observer.troubled,
+        )
+        registries = Registries(settings, self._network, keyring, clock)
+        self.inquirer = Inquirer(registries.ask, settings, clock, observer)
+
+    def chooser(self) -> Chooser:
+        """
+        Return who chooses for one set of rules by what is known here.
+        """
+        return Chooser(self.inquirer, self.settings)
+
+    async def close(self) -> None:
+        """
+        Close every connection; questions that are open end in an error.
+        """
+        await self._network.close()

@@ -1,0 +1,140 @@
+"""
+Asking mirrors in the running webhook: who asks for which policy, and who is told.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from webhook.admission import Choice
+    from webhook.config import PolicySettings
+    from webhook.core import Availability
+    from webhook.probe import Finding, Prober
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["Probers"]
+
+
+class Probers:
+    """
+    One prober for each way of asking.
+
+    A reload that leaves the way alone leaves its prober alone too, with all it knows.
+
+    Args:
+        log: Notes mirrors that go and come back.
+        metrics: Counts answers.
+        clock: Gives seconds that only grow.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._probers: dict[Availability, Prober] = {}
+        self._watches: dict[Availability, ProbeWatch] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, policies: Iterable[PolicySettings]) -> None:
+        """
+        Import what asking takes, beside the reviews: that is a matter of some 300 ms.
+        """
+        if any(policy.availability is not None for policy in policies):
+            await asyncio.to_thread(import_module, "webhook.probe")
+
+    def choice(self, settings: Availability | None) -> Choice | None:
+        """
+        Return who chooses for one policy; None where nothing is asked.
+        """
+        if settings is None:
+            return None
+        prober = self._probers.get(settings)
+        if prober is None:
+            from webhook.probe import Prober  # noqa: PLC0415 - it costs memory and time
+
+            watch = self._watches[settings] = ProbeWatch(self._log, self._metrics, self)
+            prober = self._probers[settings] = Prober(settings, self._clock, watch)
+        return prober.chooser()
+
+    def keep(self, used: Iterable[Availability | None]) -> None:
+        """
+        Close the probers of ways of asking that are no longer used.
+        """
+        for settings in self._probers.keys() - set(used):
+            del self._watches[settings]
+            closing = asyncio.create_task(closed(self._probers.pop(settings)))
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+        self.count_down()
+
+    def count_down(self) -> None:
+        """
+        Have the metrics say how many registries are left alone.
+        """
+        self._metrics.registries_down(sum(len(w.down) for w in self._watches.values()))
+
+
+async def closed(prober: Prober) -> None:
+    """
+    Close a prober once no review can wait for its answers any more.
+    """
+    settings = prober.settings
+    await asyncio.sleep(settings.budget + 2 * settings.timeout)
+    await prober.close()
+
+
+class ProbeWatch:
+    """
+    Tells log and metrics what a prober finds out.
+
+    Args:
+        log: The log.
+        metrics: The metrics.
+        probers: Counts the registries that are left alone.
+
+    Attributes:
+        down: Those registries.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, probers: Probers) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._probers = probers
+        self.down: set[str] = set()
+
+    def answered(self, mirror: str, finding: Finding) -> None:
+        """
+        Count an answer.
+        """
+        self._metrics.probed(mirror, finding.answer, finding.seconds)
+
+    def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
+        """
+        Note that a registry is left alone from now on, or is asked again.
+        """
+        if is_open:
+            self.down.add(registry)
+            reason = f"{registry} {finding.reason}"
+            self._log.warning("registry left alone", registry=registry, reason=reason)
+        else:
+            self.down.discard(registry)
+            self._log.info("registry asked again", registry=registry)
+        self._probers.count_down()
+
+    def failed(self, question: str, error: Exception) -> None:
+        """
+        Note an error of ours by its kind: its message could hold a credential.
+        """
+        self._metrics.error()
+        self._log.error("question failed", image=question, error=type(error).__name__)
+
+    def troubled(self, problem: str) -> None:
+        """
+        Note a file that cannot be used.
+        """
+        self._log.warning("availability", problem=problem)
