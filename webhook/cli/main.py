@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "explain": "Say what would become of images, and why.",
     "rewrite": "Rewrite the images of manifests.",
     "pull": "Pull images from their mirrors, under their own names.",
+    "render": "Write the rules for container runtimes, kubeadm or the API server.",
     "check": "Validate a rules file.",
     "profiles": "List and show the built-in mirror profiles.",
 }

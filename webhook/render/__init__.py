@@ -1,0 +1,25 @@
+"""
+The rules in the words of others: container runtimes, kubeadm, the API server itself.
+
+Each target is a function from a map of mirrors to the files that say the same, and to
+what they cannot say. Pure: nothing is read or written.
+"""
+
+from webhook.render.containerd import render_containerd
+from webhook.render.crio import render_crio
+from webhook.render.docker import render_docker
+from webhook.render.k3s import render_k3s
+from webhook.render.kubeadm import render_kubeadm
+from webhook.render.output import Code, Deviation, File, Rendered
+
+__all__ = [
+    "Code",
+    "Deviation",
+    "File",
+    "Rendered",
+    "render_containerd",
+    "render_crio",
+    "render_docker",
+    "render_k3s",
+    "render_kubeadm",
+]

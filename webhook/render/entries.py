@@ -1,0 +1,247 @@
+"""
+The rules as a table of prefixes, each with the places that its images come from.
+
+A node's runtime takes the longest prefix of an image and asks the places beside it; it
+knows no chains of rules, and no rule that leaves its own mirrors alone. So the map of
+mirrors is asked for each prefix at which its answer may change: each match, each mirror
+(where the rule of that mirror does not apply), and what lies below them after a step.
+Every name below a prefix takes the same way as one that no rule names; that is the one
+that is asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from webhook.core import Candidate, Mirror, Rule
+
+__all__ = ["Entry", "Place", "entries_of"]
+
+# No rule names it. Two parts, as a part alone would become `library/…` on Docker Hub.
+UNKNOWN_PART: Final = "mirrorhook-unknown"
+UNKNOWN: Final = f"{UNKNOWN_PART}/{UNKNOWN_PART}"
+MAX_ENTRIES: Final = 20_000
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """
+    Where the images of a prefix come from.
+
+    Attributes:
+        target: ``host[:port][/path]`` that takes the place of the prefix.
+        flatten: Only the last part of the repository follows.
+    """
+
+    target: str
+    flatten: bool = False
+
+    @property
+    def registry(self) -> str:
+        """
+        The registry of the target.
+        """
+        return self.target.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """
+        The path of the target; it may be empty.
+        """
+        return self.target.partition("/")[2]
+
+    def below(self, rest: str) -> Place:
+        """
+        Return the place of what lies at *rest* below the prefix.
+        """
+        if self.flatten or not rest:
+            return self
+        return Place(f"{self.target}/{rest}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """
+    A prefix and what becomes of its images.
+
+    Attributes:
+        registry: A registry, or ``*.`` and a domain.
+        path: Leading parts of the repository; may be empty.
+        rule: The rule that applies; None if none does.
+        places: Where the images come from, the preferred first; none where they stay.
+    """
+
+    registry: str
+    path: str
+    rule: Rule | None = None
+    places: tuple[Place, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """
+        The registry, and the path if there is one.
+        """
+        return f"{self.registry}/{self.path}" if self.path else self.registry
+
+    @property
+    def original(self) -> Original:
+        """
+        When the registry itself is asked.
+        """
+        return self.rule.original if self.rule is not None else Original.LAST
+
+    @property
+    def is_wildcard(self) -> bool:
+        """
+        Whether it stands for the subdomains of a domain.
+        """
+        return self.registry.startswith("*.")
+
+
+def entries_of(rules: Iterable[Rule]) -> tuple[Entry, ...]:
+    """
+    Return the table of *rules*, without those for every registry and regular expressions.
+
+    An entry that says what the next shorter prefix says already is left out, so that
+    what is left differs. They are in the order of their prefixes, ``*.`` last.
+
+    Raises:
+        InvalidRuleError: The rules interlock to more prefixes than anybody could use.
+    """
+    plain = [rule for rule in rules if rule.pattern is None]
+    mirrors = MirrorMap(plain)
+    edges = frozenset(edges_of(plain))
+    found: dict[str, Entry] = {}
+    ahead = sorted(edges)
+    while ahead:
+        prefix = ahead.pop()
+        if prefix in found:
+            continue
+        if len(found) == MAX_ENTRIES:
+            problem = f"the rules have more than {MAX_ENTRIES} prefixes together"
+            raise InvalidRuleError(problem)
+        registry, _, path = prefix.partition("/")
+        found[prefix], passed = asked(mirrors, registry, path)
+        for name in passed:
+            for edge in edges:
+                rest = beyond(name, edge)
+                if rest:
+                    ahead.append(f"{prefix}/{rest}")
+    return tuple(distinct(found))
+
+
+def edges_of(rules: Iterable[Rule]) -> Iterator[str]:
+    """
+    Yield the prefixes at which the map's answer may change.
+    """
+    for rule in rules:
+        if rule.match is not None and not rule.match.is_everything:
+            yield str(rule.match)
+        for mirror in rule.mirrors:
+            yield mirror.target
+
+
+def beyond(name: str, edge: str) -> str:
+    """
+    Return the path from the prefix *name* to an *edge* below it; empty if it is not.
+    """
+    registry, _, path = edge.partition("/")
+    at, _, within = name.partition("/")
+    if registry != at and not (registry.startswith("*.") and at.endswith(registry[1:])):
+        return ""
+    if not within:
+        return path
+    return path.removeprefix(f"{within}/") if path.startswith(f"{within}/") else ""
+
+
+def asked(mirrors: MirrorMap, registry: str, path: str) -> tuple[Entry, frozenset[str]]:
+    """
+    Return the entry of a prefix, and every prefix that its images pass on their way.
+    """
+    host = registry.replace("*", UNKNOWN_PART)
+    repository = f"{path}/{UNKNOWN}" if path else UNKNOWN
+    rule = mirrors.applicable(host, repository)
+    passed = {f"{host}/{path}" if path else host}
+    if rule is not None and rule.match is not None and rule.match.is_everything:
+        return Entry(registry, path), frozenset(passed)  # said of no other registry either
+    places: dict[Place, None] = {}
+    for candidate in mirrors.candidates(ImageReference(host, repository)):
+        places[place_of(candidate)] = None
+        passed.update(passing(host, repository, candidate.steps))
+    return Entry(registry, path, rule, tuple(places)), frozenset(passed)
+
+
+def place_of(candidate: Candidate) -> Place:
+    """
+    Return the place that a candidate for an unknown name is at.
+    """
+    flatten = any(mirror.flatten for _, mirror in candidate.steps)
+    name = candidate.reference.name
+    return Place(
+        name.removesuffix(UNKNOWN_PART if flatten else UNKNOWN).rstrip("/"), flatten
+    )
+
+
+def passing(
+    registry: str, repository: str, steps: Iterable[tuple[Rule, Mirror]]
+) -> Iterator[str]:
+    """
+    Yield the prefixes that an unknown name passes, up to a mirror that flattens it.
+    """
+    for rule, mirror in steps:
+        name = rule.name_at(mirror, registry, repository)
+        registry, _, repository = name.partition("/")
+        if mirror.flatten:
+            return
+        yield name.removesuffix(f"/{UNKNOWN}")
+
+
+def distinct(found: dict[str, Entry]) -> Iterator[Entry]:
+    """
+    Yield the entries that say something else than the next shorter prefix.
+    """
+    kept: dict[str, Entry] = {}
+    order = sorted(found.values(), key=lambda entry: (entry.is_wildcard, entry.prefix))
+    for entry in sorted(
+        order,
+        key=lambda entry: (len(entry.path), not entry.is_wildcard, len(entry.registry)),
+    ):
+        above = next((kept[name] for name in shorter(entry) if name in kept), None)
+        implied: tuple[Place, ...] = ()
+        original = Original.LAST
+        if above is not None:
+            rest = entry.path.removeprefix(above.path).removeprefix("/")
+            implied = tuple(place.below(rest) for place in above.places)
+            original = above.original
+        if entry.places != implied or (implied and entry.original is not original):
+            kept[entry.prefix] = entry
+    return (entry for entry in order if entry.prefix in kept)
+
+
+def shorter(entry: Entry) -> Iterator[str]:
+    """
+    Yield the prefixes that an entry lies under, the longest first.
+    """
+    path = entry.path
+    wider = [f"*{domain}" for domain in domains(entry.registry)]
+    yield from (f"{registry}/{path}" if path else registry for registry in wider)
+    while path:
+        path = path.rpartition("/")[0]
+        for registry in (entry.registry, *wider):
+            yield f"{registry}/{path}" if path else registry
+
+
+def domains(registry: str) -> Iterator[str]:
+    """
+    Yield the domains above a registry, with their leading dots, the longest first.
+    """
+    dot = registry.find(".", registry.startswith("*") + 1)
+    while dot != -1:
+        yield registry[dot:]
+        dot = registry.find(".", dot + 1)
