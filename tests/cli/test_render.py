@@ -115,6 +115,26 @@ def test_every_target_is_a_command(name):
     assert "m.daocloud.io" in result.stdout
 
 
+def test_a_policy_goes_by_the_name_of_its_rules(path):
+    default = run("policy", "--config", path)
+    seen = run("policy", "--config", path, "--policy", "seen", "--accept", "observe")
+
+    assert (
+        "kind: MutatingAdmissionPolicy\nmetadata:\n  name: mirrorhook\n" in default.stdout
+    )
+    assert "\n  name: mirrorhook-seen\n" in seen.stdout
+
+
+def test_an_enforcement_is_another_kind_and_may_only_warn(path):
+    refuses = run("policy", "--config", path, "--enforce")
+    warns = run("policy", "--config", path, "--enforce", "--warn")
+
+    assert "kind: ValidatingAdmissionPolicy\n" in refuses.stdout
+    assert "validationActions: [Deny]" in refuses.stdout
+    assert "validationActions: [Warn, Audit]" in warns.stdout
+    assert run("policy", "--config", path, "--warn").exit_code == 2
+
+
 def test_every_code_is_documented_and_no_other():
     section = PAGE.partition("## What cannot be said")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(Code)

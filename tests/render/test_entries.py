@@ -4,12 +4,19 @@ The table of prefixes says what the map of mirrors says.
 
 from __future__ import annotations
 
-from hypothesis import given
+from hypothesis import given, reject
 from hypothesis import strategies as st
 
-from tests.core.strategies import maps, names
+from tests.core.strategies import maps, mirrors, names
 from tests.render.expecting import lies_under
-from webhook.core import Mirror, MirrorMap, Rule, parse_reference
+from webhook.core import (
+    InvalidReferenceError,
+    InvalidRuleError,
+    Mirror,
+    MirrorMap,
+    Rule,
+    parse_reference,
+)
 from webhook.render.entries import entries_of
 
 
@@ -17,11 +24,16 @@ def entry_for(entries, reference):
     """
     The entry of the longest prefix; of the same path the exact registry's.
     """
-    above = [entry for entry in entries if lies_under(reference.name, entry.prefix)]
+    above = [
+        entry
+        for entry in entries
+        if entry.registry != "*" and lies_under(reference.name, entry.prefix)
+    ]
+    everything = next((entry for entry in entries if entry.registry == "*"), None)
     return max(
         above,
         key=lambda entry: (len(entry.path), not entry.is_wildcard, len(entry.registry)),
-        default=None,
+        default=everything,
     )
 
 
@@ -30,10 +42,15 @@ def named(place, entry, reference):
     The image as a place names it.
     """
     rest = reference.repository.removeprefix(entry.path).removeprefix("/")
-    if place.flatten:
+    if place.whole:
+        rest = reference.name
+    elif place.flatten:
         rest = reference.repository.rpartition("/")[2]
     name = f"{place.target}/{rest}" if rest else place.target
-    return str(parse_reference(name)) if "/" in name else name
+    try:
+        return str(parse_reference(name))
+    except InvalidReferenceError:  # no candidate, as a host with a port within a path
+        return None
 
 
 @given(maps(regex=False), st.lists(names, max_size=8))
@@ -50,6 +67,26 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
         places = entry.places if entry else ()
         got = [named(place, entry, reference) for place in places]
         assert list(dict.fromkeys(got)) == [str(each) for each in decision.candidates]
+
+
+@given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
+def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(
+    others, everywhere, texts
+):
+    rules = [rule for rule in others.rules if not rule.match.is_everything]
+    try:
+        mirrors = MirrorMap([*rules, Rule("*", everywhere)])
+    except InvalidRuleError:
+        reject()
+    entries = entries_of(mirrors.rules, every=True)
+    for text in texts:
+        reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
+        entry = entry_for(entries, reference)
+        places = entry.places if entry else ()
+        got = [named(place, entry, reference) for place in places]
+        got = [name for name in got if name is not None]
+        wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
+        assert list(dict.fromkeys(got)) == wanted
 
 
 @given(maps(regex=False))

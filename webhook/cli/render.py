@@ -132,6 +132,64 @@ def docker(**options: Any) -> None:
     write(lambda policy: render_docker(policy.mirrors.rules), **options)
 
 
+@target
+@click.option(
+    "--api-version",
+    type=click.Choice(("v1", "v1beta1")),
+    default="v1",
+    show_default=True,
+    help="Version of MutatingAdmissionPolicy: v1 from Kubernetes 1.36 on.",
+)
+@click.option(
+    "--selection",
+    type=click.Choice(("opt-in", "all")),
+    default="opt-in",
+    show_default=True,
+    help="Namespaces labelled mirrorhook.io/rewrite: enabled; or all but those of the "
+    "system and those labelled disabled.",
+)
+@click.option(
+    "--enforce",
+    is_flag=True,
+    help="In its place a ValidatingAdmissionPolicy that refuses unmirrored images.",
+)
+@click.option("--warn", is_flag=True, help="With --enforce: only warn of them.")
+def policy(
+    api_version: str, selection: str, enforce: bool, warn: bool, **options: Any
+) -> None:
+    """
+    Write a policy that the API server itself evaluates, without a webhook.
+
+    \b
+    mirrorhook render policy --config rules.yaml | kubectl apply -f -
+    mirrorhook render policy --config rules.yaml --enforce --warn | kubectl apply -f -
+    """  # noqa: D301 - as above
+    from webhook.render import (  # noqa: PLC0415 - as above
+        ApiVersion,
+        PolicyOptions,
+        Selection,
+        render_enforcement,
+        render_policy,
+    )
+
+    if warn and not enforce:
+        raise click.UsageError("--warn goes with --enforce: add it")
+
+    def make(chosen: PolicySettings) -> Rendered:
+        kind = "mirrorhook-enforce" if enforce else "mirrorhook"
+        settings = PolicyOptions(
+            name=kind if chosen.name == "default" else f"{kind}-{chosen.name}",
+            api_version=ApiVersion(api_version),
+            selection=Selection(selection),
+            record=chosen.record,
+            warn=warn,
+        )
+        render_one = render_enforcement if enforce else render_policy
+        return render_one(chosen.mirrors.rules, settings)
+
+    write(make, **options)
+
+
 def write(
     make: Callable[[PolicySettings], Rendered],
     *,

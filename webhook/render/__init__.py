@@ -11,15 +11,27 @@ from webhook.render.docker import render_docker
 from webhook.render.k3s import render_k3s
 from webhook.render.kubeadm import render_kubeadm
 from webhook.render.output import Code, Deviation, File, Rendered
+from webhook.render.policy import (
+    ApiVersion,
+    PolicyOptions,
+    Selection,
+    render_enforcement,
+    render_policy,
+)
 
 __all__ = [
+    "ApiVersion",
     "Code",
     "Deviation",
     "File",
+    "PolicyOptions",
     "Rendered",
+    "Selection",
     "render_containerd",
     "render_crio",
     "render_docker",
+    "render_enforcement",
     "render_k3s",
     "render_kubeadm",
+    "render_policy",
 ]

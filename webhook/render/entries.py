@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
+from webhook.core.rules import EVERY_REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -26,6 +27,7 @@ __all__ = ["Entry", "Place", "entries_of"]
 # No rule names it. Two parts, as a part alone would become `library/…` on Docker Hub.
 UNKNOWN_PART: Final = "mirrorhook-unknown"
 UNKNOWN: Final = f"{UNKNOWN_PART}/{UNKNOWN_PART}"
+UNKNOWN_HOST: Final = f"{UNKNOWN_PART}.invalid"
 MAX_ENTRIES: Final = 20_000
 
 
@@ -37,10 +39,12 @@ class Place:
     Attributes:
         target: ``host[:port][/path]`` that takes the place of the prefix.
         flatten: Only the last part of the repository follows.
+        whole: The prefix itself follows as well, as it does for every registry.
     """
 
     target: str
     flatten: bool = False
+    whole: bool = False
 
     @property
     def registry(self) -> str:
@@ -56,10 +60,13 @@ class Place:
         """
         return self.target.partition("/")[2]
 
-    def below(self, rest: str) -> Place:
+    def below(self, above: Entry, entry: Entry) -> Place:
         """
-        Return the place of what lies at *rest* below the prefix.
+        Return the place of a longer prefix, if it is one of the entry *above*.
         """
+        if self.whole:
+            return Place(f"{self.target}/{entry.prefix}")
+        rest = entry.path.removeprefix(above.path).removeprefix("/")
         if self.flatten or not rest:
             return self
         return Place(f"{self.target}/{rest}")
@@ -71,7 +78,7 @@ class Entry:
     A prefix and what becomes of its images.
 
     Attributes:
-        registry: A registry, or ``*.`` and a domain.
+        registry: A registry, ``*.`` and a domain, or ``*``.
         path: Leading parts of the repository; may be empty.
         rule: The rule that applies; None if none does.
         places: Where the images come from, the preferred first; none where they stay.
@@ -104,21 +111,25 @@ class Entry:
         return self.registry.startswith("*.")
 
 
-def entries_of(rules: Iterable[Rule]) -> tuple[Entry, ...]:
+def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ...]:
     """
-    Return the table of *rules*, without those for every registry and regular expressions.
+    Return the table of *rules*, without regular expressions.
 
     An entry that says what the next shorter prefix says already is left out, so that
-    what is left differs. They are in the order of their prefixes, ``*.`` last.
+    what is left differs. They are in the order of their prefixes, ``*.`` and ``*`` last.
+
+    Args:
+        rules: The rules.
+        every: Whether the rule for every registry has its place in the table, too.
 
     Raises:
         InvalidRuleError: The rules interlock to more prefixes than anybody could use.
     """
     plain = [rule for rule in rules if rule.pattern is None]
     mirrors = MirrorMap(plain)
-    edges = frozenset(edges_of(plain))
+    edges = Edges(edges_of(plain, every=every))
     found: dict[str, Entry] = {}
-    ahead = sorted(edges)
+    ahead = sorted(edges.prefixes)
     while ahead:
         prefix = ahead.pop()
         if prefix in found:
@@ -127,48 +138,63 @@ def entries_of(rules: Iterable[Rule]) -> tuple[Entry, ...]:
             problem = f"the rules have more than {MAX_ENTRIES} prefixes together"
             raise InvalidRuleError(problem)
         registry, _, path = prefix.partition("/")
-        found[prefix], passed = asked(mirrors, registry, path)
-        for name in passed:
-            for edge in edges:
-                rest = beyond(name, edge)
-                if rest:
-                    ahead.append(f"{prefix}/{rest}")
+        found[prefix], passed = asked(mirrors, registry, path, every=every)
+        for rest in edges.below(passed):
+            ahead.append(rest if registry == EVERY_REGISTRY else f"{prefix}/{rest}")
     return tuple(distinct(found))
 
 
-def edges_of(rules: Iterable[Rule]) -> Iterator[str]:
+def edges_of(rules: Iterable[Rule], *, every: bool) -> Iterator[str]:
     """
     Yield the prefixes at which the map's answer may change.
     """
     for rule in rules:
-        if rule.match is not None and not rule.match.is_everything:
+        if every or (rule.match is not None and not rule.match.is_everything):
             yield str(rule.match)
+            # The registries of its mirrors as a whole are at rest under a rule for all.
+            yield from (mirror.registry for mirror in rule.mirrors)
         for mirror in rule.mirrors:
             yield mirror.target
 
 
-def beyond(name: str, edge: str) -> str:
+class Edges:
     """
-    Return the path from the prefix *name* to an *edge* below it; empty if it is not.
+    The prefixes at which the map's answer may change, to be found from those above them.
     """
-    registry, _, path = edge.partition("/")
-    at, _, within = name.partition("/")
-    if registry != at and not (registry.startswith("*.") and at.endswith(registry[1:])):
-        return ""
-    if not within:
-        return path
-    return path.removeprefix(f"{within}/") if path.startswith(f"{within}/") else ""
+
+    def __init__(self, prefixes: Iterable[str]) -> None:
+        self.prefixes = frozenset(prefixes)
+        self._paths: dict[str, list[str]] = {}
+        for prefix in self.prefixes:
+            registry, _, path = prefix.partition("/")
+            if path:
+                self._paths.setdefault(registry, []).append(path)
+
+    def below(self, names: Iterable[str]) -> Iterator[str]:
+        """
+        Yield the path from each of the prefixes *names* to each edge below it.
+        """
+        for name in names:
+            registry, _, within = name.partition("/")
+            start = f"{within}/" if within else ""
+            for host in (registry, *(f"*{domain}" for domain in domains(registry))):
+                for path in self._paths.get(host, ()):
+                    if path.startswith(start):
+                        yield path.removeprefix(start)
 
 
-def asked(mirrors: MirrorMap, registry: str, path: str) -> tuple[Entry, frozenset[str]]:
+def asked(
+    mirrors: MirrorMap, registry: str, path: str, *, every: bool
+) -> tuple[Entry, frozenset[str]]:
     """
     Return the entry of a prefix, and every prefix that its images pass on their way.
     """
-    host = registry.replace("*", UNKNOWN_PART)
+    is_everything = registry == EVERY_REGISTRY
+    host = UNKNOWN_HOST if is_everything else registry.replace("*", UNKNOWN_PART)
     repository = f"{path}/{UNKNOWN}" if path else UNKNOWN
     rule = mirrors.applicable(host, repository)
     passed = {f"{host}/{path}" if path else host}
-    if rule is not None and rule.match is not None and rule.match.is_everything:
+    if not every and rule is not None and rule.match and rule.match.is_everything:
         return Entry(registry, path), frozenset(passed)  # said of no other registry either
     places: dict[Place, None] = {}
     for candidate in mirrors.candidates(ImageReference(host, repository)):
@@ -183,9 +209,9 @@ def place_of(candidate: Candidate) -> Place:
     """
     flatten = any(mirror.flatten for _, mirror in candidate.steps)
     name = candidate.reference.name
-    return Place(
-        name.removesuffix(UNKNOWN_PART if flatten else UNKNOWN).rstrip("/"), flatten
-    )
+    target = name.removesuffix(UNKNOWN_PART if flatten else UNKNOWN).rstrip("/")
+    whole = target.endswith(f"/{UNKNOWN_HOST}")
+    return Place(target.removesuffix(f"/{UNKNOWN_HOST}"), flatten, whole)
 
 
 def passing(
@@ -199,7 +225,7 @@ def passing(
         registry, _, repository = name.partition("/")
         if mirror.flatten:
             return
-        yield name.removesuffix(f"/{UNKNOWN}")
+        yield name.removesuffix(f"/{UNKNOWN}").removesuffix(f"/{UNKNOWN_HOST}")
 
 
 def distinct(found: dict[str, Entry]) -> Iterator[Entry]:
@@ -207,17 +233,22 @@ def distinct(found: dict[str, Entry]) -> Iterator[Entry]:
     Yield the entries that say something else than the next shorter prefix.
     """
     kept: dict[str, Entry] = {}
-    order = sorted(found.values(), key=lambda entry: (entry.is_wildcard, entry.prefix))
+    order = sorted(
+        found.values(), key=lambda entry: (entry.registry.startswith("*"), entry.prefix)
+    )
     for entry in sorted(
         order,
-        key=lambda entry: (len(entry.path), not entry.is_wildcard, len(entry.registry)),
+        key=lambda entry: (
+            len(entry.path) if entry.registry != EVERY_REGISTRY else -1,
+            not entry.is_wildcard,
+            len(entry.registry),
+        ),
     ):
         above = next((kept[name] for name in shorter(entry) if name in kept), None)
         implied: tuple[Place, ...] = ()
         original = Original.LAST
         if above is not None:
-            rest = entry.path.removeprefix(above.path).removeprefix("/")
-            implied = tuple(place.below(rest) for place in above.places)
+            implied = tuple(place.below(above, entry) for place in above.places)
             original = above.original
         if entry.places != implied or (implied and entry.original is not original):
             kept[entry.prefix] = entry
@@ -235,6 +266,8 @@ def shorter(entry: Entry) -> Iterator[str]:
         path = path.rpartition("/")[0]
         for registry in (entry.registry, *wider):
             yield f"{registry}/{path}" if path else registry
+    if entry.registry != EVERY_REGISTRY:
+        yield EVERY_REGISTRY
 
 
 def domains(registry: str) -> Iterator[str]:

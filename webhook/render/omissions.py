@@ -1,5 +1,5 @@
 """
-What no node's runtime can say of the rules.
+What a table of prefixes cannot say of the rules.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from webhook.core import Rule
     from webhook.render.output import Deviations
 
-__all__ = ["note_unsayable"]
+__all__ = ["note_regexes", "note_unsayable"]
 
 REGEX: Final = "rules with a regex are left out"
 REGEX_FIRST: Final = (
@@ -29,7 +29,18 @@ EVERYTHING: Final = (
 
 def note_unsayable(rules: Iterable[Rule], deviations: Deviations) -> None:
     """
-    Note the rules that a table of prefixes leaves out.
+    Note the rules that a table of prefixes leaves out, as a node's runtime has it.
+    """
+    known = tuple(rules)
+    note_regexes(known, deviations)
+    for rule in known:
+        if rule.match is not None and rule.match.is_everything and rule.mirrors:
+            deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
+
+
+def note_regexes(rules: Iterable[Rule], deviations: Deviations) -> None:
+    """
+    Note the rules with a regular expression, which no table of prefixes holds.
     """
     known = tuple(rules)
     others = any(rule.mirrors for rule in known if rule.match is not None)
@@ -37,5 +48,3 @@ def note_unsayable(rules: Iterable[Rule], deviations: Deviations) -> None:
         if rule.pattern is not None:
             message = REGEX_FIRST if others else REGEX
             deviations.note(Code.REGEX, message, str(rule), misleads=others)
-        elif rule.match is not None and rule.match.is_everything and rule.mirrors:
-            deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
