@@ -59,7 +59,8 @@ def render_docker(rules: Iterable[Rule]) -> Rendered:
                     if place.flatten
                     else (Code.MIRROR_PATH, MIRROR_PATH)
                 )
-                deviations.note(code, why, place.target, misleads=bool(usable))
+                name = f"{entry.prefix} → {place.target}"
+                deviations.note(code, why, name, misleads=bool(usable))
         if usable and entry.original is not Original.LAST:
             deviations.note(Code.ORIGINAL, ORIGINAL, entry.prefix, misleads=True)
         mirrors = [base_url(place.registry) for place in usable]
