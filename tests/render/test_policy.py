@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, texts
 from tests.render.expecting import EXTRA, IMAGES, RULES
 from webhook.core import InvalidRuleError, Outcome, Rule
+from webhook.profiles import PROFILES
 from webhook.render import (
     ApiVersion,
     Code,
@@ -82,9 +83,10 @@ def wanted(mirrors, image):
 @pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
 def test_a_policy_gives_each_image_the_name_that_the_rules_give_it(name):
     mirrors = RULES[name]
-    got = Evaluated(mirrors.rules).images(SOME_IMAGES)
-    assert dict(zip(SOME_IMAGES, got, strict=True)) == {
-        image: wanted(mirrors, image) for image in SOME_IMAGES
+    images = IMAGES if name in PROFILES else SOME_IMAGES
+    got = Evaluated(mirrors.rules).images(images)
+    assert dict(zip(images, got, strict=True)) == {
+        image: wanted(mirrors, image) for image in images
     }
 
 
