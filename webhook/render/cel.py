@@ -20,7 +20,7 @@ from webhook.core.rules import EVERY_REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from webhook.render.entries import Entry, Place
+    from webhook.render.entry import Entry, Place
 
 __all__ = ["LISTS", "images", "slots", "table"]
 

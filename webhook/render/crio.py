@@ -13,7 +13,8 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
-from webhook.render.entries import Place, entries_of
+from webhook.render.entries import entries_of
+from webhook.render.entry import Place
 from webhook.render.omissions import note_unsayable
 from webhook.render.output import Code, Deviations, File, Rendered
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from webhook.core import Rule
-    from webhook.render.entries import Entry
+    from webhook.render.entry import Entry
 
 __all__ = ["render_crio"]
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webhook.core import Rule
-    from webhook.render.entries import Place
+    from webhook.render.entry import Place
 
 __all__ = ["render_docker"]
 

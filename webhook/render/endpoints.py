@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.core.reference import DOCKER_HUB
 
 if TYPE_CHECKING:
-    from webhook.render.entries import Place
+    from webhook.render.entry import Place
 
 __all__ = ["api_of", "base_url", "is_loopback"]
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from webhook.core import Rule
-    from webhook.render.entries import Entry
+    from webhook.render.entry import Entry
 
 __all__ = ["render_k3s"]
 

@@ -11,7 +11,7 @@ from webhook.render.output import Code
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable
 
-    from webhook.render.entries import Entry
+    from webhook.render.entry import Entry
     from webhook.render.output import Deviations
 
 __all__ = ["note_paths", "whole_registries"]

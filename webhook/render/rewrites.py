@@ -13,7 +13,7 @@ from webhook.render.patterns import flattening, moving
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webhook.render.entries import Entry, Place
+    from webhook.render.entry import Entry, Place
 
 __all__ = ["Rewrites"]
 
