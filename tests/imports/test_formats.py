@@ -349,6 +349,106 @@ def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, prob
         sketched(format_, text)
 
 
+KUIK_MORE = """\
+kind: ImageSetMirror
+spec:
+  images: {include: ['.*'], exclude: ['ghcr\\.io/team/.*', 'a|b']}
+  mirrors: [{registry: m.example.com}]
+---
+kind: ImageSetMirror
+spec: {mirrors: []}
+---
+kind: ReplicatedImageSet
+spec:
+  upstreams:
+    - {registry: quay.io, imageFilter: {include: [a]}}
+    - {registry: ghcr.io, credentialSecret: {name: s}}
+---
+kind: ReplicatedImageSet
+spec: {upstreams: [{registry: only.example.com}]}
+"""
+HARBOR_MORE = """\
+rules:
+  - {matches: ['.*'], replace: m.example.com/all}
+  - {matches: ['^a.io']}
+  - {matches: [a.io, '^docker.io', '^a_b/'], excludes: ['^a.io'], replace: m.example.com}
+"""
+REWRITE_MORE = """\
+kind: RegistryRewriteRule
+spec:
+  rules:
+    - {match: '.*'}
+    - {match: '^(.*)$', replace: 'm.example.com/all/$1'}
+    - {match: 'x(.*)y', replace: '$1'}
+"""
+KYVERNO_MORE = """\
+spec:
+  a: "{{ regex_replace_all('^quay.io/(.*)', '{{e}}', 'm.example.com/quay/$1') }}"
+  b: "{{ regex_replace_all_literal('^ghcr.io', '{{e}}', 'm.example.com/ghcr') }}"
+  c: ["{{ regex_replace_all('(a|b)', '{{e}}', 'c') }}", null]
+"""
+K3S_MORE = """\
+mirrors:
+  a.io:
+    endpoint: [https://m.example.com]
+    rewrite:
+      "^x(.)(.)$": "$2$1"
+      "(.*)": "a/$1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "rules", "remarks"),
+    [
+        (
+            "kube-image-keeper",
+            KUIK_MORE,
+            [
+                ("/[^/]+/(.+)/", r"m.example.com/\1"),
+                ("ghcr.io/team", "keep"),
+                ("quay.io", "ghcr.io"),
+            ],
+            6,
+        ),
+        (
+            "harbor-container-webhook",
+            HARBOR_MORE,
+            [
+                ("/[^/]+/(.+)/", r"m.example.com/all/\1"),
+                ("docker.io", "m.example.com"),
+                ("a.io", "keep"),
+            ],
+            3,
+        ),
+        (
+            "mutating-registry-webhook",
+            REWRITE_MORE,
+            [("*", "m.example.com/all")],
+            2,
+        ),
+        (
+            "kyverno",
+            KYVERNO_MORE,
+            [("quay.io", "m.example.com/quay"), ("ghcr.io", "m.example.com/ghcr")],
+            1,
+        ),
+        ("k3s", K3S_MORE, [("a.io", "m.example.com/a")], 1),
+        ("registry-proxy", "proxies: {a.io: , b.io: https://m.example.com/}", None, 1),
+    ],
+)
+def test_rarer_forms_are_read_as_well(format_, text, rules, remarks):
+    sketch = sketched(format_, text)
+    wanted = rules or [("b.io", "m.example.com")]
+    assert [rule(each) for each in sketch.rules] == wanted
+    assert len(sketch.remarks) == remarks
+
+
+def test_a_rule_that_stands_there_twice_is_left_out_with_a_remark():
+    sketch = sketched("imageswap", "default::\na.io::b.io\na.io::c.io\n")
+    assert [rule(each) for each in sketch.rules] == [("a.io", "b.io")]
+    assert str(sketch.remarks[0]) == "file:3: a.io stands in line 2 already: left out"
+
+
 def test_rules_that_lead_back_are_left_out_with_a_remark():
     text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
     sketch = sketched("imageswap", text)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, names
 from tests.render.expecting import IMAGES, RULES, excused
 from webhook.config import parse
-from webhook.core import MirrorMap, parse_reference
+from webhook.core import Mirror, MirrorMap, Original, Rule, parse_reference
 from webhook.imports import FORMATS, Sketch, written
 from webhook.render import render_containerd, render_crio, render_docker, render_k3s
 
@@ -46,6 +46,18 @@ def test_every_image_gets_the_same_names_or_the_difference_was_told(format_, nam
         if got != [str(candidate) for candidate in before.candidates]:
             wrong[image] = after, before
     assert not wrong
+
+
+def test_every_form_of_a_rule_is_written_so_that_it_can_be_read():
+    rules = [
+        Rule("*.gcr.io", [Mirror("m.example.com/flat", flatten=True), "m.example.com"]),
+        Rule("quay.io", keep=True),
+        Rule("docker.io", ["m.example.com"], original=Original.FIRST),
+        Rule(regex="a'b/(.+)", mirrors=[r"m.example.com/\1"]),
+        Rule("*", ["m.example.com/all"]),
+    ]
+    again = parse(written(rules, "all forms"), "again").policies["default"].mirrors
+    assert again.rules == tuple(rules)
 
 
 @given(maps(regex=False), st.lists(names, max_size=8))

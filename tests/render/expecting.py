@@ -69,6 +69,20 @@ OWN = {
         Rule("quay.io", ["a.example.com/x", "b.example.com"], original=Original.NEVER),
         Rule("gcr.io", ["a.example.com/x"], original=Original.NEVER),
     ],
+    "flat parts": [
+        Rule("docker.io", ["a.example.com/hub/x", "b.example.com/y"]),
+        Rule(
+            "docker.io/bitnami",
+            [
+                Mirror("a.example.com/hub/z", flatten=True),
+                Mirror("b.example.com/z", flatten=True),
+            ],
+        ),
+        Rule("quay.io", ["a.example.com/q/r", "b.example.com/r"]),
+        Rule("quay.io/jetstack", ["a.example.com/q/s", "b.example.com/s"]),
+        Rule("gcr.io", ["a.example.com"]),
+        Rule("gcr.io/distroless", ["a.example.com"]),
+    ],
     "regex": [
         Rule(regex=r"docker\.io/grafana/(.+)", mirrors=[r"g.example.com/\1"]),
         Rule("quay.io", ["localhost:5000/quay"]),
