@@ -15,16 +15,21 @@ from webhook import __version__
 
 __all__ = ["main", "mirrorhook"]
 
-# In the order of the help page; each is `webhook.cli.<name>.<name>`.
+# In the order of the help page; each is `webhook.cli.<name>.<name>`, or stands in PLACES.
 COMMANDS: Final = {
     "serve": "Run the webhook.",
     "explain": "Say what would become of images, and why.",
     "rewrite": "Rewrite the images of manifests.",
     "pull": "Pull images from their mirrors, under their own names.",
+    "render": "Write the rules for container runtimes, kubeadm or the API server.",
+    "import": "Make rules from another tool's file.",
     "check": "Validate a rules file.",
     "doctor": "Look at a cluster: what is wrong, and what mends it.",
     "profiles": "List and show the built-in mirror profiles.",
 }
+
+# A keyword of Python names neither a module nor a function.
+PLACES: Final = {"import": ("importing", "import_rules")}
 
 
 class Commands(click.Group):
@@ -44,7 +49,8 @@ class Commands(click.Group):
         """
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = getattr(import_module(f"webhook.cli.{cmd_name}"), cmd_name)
+        module, function = PLACES.get(cmd_name, (cmd_name, cmd_name))
+        command: click.Command = getattr(import_module(f"webhook.cli.{module}"), function)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -21,6 +21,7 @@ __all__ = [
     "load_policy",
     "read_configuration",
     "rules_options",
+    "select_policy",
     "source_options",
     "told",
 ]
@@ -160,7 +161,27 @@ def load_policy(
         click.UsageError: As `load_configuration`; or there is no such policy.
         click.ClickException: As `load_configuration`.
     """
-    configuration = load_configuration(config, profile)
+    return select_policy(load_configuration(config, profile), config, profile, policy)
+
+
+def select_policy(
+    configuration: Configuration,
+    config: Path | None,
+    profile: tuple[str, ...],
+    policy: str,
+) -> PolicySettings:
+    """
+    Return one policy of what was loaded.
+
+    Args:
+        configuration: What was loaded.
+        config: The rules file, for the message.
+        profile: The profiles, for the message.
+        policy: Name of the policy.
+
+    Raises:
+        click.UsageError: There is no such policy.
+    """
     try:
         return configuration.policies[policy]
     except KeyError:

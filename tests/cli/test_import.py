@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from webhook.cli.main import mirrorhook
+from webhook.config import parse
+from webhook.imports import FORMATS
+
+PAGE = (Path(__file__).parents[2] / "docs/import.md").read_text(encoding="utf-8")
+
+
+def run(*arguments):
+    return CliRunner().invoke(mirrorhook, ["import", *map(str, arguments)])
+
+
+@pytest.fixture
+def maps(tmp_path):
+    path = tmp_path / "maps.conf"
+    path.write_text("default::\nquay.io::h.example.com/quay\nghcr.io::h.example.com/x-\n")
+    return path
+
+
+def test_a_rules_file_goes_to_standard_output_and_remarks_do_not(maps):
+    result = run("imageswap", maps)
+
+    assert result.exit_code == 0
+    assert result.stdout == (
+        "# Imported by mirrorhook import imageswap from maps.conf.\n"
+        "rules:\n"
+        "  - match: quay.io\n"
+        "    mirrors:\n"
+        "      - h.example.com/quay\n"
+    )
+    assert result.stderr.startswith(f"Warning: {maps}:3: h.example.com/x- is put before")
+    parse(result.stdout, "imported")
+
+
+def test_with_strict_a_remark_is_a_failure(maps):
+    assert run("imageswap", maps, "--strict").exit_code == 1
+
+
+def test_a_folder_of_hosts_is_imported_as_a_whole(tmp_path):
+    for host in ("quay.io", "docker.io"):
+        path = tmp_path / host / "hosts.toml"
+        path.parent.mkdir()
+        path.write_text(f'[host."https://m.example.com/v2/{host}"]\noverride_path = true\n')
+    result = run("hosts.toml", tmp_path)
+
+    assert result.exit_code == 0
+    assert "- m.example.com/docker.io\n" in result.stdout
+    assert "- m.example.com/quay.io\n" in result.stdout
+    assert run("k3s", tmp_path).exit_code == 2
+
+
+@pytest.mark.parametrize("content", [b"mirrors: [", b"\xff\xfe", b" " * 2**20 + b" "])
+def test_a_file_that_is_no_such_file_is_a_wrong_usage(tmp_path, content):
+    path = tmp_path / "registries.yaml"
+    path.write_bytes(content)
+    result = run("k3s", path)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert str(path) in result.stderr
+
+
+def test_a_format_that_is_none_is_a_wrong_usage(maps):
+    result = run("imageswop", maps)
+
+    assert result.exit_code == 2
+    assert "there are imageswap, harbor-container-webhook" in result.stderr
+
+
+def test_every_format_is_documented_and_named_in_the_help():
+    assert set(re.findall(r"^\| `([a-z0-9.-]+)` \|", PAGE, re.MULTILINE)) == set(FORMATS)
+    text = "".join(run("--help").stdout.split())  # lines are folded at dashes
+    assert all(name in text for name in FORMATS)

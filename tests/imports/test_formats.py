@@ -1,0 +1,456 @@
+"""
+Files of other tools as they are written, and the rules and remarks that come of them.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from webhook.core import MirrorMap
+from webhook.imports import FORMATS, Sketch, UnreadableFileError
+
+IMAGESWAP = """\
+default::
+docker.io::my.example.com/hub
+quay.io::quay.example3.com
+gitlab.com:registry.example.com/gitlab
+#gcr.io:: # a comment
+cool.io::
+ghcr.io::my.example.com/mirror-
+noswap_wildcards::twr.io, walrus.io
+[EXACT]ghcr.io/fantasy/coolstuff:v1.0::my-local-registry.com/patched:latest
+nonsense
+"""
+IMAGESWAP_DEFAULT = """\
+default::default.example.com
+docker.io::hub.example.com
+cool.io::
+"""
+HARBOR = """\
+rules:
+  - name: docker.io rewrite rule
+    matches:
+      - '^docker.io'
+      - '^quay\\.io/team/'
+      - '^gcr.io/(a|b)/'
+    excludes:
+      - '^docker.io/our-team/'
+      - '^docker.io/(library/)?ubuntu:.*$'
+    replace: harbor.example.com/proxy
+    checkUpstream: true
+"""
+REWRITE_RULES = """\
+apiVersion: dev.flemzord.fr/v1alpha1
+kind: RegistryRewriteRule
+metadata: {name: all}
+spec:
+  rules:
+    - match: '^docker\\.io/(.*)'
+      replace: 'ecr.example.com/dockerhub/$1'
+    - match: '^([^/]+/[^/]+)$'
+      replace: 'ecr.example.com/dockerhub/$1'
+    - match: '^gcr\\.io/([^/]+)/(.+)'
+      replace: 'ecr.example.com/gcr/$1/$2'
+    - match: '^quay\\.io/(.*)'
+      replace: 'ecr.example.com/quay/$1'
+      conditions: {namespaces: [production]}
+"""
+REPIMAGE = """\
+containers:
+- command:
+  - /repimage
+  - --prefix=mirror.example.com
+  - --ignore-domains=registry.example.com,private.registry.local
+"""
+REGISTRY_PROXY = """\
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: registry-proxy-config}
+data:
+  config.yaml: |
+    excludeNamespaces:
+    - kube-system
+    proxies:
+      docker.io: docker.example.com
+    includeRegistries:
+    - docker.io
+    - quay.io
+"""
+KYVERNO_CALL = (
+    r"regex_replace_all('^(localhost/|(?:[a-z0-9]+\\\\.)+[a-z0-9]+/)?(.*)$', "
+    "'{{element.image}}', 'myregistry.example.com/$2' )"
+)
+KYVERNO = f"""\
+apiVersion: kyverno.io/v1
+kind: ClusterPolicy
+spec:
+  rules:
+    - mutate:
+        foreach:
+        - patchStrategicMerge:
+            spec:
+              containers:
+              - image: "{{{{ {KYVERNO_CALL} }}}}"
+"""
+KUIK = """\
+apiVersion: kuik.enix.io/v1alpha1
+kind: ClusterImageSetMirror
+spec:
+  imageFilter:
+    include: ['docker\\.io/.*', 'quay.io/(a|b)/.*']
+  mirrors:
+    - registry: harbor.example.com
+      path: /hub
+      credentialSecret: {name: harbor}
+---
+apiVersion: kuik.enix.io/v1alpha1
+kind: ReplicatedImageSet
+spec:
+  upstreams:
+    - {registry: quay.io, path: thanos}
+    - {registry: ghcr.io, path: thanos}
+"""
+REGISTRIES = """\
+unqualified-search-registries = ["docker.io"]
+
+[[registry]]
+location = "docker.io"
+[[registry.mirror]]
+location = "harbor.example.com/hub"
+pull-from-mirror = "digest-only"
+
+[[registry]]
+prefix = "quay.io/team"
+location = "mirror.example.com/team"
+insecure = true
+
+[[registry]]
+prefix = "*.gcr.io"
+[[registry.mirror]]
+location = "harbor.example.com/gcr"
+
+[[registry]]
+location = "bad.example.com"
+blocked = true
+
+[[registry]]
+location = "own.example.com"
+"""
+K3S = """\
+mirrors:
+  docker.io:
+    endpoint:
+      - "https://harbor.example.com"
+    rewrite:
+      "^rancher/(.*)": "mirrored/$1"
+  quay.io:
+    endpoint: ["https://a.example.com/v2/quay", "http://b.example.com"]
+  "*":
+    endpoint: ["https://all.example.com"]
+  ghcr.io:
+configs:
+  harbor.example.com: {}
+"""
+DAEMON = '{"registry-mirrors": ["https://a.example.com", "b.example.com/", "http://c.com"]}'
+
+
+def sketched(format_, text, origin="file"):
+    sketch = Sketch(origin)
+    FORMATS[format_](text, sketch)
+    return sketch
+
+
+def rule(found):
+    if found.keep:
+        return (found.name, "keep")
+    return (found.name, *(mirror.target for mirror in found.mirrors))
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "rules", "lines"),
+    [
+        (
+            "imageswap",
+            IMAGESWAP,
+            [
+                ("docker.io", "my.example.com/hub"),
+                ("docker.io/library", "my.example.com/hub"),
+                ("quay.io", "quay.example3.com"),
+                ("gitlab.com", "registry.example.com/gitlab"),
+                ("cool.io", "keep"),
+            ],
+            [7, 8, 9, 10],
+        ),
+        (
+            "harbor-container-webhook",
+            HARBOR,
+            [
+                ("docker.io", "harbor.example.com/proxy"),
+                ("quay.io/team", "harbor.example.com/proxy/team"),
+                ("docker.io/our-team", "keep"),
+            ],
+            [6, 9, 11],
+        ),
+        (
+            "mutating-registry-webhook",
+            REWRITE_RULES,
+            [
+                ("docker.io", "ecr.example.com/dockerhub"),
+                (r"/gcr\.io/([^/]+)/(.+)/", r"ecr.example.com/gcr/\1/\2"),
+            ],
+            [8, 14],
+        ),
+        (
+            "repimage",
+            REPIMAGE,
+            [
+                ("registry.example.com", "keep"),
+                ("private.registry.local", "keep"),
+                ("*", "mirror.example.com"),
+            ],
+            [],
+        ),
+        (
+            "registry-proxy",
+            REGISTRY_PROXY,
+            [("docker.io", "docker.example.com")],
+            [6, 12],
+        ),
+        (
+            "kyverno",
+            KYVERNO,
+            [("/[^/]+/(.+)/", r"myregistry.example.com/\1")],
+            [10],
+        ),
+        (
+            "kube-image-keeper",
+            KUIK,
+            [
+                ("docker.io", "harbor.example.com/hub"),
+                ("quay.io/thanos", "ghcr.io/thanos"),
+            ],
+            [5, 9, 14],
+        ),
+        (
+            "registries.conf",
+            REGISTRIES,
+            [
+                ("docker.io", "harbor.example.com/hub"),
+                ("quay.io/team", "mirror.example.com/team"),
+                ("*.gcr.io", "harbor.example.com/gcr"),
+                ("own.example.com", "keep"),
+            ],
+            [1, 3, 9, 19],
+        ),
+        (
+            "k3s",
+            K3S,
+            [
+                ("docker.io/rancher", "harbor.example.com/mirrored"),
+                ("quay.io", "a.example.com/quay"),
+            ],
+            [6, 8, 9, 11, 12],
+        ),
+        (
+            "daemon.json",
+            DAEMON,
+            [("docker.io", "a.example.com", "b.example.com")],
+            [1],
+        ),
+    ],
+)
+def test_a_file_gives_rules_and_what_has_no_equivalent_is_told_with_its_line(
+    format_, text, rules, lines
+):
+    sketch = sketched(format_, text)
+    assert [rule(each) for each in sketch.rules] == rules
+    assert [remark.line for remark in sketch.remarks] == lines
+    MirrorMap(sketch.rules)
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("nginx:1", "hub.example.com/nginx:1"),
+        ("bitnami/redis", "hub.example.com/bitnami/redis"),
+        ("quay.io/a/b:1", "default.example.com/a/b:1"),
+        ("default.example.com/a/b:1", "default.example.com/a/b:1"),
+        ("cool.io/a:1", "cool.io/a:1"),
+    ],
+)
+def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected):
+    sketch = sketched("imageswap", IMAGESWAP_DEFAULT)
+    assert MirrorMap(sketch.rules).decide(image).image == expected
+    assert not sketch.remarks
+
+
+@pytest.mark.parametrize(
+    ("origin", "text", "rules", "remarks"),
+    [
+        (
+            "certs.d/docker.io/hosts.toml",
+            (
+                '[host."https://h.example.com/v2/hub"]\noverride_path = true\n'
+                '[host."https://m.example.com"]\n'
+            ),
+            [("docker.io", "h.example.com/hub", "m.example.com")],
+            0,
+        ),
+        (
+            "certs.d/r.example.com_5000_/hosts.toml",
+            'server = "https://m.example.com"\n',
+            [("r.example.com:5000", "m.example.com")],
+            0,
+        ),
+        (
+            "certs.d/quay.io/hosts.toml",
+            (
+                '[host."https://h.example.com/quay"]\n'
+                '[host."https://p.example.com"]\ncapabilities = ["pull"]\n'
+                '[host."http://plain.example.com"]\n'
+                '[host."https://s.example.com"]\nskip_verify = true\n'
+            ),
+            [("quay.io", "s.example.com")],
+            4,
+        ),
+        ("certs.d/_default/hosts.toml", '[host."https://m.example.com"]\n', [], 1),
+        ("certs.d/quay.io/hosts.toml", 'server = "https://quay.io"\n', [], 1),
+        ("config.toml", "[plugins]\n", [], 1),
+    ],
+)
+def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(
+    origin, text, rules, remarks
+):
+    sketch = sketched("hosts.toml", text, origin)
+    assert [rule(each) for each in sketch.rules] == rules
+    assert len(sketch.remarks) == remarks
+
+
+@pytest.mark.parametrize("format_", FORMATS)
+def test_a_file_that_gives_no_rule_says_so(format_):
+    sketch = sketched(format_, "{}" if format_ == "daemon.json" else "# nothing\n")
+    assert sketch.remarks
+    assert not sketch.rules or format_ == "repimage"
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "problem"),
+    [
+        ("registries.conf", '[registries.search]\nregistries = ["a"]\n', "version 1"),
+        ("registries.conf", "a = 1\na = 2\n", "it is not TOML"),
+        ("k3s", "mirrors:\n  a.io: {}\n  a.io: {}\n", "line 3: the key 'a.io'"),
+        ("k3s", "mirrors: [\n", "it is not YAML"),
+        ("k3s", "- *\n", "it is not YAML"),
+        ("k3s", "a: &a [*a]\n", "too large or too deep"),
+    ],
+)
+def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, problem):
+    with pytest.raises(UnreadableFileError, match=problem):
+        sketched(format_, text)
+
+
+KUIK_MORE = """\
+kind: ImageSetMirror
+spec:
+  images: {include: ['.*'], exclude: ['ghcr\\.io/team/.*', 'a|b']}
+  mirrors: [{registry: m.example.com}]
+---
+kind: ImageSetMirror
+spec: {mirrors: []}
+---
+kind: ReplicatedImageSet
+spec:
+  upstreams:
+    - {registry: quay.io, imageFilter: {include: [a]}}
+    - {registry: ghcr.io, credentialSecret: {name: s}}
+---
+kind: ReplicatedImageSet
+spec: {upstreams: [{registry: only.example.com}]}
+"""
+HARBOR_MORE = """\
+rules:
+  - {matches: ['.*'], replace: m.example.com/all}
+  - {matches: ['^a.io']}
+  - {matches: [a.io, '^docker.io', '^a_b/'], excludes: ['^a.io'], replace: m.example.com}
+"""
+REWRITE_MORE = """\
+kind: RegistryRewriteRule
+spec:
+  rules:
+    - {match: '.*'}
+    - {match: '^(.*)$', replace: 'm.example.com/all/$1'}
+    - {match: 'x(.*)y', replace: '$1'}
+"""
+KYVERNO_MORE = """\
+spec:
+  a: "{{ regex_replace_all('^quay.io/(.*)', '{{e}}', 'm.example.com/quay/$1') }}"
+  b: "{{ regex_replace_all_literal('^ghcr.io', '{{e}}', 'm.example.com/ghcr') }}"
+  c: ["{{ regex_replace_all('(a|b)', '{{e}}', 'c') }}", null]
+"""
+K3S_MORE = """\
+mirrors:
+  a.io:
+    endpoint: [https://m.example.com]
+    rewrite:
+      "^x(.)(.)$": "$2$1"
+      "(.*)": "a/$1"
+"""
+
+
+@pytest.mark.parametrize(
+    ("format_", "text", "rules", "remarks"),
+    [
+        (
+            "kube-image-keeper",
+            KUIK_MORE,
+            [
+                ("/[^/]+/(.+)/", r"m.example.com/\1"),
+                ("ghcr.io/team", "keep"),
+                ("quay.io", "ghcr.io"),
+            ],
+            6,
+        ),
+        (
+            "harbor-container-webhook",
+            HARBOR_MORE,
+            [
+                ("/[^/]+/(.+)/", r"m.example.com/all/\1"),
+                ("docker.io", "m.example.com"),
+                ("a.io", "keep"),
+            ],
+            3,
+        ),
+        (
+            "mutating-registry-webhook",
+            REWRITE_MORE,
+            [("*", "m.example.com/all")],
+            2,
+        ),
+        (
+            "kyverno",
+            KYVERNO_MORE,
+            [("quay.io", "m.example.com/quay"), ("ghcr.io", "m.example.com/ghcr")],
+            1,
+        ),
+        ("k3s", K3S_MORE, [("a.io", "m.example.com/a")], 1),
+        ("registry-proxy", "proxies: {a.io: , b.io: https://m.example.com/}", None, 1),
+    ],
+)
+def test_rarer_forms_are_read_as_well(format_, text, rules, remarks):
+    sketch = sketched(format_, text)
+    wanted = rules or [("b.io", "m.example.com")]
+    assert [rule(each) for each in sketch.rules] == wanted
+    assert len(sketch.remarks) == remarks
+
+
+def test_a_rule_that_stands_there_twice_is_left_out_with_a_remark():
+    sketch = sketched("imageswap", "default::\na.io::b.io\na.io::c.io\n")
+    assert [rule(each) for each in sketch.rules] == [("a.io", "b.io")]
+    assert str(sketch.remarks[0]) == "file:3: a.io stands in line 2 already: left out"
+
+
+def test_rules_that_lead_back_are_left_out_with_a_remark():
+    text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
+    sketch = sketched("imageswap", text)
+    assert [rule(each) for each in sketch.rules] == [("a.example.com", "b.example.com")]
+    assert "lead back" in str(sketch.remarks[0])

@@ -1,0 +1,127 @@
+"""
+The table of prefixes says what the map of mirrors says.
+"""
+
+from __future__ import annotations
+
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
+from tests.core.strategies import maps, mirrors, names
+from tests.render.expecting import lies_under
+from webhook.core import (
+    InvalidReferenceError,
+    InvalidRuleError,
+    Mirror,
+    MirrorMap,
+    Rule,
+    parse_reference,
+)
+from webhook.render.entries import entries_of
+
+
+def entry_for(entries, reference):
+    """
+    The entry of the longest prefix; of the same path the exact registry's.
+    """
+    above = [
+        entry
+        for entry in entries
+        if entry.registry != "*" and lies_under(reference.name, entry.prefix)
+    ]
+    everything = next((entry for entry in entries if entry.registry == "*"), None)
+    return max(
+        above,
+        key=lambda entry: (len(entry.path), not entry.is_wildcard, len(entry.registry)),
+        default=everything,
+    )
+
+
+def named(place, entry, reference):
+    """
+    The image as a place names it.
+    """
+    rest = reference.repository.removeprefix(entry.path).removeprefix("/")
+    if place.whole:
+        rest = reference.name
+    elif place.flatten:
+        rest = reference.repository.rpartition("/")[2]
+    name = f"{place.target}/{rest}" if rest else place.target
+    try:
+        return str(parse_reference(name))
+    except InvalidReferenceError:  # no candidate, as a host with a port within a path
+        return None
+
+
+@given(maps(regex=False), st.lists(names, max_size=8))
+def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
+    entries = entries_of(mirrors.rules)
+    for text in texts:
+        # No rule names it, so that it lies below a prefix and is none.
+        reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
+        decision = mirrors.decide(str(reference))
+        rule = decision.rule if decision.candidates else None
+        if rule is not None and rule.match is not None and rule.match.is_everything:
+            continue
+        entry = entry_for(entries, reference)
+        places = entry.places if entry else ()
+        got = [named(place, entry, reference) for place in places]
+        assert list(dict.fromkeys(got)) == [str(each) for each in decision.candidates]
+
+
+@given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
+def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(
+    others, everywhere, texts
+):
+    rules = [rule for rule in others.rules if not rule.match.is_everything]
+    try:
+        mirrors = MirrorMap([*rules, Rule("*", everywhere)])
+    except InvalidRuleError:
+        reject()
+    entries = entries_of(mirrors.rules, every=True)
+    for text in texts:
+        reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
+        entry = entry_for(entries, reference)
+        places = entry.places if entry else ()
+        got = [named(place, entry, reference) for place in places]
+        got = [name for name in got if name is not None]
+        wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
+        assert list(dict.fromkeys(got)) == wanted
+
+
+@given(maps(regex=False))
+def test_no_entry_repeats_what_the_next_shorter_one_says(mirrors):
+    entries = entries_of(mirrors.rules)
+    for entry in entries:
+        others = [other for other in entries if other is not entry]
+        below = parse_reference(f"{entry.prefix.replace('*', 'zz')}/zz/zz")
+        above = entry_for(others, below)
+        if above is None:
+            assert entry.places
+        else:
+            got = [named(place, entry, below) for place in entry.places]
+            assert (
+                got != [named(place, above, below) for place in above.places]
+                or entry.original is not above.original
+            )
+
+
+def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
+    rules = [
+        Rule("docker.io", ["a.example.com/hub"]),
+        Rule("a.example.com/hub/library", ["b.example.com/lib"]),
+        Rule("a.example.com/hub/bitnami", keep=True),
+    ]
+    table = {entry.prefix: entry.places for entry in entries_of(MirrorMap(rules).rules)}
+    assert {prefix: [p.target for p in places] for prefix, places in table.items()} == {
+        "a.example.com/hub/library": ["b.example.com/lib"],
+        "docker.io": ["a.example.com/hub"],
+        "docker.io/library": ["b.example.com/lib"],
+    }
+
+
+def test_a_mirror_that_flattens_is_marked():
+    (entry,) = entries_of([Rule("quay.io", [Mirror("a.example.com/x", flatten=True)])])
+    assert [(place.target, place.flatten) for place in entry.places] == [
+        ("a.example.com/x", True)
+    ]

@@ -1,0 +1,148 @@
+"""
+What is written, to the letter, and what is told of the rest.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+
+from webhook.core import Mirror, Original, Rule
+from webhook.render import (
+    Code,
+    render_containerd,
+    render_crio,
+    render_docker,
+    render_k3s,
+)
+
+HUB = Rule("docker.io", ["harbor.example.com/hub", "mirror.gcr.io"])
+FLAT = Rule("quay.io", [Mirror("flat.example.com", flatten=True)])
+REGEX = Rule(regex=r"quay\.io/(.+)", mirrors=[r"h.example.com/\1"])
+ALL = Rule("*", ["cache.example.com"])
+SUBDOMAINS = Rule("*.gcr.io", ["h.example.com/gcr"])
+PART = Rule("docker.io/bitnami", ["h.example.com/legacy"])
+KEPT = Rule("docker.io/our-team", keep=True)
+INSIDE = Rule("quay.io/a", ["quay.io/b"])
+
+
+def test_containerd_gets_a_file_for_each_registry():
+    (file,) = render_containerd([HUB]).files
+    assert file.path == "certs.d/docker.io/hosts.toml"
+    assert file.text == (
+        "# Written by mirrorhook render containerd.\n"
+        'server = "https://registry-1.docker.io"\n'
+        "\n"
+        '[host."https://harbor.example.com/v2/hub"]\n'
+        '  capabilities = ["pull", "resolve"]\n'
+        "  override_path = true\n"
+        "\n"
+        '[host."https://mirror.gcr.io"]\n'
+        '  capabilities = ["pull", "resolve"]\n'
+    )
+
+
+def test_crio_gets_one_drop_in_with_what_stays_as_well():
+    (file,) = render_crio([HUB, KEPT]).files
+    assert file.text == (
+        "# Written by mirrorhook render crio.\n"
+        "\n"
+        "[[registry]]\n"
+        'prefix = "docker.io"\n'
+        'location = "docker.io"\n'
+        "\n"
+        "[[registry.mirror]]\n"
+        'location = "harbor.example.com/hub"\n'
+        "\n"
+        "[[registry.mirror]]\n"
+        'location = "mirror.gcr.io"\n'
+        "\n"
+        "[[registry]]\n"
+        'prefix = "docker.io/our-team"\n'
+        'location = "docker.io/our-team"\n'
+    )
+
+
+def test_k3s_gets_paths_in_urls_where_they_differ_and_rewrites_where_not():
+    (file,) = render_k3s([HUB, Rule("quay.io", ["h.example.com/quay"])]).files
+    assert yaml.safe_load(file.text) == {
+        "mirrors": {
+            "docker.io": {
+                "endpoint": ["https://harbor.example.com/v2/hub", "https://mirror.gcr.io"]
+            },
+            "quay.io": {
+                "endpoint": ["https://h.example.com"],
+                "rewrite": {"^(.*)$": "quay/$1"},
+            },
+        }
+    }
+
+
+def test_docker_gets_the_mirrors_of_docker_hub_that_have_no_path():
+    rendered = render_docker([HUB, Rule("quay.io", ["h.example.com"])])
+    (file,) = rendered.files
+    assert json.loads(file.text) == {"registry-mirrors": ["https://mirror.gcr.io"]}
+    assert {deviation.code: deviation.misleads for deviation in rendered.deviations} == {
+        Code.MIRROR_PATH: True,
+        Code.OTHER_REGISTRY: False,
+    }
+
+
+@pytest.mark.parametrize(
+    ("render", "rules", "told"),
+    [
+        (render_containerd, [FLAT], {Code.FLATTEN: False}),
+        (render_containerd, [REGEX], {Code.REGEX: False}),
+        (render_containerd, [REGEX, HUB], {Code.REGEX: True}),
+        (render_containerd, [ALL], {Code.EVERY_REGISTRY: False}),
+        (render_containerd, [SUBDOMAINS], {Code.WILDCARD: False}),
+        (render_containerd, [PART], {Code.PATH_RULE: False}),
+        (render_containerd, [PART, HUB], {Code.PATH_BELOW: True}),
+        (render_containerd, [KEPT, HUB], {Code.PATH_BELOW: True}),
+        (render_containerd, [KEPT], {}),
+        (render_crio, [FLAT], {Code.FLATTEN: False}),
+        (render_crio, [REGEX], {Code.REGEX: False}),
+        (render_crio, [ALL], {Code.EVERY_REGISTRY: False}),
+        (render_crio, [SUBDOMAINS], {}),
+        (render_crio, [Rule("*.gcr.io/a", ["h.example.com"])], {Code.WILDCARD: True}),
+        (
+            render_crio,
+            [Rule("*.io", ["h.example.com"], original=Original.FIRST)],
+            {Code.ORIGINAL: True},
+        ),
+        (
+            render_crio,
+            [Rule("quay.io/a", [Mirror("h.example.com", flatten=True)])],
+            {Code.FLATTEN_BELOW: False},
+        ),
+        (render_crio, [PART, HUB, KEPT, INSIDE], {}),
+        (render_k3s, [FLAT], {}),
+        (render_k3s, [SUBDOMAINS], {Code.WILDCARD: False}),
+        (render_k3s, [PART, HUB], {Code.PATH_BELOW: True}),
+        (render_k3s, [INSIDE], {Code.PATH_RULE: False}),
+        (render_k3s, [Rule("quay.io", ["quay.io/b"])], {Code.SAME_REGISTRY: False}),
+        (
+            render_k3s,
+            [Rule("quay.io", ["a.example.com"], original=Original.NEVER)],
+            {Code.ORIGINAL: True},
+        ),
+        (
+            render_k3s,
+            [Rule("quay.io", ["a.example.com", Mirror("b.example.com", flatten=True)])],
+            {Code.FLATTEN: True},
+        ),
+        (render_docker, [FLAT], {Code.OTHER_REGISTRY: False}),
+        (
+            render_docker,
+            [Rule("docker.io", ["a.example.com"], original=Original.NEVER)],
+            {Code.ORIGINAL: True},
+        ),
+    ],
+)
+def test_what_a_target_cannot_say_is_told_by_its_code(render, rules, told):
+    # What a rule for Docker Hub may not say of itself is another matter.
+    deviations = render(rules).deviations
+    assert {each.code: each.misleads for each in deviations} == told
+    assert all(each.names for each in deviations)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from webhook.core import Mirror, MirrorMap, Rule
+from webhook.profiles import PROFILES
+from webhook.render import Code, render_kubeadm
+
+
+def rendered(*rules):
+    result = render_kubeadm(MirrorMap(rules))
+    (file,) = result.files
+    return yaml.safe_load(file.text), result.deviations
+
+
+K8S = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (
+            [Rule("registry.k8s.io", ["h.example.com/k8s"])],
+            {
+                "imageRepository": "h.example.com/k8s",
+                "dns": {"imageRepository": "h.example.com/k8s/coredns"},
+            },
+        ),
+        (
+            [Rule("registry.k8s.io", [Mirror("h.example.com/k8s", flatten=True)])],
+            {"imageRepository": "h.example.com/k8s"},
+        ),
+        (
+            PROFILES["aliyun-google-containers"].rules,
+            {"imageRepository": "registry.aliyuncs.com/google_containers"},
+        ),
+        (
+            [
+                Rule("registry.k8s.io", ["h.example.com/k8s"]),
+                Rule("registry.k8s.io/etcd", ["h.example.com/db/etcd"]),
+                Rule("registry.k8s.io/coredns", keep=True),
+            ],
+            {
+                "imageRepository": "h.example.com/k8s",
+                "etcd": {"local": {"imageRepository": "h.example.com/db"}},
+                "dns": {"imageRepository": "registry.k8s.io/coredns"},
+            },
+        ),
+        (
+            [Rule("registry.k8s.io/coredns", ["h.example.com/dns"])],
+            {"dns": {"imageRepository": "h.example.com/dns"}},
+        ),
+    ],
+)
+def test_kubeadm_is_told_the_repositories_that_its_images_go_to(rules, expected):
+    config, deviations = rendered(*rules)
+    assert config == {**K8S, **expected}
+    assert not deviations
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        Rule("registry.k8s.io/kube-proxy", ["h.example.com/proxy/kube-proxy"]),
+        Rule("registry.k8s.io/kube-proxy", ["h.example.com/k8s/proxy"]),
+    ],
+)
+def test_an_image_that_goes_elsewhere_than_its_like_is_told(rule):
+    _, deviations = rendered(Rule("registry.k8s.io", ["h.example.com/k8s"]), rule)
+    (deviation,) = deviations
+    assert deviation.code is Code.NAMES_DIFFER
+    assert deviation.misleads
+    assert deviation.names == (rule.mirrors[0].target,)
+
+
+def test_rules_for_other_images_give_kubeadm_nothing():
+    assert render_kubeadm(MirrorMap([Rule("quay.io", ["h.example.com"])])).files == ()

@@ -1,0 +1,214 @@
+"""
+The expressions of a policy, by Google's CEL, against what the rules say.
+
+What that CEL does not have, comprehensions with two variables, makes the patch and the
+list of unmirrored images: these are left to an API server (test_api_server.py).
+"""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+from cel_expr_python import cel
+from cel_expr_python.ext import ext_optional, ext_strings
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
+from tests.core.strategies import maps, texts
+from tests.render.expecting import EXTRA, IMAGES, RULES
+from webhook.core import InvalidRuleError, Outcome, Rule
+from webhook.profiles import PROFILES
+from webhook.render import (
+    ApiVersion,
+    Code,
+    PolicyOptions,
+    Selection,
+    render_enforcement,
+    render_policy,
+)
+
+ENVIRONMENT = cel.NewEnv(
+    variables=dict.fromkeys(("variables", "object", "oldObject", "request"), cel.Type.DYN),
+    extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()],
+)
+
+# This CEL compiles each regular expression anew for each image, which takes its time.
+SOME_IMAGES = (*EXTRA, *IMAGES[len(EXTRA) :: 8])
+
+
+def rendered(rules, **options):
+    return render_policy(rules, PolicyOptions(**options))
+
+
+def objects(result):
+    (file,) = result.files
+    return list(yaml.safe_load_all(file.text))
+
+
+class Evaluated:
+    """
+    The variables of a policy, evaluated one after the other as they are asked for.
+    """
+
+    def __init__(self, rules):
+        policy, _ = objects(rendered(rules))
+        given_ = {each["name"]: each["expression"] for each in policy["spec"]["variables"]}
+        self.compiled = {name: ENVIRONMENT.compile(text) for name, text in given_.items()}
+        self.table = self.value("table", {})
+
+    def value(self, name, data):
+        result = self.compiled[name].eval(data=data)
+        assert result.type() != cel.Type.ERROR, result.value()
+        return result.plain_value()
+
+    def images(self, slots):
+        variables = {"table": self.table, "slots": list(slots)}
+        return self.value("images", {"variables": variables})
+
+    def slots(self, new, old=None, subresource=""):
+        operation = "UPDATE" if old else "CREATE"
+        request = {"operation": operation, "subResource": subresource}
+        data = {"object": new, "oldObject": old, "request": request}
+        return self.value("slots", data)
+
+
+def wanted(mirrors, image):
+    """
+    What a policy makes of an image; nothing where it stays.
+    """
+    decision = mirrors.decide(image)
+    return decision.image if decision.outcome is Outcome.REWRITTEN else ""
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
+def test_a_policy_gives_each_image_the_name_that_the_rules_give_it(name):
+    mirrors = RULES[name]
+    images = IMAGES if name in PROFILES else SOME_IMAGES
+    got = Evaluated(mirrors.rules).images(images)
+    assert dict(zip(images, got, strict=True)) == {
+        image: wanted(mirrors, image) for image in images
+    }
+
+
+@given(maps(regex=False), st.lists(texts, min_size=1, max_size=5))
+def test_a_policy_agrees_whatever_rules_and_texts(mirrors, given_texts):
+    images = [text for text in given_texts if text.isascii()]
+    try:
+        evaluated = Evaluated(mirrors.rules)
+    except InvalidRuleError:
+        reject()  # rules that interlock to longer paths than CEL can bear
+    got = evaluated.images(images)
+    assert got == [wanted(mirrors, image) for image in images]
+
+
+def test_what_was_rewritten_is_left_alone_by_the_same_policy():
+    for name in ("moves", "everything", "all"):
+        evaluated = Evaluated(RULES[name].rules)
+        once = [new for new in evaluated.images(EXTRA) if new]
+        assert once
+        assert not any(evaluated.images(once))
+
+
+A = {"name": "a", "image": "nginx", "imagePullPolicy": "Always"}
+B = {"name": "b", "image": "redis"}
+NEVER = {"name": "n", "image": "local", "imagePullPolicy": "Never"}
+VOLUME = {"name": "v", "image": {"reference": "data:1", "pullPolicy": "Always"}}
+EMPTY = {"name": "w", "emptyDir": {}}
+LOCAL = {"name": "x", "image": {"reference": "data:2", "pullPolicy": "Never"}}
+
+
+def pod(**spec):
+    return {"metadata": {"name": "p"}, "spec": {"containers": [A], **spec}}
+
+
+@pytest.mark.parametrize(
+    ("new", "old", "subresource", "slots"),
+    [
+        (pod(), None, "", ["nginx"]),
+        (
+            pod(initContainers=[B, NEVER], volumes=[EMPTY, VOLUME, LOCAL]),
+            None,
+            "",
+            ["nginx", "redis", "", "", "data:1", ""],
+        ),
+        (pod(initContainers=[{"name": "empty"}]), None, "", ["nginx", ""]),
+        (pod(), pod(), "", [""]),
+        (pod(), pod(containers=[{**A, "image": "old"}]), "", ["nginx"]),
+        (pod(containers=[A, B]), pod(containers=[B, A]), "", ["", ""]),
+        (pod(initContainers=[A]), pod(), "", ["", "nginx"]),
+        (pod(volumes=[VOLUME]), pod(containers=[B]), "", ["nginx", ""]),
+        (pod(ephemeralContainers=[B]), pod(), "ephemeralcontainers", ["", "redis"]),
+        (
+            pod(ephemeralContainers=[B, {"name": "c", "image": "x"}]),
+            pod(ephemeralContainers=[{**B, "image": "old"}]),
+            "ephemeralcontainers",
+            ["", "", "x"],
+        ),
+    ],
+)
+def test_only_the_images_that_a_request_brings_in_are_looked_at(
+    new, old, subresource, slots
+):
+    assert Evaluated(RULES["paths"].rules).slots(new, old, subresource) == slots
+
+
+def test_a_policy_and_its_binding_go_by_one_name():
+    policy, binding = objects(rendered(RULES["paths"].rules, name="team-a"))
+    assert policy["apiVersion"] == "admissionregistration.k8s.io/v1"
+    assert policy["spec"]["failurePolicy"] == "Ignore"
+    assert [policy["metadata"]["name"], binding["spec"]["policyName"]] == ["team-a"] * 2
+    assert binding["spec"]["matchResources"]["namespaceSelector"] == {
+        "matchLabels": {"mirrorhook.io/rewrite": "enabled"}
+    }
+
+
+def test_the_version_before_1_36_and_all_namespaces_can_be_asked_for():
+    policy, binding = objects(
+        rendered(
+            RULES["paths"].rules, api_version=ApiVersion.V1BETA1, selection=Selection.ALL
+        )
+    )
+    versions = {each["apiVersion"] for each in (policy, binding)}
+    assert versions == {"admissionregistration.k8s.io/v1beta1"}
+    selector = binding["spec"]["matchResources"]["namespaceSelector"]
+    assert [each["operator"] for each in selector["matchExpressions"]] == ["NotIn"] * 2
+
+
+@pytest.mark.parametrize(
+    ("warn", "actions"), [(False, ["Deny"]), (True, ["Warn", "Audit"])]
+)
+def test_an_enforcement_refuses_or_warns_and_no_pod_opts_out(warn, actions):
+    rules = RULES["paths"].rules
+    policy, binding = objects(render_enforcement(rules, PolicyOptions(warn=warn)))
+    conditions = [each["name"] for each in policy["spec"]["matchConditions"]]
+    assert conditions == ["is-no-mirror-pod", "has-new-containers"]
+    assert policy["spec"]["failurePolicy"] == "Fail"
+    assert binding["spec"]["validationActions"] == actions
+
+
+def test_a_regex_is_told_as_it_is_left_out():
+    (deviation,) = rendered(RULES["regex"].rules).deviations
+    assert (deviation.code, deviation.misleads) == (Code.REGEX, True)
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        (
+            [Rule(f"r{n}.example.com/a/b", ["mirror.example.com"]) for n in range(3000)],
+            "characters of CEL, and the API server takes about 90000",
+        ),
+        (
+            [Rule("a.example.com/" + "/".join("x" * 17), ["mirror.example.com"])],
+            "a rule has a path of 17 parts",
+        ),
+        (
+            [Rule(f"*.r{n}.example.com", ["mirror.example.com"]) for n in range(60)],
+            "the rules name the subdomains of 60 domains",
+        ),
+    ],
+)
+def test_rules_beyond_the_budget_are_refused_with_what_to_do(rules, problem):
+    with pytest.raises(InvalidRuleError, match=problem) as refused:
+        rendered(rules)
+    assert "use the webhook" in str(refused.value)

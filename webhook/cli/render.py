@@ -1,0 +1,186 @@
+"""
+`mirrorhook render`: the same rules where no webhook reaches.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from webhook.cli.rendering import write
+from webhook.cli.rules import rules_options
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from webhook.config import PolicySettings
+    from webhook.render import Rendered
+
+__all__ = ["render"]
+
+OPTIONS: Final = (
+    click.option(
+        "--output-dir",
+        "-d",
+        type=click.Path(file_okay=False, path_type=Path),
+        metavar="DIR",
+        help="Write the files below DIR in place of standard output.",
+    ),
+    click.option(
+        "--accept",
+        multiple=True,
+        metavar="CODE",
+        help="Go on in spite of a deviation that would end the command; may be repeated.",
+    ),
+    click.option(
+        "--strict", is_flag=True, help="End at every deviation that is not accepted."
+    ),
+)
+
+
+@click.group()
+def render() -> None:
+    """
+    Write the rules in the form of another program.
+
+    What that program cannot do is told on standard error, with a code that
+    docs/render.md explains. Where rules are merely left out it is a warning, and their
+    images come from their own registry. Where images would be asked for at another place
+    than the rules say it is an error, unless --accept names its code.
+
+    The exit code is 1 if there was an error, and then nothing is written.
+    """
+
+
+def target(function: Callable[..., None]) -> click.Command:
+    """
+    Make a subcommand that takes the rules and the options for what is written.
+    """
+    for option in reversed(OPTIONS):
+        function = option(function)
+    return render.command()(rules_options(function))
+
+
+@target
+def containerd(**options: Any) -> None:
+    """
+    Write certs.d/HOST/hosts.toml for containerd.
+
+    \b
+    mirrorhook render containerd --config rules.yaml --output-dir /etc/containerd
+    """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
+    from webhook.render import render_containerd  # noqa: PLC0415 - only what is called
+
+    write(lambda policy: render_containerd(policy.mirrors.rules), **options)
+
+
+@target
+def crio(**options: Any) -> None:
+    """
+    Write a drop-in of registries.conf for CRI-O, podman, buildah and skopeo.
+
+    \b
+    mirrorhook render crio --config rules.yaml --output-dir /etc/containers
+    """  # noqa: D301 - as above
+    from webhook.render import render_crio  # noqa: PLC0415 - as above
+
+    write(lambda policy: render_crio(policy.mirrors.rules), **options)
+
+
+@target
+def k3s(**options: Any) -> None:
+    """
+    Write registries.yaml for k3s and RKE2.
+
+    \b
+    mirrorhook render k3s --config rules.yaml --output-dir /etc/rancher/k3s
+    """  # noqa: D301 - as above
+    from webhook.render import render_k3s  # noqa: PLC0415 - as above
+
+    write(lambda policy: render_k3s(policy.mirrors.rules), **options)
+
+
+@target
+def kubeadm(**options: Any) -> None:
+    """
+    Write the image repositories of kubeadm's ClusterConfiguration.
+
+    \b
+    mirrorhook render kubeadm --config rules.yaml > kubeadm.yaml
+    """  # noqa: D301 - as above
+    from webhook.render import render_kubeadm  # noqa: PLC0415 - as above
+
+    write(lambda policy: render_kubeadm(policy.mirrors), **options)
+
+
+@target
+def docker(**options: Any) -> None:
+    """
+    Write the registry-mirrors of Docker's daemon.json: for Docker Hub only.
+
+    \b
+    mirrorhook render docker --profile mirror-gcr-io
+    """  # noqa: D301 - as above
+    from webhook.render import render_docker  # noqa: PLC0415 - as above
+
+    write(lambda policy: render_docker(policy.mirrors.rules), **options)
+
+
+@target
+@click.option(
+    "--api-version",
+    type=click.Choice(("v1", "v1beta1")),
+    default="v1",
+    show_default=True,
+    help="Version of MutatingAdmissionPolicy: v1 from Kubernetes 1.36 on.",
+)
+@click.option(
+    "--selection",
+    type=click.Choice(("opt-in", "all")),
+    default="opt-in",
+    show_default=True,
+    help="Namespaces labelled mirrorhook.io/rewrite: enabled; or all but those of the "
+    "system and those labelled disabled.",
+)
+@click.option(
+    "--enforce",
+    is_flag=True,
+    help="In its place a ValidatingAdmissionPolicy that refuses unmirrored images.",
+)
+@click.option("--warn", is_flag=True, help="With --enforce: only warn of them.")
+def policy(
+    api_version: str, selection: str, enforce: bool, warn: bool, **options: Any
+) -> None:
+    """
+    Write a policy that the API server itself evaluates, without a webhook.
+
+    \b
+    mirrorhook render policy --config rules.yaml | kubectl apply -f -
+    mirrorhook render policy --config rules.yaml --enforce --warn | kubectl apply -f -
+    """  # noqa: D301 - as above
+    from webhook.render import (  # noqa: PLC0415 - as above
+        ApiVersion,
+        PolicyOptions,
+        Selection,
+        render_enforcement,
+        render_policy,
+    )
+
+    if warn and not enforce:
+        raise click.UsageError("--warn goes with --enforce: add it")
+
+    def make(chosen: PolicySettings) -> Rendered:
+        kind = "mirrorhook-enforce" if enforce else "mirrorhook"
+        settings = PolicyOptions(
+            name=kind if chosen.name == "default" else f"{kind}-{chosen.name}",
+            api_version=ApiVersion(api_version),
+            selection=Selection(selection),
+            record=chosen.record,
+            warn=warn,
+        )
+        render_one = render_enforcement if enforce else render_policy
+        return render_one(chosen.mirrors.rules, settings)
+
+    write(make, **options)

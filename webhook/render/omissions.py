@@ -1,0 +1,50 @@
+"""
+What a table of prefixes cannot say of the rules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+from webhook.render.output import Code
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.core import Rule
+    from webhook.render.output import Deviations
+
+__all__ = ["note_regexes", "note_unsayable"]
+
+REGEX: Final = "rules with a regex are left out"
+REGEX_FIRST: Final = (
+    "rules with a regex are left out, and what they match may be asked for where other "
+    "rules send it"
+)
+EVERYTHING: Final = (
+    "no configuration can put a whole reference behind a mirror: only the registries that "
+    "other rules name are mirrored"
+)
+
+
+def note_unsayable(rules: Iterable[Rule], deviations: Deviations) -> None:
+    """
+    Note the rules that a table of prefixes leaves out, as a node's runtime has it.
+    """
+    known = tuple(rules)
+    note_regexes(known, deviations)
+    for rule in known:
+        if rule.match is not None and rule.match.is_everything and rule.mirrors:
+            deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
+
+
+def note_regexes(rules: Iterable[Rule], deviations: Deviations) -> None:
+    """
+    Note the rules with a regular expression, which no table of prefixes holds.
+    """
+    known = tuple(rules)
+    others = any(rule.mirrors for rule in known if rule.match is not None)
+    for rule in known:
+        if rule.pattern is not None:
+            message = REGEX_FIRST if others else REGEX
+            deviations.note(Code.REGEX, message, str(rule), misleads=others)
