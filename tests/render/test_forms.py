@@ -9,7 +9,7 @@ import json
 import pytest
 import yaml
 
-from webhook.core import Mirror, Original, Rule
+from webhook.core import Allowlist, Mirror, Original, Rule
 from webhook.render import (
     Code,
     render_containerd,
@@ -26,6 +26,9 @@ SUBDOMAINS = Rule("*.gcr.io", ["h.example.com/gcr"])
 PART = Rule("docker.io/bitnami", ["h.example.com/legacy"])
 KEPT = Rule("docker.io/our-team", keep=True)
 INSIDE = Rule("quay.io/a", ["quay.io/b"])
+LIST = Allowlist("docker.io/library/*\n", "list")
+LISTED = Rule("quay.io", [Mirror("h.example.com", allowlist=LIST)])
+SECRET = Rule("quay.io", [Mirror("h.example.com", pull_secrets=("harbor",))])
 
 
 def test_containerd_gets_a_file_for_each_registry():
@@ -133,6 +136,8 @@ def test_docker_gets_the_mirrors_of_docker_hub_that_have_no_path():
             [Rule("quay.io", ["a.example.com", Mirror("b.example.com", flatten=True)])],
             {Code.FLATTEN: True},
         ),
+        (render_containerd, [LISTED], {Code.ALLOWLIST: False}),
+        (render_crio, [SECRET], {Code.PULL_SECRETS: False}),
         (render_docker, [FLAT], {Code.OTHER_REGISTRY: False}),
         (
             render_docker,

@@ -14,8 +14,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidRuleError
+from webhook.core.match import EVERY_REGISTRY
 from webhook.core.reference import DIGEST, DOMAIN, MAX_REPOSITORY, PATH, TAG
-from webhook.core.rules import EVERY_REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -14,7 +14,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
-from webhook.core.rules import EVERY_REGISTRY
+from webhook.core.match import EVERY_REGISTRY
 from webhook.render.entry import Entry, Place
 
 if TYPE_CHECKING:

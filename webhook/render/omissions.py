@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     from webhook.core import Rule
     from webhook.render.output import Deviations
 
-__all__ = ["note_regexes", "note_unsayable"]
+__all__ = ["note_mirrors", "note_regexes", "note_unsayable"]
 
 REGEX: Final = "rules with a regex are left out"
 REGEX_FIRST: Final = (
     "rules with a regex are left out, and what they match may be asked for where other "
     "rules send it"
+)
+ALLOWLIST: Final = "mirrors with an allowlist are left out"
+PULL_SECRETS: Final = (
+    "Secrets of a Pod are not used: what these mirrors need has to stand with the target"
 )
 EVERYTHING: Final = (
     "no configuration can put a whole reference behind a mirror: only the registries that "
@@ -33,6 +37,7 @@ def note_unsayable(rules: Iterable[Rule], deviations: Deviations) -> None:
     """
     known = tuple(rules)
     note_regexes(known, deviations)
+    note_mirrors(known, deviations)
     for rule in known:
         if rule.match is not None and rule.match.is_everything and rule.mirrors:
             deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
@@ -48,3 +53,16 @@ def note_regexes(rules: Iterable[Rule], deviations: Deviations) -> None:
         if rule.pattern is not None:
             message = REGEX_FIRST if others else REGEX
             deviations.note(Code.REGEX, message, str(rule), misleads=others)
+
+
+def note_mirrors(rules: Iterable[Rule], deviations: Deviations) -> None:
+    """
+    Note what belongs to a mirror, and only the webhook can heed.
+    """
+    for rule in rules:
+        for mirror in rule.mirrors:
+            name = f"{rule} → {mirror.target}"
+            if mirror.allowlist is not None:
+                deviations.note(Code.ALLOWLIST, ALLOWLIST, name)
+            if mirror.pull_secrets:
+                deviations.note(Code.PULL_SECRETS, PULL_SECRETS, name)

@@ -30,6 +30,8 @@ class Code(StrEnum):
     ORIGINAL = "original"
     OTHER_REGISTRY = "other-registry"
     NAMES_DIFFER = "names-differ"
+    ALLOWLIST = "allowlist"
+    PULL_SECRETS = "pull-secrets"
     OTHER_POLICIES = "other-policies"
     OBSERVE = "observe"
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.render.cel import images, slots, table
 from webhook.render.entries import entries_of
-from webhook.render.omissions import note_regexes
+from webhook.render.omissions import note_mirrors, note_regexes
 from webhook.render.output import Deviations, File, Rendered
 from webhook.render.patching import patch
 
@@ -148,6 +148,7 @@ def variables_of(rules: Iterable[Rule], deviations: Deviations) -> list[str]:
     """
     known = tuple(rules)
     note_regexes(known, deviations)
+    note_mirrors(known, deviations)
     entries = entries_of(known, every=True)
     lines = ["  variables:"]
     for name, expression in (
