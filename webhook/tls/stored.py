@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import TYPE_CHECKING, Final
 
 from cryptography import x509
@@ -126,6 +127,7 @@ def bundle_of(certificates: Iterable[x509.Certificate]) -> bytes:
     return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 
+@lru_cache(maxsize=16)  # every replica looks at the same few again and again
 def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
     """
     Return the certificates of a bundle that can be read, each once, oldest first.
@@ -157,6 +159,7 @@ def keys_in(pem: bytes) -> list[ec.EllipticCurvePrivateKey]:
     return found
 
 
+@lru_cache(maxsize=64)
 def is_authority(certificate: x509.Certificate) -> bool:
     """
     Say whether what is signed with its key would be trusted.
@@ -190,6 +193,7 @@ def past_two_thirds(start: datetime, end: datetime, now: datetime) -> bool:
     return now >= start + (end - start) * 2 / 3
 
 
+@lru_cache(maxsize=64)
 def age(certificate: x509.Certificate) -> tuple[datetime, str]:
     """
     Return what certificates are ordered by.
