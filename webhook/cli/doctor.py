@@ -100,11 +100,9 @@ def looked(
     """
     Yield what is found, one look after the other.
     """
-    from webhook.cli.diagnosing.cluster import (  # noqa: PLC0415 - for this command
-        look_at_cluster,
-        look_at_namespace,
-        read_cluster,
-    )
+    from webhook.cli.diagnosing.cluster import look_at_cluster  # noqa: PLC0415 - for this
+    from webhook.cli.diagnosing.known import read_cluster  # noqa: PLC0415 - command alone
+    from webhook.cli.diagnosing.namespace import look_at_namespace  # noqa: PLC0415
     from webhook.cli.diagnosing.pods import look_at_pod  # noqa: PLC0415
 
     if pod:

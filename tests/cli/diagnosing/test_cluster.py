@@ -15,7 +15,9 @@ from tests.cli.diagnosing.reader import (
     replica,
     rules,
 )
-from webhook.cli.diagnosing.cluster import look_at_cluster, look_at_namespace, read_cluster
+from webhook.cli.diagnosing.cluster import look_at_cluster
+from webhook.cli.diagnosing.known import read_cluster
+from webhook.cli.diagnosing.namespace import look_at_namespace
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 from webhook.kube import RefusedError, UnavailableError
 
@@ -165,6 +167,42 @@ def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, w
     (found,) = faults(looked(reader, image=image))
     assert (found.check, found.verdict) == ("dry run", verdict)
     assert what in found.what
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("mode: observe", "policy default only observes"),
+        ("availability: {mode: check}", "mirrors are asked first"),
+    ],
+)
+def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
+    reader = MemoryReader()
+    reader.lists[MAPS] = [
+        rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")
+    ]
+    reader.tried = lambda image: image
+    (found,) = faults(looked(reader))
+    assert (found.check, found.verdict) == ("dry run", "note")
+    assert what in found.what
+
+
+def test_a_second_mirror_is_as_good_as_the_first():
+    reader = MemoryReader()
+    two = "rules: [{match: gcr.io, mirrors: [a.example, b.example]}]"
+    reader.lists[MAPS] = [rules(two)]
+    reader.tried = lambda image: image.replace("gcr.io", "b.example")
+    assert faults(looked(reader)) == []
+
+
+def test_a_file_that_the_rules_name_is_beside_them():
+    reader = MemoryReader()
+    listed = "{target: m.example, allowlist: list.txt}"
+    given = rules(f"rules: [{{match: gcr.io, mirrors: [{listed}]}}]")
+    given["data"]["list.txt"] = "gcr.io/mirrorhook/doctor\n"
+    reader.lists[MAPS] = [given]
+    reader.tried = lambda image: image.replace("gcr.io", "m.example")
+    assert faults(looked(reader)) == []
 
 
 @pytest.mark.parametrize("match", ["docker.io", "gcr.io/a/b", "'*.gcr.io'", "'*'"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.diagnosing.reader import MemoryReader, pod, recorded, rules
-from webhook.cli.diagnosing.cluster import read_cluster
+from webhook.cli.diagnosing.known import read_cluster
 from webhook.cli.diagnosing.pods import look_at_pod
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 
@@ -89,10 +89,15 @@ def test_a_pod_that_is_not_there_is_told():
     [
         (CONFIGURATIONS, [], "knows of none of ours"),
         ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are not known"),
+        (
+            "/api/v1/namespaces/mirrorhook/configmaps",
+            [rules("mode: observe\nrules: [{match: docker.io, mirrors: [m.example]}]")],
+            "policy default only observes",
+        ),
         ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are not known"),
     ],
 )
-def test_a_cluster_that_tells_too_little_is_said_to(path, value, what):
+def test_what_is_known_of_the_rules_is_told(path, value, what):
     reader = MemoryReader()
     reader.lists[path] = value
     reader.objects["/api/v1/namespaces/shop/pods/web"] = pod("nginx")

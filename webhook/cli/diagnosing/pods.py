@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
 from webhook.cli.diagnosing.selectors import obstacle
+from webhook.config import Mode
 from webhook.core import Outcome
 from webhook.objects import ORIGINAL_IMAGES, exempt, image_slots, pod_from, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from webhook.cli.diagnosing.cluster import Cluster
+    from webhook.cli.diagnosing.known import Cluster
     from webhook.cli.diagnosing.registration import Hook
     from webhook.kube.reading import Reader
     from webhook.objects import Placement
@@ -74,12 +75,15 @@ def explain(
     if isinstance(hook, Finding):
         yield hook
         return
-    mirrors = cluster.mirrors(hook)
-    if mirrors is None or read.spec is None:
+    settings = cluster.settings(hook)
+    if settings is None or read.spec is None:
         yield unknown("rules", f"those of policy {hook.policy} are not known")
         return
+    if settings.mode is Mode.OBSERVE:
+        yield doubt("policy", f"policy {hook.policy} only observes", "set mode: rewrite")
+        return
     originals = originals_of(metadata)
-    for placement in rewrite(image_slots(read.spec), mirrors.decide):
+    for placement in rewrite(image_slots(read.spec), settings.mirrors.decide):
         yield of_image(placement, originals, metadata, hook)
 
 

@@ -1,0 +1,156 @@
+"""
+One namespace, and a Pod that is tried in it.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
+from webhook.cli.diagnosing.selectors import obstacle
+from webhook.config import Mode
+from webhook.core import Outcome
+from webhook.kube import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from webhook.cli.diagnosing.known import Cluster
+    from webhook.cli.diagnosing.registration import Hook
+    from webhook.config import PolicySettings
+    from webhook.core import MirrorMap
+    from webhook.kube.reading import Reader
+
+__all__ = ["look_at_namespace"]
+
+OPT_IN: Final = "mirrorhook.io/rewrite"
+# What the Pod Security Standard "restricted" asks for, and a quota may.
+RESTRICTED: Final = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+SMALL: Final = {"cpu": "1m", "memory": "1Mi"}
+
+
+def look_at_namespace(
+    reader: Reader, cluster: Cluster, name: str, image: str | None
+) -> Iterator[Finding]:
+    """
+    Say whether the Pods of a namespace are rewritten, and try one in a dry run.
+
+    Args:
+        reader: The cluster.
+        cluster: What is known of us in it.
+        name: Name of the namespace.
+        image: The image to try; without it one that a rule matches.
+    """
+    namespace = reader.get(f"/api/v1/namespaces/{name}")
+    if namespace is None:
+        yield wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
+        return
+    labels = namespace["metadata"].get("labels") or {}
+    selecting = cluster.selecting(labels)
+    if not selecting:
+        reasons = {obstacle(hook.namespaces, labels) for hook in cluster.hooks}
+        yield wrong(
+            "namespace",
+            f"no webhook is asked about the Pods of {name}: {'; '.join(sorted(reasons))}",
+            f"kubectl label namespace {name} {OPT_IN}=enabled --overwrite",
+        )
+        return
+    for hook in selecting:
+        yield fine("namespace", f"{hook.name} is asked about the Pods of {name}")
+    yield try_one(reader, cluster, selecting[0], name, image)
+
+
+def try_one(
+    reader: Reader, cluster: Cluster, hook: Hook, namespace: str, image: str | None
+) -> Finding:
+    """
+    Create a Pod in a dry run, and say what becomes of its image.
+    """
+    settings = cluster.settings(hook)
+    image = image or (sample(settings.mirrors) if settings else None)
+    if settings is None or image is None:
+        return unknown("dry run", "no rule is known that rewrites", "give --image IMAGE")
+    try:
+        created = reader.try_pod(namespace, pod_of(image))
+    except ClusterError as error:
+        return wrong(
+            "dry run",
+            str(error),
+            f"see the replicas above; in an emergency: kubectl delete "
+            f"mutatingwebhookconfiguration {hook.configuration}",
+        )
+    found = created["spec"]["containers"][0]["image"]
+    return compared(image, found, settings, hook)
+
+
+def compared(image: str, found: str, settings: PolicySettings, hook: Hook) -> Finding:
+    """
+    Say whether an image became what the rules say.
+
+    Args:
+        image: The image that was asked for.
+        found: What the API server would store.
+        settings: The rules.
+        hook: The webhook that was to be asked.
+    """
+    expected = settings.mirrors.decide(image)
+    stayed = f"{image} stayed as it is"
+    for candidate in expected.candidates:
+        if found == str(candidate):
+            return fine("dry run", f"{image} became {found}: {candidate.reason}")
+    if found == expected.image:
+        return doubt("dry run", f"{stayed}: {expected.reason}")
+    if found == image and settings.mode is Mode.OBSERVE:
+        return doubt(
+            "dry run", f"{image} stayed as it is: policy {hook.policy} only observes"
+        )
+    if found == image and settings.availability:
+        return doubt(
+            "dry run",
+            f"{stayed}: mirrors are asked first, and none may have it",
+            "give --image of one that a mirror has; mirrorhook explain --probe asks them",
+        )
+    if found == image:
+        return wrong(
+            "dry run",
+            f"{image} came back as it was, though it should have become {expected.image}",
+            "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
+            "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'",
+        )
+    return doubt("dry run", f"{image} became {found}, and not {expected.image}")
+
+
+def sample(mirrors: MirrorMap) -> str | None:
+    """
+    Return an image that a rule rewrites.
+    """
+    for rule in mirrors.rules:
+        prefix = str(rule.match or "").replace("*.", "x.").replace("*", "registry.example")
+        for image in (f"{prefix}/mirrorhook/doctor", f"{prefix}/doctor"):
+            if mirrors.decide(image).outcome is Outcome.REWRITTEN:
+                return image
+    return None
+
+
+def pod_of(image: str) -> dict[str, Any]:
+    """
+    Return a Pod that most namespaces admit.
+    """
+    container = {
+        "name": "doctor",
+        "image": image,
+        "resources": {"requests": SMALL, "limits": SMALL},
+        "securityContext": RESTRICTED,
+    }
+    return {
+        "apiVersion": "v1",
+        "kind": "Pod",
+        "metadata": {"generateName": "mirrorhook-doctor-"},
+        "spec": {"containers": [container], "automountServiceAccountToken": False},
+    }
