@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.cluster.folders import PREFIX
 from tests.cluster.processes import until
 
 __all__ = ["control_group"]
@@ -21,6 +22,7 @@ def control_group(name: str) -> Iterator[str]:
     Make a control group until the end of the block; yields its path for a kubelet.
     """
     folders = places(name)
+    sweep()
     try:
         for folder in folders:
             folder.mkdir()
@@ -32,6 +34,18 @@ def control_group(name: str) -> Iterator[str]:
     finally:
         for folder in folders:
             until(lambda folder=folder: removed(folder), f"the end of {folder}", 20)
+
+
+def sweep() -> None:
+    """
+    Remove the groups of processes that are no more, as after a SIGKILL.
+    """
+    for folder in (
+        found for place in places(PREFIX) for found in place.parent.glob(f"{PREFIX}*")
+    ):
+        owner = folder.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path("/proc", owner).exists():
+            removed(folder)
 
 
 def places(name: str) -> list[Path]:

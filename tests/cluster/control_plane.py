@@ -11,10 +11,8 @@ import base64
 import json
 import os
 import secrets
-import shutil
 import socket
 import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -22,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.api import Api
+from tests.cluster.folders import folder_of_a_cluster
 from tests.cluster.processes import Processes
 from tests.cluster.programs import NEWEST, Line, program
 
@@ -128,12 +127,11 @@ class ControlPlane:
 
     def close(self) -> None:
         """
-        End it, and leave nothing of it.
+        End it.
         """
         for client in self._clients:
             client.close()
         self.processes.end()
-        shutil.rmtree(self.folder)
 
     def audited(self, name: str) -> list[dict[str, Any]]:
         """
@@ -179,22 +177,22 @@ def control_plane(
         services: Where Services get their addresses.
         inside: Command that takes its processes to where they are to run.
     """
-    folder = Path(tempfile.mkdtemp(prefix="mirrorhook-cluster-"))
-    (folder / "logs").mkdir()
-    (folder / "certs").mkdir()
-    host = host or free_host()
-    plane = ControlPlane(
-        line,
-        folder,
-        host,
-        Processes(folder / "logs", inside),
-        {user: secrets.token_hex(16) for user in USERS},
-    )
-    try:
-        start(plane, services or host.removesuffix(".1") + ".0/16")
-        yield plane
-    finally:
-        plane.close()
+    with folder_of_a_cluster() as folder:
+        (folder / "logs").mkdir()
+        (folder / "certs").mkdir()
+        host = host or free_host()
+        plane = ControlPlane(
+            line,
+            folder,
+            host,
+            Processes(folder / "logs", inside),
+            {user: secrets.token_hex(16) for user in USERS},
+        )
+        try:
+            start(plane, services or host.removesuffix(".1") + ".0/16")
+            yield plane
+        finally:
+            plane.close()
 
 
 def start(plane: ControlPlane, services: str) -> None:

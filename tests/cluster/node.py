@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ import httpx
 
 from tests.cluster.cgroup import control_group
 from tests.cluster.control_plane import ControlPlane, control_plane
+from tests.cluster.folders import folder_of_a_cluster
 from tests.cluster.namespaces import isolated
 from tests.cluster.packages import PATH
 from tests.cluster.processes import Processes
@@ -80,23 +80,20 @@ def cluster_with_node() -> Iterator[Node]:
     Run a cluster with a node until the end of the block; this thread is in its network.
     """
     prepare()
-    folder = Path(tempfile.mkdtemp(prefix="mirrorhook-node-"))
-    try:
-        with (
-            control_group(folder.name) as group,
-            isolated(folder, ADDRESS, SERVICES) as inside,
-            control_plane(host=ADDRESS, services=SERVICES, inside=inside) as plane,
-        ):
-            start_registry(plane.processes, folder)
-            node = Node(plane, folder)
-            node.push(PAUSE)
-            start_runtime(plane.processes, folder)
-            start_node(plane, folder, group)
-            path = "/api/v1/nodes/node-1"
-            plane.processes.wait("the node", lambda: ready(plane.api.find(path)))
-            yield node
-    finally:
-        shutil.rmtree(folder)
+    with (
+        folder_of_a_cluster() as folder,
+        control_group(folder.name) as group,
+        isolated(folder, ADDRESS, SERVICES) as inside,
+        control_plane(host=ADDRESS, services=SERVICES, inside=inside) as plane,
+    ):
+        start_registry(plane.processes, folder)
+        node = Node(plane, folder)
+        node.push(PAUSE)
+        start_runtime(plane.processes, folder)
+        start_node(plane, folder, group)
+        path = "/api/v1/nodes/node-1"
+        plane.processes.wait("the node", lambda: ready(plane.api.find(path)))
+        yield node
 
 
 def ready(node: dict[str, Any] | None) -> bool:
