@@ -168,6 +168,7 @@ def start_node(plane: ControlPlane, folder: Path, group: str) -> None:
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
         "authorization": {"mode": "AlwaysAllow"},  # nobody else is in this network
         "staticPodPath": str(folder / "static"),
+        "fileCheckFrequency": "1s",
         "cgroupDriver": "cgroupfs",
         "cgroupRoot": group,
         "failCgroupV1": False,
