@@ -93,7 +93,7 @@ image-check: $(READY) ## Build the image twice without Docker, compare and run i
 
 .PHONY: lock
 lock: $(READY) ## Resolve the dependencies anew into requirements*.txt
-	@$(BIN)/pip-compile $(LOCK) --extra cluster --output-file requirements.txt pyproject.toml
-	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --output-file requirements.txt pyproject.toml
+	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
 LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
