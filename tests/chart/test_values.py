@@ -56,6 +56,7 @@ OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
         ({"image": {"digest": "sha256:abc"}}, "digest"),
         ({"certificates": {"existing": {"caBundle": "TUlJ"}}}, "caBundle"),
         ({"monitoring": {"kind": "servicemonitor"}}, "kind"),
+        ({"console": {"enabled": "no"}}, "enabled"),
         ({"replicas": "two"}, "replicas"),
     ],
 )

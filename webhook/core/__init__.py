@@ -9,6 +9,7 @@ from webhook.core.availability import (
     Platform,
     parse_platform,
 )
+from webhook.core.consideration import Bearing, Consideration, consider
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import (
     InvalidReferenceError,
@@ -24,7 +25,9 @@ from webhook.core.rules import Original, Rule
 __all__ = [
     "Allowlist",
     "Availability",
+    "Bearing",
     "Candidate",
+    "Consideration",
     "Decision",
     "ImageReference",
     "InvalidReferenceError",
@@ -38,6 +41,7 @@ __all__ = [
     "Platform",
     "Rule",
     "RuleCycleError",
+    "consider",
     "parse_match",
     "parse_platform",
     "parse_reference",

@@ -31,6 +31,12 @@ class RulesInUse:
         metrics: Counts reloads.
         clock: Gives seconds since the epoch.
         probers: Ask mirrors where the rules want that.
+
+    Attributes:
+        policies: The policies by name.
+        configuration: The rules file that they were made of.
+        loaded_at: When that was, in seconds since the epoch.
+        refused: What is wrong with the file as it is now; empty where it is in use.
     """
 
     def __init__(
@@ -46,9 +52,10 @@ class RulesInUse:
         self._log = log
         self._metrics = metrics
         self._clock = clock
-        self._digest = ""
-        self._files: tuple[Path, ...] = ()
         self.policies: Mapping[str, Policy] = {}
+        self.configuration = configuration
+        self.loaded_at = 0.0
+        self.refused: tuple[str, ...] = ()
         self._use(configuration, "rules loaded")
 
     def _use(self, configuration: Configuration, event: str) -> None:
@@ -56,9 +63,10 @@ class RulesInUse:
         self._probers.keep(
             settings.availability for settings in configuration.policies.values()
         )
-        self._digest = configuration.digest
-        self._files = configuration.files
-        self._metrics.configuration_loaded(self._clock())
+        self.configuration = configuration
+        self.loaded_at = self._clock()
+        self.refused = ()
+        self._metrics.configuration_loaded(self.loaded_at)
         self._log.info(
             event,
             digest=configuration.digest[:12],
@@ -77,15 +85,16 @@ class RulesInUse:
         Args:
             path: The rules file.
         """
-        async for change in watch(path, self._digest, self._files):
+        using = self.configuration
+        async for change in watch(path, using.digest, using.files):
             if isinstance(change, Configuration):
                 await self._probers.prepare(change.policies.values())
                 self._use(change, "rules reloaded")
                 continue
+            self.refused = tuple(map(str, change.problems))
             self._metrics.configuration_refused()
             self._log.error(
-                "rules refused, the old ones stay in use",
-                problems=[str(problem) for problem in change.problems],
+                "rules refused, the old ones stay in use", problems=self.refused
             )
 
 
