@@ -254,6 +254,8 @@ CASES = [
     ("CertificateRefused", {ours(RENEWED, result="failure"): GROWING}, True),
     ("Errors", {ours("errors_total"): STILL}, False),
     ("Errors", {ours("errors_total"): GROWING}, True),
+    ("Loop", {ours("loops_total"): STILL}, False),
+    ("Loop", {ours("loops_total"): GROWING}, True),
     ("RegistryDown", {ours("registries_down"): "0x480"}, False),
     ("RegistryDown", {ours("registries_down"): "1x480"}, True),
     ("ProbesFail", {probes("absent"): "0+9x480", probes("timeout"): GROWING}, False),

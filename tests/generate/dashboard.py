@@ -152,7 +152,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                 (
                     rate(
                         "mirrorhook_images_total",
-                        f'{POLICY}, outcome=~"invalid|unavailable|unconfirmed"',
+                        f'{POLICY}, outcome=~"invalid|unavailable|unconfirmed|looping"',
                         "rule, outcome",
                     ),
                     "{{outcome}}: {{rule}}",
@@ -266,7 +266,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
     ),
     "The process": (
         Panel(
-            "Errors and failed reloads",
+            "Errors, failed reloads and loops",
             "ops",
             (
                 (
@@ -277,6 +277,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     f"sum(rate({RELOADS}{{{OURS}, {REFUSED}}}[{RATE}]))",
                     "rules refused",
                 ),
+                (f"sum(rate(mirrorhook_loops_total{{{OURS}}}[{RATE}]))", "loops"),
                 (
                     f"sum(rate({CHANGES}{{{OURS}, {REFUSED}}}[{RATE}]))",
                     "certificates refused",

@@ -16,6 +16,7 @@ from webhook.core.errors import (
     InvalidRuleError,
     RuleCycleError,
 )
+from webhook.core.loops import LoopLimits
 from webhook.core.mapping import MirrorMap
 from webhook.core.match import Match, parse_match
 from webhook.core.mirror import Mirror
@@ -32,6 +33,7 @@ __all__ = [
     "ImageReference",
     "InvalidReferenceError",
     "InvalidRuleError",
+    "LoopLimits",
     "Match",
     "Mirror",
     "MirrorMap",

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from webhook.admission import Policy, remembered
 from webhook.config import Configuration, Mode, watch
+from webhook.server.looping import uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from webhook.admission import Choice
-    from webhook.core import Availability
+    from webhook.admission import Choice, Loops
+    from webhook.core import Availability, LoopLimits
     from webhook.server.probing import Probers
     from webhook.telemetry import Log, Metrics
 
@@ -31,6 +32,7 @@ class RulesInUse:
         metrics: Counts reloads.
         clock: Gives seconds since the epoch.
         probers: Ask mirrors where the rules want that.
+        loops: Gives who counts Pods that come again and again. A reload begins anew.
 
     Attributes:
         policies: The policies by name.
@@ -47,7 +49,9 @@ class RulesInUse:
         metrics: Metrics,
         clock: Callable[[], float],
         probers: Probers,
+        loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
     ) -> None:
+        self._loops = loops
         self._probers = probers
         self._log = log
         self._metrics = metrics
@@ -59,7 +63,7 @@ class RulesInUse:
         self._use(configuration, "rules loaded")
 
     def _use(self, configuration: Configuration, event: str) -> None:
-        self.policies = policies_of(configuration, self._probers.choice)
+        self.policies = policies_of(configuration, self._probers.choice, self._loops)
         self._probers.keep(
             settings.availability for settings in configuration.policies.values()
         )
@@ -101,6 +105,7 @@ class RulesInUse:
 def policies_of(
     configuration: Configuration,
     choice: Callable[[Availability | None], Choice | None],
+    loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
 ) -> dict[str, Policy]:
     """
     Return the policies as reviews are judged by.
@@ -108,6 +113,7 @@ def policies_of(
     Args:
         configuration: The rules.
         choice: Gives who chooses for a policy; None where nothing is asked.
+        loops: Gives who counts for a policy Pods that come again and again.
     """
     return {
         name: Policy(
@@ -116,6 +122,7 @@ def policies_of(
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
             choice=choice(settings.availability),
+            loops=loops(settings.loops),
         )
         for name, settings in configuration.policies.items()
     }

@@ -22,6 +22,7 @@ from webhook.server.certificates import serving_certificate
 from webhook.server.console import Board, console_routes
 from webhook.server.history import History
 from webhook.server.listeners import listen, uvicorn_logs_to
+from webhook.server.looping import Looping
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
@@ -71,7 +72,12 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     readiness = Readiness()
     probers = Probers(log, metrics, time.monotonic)
     rules = RulesInUse(
-        configuration, log=log, metrics=metrics, clock=time.time, probers=probers
+        configuration,
+        log=log,
+        metrics=metrics,
+        clock=time.time,
+        probers=probers,
+        loops=Looping(log, metrics, time.monotonic).counter,
     )
     certificate = serving_certificate(
         options,

@@ -26,6 +26,7 @@ TONES: Final = {
     Outcome.UNCONFIRMED: DOUBTFUL,
     Outcome.UNAVAILABLE: BAD,
     Outcome.INVALID: BAD,
+    Outcome.LOOPING: BAD,
     ERROR: BAD,
     SKIPPED: PLAIN,
     Bearing.APPLIES: GOOD,

@@ -100,6 +100,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "unmatched": "无规则匹配",
     "local": "本地镜像",
     "invalid": "名称无效",
+    "looping": "循环重建",
     "unavailable": "无可用镜像站",
     "skipped": "已跳过",
     "error": "内部错误",
