@@ -84,7 +84,15 @@ def test_every_value_of_the_chart_is_in_a_section():
 def test_every_example_of_the_chart_is_yaml_of_the_right_type():
     sections = read((CHART / "values.yaml").read_text())
     examples = [value for section in sections for value in section.values if value.example]
-    assert {value.path for value in examples} == {"rules", "policies"}
+    assert {value.path for value in examples} == {
+        "rules",
+        "availability",
+        "loops",
+        "files",
+        "policies",
+        "extraVolumes",
+        "extraVolumeMounts",
+    }
     for value in examples:
         given = yaml.safe_load(value.example)
         assert type(given) is type(json.loads(value.default))
