@@ -4,7 +4,8 @@ What became of the latest images, for people who ask why: kept in memory, within
 
 from __future__ import annotations
 
-from collections import Counter, deque
+from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from webhook.admission import Result
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from webhook.admission import AdmissionRequest, Verdict
-    from webhook.core import Candidate, Decision, Outcome, Rule
+    from webhook.core import Decision
 
 __all__ = ["History", "Minute", "Note"]
 
@@ -22,9 +23,11 @@ __all__ = ["History", "Minute", "Note"]
 MAX_NOTES: Final = 1000
 # Names can be as long as a whole body; nobody reads more of them.
 MAX_TEXT: Final = 512
+MAX_CANDIDATES: Final = 8
 MINUTES: Final = 60
 SECONDS: Final = 60
 
+REWRITTEN, LEFT, DOUBTFUL = range(3)  # the counts of a minute
 SKIPPED: Final = "skipped"
 ERROR: Final = "error"
 ERROR_REASON: Final = "internal error; the log has the traceback"
@@ -77,9 +80,8 @@ class Minute(NamedTuple):
     doubtful: int
 
 
-# What is kept within the request: texts are made of it when somebody looks.
+# What notes of one Pod have in common. Texts are made of the rest when somebody looks.
 OfPod: TypeAlias = tuple[float, str, str, str, str, bool]
-OfImage: TypeAlias = "tuple[str, Outcome, Rule | None, Candidate | None, str]"
 
 
 class History:
@@ -97,9 +99,9 @@ class History:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._notes: deque[tuple[OfPod, str, OfImage | str]] = deque(maxlen=MAX_NOTES)
+        self._notes: deque[tuple[OfPod, str, Decision | str]] = deque(maxlen=MAX_NOTES)
         self._counts = [(0, [0, 0, 0]) for _ in range(MINUTES)]
-        self.shares: Counter[tuple[str, str, str]] = Counter()
+        self.shares: dict[tuple[str, str, str], int] = {}
         self.last_review = 0.0
 
     def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
@@ -110,11 +112,19 @@ class History:
         if verdict.placements:
             counts = self._minute(now)
             pod = self._pod(now, policy, request)
+            note, shares = self._notes.append, self.shares
             for slot, decision in verdict.placements:
-                self._notes.append(
-                    (pod, (slot.name or slot.pointer)[:MAX_TEXT], bounded(decision))
-                )
-                self._count(policy, decision, counts)
+                note((pod, (slot.name or slot.pointer)[:MAX_TEXT], bounded(decision)))
+                candidate = decision.candidate
+                if decision.outcome.is_doubtful:
+                    counts[DOUBTFUL] += 1
+                elif candidate is None:
+                    counts[LEFT] += 1
+                else:
+                    counts[REWRITTEN] += 1
+                if candidate is not None:
+                    share = policy, candidate.rule.name, candidate.mirror.target
+                    shares[share] = shares.get(share, 0) + 1
         elif verdict.result is Result.SKIPPED and request.operation == "CREATE":
             pod = self._pod(now, policy, request)
             self._notes.append((pod, SKIPPED, verdict.reason))
@@ -157,14 +167,6 @@ class History:
             self._counts[number % MINUTES] = number, counts
         return counts
 
-    def _count(self, policy: str, decision: Decision, counts: list[int]) -> None:
-        candidate = decision.candidate
-        if candidate is None:
-            counts[2 if decision.outcome.is_doubtful else 1] += 1
-            return
-        counts[2 if decision.outcome.is_doubtful else 0] += 1
-        self.shares[policy, candidate.rule.name, candidate.mirror.target] += 1
-
     @staticmethod
     def _pod(now: float, policy: str, request: AdmissionRequest) -> OfPod:
         return (
@@ -177,28 +179,25 @@ class History:
         )
 
 
-def bounded(decision: Decision) -> OfImage:
+def bounded(decision: Decision) -> Decision:
     """
-    Return of a decision what is shown, without its other candidates.
+    Return a decision that does not take more than its share of memory.
+
+    Most are kept as they are: the policy remembers them, too.
     """
-    return (
-        decision.original[:MAX_TEXT],
-        decision.outcome,
-        decision.rule,
-        decision.candidate,
-        decision.reason[:MAX_TEXT],
-    )
+    if len(decision.original) <= MAX_TEXT and len(decision.candidates) <= MAX_CANDIDATES:
+        return decision
+    return replace(decision, original=decision.original[:MAX_TEXT], candidates=())
 
 
-def told_of(image: OfImage) -> tuple[str, str, str, str, str]:
+def told_of(decision: Decision) -> tuple[str, str, str, str, str]:
     """
     Return the fields of a note that are the image's own, as texts.
     """
-    original, outcome, rule, candidate, reason = image
     return (
-        original,
-        str(outcome),
-        "" if rule is None else str(rule)[:MAX_TEXT],
-        "" if candidate is None else str(candidate)[:MAX_TEXT],
-        reason,
+        decision.original,
+        str(decision.outcome),
+        "" if decision.rule is None else str(decision.rule)[:MAX_TEXT],
+        "" if decision.candidate is None else decision.image[:MAX_TEXT],
+        decision.reason[:MAX_TEXT],
     )
