@@ -4,6 +4,7 @@ Monitors, and alerts about metrics that exist.
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -46,15 +47,109 @@ def alerts():
     return [each for each in group["rules"] if "alert" in each]
 
 
-def test_alerts_watch_metrics_that_exist():
-    exposition, _ = Metrics("0", lambda: 0).exposition("text/plain")
-    known = set(re.findall(r"^# TYPE (\S+)", exposition.decode(), re.MULTILINE))
-    used = {
-        name for alert in alerts() for name in re.findall(r"mirrorhook_\w+", alert["expr"])
-    }
-    assert len(used) >= 4
-    for name in used:
-        assert {name, name.removesuffix("_total")} & known, name
+def of_the_api_server(*labels):
+    return {"name", "type", "operation", *labels}
+
+
+OF_THE_API_SERVER = {
+    "apiserver_admission_webhook_fail_open_count": of_the_api_server(),
+    "apiserver_admission_webhook_rejection_count": of_the_api_server(
+        "error_type", "rejection_code"
+    ),
+    "apiserver_admission_webhook_admission_duration_seconds_bucket": of_the_api_server(
+        "rejected", "le"
+    ),
+    "apiserver_request_total": {
+        *("verb", "resource", "subresource", "group", "version", "scope", "component"),
+        *("code", "dry_run"),
+    },
+}
+# What Prometheus adds to what it reads from a Pod.
+OF_THE_TARGET = {"namespace", "pod"}
+SELECTOR = re.compile(r"\b((?:mirrorhook|apiserver|process)_\w+)(?:\{([^}]*)\})?")
+
+
+def known_metrics():
+    """
+    Each series, ours and those of the API server, with its labels.
+    """
+    registry = Metrics("0", lambda: 0)._registry
+    found = dict(OF_THE_API_SERVER)
+    for collector, names in registry._collector_to_names.items():
+        labels = {*getattr(collector, "_labelnames", ()), "le"}
+        found |= dict.fromkeys(names, labels)
+    found["process_resident_memory_bytes"] = set()
+    return found
+
+
+def dashboard():
+    rendered = render(file=CHART / "ci/monitoring-values.yaml")
+    (found,) = (
+        each
+        for each in rendered.of_kind("ConfigMap")
+        if each["metadata"]["name"].endswith("-dashboard")
+    )
+    return found
+
+
+def panels():
+    ((_, text),) = dashboard()["data"].items()
+    return json.loads(text)["panels"]
+
+
+def queries():
+    """
+    Each query of an alert or a panel, with a namespace and a policy filled in.
+    """
+    found = [(alert["alert"], alert["expr"]) for alert in alerts()]
+    for panel in panels():
+        found += [(panel["title"], each["expr"]) for each in panel.get("targets", ())]
+    filled = {"$namespace": "mirrorhook", "$policy": ".*", "$__rate_interval": "1m"}
+    for name, value in filled.items():
+        found = [(title, query.replace(name, value)) for title, query in found]
+    return found
+
+
+def test_alerts_and_panels_ask_for_metrics_and_labels_that_exist():
+    known, used = known_metrics(), set()
+    for title, query in queries():
+        asked = SELECTOR.findall(query)
+        for name, selected in asked:
+            used.add(name)
+            assert name in known, (title, name)
+            bare = re.sub(r'"[^"]*"', "", selected)
+            labels = set(re.findall(r"(\w+)\s*(?:=|!=)", bare))
+            assert labels <= known[name] | OF_THE_TARGET, (title, name)
+        for grouped in re.findall(r"by \(([^)]*)\)", query):
+            groups = set(re.split(r",\s*", grouped))
+            assert groups <= known[asked[0][0]] | OF_THE_TARGET, (title, grouped)
+    assert len([name for name in used if name.startswith("mirrorhook_")]) >= 14
+
+
+def test_the_dashboard_is_found_by_grafana_and_can_be_left_out():
+    metadata = dashboard()["metadata"]
+    assert metadata["labels"]["grafana_dashboard"] == "1"
+    assert metadata["annotations"] == {"grafana_folder": "Webhooks"}
+    assert "dashboard" not in json.dumps(render().objects)
+
+
+def test_panels_do_not_lie_upon_each_other():
+    cells = set()
+    for panel in panels():
+        place = panel["gridPos"]
+        assert place["x"] + place["w"] <= 24
+        for x in range(place["x"], place["x"] + place["w"]):
+            for y in range(place["y"], place["y"] + place["h"]):
+                assert (x, y) not in cells, panel["title"]
+                cells.add((x, y))
+
+
+def test_the_alert_on_silence_can_be_left_out():
+    rule = {"enabled": True, "quietHours": 0}
+    rendered = render({"monitoring": {"prometheusRule": rule}}).one("PrometheusRule")
+    names = {each["alert"] for each in rendered["spec"]["groups"][0]["rules"]}
+    assert "MirrorhookNoReviews" not in names
+    assert "MirrorhookDown" in names
 
 
 def test_alerts_say_what_is_wrong_and_carry_own_labels():
@@ -73,12 +168,140 @@ def test_the_alert_on_expiry_is_as_early_as_asked_for():
     assert alert["expr"].endswith("- time() < 12 * 3600")
 
 
-@pytest.mark.skipif(PROMTOOL is None, reason="promtool (Debian: prometheus) is not here")
+needs_promtool = pytest.mark.skipif(
+    PROMTOOL is None, reason="promtool (Debian: prometheus) is not here"
+)
+
+
+def promtool(*arguments):
+    done = subprocess.run(
+        [PROMTOOL, *arguments], capture_output=True, check=False, text=True, timeout=120
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@needs_promtool
 def test_prometheus_understands_every_expression(tmp_path):
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
     file = tmp_path / "rules.yaml"
-    file.write_text(yaml.safe_dump(rule["spec"]))
-    done = subprocess.run(
-        [PROMTOOL, "check", "rules", file], capture_output=True, check=False, text=True
+    recorded = [
+        {"record": f"panel:{number}", "expr": query}
+        for number, (_, query) in enumerate(queries())
+    ]
+    groups = [*rule["spec"]["groups"], {"name": "panels", "rules": recorded}]
+    file.write_text(yaml.safe_dump({"groups": groups}))
+    promtool("check", "rules", file)
+
+
+STILL, GROWING = "3x480", "0+1x480"
+
+
+def ours(name, **labels):
+    """
+    A series of a replica, as Prometheus has it.
+    """
+    return series(
+        f"mirrorhook_{name}", namespace="mirrorhook", pod="mirrorhook-1", **labels
     )
-    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def webhook(name, **labels):
+    """
+    A series of the API server on one of our webhooks.
+    """
+    return series(f"apiserver_admission_webhook_{name}", name="mirrorhook.io", **labels)
+
+
+def series(metric, /, **labels):
+    written = ", ".join(f'{label}="{value}"' for label, value in labels.items())
+    return f"{metric}{{{written}}}"
+
+
+def slow(bound):
+    return webhook("admission_duration_seconds_bucket", type="admit", le=bound)
+
+
+def probes(answer):
+    return ours("probes_total", mirror="m.example", answer=answer)
+
+
+def foreign(metric):
+    return series(metric, name="other.example.com", namespace="other", pod="mirrorhook-1")
+
+
+CREATED = series(
+    "apiserver_request_total",
+    verb="POST",
+    resource="pods",
+    subresource="",
+    code="201",
+    dry_run="",
+)
+EXPIRY = ours("certificate_expiry_timestamp_seconds")
+REFUSED = ours("config_last_reload_successful")
+REVIEWS = ours("review_duration_seconds_count")
+RENEWED = "certificate_reloads_total"
+FAIL_OPEN, REJECTED = "fail_open_count", "rejection_count"
+# Alert, what is seen each minute, and whether it fires after eight hours of it.
+CASES = [
+    ("Down", {ours("build_info"): "1x480"}, False),
+    ("Down", {foreign("mirrorhook_build_info"): "1x480"}, True),
+    ("RulesRefused", {REFUSED: "1x480"}, False),
+    ("RulesRefused", {REFUSED: "0x480"}, True),
+    ("CertificateExpires", {EXPIRY: "90000x480"}, False),
+    ("CertificateExpires", {EXPIRY: "50000x480"}, True),
+    ("CertificateRefused", {ours(RENEWED, result="success"): GROWING}, False),
+    ("CertificateRefused", {ours(RENEWED, result="failure"): GROWING}, True),
+    ("Errors", {ours("errors_total"): STILL}, False),
+    ("Errors", {ours("errors_total"): GROWING}, True),
+    ("Loop", {ours("loops_total"): STILL}, False),
+    ("Loop", {ours("loops_total"): GROWING}, True),
+    ("RegistryDown", {ours("registries_down"): "0x480"}, False),
+    ("RegistryDown", {ours("registries_down"): "1x480"}, True),
+    ("ProbesFail", {probes("absent"): "0+9x480", probes("timeout"): GROWING}, False),
+    ("ProbesFail", {probes("present"): GROWING, probes("timeout"): "0+9x480"}, True),
+    ("Slow", {slow("0.1"): "0+100x480", slow("+Inf"): "0+100x480"}, False),
+    (
+        "Slow",
+        {slow("0.1"): GROWING, slow("2.5"): "0+99x480", slow("+Inf"): "0+99x480"},
+        True,
+    ),
+    ("FailsOpen", {webhook(FAIL_OPEN): STILL}, False),
+    ("FailsOpen", {foreign(f"apiserver_admission_webhook_{FAIL_OPEN}"): GROWING}, False),
+    ("FailsOpen", {webhook(FAIL_OPEN): GROWING}, True),
+    ("Rejects", {webhook(REJECTED, error_type="no_error"): GROWING}, False),
+    ("Rejects", {webhook(REJECTED, error_type="calling_webhook_error"): GROWING}, True),
+    ("NoReviews", {REVIEWS: GROWING, CREATED: GROWING}, False),
+    ("NoReviews", {REVIEWS: STILL, CREATED: STILL}, False),
+    ("NoReviews", {REVIEWS: STILL, CREATED: GROWING}, True),
+]
+
+
+@needs_promtool
+def test_each_alert_fires_when_it_should_and_only_then(tmp_path):
+    rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
+    (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
+    cases = []
+    for alert, seen, fires in CASES:
+        firing = f'count(ALERTS{{alertname="Mirrorhook{alert}", alertstate="firing"}})'
+        samples = [{"labels": "{}", "value": 1}] if fires else []
+        cases.append(
+            {
+                "name": f"{alert} {'fires' if fires else 'is quiet'}",
+                "interval": "1m",
+                "input_series": [{"series": k, "values": v} for k, v in seen.items()],
+                "promql_expr_test": [
+                    {"expr": firing, "eval_time": "8h", "exp_samples": samples}
+                ],
+            }
+        )
+    file = tmp_path / "tests.yaml"
+    content = {"rule_files": ["rules.yaml"], "evaluation_interval": "5m", "tests": cases}
+    file.write_text(yaml.safe_dump(content))
+    promtool("test", "rules", file)
+
+
+def test_each_alert_is_tried_both_ways():
+    assert {(f"Mirrorhook{name}", fires) for name, _, fires in CASES} == {
+        (alert["alert"], fires) for alert in alerts() for fires in (True, False)
+    }

@@ -74,3 +74,10 @@ def test_they_say_that_the_namespace_default_is_not_rewritten():
 def test_they_name_what_a_choice_asks_for(values, sentence):
     assert sentence in notes(values)
     assert sentence not in notes()
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_they_tell_the_way_to_the_console_where_there_is_one(enabled):
+    told = notes({"console": {"enabled": enabled}, "webhook": {"operationsPort": 9000}})
+    way = "kubectl port-forward deployment/mirrorhook 8080:9000 --namespace mirrorhook"
+    assert (way in told) is enabled

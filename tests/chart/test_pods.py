@@ -178,3 +178,9 @@ def test_there_is_time_to_drain():
     spec = render().one("Deployment")["spec"]["template"]["spec"]
     # `mirrorhook serve` drains for 5 seconds, 25 at most.
     assert spec["terminationGracePeriodSeconds"] == 30
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_the_console_can_be_switched_off(enabled):
+    arguments = container(render({"console": {"enabled": enabled}}))["args"]
+    assert ("--no-console" not in arguments) is enabled

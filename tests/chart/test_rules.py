@@ -14,15 +14,20 @@ import pytest
 from tests.chart.rendering import CHART, CI_VALUES, render
 from webhook.config import ConfigurationError, Mode, parse
 from webhook.config.availability import AVAILABILITY_KEYS
+from webhook.config.loops import LOOP_KEYS
 from webhook.config.rules import MIRROR_KEYS, RULE_KEYS
-from webhook.core import OnUnknown
+from webhook.core import LoopLimits, OnUnknown
 
 
 def configuration(rendered):
     """
     What the webhook makes of the folder that it finds mounted.
     """
-    files = rendered.one("ConfigMap")["data"]
+    (files,) = (
+        each["data"]
+        for each in rendered.of_kind("ConfigMap")
+        if each["metadata"]["name"].endswith("-rules")
+    )
     with TemporaryDirectory() as folder:
         for name, content in files.items():
             Path(folder, name).write_text(content)
@@ -178,3 +183,16 @@ def test_pods_that_ask_mirrors_can_reach_them(values, asks):
     assert (egress == [{}]) is asks
     policies = configuration(rendered).policies.values()
     assert any(policy.availability is not None for policy in policies) is asks
+
+
+def test_the_limits_of_loops_reach_each_policy():
+    team = {"selection": {"namespaces": ["a"]}, "loops": {"mode": "off"}}
+    values = {"loops": {"times": 5, "within": "30m"}, "policies": {"team-a": team}}
+    policies = configuration(render(values)).policies
+    assert policies["default"].loops == LoopLimits(5, 1800)
+    assert policies["team-a"].loops is None
+
+
+def test_the_schema_has_the_keys_of_loops():
+    schema = json.loads((CHART / "values.schema.json").read_text())
+    assert set(schema["definitions"]["loops"]["properties"]) == set(LOOP_KEYS)

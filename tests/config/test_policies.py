@@ -17,7 +17,7 @@ from webhook.config import (
     load,
     parse,
 )
-from webhook.core import Availability, Mirror, OnUnknown, Platform
+from webhook.core import Availability, LoopLimits, Mirror, OnUnknown, Platform
 
 EVERY_KEY = r"""
 profiles: [daocloud]
@@ -376,3 +376,37 @@ def test_any_content_is_either_rules_or_a_list_of_problems(content):
         assert problems
         places = [(problem.line, problem.column) for problem in problems]
         assert all(before <= after for before, after in pairwise(places))
+
+
+@pytest.mark.parametrize(
+    ("text", "limits"),
+    [
+        ("", LoopLimits(10, 3600)),
+        ("loops: {}", LoopLimits()),
+        ("loops: {mode: stop}", LoopLimits()),
+        ("loops: {times: 5, within: 30m}", LoopLimits(5, 1800)),
+        ("loops: {mode: off}", None),
+        ("loops: {mode: 'off', times: 5}", None),
+    ],
+)
+def test_loops_have_limits_or_none(text, limits):
+    assert default(f"profiles: [nju]\n{text}").loops == limits
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("{times: 2}", "loops.times: '2' is no whole number from 3 to 100"),
+        ("{times: 101}", "loops.times: '101' is no whole number from 3 to 100"),
+        ("{times: '5'}", "loops.times: '5' is no whole number from 3 to 100"),
+        ("{times: 0x10}", "loops.times: '0x10' is no whole number from 3 to 100"),
+        ("{times: [5]}", "loops.times: a list is no whole number from 3 to 100"),
+        ("{within: 25h}", "loops.within: '25h' is not more than 0s and at most 86400s"),
+        ("{mode: watch}", "loops.mode: 'watch' is none of its values; write stop or off"),
+        ("{time: 5}", "loops.time: there is no such key here; did you mean times?"),
+        ("off", "loops: 'off' stands where a mapping belongs"),
+    ],
+)
+def test_other_limits_of_loops_are_refused(refused, text, problem):
+    (line,) = refused(f"profiles: [nju]\nloops: {text}\n")
+    assert problem in line

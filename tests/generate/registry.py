@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.generate import chart_profiles, chart_readme, manifests
+from tests.generate import chart_profiles, chart_readme, dashboard, manifests, metrics
 from tests.tools.helm import HelmMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -18,6 +18,8 @@ Generator = Callable[[], str]
 # Path below the root of the repository: what gives the whole content of that file.
 GENERATED: dict[str, Generator] = {
     "charts/mirrorhook/files/profiles.json": chart_profiles.content,
+    "charts/mirrorhook/files/dashboard.json": dashboard.content,
+    "docs/metrics.md": metrics.content,
     "charts/mirrorhook/README.md": chart_readme.content,
     "manifests/install.yaml": manifests.self_managed,
     "manifests/install-cert-manager.yaml": manifests.cert_manager,

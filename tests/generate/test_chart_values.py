@@ -87,6 +87,7 @@ def test_every_example_of_the_chart_is_yaml_of_the_right_type():
     assert {value.path for value in examples} == {
         "rules",
         "availability",
+        "loops",
         "files",
         "policies",
         "extraVolumes",

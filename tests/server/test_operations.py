@@ -5,8 +5,9 @@ Probes, metrics, log: what operators see.
 from __future__ import annotations
 
 import json
+import time
 
-from tests.server.process import serving
+from tests.server.process import RULES, serving
 
 REFUSED = 'mirrorhook_requests_refused_total{code="400"}'
 
@@ -74,3 +75,30 @@ def test_the_log_is_json_a_line(rules):
     for line in webhook.log:
         assert {"time", "level", "event"} <= set(line)
     assert json.dumps(webhook.log)
+
+
+def test_an_owner_that_loops_is_told_in_log_metric_and_warning(tmp_path, review_of):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES + "loops: {times: 3}\n")
+    owner = {
+        "apiVersion": "example.com/v1",
+        "kind": "Database",
+        "name": "orders",
+        "uid": "o-1",
+        "controller": True,
+    }
+    pod = {
+        "metadata": {"name": "orders-1", "ownerReferences": [owner]},
+        "spec": {"containers": [{"name": "db", "image": "postgres"}]},
+    }
+    with serving(path) as webhook:
+        for _ in range(3):
+            response = webhook.review(review_of(object=pod)).json()["response"]
+            time.sleep(1.05)
+        line = webhook.wait_for("owner left alone")
+        assert webhook.metric("mirrorhook_loops_total") == 1
+        (latest, *_) = webhook.ask("/api/decisions").json()
+    assert "looping" in response["warnings"][0]
+    assert "patch" not in response
+    assert (line["level"], line["kind"], line["name"]) == ("warning", "Database", "orders")
+    assert (latest["outcome"], latest["candidate"]) == ("looping", "")

@@ -66,6 +66,7 @@ def test_names_and_units_follow_the_conventions(metrics):
         ),
         (lambda m: m.refused(413), 'mirrorhook_requests_refused_total{code="413"}'),
         (lambda m: m.error(), "mirrorhook_errors_total"),
+        (lambda m: m.looped(), "mirrorhook_loops_total"),
         (
             lambda m: m.configuration_loaded(5),
             'mirrorhook_config_reloads_total{result="success"}',

@@ -3,6 +3,7 @@ The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its a
 """
 
 from webhook.admission.answer import Recorder, answer, answer_asking, described
+from webhook.admission.loops import Loops, LoopWatch, StoppedOwner
 from webhook.admission.memory import remembered
 from webhook.admission.policy import Choice, Policy, Result, Verdict, judge, judge_asking
 from webhook.admission.review import AdmissionRequest, InvalidReviewError, read_review
@@ -11,9 +12,12 @@ __all__ = [
     "AdmissionRequest",
     "Choice",
     "InvalidReviewError",
+    "LoopWatch",
+    "Loops",
     "Policy",
     "Recorder",
     "Result",
+    "StoppedOwner",
     "Verdict",
     "answer",
     "answer_asking",

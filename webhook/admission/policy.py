@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, Protocol
 
+from webhook.admission.loops import Loops, left_alone
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
@@ -71,6 +72,7 @@ class Policy:
         decide: Decides on one image.
         observe: Decide only, and patch nothing.
         record: Write the images as they were into an annotation of the Pod.
+        loops: Knows owners that make the same Pod again and again; None for nobody.
         choice: Chooses where availability is checked; None takes the first candidate.
     """
 
@@ -79,6 +81,7 @@ class Policy:
     observe: bool = False
     record: bool = True
     choice: Choice | None = None
+    loops: Loops | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +159,10 @@ def carried_out(
         return Verdict(Result.UNCHANGED, placements=placements)
     if policy.observe:
         return Verdict(Result.OBSERVED, placements=placements)
+    if policy.loops is not None and request.operation == "CREATE":
+        reason = policy.loops.reason(request, placements)
+        if reason:
+            return Verdict(Result.UNCHANGED, placements=left_alone(placements, reason))
     # Of a Pod that is there, the API server lets nobody change these.
     if request.operation == "CREATE":
         operations += secret_operations(pod.spec, placements)

@@ -41,7 +41,8 @@ FILE = click.Path(path_type=Path)
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Port for /healthz, /readyz and /metrics, in plain HTTP; 0 for any free one.",
+    help="Port for /healthz, /readyz, /metrics and the console, in plain HTTP; "
+    "0 for any free one.",
 )
 @click.option(
     "--tls-cert",
@@ -64,6 +65,12 @@ FILE = click.Path(path_type=Path)
     help="MutatingWebhookConfiguration that is to trust that CA.",
 )
 @click.option(
+    "--console/--no-console",
+    default=True,
+    show_default=True,
+    help="Serve the console on the operations port, to callers on this machine alone.",
+)
+@click.option(
     "--drain",
     type=click.FloatRange(0, 25),
     default=5,
@@ -82,6 +89,7 @@ def serve(
     service_name: str | None,
     service_namespace: str | None,
     webhook_configuration: str | None,
+    console: bool,
     drain: float,
 ) -> None:
     """
@@ -128,6 +136,7 @@ def serve(
         certificate=tls_cert,
         key=tls_key,
         managed=managed,
+        console=console,
         drain=drain,
     )
     try:

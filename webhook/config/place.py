@@ -30,13 +30,14 @@ TEXT: Final = CORE + "str"
 LIST: Final = CORE + "seq"
 MAPPING: Final = CORE + "map"
 BOOLEAN: Final = CORE + "bool"
+WHOLE: Final = CORE + "int"
 NOTHING: Final = CORE + "null"
 MERGE: Final = CORE + "merge"
 # What YAML 1.1 makes of a value without quotes, where it is no text.
 KINDS: Final = {
     BOOLEAN: "a boolean",
     NOTHING: "nothing",
-    CORE + "int": "a number",
+    WHOLE: "a number",
     CORE + "float": "a number",
     CORE + "timestamp": "a date",
     CORE + "value": "a sign of its own",
@@ -56,6 +57,7 @@ BOOLEANS: Final = {
     "false": False,
     "off": False,
 }
+PLAIN_NUMBER: Final = re.compile(r"[1-9]\d{0,8}")
 PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
@@ -131,6 +133,16 @@ class Place:
         if self.node.tag != BOOLEAN:
             return None
         return BOOLEANS.get(str(self.node.value).lower())
+
+    def whole(self, least: int, most: int) -> int | None:
+        """
+        Return a whole number.
+        """
+        text = str(self.node.value) if self.node.tag == WHOLE else ""
+        if not PLAIN_NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            self.refuse(f"{self.described()} is no whole number from {least} to {most}")
+            return None
+        return int(text)
 
     def choice(self, choices: type[Choice]) -> Choice | None:
         """

@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.config.assembly import assemble, distinct
 from webhook.config.availability import read_availability
+from webhook.config.loops import read_loops
 from webhook.config.oddities import warn_of_profiles, warn_of_rules
 from webhook.config.place import likely
 from webhook.config.rules import read_rule
-from webhook.config.values import Mode, PolicySettings
+from webhook.config.values import DEFAULT_LOOPS, Mode, PolicySettings
 from webhook.core.errors import quoted
 from webhook.profiles import PROFILES
 
@@ -29,7 +30,7 @@ __all__ = ["DEFAULT", "known_profiles", "read_policies"]
 
 DEFAULT: Final = "default"
 
-KEYS: Final = ("profiles", "rules", "availability", "record", "mode", "policies")
+KEYS: Final = ("profiles", "rules", "availability", "loops", "record", "mode", "policies")
 
 # A policy is served at a path of its name (RFC 1123 label).
 POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
@@ -91,6 +92,7 @@ def read_policy(
     )
     if availability is None:
         refuse_verification(own, findings)
+    loops = read_loops(entries["loops"]) if "loops" in entries else DEFAULT_LOOPS
     record = entries["record"].boolean() if "record" in entries else True
     mode = entries["mode"].choice(Mode) if "mode" in entries else Mode.REWRITE
     names = tuple(profile for profile, _ in profiles)
@@ -98,7 +100,7 @@ def read_policy(
     warn_of_profiles(profiles, findings)
     warn_of_rules(own, mirrors, findings)
     return PolicySettings(
-        name, mirrors, mode or Mode.REWRITE, bool(record), names, availability
+        name, mirrors, mode or Mode.REWRITE, bool(record), names, availability, loops
     )
 
 

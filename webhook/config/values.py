@@ -6,7 +6,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from webhook.core import LoopLimits
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -15,6 +17,9 @@ if TYPE_CHECKING:
     from webhook.core import Availability, MirrorMap
 
 __all__ = ["Configuration", "Mode", "PolicySettings"]
+
+
+DEFAULT_LOOPS: Final = LoopLimits()
 
 
 class Mode(StrEnum):
@@ -38,6 +43,7 @@ class PolicySettings:
         record: Note the images as they were in an annotation of the Pod.
         profiles: Names of the profiles, the one that wins first.
         availability: How mirrors are asked whether they have an image; None if not.
+        loops: When a Pod that comes again and again is left alone; None for never.
     """
 
     name: str
@@ -46,6 +52,7 @@ class PolicySettings:
     record: bool = True
     profiles: tuple[str, ...] = ()
     availability: Availability | None = None
+    loops: LoopLimits | None = DEFAULT_LOOPS
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,12 +9,14 @@ from webhook.core.availability import (
     Platform,
     parse_platform,
 )
+from webhook.core.consideration import Bearing, Consideration, consider
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import (
     InvalidReferenceError,
     InvalidRuleError,
     RuleCycleError,
 )
+from webhook.core.loops import LoopLimits
 from webhook.core.mapping import MirrorMap
 from webhook.core.match import Match, parse_match
 from webhook.core.mirror import Mirror
@@ -24,11 +26,14 @@ from webhook.core.rules import Original, Rule
 __all__ = [
     "Allowlist",
     "Availability",
+    "Bearing",
     "Candidate",
+    "Consideration",
     "Decision",
     "ImageReference",
     "InvalidReferenceError",
     "InvalidRuleError",
+    "LoopLimits",
     "Match",
     "Mirror",
     "MirrorMap",
@@ -38,6 +43,7 @@ __all__ = [
     "Platform",
     "Rule",
     "RuleCycleError",
+    "consider",
     "parse_match",
     "parse_platform",
     "parse_reference",

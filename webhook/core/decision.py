@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
     from webhook.core.mirror import Mirror
@@ -28,6 +28,7 @@ class Outcome(StrEnum):
     UNMATCHED = "unmatched"
     LOCAL = "local"  # pull policy Never: the node has it under its own name
     INVALID = "invalid"
+    LOOPING = "looping"  # its owner makes the Pod again and again once it is rewritten
     UNAVAILABLE = "unavailable"  # rules match, and none of their mirrors can be used
 
     @property
@@ -35,7 +36,12 @@ class Outcome(StrEnum):
         """
         Whether it was decided on doubt, of which the image's owner should hear.
         """
-        return self in (Outcome.INVALID, Outcome.UNAVAILABLE, Outcome.UNCONFIRMED)
+        return self in DOUBTFUL
+
+
+DOUBTFUL: Final = frozenset(
+    {Outcome.UNCONFIRMED, Outcome.INVALID, Outcome.LOOPING, Outcome.UNAVAILABLE}
+)
 
 
 @dataclass(frozen=True, slots=True)

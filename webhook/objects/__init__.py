@@ -10,7 +10,14 @@ from webhook.objects.patch import (
     record_operation,
     secret_operations,
 )
-from webhook.objects.pod import POD_SPEC_PATHS, ObjectMeta, Pod, PodSpec, pod_from
+from webhook.objects.pod import (
+    POD_SPEC_PATHS,
+    ObjectMeta,
+    OwnerReference,
+    Pod,
+    PodSpec,
+    pod_from,
+)
 from webhook.objects.rewrite import Placement, rewrite
 from webhook.objects.slots import EPHEMERAL_CONTAINERS, VOLUMES, ImageSlot, image_slots
 
@@ -22,6 +29,7 @@ __all__ = [
     "ImageSlot",
     "ObjectMeta",
     "Operation",
+    "OwnerReference",
     "Placement",
     "Pod",
     "PodSpec",

@@ -20,6 +20,7 @@ __all__ = [
     "Container",
     "ImageVolumeSource",
     "ObjectMeta",
+    "OwnerReference",
     "Pod",
     "PodSpec",
     "Volume",
@@ -91,6 +92,18 @@ class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
     image_pull_secrets: list[LocalObjectReference] | UnsetType | None = None
 
 
+class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
+    """
+    The object that a Pod belongs to.
+    """
+
+    api_version: str | None = None
+    kind: str | None = None
+    name: str | None = None
+    uid: str | None = None
+    controller: bool | None = None
+
+
 class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
     """
     A Pod's name, and what is written on it.
@@ -103,6 +116,17 @@ class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
     generate_name: str | None = None
     labels: dict[str, str | None] | None = None
     annotations: dict[str, str | None] | UnsetType | None = None
+    owner_references: list[OwnerReference] | None = None
+
+    @property
+    def controller(self) -> OwnerReference | None:
+        """
+        The one that makes the Pod anew when it is gone.
+        """
+        for owner in self.owner_references or ():
+            if owner.controller:
+                return owner
+        return None
 
 
 class Pod(Struct, frozen=True, gc=False):
@@ -135,11 +159,29 @@ def metadata_from(value: dict[str, Any]) -> ObjectMeta:
     """
     annotations = value.get("annotations")
     known = texts(annotations)
+    owners = value.get("ownerReferences")
     return ObjectMeta(
         name=text(value.get("name")),
         generate_name=text(value.get("generateName")),
         labels=texts(value.get("labels")),
         annotations=UNSET if annotations is not None and known is None else known,
+        owner_references=[owner_from(mapping(entry)) for entry in owners]
+        if isinstance(owners, list)
+        else None,
+    )
+
+
+def owner_from(value: dict[str, Any]) -> OwnerReference:
+    """
+    Read the reference to an owner from plain JSON values.
+    """
+    controller = value.get("controller")
+    return OwnerReference(
+        api_version=text(value.get("apiVersion")),
+        kind=text(value.get("kind")),
+        name=text(value.get("name")),
+        uid=text(value.get("uid")),
+        controller=controller if isinstance(controller, bool) else None,
     )
 
 

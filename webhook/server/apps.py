@@ -15,6 +15,7 @@ from webhook.server.admission import ADMISSION_PATH
 from webhook.server.refusal import status_body
 
 if TYPE_CHECKING:
+    from fastapi import APIRouter
     from starlette.types import ASGIApp, Receive, Scope, Send
 
     from webhook.server.readiness import Readiness
@@ -60,15 +61,27 @@ async def refused(request: Request, error: Exception) -> Response:
     return Response(status_body(code, problem), code, media_type="application/json")
 
 
-def operations_app(readiness: Readiness, metrics: Metrics) -> FastAPI:
+def operations_app(
+    readiness: Readiness, metrics: Metrics, console: APIRouter | None = None
+) -> FastAPI:
     """
     Return the application on the operations port.
 
     Args:
         readiness: Whether this replica should get requests.
         metrics: What is to be scraped.
+        console: The routes of the console; None for none.
     """
-    app = FastAPI(title="mirrorhook operations", version=__version__)
+    # The pages that FastAPI has for its description load their scripts from elsewhere.
+    app = FastAPI(
+        title="mirrorhook operations",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    if console is not None:
+        app.include_router(console)
 
     @app.get("/healthz", response_class=PlainTextResponse)
     async def healthz() -> str:

@@ -49,6 +49,13 @@ class ServingCertificate(Protocol):
         """
         ...
 
+    @property
+    def expires_at(self) -> datetime:
+        """
+        When the one in use expires.
+        """
+        ...
+
     async def follow(self) -> None:
         """
         Take up changes until cancelled.
@@ -119,6 +126,13 @@ class FromFiles:
         """
         return self._use.serving.context
 
+    @property
+    def expires_at(self) -> datetime:
+        """
+        When the one in use expires.
+        """
+        return self._use.serving.pair.expires_at
+
     async def follow(self) -> None:
         """
         Take up every change of the files.
@@ -151,6 +165,13 @@ class SelfMade:
         The context to accept connections with.
         """
         return self._use.serving.context
+
+    @property
+    def expires_at(self) -> datetime:
+        """
+        When the one in use expires.
+        """
+        return self._use.serving.pair.expires_at
 
     async def follow(self) -> None:
         """
@@ -196,6 +217,13 @@ class Managed:
         The context to accept connections with.
         """
         return self._use.serving.context
+
+    @property
+    def expires_at(self) -> datetime:
+        """
+        When the one in use expires.
+        """
+        return self._use.serving.pair.expires_at
 
     async def follow(self) -> None:
         """

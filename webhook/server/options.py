@@ -29,6 +29,7 @@ class Options:
         key: PEM file of its private key. Without the two the certificate is
             self-made, in memory, unless it is managed.
         managed: Where CA and certificate are looked after in the cluster.
+        console: Whether to serve the console on the operations port.
         drain: Seconds to go on serving after SIGTERM, until nobody sends more.
     """
 
@@ -39,4 +40,5 @@ class Options:
     certificate: Path | None = None
     key: Path | None = None
     managed: Place | None = None
+    console: bool = True
     drain: float = 5.0

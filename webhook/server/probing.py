@@ -8,12 +8,14 @@ import asyncio
 from importlib import import_module
 from typing import TYPE_CHECKING
 
+from webhook.server.health import Health, Standing
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from webhook.admission import Choice
     from webhook.config import PolicySettings
-    from webhook.core import Availability
+    from webhook.core import Availability, Mirror
     from webhook.probe import Finding, Prober
     from webhook.telemetry import Log, Metrics
 
@@ -72,6 +74,13 @@ class Probers:
             closing.add_done_callback(self._closing.discard)
         self.count_down()
 
+    def health(self, settings: Availability | None, mirror: Mirror) -> Health:
+        """
+        Return what is known of a mirror where it is asked in one way.
+        """
+        watch = self._watches.get(settings) if settings is not None else None
+        return watch.health(mirror) if watch else Health(Standing.NOT_ASKED)
+
     def count_down(self) -> None:
         """
         Have the metrics say how many registries are left alone.
@@ -98,19 +107,21 @@ class ProbeWatch:
         probers: Counts the registries that are left alone.
 
     Attributes:
-        down: Those registries.
+        down: Those registries, and why.
     """
 
     def __init__(self, log: Log, metrics: Metrics, probers: Probers) -> None:
         self._log = log
         self._metrics = metrics
         self._probers = probers
-        self.down: set[str] = set()
+        self.down: dict[str, str] = {}
+        self._latest: dict[str, Finding] = {}
 
     def answered(self, mirror: str, finding: Finding) -> None:
         """
         Count an answer.
         """
+        self._latest[mirror] = finding
         self._metrics.probed(mirror, finding.answer, finding.seconds)
 
     def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
@@ -118,13 +129,26 @@ class ProbeWatch:
         Note that a registry is left alone from now on, or is asked again.
         """
         if is_open:
-            self.down.add(registry)
-            reason = f"{registry} {finding.reason}"
+            reason = self.down[registry] = f"{registry} {finding.reason}"
             self._log.warning("registry left alone", registry=registry, reason=reason)
         else:
-            self.down.discard(registry)
+            self.down.pop(registry, None)
             self._log.info("registry asked again", registry=registry)
         self._probers.count_down()
+
+    def health(self, mirror: Mirror) -> Health:
+        """
+        Return what is known of a mirror.
+        """
+        from webhook.probe.answers import FAILURES  # noqa: PLC0415 - as above
+
+        if mirror.registry in self.down:
+            return Health(Standing.LEFT_ALONE, self.down[mirror.registry])
+        latest = self._latest.get(mirror.target)
+        if latest is None:
+            return Health(Standing.NOT_YET)
+        failed = latest.answer in FAILURES
+        return Health(Standing.FAILING if failed else Standing.ANSWERS, latest.reason)
 
     def failed(self, question: str, error: Exception) -> None:
         """

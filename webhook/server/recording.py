@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 from webhook.admission import Result, described
 
 if TYPE_CHECKING:
-    from webhook.admission import AdmissionRequest, Verdict
+    from webhook.admission import AdmissionRequest, Recorder, Verdict
     from webhook.telemetry import Log, Metrics
 
-__all__ = ["Recording"]
+__all__ = ["Recording", "Together", "pod_name"]
 
 
 class Recording:
@@ -61,17 +61,47 @@ class Recording:
         )
 
 
+class Together:
+    """
+    Several recorders that are told the same.
+    """
+
+    def __init__(self, *recorders: Recorder) -> None:
+        self._recorders = recorders
+
+    def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
+        """
+        Note one review.
+        """
+        for recorder in self._recorders:
+            recorder.reviewed(policy, request, verdict)
+
+    def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
+        """
+        Note an error of ours.
+        """
+        for recorder in self._recorders:
+            recorder.failed(policy, request, error)
+
+
 def identified(policy: str, request: AdmissionRequest) -> dict[str, Any]:
     """
     Return what tells one review from another.
     """
-    metadata = request.object.metadata if request.object else None
-    name = request.name or (metadata and (metadata.name or metadata.generate_name))
     return {
         "policy": policy,
         "uid": request.uid,
         "namespace": request.namespace or "",
-        "pod": name or "",
+        "pod": pod_name(request),
         "operation": request.operation,
         "dryRun": bool(request.dry_run),
     }
+
+
+def pod_name(request: AdmissionRequest) -> str:
+    """
+    Return the Pod's name, or the one that the API server is to make a name of.
+    """
+    metadata = request.object.metadata if request.object else None
+    name = request.name or (metadata and (metadata.name or metadata.generate_name))
+    return name or ""

@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from webhook.admission import Policy, remembered
 from webhook.config import Configuration, Mode, watch
+from webhook.server.looping import uncounted
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from webhook.admission import Choice
-    from webhook.core import Availability
+    from webhook.admission import Choice, Loops
+    from webhook.core import Availability, LoopLimits
     from webhook.server.probing import Probers
     from webhook.telemetry import Log, Metrics
 
@@ -31,6 +32,13 @@ class RulesInUse:
         metrics: Counts reloads.
         clock: Gives seconds since the epoch.
         probers: Ask mirrors where the rules want that.
+        loops: Gives who counts Pods that come again and again. A reload begins anew.
+
+    Attributes:
+        policies: The policies by name.
+        configuration: The rules file that they were made of.
+        loaded_at: When that was, in seconds since the epoch.
+        refused: What is wrong with the file as it is now; empty where it is in use.
     """
 
     def __init__(
@@ -41,24 +49,28 @@ class RulesInUse:
         metrics: Metrics,
         clock: Callable[[], float],
         probers: Probers,
+        loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
     ) -> None:
+        self._loops = loops
         self._probers = probers
         self._log = log
         self._metrics = metrics
         self._clock = clock
-        self._digest = ""
-        self._files: tuple[Path, ...] = ()
         self.policies: Mapping[str, Policy] = {}
+        self.configuration = configuration
+        self.loaded_at = 0.0
+        self.refused: tuple[str, ...] = ()
         self._use(configuration, "rules loaded")
 
     def _use(self, configuration: Configuration, event: str) -> None:
-        self.policies = policies_of(configuration, self._probers.choice)
+        self.policies = policies_of(configuration, self._probers.choice, self._loops)
         self._probers.keep(
             settings.availability for settings in configuration.policies.values()
         )
-        self._digest = configuration.digest
-        self._files = configuration.files
-        self._metrics.configuration_loaded(self._clock())
+        self.configuration = configuration
+        self.loaded_at = self._clock()
+        self.refused = ()
+        self._metrics.configuration_loaded(self.loaded_at)
         self._log.info(
             event,
             digest=configuration.digest[:12],
@@ -77,21 +89,23 @@ class RulesInUse:
         Args:
             path: The rules file.
         """
-        async for change in watch(path, self._digest, self._files):
+        using = self.configuration
+        async for change in watch(path, using.digest, using.files):
             if isinstance(change, Configuration):
                 await self._probers.prepare(change.policies.values())
                 self._use(change, "rules reloaded")
                 continue
+            self.refused = tuple(map(str, change.problems))
             self._metrics.configuration_refused()
             self._log.error(
-                "rules refused, the old ones stay in use",
-                problems=[str(problem) for problem in change.problems],
+                "rules refused, the old ones stay in use", problems=self.refused
             )
 
 
 def policies_of(
     configuration: Configuration,
     choice: Callable[[Availability | None], Choice | None],
+    loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
 ) -> dict[str, Policy]:
     """
     Return the policies as reviews are judged by.
@@ -99,6 +113,7 @@ def policies_of(
     Args:
         configuration: The rules.
         choice: Gives who chooses for a policy; None where nothing is asked.
+        loops: Gives who counts for a policy Pods that come again and again.
     """
     return {
         name: Policy(
@@ -107,6 +122,7 @@ def policies_of(
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
             choice=choice(settings.availability),
+            loops=loops(settings.loops),
         )
         for name, settings in configuration.policies.items()
     }

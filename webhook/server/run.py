@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import socket
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -18,17 +19,21 @@ from webhook.server.admission import AdmissionEndpoint
 from webhook.server.apps import AdmissionApp, operations_app
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
+from webhook.server.console import Board, console_routes
+from webhook.server.history import History
 from webhook.server.listeners import listen, uvicorn_logs_to
+from webhook.server.looping import Looping
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
-from webhook.server.recording import Recording
+from webhook.server.recording import Recording, Together
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import LineWriter, Log, Metrics
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from webhook.admission import Recorder
     from webhook.server.options import Options
 
 __all__ = ["run"]
@@ -65,12 +70,14 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     uvicorn_logs_to(log)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()
+    probers = Probers(log, metrics, time.monotonic)
     rules = RulesInUse(
         configuration,
         log=log,
         metrics=metrics,
         clock=time.time,
-        probers=Probers(log, metrics, time.monotonic),
+        probers=probers,
+        loops=Looping(log, metrics, time.monotonic).counter,
     )
     certificate = serving_certificate(
         options,
@@ -79,9 +86,24 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         readiness=readiness,
         clock=lambda: datetime.now(UTC),
     )
+    recorder: Recorder = Recording(log, metrics)
+    console = None
+    if options.console:
+        history = History(time.time)
+        recorder = Together(recorder, history)
+        board = Board(
+            history=history,
+            rules=rules,
+            probers=probers,
+            certificate=certificate,
+            readiness=readiness,
+            replica=socket.gethostname(),
+            started=time.time(),
+        )
+        console = console_routes(board)
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
-        recorder=Recording(log, metrics),
+        recorder=recorder,
         readiness=readiness,
         metrics=metrics,
         log=log,
@@ -91,7 +113,9 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     ports = Ports(
         reviews=listen(options.host, options.port, AdmissionApp(admission), certificate),
         operations=listen(
-            options.host, options.operations_port, operations_app(readiness, metrics)
+            options.host,
+            options.operations_port,
+            operations_app(readiness, metrics, console),
         ),
         readiness=readiness,
         log=log,

@@ -101,6 +101,11 @@ class Metrics:
             "Internal errors on which a Pod was left as it is.",
             registry=registry,
         )
+        self._loops = Counter(
+            "mirrorhook_loops",
+            "Owners left alone, as they made a rewritten Pod again and again.",
+            registry=registry,
+        )
         self._reloads = Counter(
             "mirrorhook_config_reloads",
             "Changes of the rules file taken up (success) or refused (failure).",
@@ -191,6 +196,12 @@ class Metrics:
         Count an error of ours.
         """
         self._errors.inc()
+
+    def looped(self) -> None:
+        """
+        Count an owner that is left alone.
+        """
+        self._loops.inc()
 
     def configuration_loaded(self, now: float) -> None:
         """

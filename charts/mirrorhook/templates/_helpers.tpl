@@ -97,9 +97,10 @@ The rules file: the values as they are.
 {{- define "mirrorhook.rulesFile" -}}
 {{- $file := dict "profiles" (.Values.profiles | default list) "rules" (.Values.rules | default list) "mode" .Values.mode "record" .Values.record }}
 {{- with .Values.availability }}{{ $_ := set $file "availability" . }}{{ end }}
+{{- with .Values.loops }}{{ $_ := set $file "loops" . }}{{ end }}
 {{- $policies := dict }}
 {{- range $name, $policy := .Values.policies }}
-{{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record" "availability") }}
+{{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record" "availability" "loops") }}
 {{- end }}
 {{- if $policies }}{{ $_ := set $file "policies" $policies }}{{ end }}
 {{- toYaml $file }}

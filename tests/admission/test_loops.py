@@ -1,0 +1,294 @@
+"""
+Operators that make a rewritten Pod again and again are left alone, and nobody else.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.admission.conftest import RULES, Recorder, patch_of, review
+from webhook.admission import Loops, Policy, answer, remembered
+from webhook.admission.loops import MAX_OWNERS, MAX_PODS
+from webhook.core import LoopLimits
+
+CLUSTER = ("postgresql.cnpg.io/v1", "Cluster")
+CATALOG = ("operators.coreos.com/v1alpha1", "CatalogSource")
+STATEFUL = ("apps/v1", "StatefulSet")
+DEFAULT = LoopLimits()
+MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
+
+
+def owner_of(kind, uid="o-1", *, controller=True):
+    group_version, name = kind
+    return {
+        "apiVersion": group_version,
+        "kind": name,
+        "name": "pg",
+        "uid": uid,
+        "controller": controller,
+    }
+
+
+class World:
+    """
+    A webhook that counts, at a time of our own.
+    """
+
+    def __init__(self, limits=DEFAULT, **options):
+        self.now = 1000.0
+        self.owners = []
+        self.loops = Loops(limits, lambda: self.now, self)
+        decide = remembered(RULES.decide)
+        self.policy = Policy("default", decide, loops=self.loops, **options)
+
+    def stopped(self, owner):
+        self.owners.append(owner)
+
+    def create(self, *owners, images=("nginx",), name="pg-1", namespace="db", **request):
+        """
+        The answer to the creation of a Pod; a name that ends in a dash is a generateName.
+        """
+        key = "generateName" if name.endswith("-") else "name"
+        containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
+        metadata = {key: name, "ownerReferences": list(owners)}
+        pod = {"metadata": metadata, "spec": {"containers": containers}}
+        body = json.dumps(review(pod, namespace=namespace, **request)).encode()
+        return json.loads(answer(body, self.policy, Recorder()))["response"]
+
+    def rewrites(self, *owners, **options):
+        return bool(patch_of(self.create(*owners, **options)))
+
+    def series(self, times, pace, *owners, **options):
+        """
+        Whether each of many creations was rewritten.
+        """
+        found = []
+        for _ in range(times):
+            found.append(self.rewrites(*owners, **options))
+            self.now += pace
+        return found
+
+
+@pytest.fixture
+def world():
+    return World()
+
+
+def test_an_operator_that_makes_the_same_pod_again_is_left_alone(world):
+    found = world.series(12, 40, owner_of(CLUSTER))
+    assert found == [True] * 9 + [False] * 3
+    (owner,) = world.owners
+    assert (owner.namespace, owner.kind, owner.name, owner.pod) == (
+        "db",
+        "Cluster",
+        "pg",
+        "pg-1",
+    )
+
+
+def test_it_is_told_to_whoever_creates_the_pod_and_to_the_audit_event(world):
+    world.series(10, 40, owner_of(CLUSTER))
+    told = world.create(owner_of(CLUSTER), images=("nginx", "quay.io/our-team/a"))
+    (warning,) = told["warnings"]
+    assert (
+        "image of c0 left as it is, looping: 'nginx': Cluster pg made this Pod" in warning
+    )
+    first, second = json.loads(told["auditAnnotations"]["decisions"])
+    assert (first["outcome"], second["outcome"]) == ("looping", "kept")
+    assert "10 times in 3600s" in first["reason"]
+    assert "result" not in first
+
+
+def test_every_pod_of_that_owner_is_left_alone_and_no_other(world):
+    world.series(10, 40, owner_of(CLUSTER))
+    assert not world.rewrites(owner_of(CLUSTER), name="pg-2")
+    assert world.rewrites(owner_of(CLUSTER, "o-2"), name="pg-2")
+    assert world.rewrites(name="pg-2")
+
+
+def test_after_a_day_it_is_tried_again(world):
+    world.series(10, 40, owner_of(CLUSTER))
+    world.now += DAY - HOUR
+    assert not world.rewrites(owner_of(CLUSTER))
+    world.now += HOUR
+    assert world.series(10, 40, owner_of(CLUSTER)) == [True] * 9 + [False]
+    assert len(world.owners) == 2
+
+
+def test_a_dry_run_is_answered_alike_and_not_counted(world):
+    dry = {"dryRun": True}
+    assert all(world.series(30, 40, owner_of(CLUSTER), **dry))
+    world.series(10, 40, owner_of(CLUSTER))
+    assert not world.rewrites(owner_of(CLUSTER), **dry)
+    assert len(world.owners) == 1
+
+
+def test_a_pod_that_is_shown_again_for_its_sidecar_counts_once(world):
+    for number in range(10):
+        first = world.rewrites(owner_of(CLUSTER))
+        world.now += 0.01
+        images = ("nginx", "docker.io/istio/proxyv2")
+        mirrored = ("m.example/hub/library/nginx", images[1]) if first else images
+        again = world.rewrites(owner_of(CLUSTER), images=mirrored)
+        assert (first, again) == (number < 9, number < 9)
+        world.now += 40
+    assert len(world.owners) == 1
+
+
+def test_a_loop_among_pods_without_names_is_found_later(world):
+    found = world.series(31, 60, owner_of(CATALOG), name="catalog-")
+    assert found == [True] * 29 + [False] * 2
+
+
+def test_limits_can_be_others():
+    world = World(LoopLimits(3, 600))
+    assert world.series(3, 250, owner_of(CLUSTER)) == [True, True, False]
+    world = World(LoopLimits(3, 600))
+    assert all(world.series(20, 301, owner_of(CLUSTER)))
+
+
+def deployment():
+    for rollout in range(20):
+        for _ in range(300):
+            owner = owner_of(("apps/v1", "ReplicaSet"), f"rs-{rollout}")
+            yield owner, f"web-{rollout}-", 0.02
+
+
+def rejected_by_a_node():
+    for _ in range(500):
+        yield owner_of(("apps/v1", "ReplicaSet")), "web-", 3
+
+
+def daemon_set():
+    for number in range(1000):
+        yield owner_of(("apps/v1", "DaemonSet")), "agent-", 2 if number % 2 else 40
+
+
+def cron_job():
+    for run in range(1440):
+        yield owner_of(("batch/v1", "Job"), f"job-{run}"), f"backup-{run}-", MINUTE
+
+
+def job_with_retries():
+    for _ in range(200):
+        yield owner_of(("batch/v1", "Job")), "import-", 12
+
+
+def job_of_many_pods():
+    for _ in range(2000):
+        yield owner_of(("batch/v1", "Job")), "index-", 1.5
+
+
+def replication_controller():
+    for _ in range(50):
+        yield owner_of(("v1", "ReplicationController")), "old-", 30
+
+
+def stateful_restarts():
+    for _ in range(9):
+        for ordinal in range(20):
+            yield owner_of(STATEFUL), f"kafka-{ordinal}", 18
+
+
+def stateful_set_that_is_slow():
+    for _ in range(100):
+        yield owner_of(STATEFUL), "kafka-0", 7 * MINUTE
+
+
+def set_that_grows_at_once():
+    for _ in range(10):
+        for _ in range(50):
+            yield owner_of(("ray.io/v1", "RayCluster")), "worker-", 0.1
+        yield owner_of(("ray.io/v1", "RayCluster")), "worker-", MINUTE
+
+
+def pods_of_nobody():
+    for _ in range(200):
+        yield None, "runner-7-project-12-", 10
+
+
+def canary():
+    for _ in range(200):
+        yield None, "canary", MINUTE
+
+
+def owned_without_a_controller():
+    for _ in range(50):
+        yield owner_of(CLUSTER, controller=False), "pg-1", 40
+
+
+@pytest.mark.parametrize(
+    "creations",
+    [
+        deployment,
+        rejected_by_a_node,
+        daemon_set,
+        cron_job,
+        job_with_retries,
+        job_of_many_pods,
+        replication_controller,
+        stateful_restarts,
+        stateful_set_that_is_slow,
+        set_that_grows_at_once,
+        pods_of_nobody,
+        canary,
+        owned_without_a_controller,
+    ],
+)
+def test_what_is_no_loop_is_not_taken_for_one(world, creations):
+    count = 0
+    for owner, name, pause in creations():
+        assert world.rewrites(*filter(None, [owner]), name=name), count
+        world.now += pause
+        count += 1
+    assert count >= 50
+    assert world.owners == []
+
+
+def test_another_image_each_time_is_no_loop(world):
+    for number in range(50):
+        assert world.rewrites(owner_of(CLUSTER), images=(f"nginx:{number}",))
+        world.now += 40
+
+
+def test_what_is_not_rewritten_is_not_counted(world):
+    assert not any(world.series(50, 40, owner_of(CLUSTER), images=("quay.io/our-team/a",)))
+    assert world.rewrites(owner_of(CLUSTER))
+    observed = World(observe=True)
+    observed.series(50, 40, owner_of(CLUSTER))
+    assert observed.owners == []
+
+
+def test_an_update_is_not_counted(world):
+    old = {"metadata": {"name": "pg-1"}, "spec": {"containers": [{"name": "c0"}]}}
+    update = {"operation": "UPDATE", "oldObject": old}
+    assert all(world.series(30, 40, owner_of(CLUSTER), **update))
+
+
+def test_memory_is_bounded_and_keeps_the_latest():
+    world = World(LoopLimits(3, DAY))
+    for number in range(MAX_PODS + 100):
+        world.rewrites(owner_of(CLUSTER, f"o-{number}"), name="p" * 250)
+    assert len(world.loops._pods) == MAX_PODS
+    for number in range(MAX_OWNERS + 10):
+        world.series(3, 2, owner_of(CLUSTER, f"s-{number}"))
+    assert len(world.loops._owners) == MAX_OWNERS
+    assert not world.rewrites(owner_of(CLUSTER, f"s-{MAX_OWNERS + 9}"))
+
+
+@pytest.mark.parametrize(
+    "owners",
+    [None, "o", {}, [None], ["o"], [{"uid": 1, "controller": "yes"}], [{"controller": 1}]],
+)
+def test_owners_of_any_shape_do_no_harm(world, owners):
+    pod = {
+        "metadata": {"name": "a", "ownerReferences": owners},
+        "spec": {"containers": [{"name": "c", "image": "nginx"}]},
+    }
+    for _ in range(20):
+        body = json.dumps(review(pod)).encode()
+        response = json.loads(answer(body, world.policy, Recorder()))["response"]
+        assert patch_of(response)
+        world.now += 40

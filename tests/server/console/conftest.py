@@ -1,0 +1,94 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from types import SimpleNamespace
+
+import httpx
+import pytest
+
+from tests.server.conftest import review_of
+from tests.server.parts import Parts
+from webhook.admission import answer
+from webhook.config import parse
+from webhook.server.apps import operations_app
+from webhook.server.console import Board, console_routes
+from webhook.server.history import History
+from webhook.server.probing import Probers
+from webhook.server.rules import RulesInUse
+
+NOON = 1_800_000_000.0
+RULES = """\
+rules:
+  - {match: docker.io, mirrors: [h.example/hub, {target: i.example/hub, flatten: true}]}
+  - {match: docker.io/bitnami, mirrors: [docker.io/bitnamilegacy]}
+  - {match: quay.io, mirrors: [h.example/quay]}
+  - {match: quay.io/our-team, keep: true}
+policies:
+  team-a: {mode: observe, rules: [{match: "*", mirrors: [j.example]}]}
+"""
+
+
+class Certificate(SimpleNamespace):
+    def __str__(self):
+        return "certificate of a test"
+
+
+class Console:
+    """
+    A console, asked in this process, from an address of our choice.
+    """
+
+    def __init__(self, rules=RULES):
+        self.now = NOON
+        parts = Parts()
+        self.readiness = parts.readiness
+        self.history = History(lambda: self.now)
+        self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
+        self.rules = RulesInUse(
+            parse(rules, "rules.yaml"),
+            log=parts.log,
+            metrics=parts.metrics,
+            clock=lambda: self.now,
+            probers=self.probers,
+        )
+        self.board = Board(
+            history=self.history,
+            rules=self.rules,
+            probers=self.probers,
+            certificate=Certificate(expires_at=datetime(2027, 3, 1, tzinfo=UTC)),
+            readiness=parts.readiness,
+            replica="mirrorhook-7d4b9-x2x7k",
+            started=NOON,
+        )
+        self.app = operations_app(
+            parts.readiness, parts.metrics, console_routes(self.board)
+        )
+
+    def review(self, *images, policy="default", **request):
+        answer(review_of(*images, **request), self.rules.policies[policy], self.history)
+
+    async def ask(self, path, client="127.0.0.1", host="localhost:8080", **options):
+        transport = httpx.ASGITransport(self.app, client=(client, 1234))
+        url = f"http://{host}"
+        async with httpx.AsyncClient(transport=transport, base_url=url) as asking:
+            return await asking.get(path, **options)
+
+    async def json(self, path, **params):
+        answered = await self.ask(path, params=params)
+        assert answered.status_code == 200, answered.text
+        return answered.json()
+
+    async def text(self, **params):
+        answered = await self.ask("/", params=params)
+        assert answered.status_code == 200, answered.text
+        return answered.text
+
+
+@pytest.fixture
+def console():
+    return Console()
+
+
+@pytest.fixture
+def anyio_backend():
+    return "asyncio"

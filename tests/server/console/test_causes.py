@@ -1,0 +1,88 @@
+"""
+Why was my Pod not rewritten? Each fault is made, and its answer read from the page.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.console.conftest import Console
+from tests.server.console.test_page import Page
+from webhook.probe import Answer, Finding
+
+pytestmark = pytest.mark.anyio
+
+
+async def read(console, **asked):
+    return Page(await console.text(lang="en", **asked)).text
+
+
+async def test_no_review_ever_came(console):
+    text = await read(console)
+    assert "No review has come yet." in text
+    assert "kubectl get mutatingwebhookconfigurations" in text
+
+
+@pytest.mark.parametrize("cause", ["not labelled", "older than the webhook", "static Pod"])
+async def test_no_review_of_that_namespace_came(console, cause):
+    console.review("nginx", namespace="labelled")
+    text = await read(console, namespace="mine")
+    assert "No decision is known of these Pods since the start." in text, cause
+    assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
+    assert "static Pods" in text
+
+
+@pytest.mark.parametrize("where", ["labels", "annotations"])
+async def test_the_pod_opted_out(console, where):
+    metadata = {"name": "web", where: {"mirrorhook.io/rewrite": "disabled"}}
+    console.review(object={"metadata": metadata, "spec": {"containers": []}})
+    text = await read(console, text="web")
+    assert f"its {where[:-1]} mirrorhook.io/rewrite is disabled" in text
+
+
+async def test_it_is_a_mirror_pod(console):
+    metadata = {"name": "etcd", "annotations": {"kubernetes.io/config.mirror": "x"}}
+    console.review(object={"metadata": metadata, "spec": {"containers": []}})
+    assert "it is a mirror Pod" in await read(console)
+
+
+@pytest.mark.parametrize(
+    ("image", "answers"),
+    [
+        (
+            "ghcr.io/a/b",
+            ["unmatched", "no rule matches ghcr.io/a/b", "4 rules do not match"],
+        ),
+        (
+            "quay.io/our-team/a",
+            ["kept", "shadowed", "by the rule quay.io/our-team, which wins"],
+        ),
+        ("h.example/hub/library/nginx", ["it is at a mirror of rule docker.io already"]),
+        ("Nginx", ["invalid", "must be in lower case"]),
+    ],
+)
+async def test_the_rules_say_so(console, image, answers):
+    console.review(image)
+    decided, explained = await read(console, text=image), await read(console, image=image)
+    assert answers[0] in decided
+    for told in answers:
+        assert told in explained
+
+
+async def test_the_mirror_is_down():
+    console = Console(
+        "availability: {mode: check}\nrules: [{match: docker.io, mirrors: [a.example]}]"
+    )
+    (watch,) = console.probers._watches.values()
+    down = Finding(Answer.UNREACHABLE, "connection refused")
+    watch.switched("a.example", is_open=True, finding=down)
+    text = await read(console, image="nginx")
+    assert text.count("left alone") == 2
+    assert text.count("a.example cannot be reached (connection refused)") == 2
+
+
+async def test_the_certificate_is_not_there_yet(console):
+    console.readiness.hold("certificate", "the API server does not trust it yet")
+    text = await read(console)
+    assert "Not ready: reviews do not come here." in text
+    assert "certificate: the API server does not trust it yet" in text

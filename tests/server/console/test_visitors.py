@@ -1,0 +1,64 @@
+"""
+Who may look at the console.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.process import serving
+
+pytestmark = pytest.mark.anyio
+PATHS = ("/", "/console.css", "/api/state", "/api/decisions", "/api/explain?image=a")
+
+
+@pytest.mark.parametrize(
+    ("client", "host", "status"),
+    [
+        ("127.0.0.1", "localhost:8080", 200),
+        ("127.0.0.1", "127.0.0.1:8080", 200),
+        ("::1", "[::1]:8080", 200),
+        ("::ffff:127.0.0.1", "localhost", 200),
+        ("127.0.0.1", "workstation:8080", 200),
+        ("127.0.0.1", "console.localhost", 200),
+        ("127.0.0.1", "attacker.example", 421),
+        ("10.244.1.7", "localhost:8080", 403),
+        ("::ffff:10.244.1.7", "localhost:8080", 403),
+        ("fd00::7", "localhost:8080", 403),
+        ("", "localhost:8080", 403),
+    ],
+)
+async def test_only_a_forwarded_port_is_answered(console, client, host, status):
+    for path in PATHS:
+        answered = await console.ask(path, client=client, host=host)
+        assert answered.status_code == status, path
+        assert "frame-ancestors 'none'" in answered.headers["content-security-policy"]
+        assert answered.headers["x-content-type-options"] == "nosniff"
+    assert (await console.ask("/metrics", client=client)).status_code == 200
+
+
+async def test_who_is_refused_is_told_the_way_in(console):
+    answered = await console.ask("/api/state", client="10.0.0.1")
+    assert "kubectl --namespace NAMESPACE port-forward POD 8080" in answered.text
+
+
+async def test_nothing_can_be_written(console):
+    for path in PATHS:
+        assert (await console.ask(path)).request.method == "GET"
+    routes = [route for route in console.app.routes if hasattr(route, "methods")]
+    assert {method for route in routes for method in route.methods} <= {"GET", "HEAD"}
+
+
+def test_the_console_shows_what_a_real_webhook_did(webhook, review_of):
+    webhook.review(review_of("nginx:1.99"))
+    (found,) = webhook.ask("/api/decisions", params={"text": "nginx:1.99"}).json()
+    assert found["candidate"] == "harbor.example.com/dockerhub/library/nginx:1.99"
+    assert "nginx:1.99" in webhook.ask("/").text
+
+
+def test_the_console_can_be_switched_off(rules, review_of):
+    with serving(rules, "--no-console") as webhook:
+        webhook.review(review_of("nginx"))
+        for path in (*PATHS, "/api/rules"):
+            assert webhook.ask(path).status_code == 404
+        assert webhook.ask("/readyz").text == "ok\n"
