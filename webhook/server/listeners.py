@@ -16,7 +16,7 @@ from webhook.server.protocol import LIMITS, GuardedProtocol, GuardedServer, Limi
 from webhook.telemetry import LogHandler
 
 if TYPE_CHECKING:
-    from fastapi import FastAPI
+    from starlette.types import ASGIApp
 
     from webhook.server.certificates import ServingCertificate
     from webhook.telemetry import Log
@@ -57,7 +57,7 @@ class Listener:
 def listen(
     host: str,
     port: int,
-    app: FastAPI,
+    app: ASGIApp,
     certificate: ServingCertificate | None = None,
     *,
     limits: Limits = LIMITS,

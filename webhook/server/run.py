@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import os
 import socket
 import time
 from datetime import UTC, datetime
@@ -28,7 +29,7 @@ from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording, Together
 from webhook.server.rules import RulesInUse
-from webhook.telemetry import LineWriter, Log, Metrics
+from webhook.telemetry import LineWriter, Log, Metrics, open_tracing
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,6 +56,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
         CertificateError: The certificate cannot be used.
         ClusterError: It cannot be told where the cluster is.
         ListenError: A port cannot be listened on.
+        TracingError: Traces are asked for, and cannot be made.
     """
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         runner.run(serve(options, announce))
@@ -110,8 +112,15 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         clock=time.time,
         stopwatch=time.perf_counter,
     )
+    reviews = AdmissionApp(admission)
+    tracing = open_tracing(os.environ, __version__)
     ports = Ports(
-        reviews=listen(options.host, options.port, AdmissionApp(admission), certificate),
+        reviews=listen(
+            options.host,
+            options.port,
+            tracing.of(reviews) if tracing else reviews,
+            certificate,
+        ),
         operations=listen(
             options.host,
             options.operations_port,
@@ -139,3 +148,5 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         for task in background:
             task.cancel()
         lines.close(LOG_SECONDS)
+        if tracing:
+            await asyncio.to_thread(tracing.close)

@@ -1,0 +1,101 @@
+"""
+Traces, as a collector gets them.
+"""
+
+from __future__ import annotations
+
+import gzip
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+
+import pytest
+from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
+    ExportTraceServiceRequest,
+)
+
+from tests.server.process import JSON, RULES, serving
+from webhook.telemetry import TracingError, open_tracing
+from webhook.telemetry.tracing import ENDPOINTS, is_asked_for
+
+TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
+CONTEXT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
+
+
+@contextmanager
+def collecting():
+    """
+    A collector: gives its URL and the spans that it gets.
+    """
+    spans = []
+
+    class Collector(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"]))
+            if self.headers.get("Content-Encoding") == "gzip":
+                body = gzip.decompress(body)
+            for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
+                named = {
+                    each.key: each.value.string_value
+                    for each in resource.resource.attributes
+                }
+                for scope in resource.scope_spans:
+                    spans.extend((named["service.name"], span) for span in scope.spans)
+            self.send_response(200)
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
+    thread = Thread(target=server.serve_forever)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}", spans
+    finally:
+        server.shutdown()
+        thread.join()
+        server.server_close()
+
+
+def test_a_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    with collecting() as (url, spans):
+        monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", url)
+        with serving(rules) as webhook, webhook.client() as client:
+            client.post("/mutate", content=b"{}", headers=JSON | CONTEXT)
+            client.post("/mutate/none", content=b"{}", headers=JSON)
+    (service, first), (_, second) = spans
+    assert service == "mirrorhook"
+    assert (first.name, second.name) == ("POST /mutate", "POST /mutate/none")
+    assert (first.trace_id.hex(), first.parent_span_id.hex()) == (TRACE, PARENT)
+    assert second.trace_id.hex() != TRACE
+    values = {each.key: each.value for each in second.attributes}
+    assert values["http.response.status_code"].int_value == 404
+    assert values["url.path"].string_value == "/mutate/none"
+
+
+@pytest.mark.parametrize(
+    ("environment", "expected"),
+    [
+        ({}, False),
+        ({"OTEL_SERVICE_NAME": "x"}, False),
+        *(({name: "http://collector:4318"}, True) for name in ENDPOINTS),
+        ({ENDPOINTS[0]: "http://collector:4318", "OTEL_TRACES_EXPORTER": "none"}, False),
+        ({ENDPOINTS[0]: "http://collector:4318", "OTEL_SDK_DISABLED": "True"}, False),
+        ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
+    ],
+)
+def test_the_standard_variables_decide(environment, expected):
+    assert is_asked_for(environment) is expected
+
+
+def test_without_them_there_is_nothing_between_a_request_and_its_answer():
+    assert open_tracing({}, "0") is None
+
+
+def test_an_exporter_that_is_not_there_is_told():
+    with pytest.raises(TracingError, match="OTEL_TRACES_EXPORTER is 'jaeger'"):
+        open_tracing({"OTEL_TRACES_EXPORTER": "jaeger"}, "0")
