@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hypothesis import settings
 
-settings.register_profile("steady", deadline=None, derandomize=True, max_examples=60)
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=3000)
 settings.load_profile("steady")
 

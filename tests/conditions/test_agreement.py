@@ -12,8 +12,8 @@ from tests.conditions.asking import registered
 from tests.conditions.strategies import images, policies, requests
 from webhook.core import Outcome
 
-POLICIES = 60
-SHARE = 3
+POLICIES = 40
+SHARE = 2
 
 
 @pytest.fixture(scope="session")
