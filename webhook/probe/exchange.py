@@ -19,11 +19,19 @@ from webhook.probe.hosts import known_as
 from webhook.probe.places import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import AsyncIterator, Callable, Mapping
 
     Transports = Callable[[str], httpx.AsyncBaseTransport]
 
-__all__ = ["AuthorityError", "Network", "TooLargeError", "connections", "told"]
+__all__ = [
+    "AuthorityError",
+    "Network",
+    "TooLargeError",
+    "connections",
+    "parts",
+    "told",
+    "whole",
+]
 
 # The largest manifest that registries have to take (distribution-spec).
 MAX_BODY: Final = 4 * 1024 * 1024
@@ -97,21 +105,28 @@ class Network:
             TooLargeError: The body is larger than any that is wanted.
             httpx.HTTPError: There is no answer, or it is no HTTP.
         """
-        request = httpx.Request(method, url, headers={**ALWAYS, **headers})
+        response = await self.open(method, url, headers)
+        try:
+            return response, await whole(response)
+        finally:
+            await response.aclose()
+
+    async def open(
+        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes = b""
+    ) -> httpx.Response:
+        """
+        Send a request; return the answer with its body still to come, to be closed.
+
+        Raises:
+            AuthorityError: The CA file of the host cannot be used.
+            httpx.HTTPError: There is no answer, or it is no HTTP.
+        """
+        request = httpx.Request(method, url, headers={**ALWAYS, **headers}, content=content)
         pool = self._pool(host_of(url))
         # The latest of those that were replaced may still be in use.
         while len(self._replaced) > 1:
             await self._replaced.pop(0).aclose()
-        response = await pool.handle_async_request(request)
-        body = b""
-        try:
-            async for part in cast("httpx.AsyncByteStream", response.stream):
-                body += part
-                if len(body) > MAX_BODY:
-                    raise TooLargeError
-        finally:
-            await response.aclose()
-        return response, body
+        return await pool.handle_async_request(request)
 
     def _pool(self, host: str) -> httpx.AsyncBaseTransport:
         """
@@ -136,6 +151,29 @@ class Network:
         self._pools.clear()
         for pool in pools:
             await pool.aclose()
+
+
+def parts(response: httpx.Response) -> AsyncIterator[bytes]:
+    """
+    Return the body of an answer as it comes.
+    """
+    return aiter(cast("httpx.AsyncByteStream", response.stream))
+
+
+async def whole(response: httpx.Response) -> bytes:
+    """
+    Return the body of an answer.
+
+    Raises:
+        TooLargeError: It is larger than any that is wanted.
+        httpx.HTTPError: It breaks off.
+    """
+    body = b""
+    async for part in parts(response):
+        body += part
+        if len(body) > MAX_BODY:
+            raise TooLargeError
+    return body
 
 
 def version_of(path: str) -> object:
