@@ -73,6 +73,7 @@ class Call:
         query: Parameters to be added to the address.
         content: The body.
         also: Another repository of the registry that has to be read for it.
+        silence: Seconds that a host may take for each step; None for any time.
     """
 
     method: str
@@ -82,6 +83,7 @@ class Call:
     query: Mapping[str, str] = field(default_factory=dict)
     content: bytes = b""
     also: str = ""
+    silence: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +112,14 @@ class Reply:
         headers: Headers, of which case does not matter.
         body: The body.
         location: The address in the header ``Location``; empty without one.
+        following: The address of the next page, in the header ``Link``; empty without one.
     """
 
     status: int
     headers: Mapping[str, str]
     body: bytes
     location: str
+    following: str
 
 
 class Client:
@@ -149,9 +153,15 @@ class Client:
         """
         async with self._opened(call) as (url, response):
             body = await whole(response)
-        headers = response.headers
-        location = str(url.join(headers["Location"])) if "Location" in headers else ""
-        return Reply(response.status_code, headers, body, location)
+        location = response.headers.get("Location", "")
+        following = response.links.get("next", {}).get("url", "")
+        return Reply(
+            response.status_code,
+            response.headers,
+            body,
+            str(url.join(location)) if location else "",
+            str(url.join(following)) if following else "",
+        )
 
     @asynccontextmanager
     async def open(self, call: Call) -> AsyncIterator[Opened]:
@@ -227,4 +237,6 @@ class Client:
         headers = {**call.headers}
         if authorization:
             headers["Authorization"] = authorization
-        return await self._network.open(call.method, url, headers, call.content)
+        return await self._network.open(
+            call.method, url, headers, call.content, call.silence
+        )

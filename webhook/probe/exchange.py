@@ -37,6 +37,8 @@ __all__ = [
 MAX_BODY: Final = 4 * 1024 * 1024
 IDLE_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 30.0
+PIECE: Final = 64 * 1024
+STEPS: Final = ("connect", "read", "write", "pool")
 ALWAYS: Final = {"User-Agent": f"mirrorhook/{__version__}", "Accept-Encoding": "identity"}
 
 
@@ -112,16 +114,34 @@ class Network:
             await response.aclose()
 
     async def open(
-        self, method: str, url: httpx.URL, headers: Mapping[str, str], content: bytes = b""
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        content: bytes = b"",
+        silence: float | None = None,
     ) -> httpx.Response:
         """
         Send a request; return the answer with its body still to come, to be closed.
+
+        Args:
+            method: The method of HTTP.
+            url: The address.
+            headers: Headers.
+            content: The body.
+            silence: Seconds that the host may take for each step; None for any time.
 
         Raises:
             AuthorityError: The CA file of the host cannot be used.
             httpx.HTTPError: There is no answer, or it is no HTTP.
         """
-        request = httpx.Request(method, url, headers={**ALWAYS, **headers}, content=content)
+        request = httpx.Request(
+            method,
+            url,
+            headers={**ALWAYS, **headers, **length_of(content)},
+            content=pieces(content) if content else None,
+            extensions={"timeout": dict.fromkeys(STEPS, silence)},
+        )
         pool = self._pool(host_of(url))
         # The latest of those that were replaced may still be in use.
         while len(self._replaced) > 1:
@@ -151,6 +171,21 @@ class Network:
         self._pools.clear()
         for pool in pools:
             await pool.aclose()
+
+
+async def pieces(content: bytes) -> AsyncIterator[bytes]:
+    """
+    Yield a body a piece at a time, so that each has its own time to be sent.
+    """
+    for start in range(0, len(content), PIECE):
+        yield content[start : start + PIECE]
+
+
+def length_of(content: bytes) -> dict[str, str]:
+    """
+    Return the header that tells the length of a body; without it, pieces have none.
+    """
+    return {"Content-Length": str(len(content))} if content else {}
 
 
 def parts(response: httpx.Response) -> AsyncIterator[bytes]:
@@ -219,6 +254,8 @@ def told(error: Exception) -> Finding:
         return Finding(Answer.UNTRUSTED, str(error))
     if isinstance(error, TooLargeError):
         return Finding(Answer.PAGE, f"it is larger than {MAX_BODY} bytes")
+    if isinstance(error, httpx.TimeoutException):
+        return Finding(Answer.TIMEOUT)
     causes = [*chain(error)]
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return Finding(Answer.UNTRUSTED)
