@@ -40,6 +40,7 @@ class FaultyProxy:
         cuts: How many connections it breaks in the middle, while it passes.
         cut_after: Where the middle is, in bytes of one direction.
         cut_by: How it breaks them: ``resets``, or ``drips`` from there on.
+        then: Its mode after that.
         connections: How many there were.
         heads: What was sent to it.
     """
@@ -50,6 +51,7 @@ class FaultyProxy:
         self.cuts = 0
         self.cut_after = 300_000
         self.cut_by = "resets"
+        self.then = "passes"
         self.connections = 0
         self.heads: list[bytes] = []
         self._ended = Event()
@@ -108,6 +110,7 @@ class FaultyProxy:
                 count += len(data)
                 if self.cuts and count > self.cut_after:
                     self.cuts -= 1
+                    self.mode = self.then
                     self._cut(other, data)
                     for each in (one, other):
                         each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)

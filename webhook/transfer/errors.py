@@ -21,8 +21,14 @@ TRANSIENT: Final = frozenset(
 )
 ADVICE: Final[Mapping[Answer, str]] = {
     Answer.UNAUTHORIZED: "name a file with its login by --credentials",
-    Answer.FORBIDDEN: "its login has to be one that may do that",
+    Answer.FORBIDDEN: "its login has to be one that may read it",
     Answer.UNTRUSTED: "name its CA file by --ca",
+}
+# Words about having an image are none about taking one.
+UNTAKEN: Final = frozenset({Answer.ABSENT, Answer.FORBIDDEN, Answer.UNEXPECTED})
+UNTAKEN_ADVICE: Final[Mapping[Answer, str]] = {
+    Answer.ABSENT: "the repository may have to be made there first",
+    Answer.FORBIDDEN: "its login has to be one that may write there",
 }
 LONGEST_PAUSE: Final = 60.0
 
@@ -57,7 +63,9 @@ class SparseIndexError(TransferError):
     """
 
 
-def refusal(what: str, registry: str, finding: Finding, retry: str = "") -> TransferError:
+def refusal(
+    what: str, registry: str, finding: Finding, retry: str = "", *, writes: bool = False
+) -> TransferError:
     """
     Return the error for an answer of a registry.
 
@@ -66,9 +74,13 @@ def refusal(what: str, registry: str, finding: Finding, retry: str = "") -> Tran
         registry: Who answered.
         finding: What the answer means.
         retry: Header ``Retry-After``; only seconds are understood.
+        writes: Whether something was to be written there.
     """
-    advice = ADVICE.get(finding.answer, "")
-    problem = f"{what}: {registry} {finding.reason}"
+    advice, reason = ADVICE.get(finding.answer, ""), finding.reason
+    if writes and finding.answer in UNTAKEN:
+        advice = UNTAKEN_ADVICE.get(finding.answer, "")
+        reason = f"does not take it ({finding.detail})"
+    problem = f"{what}: {registry} {reason}"
     return TransferError(
         f"{problem}: {advice}" if advice else problem,
         is_transient=finding.answer in TRANSIENT,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Line"]
 
+READING: Final = frozenset({"GET", "HEAD"})
 NOTHING: Final[Mapping[str, str]] = {}
 
 
@@ -113,7 +114,8 @@ class Line:
         if finding.answer is Answer.PAGE:
             finding = Finding(Answer.UNEXPECTED, f"HTTP {reply.status}")
         retry = reply.headers.get("Retry-After", "")
-        return refusal(self.what(method, to), self.reference.registry, finding, retry)
+        what, registry = self.what(method, to), self.reference.registry
+        return refusal(what, registry, finding, retry, writes=method not in READING)
 
     def _failure(self, what: str, error: Exception) -> TransferError:
         if isinstance(error, TimeoutError):
