@@ -195,6 +195,7 @@ class Pair:
         self.down = down or FakeRegistry()
         self.watching = Counting()
         self.pauses = []
+        self.homes = {}
         self.attempts = attempts
 
     def __call__(self, request):
@@ -209,13 +210,12 @@ class Pair:
     async def copied(self, wanted, name, platforms):
         network = Network({}, lambda _: httpx.MockTransport(self))
         client = Client(network, NoKeys(), Places(), now)
-        session = Session(
-            client, Patience(attempts=self.attempts, sleep=self.slept, clock=lambda: 0.0)
-        )
+        patience = Patience(attempts=self.attempts, sleep=self.slept, clock=lambda: 0.0)
+        session = Session(client, patience, self.homes)
         source = Repository(session, parse_reference("up.example/a"))
         target = Repository(session, parse_reference("down.example/a"))
         places = asyncio.Semaphore(2)
-        copier = Copier(source, target, platforms, places, self.watching)
+        copier = Copier(source, target, platforms, places, self.watching, patience)
         try:
             return await copier.copy(wanted, name)
         finally:

@@ -79,6 +79,18 @@ def test_other_tools_read_an_archive(world, folder):
     assert manifest_at(world.mirror, "by/skopeo", "1")[1] == digest
 
 
+@pytest.mark.skipif(SKOPEO is None, reason="not installed: skopeo")
+def test_an_archive_of_other_tools_is_loaded(world, folder):
+    digest = push_image(world.upstream, "air/theirs:1", content="theirs")
+    image = f"{world.upstream}/air/theirs:1"
+    command = [SKOPEO, "copy", "--quiet", "--src-tls-verify=false", f"docker://{image}"]
+    subprocess.run([*command, f"oci:{folder}:{image}"], check=True, capture_output=True)
+
+    (entry,) = world.json("--archive", folder, "--load")
+
+    assert (entry["image"], entry["digest"]) == (image, digest)
+
+
 def test_one_platform_in_an_archive_is_enough_to_load_it(world, folder):
     push_index(world.upstream, "air/part:1", ("amd64", "arm64"))
     (saved,) = world.json(

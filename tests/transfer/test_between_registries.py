@@ -4,11 +4,18 @@ Images from one real registry to another.
 
 from __future__ import annotations
 
+import re
+import signal
+import subprocess
+import sys
+import time
+
 import pytest
 
 from tests.tools.faults import faulty_proxy
 from tests.tools.registry import push_image, push_index
 from tests.transfer.world import (
+    MIB,
     World,
     blob_at,
     described,
@@ -211,6 +218,52 @@ def test_a_fault_in_the_middle_of_a_blob_is_gone_on_from(world, how, side):
     assert manifest_at(world.mirror, f"m/team/{side}-{how}", "1")[1] == digest
     if side == "upstream":
         assert [head for head in heads if b"\r\nrange: bytes=" in head]
+
+
+def command_of(world, image, *options):
+    """
+    The words of a command that a process of its own runs.
+    """
+    hosts = [f"--plain-http={host}" for host in (world.upstream, world.mirror)]
+    command = [sys.executable, "-m", "webhook", "copy", "-c", str(world.rules), *hosts]
+    return [*command, f"{world.upstream}/{image}", *options]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is told by Linux")
+def test_a_blob_is_never_in_memory_as_a_whole(world):
+    size = 160 * MIB
+    push_large(world.upstream, "team/huge:1", size)
+    words = command_of(world, "team/huge:1")[3:]
+    code = (
+        "import sys; from pathlib import Path; from webhook.cli.main import mirrorhook\n"
+        f"mirrorhook.main({words!r}, standalone_mode=False)\n"
+        "print(Path('/proc/self/status').read_text())"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    (most,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
+
+    assert manifest_at(world.mirror, "m/team/huge", "1")[0]
+    assert int(most) * 1024 < size * 2 / 3
+
+
+def test_who_interrupts_it_is_told_how_it_goes_on(world):
+    push_image(world.upstream, "team/slow:1", content="slow")
+    with faulty_proxy(world.upstream) as proxy:
+        proxy.mode = "hangs"
+        behind = World(world.folder, proxy.address, world.mirror)
+        with subprocess.Popen(
+            command_of(behind, "team/slow:1"), stderr=subprocess.PIPE, text=True
+        ) as process:
+            deadline = time.monotonic() + 30
+            while not proxy.heads and time.monotonic() < deadline:
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=30)
+
+    assert process.returncode == 130
+    assert told == "Interrupted: the next run goes on from here\n"
 
 
 def test_a_registry_that_is_down_is_tried_again_and_told(world):

@@ -93,6 +93,61 @@ def test_an_upload_that_is_lost_begins_anew():
     assert pair.watching.total == pair.watching.came
 
 
+def test_a_blob_may_be_elsewhere_and_no_token_goes_there():
+    seen = []
+
+    class Redirecting(FakeRegistry):
+        def blob(self, request, name):
+            if request.method == "GET":
+                to = f"https://cdn.example/v2/a/blobs/{name}?signature=x"
+                return httpx.Response(307, headers={"Location": to})
+            return super().blob(request, name)
+
+    class Three(Pair):
+        def __call__(self, request):
+            token = request.headers.get("Authorization", "")
+            seen.append((request.url.host, token))
+            if request.url.host == "login.example":
+                return httpx.Response(200, json={"token": "t0ken"})
+            if request.url.host == "cdn.example":
+                return FakeRegistry.blob(self.up, request, request.url.path.split("/")[-1])
+            if request.url.host == "up.example" and not token:
+                challenge = 'Bearer realm="https://login.example/token",service="up"'
+                return httpx.Response(401, headers={"WWW-Authenticate": challenge})
+            return super().__call__(request)
+
+    pair = Three(up=Redirecting())
+    pair.up.image("1")
+    pair.copy()
+
+    assert ("cdn.example", "") in seen
+    assert {host for host, token in seen if token} == {"up.example"}
+
+
+def test_a_token_for_a_mount_is_for_both_repositories():
+    scopes = []
+
+    class Locked(Pair):
+        def __call__(self, request):
+            if request.url.host == "login.example":
+                scopes.append(request.url.params.get_list("scope"))
+                return httpx.Response(200, json={"token": "t0ken"})
+            if request.method == "POST" and "Authorization" not in request.headers:
+                challenge = (
+                    'Bearer realm="https://login.example/token",service="down",'
+                    'scope="repository:a:pull,push"'
+                )
+                return httpx.Response(401, headers={"WWW-Authenticate": challenge})
+            return super().__call__(request)
+
+    pair = Locked()
+    pair.up.image("1")
+    pair.homes = {("down.example", digest_of(b"layer")): "other/repository"}
+    pair.copy()
+
+    assert ["repository:a:pull,push", "repository:other/repository:pull"] in scopes
+
+
 def test_a_registry_that_limits_the_rate_is_waited_for():
     pair = Pair()
     pair.up.image("1")

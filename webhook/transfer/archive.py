@@ -127,6 +127,9 @@ class Archive:
         Args:
             manifest: The manifest, which is here already.
             reference: Its name; None for a referrer, which has none.
+
+        Raises:
+            TransferError: The index cannot be written.
         """
         value = dict(manifest.described().value)
         own = value.get("annotations", {}).items()
@@ -143,7 +146,11 @@ class Archive:
             manifest.media_type, manifest.digest, len(manifest.content), value
         )
         self.entries = [*others, entry]
-        self._write_index()
+        try:
+            self._write_index()
+        except OSError as error:
+            index = self.folder / "index.json"
+            raise TransferError(f"{index}: {error.strerror}") from None
 
     def _named(self) -> Iterator[tuple[Descriptor, str]]:
         names = {id(entry): str(reference) for reference, entry in self.images()}

@@ -6,14 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core.reference import is_digest
 from webhook.probe import covered
 from webhook.transfer.content import index_of
 from webhook.transfer.download import Download
 from webhook.transfer.errors import SparseIndexError, TransferError
-from webhook.transfer.patience import Patience
 from webhook.transfer.platforms import chosen, lacking, names_of
 
 if TYPE_CHECKING:
@@ -21,9 +20,13 @@ if TYPE_CHECKING:
 
     from webhook.core import Platform
     from webhook.transfer.content import Descriptor, Manifest
+    from webhook.transfer.patience import Patience
     from webhook.transfer.store import Received, Store
 
 __all__ = ["Copied", "Copier", "Watcher"]
+
+# It is read into memory, and no real one comes near it.
+MAX_CONFIG: Final = 4 * 1024 * 1024
 
 
 class Watcher(Protocol):
@@ -76,6 +79,7 @@ class Copier:
         platforms: Which manifests of an index; empty for all.
         places: How many blobs are on their way at once.
         watcher: Is told how far it is.
+        patience: How often is tried to read what is not sent on.
     """
 
     def __init__(
@@ -85,12 +89,14 @@ class Copier:
         platforms: Sequence[Platform],
         places: asyncio.Semaphore,
         watcher: Watcher,
+        patience: Patience,
     ) -> None:
         self._source = source
         self._target = target
         self._platforms = platforms
         self._places = places
         self._watcher = watcher
+        self._patience = patience
         self._done: dict[str, Manifest] = {}
         self._blobs: list[Received] = []
         self._sizes: dict[str, int] = {}
@@ -206,9 +212,9 @@ class Copier:
         Look whether a manifest, which no index describes, is for a platform that is wanted.
         """
         config = manifest.config
-        if config is None:
+        if config is None or config.size > MAX_CONFIG:
             return
-        download = Download(self._source, config, Patience())
+        download = Download(self._source, config, self._patience)
         content = b"".join([part async for part in download.parts()])
         for parts in covered(content):
             if parts[0] and not any(each.covers(*parts) for each in self._platforms):

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from webhook.core import Platform
     from webhook.transfer.copier import Copied, Watcher
     from webhook.transfer.orders import Order
+    from webhook.transfer.patience import Patience
     from webhook.transfer.store import Arrival, Store
 
     Stores = Callable[[Order], tuple[Store, Store]]
@@ -96,6 +97,7 @@ class Fleet:
         stores: Returns where an image comes from and goes to.
         platforms: Which manifests of an index; empty for all.
         jobs: How many images, and how many blobs, are on their way at once.
+        patience: How long is waited for registries.
         watcher: Is told how far it is.
         listener: Is told of each image.
     """
@@ -105,6 +107,7 @@ class Fleet:
         stores: Stores,
         platforms: Sequence[Platform],
         jobs: int,
+        patience: Patience,
         watcher: Watcher,
         listener: Listener,
     ) -> None:
@@ -112,6 +115,7 @@ class Fleet:
         self._platforms = platforms
         self._images = asyncio.Semaphore(jobs)
         self._blobs = asyncio.Semaphore(jobs)
+        self._patience = patience
         self._watcher = watcher
         self._listener = listener
 
@@ -134,7 +138,9 @@ class Fleet:
         if order.target is None:
             return Result(order)
         source, target = self._stores(order)
-        copier = Copier(source, target, self._platforms, self._blobs, self._watcher)
+        copier = Copier(
+            source, target, self._platforms, self._blobs, self._watcher, self._patience
+        )
         try:
             return Result(order, await copier.copy(order.wanted, order.name))
         except TransferError as error:

@@ -60,7 +60,9 @@ class Run:
         is_told = not self.is_plan and not self.is_json
         try:
             with meter(len(orders), is_told=is_told) as watching:
-                fleet = Fleet(route, self.platforms, self.jobs, watching, watching)
+                fleet = Fleet(
+                    route, self.platforms, self.jobs, session.patience, watching, watching
+                )
                 return await fleet.copy(orders)
         finally:
             await client.close()
