@@ -68,6 +68,30 @@ def test_a_registry_says_how_small_a_chunk_may_be():
     assert pair.down.chunks[0] == CHUNK + 1024
 
 
+def test_a_registry_that_takes_no_chunks_gets_a_blob_as_a_whole():
+    pair = Pair()
+    pair.up.image("1", layers=[LARGE])
+    pair.down.faults["PATCH"] = [httpx.Response(405)]
+
+    copied = pair.copy()
+
+    assert pair.down.chunks == []
+    assert pair.down.blobs[digest_of(LARGE)] == LARGE
+    assert pair.watching.total == pair.watching.came == copied.size
+
+
+def test_a_wrong_blob_that_goes_as_a_whole_is_refused_too():
+    pair = Pair()
+    pair.up.image("1", layers=[LARGE])
+    pair.up.blobs[digest_of(LARGE)] = LARGE[::-1]
+    pair.down.faults["PATCH"] = [httpx.Response(501)]
+
+    with pytest.raises(TransferError, match=digest_of(LARGE)):
+        pair.copy()
+
+    assert digest_of(LARGE) not in pair.down.blobs
+
+
 @pytest.mark.parametrize("fault", [RESET, httpx.Response(503), httpx.Response(416)])
 def test_a_chunk_that_is_lost_is_sent_again_and_no_other(fault):
     pair = Pair()

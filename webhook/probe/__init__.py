@@ -6,6 +6,7 @@ from webhook.probe.answers import Answer, Finding, Presence
 from webhook.probe.choice import options_of
 from webhook.probe.chooser import Chooser
 from webhook.probe.client import EXCHANGE_ERRORS, Call, Client, Opened, Reply, explained
+from webhook.probe.exchange import Stream
 from webhook.probe.manifests import MEDIA_TYPES, covered, interpreted, missing
 from webhook.probe.observer import Observer, Silent
 from webhook.probe.prober import Prober, client_for
@@ -25,6 +26,7 @@ __all__ = [
     "Prober",
     "Reply",
     "Silent",
+    "Stream",
     "client_for",
     "covered",
     "explained",

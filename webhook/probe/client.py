@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from webhook.core import ImageReference
-    from webhook.probe.exchange import Network
+    from webhook.probe.exchange import Network, Stream
     from webhook.probe.login import Keyring
     from webhook.probe.places import Places
 
@@ -81,7 +81,7 @@ class Call:
     to: str
     headers: Mapping[str, str] = field(default_factory=dict)
     query: Mapping[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    content: bytes | Stream = b""
     also: str = ""
     silence: float | None = None
 

@@ -8,6 +8,7 @@ ideas of its own on redirects.
 from __future__ import annotations
 
 import ssl
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, cast
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "AuthorityError",
     "Network",
+    "Stream",
     "TooLargeError",
     "connections",
     "parts",
@@ -52,6 +54,20 @@ class TooLargeError(Exception):
     """
     A body larger than any that is wanted.
     """
+
+
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """
+    A body that is not in memory; it can be sent once.
+
+    Attributes:
+        size: Its bytes.
+        parts: The body, as it comes.
+    """
+
+    size: int
+    parts: AsyncIterator[bytes]
 
 
 def connections(authority: str) -> httpx.AsyncBaseTransport:
@@ -118,7 +134,7 @@ class Network:
         method: str,
         url: httpx.URL,
         headers: Mapping[str, str],
-        content: bytes = b"",
+        content: bytes | Stream = b"",
         silence: float | None = None,
     ) -> httpx.Response:
         """
@@ -139,7 +155,7 @@ class Network:
             method,
             url,
             headers={**ALWAYS, **headers, **length_of(content)},
-            content=pieces(content) if content else None,
+            content=body_of(content),
             extensions={"timeout": dict.fromkeys(STEPS, silence)},
         )
         pool = self._pool(host_of(url))
@@ -181,11 +197,21 @@ async def pieces(content: bytes) -> AsyncIterator[bytes]:
         yield content[start : start + PIECE]
 
 
-def length_of(content: bytes) -> dict[str, str]:
+def body_of(content: bytes | Stream) -> AsyncIterator[bytes] | None:
+    """
+    Return a body in pieces; None for none.
+    """
+    if isinstance(content, Stream):
+        return content.parts
+    return pieces(content) if content else None
+
+
+def length_of(content: bytes | Stream) -> dict[str, str]:
     """
     Return the header that tells the length of a body; without it, pieces have none.
     """
-    return {"Content-Length": str(len(content))} if content else {}
+    size = content.size if isinstance(content, Stream) else len(content)
+    return {"Content-Length": str(size)} if size else {}
 
 
 def parts(response: httpx.Response) -> AsyncIterator[bytes]:

@@ -13,6 +13,7 @@ from webhook.probe import (
     Answer,
     Call,
     Finding,
+    Stream,
     explained,
     interpreted,
 )
@@ -54,7 +55,7 @@ class Line:
         to: str,
         headers: Mapping[str, str] = NOTHING,
         query: Mapping[str, str] = NOTHING,
-        content: bytes = b"",
+        content: bytes | Stream = b"",
         also: str = "",
     ) -> Reply:
         """
@@ -74,7 +75,8 @@ class Line:
         silence = self.patience.silence
         call = Call(method, self.reference, to, headers, query, content, also, silence)
         try:
-            async with asyncio.timeout(self.patience.seconds_for(len(content))):
+            size = content.size if isinstance(content, Stream) else len(content)
+            async with asyncio.timeout(self.patience.seconds_for(size)):
                 return await self._client.fetch(call)
         except (TimeoutError, *EXCHANGE_ERRORS) as error:
             raise self._failure(self.what(method, to), error) from None

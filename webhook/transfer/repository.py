@@ -215,7 +215,7 @@ class Repository:
 
         download = Download(source, blob, self._session.patience)
         try:
-            await upload.send(blob.digest, download.parts(), count)
+            await upload.send(blob, download.parts(), count)
         except TransferError:
             moved(-sent)
             raise

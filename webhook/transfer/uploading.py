@@ -12,12 +12,14 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
+from webhook.probe import Stream
 from webhook.transfer.errors import TransferError, WrongContentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
     from webhook.probe import Reply
+    from webhook.transfer.content import Descriptor
     from webhook.transfer.line import Line
 
 __all__ = ["CHUNK", "Upload", "begun"]
@@ -32,11 +34,19 @@ CREATED: Final = 201
 ACCEPTED: Final = 202
 NO_CONTENT: Final = 204
 OUT_OF_ORDER: Final = 416
+# Of the method and the shape of a request, not of what is sent.
+UNABLE: Final = frozenset({405, 411, 415, 501})
 
 
 class LostUploadError(TransferError):
     """
     An upload that cannot go on, and has to begin anew.
+    """
+
+
+class NoChunksError(TransferError):
+    """
+    A registry that takes a blob as a whole only.
     """
 
 
@@ -84,36 +94,51 @@ class Upload:
         self._chunk = min(max(CHUNK, wanted), LARGEST_CHUNK)
 
     async def send(
-        self, digest: str, parts: AsyncGenerator[bytes, None], moved: Callable[[int], None]
+        self,
+        blob: Descriptor,
+        parts: AsyncGenerator[bytes, None],
+        moved: Callable[[int], None],
     ) -> None:
         """
         Send a blob to its end.
 
         Args:
-            digest: Its digest.
+            blob: The blob.
             parts: Its content; where that raises an error, nothing is left of it.
             moved: Is told how many bytes were sent.
 
         Raises:
             TransferError: The registry does not take it, or *parts* raised it.
         """
-        held = bytearray()
         try:
-            async with aclosing(parts):
-                async for part in parts:
-                    held += part
-                    while len(held) >= self._chunk:
-                        await self._patch(bytes(held[: self._chunk]), moved)
-                        del held[: self._chunk]
-            if held and self._offset:
-                await self._patch(bytes(held), moved)
-                held.clear()
-            await self._end(digest, bytes(held))
-            moved(len(held))
+            await self._send(blob, parts, moved)
         except WrongContentError:
             with suppress(TransferError):
                 await self._line.fetch("DELETE", self._location)
             raise
+
+    async def _send(
+        self,
+        blob: Descriptor,
+        parts: AsyncGenerator[bytes, None],
+        moved: Callable[[int], None],
+    ) -> None:
+        last = b""
+        async with aclosing(regrouped(parts, self._chunk)) as chunks:
+            async for chunk in chunks:
+                if len(chunk) < self._chunk:
+                    last = chunk
+                    continue
+                try:
+                    await self._patch(chunk, moved)
+                except NoChunksError:
+                    await self._send_whole(blob, chunk, chunks, moved)
+                    return
+        if last and self._offset:
+            await self._patch(last, moved)
+            last = b""
+        await self._end(blob.digest, last)
+        moved(len(last))
 
     async def _patch(self, content: bytes, moved: Callable[[int], None]) -> None:
         """
@@ -138,10 +163,36 @@ class Upload:
         reply = await self._line.fetch("PATCH", self._location, headers, content=content)
         if reply.status == OUT_OF_ORDER:
             raise TransferError("the chunk is out of order", is_transient=True)
+        if reply.status in UNABLE and not self._offset:
+            raise NoChunksError(str(self._line.refused("PATCH", self._location, reply)))
         if reply.status != ACCEPTED:
             raise self._line.refused("PATCH", self._location, reply)
         self._go_on_at(reply)
         self._offset = last + 1
+
+    async def _send_whole(
+        self,
+        blob: Descriptor,
+        first: bytes,
+        rest: AsyncGenerator[bytes, None],
+        moved: Callable[[int], None],
+    ) -> None:
+        """
+        Send a blob in one request, from its *first* bytes on, which are in memory.
+        """
+
+        async def parts() -> AsyncGenerator[bytes, None]:
+            yield first
+            moved(len(first))
+            async for part in rest:
+                yield part
+                moved(len(part))
+
+        reply = await self._line.fetch("POST", UPLOADS)
+        if reply.status != ACCEPTED:
+            raise self._line.refused("POST", UPLOADS, reply)
+        self._go_on_at(reply)
+        await self._end(blob.digest, Stream(blob.size, parts()))
 
     async def _find_out(self, least: int, most: int) -> None:
         """
@@ -157,7 +208,7 @@ class Upload:
         self._go_on_at(reply)
         self._offset = received
 
-    async def _end(self, digest: str, content: bytes) -> None:
+    async def _end(self, digest: str, content: bytes | Stream) -> None:
         query = {"digest": digest}
         reply = await self._line.fetch("PUT", self._location, BYTES, query, content)
         if reply.status != CREATED:
@@ -171,6 +222,23 @@ class Upload:
                 f"{self._line.what('POST', UPLOADS)}: the registry names no place to send "
                 "it to"
             )
+
+
+async def regrouped(
+    parts: AsyncGenerator[bytes, None], size: int
+) -> AsyncGenerator[bytes, None]:
+    """
+    Yield the same bytes in chunks of one size, of which only the last may be shorter.
+    """
+    held = bytearray()
+    async with aclosing(parts):
+        async for part in parts:
+            held += part
+            while len(held) >= size:
+                yield bytes(held[:size])
+                del held[:size]
+    if held:
+        yield bytes(held)
 
 
 def received_of(text: str) -> int:
