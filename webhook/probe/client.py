@@ -11,15 +11,17 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from webhook.probe.answers import Answer, Finding
+from webhook.probe.bodies import TooLargeError, parts, whole
 from webhook.probe.challenge import parse_challenges
-from webhook.probe.exchange import AuthorityError, TooLargeError, parts, told, whole
+from webhook.probe.exchange import AuthorityError, told
 from webhook.probe.login import Login, LoginError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Mapping
 
     from webhook.core import ImageReference
-    from webhook.probe.exchange import Network, Stream
+    from webhook.probe.bodies import Stream
+    from webhook.probe.exchange import Network
     from webhook.probe.login import Keyring
     from webhook.probe.places import Places
 

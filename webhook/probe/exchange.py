@@ -8,38 +8,33 @@ ideas of its own on redirects.
 from __future__ import annotations
 
 import ssl
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from webhook import __version__
 from webhook.probe.answers import Answer, Finding
+from webhook.probe.bodies import MAX_BODY, TooLargeError, body_of, length_of, whole
 from webhook.probe.hosts import known_as
 from webhook.probe.places import host_of
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import Callable, Mapping
+
+    from webhook.probe.bodies import Stream
 
     Transports = Callable[[str], httpx.AsyncBaseTransport]
 
 __all__ = [
     "AuthorityError",
     "Network",
-    "Stream",
-    "TooLargeError",
     "connections",
-    "parts",
     "told",
-    "whole",
 ]
 
-# The largest manifest that registries have to take (distribution-spec).
-MAX_BODY: Final = 4 * 1024 * 1024
 IDLE_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 30.0
-PIECE: Final = 64 * 1024
 STEPS: Final = ("connect", "read", "write", "pool")
 ALWAYS: Final = {"User-Agent": f"mirrorhook/{__version__}", "Accept-Encoding": "identity"}
 
@@ -48,26 +43,6 @@ class AuthorityError(Exception):
     """
     A CA file that cannot be used; the message names it.
     """
-
-
-class TooLargeError(Exception):
-    """
-    A body larger than any that is wanted.
-    """
-
-
-@dataclass(frozen=True, slots=True)
-class Stream:
-    """
-    A body that is not in memory; it can be sent once.
-
-    Attributes:
-        size: Its bytes.
-        parts: The body, as it comes.
-    """
-
-    size: int
-    parts: AsyncIterator[bytes]
 
 
 def connections(authority: str) -> httpx.AsyncBaseTransport:
@@ -187,54 +162,6 @@ class Network:
         self._pools.clear()
         for pool in pools:
             await pool.aclose()
-
-
-async def pieces(content: bytes) -> AsyncIterator[bytes]:
-    """
-    Yield a body a piece at a time, so that each has its own time to be sent.
-    """
-    for start in range(0, len(content), PIECE):
-        yield content[start : start + PIECE]
-
-
-def body_of(content: bytes | Stream) -> AsyncIterator[bytes] | None:
-    """
-    Return a body in pieces; None for none.
-    """
-    if isinstance(content, Stream):
-        return content.parts
-    return pieces(content) if content else None
-
-
-def length_of(content: bytes | Stream) -> dict[str, str]:
-    """
-    Return the header that tells the length of a body; without it, pieces have none.
-    """
-    size = content.size if isinstance(content, Stream) else len(content)
-    return {"Content-Length": str(size)} if size else {}
-
-
-def parts(response: httpx.Response) -> AsyncIterator[bytes]:
-    """
-    Return the body of an answer as it comes.
-    """
-    return aiter(cast("httpx.AsyncByteStream", response.stream))
-
-
-async def whole(response: httpx.Response) -> bytes:
-    """
-    Return the body of an answer.
-
-    Raises:
-        TooLargeError: It is larger than any that is wanted.
-        httpx.HTTPError: It breaks off.
-    """
-    body = b""
-    async for part in parts(response):
-        body += part
-        if len(body) > MAX_BODY:
-            raise TooLargeError
-    return body
 
 
 def version_of(path: str) -> object:

@@ -9,7 +9,8 @@ from webhook.transfer.fleet import Fleet, Listener, Result, Status
 from webhook.transfer.orders import Order, distinct, order_for
 from webhook.transfer.patience import Patience
 from webhook.transfer.rehearsal import Rehearsal
-from webhook.transfer.repository import Repository, Session
+from webhook.transfer.repository import Repository
+from webhook.transfer.session import Session
 from webhook.transfer.store import Arrival, Store
 
 __all__ = [

@@ -6,11 +6,8 @@ A repository of a registry, to be read and written (`distribution`_).
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections import defaultdict
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.reference import is_digest
@@ -32,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from webhook.core import ImageReference
-    from webhook.probe import Client, Finding, Reply
+    from webhook.probe import Finding, Reply
     from webhook.transfer.content import Descriptor, Manifest
-    from webhook.transfer.patience import Patience
+    from webhook.transfer.session import Session
     from webhook.transfer.store import Store
 
-__all__ = ["Repository", "Session"]
+__all__ = ["Repository"]
 
 ACCEPT: Final = {"Accept": ", ".join(MEDIA_TYPES)}
 CONTENT_RANGE: Final = re.compile(r"bytes (\d+)-\d+/(?:\d+|\*)")
@@ -47,27 +44,6 @@ PARTIAL: Final = 206
 NOT_FOUND: Final = 404
 # A registry that looks for what an index lists says one of these where it is missing.
 LACKING: Final = frozenset({400, 404})
-
-
-@dataclass(frozen=True, slots=True)
-class Session:
-    """
-    What the images of one run have in common.
-
-    Attributes:
-        client: Sends requests.
-        patience: How long is waited.
-        homes: By registry and digest, a repository that has the blob.
-        locks: By registry and digest, or repository and tag, so that the same is not sent
-            twice at once.
-    """
-
-    client: Client
-    patience: Patience
-    homes: dict[tuple[str, str], str] = field(default_factory=dict)
-    locks: defaultdict[tuple[str, str], asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock)
-    )
 
 
 class Repository:
