@@ -72,6 +72,10 @@ def test_the_contracts_hold(copied):
         ("admission/policy.py", "import webhook.probe"),
         ("server/probing.py", "import httpx"),
         ("server/run.py", "import webhook.cli"),
+        ("server/run.py", "import webhook.transfer"),
+        ("transfer/copier.py", "import webhook.server"),
+        ("transfer/line.py", "import httpx"),
+        ("probe/client.py", "import webhook.transfer"),
         ("server/run.py", "import kubernetes"),
         ("cli/main.py", "import uvicorn"),
         ("documents/tree.py", "import yaml, msgspec"),
@@ -112,6 +116,8 @@ def imported_by(code):
         ("import webhook.documents", {"yaml"}),
         ("import webhook.telemetry", {"prometheus_client"}),
         ("import webhook.probe", {"httpx", "rich"}),  # httpx has a command line as well
+        ("import webhook.transfer", {"httpx", "rich"}),
+        ("import webhook.cli.copy", set()),
         ("import webhook.kube", set()),
     ],
 )

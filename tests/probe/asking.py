@@ -10,8 +10,10 @@ import httpx
 
 from tests.probe.virtual import now, run
 from webhook.core import Availability, parse_reference
+from webhook.probe.client import Client
 from webhook.probe.credentials import CredentialFiles
 from webhook.probe.exchange import Network
+from webhook.probe.places import Places
 from webhook.probe.registry import Registries
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
@@ -60,7 +62,9 @@ async def asked(handler, image, *, credentials=b"", **settings):
     )
     transport = httpx.MockTransport(handler)
     network = Network({}, lambda _: transport)
-    registries = Registries(settings, network, keyring, now)
+    registries = Registries(
+        settings, Client(network, keyring, Places(settings.plain_http), now)
+    )
     try:
         return await registries.ask(parse_reference(image))
     finally:

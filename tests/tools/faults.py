@@ -37,6 +37,10 @@ class FaultyProxy:
     Attributes:
         mode: What it does with a connection: ``passes``, ``hangs``, ``drips``,
             ``resets``, or one of ANSWERS.
+        cuts: How many connections it breaks in the middle, while it passes.
+        cut_after: Where the middle is, in bytes of one direction.
+        cut_by: How it breaks them: ``resets``, or ``drips`` from there on.
+        then: Its mode after that.
         connections: How many there were.
         heads: What was sent to it.
     """
@@ -44,6 +48,10 @@ class FaultyProxy:
     def __init__(self, upstream: str = "") -> None:
         self.upstream = upstream
         self.mode = "passes"
+        self.cuts = 0
+        self.cut_after = 300_000
+        self.cut_by = "resets"
+        self.then = "passes"
         self.connections = 0
         self.heads: list[bytes] = []
         self._ended = Event()
@@ -88,9 +96,34 @@ class FaultyProxy:
         with socket.create_connection((host, int(port))) as upstream:
             first, _, rest = head.partition(b"\r\n")
             upstream.sendall(first + b"\r\nConnection: close\r\n" + rest)
-            while data := upstream.recv(65536):
-                client.sendall(data)
+            Thread(target=self._carried, args=(client, upstream), daemon=True).start()
+            self._carried(upstream, client)
         client.shutdown(socket.SHUT_WR)
+
+    def _carried(self, one: socket.socket, other: socket.socket) -> None:
+        """
+        Carry what comes from one end to the other, or not all of it.
+        """
+        count = 0
+        with suppress(OSError):
+            while data := one.recv(65536):
+                count += len(data)
+                if self.cuts and count > self.cut_after:
+                    self.cuts -= 1
+                    self.mode = self.then
+                    self._cut(other, data)
+                    for each in (one, other):
+                        each.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+                        each.shutdown(socket.SHUT_RDWR)
+                    return
+                other.sendall(data)
+
+    def _cut(self, end: socket.socket, data: bytes) -> None:
+        if self.cut_by == "drips":
+            for number in data:
+                end.sendall(bytes([number]))
+                if self._ended.wait(DRIP_SECONDS):
+                    return
 
     def _dripped(self, client: socket.socket) -> None:
         for letter in f"HTTP/1.1 {ANSWERS['lies']}\r\n\r\n":

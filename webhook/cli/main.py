@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "explain": "Say what would become of images, and why.",
     "rewrite": "Rewrite the images of manifests.",
     "pull": "Pull images from their mirrors, under their own names.",
+    "copy": "Fill a mirror: copy images to it, or by way of an archive.",
     "render": "Write the rules for container runtimes, kubeadm or the API server.",
     "import": "Make rules from another tool's file.",
     "check": "Validate a rules file.",

@@ -9,38 +9,39 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 
 import httpx
 
 from webhook import __version__
 from webhook.probe.answers import Answer, Finding
+from webhook.probe.bodies import MAX_BODY, TooLargeError, body_of, length_of, whole
 from webhook.probe.hosts import known_as
 from webhook.probe.places import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from webhook.probe.bodies import Stream
+
     Transports = Callable[[str], httpx.AsyncBaseTransport]
 
-__all__ = ["AuthorityError", "Network", "TooLargeError", "connections", "told"]
+__all__ = [
+    "AuthorityError",
+    "Network",
+    "connections",
+    "told",
+]
 
-# The largest manifest that registries have to take (distribution-spec).
-MAX_BODY: Final = 4 * 1024 * 1024
 IDLE_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 30.0
+STEPS: Final = ("connect", "read", "write", "pool")
 ALWAYS: Final = {"User-Agent": f"mirrorhook/{__version__}", "Accept-Encoding": "identity"}
 
 
 class AuthorityError(Exception):
     """
     A CA file that cannot be used; the message names it.
-    """
-
-
-class TooLargeError(Exception):
-    """
-    A body larger than any that is wanted.
     """
 
 
@@ -97,21 +98,46 @@ class Network:
             TooLargeError: The body is larger than any that is wanted.
             httpx.HTTPError: There is no answer, or it is no HTTP.
         """
-        request = httpx.Request(method, url, headers={**ALWAYS, **headers})
+        response = await self.open(method, url, headers)
+        try:
+            return response, await whole(response)
+        finally:
+            await response.aclose()
+
+    async def open(
+        self,
+        method: str,
+        url: httpx.URL,
+        headers: Mapping[str, str],
+        content: bytes | Stream = b"",
+        silence: float | None = None,
+    ) -> httpx.Response:
+        """
+        Send a request; return the answer with its body still to come, to be closed.
+
+        Args:
+            method: The method of HTTP.
+            url: The address.
+            headers: Headers.
+            content: The body.
+            silence: Seconds that the host may take for each step; None for any time.
+
+        Raises:
+            AuthorityError: The CA file of the host cannot be used.
+            httpx.HTTPError: There is no answer, or it is no HTTP.
+        """
+        request = httpx.Request(
+            method,
+            url,
+            headers={**ALWAYS, **headers, **length_of(content)},
+            content=body_of(content),
+            extensions={"timeout": dict.fromkeys(STEPS, silence)},
+        )
         pool = self._pool(host_of(url))
         # The latest of those that were replaced may still be in use.
         while len(self._replaced) > 1:
             await self._replaced.pop(0).aclose()
-        response = await pool.handle_async_request(request)
-        body = b""
-        try:
-            async for part in cast("httpx.AsyncByteStream", response.stream):
-                body += part
-                if len(body) > MAX_BODY:
-                    raise TooLargeError
-        finally:
-            await response.aclose()
-        return response, body
+        return await pool.handle_async_request(request)
 
     def _pool(self, host: str) -> httpx.AsyncBaseTransport:
         """
@@ -181,6 +207,8 @@ def told(error: Exception) -> Finding:
         return Finding(Answer.UNTRUSTED, str(error))
     if isinstance(error, TooLargeError):
         return Finding(Answer.PAGE, f"it is larger than {MAX_BODY} bytes")
+    if isinstance(error, httpx.TimeoutException):
+        return Finding(Answer.TIMEOUT)
     causes = [*chain(error)]
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return Finding(Answer.UNTRUSTED)

@@ -85,40 +85,48 @@ class Login:
         self._clock = clock
         self._known: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
 
-    def known(self, url: httpx.URL, repository: str) -> str:
+    def known(self, url: httpx.URL, repository: str, also: str = "") -> str:
         """
         Return the value of ``Authorization`` that holds for *url*; empty if none does.
         """
-        value, end = self._known.get(self._key(url, repository), ("", 0.0))
+        value, end = self._known.get(self._key(url, repository, also), ("", 0.0))
         return value if self._clock() < end else ""
 
-    def _key(self, url: httpx.URL, repository: str) -> tuple[object, ...]:
+    def _key(self, url: httpx.URL, repository: str, also: str) -> tuple[object, ...]:
         credential = self._keyring.for_(host_of(url), repository)
-        return (*origin(url), repository, credential)
+        return (*origin(url), repository, also, credential)
 
     async def answered(
-        self, url: httpx.URL, repository: str, challenges: Iterable[Challenge]
+        self,
+        url: httpx.URL,
+        repository: str,
+        challenges: Iterable[Challenge],
+        also: str = "",
     ) -> str:
         """
         Return the value of ``Authorization`` that answers a challenge.
 
         Args:
             url: What was asked for; its host is the one that the credential is for.
-            repository: The repository that is to be read.
+            repository: The repository that is to be read, or written if the challenge
+                says so.
             challenges: Those of the host of *url*.
+            also: Another repository there that is to be read with it; empty for none.
 
         Raises:
             LoginError: There is nothing to answer it with, or it is refused.
         """
         challenge = preferred(challenges)
         credential = self._keyring.for_(host_of(url), repository)
-        key = self._key(url, repository)
+        key = self._key(url, repository, also)
         self._known.pop(key, None)
         if challenge is None:
             detail = "in no way that is known here"
             raise LoginError(Finding(Answer.UNAUTHORIZED, detail))
         if challenge.scheme == BEARER:
-            value, seconds = await self._token(url, repository, challenge, credential)
+            scopes = [challenge.scope or f"repository:{repository}:pull"]
+            scopes += [f"repository:{also}:pull"] if also else []
+            value, seconds = await self._token(url, scopes, challenge, credential)
         elif credential is None:
             detail = "and no credentials for it are given"
             raise LoginError(Finding(Answer.UNAUTHORIZED, detail))
@@ -132,7 +140,7 @@ class Login:
     async def _token(
         self,
         url: httpx.URL,
-        repository: str,
+        scopes: list[str],
         challenge: Challenge,
         credential: Credential | None,
     ) -> tuple[str, float]:
@@ -146,12 +154,13 @@ class Login:
         if not self._places.may_be_gone_to(realm):
             detail = "with a realm that cannot be gone to"
             raise LoginError(Finding(Answer.UNAUTHORIZED, detail))
-        scope = challenge.scope or f"repository:{repository}:pull"
-        query = {"service": challenge.service, "scope": scope}
+        query = {"scope": scopes}
+        if challenge.service:
+            query["service"] = [challenge.service]
         headers = {}
         if credential is not None and self._places.is_told_passwords(realm, url):
             headers["Authorization"] = credential.basic
-        realm = realm.copy_merge_params({key: text for key, text in query.items() if text})
+        realm = realm.copy_merge_params(query)
         response, body = await self._network.send("GET", realm, headers)
         if response.status_code != OK:
             raise LoginError(refused(response.status_code))

@@ -15,7 +15,7 @@ from webhook.probe.hosts import HUB_HOST, known_as
 if TYPE_CHECKING:
     from webhook.core import ImageReference
 
-__all__ = ["Places", "host_of"]
+__all__ = ["DEFAULT_TAG", "Places", "blob_path", "host_of", "manifest_path"]
 
 DEFAULT_TAG: Final = "latest"
 PORTS: Final = {"http": 80, "https": 443}
@@ -26,6 +26,20 @@ def host_of(url: httpx.URL) -> str:
     Return the name that the registry at *url* goes by.
     """
     return known_as(url.netloc.decode("ascii", "replace"))
+
+
+def manifest_path(reference: ImageReference) -> str:
+    """
+    Return where the manifest of *reference* is: by its digest, else by its tag.
+    """
+    return f"manifests/{reference.digest or reference.tag or DEFAULT_TAG}"
+
+
+def blob_path(digest: str) -> str:
+    """
+    Return where a blob of a repository is.
+    """
+    return f"blobs/{digest}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,20 +57,10 @@ class Places:
         names = frozenset(map(known_as, self.plain_http))
         object.__setattr__(self, "plain_http", names)
 
-    def manifest(self, reference: ImageReference) -> httpx.URL:
+    def below(self, reference: ImageReference, path: str) -> httpx.URL:
         """
-        Return where the manifest of *reference* is: by its digest, else by its tag.
+        Return the address of a path below the repository of *reference*.
         """
-        wanted = reference.digest or reference.tag or DEFAULT_TAG
-        return self._below(reference, f"manifests/{wanted}")
-
-    def blob(self, reference: ImageReference, digest: str) -> httpx.URL:
-        """
-        Return where a blob of the repository of *reference* is.
-        """
-        return self._below(reference, f"blobs/{digest}")
-
-    def _below(self, reference: ImageReference, path: str) -> httpx.URL:
         registry = reference.registry
         scheme = "http" if known_as(registry) in self.plain_http else "https"
         host = HUB_HOST if registry == DOCKER_HUB else registry

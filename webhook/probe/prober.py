@@ -8,10 +8,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from webhook.probe.chooser import Chooser
+from webhook.probe.client import Client
 from webhook.probe.credentials import CredentialFiles
 from webhook.probe.exchange import Network, connections
 from webhook.probe.inquiry import Inquirer
 from webhook.probe.observer import Silent
+from webhook.probe.places import Places
 from webhook.probe.registry import Registries
 
 if TYPE_CHECKING:
@@ -21,7 +23,32 @@ if TYPE_CHECKING:
     from webhook.probe.exchange import Transports
     from webhook.probe.observer import Observer
 
-__all__ = ["Prober"]
+__all__ = ["Prober", "client_for"]
+
+
+def client_for(
+    settings: Availability,
+    clock: Callable[[], float],
+    observer: Observer,
+    transports: Transports = connections,
+) -> Client:
+    """
+    Return who sends requests as some settings say.
+
+    Args:
+        settings: They name credentials, CA files, and registries without TLS.
+        clock: Gives seconds that only grow.
+        observer: Is told of files that cannot be used.
+        transports: Makes the way to the network, given the path of a CA file.
+    """
+    network = Network(dict(settings.authorities), transports)
+    keyring = CredentialFiles(
+        settings.credentials,
+        read=lambda path: Path(path).read_bytes(),
+        clock=clock,
+        trouble=observer.troubled,
+    )
+    return Client(network, keyring, Places(settings.plain_http), clock)
 
 
 class Prober:
@@ -44,14 +71,8 @@ class Prober:
     ) -> None:
         observer = observer or Silent()
         self.settings = settings
-        self._network = Network(dict(settings.authorities), transports)
-        keyring = CredentialFiles(
-            settings.credentials,
-            read=lambda path: Path(path).read_bytes(),
-            clock=clock,
-            trouble=observer.troubled,
-        )
-        registries = Registries(settings, self._network, keyring, clock)
+        self._client = client_for(settings, clock, observer, transports)
+        registries = Registries(settings, self._client)
         self.inquirer = Inquirer(registries.ask, settings, clock, observer)
 
     def chooser(self) -> Chooser:
@@ -64,4 +85,4 @@ class Prober:
         """
         Close every connection; questions that are open end in an error.
         """
-        await self._network.close()
+        await self._client.close()

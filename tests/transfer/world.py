@@ -1,0 +1,117 @@
+"""
+Registries, images in them, and `mirrorhook copy` between them.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+
+import httpx
+from click.testing import CliRunner
+
+from tests.tools.registry import (
+    ACCEPTED,
+    MANIFEST,
+    manifest_url,
+    push_blob,
+    push_files,
+    push_manifest,
+)
+from webhook.cli.copy import copy
+
+EMPTY = "application/vnd.oci.empty.v1+json"
+MIB = 1024 * 1024
+
+
+class World:
+    """
+    An upstream registry, a mirror, and rules that lead from one to the other.
+
+    Attributes:
+        upstream: Address of the first.
+        mirror: Address of the second.
+        rules: Path of the rules file.
+    """
+
+    def __init__(self, folder, upstream, mirror, *, settings=""):
+        self.upstream, self.mirror, self.folder = upstream, mirror, folder
+        self.rules = folder / f"rules-{os.urandom(4).hex()}.yaml"
+        self.rules.write_text(
+            f'rules: [{{match: "{upstream}", mirrors: ["{mirror}/m"]}}]\n{settings}'
+        )
+
+    def run(self, *arguments, stdin=None):
+        """
+        Run the command; names without a registry are those of upstream.
+        """
+        words = [
+            f"{self.upstream}/{each[1:]}" if str(each).startswith("=") else str(each)
+            for each in arguments
+        ]
+        plain = [f"--plain-http={host}" for host in (self.upstream, self.mirror)]
+        command = ["-c", str(self.rules), *plain, *words]
+        return CliRunner().invoke(copy, command, input=stdin, catch_exceptions=False)
+
+    def json(self, *arguments, **options):
+        result = self.run(*arguments, "-o", "json", **options)
+        return json.loads(result.stdout)
+
+
+def manifest_at(address, repository, reference):
+    """
+    The manifest that goes by a name, and its digest; None where there is none.
+    """
+    reply = httpx.get(manifest_url(address, repository, reference), headers=ACCEPTED)
+    if reply.status_code == 404:
+        return None, ""
+    reply.raise_for_status()
+    return reply.json(), reply.headers["Docker-Content-Digest"]
+
+
+def blob_at(address, repository, digest):
+    return httpx.get(f"http://{address}/v2/{repository}/blobs/{digest}")
+
+
+def push_large(address, name, size=20 * MIB):
+    """
+    Put an image with a layer of many chunks into a registry; return its manifest's digest.
+    """
+    return push_files(address, name, {"data": os.urandom(size)}, command=("/data",))
+
+
+def push_referrer(address, repository, subject, text, *, listed=True):
+    """
+    Put an artifact that is about a manifest into a registry, listed by the tag of old.
+    """
+    manifest = {
+        "schemaVersion": 2,
+        "mediaType": MANIFEST,
+        "artifactType": "application/vnd.example.sbom",
+        "config": push_blob(address, repository, EMPTY, b"{}"),
+        "layers": [push_blob(address, repository, "text/plain", text.encode())],
+        "subject": subject,
+    }
+    content = json.dumps(manifest).encode()
+    digest = push_manifest(address, repository, f"artifact-{text}", manifest)
+    descriptor = {"mediaType": MANIFEST, "digest": digest, "size": len(content)}
+    if listed:
+        tag = subject["digest"].replace(":", "-")
+        known, _ = manifest_at(address, repository, tag)
+        index = known or {
+            "schemaVersion": 2,
+            "mediaType": "application/vnd.oci.image.index.v1+json",
+            "manifests": [],
+        }
+        index["manifests"].append(descriptor)
+        push_manifest(address, repository, tag, index)
+    return descriptor
+
+
+def described(address, repository, digest):
+    """
+    The descriptor of a manifest.
+    """
+    reply = httpx.get(manifest_url(address, repository, digest), headers=ACCEPTED)
+    kind = reply.headers["Content-Type"]
+    return {"mediaType": kind, "digest": digest, "size": len(reply.content)}

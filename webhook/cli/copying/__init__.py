@@ -1,0 +1,3 @@
+"""
+The parts of `mirrorhook copy`: which images, between which stores, and what is told.
+"""
