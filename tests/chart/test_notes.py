@@ -74,3 +74,12 @@ def test_they_say_that_the_namespace_default_is_not_rewritten():
 def test_they_name_what_a_choice_asks_for(values, sentence):
     assert sentence in notes(values)
     assert sentence not in notes()
+
+
+def test_of_a_policy_they_tell_nothing_that_is_not_there():
+    told = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
+    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
+    assert "--dry-run=server" in told
+    assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
+    for absent in ("rollout", "helm test", "doctor", "mutatingwebhookconfiguration"):
+        assert absent not in told

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.generate import chart_profiles, chart_readme, manifests
+from tests.generate import chart_policy, chart_profiles, chart_readme, manifests
 from tests.tools.helm import HelmMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +17,7 @@ Generator = Callable[[], str]
 
 # Path below the root of the repository: what gives the whole content of that file.
 GENERATED: dict[str, Generator] = {
+    "charts/mirrorhook/files/policy.json": chart_policy.content,
     "charts/mirrorhook/files/profiles.json": chart_profiles.content,
     "charts/mirrorhook/README.md": chart_readme.content,
     "manifests/install.yaml": manifests.self_managed,

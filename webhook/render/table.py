@@ -28,6 +28,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_DOMAINS",
     "MAX_KEY",
+    "MAX_LITERAL",
     "SLASH",
     "literal",
     "table_of",
@@ -83,8 +84,7 @@ def literal(table: Mapping[str, str]) -> str:
     if len(text) > MAX_LITERAL:
         raise InvalidRuleError(
             f"the rules make {len(text)} characters of CEL, and the API server takes "
-            f"about {MAX_LITERAL}: put them into a ConfigMap (--params), use the webhook, "
-            "or fewer rules"
+            f"about {MAX_LITERAL}: use fewer rules, a ConfigMap (--params) or the webhook"
         )
     return text
 
