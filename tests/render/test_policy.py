@@ -2,7 +2,7 @@
 The expressions of a policy, by Google's CEL, against what the rules say.
 
 What that CEL does not have, comprehensions with two variables, makes the patch and the
-list of unmirrored images: these are left to an API server (test_api_server.py).
+list of unmirrored images: these are left to an API server (tests/cluster/test_policy.py).
 """
 
 from __future__ import annotations
