@@ -21,9 +21,7 @@ def content() -> str:
     Return them; the table of rules is the chart's to make.
     """
     expressions = [
-        {"name": name, "expression": expression}
-        for name, expression in variables("").items()
-        if expression
+        {"name": name, "expression": expression} for name, expression in variables().items()
     ]
     policy = {
         "variables": expressions,

@@ -123,15 +123,11 @@ def table_for(rules: Iterable[Rule], deviations: Deviations) -> dict[str, str]:
     return table_of(entries_of(known, every=True))
 
 
-def variables(table: str) -> dict[str, str]:
+def variables() -> dict[str, str]:
     """
-    Return the expressions of the variables, which only the table makes different.
-
-    Args:
-        table: The expression of the table.
+    Return the expressions of the variables, which use the table and are the same for any.
     """
     return {
-        "table": table,
         "depths": depths(),
         "domains": domains(),
         "slots": slots(),
@@ -144,8 +140,7 @@ def variable_lines(table: Mapping[str, str], options: PolicyOptions) -> Iterator
     Yield the lines of the variables.
     """
     yield "  variables:"
-    for name, expression in variables(
-        PARAMETER if options.params else literal(table)
-    ).items():
+    given = PARAMETER if options.params else literal(table)
+    for name, expression in {"table": given, **variables()}.items():
         yield f"    - name: {name}"
         yield from block("expression", expression, 6)

@@ -84,7 +84,7 @@ def literal(table: Mapping[str, str]) -> str:
     if len(text) > MAX_LITERAL:
         raise InvalidRuleError(
             f"the rules make {len(text)} characters of CEL, and the API server takes "
-            f"about {MAX_LITERAL}: use fewer rules, a ConfigMap (--params) or the webhook"
+            f"about {MAX_LITERAL}: use the webhook, a ConfigMap (--params) or fewer rules"
         )
     return text
 
