@@ -18,6 +18,7 @@ from tests.tools.helm import helm3, helm4
 
 CHART = Path(__file__).resolve().parents[2] / "charts/mirrorhook"
 CI_VALUES = sorted(CHART.glob("ci/*-values.yaml"))
+WEBHOOK_VALUES = [path for path in CI_VALUES if path.stem != "api-server-policy-values"]
 HELM_VERSIONS = ("3.17", "4.3")
 # The oldest and the newest Kubernetes that is supported.
 KUBERNETES_VERSIONS = ("1.30", "1.37")

@@ -24,7 +24,7 @@ EXAMPLES = [
 @pytest.mark.parametrize("values", EXAMPLES, ids="-".join)
 def test_an_example_is_accepted(values):
     assert len(EXAMPLES) >= 8
-    assert render(values).webhooks
+    assert render(values).objects
 
 
 def test_every_value_that_is_named_is_there():

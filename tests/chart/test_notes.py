@@ -81,3 +81,12 @@ def test_they_tell_the_way_to_the_console_where_there_is_one(enabled):
     told = notes({"console": {"enabled": enabled}, "webhook": {"operationsPort": 9000}})
     way = "kubectl port-forward deployment/mirrorhook 8080:9000 --namespace mirrorhook"
     assert (way in told) is enabled
+
+
+def test_of_a_policy_they_tell_nothing_that_is_not_there():
+    told = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
+    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
+    assert "--dry-run=server" in told
+    assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
+    for absent in ("rollout", "helm test", "doctor", "mutatingwebhookconfiguration"):
+        assert absent not in told

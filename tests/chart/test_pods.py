@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.chart.rendering import CHART, CI_VALUES, render
+from tests.chart.rendering import CHART, WEBHOOK_VALUES, render
 from webhook.tls.stored import SECRET_TYPE
 
 OURS = "ghcr.io/mirrorhook/mirrorhook:0.1.0"
@@ -17,7 +17,7 @@ def container(rendered):
     return only
 
 
-@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
 def test_every_pod_fulfils_the_restricted_standard(values):
     for spec in render(file=values).pod_specs:
         assert spec["securityContext"]["runAsNonRoot"] is True
@@ -88,7 +88,7 @@ def test_certificates_of_others_are_mounted_as_a_folder(values, secret):
 
 
 def test_no_volume_is_mounted_as_a_single_file():
-    for values in CI_VALUES:
+    for values in WEBHOOK_VALUES:
         for mount in container(render(file=values))["volumeMounts"]:
             assert "subPath" not in mount
 

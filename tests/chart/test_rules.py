@@ -11,7 +11,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.chart.rendering import CHART, CI_VALUES, render
+from tests.chart.rendering import CHART, WEBHOOK_VALUES, render
 from webhook.config import ConfigurationError, Mode, parse
 from webhook.config.availability import AVAILABILITY_KEYS
 from webhook.config.loops import LOOP_KEYS
@@ -35,7 +35,7 @@ def configuration(rendered):
             return parse(files["rules.yaml"], "rules.yaml")
 
 
-@pytest.mark.parametrize("values", CI_VALUES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
 def test_the_webhook_reads_what_every_shape_makes(values):
     rendered = render(file=values)
     policies = configuration(rendered).policies

@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from webhook.cli.render import render
@@ -138,3 +139,18 @@ def test_an_enforcement_is_another_kind_and_may_only_warn(path):
 def test_every_code_is_documented_and_no_other():
     section = PAGE.partition("## What cannot be said")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(Code)
+
+
+def test_the_rules_of_a_policy_can_stand_in_a_config_map_beside_it(path):
+    result = run("policy", "--config", path, "--params", "mirrors")
+
+    assert result.exit_code == 0
+    _, _, parameter = yaml.safe_load_all(result.stdout)
+    assert parameter["metadata"] == {"name": "mirrorhook-rules", "namespace": "mirrors"}
+    assert parameter["data"] == {
+        "_depth": "1",
+        "_domains": ".gcr.io",
+        "docker.io": "harbor.example.com/hub",
+        "docker.io..bitnami": "harbor.example.com/hub/bitnamilegacy",
+        ".gcr.io": "harbor.example.com/gcr",
+    }

@@ -114,11 +114,13 @@ def images(found: dict[str, Any]) -> dict[str, str]:
     spec = found["spec"]
     lists = ("initContainers", "containers", "ephemeralContainers")
     of_containers = {
-        entry["name"]: entry["image"] for field in lists for entry in spec.get(field, ())
+        entry["name"]: entry.get("image")
+        for field in lists
+        for entry in spec.get(field) or ()
     }
     of_volumes = {
         f"volume:{volume['name']}": volume["image"]["reference"]
-        for volume in spec.get("volumes", ())
+        for volume in spec.get("volumes") or ()
         if "image" in volume
     }
     return of_containers | of_volumes

@@ -8,7 +8,14 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.generate import chart_profiles, chart_readme, dashboard, manifests, metrics
+from tests.generate import (
+    chart_policy,
+    chart_profiles,
+    chart_readme,
+    dashboard,
+    manifests,
+    metrics,
+)
 from tests.tools.helm import HelmMissingError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -17,6 +24,7 @@ Generator = Callable[[], str]
 
 # Path below the root of the repository: what gives the whole content of that file.
 GENERATED: dict[str, Generator] = {
+    "charts/mirrorhook/files/policy.json": chart_policy.content,
     "charts/mirrorhook/files/profiles.json": chart_profiles.content,
     "charts/mirrorhook/files/dashboard.json": dashboard.content,
     "docs/metrics.md": metrics.content,

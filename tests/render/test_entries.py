@@ -4,6 +4,7 @@ The table of prefixes says what the map of mirrors says.
 
 from __future__ import annotations
 
+import pytest
 from hypothesis import given, reject
 from hypothesis import strategies as st
 
@@ -78,7 +79,10 @@ def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(
         mirrors = MirrorMap([*rules, Rule("*", everywhere)])
     except InvalidRuleError:
         reject()
-    entries = entries_of(mirrors.rules, every=True)
+    try:
+        entries = entries_of(mirrors.rules, every=True)
+    except InvalidRuleError:
+        reject()  # names below one prefix part ways
     for text in texts:
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
         entry = entry_for(entries, reference)
@@ -125,3 +129,35 @@ def test_a_mirror_that_flattens_is_marked():
     assert [(place.target, place.flatten) for place in entry.places] == [
         ("a.example.com/x", True)
     ]
+
+
+HUB = Rule("quay.io", ["docker.io"])
+FLAT = Rule("gcr.io", [Mirror("m.example", flatten=True)])
+LONG = Rule("ghcr.io", ["gcr.io/a"])
+
+
+@pytest.mark.parametrize(
+    ("rules", "problem"),
+    [
+        ([FLAT, Rule("m.example/b", ["z.example/q"])], "another rule tells m.example/b"),
+        (
+            [FLAT, LONG, Rule("m.example/b", ["z.example"])],
+            "gcr.io flattens images to m.ex",
+        ),
+        ([HUB, Rule("docker.io", ["z.example"])], "quay.io leads to docker.io, where"),
+        ([HUB, Rule("docker.io/library/x", ["z.example"])], "quay.io leads to docker.io"),
+        ([FLAT, Rule("docker.io", ["m.example/hub"])], ""),
+        ([FLAT, Rule("m.example/b/c", ["z.example/q"])], ""),
+        ([HUB, Rule("docker.io/library/x", keep=True)], ""),
+    ],
+)
+def test_rules_that_part_names_below_a_prefix_are_refused_where_all_have_to_be_found(
+    rules, problem
+):
+    assert MirrorMap(rules)
+    assert entries_of(rules)
+    if not problem:
+        assert entries_of(rules, every=True)
+        return
+    with pytest.raises(InvalidRuleError, match=problem):
+        entries_of(rules, every=True)

@@ -2,10 +2,12 @@
 The expressions of a policy, by Google's CEL, against what the rules say.
 
 What that CEL does not have, comprehensions with two variables, makes the patch and the
-list of unmirrored images: these are left to an API server (test_api_server.py).
+list of unmirrored images: these are left to an API server (tests/cluster/test_policy.py).
 """
 
 from __future__ import annotations
+
+import re
 
 import pytest
 import yaml
@@ -26,9 +28,13 @@ from webhook.render import (
     render_enforcement,
     render_policy,
 )
+from webhook.render.entries import entries_of
+from webhook.render.table import table_of
 
 ENVIRONMENT = cel.NewEnv(
-    variables=dict.fromkeys(("variables", "object", "oldObject", "request"), cel.Type.DYN),
+    variables=dict.fromkeys(
+        ("variables", "params", "object", "oldObject", "request"), cel.Type.DYN
+    ),
     extensions=[ext_optional.ExtOptional(), ext_strings.ExtStrings()],
 )
 
@@ -54,7 +60,10 @@ class Evaluated:
         policy, _ = objects(rendered(rules))
         given_ = {each["name"]: each["expression"] for each in policy["spec"]["variables"]}
         self.compiled = {name: ENVIRONMENT.compile(text) for name, text in given_.items()}
-        self.table = self.value("table", {})
+        known = {"table": self.value("table", {})}
+        for name in ("depths", "domains"):
+            known[name] = self.value(name, {"variables": known})
+        self.known = known
 
     def value(self, name, data):
         result = self.compiled[name].eval(data=data)
@@ -62,7 +71,7 @@ class Evaluated:
         return result.plain_value()
 
     def images(self, slots):
-        variables = {"table": self.table, "slots": list(slots)}
+        variables = {**self.known, "slots": list(slots)}
         return self.value("images", {"variables": variables})
 
     def slots(self, new, old=None, subresource=""):
@@ -174,6 +183,46 @@ def test_the_version_before_1_36_and_all_namespaces_can_be_asked_for():
     assert [each["operator"] for each in selector["matchExpressions"]] == ["NotIn"] * 2
 
 
+CONFIG_MAP_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
+
+
+@pytest.mark.parametrize(
+    ("render", "missing"), [(render_policy, "Allow"), (render_enforcement, "Deny")]
+)
+@pytest.mark.parametrize("name", ["moves", "everything", "all"])
+def test_rules_in_a_config_map_are_the_table_that_is_in_the_policy_otherwise(
+    render, missing, name
+):
+    rules = RULES[name].rules
+    inside, _ = objects(render(rules, PolicyOptions(name="team-a")))
+    options = PolicyOptions(name="team-a", params="mirrors")
+    policy, binding, parameter = objects(render(rules, options))
+    assert policy["spec"].pop("paramKind") == {"apiVersion": "v1", "kind": "ConfigMap"}
+    reference = {"name": "team-a-rules", "namespace": "mirrors"}
+    assert parameter["metadata"] == reference
+    assert binding["spec"]["paramRef"] == reference | {"parameterNotFoundAction": missing}
+    table = policy["spec"]["variables"][0].pop("expression")
+    literal = inside["spec"]["variables"][0].pop("expression")
+    assert policy == inside
+    assert evaluated(table, {"params": parameter}) == evaluated(literal, {})
+
+
+def evaluated(text, data):
+    return ENVIRONMENT.compile(text).eval(data=data).plain_value()
+
+
+@given(maps(regex=False))
+def test_each_prefix_has_a_key_of_its_own_that_a_config_map_takes(mirrors):
+    try:
+        entries = entries_of(mirrors.rules, every=True)
+        table = table_of(entries)
+    except InvalidRuleError:
+        reject()  # as above
+    assert all(CONFIG_MAP_KEY.fullmatch(key) for key in table)
+    assert not any(key.startswith("..") for key in table)
+    assert len(table) == len({entry.prefix for entry in entries}) + 2
+
+
 @pytest.mark.parametrize(
     ("warn", "actions"), [(False, ["Deny"]), (True, ["Warn", "Audit"])]
 )
@@ -201,6 +250,10 @@ def test_a_regex_is_told_as_it_is_left_out():
         (
             [Rule("a.example.com/" + "/".join("x" * 17), ["mirror.example.com"])],
             "a rule has a path of 17 parts",
+        ),
+        (
+            [Rule("a.example.com/" + "x" * 240, ["mirror.example.com"])],
+            "which makes a key of 255 characters, and a ConfigMap has them up to 253",
         ),
         (
             [Rule(f"*.r{n}.example.com", ["mirror.example.com"]) for n in range(60)],

@@ -150,8 +150,19 @@ def docker(**options: Any) -> None:
     help="In its place a ValidatingAdmissionPolicy that refuses unmirrored images.",
 )
 @click.option("--warn", is_flag=True, help="With --enforce: only warn of them.")
+@click.option(
+    "--params",
+    default="",
+    metavar="NAMESPACE",
+    help="Put the rules into a ConfigMap of their own in NAMESPACE, not into the policy.",
+)
 def policy(
-    api_version: str, selection: str, enforce: bool, warn: bool, **options: Any
+    api_version: str,
+    selection: str,
+    enforce: bool,
+    warn: bool,
+    params: str,
+    **options: Any,
 ) -> None:
     """
     Write a policy that the API server itself evaluates, without a webhook.
@@ -179,6 +190,7 @@ def policy(
             selection=Selection(selection),
             record=chosen.record,
             warn=warn,
+            params=params,
         )
         render_one = render_enforcement if enforce else render_policy
         return render_one(chosen.mirrors.rules, settings)

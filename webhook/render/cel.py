@@ -1,75 +1,41 @@
 r"""
-The rules as expressions of CEL, as the API server evaluates them (`cel`_).
+The looking up of images as expressions of CEL, as the API server evaluates them (`cel`_).
 
-A table of prefixes is a literal; an image is looked up by its own prefixes, the longest
-first. So the cost of an image grows with the length of the longest path in the rules, and
-not with their number. Macros over a list of one element name what is used twice, as CEL in
-the API server has no other way to.
+They are the same whatever the rules, which are in ``variables.table``. An image is looked
+up by its own prefixes, the longest first. So the cost of an image grows with the length of
+the longest path in the rules, and not with their number. Macros over a list of one element
+name what is used twice, as CEL in the API server has no other way to.
 
 .. _cel: https://kubernetes.io/docs/reference/using-api/cel/
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
-from webhook.core import InvalidRuleError
-from webhook.core.match import EVERY_REGISTRY
 from webhook.core.reference import DIGEST, DOMAIN, MAX_REPOSITORY, PATH, TAG
+from webhook.render.table import (
+    DEPTH_KEY,
+    DOMAINS_KEY,
+    EVERY_KEY,
+    FLATTEN,
+    IN_REGISTRIES,
+    MAX_DEPTH,
+    SLASH,
+)
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
-    from webhook.render.entry import Entry, Place
-
-__all__ = ["LISTS", "images", "slots", "table"]
-
-# cel-go's parser refuses expressions of more than 100,000 characters.
-MAX_TABLE: Final = 90_000
-# Each image is compared with each of these.
-MAX_DOMAINS: Final = 20
-MAX_DEPTH: Final = 10
+__all__ = ["LISTS", "depths", "domains", "images", "slots"]
 
 REFERENCE: Final = rf"^(?:{DOMAIN}/)?{PATH}(?::{TAG})?(?:@(?:{DIGEST}))?$"
 NAME: Final = rf"^{DOMAIN}/{PATH}$"
 IDENTIFIER: Final = "^[a-f0-9]{64}$"
 NAMES_REGISTRY: Final = "^(?:[^/]*[.:A-Z][^/]*|localhost)/"
 SHORT_ON_HUB: Final = "^docker[.]io/[^/]+$"
-# At the end of a target: only the last part of the repository follows.
-FLATTEN: Final = "/*"
 
 LISTS: Final = ("containers", "initContainers", "ephemeralContainers", "volumes")
 VOLUMES: Final = "volumes"
 EPHEMERAL: Final = "ephemeralContainers"
 SAME_IMAGE: Final = "o.?image.orValue('') == c.?image.orValue('')"
-
-
-def table(entries: Iterable[Entry]) -> str:
-    """
-    Return the map from prefixes to targets; without a target an image is left alone.
-
-    Raises:
-        InvalidRuleError: It is larger than the API server takes.
-    """
-    pairs = [
-        f"'{entry.prefix}': '{targets_of(entry.places)}'"
-        for entry in entries
-        if entry.registry != EVERY_REGISTRY
-    ]
-    text = "{" + ",\n".join(pairs) + "}"
-    if len(text) > MAX_TABLE:
-        raise InvalidRuleError(
-            f"the rules make {len(text)} characters of CEL, and the API server takes "
-            f"about {MAX_TABLE}: use the webhook, or fewer rules"
-        )
-    return text
-
-
-def targets_of(places: Sequence[Place]) -> str:
-    """
-    Return the targets of places, the preferred first, as one text.
-    """
-    return " ".join(place.target + (FLATTEN if place.flatten else "") for place in places)
 
 
 def slots() -> str:
@@ -105,16 +71,31 @@ def slots_of(field: str) -> str:
     )
 
 
-def images(entries: Sequence[Entry]) -> str:
+def depths() -> str:
+    """
+    Return the expression of how many parts to split a name into, the most first.
+    """
+    counts = ", ".join(str(count) for count in range(MAX_DEPTH + 2, 1, -1))
+    depth = f"int(variables.table[?'{DEPTH_KEY}'].orValue('{MAX_DEPTH}'))"
+    return f"[{counts}].filter(n, n <= {depth} + 2)"
+
+
+def domains() -> str:
+    """
+    Return the expression of the domains whose subdomains the table has, the longest first.
+    """
+    return (
+        f"variables.table[?'{DOMAINS_KEY}'].orValue('').split(' ')\n"
+        "  .filter(domain, domain != '')"
+    )
+
+
+def images() -> str:
     """
     Return the expression that maps the images of ``variables.slots`` to new ones.
 
-    It uses ``variables.table``. An image that stays is empty.
-
-    Raises:
-        InvalidRuleError: The rules would make it cost more than the API server grants.
+    It uses the other variables. An image that stays is empty.
     """
-    prefixed = [entry for entry in entries if entry.registry != EVERY_REGISTRY]
     return (
         "variables.slots.map(image, ((\n"
         f"  image == '' || image.matches(r'{IDENTIFIER}') ||\n"
@@ -128,9 +109,8 @@ def images(entries: Sequence[Entry]) -> str:
         f"    .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
         "      'docker.io/library/' + name.substring(10) : name)\n"
         f"    .map(name, name.size() - name.indexOf('/') - 1 > {MAX_REPOSITORY} ? [] :\n"
-        f"      {indent(found(prefixed), 6)}\n"
-        f"      .map(keys, keys.size() > 0 ? {indent(named(), 6)} :\n"
-        f"        {elsewhere(entries)})[0]\n"
+        f"      {indent(found(), 6)}\n"
+        f"      .map(pairs, pairs.size() > 0 ? {indent(named(), 6)} : [])[0]\n"
         f"      .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
         "        'docker.io/library/' + name.substring(10) : name)\n"
         f"      .filter(name, name.matches(r'{NAME}') &&\n"
@@ -139,83 +119,48 @@ def images(entries: Sequence[Entry]) -> str:
     )
 
 
-def found(entries: Sequence[Entry]) -> str:
+def found() -> str:
     """
     Return the expression of the prefixes of ``name`` that the table holds.
 
-    It is a list of one list: of pairs of a prefix and its key in the table, which differ
-    where the key stands for subdomains; the first pair counts.
-
-    Raises:
-        InvalidRuleError: A path is too long, or there are too many subdomains.
+    It is a list of one list: of pairs of a prefix and its key in the table; the first
+    pair counts. The empty prefix is that of every registry.
     """
-    depth = max((entry.path.count("/") + 1 for entry in entries if entry.path), default=0)
-    if depth > MAX_DEPTH:
-        raise InvalidRuleError(
-            f"a rule has a path of {depth} parts, and in CEL up to {MAX_DEPTH} are "
-            "bearable: use the webhook"
-        )
-    domains = sorted(
-        {entry.registry[1:] for entry in entries if entry.is_wildcard},
-        key=len,
-        reverse=True,
+    replaced = "".join(
+        f".replace('{before}', '{after}')" for before, after in IN_REGISTRIES.items()
     )
-    if len(domains) > MAX_DOMAINS:
-        raise InvalidRuleError(
-            f"the rules name the subdomains of {len(domains)} domains, and in CEL up to "
-            f"{MAX_DOMAINS} are bearable: use the webhook"
-        )
-    counts = ", ".join(str(count) for count in range(depth + 2, 1, -1))
-    prefixes = (
-        f"[[{counts}].map(n, [name.split('/', n)].map(parts, parts.size() == n ?\n"
-        "  name.substring(0, name.size() - parts[n - 1].size() - 1) :\n"
-        "  parts.size() == n - 1 ? name : '')[0])\n"
-        ".filter(prefix, prefix != '')"
-    )
-    if not domains:
-        return (
-            f"{prefixes}\n"
-            ".filter(prefix, prefix in variables.table)\n"
-            ".map(prefix, [prefix, prefix])]"
-        )
-    listed = ", ".join(f"'{domain}'" for domain in domains)
     return (
-        f"{prefixes}\n"
-        ".map(prefix, [prefix, prefix in variables.table ? prefix :\n"
-        "  [prefix.split('/')[0]].map(host, "
-        f"[{listed}].filter(domain, host.endsWith(domain))\n"
-        "    .map(domain, '*' + domain + prefix.substring(host.size()))\n"
-        "    .filter(key, key in variables.table) + [''])[0][0]])\n"
-        ".filter(pair, pair[1] != '')]"
+        f"[name{replaced}]\n"
+        ".map(whole, variables.depths\n"
+        "  .map(n, [whole.split('/', n)].map(parts, parts.size() == n ?\n"
+        "    whole.substring(0, whole.size() - parts[n - 1].size() - 1) :\n"
+        "    parts.size() == n - 1 ? whole : '')[0])\n"
+        "  .filter(prefix, prefix != ''))\n"
+        ".map(prefixes, prefixes\n"
+        f"  .map(prefix, [prefix, [prefix.replace('/', '{SLASH}')]\n"
+        "    .map(key, ((key in variables.table ? [key] :\n"
+        "      [prefixes[prefixes.size() - 1]].map(host, variables.domains\n"
+        "        .filter(domain, host.endsWith(domain))\n"
+        "        .map(domain, domain + key.substring(host.size()))\n"
+        "        .filter(wide, wide in variables.table))[0]) + [''])[0])[0]])\n"
+        "  .filter(pair, pair[1] != '') +\n"
+        f"  ('{EVERY_KEY}' in variables.table ? [['', '{EVERY_KEY}']] : []))"
     )
 
 
 def named() -> str:
     """
-    Return the expression of the new names by the first of ``keys``, the preferred first.
+    Return the expression of the new names by the first of ``pairs``, the preferred first.
     """
     return (
-        "variables.table[keys[0][1]].split(' ')\n"
+        "variables.table[pairs[0][1]].split(' ')\n"
         "  .filter(target, target != '')\n"
         f"  .map(target, target.endsWith('{FLATTEN}') ?\n"
         "    target.substring(0, target.size() - 1) +\n"
         "      name.substring(name.lastIndexOf('/') + 1) :\n"
-        "    target + name.substring(keys[0][0].size()))"
+        "    target + (pairs[0][0] == '' ? '/' + name :\n"
+        "      name.substring(pairs[0][0].size())))"
     )
-
-
-def elsewhere(entries: Sequence[Entry]) -> str:
-    """
-    Return the expression of the new names where no prefix is in the table.
-    """
-    places = next((each.places for each in entries if each.registry == EVERY_REGISTRY), ())
-    names = []
-    for place in places:
-        if place.flatten:
-            names.append(f"'{place.target}/' + name.substring(name.lastIndexOf('/') + 1)")
-        else:
-            names.append(f"'{place.target}/' + name")
-    return f"[{', '.join(names)}]"
 
 
 def indent(text: str, spaces: int) -> str:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
 from webhook.core.match import EVERY_REGISTRY
 from webhook.render.entry import Entry, Place
+from webhook.render.ways import refuse_parted
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,10 +41,12 @@ def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ..
 
     Args:
         rules: The rules.
-        every: Whether the rule for every registry has its place in the table, too.
+        every: Whether the rule for every registry has its place in the table, too, and
+            every image has to be found.
 
     Raises:
-        InvalidRuleError: The rules interlock to more prefixes than anybody could use.
+        InvalidRuleError: The rules interlock to more prefixes than anybody could use, or
+            they send some names below a prefix another way, and *every* is set.
     """
     plain = [rule for rule in rules if rule.pattern is None]
     mirrors = MirrorMap(plain)
@@ -58,7 +61,7 @@ def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ..
             problem = f"the rules have more than {MAX_ENTRIES} prefixes together"
             raise InvalidRuleError(problem)
         registry, _, path = prefix.partition("/")
-        found[prefix], passed = asked(mirrors, registry, path, every=every)
+        found[prefix], passed = asked(mirrors, edges, registry, path, every=every)
         for rest in edges.below(passed):
             ahead.append(rest if registry == EVERY_REGISTRY else f"{prefix}/{rest}")
     return tuple(distinct(found))
@@ -104,7 +107,7 @@ class Edges:
 
 
 def asked(
-    mirrors: MirrorMap, registry: str, path: str, *, every: bool
+    mirrors: MirrorMap, edges: Edges, registry: str, path: str, *, every: bool
 ) -> tuple[Entry, frozenset[str]]:
     """
     Return the entry of a prefix, and every prefix that its images pass on their way.
@@ -119,6 +122,8 @@ def asked(
     places: dict[Place, None] = {}
     for candidate in mirrors.candidates(ImageReference(host, repository)):
         places[place_of(candidate)] = None
+        if every:
+            refuse_parted(mirrors, edges.below, host, repository, candidate)
         passed.update(passing(host, repository, candidate.steps))
     return Entry(registry, path, rule, tuple(places)), frozenset(passed)
 

@@ -2,81 +2,46 @@
 Policies that the API server evaluates itself, without a webhook (`mutating`_).
 
 The same variables serve two kinds: a MutatingAdmissionPolicy rewrites images, and a
-ValidatingAdmissionPolicy refuses those that were to be rewritten.
+ValidatingAdmissionPolicy refuses those that were to be rewritten. The rules are in the
+policy, or in a ConfigMap that is its parameter.
 
 .. _mutating: https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from webhook.render.cel import images, slots, table
+from webhook.render.cel import depths, domains, images, slots
 from webhook.render.entries import entries_of
+from webhook.render.manifest import (
+    block,
+    conditions,
+    constraints,
+    head,
+    parameter,
+    parameter_kind,
+    parameter_reference,
+    selected,
+)
 from webhook.render.omissions import note_mirrors, note_regexes
 from webhook.render.output import Deviations, File, Rendered
 from webhook.render.patching import patch
+from webhook.render.table import literal, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Mapping
 
     from webhook.core import Rule
+    from webhook.render.manifest import PolicyOptions
 
-__all__ = [
-    "ApiVersion",
-    "PolicyOptions",
-    "Selection",
-    "render_enforcement",
-    "render_policy",
-]
+__all__ = ["render_enforcement", "render_policy", "variables"]
 
-GROUP: Final = "admissionregistration.k8s.io"
 PATH: Final = "policy.yaml"
-LABEL: Final = "mirrorhook.io/rewrite"
-SYSTEM: Final = ("kube-system", "kube-public", "kube-node-lease")
+PARAMETER: Final = "params.?data.orValue({})"
 MESSAGE: Final = "'these images are not from a mirror: ' + variables.unmirrored.join(', ')"
 
 UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables.slots[i])"
-
-
-class ApiVersion(StrEnum):
-    """
-    Version of MutatingAdmissionPolicy: on by default from Kubernetes 1.36; before, by gate.
-    """
-
-    V1 = "v1"
-    V1BETA1 = "v1beta1"
-
-
-class Selection(StrEnum):
-    """
-    Which namespaces a policy is bound to, as in the chart.
-    """
-
-    OPT_IN = "opt-in"
-    ALL = "all"
-
-
-@dataclass(frozen=True, slots=True)
-class PolicyOptions:
-    """
-    What a policy in a cluster needs to know besides the rules.
-
-    Attributes:
-        name: Name of the policy, and of its binding.
-        api_version: Version of MutatingAdmissionPolicy.
-        selection: Which namespaces it is for.
-        record: Write the images as they were into an annotation of the Pod.
-        warn: Only warn of images that an enforcement would refuse.
-    """
-
-    name: str = "mirrorhook"
-    api_version: ApiVersion = ApiVersion.V1
-    selection: Selection = Selection.OPT_IN
-    record: bool = True
-    warn: bool = False
 
 
 def render_policy(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
@@ -91,15 +56,16 @@ def render_policy(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
         InvalidRuleError: The rules are too many for the API server.
     """
     deviations = Deviations()
-    variables = variables_of(rules, deviations)
+    table = table_for(rules, deviations)
     lines = [
         *head("MutatingAdmissionPolicy", str(options.api_version), options.name),
         "  # A Pod that the API server cannot decide on is admitted as it is.",
         "  failurePolicy: Ignore",
         "  reinvocationPolicy: IfNeeded",
+        *parameter_kind(options),
         *constraints(),
         *conditions(opt_out=True),
-        *variables,
+        *variable_lines(table, options),
         "  mutations:",
         "    - patchType: JSONPatch",
         "      jsonPatch:",
@@ -107,7 +73,9 @@ def render_policy(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
         "---",
         *head("MutatingAdmissionPolicyBinding", str(options.api_version), options.name),
         f"  policyName: {options.name}",
+        *parameter_reference(options, "Allow"),
         *selected(options.selection),
+        *parameter(table, options),
     ]
     return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
 
@@ -120,13 +88,14 @@ def render_enforcement(rules: Iterable[Rule], options: PolicyOptions) -> Rendere
         InvalidRuleError: As `render_policy`.
     """
     deviations = Deviations()
-    variables = variables_of(rules, deviations)
+    table = table_for(rules, deviations)
     lines = [
         *head("ValidatingAdmissionPolicy", "v1", options.name),
         "  failurePolicy: Fail",
+        *parameter_kind(options),
         *constraints(),
         *conditions(opt_out=False),
-        *variables,
+        *variable_lines(table, options),
         "    - name: unmirrored",
         *block("expression", UNMIRRORED, 6),
         "  validations:",
@@ -137,108 +106,41 @@ def render_enforcement(rules: Iterable[Rule], options: PolicyOptions) -> Rendere
         *head("ValidatingAdmissionPolicyBinding", "v1", options.name),
         f"  policyName: {options.name}",
         f"  validationActions: [{'Warn, Audit' if options.warn else 'Deny'}]",
+        *parameter_reference(options, "Deny"),
         *selected(options.selection),
+        *parameter(table, options),
     ]
     return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
 
 
-def variables_of(rules: Iterable[Rule], deviations: Deviations) -> list[str]:
+def table_for(rules: Iterable[Rule], deviations: Deviations) -> dict[str, str]:
     """
-    Return the lines of the variables: the table, the images, and the new images.
+    Return the table of *rules*; what it cannot say is noted.
     """
     known = tuple(rules)
     note_regexes(known, deviations)
     note_mirrors(known, deviations)
-    entries = entries_of(known, every=True)
-    lines = ["  variables:"]
-    for name, expression in (
-        ("table", table(entries)),
-        ("slots", slots()),
-        ("images", images(entries)),
-    ):
-        lines += [f"    - name: {name}", *block("expression", expression, 6)]
-    return lines
+    return table_of(entries_of(known, every=True))
 
 
-def head(kind: str, version: str, name: str) -> Iterator[str]:
+def variables() -> dict[str, str]:
     """
-    Yield the lines that an object begins with.
+    Return the expressions of the variables, which use the table and are the same for any.
     """
-    yield f"apiVersion: {GROUP}/{version}"
-    yield f"kind: {kind}"
-    yield "metadata:"
-    yield f"  name: {name}"
-    yield "spec:"
+    return {
+        "depths": depths(),
+        "domains": domains(),
+        "slots": slots(),
+        "images": images(),
+    }
 
 
-def constraints() -> Iterator[str]:
+def variable_lines(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
     """
-    Yield the lines that say which requests are looked at.
+    Yield the lines of the variables.
     """
-    yield "  matchConstraints:"
-    yield "    resourceRules:"
-    for operations, resource in (
-        ("CREATE, UPDATE", "pods"),
-        ("UPDATE", "pods/ephemeralcontainers"),
-    ):
-        yield '      - apiGroups: [""]'
-        yield "        apiVersions: [v1]"
-        yield f"        operations: [{operations}]"
-        yield f"        resources: [{resource}]"
-        yield "        scope: Namespaced"
-
-
-def conditions(*, opt_out: bool) -> Iterator[str]:
-    """
-    Yield the lines of the conditions without which nothing is evaluated.
-
-    Args:
-        opt_out: Whether a Pod can be taken out by a label or annotation of its own.
-    """
-    annotation = "object.?metadata.?annotations[?'{}']".format
-    label = f"object.?metadata.?labels[?'{LABEL}']"
-    yield "  matchConditions:"
-    yield "    - name: is-no-mirror-pod"
-    mirror_pod = f"!{annotation('kubernetes.io/config.mirror')}.hasValue()"
-    yield from block("expression", mirror_pod, 6)
-    if opt_out:
-        yield "    - name: is-not-opted-out"
-        expression = (
-            f"{annotation(LABEL)}.orValue('') != 'disabled' &&\n"
-            f"{label}.orValue('') != 'disabled'"
-        )
+    yield "  variables:"
+    given = PARAMETER if options.params else literal(table)
+    for name, expression in {"table": given, **variables()}.items():
+        yield f"    - name: {name}"
         yield from block("expression", expression, 6)
-    yield "    - name: has-new-containers"
-    expression = (
-        "request.operation != 'UPDATE' ||\n"
-        "['containers', 'initContainers', 'ephemeralContainers']\n"
-        "  .exists(field, object.?spec[?field] != oldObject.?spec[?field])"
-    )
-    yield from block("expression", expression, 6)
-
-
-def selected(selection: Selection) -> Iterator[str]:
-    """
-    Yield the lines of a binding that say which namespaces it is for.
-    """
-    yield "  matchResources:"
-    yield "    namespaceSelector:"
-    if selection is Selection.OPT_IN:
-        yield "      matchLabels:"
-        yield f"        {LABEL}: enabled"
-        return
-    yield "      matchExpressions:"
-    yield f"        - {{key: {LABEL}, operator: NotIn, values: [disabled]}}"
-    yield (
-        "        - {key: kubernetes.io/metadata.name, operator: NotIn, "
-        f"values: [{', '.join(SYSTEM)}]}}"
-    )
-
-
-def block(key: str, text: str, spaces: int) -> Iterator[str]:
-    """
-    Yield the lines of a text of several lines under a key of YAML.
-    """
-    yield f"{' ' * spaces}{key}: |-"
-    for line in text.split("\n"):
-        yield f"{' ' * (spaces + 2)}{line}"

@@ -6,6 +6,19 @@ a condition in doubt is true, and none can fail, as a failure would mean a Pod t
 refused or left unrewritten. Takes root and policy (rules, profiles).
 */}}
 {{- define "mirrorhook.matchConditions" -}}
+{{- $conditions := include "mirrorhook.requestConditions" . | fromYamlArray }}
+{{- if .root.Values.webhook.matchConditionsFromRules }}
+  {{- with include "mirrorhook.imageCondition" . }}
+    {{- $conditions = append $conditions (dict "name" "mirrorhook.io/has-images-of-the-rules" "expression" .) }}
+  {{- end }}
+{{- end }}
+{{- toYaml $conditions }}
+{{- end }}
+
+{{/*
+The conditions that hold for any rules, as a YAML list of matchConditions.
+*/}}
+{{- define "mirrorhook.requestConditions" -}}
 {{- $conditions := list
   (dict
     "name" "mirrorhook.io/is-no-mirror-pod"
@@ -27,11 +40,6 @@ refused or left unrewritten. Takes root and policy (rules, profiles).
     ))
   )
 }}
-{{- if .root.Values.webhook.matchConditionsFromRules }}
-  {{- with include "mirrorhook.imageCondition" . }}
-    {{- $conditions = append $conditions (dict "name" "mirrorhook.io/has-images-of-the-rules" "expression" .) }}
-  {{- end }}
-{{- end }}
 {{- toYaml $conditions }}
 {{- end }}
 
@@ -76,7 +84,8 @@ images
 {{/*
 The rules of a policy, as a JSON object: rules, or unknown where the chart cannot tell
 what they are. A rule has regex, or host and path of its match, where the host of `*.gcr.io`
-is `.gcr.io`; and targets, none of them for a rule that keeps. Takes root and policy.
+is `.gcr.io`; and targets with flatten, none of them for a rule that keeps. Takes root and
+policy.
 */}}
 {{- define "mirrorhook.rulesInForce" -}}
 {{- $profiles := .root.Files.Get "files/profiles.json" | fromJson }}
@@ -95,8 +104,9 @@ is `.gcr.io`; and targets, none of them for a rule that keeps. Takes root and po
   {{- $targets := list }}
   {{- range .mirrors }}
     {{- $target := . }}
-    {{- if kindIs "map" . }}{{ $target = .target }}{{ end }}
-    {{- $targets = append $targets (include "mirrorhook.prefix" $target | fromJson) }}
+    {{- $flatten := false }}
+    {{- if kindIs "map" . }}{{ $target = .target }}{{ $flatten = .flatten | default false }}{{ end }}
+    {{- $targets = append $targets (include "mirrorhook.prefix" $target | fromJson | merge (dict "flatten" $flatten)) }}
   {{- end }}
   {{- $rule := dict "regex" .regex "targets" $targets }}
   {{- $name := printf "/%s/" .regex }}

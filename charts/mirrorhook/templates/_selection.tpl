@@ -1,6 +1,22 @@
 {{/*
-The namespaces of one policy, as a YAML list of webhooks to make: each has a prefix for
-its name and a namespaceSelector.
+The requests in which an image can come into a Pod, as a YAML list of rules.
+*/}}
+{{- define "mirrorhook.resourceRules" -}}
+- apiGroups: [""]
+  apiVersions: [v1]
+  operations: [CREATE, UPDATE]
+  resources: [pods]
+  scope: Namespaced
+- apiGroups: [""]
+  apiVersions: [v1]
+  operations: [UPDATE]
+  resources: [pods/ephemeralcontainers]
+  scope: Namespaced
+{{- end }}
+
+{{/*
+The namespaces of one policy, as a YAML list of webhooks (or bindings of a policy of the
+API server) to make: each has a prefix for its name and a namespaceSelector.
 
 A selector has no "or", and "labelled or listed" needs one. So a policy has a second
 webhook where that is asked for; the two never select the same namespace, and no Pod is

@@ -1,0 +1,143 @@
+{{/*
+A registry and the domains that it is a subdomain of, the longest first, joined by spaces:
+the registry alone where no rule is for subdomains. Takes c and host.
+*/}}
+{{- define "mirrorhook.table.registries" -}}
+{{- .host }}
+{{- if .c.wide }}
+  {{- $labels := trimPrefix "." .host | splitList "." }}
+  {{- range $n := untilStep 1 (len $labels) 1 }} .{{ slice $labels $n | join "." }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Sets rests: the paths from a prefix to the edges below it. Takes c and name.
+*/}}
+{{- define "mirrorhook.table.below" -}}
+{{- $c := .c }}
+{{- $host := splitList "/" .name | first }}
+{{- $rests := list }}
+{{- range include "mirrorhook.table.registries" (dict "c" $c "host" $host) | splitList " " }}
+  {{- $rests = concat $rests (get $c.below (printf "%s%s" . (trimPrefix $host $.name)) | default list) }}
+{{- end }}
+{{- $_ := set . "rests" (uniq $rests) }}
+{{- end }}
+
+{{/*
+Sets rule: the first that matches a name and does not lead there; an empty one if there is
+none. Takes c and name.
+*/}}
+{{- define "mirrorhook.table.rule" -}}
+{{- $at := . }}
+{{- $parts := splitList "/" .name }}
+{{- $host := first $parts }}
+{{- $registries := include "mirrorhook.table.registries" (dict "c" .c "host" $host) | splitList " " }}
+{{- $_ := set . "rule" dict }}
+{{- range $n := untilStep (len $parts) 0 -1 }}
+  {{- $path := slice $parts 1 $n | join "/" }}
+  {{- range $registries }}
+    {{- $rule := get $at.c.rules (empty $path | ternary . (printf "%s/%s" . $path)) | default dict }}
+    {{- if and $rule (not $at.rule) }}
+      {{- $own := false }}
+      {{- range $rule.targets }}
+        {{- if hasPrefix (printf "%s/" .name) (printf "%s/" $at.name) }}{{ $own = true }}{{ end }}
+      {{- end }}
+      {{- if not $own }}{{ $_ := set $at "rule" $rule }}{{ end }}
+    {{- end }}
+  {{- end }}
+{{- end }}
+{{- with get .c.rules "*" }}
+  {{- $own := false }}
+  {{- range .targets }}{{ if eq .host $host }}{{ $own = true }}{{ end }}{{ end }}
+  {{- if not (or $at.rule $own) }}{{ $_ := set $at "rule" . }}{{ end }}
+{{- end }}
+{{- end }}
+
+{{/*
+Follows a name from rule to rule, and adds to out: to targets where it ends, and to passed
+the prefixes on its way. Takes c, name, names (those on the way so far), flat (whether a
+mirror has flattened it) and out.
+*/}}
+{{- define "mirrorhook.table.walk" -}}
+{{- $walk := . }}
+{{- $c := .c }}
+{{- $at := dict "c" $c "name" .name }}
+{{- include "mirrorhook.table.rule" $at }}
+{{- $rule := $at.rule }}
+{{- $refused := 0 }}
+{{- range $rule.targets }}
+{{- if not $c.problems }}
+  {{- $repository := regexReplaceAll "^[^/]*/" $walk.name "" }}
+  {{- $rest := trimPrefix $rule.path $repository | trimPrefix "/" }}
+  {{- if eq $rule.prefix "*" }}{{ $rest = $walk.name }}{{ end }}
+  {{- if .flatten }}{{ $rest = splitList "/" $rest | last }}{{ end }}
+  {{- $name := regexReplaceAll "^docker[.]io/([^/]+)$" (printf "%s/%s" .name $rest) "docker.io/library/${1}" }}
+  {{- $flat := or $walk.flat .flatten }}
+  {{- $long := gt (sub (len $name) (len .host) | int) (add1 $c.limits.repository | int) }}
+  {{- if or $long (not (regexMatch $c.grammar.target $name)) }}
+    {{- $refused = add1 $refused }}
+  {{- else if or (has $name $walk.names) (gt (len $walk.names) 16) }}
+    {{- $names := list }}
+    {{- range $walk.names }}{{ $names = append $names (include "mirrorhook.table.known" .) }}{{ end }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rules lead back to where they began: %s. Take one of them out." (join " → " $names))) }}
+  {{- else }}
+    {{- include "mirrorhook.table.parted" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
+    {{- if not $flat }}
+      {{- $_ := set $walk.out "passed" (append $walk.out.passed (include "mirrorhook.table.known" $name)) }}
+    {{- end }}
+    {{- include "mirrorhook.table.walk" (dict "c" $c "name" $name "flat" $flat "names" (append $walk.names $name) "out" $walk.out) }}
+  {{- end }}
+{{- end }}
+{{- end }}
+{{- if and (eq (int $refused) (len ($rule.targets | default list))) (gt (len .names) 1) (lt (len .out.targets) 64) }}
+  {{- $target := include "mirrorhook.table.known" .name }}
+  {{- if .flat }}{{ $target = printf "%s/*" $target }}{{ end }}
+  {{- $_ := set .out "targets" (append .out.targets $target | uniq) }}
+{{- end }}
+{{- end }}
+
+{{/*
+A name without the parts of it that no rule names.
+*/}}
+{{- define "mirrorhook.table.known" -}}
+{{- trimSuffix "/mirrorhook-unknown" . | trimSuffix "/mirrorhook-unknown" | trimSuffix "/mirrorhook-unknown.invalid" }}
+{{- end }}
+
+{{/*
+Notes a problem where a rule has led to a name, and others below the same prefix would go
+on another way: where a mirror flattens, those that a rule names; at Docker Hub, those of
+one part, which are in library/. Takes c, rule, target, name and flat.
+*/}}
+{{- define "mirrorhook.table.parted" -}}
+{{- $c := .c }}
+{{- $match := regexReplaceAll "^[.]" .rule.prefix "*." }}
+{{- $here := dict "c" $c "name" .name }}
+{{- if or .flat (eq .target.name "docker.io") }}
+  {{- include "mirrorhook.table.rule" $here }}
+{{- end }}
+{{- if .flat }}
+  {{- $above := regexReplaceAll "/[^/]*$" .name "" }}
+  {{- $at := dict "c" $c "name" $above }}
+  {{- include "mirrorhook.table.below" $at }}
+  {{- range $at.rests }}
+    {{- $other := dict "c" $c "name" (printf "%s/%s" $above .) }}
+    {{- include "mirrorhook.table.rule" $other }}
+    {{- $leads := empty $other.rule.targets | ternary "" $other.rule.prefix }}
+    {{- if and (not (contains "/" .)) (ne $leads (empty $here.rule.targets | ternary "" $here.rule.prefix)) }}
+      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s flattens images to %s, and another rule tells %s from the rest: name the last mirror in the rule itself, or set rewriter to webhook." $match $above $other.name)) }}
+    {{- end }}
+  {{- end }}
+{{- else if eq .target.name "docker.io" }}
+  {{- $leads := $here.rule.targets }}
+  {{- range get $c.below "docker.io" | default list }}
+    {{- if hasPrefix "library/" (printf "%s/" .) }}
+      {{- $other := dict "c" $c "name" (printf "docker.io/%s" .) }}
+      {{- include "mirrorhook.table.rule" $other }}
+      {{- $leads = or $leads $other.rule.targets }}
+    {{- end }}
+  {{- end }}
+  {{- if $leads }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to docker.io, where an image of one part is in library/, and another rule leads on: name the last mirror in the rule itself, or set rewriter to webhook." $match)) }}
+  {{- end }}
+{{- end }}
+{{- end }}

@@ -1,0 +1,135 @@
+"""
+The table that the chart makes of rules is that of the command, whatever the rules.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.chart.rendering import CHART, HELM_VERSIONS, run_helm
+from tests.core.strategies import HOSTS, matches, paths
+from webhook.config import ConfigurationError, parse
+from webhook.core import InvalidRuleError
+from webhook.profiles import PROFILES
+from webhook.render.entries import entries_of
+from webhook.render.table import table_of
+
+targets = st.builds(
+    "{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just("")
+)
+mirrors = targets | st.fixed_dictionaries({"target": targets, "flatten": st.booleans()})
+rules = st.fixed_dictionaries(
+    {"match": matches, "mirrors": st.lists(mirrors, min_size=1, max_size=2)}
+) | st.fixed_dictionaries({"match": matches, "keep": st.just(True)})
+profiles = st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True)
+
+
+def by_the_command(values):
+    """
+    The table; nothing where the rules are refused.
+    """
+    try:
+        read = parse(json.dumps(values), "rules.yaml").policies["default"].mirrors
+        return table_of(entries_of(read.rules, every=True))
+    except (ConfigurationError, InvalidRuleError):
+        return None
+
+
+def by_the_chart(values, helm="4.3"):
+    """
+    The same, by Helm.
+    """
+    command = ("template", "mirrorhook", CHART, "--namespace", "mirrorhook")
+    given_ = {"rewriter": "policy", **values}
+    done = run_helm(*command, version=helm, values=given_)
+    if done.returncode:
+        assert "error calling include" not in done.stderr, done.stderr
+        return None
+    objects = yaml.load_all(done.stdout, Loader=yaml.CSafeLoader)
+    (policy,) = (item for item in objects if item["kind"] == "MutatingAdmissionPolicy")
+    return read_literal(policy["spec"]["variables"][0]["expression"])
+
+
+def read_literal(text):
+    """
+    A table out of its literal in CEL, in which no text has a quote.
+    """
+    return json.loads(text.replace("'", '"'))
+
+
+@given(st.lists(rules, max_size=6))
+@settings(max_examples=60)
+def test_chart_and_command_make_the_same_table_or_both_refuse(drawn):
+    values = {"rules": drawn}
+    assert by_the_chart(values) == by_the_command(values)
+
+
+@given(st.lists(rules, max_size=2), profiles)
+@settings(max_examples=20)
+def test_so_they_do_with_profiles(drawn, named):
+    values = {"rules": drawn, "profiles": named}
+    assert by_the_chart(values) == by_the_command(values)
+
+
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+def test_so_they_do_with_every_profile_and_many_rules(helm):
+    many = [
+        {"match": f"r{n}.example.com/team", "mirrors": [f"m.example.com/r{n}"]}
+        for n in range(1000)
+    ]
+    values = {"rules": many, "profiles": sorted(PROFILES)}
+    table = by_the_chart(values, helm)
+    assert table
+    assert table == by_the_command(values)
+
+
+CHAINS = {
+    "a move within Docker Hub": [
+        {"match": "docker.io/bitnami", "mirrors": ["docker.io/bitnamilegacy"]},
+        {"match": "docker.io", "mirrors": ["h.example.com/hub", "m.example.com"]},
+    ],
+    "everything behind one": [
+        {"match": "*", "mirrors": ["cache.example.com/all"]},
+        {"match": "docker.io", "mirrors": ["h.example.com/hub"]},
+        {"match": "cache.example.com/all/quay.io/a", "mirrors": ["q.example.com"]},
+        {"match": "*.gcr.io", "mirrors": ["cache.example.com/gcr"]},
+        {"match": "eu.gcr.io", "keep": True},
+    ],
+    "a mirror within its own match": [
+        {"match": "h.example.com", "mirrors": ["h.example.com/cache"]},
+        {"match": "*.example.com/a", "mirrors": ["[fd00::1]:5000/a"]},
+    ],
+    "a name that cannot be in a path": [
+        {"match": "docker.io/a", "mirrors": ["localhost:5000"]},
+        {"match": "*", "mirrors": ["gcr.io"]},
+    ],
+    "steps that part": [
+        {"match": "docker.io", "mirrors": ["a.example.com/hub"]},
+        {"match": "a.example.com/hub/library", "mirrors": ["b.example.com/lib"]},
+        {"match": "a.example.com/hub/bitnami", "keep": True},
+    ],
+}
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_rules_that_lead_to_each_other_are_resolved(name):
+    values = {"rules": CHAINS[name]}
+    table = by_the_chart(values)
+    assert table
+    assert table == by_the_command(values)
+
+
+def test_rules_that_lead_back_by_many_ways_are_refused_without_following_all():
+    hosts = [f"r{n}.example.com" for n in range(8)]
+    circle = [
+        {"match": host, "mirrors": [other for other in hosts if other != host]}
+        for host in hosts
+    ]
+    values = {"rules": circle}
+    assert by_the_chart(values) is None
+    assert by_the_command(values) is None

@@ -1,0 +1,107 @@
+"""
+Policies that the API server evaluates itself, in force for the time of a test.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.cluster.processes import until
+from tests.cluster.release import CHART
+from tests.cluster.world import World
+from tests.tools.helm import helm4
+from webhook.core import Rule
+from webhook.render import Rendered
+
+__all__ = ["PROBE", "applied", "charted", "install", "values_of"]
+
+# What becomes of its images tells whether the policy of a test is in force.
+PROBE = Rule("probe.example", ["probed.example"])
+IMAGE = "probe.example/x"
+SECONDS = 20
+
+
+@contextmanager
+def applied(
+    world: World, space: str, rendered: Rendered, image: str = IMAGE
+) -> Iterator[None]:
+    """
+    Apply what the command renders, until the end of the block.
+
+    Args:
+        world: The cluster.
+        space: A namespace that the policy is for.
+        rendered: It, with a rule for the probe.
+        image: The probe.
+    """
+    (file,) = rendered.files
+    items = list(yaml.safe_load_all(file.text))
+    given = {"apiVersion": "v1", "kind": "List", "items": items}
+    world.plane.kubectl("apply", "-f", "-", given=given)
+    try:
+        wait_until_probed(world, space, image, there=True)
+        yield
+    finally:
+        world.plane.kubectl("delete", "-f", "-", given=given)
+        wait_until_probed(world, space, image, there=False)
+
+
+@contextmanager
+def charted(
+    world: World, space: str, values: dict[str, Any], name: str = "policy"
+) -> Iterator[None]:
+    """
+    Install the chart with a policy for its rewriter, until the end of the block.
+
+    Args:
+        world: The cluster.
+        space: As for `applied`.
+        values: Its values, with the rule of the probe.
+        name: Name of the release, and of its namespace.
+    """
+    install(world, values, name)
+    try:
+        wait_until_probed(world, space, IMAGE, there=True)
+        yield
+    finally:
+        world.plane.run(helm4(), "uninstall", name, "--namespace", name)
+        wait_until_probed(world, space, IMAGE, there=False)
+
+
+def install(
+    world: World, values: dict[str, Any], name: str, helm: Path | None = None
+) -> None:
+    """
+    Install the chart with a policy for its rewriter, or change it.
+    """
+    file = world.plane.folder / f"{name}-values.json"
+    file.write_text(json.dumps({"rewriter": "policy", **values}))
+    world.plane.run(
+        *(helm or helm4(), "upgrade", "--install", name, CHART, "--namespace", name),
+        *("--create-namespace", "--values", file),
+    )
+
+
+def wait_until_probed(world: World, space: str, image: str, *, there: bool) -> None:
+    """
+    Wait until a policy acts, or acts no longer: the API server takes a moment.
+    """
+    until(lambda: (world.tried(space, image) != image) is there, "a policy", SECONDS)
+
+
+def values_of(rules: Iterable[Rule]) -> list[dict[str, Any]]:
+    """
+    Return rules as the values of the chart have them.
+    """
+    found = []
+    for rule in rules:
+        mirrors = [{"target": m.target, "flatten": m.flatten} for m in rule.mirrors]
+        done = {"keep": True} if rule.keep else {"mirrors": mirrors}
+        found.append({"match": str(rule.match), **done})
+    return found

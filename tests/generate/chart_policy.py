@@ -1,0 +1,39 @@
+"""
+What the chart needs for a policy of the API server: its CEL, the grammar and the limits.
+"""
+
+from __future__ import annotations
+
+import json
+
+from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
+from webhook.render.cel import NAMES_REGISTRY
+from webhook.render.patching import patch
+from webhook.render.policy import variables
+from webhook.render.table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
+
+MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
+TARGET = rf"^{DOMAIN}(?:/{PATH})?$"
+
+
+def content() -> str:
+    """
+    Return them; the table of rules is the chart's to make.
+    """
+    expressions = [
+        {"name": name, "expression": expression} for name, expression in variables().items()
+    ]
+    policy = {
+        "variables": expressions,
+        "patch": patch(record=False),
+        "patchAndRecord": patch(record=True),
+        "grammar": {"match": MATCH, "target": TARGET, "namesRegistry": NAMES_REGISTRY},
+        "limits": {
+            "repository": MAX_REPOSITORY,
+            "key": MAX_KEY,
+            "depth": MAX_DEPTH,
+            "domains": MAX_DOMAINS,
+            "literal": MAX_LITERAL,
+        },
+    }
+    return json.dumps(policy, indent=2) + "\n"
