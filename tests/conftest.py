@@ -7,7 +7,13 @@ next will; `pytest --hypothesis-profile=search` looks for new ones, and for long
 
 from __future__ import annotations
 
+import signal
+
 from hypothesis import settings
+
+# In the background of a shell SIGINT is ignored, and would be by all that tests start.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=3000)
