@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from webhook.cli.cluster import kubeconfig_option
 from webhook.cli.copying.options import platform_values, reaching, registry_options
 from webhook.cli.explain import asked
 from webhook.cli.rules import ConfigurationFailure, load_policy, rules_options
@@ -43,14 +44,7 @@ LOAD: Final = "load"
     "may be repeated.",
 )
 @click.option("--cluster", is_flag=True, help="Copy the images of all Pods of a cluster.")
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    envvar="KUBECONFIG",
-    show_envvar=True,
-    help="Where the cluster is.  [default: ~/.kube/config]",
-)
+@kubeconfig_option
 @click.option(
     "--platform",
     "platforms",

@@ -5,16 +5,18 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.cli.cluster import kubeconfig_option, reader_of
+from webhook.cli.diagnosing.finding import Verdict
 from webhook.cli.rules import ConfigurationFailure
 from webhook.cli.table import output_option, records, show, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
+    from pathlib import Path
 
     from webhook.cli.diagnosing.finding import Finding
     from webhook.kube.reading import Reader
@@ -22,7 +24,12 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 FAILED: Final = 1
-STYLES: Final = {"ok": "green", "note": "yellow", "wrong": "red", "unknown": "dim"}
+STYLES: Final = {
+    Verdict.FINE: "green",
+    Verdict.DOUBT: "yellow",
+    Verdict.WRONG: "red",
+    Verdict.UNKNOWN: "dim",
+}
 
 
 @click.command()
@@ -31,14 +38,7 @@ STYLES: Final = {"ok": "green", "note": "yellow", "wrong": "red", "unknown": "di
 @click.option(
     "--image", metavar="IMAGE", help="Try a Pod of it in the namespace, in a dry run."
 )
-@click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    envvar="KUBECONFIG",
-    show_envvar=True,
-    help="Where the cluster is.  [default: ~/.kube/config]",
-)
+@kubeconfig_option
 @output_option
 @click.pass_context
 def doctor(
@@ -62,13 +62,13 @@ def doctor(
     mirrorhook doctor --namespace shop
     mirrorhook doctor pod shop/web-7d4b9c-x2x7k
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
-    from webhook.kube import ClusterError, open_reader  # noqa: PLC0415 - for this command
+    from webhook.kube import ClusterError  # noqa: PLC0415 - for this command
 
     pod = pod_of(what)
     if image and not namespace:
         raise click.UsageError("--image is tried in a namespace: give --namespace NAME")
     try:
-        reader = open_reader(kubeconfig or Path("~/.kube/config").expanduser())
+        reader = reader_of(kubeconfig)
         found = looked(reader, pod, namespace, image)
         findings = [*told(found)] if output != "json" else [*found]
     except ClusterError as error:
@@ -77,7 +77,7 @@ def doctor(
         ) from None
     if output == "json":
         show_json([as_object(each) for each in findings])
-    if any(str(each.verdict) == "wrong" for each in findings):
+    if any(each.verdict is Verdict.WRONG for each in findings):
         context.exit(FAILED)
 
 

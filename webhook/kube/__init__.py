@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.kube.cluster import Cluster
+    from webhook.kube.connection import Connection
     from webhook.kube.reading import Reader
 
 __all__ = [
@@ -48,12 +49,10 @@ def connect(kubeconfig: Path | None = None) -> Cluster:
     Raises:
         ClusterError: It cannot be told where it is, or the package is missing.
     """
-    try:
-        from webhook.kube.cluster import Cluster  # noqa: PLC0415 - see above
-        from webhook.kube.connection import Connection  # noqa: PLC0415
-    except ImportError as error:
-        raise missing(error) from None
-    return Cluster(Connection.open(kubeconfig))
+    connection = opened(kubeconfig)
+    from webhook.kube.cluster import Cluster  # noqa: PLC0415 - see above
+
+    return Cluster(connection)
 
 
 def open_reader(kubeconfig: Path | None = None) -> Reader:
@@ -67,19 +66,24 @@ def open_reader(kubeconfig: Path | None = None) -> Reader:
     Raises:
         ClusterError: It cannot be told where it is, or the package is missing.
     """
+    connection = opened(kubeconfig)
+    from webhook.kube.reading import Reader  # noqa: PLC0415 - see above
+
+    return Reader(connection)
+
+
+def opened(kubeconfig: Path | None) -> Connection:
+    """
+    Return the way to a cluster.
+
+    Raises:
+        ClusterError: It cannot be told where it is, or the package is missing.
+    """
     try:
         from webhook.kube.connection import Connection  # noqa: PLC0415 - see above
-        from webhook.kube.reading import Reader  # noqa: PLC0415
     except ImportError as error:
-        raise missing(error) from None
-    return Reader(Connection.open(kubeconfig))
-
-
-def missing(error: ImportError) -> ClusterError:
-    """
-    Return what to say without the package.
-    """
-    return ClusterError(
-        f"no cluster can be reached without the kubernetes package ({error}): "
-        "install mirrorhook[cluster]"
-    )
+        raise ClusterError(
+            f"no cluster can be reached without the kubernetes package ({error}): "
+            "install mirrorhook[cluster]"
+        ) from None
+    return Connection.open(kubeconfig)

@@ -5,24 +5,24 @@ The images that are to be copied: from manifests, and from the Pods of a cluster
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.cli.cluster import reader_of
 from webhook.cli.rewrite import sources
 from webhook.cli.rules import ConfigurationFailure
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
+    from pathlib import Path
 
     from webhook.core import Decision
 
 __all__ = ["from_cluster", "from_manifests"]
 
 PODS: Final = "/api/v1/pods"
-KUBECONFIG: Final = "~/.kube/config"
 
 
 def from_manifests(
@@ -64,10 +64,10 @@ def from_cluster(kubeconfig: Path | None) -> list[str]:
     Raises:
         click.ClickException: The Pods cannot be read.
     """
-    from webhook.kube import ClusterError, open_reader  # noqa: PLC0415 - for this option
+    from webhook.kube import ClusterError  # noqa: PLC0415 - for this option
 
     try:
-        reader = open_reader(kubeconfig or Path(KUBECONFIG).expanduser())
+        reader = reader_of(kubeconfig)
         pods = reader.list(PODS)
     except ClusterError as error:
         raise ConfigurationFailure(
