@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,6 +17,7 @@ from tests.probe.asking import secret
 from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy
 from tests.tools.registry import push_image, registry
+from tests.tools.terminal import terminal
 from tests.transfer.world import World, manifest_at
 
 pytestmark = pytest.mark.skipif(
@@ -228,25 +228,20 @@ def test_a_wrong_usage_is_told(world, arguments, told):
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(world):
-    master, slave = pty.openpty()
     hosts = [f"--plain-http={host}" for host in (world.upstream, world.mirror)]
     command = [sys.executable, "-m", "webhook", "copy", "-c", str(world.rules), *hosts]
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    with subprocess.Popen(
-        [*command, f"{world.upstream}/team/a:1"],
-        stdout=subprocess.PIPE,
-        stderr=slave,
-        env=environment,
-    ) as process:
-        os.close(slave)
-        written = b""
-        try:
-            while chunk := os.read(master, 65536):
-                written += chunk
-        except OSError:  # the other end is closed
-            pass
+    with (
+        terminal() as screen,
+        subprocess.Popen(
+            [*command, f"{world.upstream}/team/a:1"],
+            stdout=subprocess.PIPE,
+            stderr=screen.end,
+            env=environment,
+        ) as process,
+    ):
+        written = screen.written()
         output, _ = process.communicate()
-    os.close(master)
 
     assert b"Copying images 0/1" in written
     assert output.startswith(b"  copied ")

@@ -2,18 +2,15 @@ from __future__ import annotations
 
 import json
 import os
-import pty
-import struct
 import subprocess
 import sys
-import termios
-from fcntl import ioctl
 from pathlib import Path
 
 import pytest
 from click import UsageError
 from click.testing import CliRunner
 
+from tests.tools.terminal import terminal
 from webhook.cli.explain import explain
 from webhook.cli.rules import load_policy
 
@@ -51,25 +48,18 @@ def in_terminal(columns, *arguments):
     """
     What the command writes to a terminal of *columns* columns.
     """
-    master, slave = pty.openpty()
-    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
-        stdin=slave,
-        stdout=slave,
-        stderr=subprocess.DEVNULL,
-        env=environment | {"TERM": "xterm-256color"},
+    with (
+        terminal(columns) as screen,
+        subprocess.Popen(
+            [*COMMAND, *arguments],
+            stdin=screen.end,
+            stdout=screen.end,
+            stderr=subprocess.DEVNULL,
+            env=environment | {"TERM": "xterm-256color"},
+        ),
     ):
-        os.close(slave)
-        written = b""
-        try:
-            while chunk := os.read(master, 65536):
-                written += chunk
-        except OSError:  # the other end is closed
-            pass
-    os.close(master)
-    return written.decode().splitlines()
+        return screen.written().decode().splitlines()
 
 
 def test_each_image_is_shown_with_what_becomes_of_it_and_why(rules):

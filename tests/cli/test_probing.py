@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 
@@ -17,6 +16,7 @@ from tests.probe.asking import secret
 from tests.tools import registry as registries
 from tests.tools.faults import unused_port
 from tests.tools.registry import push_image, registry
+from tests.tools.terminal import terminal
 from webhook.cli.check import check
 from webhook.cli.explain import explain
 
@@ -150,30 +150,19 @@ def test_a_credentials_file_that_is_missing_is_told(tmp_path, full):
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(rules):
-    master, slave = pty.openpty()
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    command = [
-        sys.executable,
-        "-m",
-        "webhook",
-        "explain",
-        "-c",
-        rules,
-        "--probe",
-        "nginx:1",
-    ]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=slave, env=environment
-    ) as process:
-        os.close(slave)
-        written = b""
-        try:
-            while chunk := os.read(master, 65536):
-                written += chunk
-        except OSError:  # the other end is closed
-            pass
+    command = [sys.executable, "-m", "webhook", "explain", "-c", rules, "--probe"]
+    with (
+        terminal() as screen,
+        subprocess.Popen(
+            [*command, "nginx:1"],
+            stdout=subprocess.PIPE,
+            stderr=screen.end,
+            env=environment,
+        ) as process,
+    ):
+        written = screen.written()
         output, _ = process.communicate()
-    os.close(master)
 
     assert b"Asking registries" in written
     assert b"2/2" in written

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +13,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
+from tests.tools.terminal import terminal
 from webhook.cli.main import mirrorhook
 
 POD = "kind: Pod\nspec:\n  containers:\n  - {name: a, image: nginx}  # keep\n"
@@ -165,18 +165,16 @@ def test_wrong_usage_is_told(call, arguments, told):
 
 
 def test_a_terminal_on_standard_input_is_not_waited_for():
-    leader, follower = pty.openpty()
-    done = subprocess.run(
-        [sys.executable, "-m", "webhook", "rewrite", "-p", "daocloud"],
-        cwd=Path(__file__).parents[2],
-        stdin=follower,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    os.close(leader)
-    os.close(follower)
+    with terminal() as screen:
+        done = subprocess.run(
+            [sys.executable, "-m", "webhook", "rewrite", "-p", "daocloud"],
+            cwd=Path(__file__).parents[2],
+            stdin=screen.end,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
+        )
     assert done.returncode == 2
     assert "give files, folders, or manifests on standard input" in done.stderr
 

@@ -1,9 +1,7 @@
 from __future__ import annotations
 
 import os
-import pty
 import signal
-import struct
 import subprocess
 import termios
 from fcntl import ioctl
@@ -11,6 +9,7 @@ from fcntl import ioctl
 import pytest
 
 from tests.cli.pulling.machine import DIGEST, HUB
+from tests.tools.terminal import terminal
 
 
 def slow(machine):
@@ -58,29 +57,18 @@ def in_terminal(machine, columns, *arguments, on_text=None):
     Args:
         on_text: A text, and what to type once it is there.
     """
-    master, slave = pty.openpty()
-    ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
     for name in ("COLUMNS", "NO_COLOR"):
         machine.environment.pop(name, None)
-    terminal = {"stdin": slave, "stdout": slave, "stderr": slave}
-    # In a session of its own the terminal is its, and so is what is typed there.
-    with machine.start(
-        *arguments,
-        **terminal,
-        start_new_session=True,
-        preexec_fn=lambda: ioctl(1, termios.TIOCSCTTY, 0),
-    ) as process:
-        os.close(slave)
-        written = b""
-        try:
-            while chunk := os.read(master, 65536):
-                written += chunk
-                if on_text and on_text[0] in written:
-                    os.write(master, on_text[1])
-                    on_text = None
-        except OSError:  # the other end is closed
-            pass
-    os.close(master)
+    with terminal(columns) as screen:
+        ends = dict.fromkeys(("stdin", "stdout", "stderr"), screen.end)
+        # In a session of its own the terminal is its, and so is what is typed there.
+        with machine.start(
+            *arguments,
+            **ends,
+            start_new_session=True,
+            preexec_fn=lambda: ioctl(1, termios.TIOCSCTTY, 0),
+        ) as process:
+            written = screen.written(on_text)
     return written.decode(), process.returncode
 
 

@@ -1,0 +1,72 @@
+"""
+A terminal for a process, and what it writes there.
+"""
+
+from __future__ import annotations
+
+import os
+import pty
+import struct
+import termios
+from contextlib import contextmanager
+from fcntl import ioctl
+
+__all__ = ["Terminal", "terminal"]
+
+LINES = 40
+
+
+class Terminal:
+    """
+    Both ends of a terminal.
+
+    Attributes:
+        end: The one that a process is given.
+    """
+
+    def __init__(self, columns: int) -> None:
+        self._ours, self.end = pty.openpty()
+        ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
+
+    def written(self, reply: tuple[bytes, bytes] | None = None) -> bytes:
+        """
+        Return what is written until the process has ended.
+
+        Args:
+            reply: A text, and what to type once it is there.
+        """
+        self._release()
+        text = b""
+        try:
+            while chunk := os.read(self._ours, 65536):
+                text += chunk
+                if reply and reply[0] in text:
+                    os.write(self._ours, reply[1])
+                    reply = None
+        except OSError:  # the other end is closed
+            pass
+        return text
+
+    def close(self) -> None:
+        """
+        Close both ends.
+        """
+        self._release()
+        os.close(self._ours)
+
+    def _release(self) -> None:
+        if self.end >= 0:
+            os.close(self.end)
+            self.end = -1
+
+
+@contextmanager
+def terminal(columns: int = 100):
+    """
+    Open a terminal of so many columns until the end of the block.
+    """
+    opened = Terminal(columns)
+    try:
+        yield opened
+    finally:
+        opened.close()
