@@ -2,7 +2,7 @@
 Where images sit in Kubernetes objects, and the patches that change them: pure.
 """
 
-from webhook.objects.exemption import exempt
+from webhook.objects.exemption import MIRROR_POD, OPT_OUT, exempt
 from webhook.objects.patch import (
     ORIGINAL_IMAGES,
     Operation,
@@ -23,6 +23,8 @@ from webhook.objects.slots import EPHEMERAL_CONTAINERS, VOLUMES, ImageSlot, imag
 
 __all__ = [
     "EPHEMERAL_CONTAINERS",
+    "MIRROR_POD",
+    "OPT_OUT",
     "ORIGINAL_IMAGES",
     "POD_SPEC_PATHS",
     "VOLUMES",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from webhook.objects.pod import ObjectMeta
 
-__all__ = ["exempt"]
+__all__ = ["MIRROR_POD", "OPT_OUT", "exempt"]
 
 # Set by the kubelet on the API's copy of a static Pod (k8s.io/api/core/v1).
 MIRROR_POD: Final = "kubernetes.io/config.mirror"

@@ -9,9 +9,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
+from webhook.cli.diagnosing.finding import Finding, wrong
 from webhook.cli.diagnosing.registration import CONFIGURATIONS, OURS, Hook, hooks_of
 from webhook.cli.diagnosing.selectors import Labels, obstacle
 from webhook.config import Configuration, ConfigurationError, load
+from webhook.objects import OPT_OUT
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,6 +50,22 @@ class Cluster:
         Return the webhooks that are asked about the Pods of a namespace.
         """
         return [hook for hook in self.hooks if not obstacle(hook.namespaces, labels)]
+
+    def unasked(self, namespace: str, labels: Labels) -> Finding:
+        """
+        Return that no webhook is asked about the Pods of a namespace, and why.
+
+        Args:
+            namespace: Its name.
+            labels: Its labels.
+        """
+        reasons = {obstacle(hook.namespaces, labels) for hook in self.hooks}
+        return wrong(
+            "namespace",
+            f"no webhook is asked about the Pods of {namespace}: "
+            + "; ".join(sorted(reasons)),
+            f"kubectl label namespace {namespace} {OPT_OUT}=enabled --overwrite",
+        )
 
 
 def read_hooks(reader: Reader) -> tuple[Hook, ...]:

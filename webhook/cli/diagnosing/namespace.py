@@ -7,7 +7,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
-from webhook.cli.diagnosing.selectors import obstacle
 from webhook.config import Mode
 from webhook.core import Outcome
 from webhook.kube import ClusterError
@@ -23,7 +22,6 @@ if TYPE_CHECKING:
 
 __all__ = ["look_at_namespace"]
 
-OPT_IN: Final = "mirrorhook.io/rewrite"
 # What the Pod Security Standard "restricted" asks for, and a quota may.
 RESTRICTED: Final = {
     "allowPrivilegeEscalation": False,
@@ -54,12 +52,7 @@ def look_at_namespace(
     labels = namespace["metadata"].get("labels") or {}
     selecting = cluster.selecting(labels)
     if not selecting:
-        reasons = {obstacle(hook.namespaces, labels) for hook in cluster.hooks}
-        yield wrong(
-            "namespace",
-            f"no webhook is asked about the Pods of {name}: {'; '.join(sorted(reasons))}",
-            f"kubectl label namespace {name} {OPT_IN}=enabled --overwrite",
-        )
+        yield cluster.unasked(name, labels)
         return
     for hook in selecting:
         yield fine("namespace", f"{hook.name} is asked about the Pods of {name}")

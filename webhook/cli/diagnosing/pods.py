@@ -5,13 +5,22 @@ One Pod, explained: why each of its images is what it is.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
 from webhook.cli.diagnosing.selectors import obstacle
 from webhook.config import Mode
 from webhook.core import Outcome
-from webhook.objects import ORIGINAL_IMAGES, exempt, image_slots, pod_from, rewrite
+from webhook.objects import (
+    MIRROR_POD,
+    OPT_OUT,
+    ORIGINAL_IMAGES,
+    exempt,
+    image_slots,
+    pod_from,
+    rewrite,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -22,9 +31,6 @@ if TYPE_CHECKING:
     from webhook.objects import Placement
 
 __all__ = ["look_at_pod"]
-
-MIRROR_POD: Final = "kubernetes.io/config.mirror"
-OPT_IN: Final = "mirrorhook.io/rewrite"
 
 
 def look_at_pod(
@@ -69,7 +75,7 @@ def explain(
         return
     exemption = exempt(read.metadata)
     if exemption:
-        yield doubt("Pod", f"it is left alone, as {exemption}", f"remove {OPT_IN} from it")
+        yield doubt("Pod", f"it is left alone, as {exemption}", f"remove {OPT_OUT} from it")
         return
     hook = asked(pod, labels, cluster)
     if isinstance(hook, Finding):
@@ -95,17 +101,10 @@ def asked(
     """
     if not cluster.hooks:
         return wrong("webhook", "the API server knows of none of ours", "mirrorhook doctor")
-    namespace = pod["metadata"]["namespace"]
     selecting = cluster.selecting(labels)
     if not selecting:
-        reasons = {obstacle(hook.namespaces, labels) for hook in cluster.hooks}
-        said = "; ".join(sorted(reasons))
-        return wrong(
-            "namespace",
-            f"no webhook is asked about the Pods of {namespace}: {said}",
-            f"kubectl label namespace {namespace} {OPT_IN}=enabled --overwrite, "
-            "and create the Pod anew",
-        )
+        found = cluster.unasked(pod["metadata"]["namespace"], labels)
+        return replace(found, mend=f"{found.mend}, and create the Pod anew")
     own = pod["metadata"].get("labels") or {}
     reasons = {obstacle(hook.objects, own) for hook in selecting}
     if "" in reasons:
