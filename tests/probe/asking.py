@@ -13,6 +13,7 @@ from webhook.core import Availability, parse_reference
 from webhook.probe.client import Client
 from webhook.probe.credentials import CredentialFiles
 from webhook.probe.exchange import Network
+from webhook.probe.login import Login
 from webhook.probe.places import Places
 from webhook.probe.registry import Registries
 
@@ -62,9 +63,9 @@ async def asked(handler, image, *, credentials=b"", **settings):
     )
     transport = httpx.MockTransport(handler)
     network = Network({}, lambda _: transport)
-    registries = Registries(
-        settings, Client(network, keyring, Places(settings.plain_http), now)
-    )
+    places = Places(settings.plain_http)
+    client = Client(network, places, Login(network, keyring, places, now))
+    registries = Registries(settings, client)
     try:
         return await registries.ask(parse_reference(image))
     finally:

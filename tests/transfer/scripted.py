@@ -14,6 +14,7 @@ from tests.probe.virtual import now
 from webhook.core import parse_reference
 from webhook.probe.client import Client
 from webhook.probe.exchange import Network
+from webhook.probe.login import Login
 from webhook.probe.places import Places
 from webhook.transfer import Patience, Repository, Session
 from webhook.transfer.copier import Copier
@@ -209,7 +210,8 @@ class Pair:
 
     async def copied(self, wanted, name, platforms):
         network = Network({}, lambda _: httpx.MockTransport(self))
-        client = Client(network, NoKeys(), Places(), now)
+        places = Places()
+        client = Client(network, places, Login(network, NoKeys(), places, now))
         patience = Patience(attempts=self.attempts, sleep=self.slept, clock=lambda: 0.0)
         session = Session(client, patience, self.homes)
         source = Repository(session, parse_reference("up.example/a"))

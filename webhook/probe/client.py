@@ -17,12 +17,11 @@ from webhook.probe.exchange import AuthorityError, told
 from webhook.probe.login import Login, LoginError
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from webhook.core import ImageReference
     from webhook.probe.bodies import Stream
     from webhook.probe.exchange import Network
-    from webhook.probe.login import Keyring
     from webhook.probe.places import Places
 
 __all__ = ["EXCHANGE_ERRORS", "Call", "Client", "Opened", "Reply", "explained"]
@@ -130,21 +129,19 @@ class Client:
 
     Args:
         network: Sends requests.
-        keyring: Knows credentials.
         places: Knows where registries are.
-        clock: Gives seconds that only grow.
+        login: Answers challenges on the same network.
     """
 
     def __init__(
         self,
         network: Network,
-        keyring: Keyring,
         places: Places,
-        clock: Callable[[], float],
+        login: Login,
     ) -> None:
         self._network = network
         self._places = places
-        self._login = Login(network, keyring, places, clock)
+        self._login = login
 
     async def fetch(self, call: Call) -> Reply:
         """

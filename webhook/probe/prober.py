@@ -12,6 +12,7 @@ from webhook.probe.client import Client
 from webhook.probe.credentials import CredentialFiles
 from webhook.probe.exchange import Network, connections
 from webhook.probe.inquiry import Inquirer
+from webhook.probe.login import Login
 from webhook.probe.observer import Silent
 from webhook.probe.places import Places
 from webhook.probe.registry import Registries
@@ -48,7 +49,8 @@ def client_for(
         clock=clock,
         trouble=observer.troubled,
     )
-    return Client(network, keyring, Places(settings.plain_http), clock)
+    places = Places(settings.plain_http)
+    return Client(network, places, Login(network, keyring, places, clock))
 
 
 class Prober:

@@ -16,12 +16,12 @@ from webhook.core import Original
 from webhook.render.endpoints import api_of, is_loopback
 from webhook.render.entries import entries_of
 from webhook.render.entry import Place
-from webhook.render.omissions import note_unsayable
-from webhook.render.output import Code, Deviations, File, Rendered
+from webhook.render.omissions import unsayable
+from webhook.render.output import Code, File, Rendered
 from webhook.render.registries import note_paths, whole_registries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
     from webhook.render.entry import Entry
@@ -34,7 +34,7 @@ FLATTEN: Final = "containerd cannot flatten a name, so these mirrors are left ou
 CAPABILITIES: Final = 'capabilities = ["pull", "resolve"]'
 
 
-def render_containerd(rules: Iterable[Rule]) -> Rendered:
+def render_containerd(rules: Sequence[Rule]) -> Rendered:
     """
     Return the rules as containerd's configuration of registry hosts.
 
@@ -44,9 +44,7 @@ def render_containerd(rules: Iterable[Rule]) -> Rendered:
     Raises:
         InvalidRuleError: As `entries_of`.
     """
-    rules = tuple(rules)
-    deviations = Deviations()
-    note_unsayable(rules, deviations)
+    deviations = unsayable(rules)
     entries = entries_of(rules)
     files = []
     whole, parts = whole_registries(entries, WILDCARD, deviations)

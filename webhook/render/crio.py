@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final
 from webhook.core import Original
 from webhook.render.entries import entries_of
 from webhook.render.entry import Place
-from webhook.render.omissions import note_unsayable
+from webhook.render.omissions import unsayable
 from webhook.render.output import Code, Deviations, File, Rendered
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
     from webhook.render.entry import Entry
@@ -35,7 +35,7 @@ FLATTEN_BELOW: Final = (
 ORIGINAL: Final = "subdomains cannot be asked first themselves, so they are asked last"
 
 
-def render_crio(rules: Iterable[Rule]) -> Rendered:
+def render_crio(rules: Sequence[Rule]) -> Rendered:
     """
     Return the rules as a drop-in of registries.conf, version 2.
 
@@ -45,9 +45,7 @@ def render_crio(rules: Iterable[Rule]) -> Rendered:
     Raises:
         InvalidRuleError: As `entries_of`.
     """
-    rules = tuple(rules)
-    deviations = Deviations()
-    note_unsayable(rules, deviations)
+    deviations = unsayable(rules)
     tables = []
     mirrored = False
     for entry in entries_of(rules):

@@ -13,12 +13,12 @@ from webhook.core import Original
 from webhook.core.reference import DOCKER_HUB
 from webhook.render.endpoints import base_url
 from webhook.render.entries import entries_of
-from webhook.render.omissions import note_unsayable
-from webhook.render.output import Code, Deviations, File, Rendered
+from webhook.render.omissions import unsayable
+from webhook.render.output import Code, File, Rendered
 from webhook.render.registries import note_paths, whole_registries
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from webhook.core import Rule
     from webhook.render.entry import Place
@@ -32,7 +32,7 @@ FLATTEN: Final = "Docker cannot flatten a name, so these mirrors are left out"
 ORIGINAL: Final = "Docker always asks the mirrors first and Docker Hub last"
 
 
-def render_docker(rules: Iterable[Rule]) -> Rendered:
+def render_docker(rules: Sequence[Rule]) -> Rendered:
     """
     Return the rules as the part of Docker's daemon.json that mirrors Docker Hub.
 
@@ -42,9 +42,7 @@ def render_docker(rules: Iterable[Rule]) -> Rendered:
     Raises:
         InvalidRuleError: As `entries_of`.
     """
-    rules = tuple(rules)
-    deviations = Deviations()
-    note_unsayable(rules, deviations)
+    deviations = unsayable(rules)
     whole, parts = whole_registries(entries_of(rules), HUB_ONLY, deviations)
     mirrors: list[str] = []
     for entry in whole:

@@ -15,13 +15,13 @@ from typing import TYPE_CHECKING, Final
 from webhook.core import Original
 from webhook.render.endpoints import base_url
 from webhook.render.entries import entries_of
-from webhook.render.omissions import note_unsayable
+from webhook.render.omissions import unsayable
 from webhook.render.output import Code, Deviations, File, Rendered
 from webhook.render.registries import note_paths, whole_registries
 from webhook.render.rewrites import Rewrites
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
     from webhook.render.entry import Entry
@@ -38,7 +38,7 @@ NEVER: Final = (
 )
 
 
-def render_k3s(rules: Iterable[Rule]) -> Rendered:
+def render_k3s(rules: Sequence[Rule]) -> Rendered:
     """
     Return the rules as the mirrors of k3s's registries.yaml.
 
@@ -48,9 +48,7 @@ def render_k3s(rules: Iterable[Rule]) -> Rendered:
     Raises:
         InvalidRuleError: As `entries_of`.
     """
-    rules = tuple(rules)
-    deviations = Deviations()
-    note_unsayable(rules, deviations)
+    deviations = unsayable(rules)
     whole, parts = whole_registries(entries_of(rules), WILDCARD, deviations)
     text = ["# Written by mirrorhook render k3s.", "mirrors:"]
     mirrored = set()

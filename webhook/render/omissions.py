@@ -6,15 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.render.output import Code
+from webhook.render.output import Code, Deviations
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
     from webhook.core import Rule
-    from webhook.render.output import Deviations
 
-__all__ = ["note_mirrors", "note_regexes", "note_unsayable"]
+__all__ = ["note_mirrors", "note_regexes", "unsayable"]
 
 REGEX: Final = "rules with a regex are left out"
 REGEX_FIRST: Final = (
@@ -31,25 +30,25 @@ EVERYTHING: Final = (
 )
 
 
-def note_unsayable(rules: Iterable[Rule], deviations: Deviations) -> None:
+def unsayable(rules: Sequence[Rule]) -> Deviations:
     """
-    Note the rules that a table of prefixes leaves out, as a node's runtime has it.
+    Return a list with what a table of prefixes leaves out, as a node's runtime has it.
     """
-    known = tuple(rules)
-    note_regexes(known, deviations)
-    note_mirrors(known, deviations)
-    for rule in known:
+    deviations = Deviations()
+    note_regexes(rules, deviations)
+    note_mirrors(rules, deviations)
+    for rule in rules:
         if rule.match is not None and rule.match.is_everything and rule.mirrors:
             deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
+    return deviations
 
 
-def note_regexes(rules: Iterable[Rule], deviations: Deviations) -> None:
+def note_regexes(rules: Sequence[Rule], deviations: Deviations) -> None:
     """
     Note the rules with a regular expression, which no table of prefixes holds.
     """
-    known = tuple(rules)
-    others = any(rule.mirrors for rule in known if rule.match is not None)
-    for rule in known:
+    others = any(rule.mirrors for rule in rules if rule.match is not None)
+    for rule in rules:
         if rule.pattern is not None:
             message = REGEX_FIRST if others else REGEX
             deviations.note(Code.REGEX, message, str(rule), misleads=others)

@@ -30,7 +30,7 @@ from webhook.render.patching import patch
 from webhook.render.table import literal, table_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from webhook.core import Rule
     from webhook.render.manifest import PolicyOptions
@@ -44,7 +44,7 @@ MESSAGE: Final = "'these images are not from a mirror: ' + variables.unmirrored.
 UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables.slots[i])"
 
 
-def render_policy(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
+def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
     """
     Return a MutatingAdmissionPolicy that rewrites images, and its binding.
 
@@ -80,7 +80,7 @@ def render_policy(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
     return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
 
 
-def render_enforcement(rules: Iterable[Rule], options: PolicyOptions) -> Rendered:
+def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
     """
     Return a ValidatingAdmissionPolicy that refuses unmirrored images, and its binding.
 
@@ -113,14 +113,13 @@ def render_enforcement(rules: Iterable[Rule], options: PolicyOptions) -> Rendere
     return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
 
 
-def table_for(rules: Iterable[Rule], deviations: Deviations) -> dict[str, str]:
+def table_for(rules: Sequence[Rule], deviations: Deviations) -> dict[str, str]:
     """
     Return the table of *rules*; what it cannot say is noted.
     """
-    known = tuple(rules)
-    note_regexes(known, deviations)
-    note_mirrors(known, deviations)
-    return table_of(entries_of(known, every=True))
+    note_regexes(rules, deviations)
+    note_mirrors(rules, deviations)
+    return table_of(entries_of(rules, every=True))
 
 
 def variables() -> dict[str, str]:
