@@ -17,9 +17,9 @@ from tests.cluster.node import REGISTRY, Node, cluster_with_node, prepare
 from tests.cluster.own_image import ImageMissingError, layout
 from tests.cluster.packages import missing
 from tests.cluster.processes import until
-from tests.cluster.programs import GoMissingError
 from tests.cluster.release import CHART
 from tests.cluster.world import ENABLED, World, images, pod
+from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError, helm4
 from tests.tools.registry import push_layout
 from webhook.cli.table import listing, show

@@ -9,9 +9,10 @@ from tests.cluster.deployment import install, uninstall
 from tests.cluster.node import REGISTRY, cluster_with_node, prepare
 from tests.cluster.own_image import ImageMissingError, layout
 from tests.cluster.packages import missing
-from tests.cluster.programs import GoMissingError, program
+from tests.cluster.programs import program
 from tests.cluster.release import released
 from tests.cluster.world import ENABLED, MIRROR, RULES, World
+from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError, helm4
 from tests.tools.registry import push_layout
 

@@ -12,14 +12,14 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-import shutil
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
-__all__ = ["NEWEST", "OLDEST", "GoMissingError", "Line", "program"]
+from tests.tools.golang import GoMissingError, build
+
+__all__ = ["NEWEST", "OLDEST", "Line", "program"]
 
 HERE = Path(__file__).parent
 CACHE = Path(
@@ -27,13 +27,6 @@ CACHE = Path(
 )
 KUBE = "k8s.io/kubernetes/cmd/"
 VERSION = "k8s.io/component-base/version."
-GO = (1, 26)
-
-
-class GoMissingError(RuntimeError):
-    """
-    There is no Go here that can build the programs.
-    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,48 +104,13 @@ def program(name: str, line: Line = NEWEST) -> Path:
     key = hashlib.sha256((line.pins + line.flags).encode()).hexdigest()[:12]
     path = CACHE / f"{line.module}-{key}" / name
     if not path.exists():
-        check_go()
         path.parent.mkdir(parents=True, exist_ok=True)
         sys.stderr.write(f"Building {name} of {line.module} (once, some minutes) … ")
         sys.stderr.flush()
         began = time.monotonic()
-        build(line, name, path)
+        build(HERE / line.module, path, line.packages[name], line.flags)
         sys.stderr.write(f"{time.monotonic() - began:.0f} s\n")
     return path
-
-
-def build(line: Line, name: str, path: Path) -> None:
-    """
-    Build a program.
-    """
-    made = path.with_name(f"{name}.{os.getpid()}")
-    command = ["go", "build", "-trimpath", "-buildvcs=false", "-ldflags", line.flags]
-    done = subprocess.run(
-        [*command, "-o", made, line.packages[name]],
-        cwd=HERE / line.module,
-        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"{name} cannot be built:\n{done.stderr[-4000:]}")
-    made.replace(path)
-
-
-def check_go() -> None:
-    """
-    See that there is a Go that can build.
-    """
-    need = "Go {}.{} or newer builds the programs of the cluster".format(*GO)
-    if shutil.which("go") is None:
-        raise GoMissingError(f"{need}, and there is none on the PATH")
-    said = subprocess.run(
-        ["go", "version"], capture_output=True, text=True, check=True
-    ).stdout
-    found = re.search(r"go(\d+)\.(\d+)", said)
-    if found is None or (int(found[1]), int(found[2])) < GO:
-        raise GoMissingError(f"{need}, and here is {said.strip()}")
 
 
 def main() -> None:

@@ -16,9 +16,9 @@ from rich.text import Text
 
 from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane, control_plane
-from tests.cluster.programs import GoMissingError
 from tests.cluster.release import Release
 from tests.cluster.world import ENABLED, MIRROR, RULES, World, pod
+from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError
 from webhook.cli.table import listing, show
 

@@ -1,5 +1,5 @@
 """
-Programs in Go that ask others' own code, built once into ``.cache``.
+Programs in Go, built from what a module pins.
 """
 
 from __future__ import annotations
@@ -7,15 +7,17 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import shutil
 import subprocess
 from functools import cache
 from pathlib import Path
 
-__all__ = ["GoMissingError", "built"]
+__all__ = ["GoMissingError", "build", "built"]
 
 CACHE = Path(__file__).resolve().parents[2] / ".cache/go"
-SECONDS = 600
+SECONDS = 1800
+LEAST = (1, 26)
 
 
 class GoMissingError(RuntimeError):
@@ -43,23 +45,45 @@ def built(folder: Path) -> Path:
     return program
 
 
-def build(folder: Path, program: Path) -> None:
+def build(folder: Path, program: Path, package: str = ".", flags: str = "") -> None:
     """
-    Build a Go module.
+    Build a program.
+
+    Args:
+        folder: The module that pins what it is built from.
+        program: Where it is put.
+        package: Its package.
+        flags: Flags of the linker.
+
+    Raises:
+        GoMissingError: There is no Go here, or it cannot build the program.
     """
-    go = shutil.which("go")
-    if go is None:
-        raise GoMissingError("the program go is not here: install Go 1.26 or newer")
-    partial = program.with_suffix(".new")
+    partial = program.with_name(f"{program.name}.{os.getpid()}")
     done = subprocess.run(
-        [go, "build", "-trimpath", "-o", str(partial), "."],
+        [go(), "build", "-trimpath", "-ldflags", flags, "-o", str(partial), package],
         cwd=folder,
-        env={**os.environ, "CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly"},
+        env=os.environ | {"CGO_ENABLED": "0", "GOFLAGS": "-mod=readonly -buildvcs=false"},
         capture_output=True,
         text=True,
         timeout=SECONDS,
         check=False,
     )
     if done.returncode:
-        raise GoMissingError(f"go build failed: {done.stderr.strip()[-500:]}")
+        reason = done.stderr.strip()[-2000:]
+        raise GoMissingError(f"go build {package} failed: {reason}")
     partial.replace(program)
+
+
+def go() -> str:
+    """
+    Return the program go, which is new enough.
+    """
+    need = "Go {}.{} or newer".format(*LEAST)
+    found = shutil.which("go")
+    if found is None:
+        raise GoMissingError(f"{need} is needed, and there is none on the PATH")
+    said = subprocess.run([found, "version"], capture_output=True, text=True, check=True)
+    version = re.search(r"go(\d+)\.(\d+)", said.stdout)
+    if version is None or (int(version[1]), int(version[2])) < LEAST:
+        raise GoMissingError(f"{need} is needed, and here is {said.stdout.strip()}")
+    return found
