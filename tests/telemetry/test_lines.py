@@ -11,8 +11,9 @@ import time
 
 import pytest
 
-from webhook.telemetry import LineWriter, Log, LogHandler
+from webhook.telemetry import LineWriter, Log
 from webhook.telemetry.lines import MAX_WAITING
+from webhook.telemetry.log import LogHandler
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ Traces, as a collector gets them.
 from __future__ import annotations
 
 import gzip
+import time
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -75,6 +76,22 @@ def test_a_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch)
     values = {each.key: each.value for each in second.attributes}
     assert values["http.response.status_code"].int_value == 404
     assert values["url.path"].string_value == "/mutate/none"
+
+
+def test_a_collector_that_is_away_delays_no_end_and_is_complained_of_in_our_log(
+    tmp_path, monkeypatch
+):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
+    with serving(rules) as webhook:
+        webhook.review(b"{}")
+        began = time.monotonic()
+        assert webhook.stop() == 0
+        assert time.monotonic() - began < 6
+    complaints = [line for line in webhook.log if "opentelemetry" in line.get("logger", "")]
+    assert complaints
+    assert len(webhook.said) == 1
 
 
 @pytest.mark.parametrize(

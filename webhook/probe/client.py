@@ -133,12 +133,7 @@ class Client:
         login: Answers challenges on the same network.
     """
 
-    def __init__(
-        self,
-        network: Network,
-        places: Places,
-        login: Login,
-    ) -> None:
+    def __init__(self, network: Network, places: Places, login: Login) -> None:
         self._network = network
         self._places = places
         self._login = login
@@ -201,16 +196,16 @@ class Client:
     def _address(self, call: Call) -> httpx.URL:
         if "://" not in call.to:
             return self._places.below(call.reference, call.to).copy_merge_params(call.query)
-        url = httpx.URL(call.to)
-        if not self._places.may_be_gone_to(url):
-            raise MisdirectionError("to an address without TLS, or to none")
-        return url.copy_merge_params(call.query)
+        return self._allowed(httpx.URL(call.to)).copy_merge_params(call.query)
 
     def _led_to(self, url: httpx.URL, location: str) -> httpx.URL:
         try:
             url = url.join(location)
         except httpx.InvalidURL:
             raise MisdirectionError("to no address") from None
+        return self._allowed(url)
+
+    def _allowed(self, url: httpx.URL) -> httpx.URL:
         if not self._places.may_be_gone_to(url):
             raise MisdirectionError("to an address without TLS, or to none")
         return url

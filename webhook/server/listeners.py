@@ -4,7 +4,6 @@ A port, and the server behind it.
 
 from __future__ import annotations
 
-import logging
 import socket
 from dataclasses import dataclass
 from functools import partial
@@ -13,15 +12,13 @@ from typing import TYPE_CHECKING, Final, cast
 from uvicorn import Config
 
 from webhook.server.protocol import LIMITS, GuardedProtocol, GuardedServer, Limits
-from webhook.telemetry import LogHandler
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from webhook.server.certificates import ServingCertificate
-    from webhook.telemetry import Log
 
-__all__ = ["ListenError", "Listener", "listen", "uvicorn_logs_to"]
+__all__ = ["ListenError", "Listener", "listen"]
 
 # Each API server dials anew when many Pods come at once, or all of them restart.
 BACKLOG: Final = 2048
@@ -111,13 +108,3 @@ def opened_socket(host: str, port: int) -> socket.socket:
         reason = getattr(error, "strerror", None) or error
         where = f"port {port} of {host}" if host else f"port {port}"
         raise ListenError(f"cannot listen on {where}: {reason}") from None
-
-
-def uvicorn_logs_to(log: Log) -> None:
-    """
-    Have what uvicorn has to complain of in our log.
-    """
-    logger = logging.getLogger("uvicorn.error")
-    logger.handlers = [LogHandler(log)]
-    logger.setLevel(logging.WARNING)
-    logger.propagate = False

@@ -22,14 +22,14 @@ from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import Board, console_routes
 from webhook.server.history import History
-from webhook.server.listeners import listen, uvicorn_logs_to
+from webhook.server.listeners import listen
 from webhook.server.looping import Looping
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording, Together
 from webhook.server.rules import RulesInUse
-from webhook.telemetry import LineWriter, Log, Metrics, open_tracing
+from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -40,6 +40,8 @@ if TYPE_CHECKING:
 __all__ = ["run"]
 
 STDOUT: Final = 1
+LIBRARIES: Final = ("uvicorn.error", "opentelemetry")
+TRACE_SECONDS: Final = 3.0
 LOG_SECONDS: Final = 2.0
 
 
@@ -69,7 +71,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     configuration = load(options.config)
     lines = LineWriter(STDOUT)
     log = Log(lines.write, time.time)
-    uvicorn_logs_to(log)
+    take_over(log, *LIBRARIES)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()
     probers = Probers(log, metrics, time.monotonic)
@@ -147,6 +149,6 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     finally:
         for task in background:
             task.cancel()
-        lines.close(LOG_SECONDS)
         if tracing:
-            await asyncio.to_thread(tracing.close)
+            tracing.close(TRACE_SECONDS)
+        lines.close(LOG_SECONDS)

@@ -89,3 +89,18 @@ class LogHandler(logging.Handler):
             else self._log.error
         )
         note(record.getMessage(), **fields)
+
+
+def take_over(log: Log, *names: str) -> None:
+    """
+    Have what libraries complain of in our log.
+
+    Args:
+        log: Our log.
+        names: Names of their loggers.
+    """
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers = [LogHandler(log)]
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False

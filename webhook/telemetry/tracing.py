@@ -9,6 +9,7 @@ span below the request for the Pod.
 
 from __future__ import annotations
 
+from threading import Thread
 from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
@@ -87,11 +88,17 @@ class Tracing:
 
         return traced
 
-    def close(self) -> None:
+    def close(self, seconds: float) -> None:
         """
-        Send what is left, for a few seconds at most.
+        Send what is left, and give up on a collector that does not take it.
+
+        Args:
+            seconds: How long that may take.
         """
-        self._provider.shutdown()
+        # The SDK itself would wait for half a minute, and cannot be told otherwise.
+        ending = Thread(target=self._provider.shutdown, daemon=True)
+        ending.start()
+        ending.join(seconds)
 
 
 def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None:
@@ -124,7 +131,7 @@ def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None
             "install mirrorhook[tracing]"
         ) from None
     names = {} if environment.get(NAME) else {"service.name": "mirrorhook"}
-    provider = TracerProvider(resource=Resource.create(names))
+    provider = TracerProvider(resource=Resource.create(names), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
     return Tracing(provider, version)
 
