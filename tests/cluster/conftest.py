@@ -92,6 +92,14 @@ def node(programs):
 
 
 @pytest.fixture(scope="session")
+def node_world(node):
+    """
+    What asks the cluster with the node: one for all modules, so that no name comes twice.
+    """
+    return World(node.plane)
+
+
+@pytest.fixture(scope="session")
 def installed(node):
     """
     The chart, installed as its users do: Helm waits until both Pods are ready.

@@ -12,13 +12,13 @@ from tests.cluster.deployment import NAME, install, replicas, reviews, running
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.storm import storm
-from tests.cluster.world import ENABLED, World, images, pod
+from tests.cluster.world import ENABLED, images, pod
 from tests.tools.helm import helm4
 
 
 @pytest.fixture(scope="module")
-def world(node):
-    return World(node.plane)
+def world(node_world):
+    return node_world
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from tests.cluster.deployment import NAME, install, replicas
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.release import ROOT
-from tests.cluster.world import ENABLED, World, pod
+from tests.cluster.world import ENABLED, pod
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 from webhook.tls.issuing import new_authority
 
@@ -28,8 +28,8 @@ DEPLOYMENT = namespaced("apps/v1/deployments", NAME, "mirrorhook")
 
 
 @pytest.fixture(scope="module")
-def world(installed):
-    return World(installed.plane)
+def world(node_world, installed):
+    return node_world
 
 
 @pytest.fixture

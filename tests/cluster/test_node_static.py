@@ -15,7 +15,7 @@ from tests.cluster.deployment import HOSTS, running
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.release import ROOT
-from tests.cluster.world import World, pod
+from tests.cluster.world import pod
 
 # As kubeadm makes them; what they run is of no matter here.
 IMAGES = {
@@ -52,18 +52,17 @@ def rendered(node):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_static_pod_starts_from_the_mirror(rendered, name):
+def test_a_static_pod_starts_from_the_mirror(rendered, node_world, name):
     image = IMAGES[name]
     rendered.push(image.replace("registry.k8s.io", "k8s"))
     given = pod(image, name=name, hostNetwork=True)
     given["metadata"]["namespace"] = "kube-system"
     manifest = rendered.folder / "static" / f"{name}.json"
     manifest.write_text(json.dumps(given))
-    world = World(rendered.plane)
     path = namespaced("pods", "kube-system", f"{name}-node-1")
-    until(lambda: world.api.find(path), "the Pod of the kubelet")
-    found = running(world, "kube-system", f"{name}-node-1")
+    until(lambda: node_world.api.find(path), "the Pod of the kubelet")
+    found = running(node_world, "kube-system", f"{name}-node-1")
     assert found["spec"]["containers"][0]["image"] == image
     assert any(each.startswith(f"k8s/{name}:") for each in rendered.pulled())
     manifest.unlink()
-    until(lambda: not world.api.find(path), "its end")
+    until(lambda: not node_world.api.find(path), "its end")
