@@ -7,10 +7,7 @@ looked up, however many prefixes the table holds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from typing import Generic, TypeVar
 
 __all__ = ["PrefixIndex"]
 
@@ -42,18 +39,24 @@ class PrefixIndex(Generic[Value]):
         self._depths[registry] = max(depth, self._depths.get(registry, 0))
         return self._registries.setdefault(registry, {}).setdefault(path, value)
 
-    def longest_first(self, registry: str, repository: str) -> Iterator[tuple[str, Value]]:
+    def __bool__(self) -> bool:
+        return bool(self._registries)
+
+    def longest_first(self, registry: str, repository: str) -> list[tuple[str, Value]]:
         """
-        Yield the path and value of each prefix that *repository* lies under.
+        Return the path and value of each prefix that *repository* lies under.
         """
         paths = self._registries.get(registry)
         if paths is None:
-            return
+            return []
+        found = []
         depth = self._depths[registry]
-        parts = repository.split("/", depth)
-        for count in range(min(depth, len(parts)), 0, -1):
-            path = "/".join(parts[:count])
-            if path in paths:
-                yield path, paths[path]
+        if depth:
+            parts = repository.split("/", depth)
+            for count in range(min(depth, len(parts)), 0, -1):
+                path = "/".join(parts[:count])
+                if path in paths:
+                    found.append((path, paths[path]))
         if "" in paths:
-            yield "", paths[""]
+            found.append(("", paths[""]))
+        return found

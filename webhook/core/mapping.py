@@ -88,42 +88,36 @@ class MirrorMap:
             )
             raise InvalidRuleError(problem, field="match")
 
-    def matching(self, registry: str, repository: str) -> Iterator[Rule]:
+    def matching(self, registry: str, repository: str) -> list[Rule]:
         """
-        Yield the rules that match a name, the one that wins first.
+        Return the rules that match a name, the one that wins first.
 
         Regular expressions come first, in their order; then the longest match,
         where an exact registry comes before ``*.`` of the same path; ``*`` is last.
         """
+        found = self._exact.longest_first(registry, repository)
+        if self._subdomains:
+            for parent in parents(registry):
+                found += self._subdomains.longest_first(parent, repository)
+            found.sort(key=lambda pair: -len(pair[0]))
+        rules = [rule for _, rule in found]
         if self._pattern_set is not None:
-            for index in self._pattern_set.matching(f"{registry}/{repository}"):
-                yield self._patterns[index]
-        if self._has_subdomains(registry):
-            yield from self._longest_of_both(registry, repository)
-        else:
-            for _, rule in self._exact.longest_first(registry, repository):
-                yield rule
+            matched = self._pattern_set.matching(f"{registry}/{repository}")
+            rules[:0] = [self._patterns[index] for index in matched]
         if self._everything is not None:
-            yield self._everything
-
-    def _has_subdomains(self, registry: str) -> bool:
-        return any(parent in self._subdomains for parent in parents(registry))
-
-    def _longest_of_both(self, registry: str, repository: str) -> Iterator[Rule]:
-        found = [*self._exact.longest_first(registry, repository)]
-        for parent in parents(registry):
-            found += self._subdomains.longest_first(parent, repository)
-        found.sort(key=lambda pair: -len(pair[0]))
-        return (rule for _, rule in found)
+            rules.append(self._everything)
+        return rules
 
     def applicable(self, registry: str, repository: str) -> Rule | None:
         """
         Return the rule that applies to a name: the first that does not lead there.
         """
-        name = f"{registry}/{repository}" if repository else registry
-        for rule in self.matching(registry, repository):
-            if not rule.is_mirrored(name):
-                return rule
+        rules = self.matching(registry, repository)
+        if rules:
+            name = f"{registry}/{repository}" if repository else registry
+            for rule in rules:
+                if not rule.is_mirrored(name):
+                    return rule
         return None
 
     def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
@@ -133,13 +127,14 @@ class MirrorMap:
         It is empty where no rule applies, a rule keeps the image, or no mirror
         has a valid name for it.
         """
-        return self._search(reference)[0]
+        rule = self.applicable(reference.registry, reference.repository)
+        return self._search(reference, rule)[0]
 
     def _search(
-        self, reference: ImageReference
+        self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
         search = Search(self)
-        search.walk(reference, (), (reference.name,))
+        search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)
 
     def decide(self, text: str) -> Decision:
@@ -158,7 +153,7 @@ class MirrorMap:
         if rule.keep:
             reason = f"rule {rule} keeps it"
             return Decision(text, Outcome.KEPT, reason, reference, rule)
-        candidates, problems = self._search(reference)
+        candidates, problems = self._search(reference, rule)
         if not candidates:
             reason = "; ".join(problems[:3])
             return Decision(text, Outcome.UNAVAILABLE, reason, reference, rule)
@@ -181,7 +176,7 @@ class MirrorMap:
             for rule in self.matching(reference.registry, reference.repository)
             if rule.is_mirrored(name)
         )
-        rule = next((rule for _, rule in at), None) or next(own, None)
+        rule = at[0][1] if at else next(own, None)
         if rule is not None:
             reason = f"it is at a mirror of rule {rule} already"
             return Decision(text, Outcome.MIRRORED, reason, reference, rule)
@@ -205,13 +200,19 @@ class Search:
     def walk(
         self,
         reference: ImageReference,
+        rule: Rule | None,
         steps: tuple[tuple[Rule, Mirror], ...],
         names: tuple[str, ...],
     ) -> None:
         """
-        Find the names at rest from *reference* on, which *steps* led to by way of *names*.
+        Find the names at rest from *reference* on.
+
+        Args:
+            reference: Where to begin.
+            rule: The rule that applies to it.
+            steps: The rules and mirrors that led there.
+            names: The names on the way.
         """
-        rule = self.mirrors.applicable(reference.registry, reference.repository)
         if rule is None or rule.keep:
             self.rest(reference, steps)
             return
@@ -234,7 +235,8 @@ class Search:
                 walk = " → ".join(names)
                 self.problems.append(f"the rules lead back to where they began: {walk}")
                 continue
-            self.walk(named, (*steps, (rule, mirror)), (*names, named.name))
+            onward = self.mirrors.applicable(named.registry, named.repository)
+            self.walk(named, onward, (*steps, (rule, mirror)), (*names, named.name))
         if refused == len(rule.mirrors):
             self.rest(reference, steps)
 
@@ -245,7 +247,8 @@ class Search:
         Note that no rule leads on from *reference*.
         """
         if steps:
-            self.found.setdefault(str(reference), Candidate(reference, steps))
+            image = str(reference)
+            self.found.setdefault(image, Candidate(reference, steps, image))
 
 
 def parents(registry: str) -> Iterator[str]:
