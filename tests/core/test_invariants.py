@@ -128,3 +128,12 @@ def test_the_order_of_rules_does_not_matter_without_regexes(rules, image):
 @given(maps(), images)
 def test_deciding_twice_gives_the_same(rules, image):
     assert rules.decide(image) == rules.decide(image)
+
+
+@given(maps(), images)
+@example(MirrorMap([Rule("docker.io", ["a.example/x", "b.example"])]), "a/" + "b" * 250)
+@example(MirrorMap([Rule("a.example", ["docker.io"])]), "a.example/x")
+def test_short_ways_lead_where_the_whole_search_leads(rules, image):
+    searching = MirrorMap(rules.rules)
+    searching._only = searching._straight = {}
+    assert rules.decide(image) == searching.decide(image)

@@ -128,11 +128,12 @@ class Verdict(Struct, frozen=True, dict=True, eq=False):
         doubtful = rewritten = weight = 0
         for slot, decision in self.placements:
             rule, outcome = decision.rule, decision.outcome
-            kind = "" if rule is None else str(rule), str(outcome)
+            kind = "" if rule is None else rule.label, str(outcome)
             outcomes[kind] = outcomes.get(kind, 0) + 1
             candidate = decision.candidate
             if candidate is not None:
-                share = candidate.rule.name, candidate.mirror.target
+                steps = candidate.steps
+                share = steps[0][0].name, steps[-1][1].target
                 shares[share] = shares.get(share, 0) + 1
             if outcome.is_doubtful:
                 doubtful += 1

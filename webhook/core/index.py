@@ -7,7 +7,10 @@ looked up, however many prefixes the table holds.
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["PrefixIndex"]
 
@@ -25,6 +28,12 @@ class PrefixIndex(Generic[Value]):
 
     def __contains__(self, registry: object) -> bool:
         return registry in self._registries
+
+    def registries(self) -> Iterable[tuple[str, Mapping[str, Value]]]:
+        """
+        Return each registry, and its values by path.
+        """
+        return self._registries.items()
 
     def add(self, registry: str, path: str, value: Value) -> Value:
         """

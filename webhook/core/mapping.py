@@ -9,7 +9,7 @@ that mapping it again changes nothing, whatever the rules.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from webhook.core.cycles import find_cycle
 from webhook.core.decision import Candidate, Decision, Outcome
@@ -21,6 +21,7 @@ from webhook.core.errors import (
 from webhook.core.index import PrefixIndex
 from webhook.core.pattern import PatternSet
 from webhook.core.reference import parse_reference
+from webhook.core.search import MAX_CANDIDATES, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MirrorMap"]
 
-# Only regular expressions can make longer chains or more names than people write;
-# what they make beyond this ends in the original.
-MAX_STEPS: Final = 16
-MAX_CANDIDATES: Final = 64
+if TYPE_CHECKING:
+    Straight = tuple[tuple[Mirror, tuple[tuple[Rule, Mirror]]], ...]
 
 
 class MirrorMap:
@@ -64,6 +63,13 @@ class MirrorMap:
         self._targets: PrefixIndex[Rule] = PrefixIndex()
         for rule in self.rules:
             self._add(rule)
+        self._only = self._only_rules()
+        self._straight = {
+            id(rule): tuple((mirror, ((rule, mirror),)) for mirror in rule.mirrors)
+            for rule in self.rules
+            if len(rule.mirrors) <= MAX_CANDIDATES
+            and all(self._ends_at(mirror) for mirror in rule.mirrors)
+        }
         cycle = find_cycle(self.rules, self.applicable)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
@@ -87,6 +93,31 @@ class MirrorMap:
                 f"match {str(match)!r} stands in two rules; put their mirrors into one"
             )
             raise InvalidRuleError(problem, field="match")
+
+    def _only_rules(self) -> dict[str, Rule]:
+        """
+        Return the rules of registries that have one for all that lies there, and no other.
+        """
+        if self._patterns or self._subdomains:
+            return {}
+        return {
+            registry: paths[""]
+            for registry, paths in self._exact.registries()
+            if len(paths) == 1 and "" in paths
+        }
+
+    def _ends_at(self, mirror: Mirror) -> bool:
+        """
+        Say whether a mirror takes any image, and no rule matches anything there.
+        """
+        return (
+            mirror.allowlist is None
+            and not mirror.is_template
+            and not self._patterns
+            and self._everything is None
+            and mirror.registry not in self._exact
+            and not any(parent in self._subdomains for parent in parents(mirror.registry))
+        )
 
     def matching(self, registry: str, repository: str) -> list[Rule]:
         """
@@ -112,6 +143,9 @@ class MirrorMap:
         """
         Return the rule that applies to a name: the first that does not lead there.
         """
+        only = self._only.get(registry)
+        if only is not None and not only.is_mirrored(f"{registry}/{repository}"):
+            return only
         rules = self.matching(registry, repository)
         if rules:
             name = f"{registry}/{repository}" if repository else registry
@@ -133,9 +167,33 @@ class MirrorMap:
     def _search(
         self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        search = Search(self)
+        straight = self._straight.get(id(rule))
+        if straight:
+            try:
+                return self._named_straight(reference, straight), ()
+            except InvalidReferenceError:
+                pass  # the search tells which mirror cannot name it
+        search = Search(self.applicable)
         search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)
+
+    @staticmethod
+    def _named_straight(
+        reference: ImageReference, straight: Straight
+    ) -> tuple[Candidate, ...]:
+        """
+        Return what the mirrors of a rule name an image, where no rule leads on from there.
+
+        Raises:
+            InvalidReferenceError: One of them cannot name it.
+        """
+        found = {}
+        for mirror, steps in straight:
+            named = steps[0][0].reference_at(mirror, reference)
+            image = str(named)
+            if image not in found:
+                found[image] = Candidate(named, steps, image)
+        return tuple(found.values())
 
     def decide(self, text: str) -> Decision:
         """
@@ -182,73 +240,6 @@ class MirrorMap:
             return Decision(text, Outcome.MIRRORED, reason, reference, rule)
         reason = f"no rule matches {name}"
         return Decision(text, Outcome.UNMATCHED, reason, reference)
-
-
-class Search:
-    """
-    The walk from one reference through rules and mirrors to the names at rest.
-
-    A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
-    the one that the walk began with; a way that leads back gives nothing.
-    """
-
-    def __init__(self, mirrors: MirrorMap) -> None:
-        self.mirrors = mirrors
-        self.found: dict[str, Candidate] = {}
-        self.problems: list[str] = []
-
-    def walk(
-        self,
-        reference: ImageReference,
-        rule: Rule | None,
-        steps: tuple[tuple[Rule, Mirror], ...],
-        names: tuple[str, ...],
-    ) -> None:
-        """
-        Find the names at rest from *reference* on.
-
-        Args:
-            reference: Where to begin.
-            rule: The rule that applies to it.
-            steps: The rules and mirrors that led there.
-            names: The names on the way.
-        """
-        if rule is None or rule.keep:
-            self.rest(reference, steps)
-            return
-        refused = 0
-        for mirror in rule.mirrors:
-            if len(self.found) == MAX_CANDIDATES:
-                return
-            if mirror.allowlist is not None and not mirror.allowlist.holds(reference.name):
-                unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
-                self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
-                refused += 1
-                continue
-            try:
-                named = rule.reference_at(mirror, reference)
-            except InvalidReferenceError as error:
-                self.problems.append(f"rule {rule} → {mirror.target}: {error}")
-                refused += 1
-                continue
-            if named.name in names or len(steps) == MAX_STEPS:
-                walk = " → ".join(names)
-                self.problems.append(f"the rules lead back to where they began: {walk}")
-                continue
-            onward = self.mirrors.applicable(named.registry, named.repository)
-            self.walk(named, onward, (*steps, (rule, mirror)), (*names, named.name))
-        if refused == len(rule.mirrors):
-            self.rest(reference, steps)
-
-    def rest(
-        self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]
-    ) -> None:
-        """
-        Note that no rule leads on from *reference*.
-        """
-        if steps:
-            image = str(reference)
-            self.found.setdefault(image, Candidate(reference, steps, image))
 
 
 def parents(registry: str) -> Iterator[str]:

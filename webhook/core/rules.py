@@ -161,11 +161,14 @@ class Rule:
         return str(self.match) if self.match is not None else f"/{self.pattern}/"
 
     @cached_property
-    def _shown(self) -> str:
+    def label(self) -> str:
+        """
+        Its name, and the profile that it comes from; what ``str()`` gives.
+        """
         return f"{self.name} (profile {self.source})" if self.source else self.name
 
     def __str__(self) -> str:
-        return self._shown
+        return self.label
 
     def is_mirrored(self, name: str) -> bool:
         """

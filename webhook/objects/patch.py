@@ -156,13 +156,14 @@ def record_operation(
     annotations = metadata.annotations or {}
     before = recorded(annotations.get(ORIGINAL_IMAGES))
     value = _encode({**before, **originals}).decode()
-    others = sum(
-        size(key) + size(text or "")
-        for key, text in annotations.items()
-        if key != ORIGINAL_IMAGES
-    )
-    if others + len(ORIGINAL_IMAGES) + size(value) > MAX_ANNOTATIONS:
-        return None
+    if len(value) > MAX_ROOMY or record_place(metadata) is RecordPlace.MINDFUL:
+        others = sum(
+            size(key) + size(text or "")
+            for key, text in annotations.items()
+            if key != ORIGINAL_IMAGES
+        )
+        if others + len(ORIGINAL_IMAGES) + size(value) > MAX_ANNOTATIONS:
+            return None
     if metadata.annotations is None:
         return Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})
     return Operation("add", f"/metadata/annotations/{escaped(ORIGINAL_IMAGES)}", value)
