@@ -13,6 +13,7 @@ from webhook.config import parse
 from webhook.server.apps import operations_app
 from webhook.server.console import Board, console_routes
 from webhook.server.history import History
+from webhook.server.operations import OPERATIONS, Operations
 from webhook.server.probing import Probers
 from webhook.server.rules import RulesInUse
 
@@ -61,7 +62,9 @@ class Console:
             started=NOON,
         )
         self.app = operations_app(
-            parts.readiness, parts.metrics, console_routes(self.board)
+            OPERATIONS,
+            Operations(parts.readiness, parts.metrics),
+            console_routes(self.board),
         )
 
     def review(self, *images, policy="default", **request):
