@@ -28,6 +28,7 @@ from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording, Together
+from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
@@ -104,7 +105,10 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=time.time(),
         )
-        console = console_routes(board)
+        neighbours = Neighbours(
+            own=board.own, find=ServiceEndpoints(options.managed), clock=time.monotonic
+        )
+        console = console_routes(board, neighbours)
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
         recorder=recorder,

@@ -11,7 +11,7 @@ import pytest
 
 from webhook.core import Bearing, Outcome
 from webhook.server.console import words
-from webhook.server.console.board import Filter
+from webhook.server.console.filter import Filter
 from webhook.server.console.markup import tag
 from webhook.server.console.page import Asked, page
 from webhook.server.console.plot import ceiling

@@ -38,6 +38,29 @@ CHINESE: Final[Mapping[str, str]] = {
     ),
     "{count} warnings": "{count} 条警告",
     "Replica": "副本",
+    "Replicas": "副本",
+    "All {count} replicas have the same version and the same rules.": (
+        "全部 {count} 个副本的版本和规则都相同。"
+    ),
+    "The replicas have different versions: a rolling update is in progress.": (
+        "各副本的版本不同：滚动更新正在进行。"
+    ),
+    "The replicas have different rules: a change is getting about, or was not taken.": (
+        "各副本的规则不同：更改正在传播，或有副本没有采用它。"
+    ),
+    "{count} of {total} replicas do not answer.": "{total} 个副本中有 {count} 个没有应答。",
+    "Only this replica is known": "只知道这一个副本",
+    "where certificates are not kept by the webhook itself, it may not ask the API server "
+    "where the others are. Look at each of them: kubectl port-forward pod/NAME 8080": (
+        "证书不由 webhook 自己管理时，它无权向 API server 询问其他副本在哪里。"
+        "请逐个查看：kubectl port-forward pod/NAME 8080"
+    ),
+    "Replicas, each asked now": "各副本（刚刚询问）",
+    "this one": "本副本",
+    "Ready": "就绪",
+    "Rules": "规则",
+    "since": "自",
+    "the file as it is now was refused": "当前的规则文件被拒绝",
     "Version": "版本",
     "Running since": "运行自",
     "Rules loaded": "规则加载于",
@@ -113,6 +136,9 @@ CHINESE: Final[Mapping[str, str]] = {
     "left-alone": "暂不使用",
     "not-asked-yet": "尚未查询",
     "not-asked": "不查询",
+    "ready": "就绪",
+    "not-ready": "未就绪",
+    "no-answer": "无应答",
 }
 # Where the value of a label would be no English.
 ENGLISH: Final[Mapping[str, str]] = {
@@ -120,6 +146,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     "left-alone": "left alone",
     "not-asked-yet": "not asked yet",
     "not-asked": "not asked",
+    "not-ready": "not ready",
+    "no-answer": "no answer",
 }
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH, "zh": CHINESE}
 
