@@ -14,6 +14,7 @@ from webhook.server.apps import operations_app
 from webhook.server.console import Board, console_routes
 from webhook.server.history import History
 from webhook.server.probing import Probers
+from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 
 NOON = 1_800_000_000.0
@@ -38,7 +39,7 @@ class Console:
     A console, asked in this process, from an address of our choice.
     """
 
-    def __init__(self, rules=RULES):
+    def __init__(self, rules=RULES, patience=20.0):
         self.now = NOON
         parts = Parts()
         self.readiness = parts.readiness
@@ -60,9 +61,19 @@ class Console:
             replica="mirrorhook-7d4b9-x2x7k",
             started=NOON,
         )
-        self.app = operations_app(
-            parts.readiness, parts.metrics, console_routes(self.board)
+        self.seconds = 0.0
+        self.find = ServiceEndpoints(None)
+        self.neighbours = Neighbours(
+            own=self.board.own,
+            find=self.endpoints,
+            clock=lambda: self.seconds,
+            patience=patience,
         )
+        routes = console_routes(self.board, self.neighbours)
+        self.app = operations_app(parts.readiness, parts.metrics, routes)
+
+    async def endpoints(self):
+        return await self.find()
 
     def review(self, *images, policy="default", **request):
         answer(review_of(*images, **request), self.rules.policies[policy], self.history)

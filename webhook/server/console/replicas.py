@@ -19,11 +19,11 @@ __all__ = ["replicas_section"]
 
 DIFFERENCES: Final = {
     Difference.VERSION: (
-        "The replicas have different versions: a rolling update is in progress.",
+        "Versions differ: a rolling update is in progress, or stopped halfway.",
         "kubectl rollout status deployment/NAME --namespace NAMESPACE",
     ),
     Difference.RULES: (
-        "The replicas have different rules: a change is getting about, or was not taken.",
+        "Rules differ: a change of the file gets about, or a replica did not take it.",
         "kubectl logs POD --namespace NAMESPACE | grep rules",
     ),
 }

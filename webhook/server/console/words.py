@@ -42,13 +42,15 @@ CHINESE: Final[Mapping[str, str]] = {
     "All {count} replicas have the same version and the same rules.": (
         "全部 {count} 个副本的版本和规则都相同。"
     ),
-    "The replicas have different versions: a rolling update is in progress.": (
-        "各副本的版本不同：滚动更新正在进行。"
+    "Versions differ: a rolling update is in progress, or stopped halfway.": (
+        "版本不一致：滚动更新正在进行，或中途停止。"
     ),
-    "The replicas have different rules: a change is getting about, or was not taken.": (
-        "各副本的规则不同：更改正在传播，或有副本没有采用它。"
+    "Rules differ: a change of the file gets about, or a replica did not take it.": (
+        "规则不一致：规则文件的更改正在传播，或有副本没有采用它。"
     ),
-    "{count} of {total} replicas do not answer.": "{total} 个副本中有 {count} 个没有应答。",
+    "{count} of {total} replicas do not answer.": (
+        "有 {count} 个副本没有应答（共 {total} 个）。"
+    ),
     "Only this replica is known": "只知道这一个副本",
     "where certificates are not kept by the webhook itself, it may not ask the API server "
     "where the others are. Look at each of them: kubectl port-forward pod/NAME 8080": (

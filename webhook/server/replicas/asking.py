@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Final
 
@@ -40,7 +41,7 @@ async def ask(endpoint: Endpoint) -> ReplicaState:
     try:
         answer = await fetched(endpoint)
     except OSError as error:
-        reason = error.strerror or type(error).__name__
+        reason = os.strerror(error.errno) if error.errno else type(error).__name__
         raise NoAnswerError(f"{authority(endpoint)} cannot be reached: {reason}") from None
     head, _, body = answer.partition(b"\r\n\r\n")
     status = status_in(head)
@@ -52,7 +53,7 @@ async def ask(endpoint: Endpoint) -> ReplicaState:
         )
     try:
         return state_of(body)
-    except (ValueError, LookupError, TypeError):
+    except (ValueError, LookupError, TypeError, RecursionError):
         raise NoAnswerError(
             f"{authority(endpoint)}{PATH} does not answer with the state of a replica: it "
             "has another version"
@@ -103,6 +104,7 @@ def state_of(body: bytes) -> ReplicaState:
         ValueError: It is no JSON, or a time in it is none.
         LookupError: A part is missing.
         TypeError: A part is of another kind.
+        RecursionError: It is nested too deeply to be read.
     """
     told = json.loads(body)
     rules = told["rules"]
