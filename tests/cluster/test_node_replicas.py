@@ -80,7 +80,7 @@ def test_each_replica_shows_both(world, installed):
 @pytest.fixture
 def odd_ones(world, installed):
     """
-    Behind the Service: a replica of an older version with other rules, and one that is mute.
+    Behind the Service: an older version with other rules, and one that is mute.
     """
     found = replicas(installed)[0]
     labels = dict(found["metadata"]["labels"])

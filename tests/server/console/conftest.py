@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
-from webhook.admission import answer
+from webhook.admission import answer, answer_asking
 from webhook.config import parse
 from webhook.server.apps import operations_app
 from webhook.server.console import Board, console_routes
@@ -77,6 +77,10 @@ class Console:
 
     def review(self, *images, policy="default", **request):
         answer(review_of(*images, **request), self.rules.policies[policy], self.history)
+
+    async def review_asking(self, *images):
+        policy = self.rules.policies["default"]
+        await answer_asking(review_of(*images), policy, policy.choice, self.history, 5.0)
 
     async def ask(self, path, client="127.0.0.1", host="localhost:8080", **options):
         transport = httpx.ASGITransport(self.app, client=(client, 1234))

@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
-from webhook.probe import Answer, Finding
+from tests.tools.faults import unused_port
 
 pytestmark = pytest.mark.anyio
 
@@ -69,16 +69,18 @@ async def test_the_rules_say_so(console, image, answers):
         assert told in explained
 
 
-async def test_the_mirror_is_down():
-    console = Console(
-        "availability: {mode: check}\nrules: [{match: docker.io, mirrors: [a.example]}]"
-    )
-    (watch,) = console.probers._watches.values()
-    down = Finding(Answer.UNREACHABLE, "connection refused")
-    watch.switched("a.example", is_open=True, finding=down)
-    text = await read(console, image="nginx")
-    assert text.count("left alone") == 2
-    assert text.count("a.example cannot be reached (connection refused)") == 2
+@pytest.mark.parametrize(("reviews", "standing"), [(1, "failing"), (7, "left alone")])
+async def test_the_mirror_is_down(reviews, standing):
+    down = unused_port()
+    checked = f"availability: {{mode: check, plainHTTP: ['{down}']}}\n"
+    console = Console(f"{checked}rules: [{{match: docker.io, mirrors: ['{down}']}}]")
+    for number in range(reviews):
+        await console.review_asking(f"nginx:{number}")
+    decided, explained = await read(console, text=":0"), await read(console, image="nginx")
+    reason = "cannot be reached (the connection is refused)"
+    assert f"no mirror is known to have it: {down} {reason}" in decided
+    assert explained.count(standing) == 2
+    assert reason in explained
 
 
 async def test_the_certificate_is_not_there_yet(console):

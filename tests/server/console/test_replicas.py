@@ -160,7 +160,7 @@ async def test_a_replica_that_refused_the_file_is_shown_as_the_one_behind(consol
         found(console, OURS, other)
         text = await read(console)
     assert f"{'1' * 12}  since  2027-01-15 08:00:00 UTC" in text
-    assert "the file as it is now was refused" in text
+    assert "file refused" in text
 
 
 async def test_a_replica_that_is_not_ready_says_why(console):

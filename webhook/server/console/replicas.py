@@ -98,11 +98,12 @@ def rules(state: ReplicaState, words: Words) -> Markup:
     """
     Return which rules a replica has, and since when.
     """
-    refused = words("the file as it is now was refused")
+    refused = words("file refused")
     return tag(
         "span",
         code(state.rules.digest),
         f" {words('since')} ",
         time(state.rules.loaded),
-        tag("small", " ", refused) if state.rules.refused else None,
+        " ",
+        tag("span", refused, class_="badge bad") if state.rules.refused else None,
     )

@@ -62,7 +62,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "Ready": "就绪",
     "Rules": "规则",
     "since": "自",
-    "the file as it is now was refused": "当前的规则文件被拒绝",
+    "file refused": "文件被拒绝",
     "Version": "版本",
     "Running since": "运行自",
     "Rules loaded": "规则加载于",
