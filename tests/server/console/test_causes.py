@@ -23,13 +23,19 @@ async def test_no_review_ever_came(console):
     assert "kubectl get mutatingwebhookconfigurations" in text
 
 
-@pytest.mark.parametrize("cause", ["not labelled", "older than the webhook", "static Pod"])
+@pytest.mark.parametrize(
+    "cause",
+    ["not labelled", "older than the webhook", "static Pod", "opted out", "no rule"],
+)
 async def test_no_review_of_that_namespace_came(console, cause):
     console.review("nginx", namespace="labelled")
     text = await read(console, namespace="mine")
     assert "No decision is known of these Pods since the start." in text, cause
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
     assert "static Pods" in text
+    assert "Did the Pod opt out?" in text
+    assert "mirrorhook.io/rewrite: disabled" in text
+    assert "only where a rule may change an image" in text
 
 
 @pytest.mark.parametrize("where", ["labels", "annotations"])

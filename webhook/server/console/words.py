@@ -31,6 +31,9 @@ CHINESE: Final[Mapping[str, str]] = {
         "命名空间是否被选中？默认需要标签："
     ),
     "Is the webhook registered, reached and trusted?": "webhook 是否已注册、可达并受信任？",
+    "Did the Pod opt out? Then it has the label or annotation:": (
+        "Pod 是否选择了退出？若是，它带有标签或注解："
+    ),
     "The API server asks only for Pods that are created from now on, and only where a "
     "rule may change an image. Pods from files of a node (static Pods) cannot change.": (
         "API server 只对此后创建、且有规则可能改变其镜像的 Pod 发出请求；"
