@@ -102,6 +102,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     def make_operations() -> ASGIApp:
         from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
         from webhook.server.console import Board, console_routes  # noqa: PLC0415
+        from webhook.server.replicas import Neighbours, ServiceEndpoints  # noqa: PLC0415
 
         if history is None:
             return operations_app(OPERATIONS, operations)
@@ -114,7 +115,11 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=started,
         )
-        return operations_app(OPERATIONS, operations, console_routes(board))
+        neighbours = Neighbours(
+            own=board.own, find=ServiceEndpoints(options.managed), clock=time.monotonic
+        )
+        routes = console_routes(board, neighbours)
+        return operations_app(OPERATIONS, operations, routes)
 
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
