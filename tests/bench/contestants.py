@@ -68,6 +68,14 @@ class Contestant:
         user, system = stat.split()[11:13]
         return (int(user) + int(system)) / TICKS
 
+    def answer(self, body: bytes) -> bytes:
+        """
+        Return the answer to a review.
+        """
+        url = f"{self.url}/mutate"
+        answered = httpx.post(url, content=body, headers=JSON, verify=unverified())
+        return answered.raise_for_status().content
+
     def resident(self) -> int:
         """
         Its memory, in bytes.
@@ -190,10 +198,7 @@ def images_of(contestant: Contestant, body: bytes) -> list[str]:
     """
     Ask for one review, and return the images that the answer puts in place, sorted.
     """
-    url = f"{contestant.url}/mutate"
-    answered = httpx.post(url, content=body, headers=JSON, verify=unverified())
-    answered.raise_for_status()
-    response = answered.json()["response"]
+    response = json.loads(contestant.answer(body))["response"]
     assert response["allowed"], response
     assert response["uid"] == json.loads(body)["request"]["uid"]
     operations = json.loads(base64.b64decode(response["patch"]))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["ADMISSION_PATH", "AdmissionEndpoint"]
 
 ADMISSION_PATH: Final = "/mutate"
+NAME_BEGINS: Final = len(ADMISSION_PATH) + 1
 DEFAULT_POLICY: Final = "default"
 
 # Two objects of 3 MiB, which is what the API server takes, and one for the rest.
@@ -33,7 +34,8 @@ MAX_BODY: Final = 7 * 1024 * 1024
 MAX_BUFFERED: Final = 64 * 1024 * 1024
 MAX_IN_HAND: Final = 512
 
-JSON_HEADER: Final = (b"content-type", b"application/json")
+JSON: Final = b"application/json"
+JSON_HEADER: Final = (b"content-type", JSON)
 CLOSE_HEADER: Final = (b"connection", b"close")
 RETRY_HEADER: Final = (b"retry-after", b"1")
 
@@ -126,9 +128,8 @@ class AdmissionEndpoint:
     def _policy(self, scope: Scope) -> Policy:
         policies = self._policies()
         path: str = scope["path"]
-        name = path[len(ADMISSION_PATH) + 1 :] or DEFAULT_POLICY
-        policy = policies.get(name)
-        if policy is None or path == ADMISSION_PATH + "/":
+        policy = policies.get(path[NAME_BEGINS:] or DEFAULT_POLICY)
+        if policy is None or len(path) == NAME_BEGINS:
             known = ", ".join(policies)
             raise RefusalError(404, f"there is no policy at {path}; policies: {known}")
         if scope["method"] != "POST":
@@ -143,22 +144,34 @@ class AdmissionEndpoint:
                 content_type = value
             elif name == b"content-length" and int(value) > MAX_BODY:
                 raise too_large()
-        if content_type.partition(b";")[0].strip().lower() != b"application/json":
+        if content_type != JSON and mime_type(content_type) != JSON:
             shown = content_type.decode("latin-1")
             raise RefusalError(415, f"content type is {shown!r}, not application/json")
         if self._in_hand >= MAX_IN_HAND:
             raise overloaded()
         self._in_hand += 1
-        parts: list[bytes] = []
-        size = 0
         try:
-            more = True
-            while more:
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise DisconnectedError
-                part = message.get("body", b"")
-                more = message.get("more_body", False)
+            message = await receive()
+            if message.get("more_body"):
+                return await self._joined(message.get("body", b""), receive)
+        finally:
+            self._in_hand -= 1
+        if message["type"] == "http.disconnect":
+            raise DisconnectedError
+        body: bytes = message.get("body", b"")
+        if len(body) > MAX_BODY:
+            raise too_large()
+        return body
+
+    async def _joined(self, first: bytes, receive: Receive) -> bytes:
+        """
+        Return a body that comes in parts; all of those together are bounded as well.
+        """
+        parts = []
+        size = 0
+        part, more = first, True
+        try:
+            while True:
                 parts.append(part)
                 size += len(part)
                 self._buffered += len(part)
@@ -166,10 +179,21 @@ class AdmissionEndpoint:
                     raise too_large()
                 if self._buffered > MAX_BUFFERED:
                     raise overloaded()
+                if not more:
+                    return b"".join(parts)
+                message = await receive()
+                if message["type"] == "http.disconnect":
+                    raise DisconnectedError
+                part, more = message.get("body", b""), message.get("more_body", False)
         finally:
-            self._in_hand -= 1
             self._buffered -= size
-        return parts[0] if len(parts) == 1 else b"".join(parts)
+
+
+def mime_type(content_type: bytes) -> bytes:
+    """
+    Return a content type without its parameters.
+    """
+    return content_type.partition(b";")[0].strip().lower()
 
 
 def too_large() -> RefusalError:

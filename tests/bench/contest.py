@@ -1,0 +1,167 @@
+"""
+The contest: whole reviews over TLS, asked of each server in turn.
+
+Every server answers on one core, and the load comes from another; the order rotates from
+round to round, and ratios are taken round by round, so that a machine that others use at
+the same time makes all of them slow alike.
+"""
+
+from __future__ import annotations
+
+import statistics
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final
+
+from tests.bench.bodies import IMAGES, TARGETS, review_body
+from tests.bench.contestants import Field, images_of, rules_file
+from tests.bench.load import Case, Load, Sample
+from tests.bench.mirror import mirror_of_everything
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+    from tests.bench.contestants import Contestant
+
+__all__ = ["Bound", "Entry", "bounds", "contest"]
+
+SECONDS: Final = 1.5
+ROUNDS: Final = 7
+WARM_SECONDS: Final = 1.0
+RULES: Final = 10
+
+USUAL = Case("7 KB, 32 connections", review_body(7_000))
+NEW = Case("7 KB, every image new", review_body(7_000, marked=True), new=True)
+SMALL = Case("2 KB", review_body(2_000))
+LARGE = Case("40 KB", review_body(40_000))
+ALONE = Case("7 KB, 1 connection", review_body(7_000), connections=1)
+DIALLING = Case("7 KB, a connection a review", review_body(7_000), keep=False)
+CASES: Final = (USUAL, NEW, SMALL, LARGE, ALONE, DIALLING)
+
+OURS, FLOOR, LEAN, TYPED = "mirrorhook", "floor", "lean-go", "typed-go"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """
+    One server asked in one way, and what came of it, round by round.
+    """
+
+    contestant: Contestant
+    case: Case
+    samples: list[Sample] = field(default_factory=list)
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return self.contestant.name, self.case.name
+
+    def middle(self, value: Callable[[Sample], float]) -> float:
+        """
+        Return the median of a figure over all rounds.
+        """
+        return statistics.median(map(value, self.samples))
+
+    def ratio(self, other: Entry) -> float:
+        """
+        Return how much more processor it takes than another, in the median of all rounds.
+        """
+        pairs = zip(self.samples, other.samples, strict=True)
+        return statistics.median(one.cpu / two.cpu for one, two in pairs)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """
+    What has to hold.
+
+    Attributes:
+        name: What it is about.
+        value: What was measured.
+        most: What it may be.
+        unit: what both are; a multiplication sign for a ratio.
+    """
+
+    name: str
+    value: float
+    most: float
+    unit: str = "×"
+
+    @property
+    def holds(self) -> bool:
+        return self.value <= self.most
+
+
+def contest(
+    folder: Path, said: Callable[[str], None], rounds: int = ROUNDS
+) -> dict[tuple[str, str], Entry]:
+    """
+    Ask every server in every way, and return what came of it.
+
+    Args:
+        folder: A folder for what is needed.
+        said: Is told how far it is.
+        rounds: How often each is asked.
+
+    Raises:
+        GoMissingError: There is no Go here.
+        WrkMissingError: There is no wrk here.
+    """
+    load = Load(folder)
+    with ExitStack() as stack:
+        entries = [*entered(Field(folder, stack), stack)]
+        for number, entry in enumerate(entries):
+            said(f"warming up {number + 1} of {len(entries)}: {' · '.join(entry.key)}")
+            load.run(entry.contestant, entry.case, WARM_SECONDS)
+        for number in range(rounds):
+            said(f"round {number + 1} of {rounds}, {len(entries) * SECONDS:.0f} s each")
+            first = number * len(entries) // rounds
+            for entry in entries[first:] + entries[:first]:
+                sample = load.run(entry.contestant, entry.case, SECONDS)
+                entry.samples.append(sample)
+    return {entry.key: entry for entry in entries}
+
+
+def entered(field: Field, stack: ExitStack) -> Iterator[Entry]:
+    """
+    Start all servers, and yield each with each way that it is asked in.
+    """
+    mirror = stack.enter_context(mirror_of_everything())
+    ours = field.ours(OURS, rules_file(RULES))
+    expected = images_of(ours, USUAL.body)
+    assert len(expected) == len(IMAGES)
+    everybody = [ours, field.floor(ours.answer(USUAL.body))]
+    everybody += [field.in_go(name) for name in (LEAN, TYPED)]
+    for contestant in everybody:
+        assert images_of(contestant, USUAL.body) == expected, contestant.name
+        yield from (Entry(contestant, case) for case in CASES)
+    for count in (1_000, 10_000):
+        yield Entry(field.ours(f"{OURS}, {count:,} rules", rules_file(count)), USUAL)
+    checked = rules_file(RULES, {name: f"{mirror}/{name}" for name in TARGETS})
+    checked["availability"] = {"mode": "check", "plainHTTP": [mirror], "ttl": "24h"}
+    asking = field.ours(f"{OURS}, mirrors checked", checked)
+    assert all(image.startswith(mirror) for image in images_of(asking, USUAL.body))
+    yield Entry(asking, USUAL)
+
+
+def bounds(entries: dict[tuple[str, str], Entry]) -> Iterator[Bound]:
+    """
+    Yield what has to hold of a contest.
+    """
+
+    def of(name: str, case: Case = USUAL) -> Entry:
+        return entries[name, case.name]
+
+    ours, alone = of(OURS), of(OURS, ALONE)
+    for name, most in ((FLOOR, 1.5), (LEAN, 0.85), (TYPED, 0.15)):
+        yield Bound(f"a review, to {name}", ours.ratio(of(name)), most)
+    yield Bound("every image new, to the same again", of(OURS, NEW).ratio(ours), 1.5)
+    yield Bound("40 KB, to 7 KB", of(OURS, LARGE).ratio(ours), 2.0)
+    many, checked = f"{OURS}, 10,000 rules", f"{OURS}, mirrors checked"
+    yield Bound(f"10,000 rules, to {RULES}", of(many).ratio(ours), 1.1)
+    yield Bound("mirrors checked and known, to unchecked", of(checked).ratio(ours), 1.2)
+    median = alone.middle(lambda sample: sample.median)
+    floor = of(FLOOR, ALONE).middle(lambda sample: sample.median)
+    yield Bound("one connection, median over floor's", (median - floor) * 1e6, 40, "µs")
+    worst = alone.middle(lambda sample: sample.worst)
+    yield Bound("one connection, 99 % to median", worst / median, 2.5)
