@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.tools import loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -220,7 +222,7 @@ def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
     for architecture in architectures:
         one = f"{repository}:{tag}-{architecture}"
         digest = push_image(address, one, content=architecture, architecture=architecture)
-        pushed = httpx.get(manifest_url(address, repository, digest), headers=ACCEPTED)
+        pushed = loopback.get(manifest_url(address, repository, digest), headers=ACCEPTED)
         manifests.append(
             {
                 "mediaType": MANIFEST,
@@ -252,10 +254,10 @@ def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str
     Put a blob into a registry, and return its descriptor, with *kind* as media type.
     """
     digest = digest_of(data)
-    begun = httpx.post(f"http://{address}/v2/{repository}/blobs/uploads/")
+    begun = loopback.post(f"http://{address}/v2/{repository}/blobs/uploads/")
     begun.raise_for_status()
     upload = httpx.URL(begun.headers["Location"]).copy_merge_params({"digest": digest})
-    httpx.put(upload, content=data).raise_for_status()
+    loopback.put(upload, content=data).raise_for_status()
     return {"mediaType": kind, "digest": digest, "size": len(data)}
 
 
@@ -264,7 +266,7 @@ def push_manifest(address: str, repository: str, tag: str, manifest: dict[str, A
     Put a manifest into a registry under a tag, and return its digest.
     """
     data = json.dumps(manifest).encode()
-    httpx.put(
+    loopback.put(
         manifest_url(address, repository, tag),
         content=data,
         headers={"Content-Type": manifest["mediaType"]},

@@ -7,9 +7,9 @@ from __future__ import annotations
 import json
 import os
 
-import httpx
 from click.testing import CliRunner
 
+from tests.tools import loopback
 from tests.tools.registry import (
     ACCEPTED,
     MANIFEST,
@@ -62,7 +62,7 @@ def manifest_at(address, repository, reference):
     """
     The manifest that goes by a name, and its digest; None where there is none.
     """
-    reply = httpx.get(manifest_url(address, repository, reference), headers=ACCEPTED)
+    reply = loopback.get(manifest_url(address, repository, reference), headers=ACCEPTED)
     if reply.status_code == 404:
         return None, ""
     reply.raise_for_status()
@@ -70,7 +70,7 @@ def manifest_at(address, repository, reference):
 
 
 def blob_at(address, repository, digest):
-    return httpx.get(f"http://{address}/v2/{repository}/blobs/{digest}")
+    return loopback.get(f"http://{address}/v2/{repository}/blobs/{digest}")
 
 
 def push_large(address, name, size=20 * MIB):
@@ -112,6 +112,6 @@ def described(address, repository, digest):
     """
     The descriptor of a manifest.
     """
-    reply = httpx.get(manifest_url(address, repository, digest), headers=ACCEPTED)
+    reply = loopback.get(manifest_url(address, repository, digest), headers=ACCEPTED)
     kind = reply.headers["Content-Type"]
     return {"mediaType": kind, "digest": digest, "size": len(reply.content)}
