@@ -146,6 +146,7 @@ def push_files(
     *,
     command: tuple[str, ...],
     architecture: str = ARCHITECTURE,
+    effort: int = 6,
 ) -> str:
     """
     Put an image of some files into a registry.
@@ -156,6 +157,7 @@ def push_files(
         files: Content of each file by its path; all can be executed.
         command: What a container of it runs.
         architecture: What the image says it is for.
+        effort: How hard to compress them; 0 for not at all.
 
     Returns:
         The digest of its manifest, ``sha256:…``.
@@ -178,7 +180,9 @@ def push_files(
         "mediaType": MANIFEST,
         "config": push_blob(address, repository, CONFIG, json.dumps(config).encode()),
         "layers": [
-            push_blob(address, repository, LAYER, gzip.compress(tar.getvalue(), mtime=0))
+            push_blob(
+                address, repository, LAYER, gzip.compress(tar.getvalue(), effort, mtime=0)
+            )
         ],
     }
     return push_manifest(address, repository, tag or "latest", manifest)
