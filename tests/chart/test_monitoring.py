@@ -254,7 +254,7 @@ CASES = [
     ("RulesRefused", {REFUSED: "1x480"}, False),
     ("RulesRefused", {REFUSED: "0x480"}, True),
     ("CertificateExpires", {EXPIRY: "90000x480"}, False),
-    ("CertificateExpires", {EXPIRY: "50000x480"}, True),
+    ("CertificateExpires", {EXPIRY: "45000x480"}, True),
     ("CertificateRefused", {ours(RENEWED, result="success"): GROWING}, False),
     ("CertificateRefused", {ours(RENEWED, result="failure"): GROWING}, True),
     ("Errors", {ours("errors_total"): STILL}, False),
