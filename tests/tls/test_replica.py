@@ -236,7 +236,7 @@ def test_a_bundle_that_an_upgrade_resets_is_put_back():
         max_size=60,
     )
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 def test_rotation_never_leaves_a_certificate_untrusted(events):
     """
     Whoever overtakes whom, and however fast time goes for a while.
