@@ -17,8 +17,9 @@ from datetime import datetime
 from itertools import count
 
 from tests.server.conftest import review_of
-from tests.server.process import serving, unverified
+from tests.server.process import serving
 from tests.tools.faults import faulty_proxy
+from tests.tools.loopback import unverified
 from tests.tools.registry import push_image, registry
 from webhook.admission import Policy, answer, answer_asking, remembered
 from webhook.cli.table import listing, show

@@ -17,6 +17,7 @@ import yaml
 from tests.tools.helm import helm3, helm4
 
 CHART = Path(__file__).resolve().parents[2] / "charts/mirrorhook"
+DEFAULTS = yaml.load((CHART / "values.yaml").read_text(), Loader=yaml.CSafeLoader)
 CI_VALUES = sorted(CHART.glob("ci/*-values.yaml"))
 WEBHOOK_VALUES = [path for path in CI_VALUES if path.stem != "api-server-policy-values"]
 HELM_VERSIONS = ("3.17", "4.3")

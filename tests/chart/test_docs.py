@@ -9,15 +9,14 @@ import re
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, render
+from tests.chart.rendering import CHART, DEFAULTS, render
 
 ROOT = CHART.parents[1]
 GUIDE = (ROOT / "docs/install.md").read_text()
-VALUES = yaml.safe_load((CHART / "values.yaml").read_text())
 EXAMPLES = [
     values
     for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
-    if (values := yaml.safe_load(block)).keys() & VALUES.keys()
+    if (values := yaml.safe_load(block)).keys() & DEFAULTS.keys()
 ]
 
 
@@ -28,18 +27,18 @@ def test_an_example_is_accepted(values):
 
 
 def test_every_value_that_is_named_is_there():
-    tops = "|".join(VALUES)
+    tops = "|".join(DEFAULTS)
     named = set(re.findall(rf"`((?:{tops})(?:\.\w+)+)(?:: [^`]*)?`", GUIDE))
     assert len(named) >= 15
     for path in named:
-        found = VALUES
+        found = DEFAULTS
         for key in path.split("."):
             assert key in found, path
             found = found[key]
 
 
 def test_every_operator_and_alert_is_explained():
-    for operator in VALUES["operators"]:
+    for operator in DEFAULTS["operators"]:
         assert f"`operators.{operator}`" in GUIDE
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
     for alert in rule["spec"]["groups"][0]["rules"]:

@@ -16,6 +16,7 @@ import yaml
 from tests.chart.test_monitoring import queries
 from tests.server.conftest import review_of
 from tests.server.process import RULES, serving, until
+from tests.tools import loopback
 
 PROMETHEUS = shutil.which("prometheus")
 # There is no API server, and no mirror is asked.
@@ -57,7 +58,7 @@ def prometheus(tmp_path):
 
 def ask(address, query):
     try:
-        answer = httpx.get(f"{address}/api/v1/query", params={"query": query})
+        answer = loopback.get(f"{address}/api/v1/query", params={"query": query})
     except httpx.TransportError:
         return []
     return answer.json().get("data", {}).get("result", []) if answer.is_success else []

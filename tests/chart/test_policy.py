@@ -184,8 +184,8 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
         (
             {
                 "rules": [
-                    {"match": f"r{n}.example.com/a/b", "mirrors": ["m.example.com"]}
-                    for n in range(3000)
+                    {"match": f"r{n}.example.com/{'a' * 150}", "mirrors": ["m.example.com"]}
+                    for n in range(600)
                 ]
             },
             "characters of CEL, and a policy has room for 90000",

@@ -45,6 +45,17 @@ every_helm = pytest.mark.parametrize("helm", HELM_VERSIONS)
 every_kubernetes = pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
 
 
+@pytest.fixture(autouse=True)
+def schemas(monkeypatch):
+    """
+    The schemas of Kubernetes, each of which is read once and not for each object.
+    """
+    monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", read_once)
+
+
+read_once = cache(kubernetes_validate.utils.schema_contents)
+
+
 @cache
 def is_valid(document: str, version: str) -> bool:
     kubernetes_validate.validate(json.loads(document), version, strict=True)

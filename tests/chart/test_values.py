@@ -7,12 +7,10 @@ from __future__ import annotations
 import json
 
 import pytest
-import yaml
 
-from tests.chart.rendering import CHART, HELM_VERSIONS, refusal
+from tests.chart.rendering import CHART, DEFAULTS, HELM_VERSIONS, refusal
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
-DEFAULTS = yaml.safe_load((CHART / "values.yaml").read_text())
 
 
 def resolved(schema):

@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from tests.probe.asking import secret
 from tests.tools import registry as registries
 from tests.tools.faults import unused_port
+from tests.tools.loopback import NO_CAS
 from tests.tools.registry import push_image, registry
 from tests.tools.terminal import terminal
 from webhook.cli.check import check
@@ -61,7 +62,7 @@ def rules(tmp_path, full):
 
 
 def run(command, *arguments):
-    return CliRunner().invoke(command, arguments)
+    return CliRunner(env=NO_CAS).invoke(command, arguments)
 
 
 def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_there(

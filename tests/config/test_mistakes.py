@@ -6,7 +6,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-MISTAKES = yaml.safe_load(Path(__file__).with_name("mistakes.yaml").read_text())
+MISTAKES = yaml.load(
+    Path(__file__).with_name("mistakes.yaml").read_text(), Loader=yaml.CSafeLoader
+)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=itemgetter("problem"))

@@ -24,4 +24,4 @@ def seconds(count):
 def test_the_cost_of_a_file_grows_with_its_rules_and_no_faster():
     seconds(100)
 
-    assert seconds(8000) < 25 * max(seconds(1000), 0.05)
+    assert seconds(4000) < 25 * max(seconds(500), 0.05)

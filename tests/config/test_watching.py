@@ -210,3 +210,9 @@ async def test_a_directory_that_is_not_there_is_looked_for_at_every_poll(tmp_pat
     async with aclosing(directory_changes(tmp_path / "missing", 0.01)) as changes:
         async with asyncio.timeout(5):
             assert [await anext(changes) for _ in range(3)] == [None] * 3
+
+
+async def test_what_happened_before_there_was_a_watch_is_looked_for_soon(tmp_path):
+    async with aclosing(directory_changes(tmp_path, 3600)) as changes:
+        async with asyncio.timeout(10):
+            await anext(changes)

@@ -4,6 +4,8 @@ A look-up costs the same however many rules there are.
 
 from __future__ import annotations
 
+from functools import cache
+
 import pytest
 
 from webhook.core import MirrorMap, Rule
@@ -48,9 +50,10 @@ class Counted(dict):
     values = keys = items
 
 
-def questions(count, image):
+@cache  # the same for every image
+def counting(count):
     """
-    How often tables are asked for one decision by so many rules.
+    So many rules, in tables that count.
     """
     rules = MirrorMap([Rule(FORMS[n % 4].format(n), ["m.example/x"]) for n in range(count)])
     for index in (rules._exact, rules._subdomains, rules._targets):
@@ -58,6 +61,14 @@ def questions(count, image):
         index._registries = Counted(
             {registry: Counted(paths) for registry, paths in index._registries.items()}
         )
+    return rules
+
+
+def questions(count, image):
+    """
+    How often tables are asked for one decision by so many rules.
+    """
+    rules = counting(count)
     Counted.asked = 0
     rules.decide(image)
     return Counted.asked

@@ -16,7 +16,9 @@ from webhook.cli.serve import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()
-CHART = yaml.safe_load((ROOT / "charts/mirrorhook/values.yaml").read_text())
+CHART = yaml.load(
+    (ROOT / "charts/mirrorhook/values.yaml").read_text(), Loader=yaml.CSafeLoader
+)
 
 
 def instructions():

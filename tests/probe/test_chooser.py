@@ -170,7 +170,7 @@ def percentile(times, share):
     return sorted(times)[round(share * (len(times) - 1))]
 
 
-async def stream(world, seconds, pace=200):
+async def stream(world, seconds, pace=60):
     """
     Pods of two images each, each with one that nobody has asked for before.
 
@@ -195,7 +195,7 @@ def test_a_mirror_that_hangs_slows_nothing_down_beyond_the_budget_or_after_it_is
         world = Scripted(one_example=HANGS, two_example=PRESENT)
         pods = await stream(world, 30)
 
-        assert len(pods) == 6000
+        assert len(pods) == 1800
         assert max(took for _, _, took in pods) <= 1.5
         opened = [took for began, _, took in pods if began > 1.0]
         assert percentile(opened, 0.99) < 0.05
@@ -235,7 +235,7 @@ def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_it
             world.script["one.example"] = PRESENT
 
         dying = asyncio.create_task(fate())
-        pods = await stream(world, 75, pace=50)
+        pods = await stream(world, 75, pace=20)
         await dying
         (opened, closed) = world.watching.switches
 
@@ -272,7 +272,7 @@ def test_a_mirror_that_goes_down_while_a_review_waits_is_not_taken_for_what_it_s
 def test_images_without_end_are_decided_and_leave_nothing_behind():
     async def main():
         world = Scripted(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)
-        for number in range(0, 8_000, 100):
+        for number in range(0, 3_000, 100):
             await world.choose(*(f"app{n}:1" for n in range(number, number + 100)))
 
         assert world.inquirer.known_images == 500

@@ -16,6 +16,7 @@ from tests.probe.asking import secret
 from tests.probe.scripted import Watching
 from tests.tools import registry as registries
 from tests.tools.faults import ANSWERS, faulty_proxy, unused_port
+from tests.tools.loopback import NO_CAS
 from tests.tools.registry import push_image, push_index, registry
 from webhook.core import (
     Availability,
@@ -41,6 +42,15 @@ UNKNOWN = "sha256:" + "9" * 64
 @pytest.fixture
 def anyio_backend():
     return "asyncio"
+
+
+@pytest.fixture(autouse=True)
+def cas(monkeypatch):
+    """
+    No CAs but those that a test names.
+    """
+    for name, value in NO_CAS.items():
+        monkeypatch.setenv(name, value)
 
 
 class World:

@@ -7,7 +7,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +17,8 @@ from threading import Thread
 from typing import Any
 
 import httpx
+
+from tests.tools import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(
@@ -52,14 +53,14 @@ class Webhook:
         return url.host, url.port
 
     def client(self, **options: Any) -> httpx.Client:
-        return httpx.Client(base_url=self.reviews, verify=unverified(), **options)
+        return httpx.Client(base_url=self.reviews, verify=loopback.unverified(), **options)
 
     def review(self, body: bytes, path: str = "/mutate") -> httpx.Response:
         with self.client() as client:
             return client.post(path, content=body, headers=JSON)
 
     def ask(self, path: str, **options: Any) -> httpx.Response:
-        return httpx.get(self.operations + path, **options)
+        return loopback.get(self.operations + path, **options)
 
     def metric(self, name: str) -> float:
         """
@@ -103,13 +104,6 @@ def until(condition, what="the condition"):
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.02)
-
-
-def unverified() -> ssl.SSLContext:
-    context = ssl.create_default_context()
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
-    return context
 
 
 @contextmanager

@@ -16,6 +16,7 @@ import trustme
 from tests.server.parts import Parts
 from tests.server.process import JSON, serving
 from tests.tls.memory_cluster import PLACE, MemoryCluster
+from tests.tools.loopback import unverified
 from webhook.server.certificates import Managed, SelfMade, Use
 from webhook.tls import CertificateError
 from webhook.tls.issuing import self_signed
@@ -44,7 +45,7 @@ def options(folder):
 
 
 def trusting(authority):
-    context = ssl.create_default_context()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     authority.configure_trust(context)
     context.verify_flags |= ssl.VERIFY_X509_STRICT
     return context
@@ -104,9 +105,7 @@ def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
 def test_tls_1_2_and_1_3_are_spoken(webhook, version):
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.check_hostname = False
-    context.verify_mode = ssl.CERT_NONE
+    context = unverified()
     context.minimum_version = context.maximum_version = version
     answer = httpx.get(webhook.reviews + "/mutate", verify=context)
     assert answer.status_code == 405

@@ -14,7 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx
 import pytest
 
-from tests.server.process import JSON, serving, until, unverified
+from tests.server.process import JSON, serving, until
+from tests.tools.loopback import unverified
 
 DRAIN = 1.5
 

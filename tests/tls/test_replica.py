@@ -4,11 +4,12 @@ Replicas racing, step by step, over a cluster in memory.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
+from functools import cache
 
 import pytest
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -86,12 +87,16 @@ class World:
 
 
 def is_signed_by(pair, authorities):
-    certificate = x509.load_pem_x509_certificate(pair.certificate)
-    for authority in authorities:
-        with suppress(Exception):
-            certificate.verify_directly_issued_by(authority)
-            return True
-    return False
+    return any(signed(pair.certificate, authority) for authority in authorities)
+
+
+@cache  # time and again the same few are asked about
+def signed(pem, authority):
+    try:
+        x509.load_pem_x509_certificate(pem).verify_directly_issued_by(authority)
+    except (InvalidSignature, TypeError, ValueError):
+        return False
+    return True
 
 
 def everything_is_well(world):
@@ -231,7 +236,7 @@ def test_a_bundle_that_an_upgrade_resets_is_put_back():
         max_size=60,
     )
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=30)
 def test_rotation_never_leaves_a_certificate_untrusted(events):
     """
     Whoever overtakes whom, and however fast time goes for a while.
@@ -438,8 +443,8 @@ def test_a_permission_that_is_taken_away_leaves_us_serving_for_the_life_of_the_c
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
     world.cluster.denied |= denied
-    for _ in range(364):
-        world.advance(DAY)
+    for _ in range(364 // 2):
+        world.advance(2 * DAY)
         world.settle(1)
         assert world.distrusted() == []
         assert world.ready() == [True] * 3

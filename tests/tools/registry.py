@@ -26,6 +26,8 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
+from tests.tools import loopback
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -144,6 +146,7 @@ def push_files(
     *,
     command: tuple[str, ...],
     architecture: str = ARCHITECTURE,
+    effort: int = 6,
 ) -> str:
     """
     Put an image of some files into a registry.
@@ -154,6 +157,7 @@ def push_files(
         files: Content of each file by its path; all can be executed.
         command: What a container of it runs.
         architecture: What the image says it is for.
+        effort: How hard to compress them; 0 for not at all.
 
     Returns:
         The digest of its manifest, ``sha256:…``.
@@ -176,7 +180,9 @@ def push_files(
         "mediaType": MANIFEST,
         "config": push_blob(address, repository, CONFIG, json.dumps(config).encode()),
         "layers": [
-            push_blob(address, repository, LAYER, gzip.compress(tar.getvalue(), mtime=0))
+            push_blob(
+                address, repository, LAYER, gzip.compress(tar.getvalue(), effort, mtime=0)
+            )
         ],
     }
     return push_manifest(address, repository, tag or "latest", manifest)
@@ -220,7 +226,7 @@ def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
     for architecture in architectures:
         one = f"{repository}:{tag}-{architecture}"
         digest = push_image(address, one, content=architecture, architecture=architecture)
-        pushed = httpx.get(manifest_url(address, repository, digest), headers=ACCEPTED)
+        pushed = loopback.get(manifest_url(address, repository, digest), headers=ACCEPTED)
         manifests.append(
             {
                 "mediaType": MANIFEST,
@@ -252,10 +258,10 @@ def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str
     Put a blob into a registry, and return its descriptor, with *kind* as media type.
     """
     digest = digest_of(data)
-    begun = httpx.post(f"http://{address}/v2/{repository}/blobs/uploads/")
+    begun = loopback.post(f"http://{address}/v2/{repository}/blobs/uploads/")
     begun.raise_for_status()
     upload = httpx.URL(begun.headers["Location"]).copy_merge_params({"digest": digest})
-    httpx.put(upload, content=data).raise_for_status()
+    loopback.put(upload, content=data).raise_for_status()
     return {"mediaType": kind, "digest": digest, "size": len(data)}
 
 
@@ -264,7 +270,7 @@ def push_manifest(address: str, repository: str, tag: str, manifest: dict[str, A
     Put a manifest into a registry under a tag, and return its digest.
     """
     data = json.dumps(manifest).encode()
-    httpx.put(
+    loopback.put(
         manifest_url(address, repository, tag),
         content=data,
         headers={"Content-Type": manifest["mediaType"]},

@@ -210,7 +210,7 @@ def test_a_fault_in_the_middle_of_a_blob_is_gone_on_from(world, how, side):
         proxy.cuts, proxy.cut_by, proxy.cut_after = 2, how, 3_000_000
         ends = {"upstream": world.upstream, "mirror": world.mirror, side: proxy.address}
         behind = World(world.folder, **ends)
-        (entry,) = behind.json(f"=team/{side}-{how}:1", "--timeout", "2")
+        (entry,) = behind.json(f"=team/{side}-{how}:1", "--timeout", "1")
         heads = [head.partition(b"\r\n\r\n")[0].lower() for head in proxy.heads]
 
     assert entry["error"] is None
@@ -231,7 +231,7 @@ def command_of(world, image, *options):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="memory is told by Linux")
 def test_a_blob_is_never_in_memory_as_a_whole(world):
-    size = 160 * MIB
+    size = 112 * MIB
     push_large(world.upstream, "team/huge:1", size)
     words = command_of(world, "team/huge:1")[3:]
     code = (
@@ -245,7 +245,8 @@ def test_a_blob_is_never_in_memory_as_a_whole(world):
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
 
     assert manifest_at(world.mirror, "m/team/huge", "1")[0]
-    assert int(most) * 1024 < size * 2 / 3
+    # All of Python and of the libraries is in there, a third of it.
+    assert int(most) * 1024 < size
 
 
 def test_who_interrupts_it_is_told_how_it_goes_on(world):

@@ -6,10 +6,12 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
+from unittest.mock import patch
 
-import httpx
 from click.testing import CliRunner
 
+from tests.tools import loopback
 from tests.tools.registry import (
     ACCEPTED,
     MANIFEST,
@@ -19,9 +21,13 @@ from tests.tools.registry import (
     push_manifest,
 )
 from webhook.cli.copy import copy
+from webhook.cli.copying import run
+from webhook.transfer.patience import Patience
 
 EMPTY = "application/vnd.oci.empty.v1+json"
 MIB = 1024 * 1024
+# As many attempts as ever, with pauses that nobody waits for.
+HASTE = partial(Patience, pause=0.01)
 
 
 class World:
@@ -51,7 +57,10 @@ class World:
         ]
         plain = [f"--plain-http={host}" for host in (self.upstream, self.mirror)]
         command = ["-c", str(self.rules), *plain, *words]
-        return CliRunner().invoke(copy, command, input=stdin, catch_exceptions=False)
+        with patch.object(run, "Patience", HASTE):
+            return CliRunner(env=loopback.NO_CAS).invoke(
+                copy, command, input=stdin, catch_exceptions=False
+            )
 
     def json(self, *arguments, **options):
         result = self.run(*arguments, "-o", "json", **options)
@@ -62,7 +71,7 @@ def manifest_at(address, repository, reference):
     """
     The manifest that goes by a name, and its digest; None where there is none.
     """
-    reply = httpx.get(manifest_url(address, repository, reference), headers=ACCEPTED)
+    reply = loopback.get(manifest_url(address, repository, reference), headers=ACCEPTED)
     if reply.status_code == 404:
         return None, ""
     reply.raise_for_status()
@@ -70,14 +79,16 @@ def manifest_at(address, repository, reference):
 
 
 def blob_at(address, repository, digest):
-    return httpx.get(f"http://{address}/v2/{repository}/blobs/{digest}")
+    return loopback.get(f"http://{address}/v2/{repository}/blobs/{digest}")
 
 
-def push_large(address, name, size=20 * MIB):
+def push_large(address, name, size=10 * MIB):
     """
-    Put an image with a layer of many chunks into a registry; return its manifest's digest.
+    Put an image with a layer of several chunks into a registry, and return the digest of
+    its manifest.
     """
-    return push_files(address, name, {"data": os.urandom(size)}, command=("/data",))
+    files = {"data": os.urandom(size)}  # which nothing makes smaller
+    return push_files(address, name, files, command=("/data",), effort=0)
 
 
 def push_referrer(address, repository, subject, text, *, listed=True):
@@ -112,6 +123,6 @@ def described(address, repository, digest):
     """
     The descriptor of a manifest.
     """
-    reply = httpx.get(manifest_url(address, repository, digest), headers=ACCEPTED)
+    reply = loopback.get(manifest_url(address, repository, digest), headers=ACCEPTED)
     kind = reply.headers["Content-Type"]
     return {"mediaType": kind, "digest": digest, "size": len(reply.content)}

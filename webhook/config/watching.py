@@ -31,24 +31,27 @@ if TYPE_CHECKING:
 __all__ = ["directory_changes", "watch"]
 
 UNREADABLE: Final = "unreadable"
+# What happened before there was a watch is not heard: by then there is one.
+SOON: Final = 0.5
 
 
 async def directory_changes(directory: Path, poll: float) -> AsyncGenerator[None, None]:
     """
     Yield whenever something happened in *directory*, and every *poll* seconds.
 
-    It never ends. Events that come in a storm are taken together. The watch is
-    renewed with every poll, as the directory may be another by then.
+    It yields soon after the beginning, too, and never ends. Events that come in a storm
+    are taken together. The watch is renewed with every poll, as the directory may be
+    another by then.
     """
     from watchfiles import awatch  # noqa: PLC0415 - only the server waits for changes
 
-    milliseconds = max(1, round(poll * 1000))
+    wait = min(SOON, poll)
     while True:
         try:
             changes = awatch(
                 directory,
                 watch_filter=None,
-                rust_timeout=milliseconds,
+                rust_timeout=max(1, round(wait * 1000)),
                 yield_on_timeout=True,
                 recursive=False,
             )
@@ -58,8 +61,9 @@ async def directory_changes(directory: Path, poll: float) -> AsyncGenerator[None
                     if not happened:
                         break
         except (OSError, RuntimeError):  # no directory, or no more inotify watches
-            await asyncio.sleep(poll)
+            await asyncio.sleep(wait)
             yield
+        wait = poll
 
 
 async def watch(

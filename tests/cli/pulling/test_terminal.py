@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import termios
+import time
 from fcntl import ioctl
 
 import pytest
@@ -25,7 +26,7 @@ def slow(machine):
 
 def wait_for_text(path):
     while not path.exists() or not path.read_text(encoding="utf-8").strip():
-        os.sched_yield()
+        time.sleep(0.01)
     return int(path.read_text(encoding="utf-8"))
 
 
