@@ -18,10 +18,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-import httpx
-
 from tests.bench.bodies import TARGETS
-from tests.server.process import JSON, ROOT, unverified
+from tests.server.process import JSON, ROOT
+from tests.tools import loopback
 from tests.tools.golang import built
 from webhook.tls.issuing import new_authority
 
@@ -39,6 +38,10 @@ CORES: Final = sorted(os.sched_getaffinity(0))
 SERVER_CORE: Final = CORES[0]
 LOAD_CORE: Final = CORES[-1]
 PATIENCE: Final = 10.0
+# Programs start from compiled files, as they do where they are installed.
+ENVIRONMENT: Final = {
+    name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"
+}
 
 
 @dataclass(frozen=True)
@@ -73,7 +76,7 @@ class Contestant:
         Return the answer to a review.
         """
         url = f"{self.url}/mutate"
-        answered = httpx.post(url, content=body, headers=JSON, verify=unverified())
+        answered = loopback.post(url, content=body, headers=JSON)
         return answered.raise_for_status().content
 
     def resident(self) -> int:
@@ -158,6 +161,7 @@ def started(name: str, command: list[str]) -> Iterator[Contestant]:
         subprocess.Popen(
             ["taskset", "--cpu-list", str(SERVER_CORE), *command],
             cwd=ROOT,
+            env=ENVIRONMENT,
             stdout=reader.stdin,
             stderr=subprocess.PIPE,
             text=True,
