@@ -2,7 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.config import ConfigurationError, load, watch
+from webhook.config import ConfigurationError, load
+from webhook.config.watching import watch
 
 pytestmark = pytest.mark.anyio
 

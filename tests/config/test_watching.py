@@ -5,8 +5,8 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from webhook.config import Configuration, ConfigurationError, load, watch
-from webhook.config.watching import directory_changes
+from webhook.config import Configuration, ConfigurationError, load
+from webhook.config.watching import directory_changes, watch
 
 pytestmark = pytest.mark.anyio
 

@@ -1,11 +1,13 @@
 """
-Rules files: read, checked as a whole, and watched for changes.
+Rules files: read, and checked as a whole.
+
+`webhook.config.watching` watches them for changes; only a server needs that, and what it
+takes to be imported.
 """
 
 from webhook.config.loading import from_profiles, load, parse
 from webhook.config.problems import ConfigurationError, Problem
 from webhook.config.values import Configuration, Mode, PolicySettings
-from webhook.config.watching import watch
 
 __all__ = [
     "Configuration",
@@ -16,5 +18,4 @@ __all__ = [
     "from_profiles",
     "load",
     "parse",
-    "watch",
 ]

@@ -7,7 +7,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from webhook.admission import Policy, remembered
-from webhook.config import Configuration, Mode, watch
+from webhook.config import Configuration, Mode
+from webhook.config.watching import watch
 from webhook.server.looping import uncounted
 
 if TYPE_CHECKING:
