@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Bound", "Entry", "bounds", "contest"]
 
-SECONDS: Final = 1.5
+SECONDS: Final = 2
 ROUNDS: Final = 7
-WARM_SECONDS: Final = 1.0
+WARM_SECONDS: Final = 1
 RULES: Final = 10
 
 USUAL = Case("7 KB, 32 connections", review_body(7_000))

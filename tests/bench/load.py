@@ -122,14 +122,14 @@ class Load:
         if shutil.which("wrk") is None:
             raise WrkMissingError("the load comes from wrk: apt-get install wrk")
 
-    def run(self, contestant: Contestant, case: Case, seconds: float) -> Sample:
+    def run(self, contestant: Contestant, case: Case, seconds: int) -> Sample:
         """
         Ask for some time, and return what it took.
         """
         script = self._script(case)
         before = contestant.seconds()
         command = f"wrk --threads 1 --connections {case.connections} --timeout 10s"
-        command = f"taskset --cpu-list {LOAD_CORE} {command} --duration {seconds:g}s"
+        command = f"taskset --cpu-list {LOAD_CORE} {command} --duration {seconds}s"
         done = subprocess.run(
             [*command.split(), "--script", str(script), f"{contestant.url}/mutate"],
             capture_output=True,
