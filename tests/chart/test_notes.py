@@ -87,6 +87,7 @@ def test_of_a_policy_they_tell_nothing_that_is_not_there():
     told = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
     assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
     assert "--dry-run=server" in told
+    assert "mirrorhook doctor --namespace NAME" in told
     assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
-    for absent in ("rollout", "helm test", "doctor", "mutatingwebhookconfiguration"):
+    for absent in ("rollout", "helm test", "mutatingwebhookconfiguration"):
         assert absent not in told
