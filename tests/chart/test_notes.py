@@ -91,3 +91,14 @@ def test_of_a_policy_they_tell_nothing_that_is_not_there():
     assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
     for absent in ("rollout", "helm test", "mutatingwebhookconfiguration"):
         assert absent not in told
+
+
+@pytest.mark.parametrize(
+    ("enforce", "said"), [("warn", "brings its user a warning"), ("deny", "is refused")]
+)
+def test_they_say_what_is_enforced_and_how_that_ends(enforce, said):
+    told = notes({"enforce": enforce, "rules": RULES})
+    assert said in told
+    ending = "kubectl delete validatingadmissionpolicy enforce.mirrorhook.mirrorhook"
+    assert ending in told
+    assert "validatingadmissionpolicy" not in notes({"rules": RULES})

@@ -173,7 +173,7 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
         (
             refusing(ENFORCED),
             None,
-            *("wrong", ENFORCED, "validatingadmissionpolicybinding enforce"),
+            *("wrong", ENFORCED, "validatingadmissionpolicy enforce"),
         ),
     ],
 )

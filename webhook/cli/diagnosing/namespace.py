@@ -94,7 +94,7 @@ def mend_of_refusal(reason: str, rewriter: Rewriter) -> str:
     """
     enforcing = VALIDATING.search(reason)
     if enforcing:
-        emergency = f"kubectl delete validatingadmissionpolicybinding {enforcing[1]}"
+        emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"
         return f"see above why it was not rewritten before; in an emergency: {emergency}"
     where = "policy" if isinstance(rewriter, Bound) else "replicas"
     return f"see the {where} above; in an emergency: kubectl delete {rewriter.resource}"
