@@ -6,17 +6,15 @@ from __future__ import annotations
 
 import base64
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cluster.api import namespaced
 from tests.cluster.deployment import NAME, install, replicas
+from tests.cluster.doctoring import doctored, faults
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
-from tests.cluster.release import ROOT
 from tests.cluster.world import ENABLED, pod
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 from webhook.tls.issuing import new_authority
@@ -38,31 +36,11 @@ def space(world):
 
 
 def asked(node, *arguments):
-    """
-    Run the command, and return its exit code and what it has found.
-    """
-    command = ["-m", "webhook", "doctor", *arguments, "--output", "json"]
-    done = subprocess.run(
-        [sys.executable, *command],
-        env=node.plane.environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+    return doctored(node.plane, *arguments)
 
 
 def wrong(node, *arguments):
-    """
-    Return what is wrong, by the check: the words of it and of its mend.
-    """
-    code, found = asked(node, *arguments)
-    faults = {each["check"]: each for each in found if each["verdict"] == "wrong"}
-    assert code == int(bool(faults))
-    return {check: (each["what"], each["mend"]) for check, each in faults.items()}
+    return faults(node.plane, *arguments)
 
 
 def test_a_cluster_in_which_all_is_well(installed, space):
