@@ -13,7 +13,7 @@ from typing import Any
 
 import yaml
 
-__all__ = ["COMMANDS", "MIRRORED", "POD", "argo_cd", "furnish", "typed"]
+__all__ = ["COMMANDS", "DOCS", "MIRRORED", "POD", "argo_cd", "furnish", "typed"]
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
 TYPED = re.compile(r"^\$ (.*)$", re.MULTILINE)
