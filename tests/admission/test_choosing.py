@@ -43,12 +43,12 @@ class Choice:
         if not decision.candidates:
             return decision
         if self.number is None:
-            return replace(
-                decision, outcome=Outcome.UNAVAILABLE, reason="no mirror", candidate=None
+            return decision._replace(
+                outcome=Outcome.UNAVAILABLE, reason="no mirror", candidate=None
             )
         outcome = Outcome.UNCONFIRMED if self.number else decision.outcome
         candidate = decision.candidates[self.number]
-        return replace(decision, outcome=outcome, candidate=candidate, reason="doubt")
+        return decision._replace(outcome=outcome, candidate=candidate, reason="doubt")
 
 
 def asked(number, policy=POLICY, **request):

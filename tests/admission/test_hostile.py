@@ -200,7 +200,7 @@ def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
     assert response == {
         "uid": "u-1",
         "allowed": True,
-        "warnings": [OUR_ERROR],
+        "warnings": [OUR_ERROR.warning],
     }
     assert broken.told == [error]
 

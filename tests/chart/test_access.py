@@ -22,6 +22,11 @@ def test_rights_are_narrowed_to_one_secret_and_one_webhook_configuration():
             "verbs": VERBS,
         },
         {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
+        {
+            "apiGroups": ["discovery.k8s.io"],
+            "resources": ["endpointslices"],
+            "verbs": ["list"],
+        },
     ]
     assert rendered.one("ClusterRole")["rules"] == [
         {
@@ -37,7 +42,15 @@ def test_rights_are_narrowed_to_one_secret_and_one_webhook_configuration():
 
 def test_the_right_to_create_secrets_can_be_given_up():
     rendered = render({"certificates": {"self": {"recreateSecret": False}}})
-    assert [rule["verbs"] for rule in rendered.one("Role")["rules"]] == [VERBS]
+    assert [rule["verbs"] for rule in rendered.one("Role")["rules"]] == [VERBS, ["list"]]
+
+
+def test_without_a_console_replicas_neither_find_nor_reach_each_other():
+    rendered = render({"console": {"enabled": False}})
+    rules = rendered.one("Role")["rules"]
+    assert [rule["resources"] for rule in rules] == [["secrets"], ["secrets"]]
+    spec = rendered.one("NetworkPolicy")["spec"]
+    assert (len(spec["ingress"]), len(spec["egress"])) == (2, 1)
 
 
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
@@ -80,14 +93,28 @@ def test_the_token_is_mounted_where_it_is_used_alone():
 
 
 def test_reviews_come_from_anywhere_and_metrics_from_pods():
-    reviews, metrics = render().one("NetworkPolicy")["spec"]["ingress"]
+    reviews, metrics, _ = render().one("NetworkPolicy")["spec"]["ingress"]
     assert reviews == {"ports": [{"port": "webhook", "protocol": "TCP"}]}
     assert metrics["ports"] == [{"port": "operations", "protocol": "TCP"}]
     assert metrics["from"] == [{"namespaceSelector": {}}]
 
 
-def test_nothing_but_the_api_server_is_reached_from_the_pods():
-    (egress,) = render().one("NetworkPolicy")["spec"]["egress"]
+def test_replicas_reach_each_other_though_nobody_else_may_read_metrics():
+    rendered = render({"networkPolicy": {"metricsFrom": []}})
+    spec = rendered.one("NetworkPolicy")["spec"]
+    _, from_others = spec["ingress"]
+    _, to_others = spec["egress"]
+    assert (
+        from_others.pop("from")
+        == to_others.pop("to")
+        == [{"podSelector": spec["podSelector"]}]
+    )
+    port = {"ports": [{"port": "operations", "protocol": "TCP"}]}
+    assert from_others == to_others == port
+
+
+def test_nothing_but_the_api_server_and_each_other_is_reached_from_the_pods():
+    egress, _ = render().one("NetworkPolicy")["spec"]["egress"]
     assert [port["port"] for port in egress["ports"]] == [443, 6443]
     assert (
         render({"certificates": {"mode": "cert-manager"}}).one("NetworkPolicy")["spec"][

@@ -14,6 +14,7 @@ import yaml
 
 from tests.chart.rendering import CHART, render
 from webhook.telemetry import Metrics
+from webhook.telemetry.counting import Tally
 
 PROMTOOL = shutil.which("promtool")
 
@@ -76,7 +77,8 @@ def known_metrics():
     registry = Metrics("0", lambda: 0)._registry
     found = dict(OF_THE_API_SERVER)
     for collector, names in registry._collector_to_names.items():
-        labels = {*getattr(collector, "_labelnames", ()), "le"}
+        own = collector.labels if isinstance(collector, Tally) else ()
+        labels = {*own, *getattr(collector, "_labelnames", ()), "le"}
         found |= dict.fromkeys(names, labels)
     found["process_resident_memory_bytes"] = set()
     return found

@@ -4,9 +4,12 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from click.testing import CliRunner
 
+from tests.tools.faults import unused_port
 from webhook.cli.diagnosing.finding import Verdict, doubt, fine, unknown, wrong
 from webhook.cli.doctor import STYLES, as_object, doctor, told
 
@@ -33,6 +36,20 @@ def test_what_is_asked_for_wrongly_is_told(arguments, said):
     result = CliRunner().invoke(doctor, arguments)
     assert result.exit_code == 2
     assert said in result.output
+
+
+def test_an_api_server_that_cannot_be_reached_is_told(tmp_path):
+    address = unused_port()
+    user = {"name": "t", "user": {}}
+    cluster = {"name": "t", "cluster": {"server": f"http://{address}"}}
+    context = {"name": "t", "context": {"cluster": "t", "user": "t"}}
+    content = {"clusters": [cluster], "users": [user], "contexts": [context]}
+    path = tmp_path / "kubeconfig"
+    path.write_text(json.dumps(content | {"current-context": "t"}))
+    result = CliRunner().invoke(doctor, ["--kubeconfig", str(path)])
+    assert result.exit_code == 2
+    assert "cannot get /version" in result.output
+    assert "Connection refused" in result.output
 
 
 def test_each_finding_is_a_line_and_its_mend_another(capsys):

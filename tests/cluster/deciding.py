@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.world import images, pod
-from webhook.admission.policy import Policy, judge
+from webhook.admission import Policy, judge
 from webhook.admission.review import read_review
 from webhook.core import MirrorMap, Rule
 

@@ -15,13 +15,19 @@ from tests.cluster.release import ROOT
 __all__ = ["doctored", "faults"]
 
 
-def doctored(plane: ControlPlane, *arguments: str) -> tuple[int, list[dict[str, Any]]]:
+def doctored(
+    plane: ControlPlane, *arguments: str, program: tuple[str, ...] = ("-m", "webhook")
+) -> tuple[int, list[dict[str, Any]]]:
     """
     Run the command, and return its exit code and what it has found.
+
+    Args:
+        plane: The cluster.
+        arguments: Those of the command.
+        program: What Python is to run it by.
     """
-    command = ["-m", "webhook", "doctor", *arguments, "--output", "json"]
     done = subprocess.run(
-        [sys.executable, *command],
+        [sys.executable, *program, "doctor", *arguments, "--output", "json"],
         env=plane.environment,
         cwd=ROOT,
         capture_output=True,

@@ -12,12 +12,15 @@ REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 NAME = "mirrorhook-access"
 CONFIGURATION = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "")
 SECRETS = ("", "secrets", "")
+SLICES = ("discovery.k8s.io", "endpointslices", "")
 NAMED = ("get", "watch", "patch")
 OURS = {
     *((CONFIGURATION, verb, f"{NAME}.{NAME}", "") for verb in NAMED),
     *((SECRETS, verb, f"{NAME}-ca", NAME) for verb in NAMED),
     # No name can be given for what is to be created.
     *((SECRETS, "create", name, NAME) for name in ("", f"{NAME}-ca", "another")),
+    # Their names end at random.
+    *((SLICES, "list", name, NAME) for name in ("", f"{NAME}-ca", "another")),
 }
 
 
@@ -63,7 +66,11 @@ def test_it_may_do_what_it_needs_and_nothing_else(plane, world):
             for name, namespace in (
                 ("", ""),
                 *(("another", NAME), ("another", "kube-system")),
-                *((each, NAME) for each in {f"{NAME}-ca", ""} if resource == SECRETS),
+                *(
+                    (each, NAME)
+                    for each in {f"{NAME}-ca", ""}
+                    if resource in {SECRETS, SLICES}
+                ),
                 *((f"{NAME}.{NAME}", "") for _ in range(resource == CONFIGURATION)),
             )
         ]

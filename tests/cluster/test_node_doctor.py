@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,6 +23,10 @@ from webhook.tls.issuing import new_authority
 CONFIGURATION = f"{CONFIGURATIONS}/mirrorhook.mirrorhook"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/mirrorhook.mirrorhook"
 RULES = namespaced("configmaps", NAME, "mirrorhook-rules")
+AHEAD = (
+    "import time; real = time.time; time.time = lambda: real() + 100; "
+    "from webhook.cli.main import main; main()"
+)
 DEPLOYMENT = namespaced("apps/v1/deployments", NAME, "mirrorhook")
 
 
@@ -35,8 +40,8 @@ def space(world):
     return world.namespace(ENABLED)
 
 
-def asked(node, *arguments):
-    return doctored(node.plane, *arguments)
+def asked(node, *arguments, **options):
+    return doctored(node.plane, *arguments, **options)
 
 
 def wrong(node, *arguments):
@@ -60,13 +65,46 @@ def test_a_namespace_that_is_not_labelled(installed, world):
     assert wrong(installed, "--namespace", name) == {}
 
 
-def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
-    world.api.delete(BINDING)
-    stranger = new_authority("stranger", datetime.now(UTC), timedelta(days=9)).pem
+def test_a_clock_that_is_wrong(installed):
+    code, found = asked(installed, program=("-c", AHEAD))
+    clock = next(each for each in found if each["check"] == "clock")
+    assert (code, clock["verdict"]) == (0, "note")
+    assert re.search(
+        r"this machine is (99|100|101) s ahead of the API server", clock["what"]
+    )
+
+
+def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(
+    installed, world, space
+):
+    world.api.delete(CONFIGURATION)
+    world.create(space, pod("nginx"))
+    what, mend = wrong(installed, "--namespace", space)["webhook"]
+    assert "knows of no webhook and of no policy of mirrorhook" in what
+    assert "helm install" in mend
+    install(installed)
+    until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
+    what, mend = wrong(installed, "pod", f"{space}/web")["c0"]
+    assert "but the Pod is older than the webhook" in what
+    assert f"kubectl --namespace {space} delete pod web" in mend
+
+
+def trust(world, authority):
+    """
+    Have the API server trust a CA in place of ours.
+    """
     found = world.api.get(CONFIGURATION)
     for webhook in found["webhooks"]:
-        webhook["clientConfig"]["caBundle"] = base64.b64encode(stranger).decode()
+        webhook["clientConfig"]["caBundle"] = base64.b64encode(authority.pem).decode()
     world.api.put(CONFIGURATION, found)
+
+
+def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
+    world.api.delete(BINDING)
+    now, long = datetime.now(UTC), timedelta(days=9)
+    trust(world, new_authority("expired", now - 2 * long, long))
+    assert "expired on" in wrong(installed)["trust"][0]
+    trust(world, new_authority("stranger", now, long))
     faults = until(
         lambda: (
             (found := wrong(installed, "--namespace", space)).keys()
@@ -124,6 +162,15 @@ def labelled(key, value):
     return pod("nginx") | {"metadata": {"name": "web", "labels": {key: value}}}
 
 
+def of_the_node(image):
+    """
+    A Pod whose image the node has to have.
+    """
+    given = pod(image)
+    given["spec"]["containers"][0]["imagePullPolicy"] = "Never"
+    return given
+
+
 # A Pod; then the verdict on it, words of what is found, and words of the mend.
 PODS = {
     "rewritten": (pod("nginx"), "ok", "which was nginx", ""),
@@ -136,6 +183,7 @@ PODS = {
     "with a longer rule": (pod("quay.io/our/x"), "note", "rule quay.io/our keeps it", ""),
     "at the mirror already": (pod(f"{REGISTRY}/hub/x"), "note", "stays as it is", ""),
     "with no image name": (pod("Nginx"), "wrong", "must be in lower case", "correct"),
+    "of the node": (of_the_node("nginx"), "note", "its pull policy is Never", ""),
     "opted out": (
         labelled("mirrorhook.io/rewrite", "disabled"),
         *("note", "its label mirrorhook.io/rewrite is disabled", "remove"),

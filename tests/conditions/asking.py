@@ -13,7 +13,7 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from tests.chart.rendering import Rendered, render
-from webhook.admission.policy import Policy, Result, judge
+from webhook.admission import Policy, Result, judge
 from webhook.admission.review import read_review
 from webhook.config import parse
 

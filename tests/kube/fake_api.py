@@ -1,7 +1,7 @@
 """
-An API server on loopback that answers for Secrets and MutatingWebhookConfigurations
-as the real one does (its answers were compared with those of Kubernetes 1.37), and
-that can be told to fail.
+An API server on loopback that answers for Secrets, MutatingWebhookConfigurations and
+EndpointSlices as the real one does (its answers were compared with those of Kubernetes
+1.37), and that can be told to fail.
 """
 
 from __future__ import annotations
@@ -17,7 +17,9 @@ TOKEN = "of-the-service-account"
 USER = "system:serviceaccount:mirrorhook:mirrorhook"
 SECRETS = "/api/v1/namespaces/mirrorhook/secrets"
 REGISTRATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+SLICES = "/apis/discovery.k8s.io/v1/namespaces/mirrorhook/endpointslices"
 KINDS = {
+    SLICES: ("endpointslices", "discovery.k8s.io", ' in the namespace "mirrorhook"'),
     SECRETS: ("secrets", "", ' in the namespace "mirrorhook"'),
     REGISTRATIONS: (
         "mutatingwebhookconfigurations",
@@ -175,6 +177,8 @@ class FakeApi:
             self._authorize(headers, verb, collection, name or selected(query))
             if verb == "watch":
                 return await self._watch(reader, writer, f"{collection}/{selected(query)}")
+            if verb == "get" and not name:
+                verb, name = "list", query.get("labelSelector", "")
             code, answer = getattr(self, f"_{verb}")(collection, name, headers, body)
         except RefusalError as refusal:
             code, answer = refusal.status, status(refusal.status, refusal.message)
@@ -223,6 +227,16 @@ class FakeApi:
 
     def _get(self, collection, name, _headers, _body):
         return 200, self._existing(collection, name)
+
+    def _list(self, collection, selector, _headers, _body):
+        key, _, value = selector.partition("=")
+        found = [
+            each
+            for path, each in self.objects.items()
+            if path.startswith(f"{collection}/")
+            and each.get("labels", {}).get(key) == value
+        ]
+        return 200, {"items": found}
 
     def _create(self, collection, _name, _headers, body):
         content = json.loads(body)

@@ -26,7 +26,7 @@ def rendered(rules, **options):
 
 def objects(result):
     (file,) = result.files
-    return list(yaml.safe_load_all(file.text))
+    return list(yaml.load_all(file.text, Loader=yaml.CSafeLoader))
 
 
 class Evaluated:

@@ -10,7 +10,7 @@ import time
 from tests.server.process import RULES
 from webhook.config import parse
 from webhook.server.admission import AdmissionEndpoint
-from webhook.server.apps import AdmissionApp
+from webhook.server.apps import reviews_app
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording
 from webhook.server.rules import policies_of
@@ -35,14 +35,15 @@ class Parts:
         return [line for line in self.lines if "traceback" in line]
 
     def app(self, recorder=None):
-        return AdmissionApp(
-            AdmissionEndpoint(
-                policies=lambda: self.policies,
-                recorder=recorder or Recording(self.log, self.metrics),
-                readiness=self.readiness,
-                metrics=self.metrics,
-                log=self.log,
-                clock=time.time,
-                stopwatch=time.perf_counter,
-            )
+        return reviews_app(self.endpoint(recorder))
+
+    def endpoint(self, recorder=None):
+        return AdmissionEndpoint(
+            policies=lambda: self.policies,
+            recorder=recorder or Recording(self.log, self.metrics),
+            readiness=self.readiness,
+            metrics=self.metrics,
+            log=self.log,
+            clock=time.time,
+            stopwatch=time.perf_counter,
         )

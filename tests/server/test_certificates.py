@@ -17,7 +17,8 @@ from tests.server.parts import Parts
 from tests.server.process import JSON, serving
 from tests.tls.memory_cluster import PLACE, MemoryCluster
 from webhook.server.certificates import Managed, SelfMade, Use
-from webhook.tls import CertificateError, self_signed
+from webhook.tls import CertificateError
+from webhook.tls.issuing import self_signed
 
 NAME = "mirrorhook.mirrorhook.svc"
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import signal
 import socket
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,48 +19,53 @@ from tests.server.process import JSON, serving, until, unverified
 DRAIN = 1.5
 
 
-def steady(webhook, body, until_time):
+def steady(webhook, body, ended, answered):
     """
-    Send reviews over one kept connection, as the API server does; count the answers.
+    Send reviews over one kept connection, as the API server does, and say so.
     """
-    count = 0
     with webhook.client() as client:
-        while time.monotonic() < until_time():
+        while not ended.is_set():
             answer = client.post("/mutate", content=body, headers=JSON)
             assert answer.json()["response"]["patch"]
-            count += 1
-    return count
+            answered()
 
 
-def fresh(webhook, body, until_time):
+def fresh(webhook, body, ended, answered):
     """
-    Send each review over a connection of its own; count the answers.
+    Send each review over a connection of its own, and say so.
     """
-    count = 0
-    while time.monotonic() < until_time():
+    while not ended.is_set():
         assert webhook.review(body).json()["response"]["patch"]
-        count += 1
-    return count
+        answered()
 
 
 def test_no_review_is_lost_at_the_end(rules, review_of):
     body = review_of("nginx")
-    end = [time.monotonic() + 60]
+    ended = threading.Event()
+    counts = [0] * 6
+
+    def counting(number):
+        def answered():
+            counts[number] += 1
+
+        return answered
+
     with (
         serving(rules, "--drain", str(DRAIN)) as webhook,
         ThreadPoolExecutor(6) as pool,
     ):
         clients = [
-            pool.submit(client, webhook, body, lambda: end[0])
-            for client in (steady, steady, steady, fresh, fresh, fresh)
+            pool.submit(client, webhook, body, ended, counting(number))
+            for number, client in enumerate((steady,) * 3 + (fresh,) * 3)
         ]
-        time.sleep(0.5)
+        until(lambda: min(counts) > 0, "an answer to each client")
         webhook.process.send_signal(signal.SIGTERM)
         # Endpoints are withdrawn while the replica drains, and not at once.
-        end[0] = time.monotonic() + DRAIN - 0.5
-        counts = [client.result() for client in clients]
+        ended.wait(DRAIN / 2)
+        ended.set()
+        for client in clients:
+            client.result()
         assert webhook.process.wait(20) == 0
-    assert min(counts) > 0
     assert [line["event"] for line in webhook.log[-2:]][-1] == "shut down"
 
 

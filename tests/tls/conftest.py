@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from webhook.tls import self_signed
+from webhook.tls.issuing import self_signed
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 

@@ -12,8 +12,9 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhook.tls import CertificateError, KeyPair, ServingContext, self_signed
-from webhook.tls.context import pem_file
+from webhook.tls import CertificateError, KeyPair, ServingContext
+from webhook.tls.issuing import self_signed
+from webhook.tls.memory import pem_file
 
 
 @pytest.fixture
@@ -105,7 +106,7 @@ async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
 
 
 def test_the_key_is_in_no_file_that_others_read(pair):
-    with pem_file(pair) as path:
+    with pem_file(pair.certificate + pair.key) as path:
         status = Path(path).stat()
         assert stat.S_IMODE(status.st_mode) == 0o600
         assert Path(path).read_bytes() == pair.certificate + pair.key
@@ -114,7 +115,7 @@ def test_the_key_is_in_no_file_that_others_read(pair):
 
 
 def test_without_files_in_memory_a_private_one_is_removed_again(pair):
-    with pem_file(pair, in_memory=False) as path:
+    with pem_file(pair.certificate + pair.key, in_memory=False) as path:
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
         assert path.startswith(tempfile.gettempdir())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)

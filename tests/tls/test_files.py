@@ -6,7 +6,8 @@ from datetime import timedelta
 
 import pytest
 
-from webhook.tls import CertificateError, CertificateFiles, self_signed
+from webhook.tls import CertificateError, CertificateFiles
+from webhook.tls.issuing import self_signed
 
 INTERVAL = 0.01
 

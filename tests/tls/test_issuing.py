@@ -6,8 +6,8 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cryptography import x509
 
-from webhook.tls import CertificateError, ServingContext, self_signed
-from webhook.tls.issuing import new_authority
+from webhook.tls import CertificateError, ServingContext
+from webhook.tls.issuing import new_authority, self_signed
 
 
 def handshake(pair, authority_pem, name):

@@ -14,7 +14,8 @@ import pytest
 from tests.kube.fake_api import GONE, REGISTRATIONS, SECRETS, FakeApi
 from tests.tls.memory_cluster import PLACE, Notes
 from webhook.kube import connect
-from webhook.tls import Pace, Timing, keep
+from webhook.tls.authority import Timing
+from webhook.tls.keeping import Pace, keep
 from webhook.tls.replica import Round
 from webhook.tls.stored import certificates_in
 

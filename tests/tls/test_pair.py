@@ -6,7 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhook.tls import CertificateError, KeyPair, self_signed
+from webhook.tls import CertificateError, KeyPair
+from webhook.tls.issuing import self_signed
 
 HOST = x509.SubjectAlternativeName([x509.DNSName("a.b.svc")])
 

@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.tls.memory_cluster import PLACE, Group, MemoryCluster, Notes
-from webhook.tls import Timing
+from webhook.tls.authority import Timing
 from webhook.tls.issuing import new_authority
 from webhook.tls.replica import Replica
 from webhook.tls.stored import SECRET_TYPE, Stored, certificates_in, contents_of, stored_in

@@ -15,7 +15,10 @@ import pytest
 from tests.kube.fake_api import REGISTRATIONS, FakeApi
 from tests.tls.memory_cluster import PLACE, Notes
 from webhook.kube import connect
-from webhook.tls import Pace, ServingContext, Timing, keep, self_signed
+from webhook.tls import ServingContext
+from webhook.tls.authority import Timing
+from webhook.tls.issuing import self_signed
+from webhook.tls.keeping import Pace, keep
 
 pytestmark = pytest.mark.anyio
 

@@ -2,11 +2,12 @@
 The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out.
 """
 
-from webhook.admission.answer import Recorder, answer, answer_asking, described
+from webhook.admission.answer import Recorder, answer, answer_asking
 from webhook.admission.loops import Loops, LoopWatch, StoppedOwner
 from webhook.admission.memory import remembered
-from webhook.admission.policy import Choice, Policy, Result, Verdict, judge, judge_asking
+from webhook.admission.policy import Choice, Policy, judge, judge_asking
 from webhook.admission.review import AdmissionRequest, InvalidReviewError, read_review
+from webhook.admission.verdict import Result, Verdict
 
 __all__ = [
     "AdmissionRequest",
@@ -21,7 +22,6 @@ __all__ = [
     "Verdict",
     "answer",
     "answer_asking",
-    "described",
     "judge",
     "judge_asking",
     "read_review",

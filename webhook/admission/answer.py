@@ -5,40 +5,29 @@ The answer to an AdmissionReview: always allowed, patched where images change.
 from __future__ import annotations
 
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import Final, Protocol
 
 import msgspec
-from msgspec import Struct
 
-from webhook.admission.policy import (
-    Choice,
-    Policy,
-    Result,
-    Verdict,
-    judge,
-    judge_asking,
+from webhook.admission.policy import Choice, Policy, judge, judge_asking
+from webhook.admission.review import VERSIONS, AdmissionRequest, read_review
+from webhook.admission.verdict import Result, Verdict
+
+__all__ = ["Recorder", "answer", "answer_asking"]
+
+HEADS: Final = {
+    version: (
+        f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode()
+    )
+    for version in VERSIONS
+}
+OUR_ERROR: Final = Verdict(
+    Result.ERROR,
+    warning="mirrorhook: internal error, the images were left as they are; "
+    "the webhook's log has the traceback",
 )
-from webhook.admission.review import AdmissionRequest, read_review
-from webhook.core.errors import quoted
 
-if TYPE_CHECKING:
-    from collections.abc import Iterable
-
-    from webhook.objects import Placement
-
-__all__ = ["Recorder", "answer", "answer_asking", "described"]
-
-# The API server cuts every warning to 256 characters once those of a request are
-# longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
-MAX_WARNING: Final = 256
-MAX_WARNINGS: Final = 15
-# An audit event is one line of the log; a Pod of a hundred images is none of ours.
-MAX_AUDITED: Final = 100
-
-OUR_ERROR: Final = (
-    "mirrorhook: internal error, the images were left as they are; "
-    "the webhook's log has the traceback"
-)
+_encode = msgspec.json.Encoder().encode
 
 
 class Recorder(Protocol):
@@ -55,32 +44,6 @@ class Recorder(Protocol):
         """
         Note an error of ours, on which the Pod was left as it is.
         """
-
-
-class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """
-    An AdmissionResponse; patch and patchType are there together or not at all.
-    """
-
-    uid: str
-    allowed: bool
-    patch: bytes | msgspec.UnsetType = msgspec.UNSET
-    patch_type: str | msgspec.UnsetType = msgspec.UNSET
-    audit_annotations: dict[str, str] | msgspec.UnsetType = msgspec.UNSET
-    warnings: list[str] | msgspec.UnsetType = msgspec.UNSET
-
-
-class ReviewAnswer(Struct, frozen=True, rename="camel", gc=False):
-    """
-    An AdmissionReview with a response.
-    """
-
-    api_version: str
-    kind: str
-    response: Response
-
-
-_encode = msgspec.json.Encoder().encode
 
 
 def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
@@ -101,10 +64,12 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
     """
     version, request = read_review(body)
     try:
-        response = told(request, judge(request, policy), policy, recorder)
+        verdict = judge(request, policy)
+        response = verdict.response
+        recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - a Pod must not suffer from our errors
         response = failed(request, error, policy, recorder)
-    return _encode(ReviewAnswer(version, "AdmissionReview", response))
+    return enveloped(version, request.uid, response)
 
 
 async def answer_asking(
@@ -126,101 +91,31 @@ async def answer_asking(
     version, request = read_review(body)
     try:
         verdict = await judge_asking(request, policy, choice, seconds)
-        response = told(request, verdict, policy, recorder)
+        response = verdict.response
+        recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - as in answer
         response = failed(request, error, policy, recorder)
-    return _encode(ReviewAnswer(version, "AdmissionReview", response))
-
-
-def told(
-    request: AdmissionRequest, verdict: Verdict, policy: Policy, recorder: Recorder
-) -> Response:
-    """
-    Return the response that carries out *verdict*, of which *recorder* is told.
-    """
-    response = respond(request.uid, verdict)
-    recorder.reviewed(policy.name, request, verdict)
-    return response
+    return enveloped(version, request.uid, response)
 
 
 def failed(
     request: AdmissionRequest, error: Exception, policy: Policy, recorder: Recorder
-) -> Response:
+) -> bytes:
     """
     Return the response to a review that an error of ours ended.
     """
     with suppress(Exception):
         recorder.failed(policy.name, request, error)
-    return Response(request.uid, allowed=True, warnings=[OUR_ERROR])
+    return OUR_ERROR.response
 
 
-def respond(uid: str, verdict: Verdict) -> Response:
+def enveloped(version: str, uid: str, response: bytes) -> bytes:
     """
-    Return the response that carries out *verdict*.
-    """
-    operations = verdict.operations
-    return Response(
-        uid,
-        allowed=True,
-        patch=_encode(operations) if operations else msgspec.UNSET,
-        patch_type="JSONPatch" if operations else msgspec.UNSET,
-        audit_annotations=audit(verdict) or msgspec.UNSET,
-        warnings=warnings(verdict.placements) or msgspec.UNSET,
-    )
+    Return the AdmissionReview with a response, which is the same for many.
 
-
-def audit(verdict: Verdict) -> dict[str, str]:
+    Args:
+        version: The apiVersion that was asked with.
+        uid: The uid of the request.
+        response: A JSON object with the other fields of the response.
     """
-    Return what the audit event of the request says of *verdict*.
-
-    The API server puts the webhook's name before each key.
-    """
-    if verdict.result is Result.SKIPPED:
-        return {"skipped": verdict.reason}
-    if not verdict.placements:
-        return {}
-    decisions = [described(placement) for placement in verdict.placements[:MAX_AUDITED]]
-    notes = {"decisions": _encode(decisions).decode()}
-    if verdict.result is Result.OBSERVED:
-        notes["mode"] = "observe"
-    return notes
-
-
-def described(placement: Placement) -> dict[str, Any]:
-    """
-    Return one decision, as audit event and log have it.
-    """
-    slot, decision = placement
-    entry = {
-        "name": slot.name,
-        "image": decision.original,
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-    }
-    if decision.candidate is not None:
-        entry["result"] = decision.image
-    return entry
-
-
-def warnings(placements: Iterable[Placement]) -> list[str]:
-    """
-    Return a warning for each image that was decided on doubt, within bounds.
-    """
-    doubtful = [
-        f"mirrorhook: image of {slot.name or slot.pointer} "
-        f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
-        f"{decision.outcome}: {quoted(decision.original)}: {decision.reason}"
-        for slot, decision in placements
-        if decision.outcome.is_doubtful
-    ]
-    texts = [shortened(text) for text in doubtful[:MAX_WARNINGS]]
-    if len(doubtful) > MAX_WARNINGS:
-        texts.append(f"mirrorhook: {len(doubtful) - MAX_WARNINGS} more images like these")
-    return texts
-
-
-def shortened(text: str) -> str:
-    """
-    Return *text* within the bounds of a warning.
-    """
-    return text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"
+    return b"".join((HEADS[version], _encode(uid), b",", response[1:], b"}"))

@@ -11,7 +11,7 @@ either, as nobody is there who could compare.
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core import LoopLimits, Outcome
@@ -182,8 +182,8 @@ def left_alone(placements: Sequence[Placement], reason: str) -> tuple[Placement,
         if placement.decision.candidate is None
         else Placement(
             placement.slot,
-            replace(
-                placement.decision, outcome=Outcome.LOOPING, reason=reason, candidate=None
+            placement.decision._replace(
+                outcome=Outcome.LOOPING, reason=reason, candidate=None
             ),
         )
         for placement in placements

@@ -1,22 +1,63 @@
 """
-A bounded memory of decisions: clusters ask for the same few images again and again.
+Bounded memories: clusters ask for the same few images again and again.
 """
 
 from __future__ import annotations
 
-from functools import lru_cache
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Hashable
 
     from webhook.core import Decision
 
-__all__ = ["remembered"]
+__all__ = ["Memory", "remembered"]
 
-SIZE: Final = 2048
+Key = TypeVar("Key", bound="Hashable")
+Value = TypeVar("Value")
+
+SIZE: Final = 1024
 # Longer names are not worth their memory: hostile ones are, real ones hardly ever.
 MAX_LENGTH: Final = 512
+
+
+class Memory(Generic[Key, Value]):
+    """
+    The latest values by their keys, in two generations.
+
+    What is asked for moves into the young generation. When that is full it becomes the
+    old one, and the old one is forgotten: an order that costs nothing to keep.
+
+    Args:
+        size: How many values one generation holds.
+    """
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._young: dict[Key, Value] = {}
+        self._old: dict[Key, Value] = {}
+
+    def __len__(self) -> int:
+        return len(self._young) + len(self._old)
+
+    def recall(self, key: Key) -> Value | None:
+        """
+        Return the value of *key*; None if it is not known, or not any more.
+        """
+        value = self._young.get(key)
+        if value is None:
+            value = self._old.pop(key, None)
+            if value is not None:
+                self.keep(key, value)
+        return value
+
+    def keep(self, key: Key, value: Value) -> None:
+        """
+        Remember a value.
+        """
+        if len(self._young) >= self._size:
+            self._old, self._young = self._young, {}
+        self._young[key] = value
 
 
 def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
@@ -26,9 +67,14 @@ def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
     Args:
         decide: Decides on one image, always in the same way.
     """
-    known = lru_cache(maxsize=SIZE)(decide)
+    memory: Memory[str, Decision] = Memory(SIZE)
 
     def recall(image: str) -> Decision:
-        return known(image) if len(image) <= MAX_LENGTH else decide(image)
+        decision = memory.recall(image)
+        if decision is None:
+            decision = decide(image)
+            if len(image) <= MAX_LENGTH:
+                memory.keep(image, decision)
+        return decision
 
     return recall

@@ -4,24 +4,19 @@ What becomes of a request: the outcome table of the webhook.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from enum import StrEnum
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.admission.loops import Loops, left_alone
+from webhook.admission.plan import Plan, Plans
+from webhook.admission.verdict import Result, Verdict
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
     ImageSlot,
-    Operation,
-    Placement,
     Pod,
     exempt,
-    image_operations,
     image_slots,
-    record_operation,
-    rewrite,
-    secret_operations,
 )
 
 if TYPE_CHECKING:
@@ -30,21 +25,9 @@ if TYPE_CHECKING:
     from webhook.admission.review import AdmissionRequest
     from webhook.core import Decision
 
-__all__ = ["Choice", "Policy", "Result", "Verdict", "judge", "judge_asking"]
+__all__ = ["Choice", "Policy", "judge", "judge_asking"]
 
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
-
-
-class Result(StrEnum):
-    """
-    What became of a review; also a label of the metric.
-    """
-
-    PATCHED = "patched"
-    UNCHANGED = "unchanged"
-    OBSERVED = "observed"  # it would have been patched
-    SKIPPED = "skipped"
-    ERROR = "error"
 
 
 class Choice(Protocol):
@@ -69,11 +52,12 @@ class Policy:
 
     Attributes:
         name: Its name, the last part of the path it is served at.
-        decide: Decides on one image.
+        decide: Decides on one image, always in the same way.
         observe: Decide only, and patch nothing.
         record: Write the images as they were into an annotation of the Pod.
         loops: Knows owners that make the same Pod again and again; None for nobody.
         choice: Chooses where availability is checked; None takes the first candidate.
+        plans: Remembers what becomes of Pods.
     """
 
     name: str
@@ -82,32 +66,21 @@ class Policy:
     record: bool = True
     choice: Choice | None = None
     loops: Loops | None = None
+    plans: Plans = field(init=False, repr=False, compare=False)
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """
-    What becomes of one request.
-
-    Attributes:
-        result: The outcome as a whole.
-        reason: Why nothing was looked at; empty where the images were.
-        placements: The images that were looked at, each with its decision.
-        operations: The patch; empty for none.
-    """
-
-    result: Result
-    reason: str = ""
-    placements: tuple[Placement, ...] = ()
-    operations: tuple[Operation, ...] = ()
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "plans", Plans(self.decide))
 
 
 def judge(request: AdmissionRequest, policy: Policy) -> Verdict:
     """
     Say what becomes of *request* under *policy*, where every mirror has every image.
     """
-    skipped, placements = placed(request, policy)
-    return skipped or carried_out(request, policy, placements)
+    pod = request.object
+    reason = unconcerned(request, pod)
+    if reason or pod is None:
+        return Verdict(Result.SKIPPED, reason)
+    return carried_out(request, pod, policy, planned(request, pod, policy))
 
 
 async def judge_asking(
@@ -122,56 +95,39 @@ async def judge_asking(
         choice: Chooses among candidates.
         seconds: How long the answer can take.
     """
-    skipped, placements = placed(request, policy)
-    if skipped:
-        return skipped
-    chosen = await choice.choose([decision for _, decision in placements], seconds)
-    placements = [
-        placement if placement.decision is decision else Placement(placement.slot, decision)
-        for placement, decision in zip(placements, chosen, strict=True)
-    ]
-    return carried_out(request, policy, placements)
-
-
-def placed(
-    request: AdmissionRequest, policy: Policy
-) -> tuple[Verdict | None, list[Placement]]:
-    """
-    Return the decisions on the images in question; or the verdict that there are none.
-    """
     pod = request.object
     reason = unconcerned(request, pod)
     if reason or pod is None:
-        return Verdict(Result.SKIPPED, reason), []
-    return None, rewrite(slots_in_question(request, pod), policy.decide)
+        return Verdict(Result.SKIPPED, reason)
+    plan = planned(request, pod, policy)
+    chosen = await choice.choose(plan.decisions, seconds)
+    return carried_out(request, pod, policy, plan.chosen(chosen))
 
 
-def carried_out(
-    request: AdmissionRequest, policy: Policy, decided: list[Placement]
-) -> Verdict:
+def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan:
     """
-    Return the verdict that carries out decisions.
+    Return what becomes of the images that *request* brings in.
     """
-    pod = request.object
-    placements = tuple(decided)
-    operations = image_operations(placements)
-    if not operations or pod is None:
-        return Verdict(Result.UNCHANGED, placements=placements)
-    if policy.observe:
-        return Verdict(Result.OBSERVED, placements=placements)
-    if policy.loops is not None and request.operation == "CREATE":
-        reason = policy.loops.reason(request, placements)
-        if reason:
-            return Verdict(Result.UNCHANGED, placements=left_alone(placements, reason))
-    # Of a Pod that is there, the API server lets nobody change these.
     if request.operation == "CREATE":
-        operations += secret_operations(pod.spec, placements)
+        return policy.plans.of(pod.spec)
+    return policy.plans.for_some(slots_in_question(request, pod))
+
+
+def carried_out(request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan) -> Verdict:
+    """
+    Return the verdict that carries out a plan, as far as the policy lets it.
+    """
+    if not plan.operations:
+        return plan.leaving(Result.UNCHANGED)
+    if policy.observe:
+        return plan.leaving(Result.OBSERVED)
+    if policy.loops is not None and request.operation == "CREATE":
+        reason = policy.loops.reason(request, plan.placements)
+        if reason:
+            placements = left_alone(plan.placements, reason)
+            return Verdict(Result.UNCHANGED, placements=placements)
     # The API server drops changes of metadata that come with ephemeral containers.
-    if policy.record and not request.sub_resource:
-        record = record_operation(pod.metadata, placements)
-        if record is not None:
-            operations.append(record)
-    return Verdict(Result.PATCHED, placements=placements, operations=tuple(operations))
+    return plan.patching(pod, record=policy.record and not request.sub_resource)
 
 
 def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
@@ -194,17 +150,15 @@ def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
 
 def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
     """
-    Return the images that *request* brings in.
+    Return the images that an update brings in.
 
     Those that a running Pod has already would restart its containers, and an
     ephemeral container or a volume cannot be changed once it is there.
     """
-    if pod.spec is None:
+    old = request.old_object
+    if pod.spec is None or old is None:
         return []
     slots = image_slots(pod.spec)
-    old = request.old_object
-    if request.operation == "CREATE" or old is None:
-        return slots
     before = {
         (slot.field, slot.name): slot.image
         for slot in (image_slots(old.spec) if old.spec else ())

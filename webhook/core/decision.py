@@ -4,9 +4,8 @@ What became of one image, and why.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
     from webhook.core.mirror import Mirror
@@ -19,43 +18,47 @@ __all__ = ["Candidate", "Decision", "Outcome"]
 class Outcome(StrEnum):
     """
     What became of an image; also a label of the metric.
+
+    Attributes:
+        is_doubtful: Whether it was decided on doubt, of which the image's owner should
+            hear.
     """
 
+    is_doubtful: bool
+
+    def __new__(cls, value: str, is_doubtful: bool = False) -> Self:
+        """
+        Make a member of its value and what is known of it.
+        """
+        outcome = str.__new__(cls, value)
+        outcome._value_ = value
+        outcome.is_doubtful = is_doubtful
+        return outcome
+
     REWRITTEN = "rewritten"
-    UNCONFIRMED = "unconfirmed"  # rewritten on doubt: nobody knows whether it is there
+    UNCONFIRMED = "unconfirmed", True  # rewritten: nobody knows whether it is there
     KEPT = "kept"  # by a rule that says so
     MIRRORED = "mirrored"  # it names a mirror already
     UNMATCHED = "unmatched"
     LOCAL = "local"  # pull policy Never: the node has it under its own name
-    INVALID = "invalid"
-    LOOPING = "looping"  # its owner makes the Pod again and again once it is rewritten
-    UNAVAILABLE = "unavailable"  # rules match, and none of their mirrors can be used
-
-    @property
-    def is_doubtful(self) -> bool:
-        """
-        Whether it was decided on doubt, of which the image's owner should hear.
-        """
-        return self in DOUBTFUL
+    INVALID = "invalid", True
+    LOOPING = "looping", True  # its owner makes the Pod anew whenever it is rewritten
+    UNAVAILABLE = "unavailable", True  # rules match, but no mirror of theirs can be used
 
 
-DOUBTFUL: Final = frozenset(
-    {Outcome.UNCONFIRMED, Outcome.INVALID, Outcome.LOOPING, Outcome.UNAVAILABLE}
-)
-
-
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(NamedTuple):
     """
     An image as one mirror names it; ``str()`` is the name to write.
 
     Attributes:
         reference: The new name.
         steps: The rules that led there and the mirror each of them gave, in order.
+        image: The name to write.
     """
 
     reference: ImageReference
     steps: tuple[tuple[Rule, Mirror], ...]
+    image: str
 
     @property
     def rule(self) -> Rule:
@@ -77,15 +80,14 @@ class Candidate:
         The chain of rules in words.
         """
         return ", then ".join(
-            f"rule {rule} → {mirror.target}" for rule, mirror in self.steps
+            [f"rule {rule} → {mirror.target}" for rule, mirror in self.steps]
         )
 
     def __str__(self) -> str:
-        return str(self.reference)
+        return self.image
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(NamedTuple):
     """
     What became of one image.
 
@@ -112,4 +114,4 @@ class Decision:
         """
         The image to write: the chosen candidate, else the original as it stands.
         """
-        return self.original if self.candidate is None else str(self.candidate)
+        return self.original if self.candidate is None else self.candidate.image

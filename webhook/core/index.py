@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Mapping
 
 __all__ = ["PrefixIndex"]
 
@@ -29,6 +29,12 @@ class PrefixIndex(Generic[Value]):
     def __contains__(self, registry: object) -> bool:
         return registry in self._registries
 
+    def registries(self) -> Iterable[tuple[str, Mapping[str, Value]]]:
+        """
+        Return each registry, and its values by path.
+        """
+        return self._registries.items()
+
     def add(self, registry: str, path: str, value: Value) -> Value:
         """
         Add *value*, and return the value that the prefix has: an earlier one stays.
@@ -42,18 +48,24 @@ class PrefixIndex(Generic[Value]):
         self._depths[registry] = max(depth, self._depths.get(registry, 0))
         return self._registries.setdefault(registry, {}).setdefault(path, value)
 
-    def longest_first(self, registry: str, repository: str) -> Iterator[tuple[str, Value]]:
+    def __bool__(self) -> bool:
+        return bool(self._registries)
+
+    def longest_first(self, registry: str, repository: str) -> list[tuple[str, Value]]:
         """
-        Yield the path and value of each prefix that *repository* lies under.
+        Return the path and value of each prefix that *repository* lies under.
         """
         paths = self._registries.get(registry)
         if paths is None:
-            return
+            return []
+        found = []
         depth = self._depths[registry]
-        parts = repository.split("/", depth)
-        for count in range(min(depth, len(parts)), 0, -1):
-            path = "/".join(parts[:count])
-            if path in paths:
-                yield path, paths[path]
+        if depth:
+            parts = repository.split("/", depth)
+            for count in range(min(depth, len(parts)), 0, -1):
+                path = "/".join(parts[:count])
+                if path in paths:
+                    found.append((path, paths[path]))
         if "" in paths:
-            yield "", paths[""]
+            found.append(("", paths[""]))
+        return found

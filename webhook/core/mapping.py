@@ -9,7 +9,7 @@ that mapping it again changes nothing, whatever the rules.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from webhook.core.cycles import find_cycle
 from webhook.core.decision import Candidate, Decision, Outcome
@@ -21,6 +21,7 @@ from webhook.core.errors import (
 from webhook.core.index import PrefixIndex
 from webhook.core.pattern import PatternSet
 from webhook.core.reference import parse_reference
+from webhook.core.search import MAX_CANDIDATES, Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,10 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MirrorMap"]
 
-# Only regular expressions can make longer chains or more names than people write;
-# what they make beyond this ends in the original.
-MAX_STEPS: Final = 16
-MAX_CANDIDATES: Final = 64
+if TYPE_CHECKING:
+    Straight = tuple[tuple[Mirror, tuple[tuple[Rule, Mirror]]], ...]
 
 
 class MirrorMap:
@@ -64,6 +63,13 @@ class MirrorMap:
         self._targets: PrefixIndex[Rule] = PrefixIndex()
         for rule in self.rules:
             self._add(rule)
+        self._only = self._only_rules()
+        self._straight = {
+            id(rule): tuple((mirror, ((rule, mirror),)) for mirror in rule.mirrors)
+            for rule in self.rules
+            if len(rule.mirrors) <= MAX_CANDIDATES
+            and all(self._ends_at(mirror) for mirror in rule.mirrors)
+        }
         cycle = find_cycle(self.rules, self.applicable)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
@@ -88,42 +94,64 @@ class MirrorMap:
             )
             raise InvalidRuleError(problem, field="match")
 
-    def matching(self, registry: str, repository: str) -> Iterator[Rule]:
+    def _only_rules(self) -> dict[str, Rule]:
         """
-        Yield the rules that match a name, the one that wins first.
+        Return the rules of registries that have one for all that lies there, and no other.
+        """
+        if self._patterns or self._subdomains:
+            return {}
+        return {
+            registry: paths[""]
+            for registry, paths in self._exact.registries()
+            if len(paths) == 1 and "" in paths
+        }
+
+    def _ends_at(self, mirror: Mirror) -> bool:
+        """
+        Say whether a mirror takes any image, and no rule matches anything there.
+        """
+        return (
+            mirror.allowlist is None
+            and not mirror.is_template
+            and not self._patterns
+            and self._everything is None
+            and mirror.registry not in self._exact
+            and not any(parent in self._subdomains for parent in parents(mirror.registry))
+        )
+
+    def matching(self, registry: str, repository: str) -> list[Rule]:
+        """
+        Return the rules that match a name, the one that wins first.
 
         Regular expressions come first, in their order; then the longest match,
         where an exact registry comes before ``*.`` of the same path; ``*`` is last.
         """
+        found = self._exact.longest_first(registry, repository)
+        if self._subdomains:
+            for parent in parents(registry):
+                found += self._subdomains.longest_first(parent, repository)
+            found.sort(key=lambda pair: -len(pair[0]))
+        rules = [rule for _, rule in found]
         if self._pattern_set is not None:
-            for index in self._pattern_set.matching(f"{registry}/{repository}"):
-                yield self._patterns[index]
-        if self._has_subdomains(registry):
-            yield from self._longest_of_both(registry, repository)
-        else:
-            for _, rule in self._exact.longest_first(registry, repository):
-                yield rule
+            matched = self._pattern_set.matching(f"{registry}/{repository}")
+            rules[:0] = [self._patterns[index] for index in matched]
         if self._everything is not None:
-            yield self._everything
-
-    def _has_subdomains(self, registry: str) -> bool:
-        return any(parent in self._subdomains for parent in parents(registry))
-
-    def _longest_of_both(self, registry: str, repository: str) -> Iterator[Rule]:
-        found = [*self._exact.longest_first(registry, repository)]
-        for parent in parents(registry):
-            found += self._subdomains.longest_first(parent, repository)
-        found.sort(key=lambda pair: -len(pair[0]))
-        return (rule for _, rule in found)
+            rules.append(self._everything)
+        return rules
 
     def applicable(self, registry: str, repository: str) -> Rule | None:
         """
         Return the rule that applies to a name: the first that does not lead there.
         """
-        name = f"{registry}/{repository}" if repository else registry
-        for rule in self.matching(registry, repository):
-            if not rule.is_mirrored(name):
-                return rule
+        only = self._only.get(registry)
+        if only is not None and not only.is_mirrored(f"{registry}/{repository}"):
+            return only
+        rules = self.matching(registry, repository)
+        if rules:
+            name = f"{registry}/{repository}" if repository else registry
+            for rule in rules:
+                if not rule.is_mirrored(name):
+                    return rule
         return None
 
     def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
@@ -133,14 +161,39 @@ class MirrorMap:
         It is empty where no rule applies, a rule keeps the image, or no mirror
         has a valid name for it.
         """
-        return self._search(reference)[0]
+        rule = self.applicable(reference.registry, reference.repository)
+        return self._search(reference, rule)[0]
 
     def _search(
-        self, reference: ImageReference
+        self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        search = Search(self)
-        search.walk(reference, (), (reference.name,))
+        straight = self._straight.get(id(rule))
+        if straight:
+            try:
+                return self._named_straight(reference, straight), ()
+            except InvalidReferenceError:
+                pass  # the search tells which mirror cannot name it
+        search = Search(self.applicable)
+        search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)
+
+    @staticmethod
+    def _named_straight(
+        reference: ImageReference, straight: Straight
+    ) -> tuple[Candidate, ...]:
+        """
+        Return what the mirrors of a rule name an image, where no rule leads on from there.
+
+        Raises:
+            InvalidReferenceError: One of them cannot name it.
+        """
+        found = {}
+        for mirror, steps in straight:
+            named = steps[0][0].reference_at(mirror, reference)
+            image = str(named)
+            if image not in found:
+                found[image] = Candidate(named, steps, image)
+        return tuple(found.values())
 
     def decide(self, text: str) -> Decision:
         """
@@ -158,7 +211,7 @@ class MirrorMap:
         if rule.keep:
             reason = f"rule {rule} keeps it"
             return Decision(text, Outcome.KEPT, reason, reference, rule)
-        candidates, problems = self._search(reference)
+        candidates, problems = self._search(reference, rule)
         if not candidates:
             reason = "; ".join(problems[:3])
             return Decision(text, Outcome.UNAVAILABLE, reason, reference, rule)
@@ -181,71 +234,12 @@ class MirrorMap:
             for rule in self.matching(reference.registry, reference.repository)
             if rule.is_mirrored(name)
         )
-        rule = next((rule for _, rule in at), None) or next(own, None)
+        rule = at[0][1] if at else next(own, None)
         if rule is not None:
             reason = f"it is at a mirror of rule {rule} already"
             return Decision(text, Outcome.MIRRORED, reason, reference, rule)
         reason = f"no rule matches {name}"
         return Decision(text, Outcome.UNMATCHED, reason, reference)
-
-
-class Search:
-    """
-    The walk from one reference through rules and mirrors to the names at rest.
-
-    A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
-    the one that the walk began with; a way that leads back gives nothing.
-    """
-
-    def __init__(self, mirrors: MirrorMap) -> None:
-        self.mirrors = mirrors
-        self.found: dict[str, Candidate] = {}
-        self.problems: list[str] = []
-
-    def walk(
-        self,
-        reference: ImageReference,
-        steps: tuple[tuple[Rule, Mirror], ...],
-        names: tuple[str, ...],
-    ) -> None:
-        """
-        Find the names at rest from *reference* on, which *steps* led to by way of *names*.
-        """
-        rule = self.mirrors.applicable(reference.registry, reference.repository)
-        if rule is None or rule.keep:
-            self.rest(reference, steps)
-            return
-        refused = 0
-        for mirror in rule.mirrors:
-            if len(self.found) == MAX_CANDIDATES:
-                return
-            if mirror.allowlist is not None and not mirror.allowlist.holds(reference.name):
-                unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
-                self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
-                refused += 1
-                continue
-            try:
-                named = rule.reference_at(mirror, reference)
-            except InvalidReferenceError as error:
-                self.problems.append(f"rule {rule} → {mirror.target}: {error}")
-                refused += 1
-                continue
-            if named.name in names or len(steps) == MAX_STEPS:
-                walk = " → ".join(names)
-                self.problems.append(f"the rules lead back to where they began: {walk}")
-                continue
-            self.walk(named, (*steps, (rule, mirror)), (*names, named.name))
-        if refused == len(rule.mirrors):
-            self.rest(reference, steps)
-
-    def rest(
-        self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]
-    ) -> None:
-        """
-        Note that no rule leads on from *reference*.
-        """
-        if steps:
-            self.found.setdefault(str(reference), Candidate(reference, steps))
 
 
 def parents(registry: str) -> Iterator[str]:

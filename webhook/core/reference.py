@@ -29,14 +29,14 @@ Normalising is a step of its own: the first part is a domain if it holds a
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from webhook.core.errors import InvalidReferenceError, quoted
 
 __all__ = [
     "DOCKER_HUB",
     "LEGACY_DOCKER_HUB",
+    "MAX_REPOSITORY",
     "ImageReference",
     "is_digest",
     "is_domain",
@@ -75,8 +75,7 @@ _identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _upper_case = re.compile(r"[A-Z]").search
 
 
-@dataclass(frozen=True, slots=True)
-class ImageReference:
+class ImageReference(NamedTuple):
     """
     An image name in its parts, in Docker's normal form.
 
@@ -95,7 +94,7 @@ class ImageReference:
     repository: str
     tag: str | None = None
     digest: str | None = None
-    original: str = field(default="", compare=False)
+    original: str = ""
 
     @property
     def name(self) -> str:
@@ -114,6 +113,15 @@ class ImageReference:
 
     def __str__(self) -> str:
         return self.name + self.suffix
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, ImageReference) and self[:4] == other[:4]
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other
+
+    def __hash__(self) -> int:
+        return hash(self[:4])
 
 
 def is_digest(text: str) -> bool:

@@ -21,7 +21,12 @@ from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quoted
 from webhook.core.match import parse_match
 from webhook.core.mirror import Mirror
 from webhook.core.pattern import Pattern, Template
-from webhook.core.reference import ImageReference, names_registry, parse_reference
+from webhook.core.reference import (
+    MAX_REPOSITORY,
+    ImageReference,
+    names_registry,
+    parse_reference,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,6 +103,22 @@ class Rule:
             object.__setattr__(self, name, value)
         self._check()
 
+    @cached_property
+    def composes(self) -> bool:
+        """
+        Whether it puts whole parts of the repository, and nothing else, below a target.
+        """
+        return self.match is not None and not self.match.is_everything
+
+    @cached_property
+    def _under(self) -> tuple[str, ...]:
+        """
+        What a name with a slash behind it begins with if it lies under a mirror.
+        """
+        if self.match is not None and self.match.is_everything:
+            return tuple(f"{mirror.registry}/" for mirror in self.mirrors)
+        return tuple(f"{each.target}/" for each in self.mirrors if not each.is_template)
+
     def _check(self) -> None:
         if self.keep and self.mirrors:
             raise InvalidRuleError("a rule has either mirrors or keep: true", field="keep")
@@ -139,8 +160,15 @@ class Rule:
         """
         return str(self.match) if self.match is not None else f"/{self.pattern}/"
 
-    def __str__(self) -> str:
+    @cached_property
+    def label(self) -> str:
+        """
+        Its name, and the profile that it comes from; what ``str()`` gives.
+        """
         return f"{self.name} (profile {self.source})" if self.source else self.name
+
+    def __str__(self) -> str:
+        return self.label
 
     def is_mirrored(self, name: str) -> bool:
         """
@@ -149,10 +177,11 @@ class Rule:
         Nothing at the registries of a rule for every registry is sent through
         them again, wherever it lies there.
         """
-        if self.match is not None and self.match.is_everything:
-            registry = name.partition("/")[0]
-            return any(mirror.registry == registry for mirror in self.mirrors)
-        return any(mirror.holds(name) for mirror in self.mirrors)
+        if f"{name}/".startswith(self._under):
+            return True
+        return self.pattern is not None and any(
+            mirror.holds(name) for mirror in self.mirrors if mirror.is_template
+        )
 
     def name_at(self, mirror: Mirror, registry: str, repository: str) -> str:
         """
@@ -181,6 +210,13 @@ class Rule:
             InvalidReferenceError: The mirror's name for it is no image reference.
         """
         name = self.name_at(mirror, reference.registry, reference.repository)
+        if self.composes and mirror.composes and len(name) <= MAX_REPOSITORY:
+            # Whole parts of a valid name below a valid target need no second look.
+            registry, slash, repository = name.partition("/")
+            if slash:
+                _, _, tag, digest, _ = reference
+                text = name + reference.suffix
+                return ImageReference(registry, repository, tag, digest, text)
         registry, slash, _ = name.partition("/")
         if not slash:
             raise InvalidReferenceError(name, "it names no repository")

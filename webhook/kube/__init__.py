@@ -1,7 +1,8 @@
 """
-The cluster that we run in: one Secret, and one MutatingWebhookConfiguration.
+The cluster that we run in, as far as we need it.
 
-The `kubernetes` package is imported by `connect`, and not before.
+That is one Secret, one MutatingWebhookConfiguration, and the Pods behind a Service. The
+`kubernetes` package is imported by `connect` and its like, and not before.
 """
 
 from __future__ import annotations
@@ -16,18 +17,20 @@ from webhook.kube.errors import (
     RefusedError,
     UnavailableError,
 )
-from webhook.kube.objects import Registration, Secret
+from webhook.kube.objects import Endpoint, Registration, Secret
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.kube.cluster import Cluster
     from webhook.kube.connection import Connection
+    from webhook.kube.endpoints import Endpoints
     from webhook.kube.reading import Reader
 
 __all__ = [
     "ClusterError",
     "ConflictError",
+    "Endpoint",
     "ForbiddenError",
     "NotFoundError",
     "RefusedError",
@@ -35,6 +38,7 @@ __all__ = [
     "Secret",
     "UnavailableError",
     "connect",
+    "open_endpoints",
     "open_reader",
 ]
 
@@ -53,6 +57,22 @@ def connect(kubeconfig: Path | None = None) -> Cluster:
     from webhook.kube.cluster import Cluster  # noqa: PLC0415 - see above
 
     return Cluster(connection)
+
+
+def open_endpoints(kubeconfig: Path | None = None) -> Endpoints:
+    """
+    Return the cluster for who asks which Pods a Service has; no request is sent yet.
+
+    Args:
+        kubeconfig: File that says where it is; None in a Pod of that cluster.
+
+    Raises:
+        ClusterError: It cannot be told where it is, or the package is missing.
+    """
+    connection = opened(kubeconfig)
+    from webhook.kube.endpoints import Endpoints  # noqa: PLC0415 - see above
+
+    return Endpoints(connection)
 
 
 def open_reader(kubeconfig: Path | None = None) -> Reader:

@@ -1,5 +1,5 @@
 """
-The two objects that certificates are kept in, as values.
+The two objects that certificates are kept in, and where Pods are reached, as values.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Registration", "Secret"]
+__all__ = ["Endpoint", "Registration", "Secret"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +47,19 @@ class Registration:
     name: str
     bundles: Mapping[str, bytes]
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """
+    A Pod behind a Service, ready or not.
+
+    Attributes:
+        pod: Its name; empty where the cluster does not say.
+        address: Its IP address.
+        port: Number of the port that was asked for by name.
+    """
+
+    pod: str
+    address: str
+    port: int

@@ -6,8 +6,10 @@ from webhook.objects.exemption import MIRROR_POD, OPT_OUT, exempt
 from webhook.objects.patch import (
     ORIGINAL_IMAGES,
     Operation,
+    RecordPlace,
     image_operations,
     record_operation,
+    record_place,
     secret_operations,
 )
 from webhook.objects.pod import (
@@ -35,11 +37,13 @@ __all__ = [
     "Placement",
     "Pod",
     "PodSpec",
+    "RecordPlace",
     "exempt",
     "image_operations",
     "image_slots",
     "pod_from",
     "record_operation",
+    "record_place",
     "rewrite",
     "secret_operations",
 ]

@@ -11,8 +11,10 @@ in the object.
 from __future__ import annotations
 
 import json
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
+import msgspec
 from msgspec import UNSET, Struct
 
 if TYPE_CHECKING:
@@ -24,8 +26,10 @@ if TYPE_CHECKING:
 __all__ = [
     "ORIGINAL_IMAGES",
     "Operation",
+    "RecordPlace",
     "image_operations",
     "record_operation",
+    "record_place",
     "secret_operations",
 ]
 
@@ -33,6 +37,22 @@ ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
 
 # apimachinery: the keys and values of all annotations of an object together.
 MAX_ANNOTATIONS: Final = 256 * 1024
+# A character takes four bytes at most, and half is left for what we write.
+MAX_ROOMY: Final = MAX_ANNOTATIONS // 2 // 4
+
+
+_encode = msgspec.json.Encoder().encode
+
+
+class RecordPlace(Enum):
+    """
+    Where the images as they were are written down: by what is written there already.
+    """
+
+    NOWHERE = "nowhere"  # there is no place for it
+    ALONE = "alone"  # there are no annotations
+    BESIDE = "beside"  # there are others, and much room
+    MINDFUL = "mindful"  # it depends on what the annotations are
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -57,7 +77,7 @@ def image_operations(placements: Iterable[Placement]) -> list[Operation]:
     Return the operations that put the chosen images in place.
     """
     return [
-        Operation("replace", slot.pointer, str(decision.candidate))
+        Operation("replace", slot.pointer, decision.candidate.image)
         for slot, decision in placements
         if decision.candidate is not None
     ]
@@ -90,6 +110,26 @@ def secret_operations(
     return [Operation("add", "/spec/imagePullSecrets/-", secret) for secret in added]
 
 
+def record_place(metadata: ObjectMeta | None) -> RecordPlace:
+    """
+    Say where the images as they were would be written down.
+
+    For all Pods with the same place, save `MINDFUL`, the same images make the same
+    `record_operation`, as long as their names take less than half of the room.
+    """
+    if metadata is None or metadata.annotations is UNSET:
+        return RecordPlace.NOWHERE
+    annotations = metadata.annotations
+    if annotations is None:
+        return RecordPlace.ALONE
+    if ORIGINAL_IMAGES in annotations:
+        return RecordPlace.MINDFUL
+    characters = sum(map(len, annotations)) + sum(
+        map(len, filter(None, annotations.values()))
+    )
+    return RecordPlace.BESIDE if characters < MAX_ROOMY else RecordPlace.MINDFUL
+
+
 def record_operation(
     metadata: ObjectMeta | None, placements: Iterable[Placement]
 ) -> Operation | None:
@@ -115,14 +155,15 @@ def record_operation(
         return None
     annotations = metadata.annotations or {}
     before = recorded(annotations.get(ORIGINAL_IMAGES))
-    value = json.dumps({**before, **originals}, separators=(",", ":"))
-    others = sum(
-        size(key) + size(text or "")
-        for key, text in annotations.items()
-        if key != ORIGINAL_IMAGES
-    )
-    if others + len(ORIGINAL_IMAGES) + len(value) > MAX_ANNOTATIONS:
-        return None
+    value = _encode({**before, **originals}).decode()
+    if len(value) > MAX_ROOMY or record_place(metadata) is RecordPlace.MINDFUL:
+        others = sum(
+            size(key) + size(text or "")
+            for key, text in annotations.items()
+            if key != ORIGINAL_IMAGES
+        )
+        if others + len(ORIGINAL_IMAGES) + size(value) > MAX_ANNOTATIONS:
+            return None
     if metadata.annotations is None:
         return Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})
     return Operation("add", f"/metadata/annotations/{escaped(ORIGINAL_IMAGES)}", value)
@@ -132,8 +173,10 @@ def recorded(annotation: str | None) -> dict[str, str]:
     """
     Read what an earlier round wrote down; anything else there counts as nothing.
     """
+    if not annotation:
+        return {}
     try:
-        value = json.loads(annotation or "{}")
+        value = json.loads(annotation)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(value, dict):

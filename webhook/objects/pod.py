@@ -85,11 +85,11 @@ class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
         image_pull_secrets: UNSET where something else stands in their place.
     """
 
-    containers: list[Container] | None = None
-    init_containers: list[Container] | None = None
-    ephemeral_containers: list[Container] | None = None
-    volumes: list[Volume] | None = None
-    image_pull_secrets: list[LocalObjectReference] | UnsetType | None = None
+    containers: tuple[Container, ...] | None = None
+    init_containers: tuple[Container, ...] | None = None
+    ephemeral_containers: tuple[Container, ...] | None = None
+    volumes: tuple[Volume, ...] | None = None
+    image_pull_secrets: tuple[LocalObjectReference, ...] | UnsetType | None = None
 
 
 class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
@@ -190,8 +190,8 @@ def spec_from(value: dict[str, Any]) -> PodSpec:
     Read a Pod's spec from plain JSON values.
     """
 
-    def containers(field: str) -> list[Container]:
-        return [container_from(mapping(entry)) for entry in entries(value.get(field))]
+    def containers(field: str) -> tuple[Container, ...]:
+        return tuple(container_from(mapping(each)) for each in entries(value.get(field)))
 
     secrets = value.get("imagePullSecrets")
     return PodSpec(
@@ -199,17 +199,17 @@ def spec_from(value: dict[str, Any]) -> PodSpec:
         containers=containers("containers"),
         init_containers=containers("initContainers"),
         ephemeral_containers=containers("ephemeralContainers"),
-        volumes=[volume_from(mapping(entry)) for entry in entries(value.get("volumes"))],
+        volumes=tuple(volume_from(mapping(each)) for each in entries(value.get("volumes"))),
     )
 
 
-def secrets_from(value: object) -> list[LocalObjectReference] | UnsetType:
+def secrets_from(value: object) -> tuple[LocalObjectReference, ...] | UnsetType:
     """
     Read the names of Secrets from plain JSON values; UNSET if they are no list.
     """
     if not isinstance(value, list):
         return UNSET
-    return [LocalObjectReference(text(mapping(entry).get("name"))) for entry in value]
+    return tuple(LocalObjectReference(text(mapping(each).get("name"))) for each in value)
 
 
 def container_from(value: dict[str, Any]) -> Container:

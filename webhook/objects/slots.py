@@ -4,8 +4,7 @@ The image slots of a Pod: where each image stands, and what belongs to it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -20,8 +19,7 @@ EPHEMERAL_CONTAINERS: Final = "ephemeralContainers"
 VOLUMES: Final = "volumes"
 
 
-@dataclass(frozen=True, slots=True)
-class ImageSlot:
+class ImageSlot(NamedTuple):
     """
     One image string in an object.
 
@@ -68,11 +66,11 @@ def container_slots(
     """
     return [
         ImageSlot(
-            pointer=f"{at}/{field}/{index}/image",
-            image=container.image,
-            field=field,
-            name=container.name or "",
-            pull_policy=container.image_pull_policy,
+            f"{at}/{field}/{index}/image",
+            container.image,
+            field,
+            container.name or "",
+            container.image_pull_policy,
         )
         for index, container in enumerate(containers)
         if container.image

@@ -149,11 +149,11 @@ def taken(decision: Decision, option: Option, before: str) -> Decision:
     if candidate is None:
         registry = option.question.reference.registry
         reason = f"rule {decision.rule} tries the original first, and {registry} has it"
-        return replace(decision, outcome=Outcome.KEPT, reason=reason, candidate=None)
+        return decision._replace(outcome=Outcome.KEPT, reason=reason, candidate=None)
     if not before and candidate is decision.candidate:
         return decision
     reason = f"{candidate.reason}, as {before}" if before else candidate.reason
-    return replace(decision, reason=reason, candidate=candidate)
+    return decision._replace(reason=reason, candidate=candidate)
 
 
 def undecided(
@@ -176,13 +176,13 @@ def undecided(
         up = [one for one, finding in doubtful if finding.answer is not Answer.DOWN]
         candidate = up[0] if up else doubtful[0][0]
         reason = f"{candidate.reason}, on doubt: {why}"
-        return replace(
-            decision, outcome=Outcome.UNCONFIRMED, reason=reason, candidate=candidate
+        return decision._replace(
+            outcome=Outcome.UNCONFIRMED, reason=reason, candidate=candidate
         )
     reason = (
         f"no mirror is known to have it: {why}" if doubtful else f"no mirror has it: {why}"
     )
-    return replace(decision, outcome=Outcome.UNAVAILABLE, reason=reason, candidate=None)
+    return decision._replace(outcome=Outcome.UNAVAILABLE, reason=reason, candidate=None)
 
 
 def told(options: Sequence[Option], findings: Sequence[Finding | None]) -> str:

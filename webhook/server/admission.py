@@ -83,21 +83,20 @@ class AdmissionEndpoint:
         """
         Answer one request.
         """
-        headers = [JSON_HEADER]
-        arrived = self._stopwatch()
+        stopwatch, recorder = self._stopwatch, self._recorder
+        status, headers = 200, [JSON_HEADER]
+        arrived = stopwatch()
         try:
             policy = self._policy(scope)
             body = await self._body(scope, receive)
-            began = self._stopwatch()
-            if policy.choice is None:
-                status, content = 200, answer(body, policy, self._recorder)
+            began = stopwatch()
+            choice = policy.choice
+            if choice is None:
+                content = answer(body, policy, recorder)
             else:
                 left = patience(scope["query_string"]) - (began - arrived)
-                content = await answer_asking(
-                    body, policy, policy.choice, self._recorder, left
-                )
-                status = 200
-            self._metrics.answered(self._stopwatch() - began, self._clock())
+                content = await answer_asking(body, policy, choice, recorder, left)
+            self._metrics.answered(stopwatch() - began, self._clock())
         except InvalidReviewError as error:
             status, content = 400, self._refused(scope, 400, str(error))
         except RefusalError as error:

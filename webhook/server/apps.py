@@ -1,5 +1,8 @@
 """
 The two FastAPI applications: reviews over TLS, and operations in plain HTTP.
+
+They are made when the first request comes that `webhook.server.front` does not answer
+itself: FastAPI takes as long to be imported as all else takes to start, and 15 MiB.
 """
 
 from __future__ import annotations
@@ -8,48 +11,37 @@ from typing import TYPE_CHECKING
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import HTTPException
-from fastapi.responses import PlainTextResponse
+from starlette.routing import Route
 
 from webhook import __version__
 from webhook.server.admission import ADMISSION_PATH
 from webhook.server.refusal import status_body
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from fastapi import APIRouter
-    from starlette.types import ASGIApp, Receive, Scope, Send
+    from starlette.types import ASGIApp
 
-    from webhook.server.readiness import Readiness
-    from webhook.telemetry import Metrics
-
-__all__ = ["AdmissionApp", "operations_app"]
+__all__ = ["operations_app", "reviews_app"]
 
 
-class AdmissionApp(FastAPI):
+def reviews_app(admission: ASGIApp) -> FastAPI:
     """
-    The application on the TLS port.
+    Return the application on the TLS port.
 
     Args:
         admission: Answers ``/mutate`` and everything below it.
     """
-
-    def __init__(self, admission: ASGIApp) -> None:
-        super().__init__(
-            title="mirrorhook", version=__version__, openapi_url=None, docs_url=None
-        )
-        self._admission = admission
-        self.add_exception_handler(HTTPException, refused)
-        self.add_exception_handler(404, refused)
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """
-        Pass reviews to the admission endpoint, past the router: it costs a third of all.
-        """
-        if scope["type"] == "http":
-            path: str = scope["path"]
-            if path == ADMISSION_PATH or path.startswith(ADMISSION_PATH + "/"):
-                await self._admission(scope, receive, send)
-                return
-        await super().__call__(scope, receive, send)
+    app = FastAPI(title="mirrorhook", version=__version__, openapi_url=None, docs_url=None)
+    app.router.routes += [
+        # What is no POST is refused by the endpoint, in words that the API server reads.
+        Route(path, admission, methods=None, include_in_schema=False)
+        for path in (ADMISSION_PATH, f"{ADMISSION_PATH}/{{policy:path}}")
+    ]
+    app.add_exception_handler(HTTPException, refused)
+    app.add_exception_handler(404, refused)
+    return app
 
 
 async def refused(request: Request, error: Exception) -> Response:
@@ -62,14 +54,14 @@ async def refused(request: Request, error: Exception) -> Response:
 
 
 def operations_app(
-    readiness: Readiness, metrics: Metrics, console: APIRouter | None = None
+    paths: Iterable[str], operations: ASGIApp, console: APIRouter | None = None
 ) -> FastAPI:
     """
     Return the application on the operations port.
 
     Args:
-        readiness: Whether this replica should get requests.
-        metrics: What is to be scraped.
+        paths: What *operations* answers.
+        operations: Answers probes, and whoever collects metrics.
         console: The routes of the console; None for none.
     """
     # The pages that FastAPI has for its description load their scripts from elsewhere.
@@ -80,31 +72,9 @@ def operations_app(
         redoc_url=None,
         separate_input_output_schemas=False,
     )
+    app.router.routes += [
+        Route(path, operations, methods=["GET"], include_in_schema=False) for path in paths
+    ]
     if console is not None:
         app.include_router(console)
-
-    @app.get("/healthz", response_class=PlainTextResponse)
-    async def healthz() -> str:
-        """
-        Say that the process answers: for liveness and startup probes.
-        """
-        return "ok\n"
-
-    @app.get("/readyz", response_class=PlainTextResponse)
-    async def readyz() -> Response:
-        """
-        Say whether reviews should come here, and if not, why: for readiness probes.
-        """
-        problems = readiness.problems
-        text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
-        return PlainTextResponse(text, 503 if problems else 200)
-
-    @app.get("/metrics")
-    async def scrape(request: Request) -> Response:
-        """
-        Return the metrics in the Prometheus text format, or in OpenMetrics if asked for.
-        """
-        content, content_type = metrics.exposition(request.headers.get("accept", ""))
-        return Response(content, headers={"content-type": content_type})
-
     return app

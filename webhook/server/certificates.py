@@ -16,13 +16,11 @@ from webhook.tls import (
     KeyPair,
     Place,
     ServingContext,
-    keep,
-    self_signed,
 )
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Sequence
     from datetime import datetime
 
     from webhook.kube.cluster import Cluster
@@ -179,7 +177,7 @@ class SelfMade:
         """
         while True:
             await self._sleep(RENEWAL.total_seconds())
-            self._use.take(self_signed(own_names(), now=self._clock())[0])
+            self._use.take(made_for(own_names(), self._clock()))
 
 
 class Managed:
@@ -229,6 +227,8 @@ class Managed:
         """
         Look after CA and certificate.
         """
+        from webhook.tls.keeping import keep  # noqa: PLC0415 - see webhook.tls
+
         await keep(
             self._place,
             self._cluster,
@@ -271,19 +271,27 @@ def serving_certificate(
         files = CertificateFiles(options.certificate, options.key)
         return FromFiles(files, Use(files.read(clock()), log, metrics), clock)
     if options.managed is None:
-        pair, _ = self_signed(own_names(), now=clock())
-        return SelfMade(Use(pair, log, metrics), clock)
+        return SelfMade(Use(made_for(own_names(), clock()), log, metrics), clock)
     place = options.managed
     cluster = connect()
-    pair, _ = self_signed(place.names, now=clock())
     return Managed(
         place,
         cluster,
-        use=Use(pair, log, metrics),
+        use=Use(made_for(place.names, clock()), log, metrics),
         log=log,
         readiness=readiness,
         clock=clock,
     )
+
+
+def made_for(names: Sequence[str], now: datetime) -> KeyPair:
+    """
+    Return a certificate of our own making.
+    """
+    from webhook.tls.issuing import self_signed  # noqa: PLC0415 - see webhook.tls
+
+    pair, _ = self_signed(names, now=now)
+    return pair
 
 
 def own_names() -> tuple[str, ...]:

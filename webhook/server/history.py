@@ -5,16 +5,17 @@ What became of the latest images, for people who ask why: kept in memory, within
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import replace
+from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
-from webhook.admission import Result
+from webhook.admission import Result, Verdict
+from webhook.objects import Placement
 from webhook.server.recording import pod_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webhook.admission import AdmissionRequest, Verdict
+    from webhook.admission import AdmissionRequest
     from webhook.core import Decision
 
 __all__ = ["History", "Minute", "Note"]
@@ -23,7 +24,7 @@ __all__ = ["History", "Minute", "Note"]
 MAX_NOTES: Final = 1000
 # Names can be as long as a whole body; nobody reads more of them.
 MAX_TEXT: Final = 512
-MAX_CANDIDATES: Final = 8
+MAX_WEIGHT: Final = 1024
 MINUTES: Final = 60
 SECONDS: Final = 60
 
@@ -82,6 +83,9 @@ class Minute(NamedTuple):
 
 # What notes of one Pod have in common. Texts are made of the rest when somebody looks.
 OfPod: TypeAlias = tuple[float, str, str, str, str, bool]
+# What became of its images: in the words of the verdict, which Pods of the same images
+# share, or in words of its own, where none of its images was looked at.
+Told: TypeAlias = Verdict | tuple[str, str]
 
 
 class History:
@@ -99,7 +103,8 @@ class History:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._notes: deque[tuple[OfPod, str, Decision | str]] = deque(maxlen=MAX_NOTES)
+        self._pods: deque[tuple[OfPod, Told]] = deque()
+        self._notes = 0
         self._counts = [(0, [0, 0, 0]) for _ in range(MINUTES)]
         self.shares: dict[tuple[str, str, str], int] = {}
         self.last_review = 0.0
@@ -110,42 +115,33 @@ class History:
         """
         now = self.last_review = self._clock()
         if verdict.placements:
+            totals = verdict.totals
             counts = self._minute(now)
-            pod = self._pod(now, policy, request)
-            note, shares = self._notes.append, self.shares
-            for slot, decision in verdict.placements:
-                note((pod, (slot.name or slot.pointer)[:MAX_TEXT], bounded(decision)))
-                candidate = decision.candidate
-                if decision.outcome.is_doubtful:
-                    counts[DOUBTFUL] += 1
-                elif candidate is None:
-                    counts[LEFT] += 1
-                else:
-                    counts[REWRITTEN] += 1
-                if candidate is not None:
-                    share = policy, candidate.rule.name, candidate.mirror.target
-                    shares[share] = shares.get(share, 0) + 1
+            counts[REWRITTEN] += totals.rewritten
+            counts[DOUBTFUL] += totals.doubtful
+            counts[LEFT] += len(verdict.placements) - totals.rewritten - totals.doubtful
+            for (rule, target), count in totals.shares:
+                share = policy, rule, target
+                self.shares[share] = self.shares.get(share, 0) + count
+            told = verdict if totals.weight <= MAX_WEIGHT else bounded(verdict)
+            self._note(now, policy, request, told)
         elif verdict.result is Result.SKIPPED and request.operation == "CREATE":
-            pod = self._pod(now, policy, request)
-            self._notes.append((pod, SKIPPED, verdict.reason))
+            self._note(now, policy, request, (SKIPPED, verdict.reason))
 
     def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:  # noqa: ARG002 - the log has the error
         """
         Note an error of ours.
         """
         now = self.last_review = self._clock()
-        self._notes.append((self._pod(now, policy, request), ERROR, ERROR_REASON))
+        self._note(now, policy, request, (ERROR, ERROR_REASON))
 
     def latest(self) -> Iterator[Note]:
         """
         Yield the decisions, the latest first.
         """
         # A copy, as another thread may be the one that looks.
-        for pod, name, told in reversed(tuple(self._notes)):
-            if isinstance(told, str):
-                yield Note(*pod, "", "", name, "", "", told)
-            else:
-                yield Note(*pod, name, *told_of(told))
+        pods = reversed(tuple(self._pods))
+        return islice((note for each in pods for note in notes_of(*each)), MAX_NOTES)
 
     def last_hour(self) -> list[Minute]:
         """
@@ -159,6 +155,20 @@ class History:
             minutes.append(Minute(number * SECONDS, *found))
         return minutes
 
+    def _note(self, now: float, policy: str, request: AdmissionRequest, told: Told) -> None:
+        pod = (
+            now,
+            policy,
+            (request.namespace or "")[:MAX_TEXT],
+            pod_name(request)[:MAX_TEXT],
+            (request.operation or "")[:MAX_TEXT],
+            bool(request.dry_run),
+        )
+        self._pods.append((pod, told))
+        self._notes += size_of(told)
+        while self._notes - size_of(self._pods[0][1]) >= MAX_NOTES:
+            self._notes -= size_of(self._pods.popleft()[1])
+
     def _minute(self, now: float) -> list[int]:
         number = int(now) // SECONDS
         known, counts = self._counts[number % MINUTES]
@@ -167,27 +177,46 @@ class History:
             self._counts[number % MINUTES] = number, counts
         return counts
 
-    @staticmethod
-    def _pod(now: float, policy: str, request: AdmissionRequest) -> OfPod:
-        return (
-            now,
-            policy,
-            (request.namespace or "")[:MAX_TEXT],
-            pod_name(request)[:MAX_TEXT],
-            (request.operation or "")[:MAX_TEXT],
-            bool(request.dry_run),
-        )
 
-
-def bounded(decision: Decision) -> Decision:
+def size_of(told: Told) -> int:
     """
-    Return a decision that does not take more than its share of memory.
+    Return how many notes a Pod makes.
+    """
+    return 1 if isinstance(told, tuple) else len(told.placements)
+
+
+def notes_of(pod: OfPod, told: Told) -> Iterator[Note]:
+    """
+    Yield the notes of a Pod, that of its last image first.
+    """
+    if isinstance(told, tuple):
+        outcome, reason = told
+        yield Note(*pod, "", "", outcome, "", "", reason)
+        return
+    for slot, decision in reversed(told.placements):
+        yield Note(*pod, (slot.name or slot.pointer)[:MAX_TEXT], *told_of(decision))
+
+
+def bounded(verdict: Verdict) -> Verdict:
+    """
+    Return a verdict that does not take more than its share of memory.
 
     Most are kept as they are: the policy remembers them, too.
     """
-    if len(decision.original) <= MAX_TEXT and len(decision.candidates) <= MAX_CANDIDATES:
-        return decision
-    return replace(decision, original=decision.original[:MAX_TEXT], candidates=())
+    return Verdict(
+        verdict.result,
+        placements=tuple(
+            Placement(
+                slot._replace(
+                    pointer=slot.pointer[:MAX_TEXT], name=slot.name[:MAX_TEXT], image=""
+                ),
+                decision._replace(
+                    original=decision.original[:MAX_TEXT], candidates=(), reference=None
+                ),
+            )
+            for slot, decision in verdict.placements[-MAX_NOTES:]
+        ),
+    )
 
 
 def told_of(decision: Decision) -> tuple[str, str, str, str, str]:

@@ -11,7 +11,7 @@ import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
@@ -65,6 +65,8 @@ class GuardedProtocol(HttpToolsProtocol):
         self._limits = limits
         self._opened = self.loop.time()
         self._began: float | None = None
+        self._came = 0
+        self._is_whole = False
         self._head = 0
         self._in_head = False
         self._refused = False
@@ -76,6 +78,8 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._refused:
             return
         in_head = self._in_head
+        self._came = len(data)
+        self._is_whole = False
         super().data_received(data)
         if in_head and self._in_head:
             self._head += len(data)
@@ -90,19 +94,23 @@ class GuardedProtocol(HttpToolsProtocol):
         self._began = self.loop.time()
         self._head = 0
         self._in_head = True
+        self._is_whole = True
 
     def on_headers_complete(self) -> None:
         """
         Note that the head is there.
         """
         self._in_head = False
-        fields = sum(len(name) + len(value) for name, value in self.headers)
-        self._head = len(self.url) + fields
-        if self._head > self._limits.head:
-            raise ValueError  # which the parser turns into its own, and that into a 431
+        # What came in one piece, as nearly all do, is not longer than that.
+        if not self._is_whole or self._came > self._limits.head:
+            fields = sum(len(name) + len(value) for name, value in self.headers)
+            self._head = len(self.url) + fields
+            if self._head > self._limits.head:
+                raise ValueError  # which the parser makes its own, and that a 431
         super().on_headers_complete()
-        if self.latest is not None and self.loop.time() - self._opened > self._limits.age:
-            self.latest.keep_alive = False
+        cycle, began = self.latest, self._began
+        if cycle and began is not None and began - self._opened > self._limits.age:
+            cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """
@@ -169,7 +177,8 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         The latest request whose head is there.
         """
-        return cast("RequestResponseCycle | None", self.cycle)
+        cycle: RequestResponseCycle | None = self.cycle
+        return cycle
 
     @property
     def can_answer(self) -> bool:

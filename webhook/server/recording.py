@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from webhook.admission import Result, described
+from webhook.admission import Result
 
 if TYPE_CHECKING:
     from webhook.admission import AdmissionRequest, Recorder, Verdict
@@ -32,20 +32,19 @@ class Recording:
         """
         Note one review.
         """
-        metrics = self._metrics
-        metrics.review(policy, verdict.result)
-        doubtful = False
-        for _, decision in verdict.placements:
-            rule = "" if decision.rule is None else str(decision.rule)
-            metrics.image(policy, rule, decision.outcome)
-            doubtful = doubtful or decision.outcome.is_doubtful
-        if doubtful or verdict.result in (Result.PATCHED, Result.OBSERVED):
+        metrics, result = self._metrics, verdict.result
+        metrics.review(policy, result)
+        totals = verdict.totals
+        for (rule, outcome), count in totals.outcomes:
+            metrics.image(policy, rule, outcome, count)
+        doubtful = totals.doubtful
+        if doubtful or result is Result.PATCHED or result is Result.OBSERVED:
             note = self._log.warning if doubtful else self._log.info
             note(
                 "review",
                 **identified(policy, request),
-                result=verdict.result,
-                images=[described(placement) for placement in verdict.placements],
+                result=result,
+                images=verdict.decisions,
             )
 
     def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:

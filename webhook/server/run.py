@@ -17,13 +17,13 @@ import uvloop
 from webhook import __version__
 from webhook.config import load
 from webhook.server.admission import AdmissionEndpoint
-from webhook.server.apps import AdmissionApp, operations_app
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
-from webhook.server.console import Board, console_routes
+from webhook.server.front import Front, is_operation, is_review
 from webhook.server.history import History
 from webhook.server.listeners import listen
 from webhook.server.looping import Looping
+from webhook.server.operations import OPERATIONS, Operations
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
@@ -33,6 +33,8 @@ from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+    from starlette.types import ASGIApp
 
     from webhook.admission import Recorder
     from webhook.server.options import Options
@@ -91,10 +93,19 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         clock=lambda: datetime.now(UTC),
     )
     recorder: Recorder = Recording(log, metrics)
-    console = None
-    if options.console:
-        history = History(time.time)
+    history = History(time.time) if options.console else None
+    if history is not None:
         recorder = Together(recorder, history)
+    started = time.time()
+    operations = Operations(readiness, metrics)
+
+    def make_operations() -> ASGIApp:
+        from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
+        from webhook.server.console import Board, console_routes  # noqa: PLC0415
+        from webhook.server.replicas import Neighbours, ServiceEndpoints  # noqa: PLC0415
+
+        if history is None:
+            return operations_app(OPERATIONS, operations)
         board = Board(
             history=history,
             rules=rules,
@@ -102,9 +113,14 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             certificate=certificate,
             readiness=readiness,
             replica=socket.gethostname(),
-            started=time.time(),
+            started=started,
         )
-        console = console_routes(board)
+        neighbours = Neighbours(
+            own=board.own, find=ServiceEndpoints(options.managed), clock=time.monotonic
+        )
+        routes = console_routes(board, neighbours)
+        return operations_app(OPERATIONS, operations, routes)
+
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
         recorder=recorder,
@@ -114,7 +130,13 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         clock=time.time,
         stopwatch=time.perf_counter,
     )
-    reviews = AdmissionApp(admission)
+
+    def make_reviews() -> ASGIApp:
+        from webhook.server.apps import reviews_app  # noqa: PLC0415 - see there
+
+        return reviews_app(admission)
+
+    reviews = Front(is_review, admission, make_reviews)
     tracing = open_tracing(os.environ, __version__)
     ports = Ports(
         reviews=listen(
@@ -126,7 +148,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         operations=listen(
             options.host,
             options.operations_port,
-            operations_app(readiness, metrics, console),
+            Front(is_operation, operations, make_operations),
         ),
         readiness=readiness,
         log=log,

@@ -5,8 +5,8 @@ Writing lines without ever waiting for their reader.
 from __future__ import annotations
 
 import os
-from queue import Empty, Full, Queue
-from threading import Thread
+from collections import deque
+from threading import Event, Thread
 from typing import Final
 
 __all__ = ["LineWriter"]
@@ -14,6 +14,8 @@ __all__ = ["LineWriter"]
 # About a second of the most that one replica can have to say.
 MAX_WAITING: Final = 8192
 MAX_BATCH: Final = 256
+# To wake a thread costs more than to make a line: one waits for those that follow it.
+GATHER_SECONDS: Final = 0.02
 
 
 class LineWriter:
@@ -29,7 +31,10 @@ class LineWriter:
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
-        self._waiting: Queue[bytes | None] = Queue(MAX_WAITING)
+        self._waiting: deque[bytes] = deque()
+        self._called = False
+        self._call = Event()
+        self._closing = Event()
         self._thread = Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         self.dropped = 0
@@ -38,36 +43,41 @@ class LineWriter:
         """
         Hand over one line, without its end.
         """
-        try:
-            self._waiting.put_nowait(line)
-        except Full:
+        if len(self._waiting) >= MAX_WAITING:
             self.dropped += 1
+            return
+        self._waiting.append(line)
+        if not self._called:
+            self._called = True
+            self._call.set()
 
     def close(self, patience: float) -> None:
         """
         Write what is waiting, for *patience* seconds at most, and end.
         """
-        try:
-            self._waiting.put(None, timeout=patience)
-        except Full:
-            return
+        self._closing.set()
+        self._call.set()
         self._thread.join(patience)
 
     def _run(self) -> None:
-        while (line := self._waiting.get()) is not None:
-            batch = [line]
-            last = False
-            while len(batch) < MAX_BATCH and not last:
-                try:
-                    more = self._waiting.get_nowait()
-                except Empty:
-                    break
-                if more is None:
-                    last = True
-                else:
-                    batch.append(more)
-            if not self._written(b"\n".join(batch) + b"\n") or last:
+        while not self._closing.is_set():
+            self._call.wait()
+            self._closing.wait(GATHER_SECONDS)
+            self._call.clear()
+            # Before the lines are taken: one that comes after that calls again.
+            self._called = False
+            if not self._wrote_all():
                 return
+        # What came while the last was written.
+        self._wrote_all()
+
+    def _wrote_all(self) -> bool:
+        waiting = self._waiting
+        while waiting:
+            batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+            if not self._written(b"\n".join(batch) + b"\n"):
+                return False
+        return True
 
     def _written(self, data: bytes) -> bool:
         while data:

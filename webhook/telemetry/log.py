@@ -30,6 +30,8 @@ class Log:
         self._write = write
         self._clock = clock
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
+        self._second = -1
+        self._written = ""
 
     def info(self, event: str, **fields: Any) -> None:
         """
@@ -58,10 +60,16 @@ class Log:
         )
 
     def _line(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        now = datetime.fromtimestamp(self._clock(), UTC)
-        time = now.isoformat(timespec="milliseconds").replace("+00:00", "Z")
-        line = {"time": time, "level": level, "event": event, **fields}
+        line = {"time": self._time(), "level": level, "event": event, **fields}
         self._write(self._encode(line))
+
+    def _time(self) -> str:
+        now = self._clock()
+        second = int(now)
+        if second != self._second:
+            self._second = second
+            self._written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+        return f"{self._written}.{int(now * 1000) % 1000:03}Z"
 
 
 class LogHandler(logging.Handler):

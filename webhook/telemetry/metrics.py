@@ -21,6 +21,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import choose_encoder
 
+from webhook.telemetry.counting import Durations, Tally
+
 if TYPE_CHECKING:
     from collections.abc import Callable
 
@@ -50,29 +52,30 @@ class Metrics:
         Info("mirrorhook_build", "Version of mirrorhook.", registry=registry).info(
             {"version": version}
         )
-        self._reviews = Counter(
+        self._reviews = Tally(
             "mirrorhook_reviews",
             "Admission reviews answered, by policy and result.",
             ("policy", "result"),
-            registry=registry,
+            registry,
         )
-        self._images = Counter(
+        self._images = Tally(
             "mirrorhook_images",
             "Images decided on, by policy, rule (empty where none matched) and outcome.",
             ("policy", "rule", "outcome"),
-            registry=registry,
+            registry,
         )
-        self._duration = Histogram(
+        self._duration = Durations(
             "mirrorhook_review_duration_seconds",
             "Time from the last byte of a review to its answer.",
-            buckets=BUCKETS + SLOW_BUCKETS,
-            registry=registry,
+            BUCKETS + SLOW_BUCKETS,
+            registry,
         )
-        self._last_review = Gauge(
+        self._last_review = 0.0
+        Gauge(
             "mirrorhook_last_review_timestamp_seconds",
             "When the last review came; 0 before the first.",
             registry=registry,
-        )
+        ).set_function(lambda: self._last_review)
         self._probes = Counter(
             "mirrorhook_probes",
             "Questions whether an image is there, by mirror and answer.",
@@ -141,36 +144,25 @@ class Metrics:
         for result in ("success", "failure"):
             self._reloads.labels(result)
             self._certificate_reloads.labels(result)
-        # Looking a labelled child up costs more than counting in it.
-        self._known_reviews: dict[tuple[str, str], Counter] = {}
-        self._known_images: dict[tuple[str, str, str], Counter] = {}
 
     def review(self, policy: str, result: str) -> None:
         """
         Count a review.
         """
-        key = (policy, result)
-        counter = self._known_reviews.get(key)
-        if counter is None:
-            counter = self._known_reviews[key] = self._reviews.labels(*key)
-        counter.inc()
+        self._reviews.add((policy, result))
 
-    def image(self, policy: str, rule: str, outcome: str) -> None:
+    def image(self, policy: str, rule: str, outcome: str, count: int = 1) -> None:
         """
-        Count an image.
+        Count images of the same rule and outcome.
         """
-        key = (policy, rule, outcome)
-        counter = self._known_images.get(key)
-        if counter is None:
-            counter = self._known_images[key] = self._images.labels(*key)
-        counter.inc()
+        self._images.add((policy, rule, outcome), count)
 
     def answered(self, seconds: float, now: float) -> None:
         """
         Note how long an answer took, and when it was given, in seconds since the epoch.
         """
         self._duration.observe(seconds)
-        self._last_review.set(now)
+        self._last_review = now
 
     def probed(self, mirror: str, answer: str, seconds: float) -> None:
         """

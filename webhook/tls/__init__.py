@@ -1,30 +1,23 @@
 """
 Certificates to serve with: from files, self-signed, or from a CA kept in the cluster.
 
-`CertificateFiles` reads and watches files, `self_signed` makes a certificate in
-memory, and `keep` looks after one whose CA all replicas share. Whichever it is, a
-`ServingContext` serves with it.
+`CertificateFiles` reads and watches files. `webhook.tls.issuing` makes a certificate in
+memory, and `webhook.tls.keeping` looks after one whose CA all replicas share: those are
+imported where they are needed, as cryptography takes 8 MiB and a tenth of a second.
+Whichever it is, a `ServingContext` serves with it.
 """
 
-from webhook.tls.authority import Timing
 from webhook.tls.context import ServingContext
 from webhook.tls.errors import CertificateError
 from webhook.tls.files import CertificateFiles
-from webhook.tls.issuing import self_signed
-from webhook.tls.keeping import Pace, keep
-from webhook.tls.pair import KeyPair, expiry_of
+from webhook.tls.pair import KeyPair
 from webhook.tls.place import Place, Standing
 
 __all__ = [
     "CertificateError",
     "CertificateFiles",
     "KeyPair",
-    "Pace",
     "Place",
     "ServingContext",
     "Standing",
-    "Timing",
-    "expiry_of",
-    "keep",
-    "self_signed",
 ]

@@ -6,24 +6,16 @@ A new certificate holds for new handshakes; open connections go on with the old 
 
 from __future__ import annotations
 
-import os
 import ssl
-import tempfile
-from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from webhook.tls.errors import CertificateError
+from webhook.tls.memory import pem_file
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from webhook.tls.pair import KeyPair
 
 __all__ = ["ServingContext"]
-
-# OpenSSL takes certificates from files only; Linux has some that are on no disk.
-MEMORY_FILES: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").exists()
 
 
 class ServingContext:
@@ -58,7 +50,7 @@ class ServingContext:
         # A pair that OpenSSL refuses halfway leaves a context without a usable
         # certificate, so that one of no importance goes first.
         for context in (server_context(), self.context):
-            with pem_file(pair) as path:
+            with pem_file(pair.certificate + pair.key) as path:
                 try:
                     context.load_cert_chain(path)
                 except ssl.SSLError as error:
@@ -78,28 +70,3 @@ def server_context() -> ssl.SSLContext:
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])
     return context
-
-
-@contextmanager
-def pem_file(pair: KeyPair, *, in_memory: bool = MEMORY_FILES) -> Iterator[str]:
-    """
-    Give the pair as a file of this user alone, for as long as it is needed.
-
-    Args:
-        pair: What is to be in it.
-        in_memory: Take a file in memory: the root of a container may be read-only.
-    """
-    if in_memory:
-        descriptor = os.memfd_create("certificate")
-        path = f"/proc/self/fd/{descriptor}"
-    else:
-        descriptor, path = tempfile.mkstemp()
-    try:
-        with os.fdopen(descriptor, "wb") as file:
-            os.fchmod(descriptor, 0o600)
-            file.write(pair.certificate + pair.key)
-            file.flush()
-            yield path
-    finally:
-        if not in_memory:
-            Path(path).unlink()

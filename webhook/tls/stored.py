@@ -22,7 +22,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, load_pem_private_key
 
 from webhook.tls.issuing import Authority
-from webhook.tls.pair import encoded
+from webhook.tls.parsing import encoded
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

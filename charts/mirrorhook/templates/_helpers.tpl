@@ -77,6 +77,13 @@ What the cloud switches come down to.
 {{- end }}
 
 {{/*
+Whether a replica asks the API server where the others are, and then those; empty if not.
+*/}}
+{{- define "mirrorhook.findsReplicas" -}}
+{{- if and .Values.console.enabled (eq .Values.certificates.mode "self") }}true{{ end }}
+{{- end }}
+
+{{/*
 The image, the same for every Pod of the chart.
 */}}
 {{- define "mirrorhook.image" -}}

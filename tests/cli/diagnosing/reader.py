@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 from webhook.kube import UnavailableError
-from webhook.tls import self_signed
+from webhook.tls.issuing import self_signed
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
 PAIR, AUTHORITY = self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)

@@ -125,6 +125,13 @@ def test_a_policy_without_rules_is_told():
     assert "policy mirrorhook has none" in found.what
 
 
+def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
+    reader = evaluating()
+    policies(reader).clear()
+    (found,) = faults(looked(reader))
+    assert found.check == "policy"
+
+
 @pytest.mark.parametrize("version", ["v1.30.14", "v1.35.0"])
 def test_an_api_server_that_has_no_such_policies_is_told(version):
     reader = MemoryReader()

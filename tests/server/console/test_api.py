@@ -173,6 +173,7 @@ async def test_the_description_lists_every_route_and_loads_nothing(console):
     description = await console.json("/openapi.json")
     assert {path for path in description["paths"] if path.startswith("/api/")} == {
         "/api/state",
+        "/api/replicas",
         "/api/rules",
         "/api/rewrites",
         "/api/decisions",

@@ -8,7 +8,7 @@ import pytest
 
 from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
-from webhook.probe import Answer, Finding
+from tests.tools.faults import unused_port
 
 pytestmark = pytest.mark.anyio
 
@@ -23,13 +23,19 @@ async def test_no_review_ever_came(console):
     assert "kubectl get mutatingwebhookconfigurations" in text
 
 
-@pytest.mark.parametrize("cause", ["not labelled", "older than the webhook", "static Pod"])
+@pytest.mark.parametrize(
+    "cause",
+    ["not labelled", "older than the webhook", "static Pod", "opted out", "no rule"],
+)
 async def test_no_review_of_that_namespace_came(console, cause):
     console.review("nginx", namespace="labelled")
     text = await read(console, namespace="mine")
     assert "No decision is known of these Pods since the start." in text, cause
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
     assert "static Pods" in text
+    assert "Did the Pod opt out?" in text
+    assert "mirrorhook.io/rewrite: disabled" in text
+    assert "only where a rule may change an image" in text
 
 
 @pytest.mark.parametrize("where", ["labels", "annotations"])
@@ -69,16 +75,18 @@ async def test_the_rules_say_so(console, image, answers):
         assert told in explained
 
 
-async def test_the_mirror_is_down():
-    console = Console(
-        "availability: {mode: check}\nrules: [{match: docker.io, mirrors: [a.example]}]"
-    )
-    (watch,) = console.probers._watches.values()
-    down = Finding(Answer.UNREACHABLE, "connection refused")
-    watch.switched("a.example", is_open=True, finding=down)
-    text = await read(console, image="nginx")
-    assert text.count("left alone") == 2
-    assert text.count("a.example cannot be reached (connection refused)") == 2
+@pytest.mark.parametrize(("reviews", "standing"), [(1, "failing"), (7, "left alone")])
+async def test_the_mirror_is_down(reviews, standing):
+    down = unused_port()
+    checked = f"availability: {{mode: check, plainHTTP: ['{down}']}}\n"
+    console = Console(f"{checked}rules: [{{match: docker.io, mirrors: ['{down}']}}]")
+    for number in range(reviews):
+        await console.review_asking(f"nginx:{number}")
+    decided, explained = await read(console, text=":0"), await read(console, image="nginx")
+    reason = "cannot be reached (the connection is refused)"
+    assert f"no mirror is known to have it: {down} {reason}" in decided
+    assert explained.count(standing) == 2
+    assert reason in explained
 
 
 async def test_the_certificate_is_not_there_yet(console):

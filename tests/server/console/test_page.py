@@ -11,12 +11,13 @@ import pytest
 
 from webhook.core import Bearing, Outcome
 from webhook.server.console import words
-from webhook.server.console.board import Filter
+from webhook.server.console.filter import Filter
 from webhook.server.console.markup import tag
 from webhook.server.console.page import Asked, page
 from webhook.server.console.plot import ceiling
 from webhook.server.console.words import CHINESE, Words, words_for
 from webhook.server.health import Standing
+from webhook.server.replicas import Presence
 
 pytestmark = pytest.mark.anyio
 HOSTILE = "\"><script>alert(1)</script><b a='"
@@ -161,24 +162,24 @@ class Noting(dict):
         return default
 
 
-def shown_in(table, console, **asked):
+async def shown_in(table, console, **asked):
     wanted = {"lang": "", "image": "", "policy": "default", **asked}
     namespace = wanted.pop("namespace", "")
     asked = Asked(wanted=Filter(namespace), **wanted)
-    page(console.board, asked, Words("zh", table), 100)
+    page(console.board, await console.neighbours.look(), asked, Words("zh", table), 100)
 
 
 async def test_every_word_of_the_page_is_there_in_chinese(console):
     table = Noting()
-    shown_in(table, console)
+    await shown_in(table, console)
     console.review("nginx", "quay.io/our-team/a", dryRun=True)
     for image in ("bitnami/redis", "quay.io/our-team/a", "docker.io/bitnamilegacy/a"):
-        shown_in(table, console, image=image)
-    shown_in(table, console, namespace="nowhere")
+        await shown_in(table, console, image=image)
+    await shown_in(table, console, namespace="nowhere")
     console.readiness.hold("server", "it is shutting down")
     console.rules.refused = ("rules.yaml:1: wrong",)
-    shown_in(table, console, image="h.example/hub/a")
-    for value in (*Outcome, *Bearing, *Standing):
+    await shown_in(table, console, image="h.example/hub/a")
+    for value in (*Outcome, *Bearing, *Standing, *Presence):
         table.get(str(value))
     assert [english for english, chinese in table.items() if chinese is None] == []
     assert set(words.ENGLISH) <= set(CHINESE)

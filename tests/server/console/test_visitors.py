@@ -9,7 +9,10 @@ import pytest
 from tests.server.process import serving
 
 pytestmark = pytest.mark.anyio
-PATHS = ("/", "/console.css", "/api/state", "/api/decisions", "/api/explain?image=a")
+PATHS = (
+    *("/", "/console.css", "/api/state", "/api/replicas", "/api/decisions"),
+    "/api/explain?image=a",
+)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +37,8 @@ async def test_only_a_forwarded_port_is_answered(console, client, host, status):
         assert answered.status_code == status, path
         assert "frame-ancestors 'none'" in answered.headers["content-security-policy"]
         assert answered.headers["x-content-type-options"] == "nosniff"
-    assert (await console.ask("/metrics", client=client)).status_code == 200
+    for path in ("/metrics", "/replica"):
+        assert (await console.ask(path, client=client)).status_code == 200
 
 
 async def test_who_is_refused_is_told_the_way_in(console):
@@ -59,6 +63,6 @@ def test_the_console_shows_what_a_real_webhook_did(webhook, review_of):
 def test_the_console_can_be_switched_off(rules, review_of):
     with serving(rules, "--no-console") as webhook:
         webhook.review(review_of("nginx"))
-        for path in (*PATHS, "/api/rules"):
+        for path in (*PATHS, "/api/rules", "/replica"):
             assert webhook.ask(path).status_code == 404
         assert webhook.ask("/readyz").text == "ok\n"

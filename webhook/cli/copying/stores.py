@@ -4,7 +4,7 @@ Between which stores an image is copied.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from webhook.transfer import ArchivedImage, Rehearsal, Repository
@@ -24,7 +24,7 @@ def kept_as(reference: ImageReference) -> ImageReference:
     """
     if reference.tag or reference.digest:
         return reference
-    return replace(reference, tag="latest")
+    return reference._replace(tag="latest")
 
 
 @dataclass(frozen=True, slots=True)

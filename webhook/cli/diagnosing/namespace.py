@@ -60,6 +60,8 @@ def look_at_namespace(
     if namespace is None:
         yield wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
         return
+    if not cluster.rewriters:
+        return  # which was said of the cluster
     labels = namespace["metadata"].get("labels") or {}
     selecting = cluster.selecting(labels)
     if not selecting:

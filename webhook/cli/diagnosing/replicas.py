@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
 from webhook.kube import ClusterError
-from webhook.tls import CertificateError, expiry_of
+from webhook.tls import CertificateError
+from webhook.tls.parsing import expiry_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -4,9 +4,10 @@ Gathering what the console shows from the parts of the running webhook.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
+from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from webhook import __version__
@@ -24,52 +25,25 @@ from webhook.server.console.values import (
     RulesState,
     State,
 )
+from webhook.server.replicas import ReplicaState, RulesInReplica
 
 if TYPE_CHECKING:
     from webhook.config import PolicySettings
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
-    from webhook.server.history import History, Note
+    from webhook.server.console.filter import Filter
+    from webhook.server.history import History
     from webhook.server.probing import Probers
     from webhook.server.readiness import Readiness
     from webhook.server.rules import RulesInUse
 
-__all__ = ["Board", "Filter", "UnknownPolicyError"]
+__all__ = ["Board", "UnknownPolicyError"]
 
 
 class UnknownPolicyError(LookupError):
     """
     There is no such policy; the message names those that there are.
     """
-
-
-@dataclass(frozen=True, slots=True)
-class Filter:
-    """
-    Which decisions to show; an empty text lets everything through.
-
-    Attributes:
-        namespace: The namespace.
-        outcome: The outcome.
-        text: A part of the image, of the candidate or of the Pod's name.
-    """
-
-    namespace: str = ""
-    outcome: str = ""
-    text: str = ""
-
-    def passes(self, note: Note) -> bool:
-        """
-        Say whether a decision is to be shown.
-        """
-        if self.namespace and note.namespace != self.namespace:
-            return False
-        if self.outcome and note.outcome != self.outcome:
-            return False
-        wanted = self.text.lower()
-        return not wanted or any(
-            wanted in text.lower() for text in (note.image, note.candidate, note.pod)
-        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +59,7 @@ class Board:
         readiness: Whether this replica should get requests.
         replica: Its name.
         started: Since when it runs, in seconds since the epoch.
+        identity: What tells it from all others, whatever they are called.
     """
 
     history: History
@@ -94,6 +69,27 @@ class Board:
     readiness: Readiness
     replica: str
     started: float
+    identity: str = field(default_factory=lambda: token_hex(8))
+
+    def own(self) -> ReplicaState:
+        """
+        Return what the other replicas are told of this one.
+        """
+        problems = self.readiness.problems
+        return ReplicaState(
+            identity=self.identity,
+            name=self.replica,
+            version=__version__,
+            started=moment(self.started),
+            ready=not problems,
+            problems=list(problems),
+            rules=RulesInReplica(
+                digest=self.rules.configuration.digest[:12],
+                loaded=moment(self.rules.loaded_at),
+                refused=bool(self.rules.refused),
+            ),
+            certificate_expires=self.certificate.expires_at,
+        )
 
     def state(self) -> State:
         """

@@ -11,13 +11,16 @@ from webhook.server.console.decisions import decisions_section
 from webhook.server.console.explaining import explain_section
 from webhook.server.console.markup import Markup, document, tag
 from webhook.server.console.plot import plot_section
+from webhook.server.console.replicas import replicas_section
 from webhook.server.console.rules import rules_section
 from webhook.server.console.state import state_section
 from webhook.server.console.words import LANGUAGES
 
 if TYPE_CHECKING:
-    from webhook.server.console.board import Board, Filter
+    from webhook.server.console.board import Board
+    from webhook.server.console.filter import Filter
     from webhook.server.console.words import Words
+    from webhook.server.replicas import Replicas
 
 __all__ = ["Asked", "page"]
 
@@ -40,12 +43,13 @@ class Asked:
     policy: str
 
 
-def page(board: Board, asked: Asked, words: Words, rows: int) -> str:
+def page(board: Board, replicas: Replicas, asked: Asked, words: Words, rows: int) -> str:
     """
     Return the page.
 
     Args:
         board: Gathers what is shown.
+        replicas: All replicas that are known.
         asked: What the visitor asked for.
         words: The language.
         rows: How many decisions to show at most.
@@ -64,6 +68,7 @@ def page(board: Board, asked: Asked, words: Words, rows: int) -> str:
     main = tag(
         "main",
         state_section(state, words),
+        replicas_section(replicas, words),
         explain_section(board, asked, words),
         plot_section(board.minutes(), words),
         decisions_section(board, asked, words, rows),
@@ -113,7 +118,7 @@ def footer(words: Words) -> Markup:
     """
     Return the foot of the page: where the same is to be had as JSON.
     """
-    paths = ("state", "rules", "rewrites", "decisions", "explain?image=nginx")
+    paths = ("state", "replicas", "rules", "rewrites", "decisions", "explain?image=nginx")
     links = [tag("a", f"/api/{path}", href=f"/api/{path}") for path in paths]
     links += [tag("a", path, href=path) for path in ("/openapi.json", "/metrics")]
     return tag("footer", tag("p", words("The same as JSON:")), tag("p", *spaced(links)))

@@ -8,9 +8,11 @@ from importlib.resources import files
 from typing import TYPE_CHECKING, Annotated, Final
 
 from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
-from webhook.server.console.board import Filter, UnknownPolicyError
+from webhook.server.console.board import UnknownPolicyError
+from webhook.server.console.filter import Filter
 from webhook.server.console.page import Asked, page
 from webhook.server.console.values import (  # noqa: TC001 - FastAPI reads the annotations
     DecisionRow,
@@ -22,9 +24,14 @@ from webhook.server.console.values import (  # noqa: TC001 - FastAPI reads the a
 from webhook.server.console.visitors import HEADERS, admit
 from webhook.server.console.words import words_for
 from webhook.server.history import MAX_NOTES
+from webhook.server.replicas import (  # noqa: TC001 - FastAPI reads the annotations
+    Replicas,
+    ReplicaState,
+)
 
 if TYPE_CHECKING:
     from webhook.server.console.board import Board
+    from webhook.server.replicas import Neighbours
 
 __all__ = ["console_routes"]
 
@@ -36,20 +43,39 @@ Text = Annotated[str, Query(max_length=MAX_IMAGE)]
 Limit = Annotated[int, Query(ge=1, le=MAX_NOTES)]
 
 
-def console_routes(board: Board) -> APIRouter:
+def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
     """
-    Return the routes of the console.
+    Return the routes of the console, and the one by which replicas ask each other.
 
-    They are no coroutines, so that FastAPI has them work in threads: reviews go on
-    while a page is made.
+    What takes time works in threads: reviews go on while a page is made.
 
     Args:
         board: Gathers what is shown.
+        neighbours: Looks at all replicas.
+    """
+    router = APIRouter()
+    router.include_router(visited(board, neighbours))
+
+    @router.get("/replica")
+    async def replica() -> ReplicaState:
+        """
+        Return what this replica tells the others: version, rules, certificate, ready.
+
+        Whoever can read the metrics can read it: no rule, no image and no Pod is in it.
+        """
+        return board.own()
+
+    return router
+
+
+def visited(board: Board, neighbours: Neighbours) -> APIRouter:
+    """
+    Return the routes that are for visitors alone.
     """
     router = APIRouter(dependencies=[Depends(admit)])
 
     @router.get("/", include_in_schema=False)
-    def console(
+    async def console(
         request: Request,
         *,
         lang: Text = "",
@@ -61,7 +87,9 @@ def console_routes(board: Board) -> APIRouter:
     ) -> Response:
         words = words_for(lang, request.headers.get("accept-language", ""))
         asked = Asked(lang, Filter(namespace, outcome, text), image, policy)
-        return HTMLResponse(page(board, asked, words, ROWS), headers=HEADERS)
+        replicas = await neighbours.look()
+        made = await run_in_threadpool(page, board, replicas, asked, words, ROWS)
+        return HTMLResponse(made, headers=HEADERS)
 
     @router.get("/console.css", include_in_schema=False)
     def style() -> Response:
@@ -73,6 +101,15 @@ def console_routes(board: Board) -> APIRouter:
         Return the state of this replica: ready or why not, rules, certificate, version.
         """
         return board.state()
+
+    @router.get("/api/replicas")
+    async def replicas() -> Replicas:
+        """
+        Return all replicas: version, rules, certificate, ready or not, and differences.
+
+        Each is asked now, and one that does not answer within a second is told as such.
+        """
+        return await neighbours.look()
 
     @router.get("/api/rules")
     def rules() -> list[RuleRow]:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from webhook.objects import OPT_OUT
 from webhook.server.console.markup import Child, Markup, tag
 from webhook.server.console.table import code, section, time
 
@@ -17,7 +18,8 @@ if TYPE_CHECKING:
 
 __all__ = ["state_section", "unreached"]
 
-LABEL: Final = "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled"
+LABEL: Final = f"kubectl label namespace NAMESPACE {OPT_OUT}=enabled"
+DISABLED: Final = f"{OPT_OUT}: disabled"
 REGISTERED: Final = "kubectl get mutatingwebhookconfigurations"
 EVENTS: Final = "kubectl get events --all-namespaces --field-selector type=Warning"
 
@@ -115,6 +117,7 @@ def unreached(words: Words) -> Markup:
     """
     selected = words("Is the namespace selected? It needs a label, by default:")
     reached = words("Is the webhook registered, reached and trusted?")
+    opted_out = words("Did the Pod opt out? Then it has the label or annotation:")
     later = words(
         "The API server asks only for Pods that are created from now on, and only where a "
         "rule may change an image. Pods from files of a node (static Pods) cannot change."
@@ -123,6 +126,7 @@ def unreached(words: Words) -> Markup:
         "ul",
         tag("li", selected, " ", code(LABEL)),
         tag("li", reached, " ", code(REGISTERED), " ", code(EVENTS)),
+        tag("li", opted_out, " ", code(DISABLED)),
         tag("li", later),
     )
 

@@ -10,6 +10,7 @@ from webhook.core import Bearing, Outcome
 from webhook.server.console.markup import Child, Markup, tag
 from webhook.server.health import Standing
 from webhook.server.history import ERROR, SKIPPED
+from webhook.server.replicas import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -35,6 +36,9 @@ TONES: Final = {
     Standing.ANSWERS: GOOD,
     Standing.FAILING: DOUBTFUL,
     Standing.LEFT_ALONE: BAD,
+    Presence.READY: GOOD,
+    Presence.NOT_READY: BAD,
+    Presence.SILENT: BAD,
 }
 
 
@@ -70,7 +74,7 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Child]]) -
 
 def badge(value: str, words: Words) -> Markup:
     """
-    Return an outcome, a bearing or a standing as a small sign, in words.
+    Return a value of few, such as an outcome, as a small sign, in words.
     """
     return tag("span", words(value), class_=f"badge {TONES.get(value, PLAIN)}")
 

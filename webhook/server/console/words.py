@@ -31,6 +31,9 @@ CHINESE: Final[Mapping[str, str]] = {
         "命名空间是否被选中？默认需要标签："
     ),
     "Is the webhook registered, reached and trusted?": "webhook 是否已注册、可达并受信任？",
+    "Did the Pod opt out? Then it has the label or annotation:": (
+        "Pod 是否选择了退出？若是，它带有标签或注解："
+    ),
     "The API server asks only for Pods that are created from now on, and only where a "
     "rule may change an image. Pods from files of a node (static Pods) cannot change.": (
         "API server 只对此后创建、且有规则可能改变其镜像的 Pod 发出请求；"
@@ -38,6 +41,31 @@ CHINESE: Final[Mapping[str, str]] = {
     ),
     "{count} warnings": "{count} 条警告",
     "Replica": "副本",
+    "Replicas": "副本",
+    "All {count} replicas have the same version and the same rules.": (
+        "全部 {count} 个副本的版本和规则都相同。"
+    ),
+    "Versions differ: a rolling update is in progress, or stopped halfway.": (
+        "版本不一致：滚动更新正在进行，或中途停止。"
+    ),
+    "Rules differ: a change of the file gets about, or a replica did not take it.": (
+        "规则不一致：规则文件的更改正在传播，或有副本没有采用它。"
+    ),
+    "{count} of {total} replicas do not answer.": (
+        "有 {count} 个副本没有应答（共 {total} 个）。"
+    ),
+    "Only this replica is known": "只知道这一个副本",
+    "where certificates are not kept by the webhook itself, it may not ask the API server "
+    "where the others are. Look at each of them: kubectl port-forward pod/NAME 8080": (
+        "证书不由 webhook 自己管理时，它无权向 API server 询问其他副本在哪里。"
+        "请逐个查看：kubectl port-forward pod/NAME 8080"
+    ),
+    "Replicas, each asked now": "各副本（刚刚询问）",
+    "this one": "本副本",
+    "Ready": "就绪",
+    "Rules": "规则",
+    "since": "自",
+    "file refused": "文件被拒绝",
     "Version": "版本",
     "Running since": "运行自",
     "Rules loaded": "规则加载于",
@@ -113,6 +141,9 @@ CHINESE: Final[Mapping[str, str]] = {
     "left-alone": "暂不使用",
     "not-asked-yet": "尚未查询",
     "not-asked": "不查询",
+    "ready": "就绪",
+    "not-ready": "未就绪",
+    "no-answer": "无应答",
 }
 # Where the value of a label would be no English.
 ENGLISH: Final[Mapping[str, str]] = {
@@ -120,6 +151,8 @@ ENGLISH: Final[Mapping[str, str]] = {
     "left-alone": "left alone",
     "not-asked-yet": "not asked yet",
     "not-asked": "not asked",
+    "not-ready": "not ready",
+    "no-answer": "no answer",
 }
 TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH, "zh": CHINESE}
 

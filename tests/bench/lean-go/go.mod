@@ -1,0 +1,3 @@
+module mirrorhook.io/tests/bench/lean-go
+
+go 1.26.0

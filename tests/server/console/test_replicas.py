@@ -1,0 +1,301 @@
+"""
+All replicas in one look, each asked over a real socket.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+import httpx
+import pytest
+
+from tests.server.console.conftest import Console
+from tests.server.console.test_page import Page
+from webhook import __version__
+from webhook.kube import Endpoint, ForbiddenError
+from webhook.server.replicas import ServiceEndpoints
+from webhook.tls import Place
+
+pytestmark = pytest.mark.anyio
+OURS = Endpoint("mirrorhook-7d4b9-x2x7k", "10.1.0.1", 8080)
+PLACE = Place("system", "ca", "system", "mirrorhook", "mirrorhook.system")
+
+
+@asynccontextmanager
+async def replica(answer, name="mirrorhook-7d4b9-other"):
+    """
+    Somebody at loopback who answers every request with some bytes, or never if None.
+    """
+
+    async def serve(reader, writer):
+        asked.append(await reader.readuntil(b"\r\n\r\n"))
+        if answer is None:
+            await reader.read()
+        else:
+            writer.write(answer)
+        writer.close()
+
+    asked = []
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        endpoint = Endpoint(name, "127.0.0.1", port)
+        yield endpoint, asked
+
+
+def saying(**changes):
+    """
+    What a replica answers that stands as the one of the console, but for *changes*.
+    """
+    state = {
+        "identity": "other",
+        "name": "other",
+        "version": __version__,
+        "started": "2027-01-15T08:00:00Z",
+        "ready": True,
+        "problems": [],
+        "rules": {"digest": "0" * 12, "loaded": "2027-01-15T08:00:00Z", "refused": False},
+        "certificate_expires": "2027-03-01T00:00:00Z",
+    }
+    return b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(state | changes).encode()
+
+
+def found(console, *endpoints):
+    async def find():
+        console.finds += 1
+        return endpoints
+
+    console.finds = 0
+    console.find = find
+
+
+def same_rules(console):
+    rules = console.board.own().rules
+    return {
+        "digest": rules.digest,
+        "loaded": rules.loaded.isoformat(),
+        "refused": rules.refused,
+    }
+
+
+async def read(console, lang="en"):
+    return Page(await console.text(lang=lang)).text
+
+
+async def test_a_replica_tells_the_others_how_it_stands_and_nothing_of_the_rules(console):
+    console.readiness.hold("certificate", "there is none yet")
+    console.rules.refused = ("rules.yaml:1: no such key h.example/hub",)
+    console.review("nginx")
+    answered = await console.ask("/replica", client="10.244.1.7", host="10.244.1.8:8080")
+    told = answered.json()
+    assert told.pop("identity") == console.board.identity
+    assert told.pop("rules") == {
+        "digest": console.rules.configuration.digest[:12],
+        "loaded": "2027-01-15T08:00:00Z",
+        "refused": True,
+    }
+    assert told == {
+        "name": "mirrorhook-7d4b9-x2x7k",
+        "version": __version__,
+        "started": "2027-01-15T08:00:00Z",
+        "ready": False,
+        "problems": ["certificate: there is none yet"],
+        "certificate_expires": "2027-03-01T00:00:00Z",
+    }
+    assert "example" not in answered.text
+
+
+async def test_every_replica_is_there_with_what_it_says_of_itself(console):
+    async with replica(saying(rules=same_rules(console))) as (other, asked):
+        found(console, OURS, other)
+        told = await console.json("/api/replicas")
+        text = await read(console)
+    first, second = told["replicas"]
+    assert (told["complete"], told["reason"], told["differences"]) == (True, "", [])
+    assert [(r["name"], r["this"], r["presence"]) for r in told["replicas"]] == [
+        (other.pod, False, "ready"),
+        (OURS.pod, True, "ready"),
+    ]
+    assert first["address"] == f"127.0.0.1:{other.port}"
+    assert first["state"]["certificate_expires"] == "2027-03-01T00:00:00Z"
+    assert second["state"]["rules"]["digest"] == console.board.own().rules.digest
+    assert "All 2 replicas have the same version and the same rules." in text
+    assert other.pod in text
+    # The page came within two seconds of the JSON.
+    assert len(asked) == 1
+
+
+async def test_a_real_replica_is_asked(console, webhook):
+    address = httpx.URL(webhook.operations)
+    found(console, OURS, Endpoint("real", address.host, address.port))
+    (_, real) = (await console.json("/api/replicas"))["replicas"]
+    assert (real["name"], real["presence"]) == ("real", "ready")
+    state = webhook.ask("/api/state").json()
+    assert real["state"]["name"] == state["replica"]
+    assert real["state"]["rules"]["digest"] == state["rules"]["digest"]
+    assert real["state"]["certificate_expires"] == state["certificate"]["expires"]
+    assert webhook.ask("/api/replicas").json()["complete"] is False
+
+
+OLDER = "version", saying(version="0.0.9"), "Versions differ: a rolling update"
+BEHIND = "rules", saying(), "Rules differ: a change of the file gets about"
+
+
+@pytest.mark.parametrize(("aspect", "answer", "sentence"), [OLDER, BEHIND])
+async def test_what_differs_is_said_plainly(console, aspect, answer, sentence):
+    async with replica(answer) as (other, _):
+        found(console, OURS, other)
+        assert aspect in (await console.json("/api/replicas"))["differences"]
+        text = await read(console)
+    assert sentence in text
+    assert "All 2 replicas" not in text
+
+
+async def test_a_replica_that_refused_the_file_is_shown_as_the_one_behind(console):
+    behind = same_rules(console) | {"refused": True, "digest": "1" * 12}
+    async with replica(saying(rules=behind)) as (other, _):
+        found(console, OURS, other)
+        text = await read(console)
+    assert f"{'1' * 12}  since  2027-01-15 08:00:00 UTC" in text
+    assert "file refused" in text
+
+
+async def test_a_replica_that_is_not_ready_says_why(console):
+    answer = saying(ready=False, problems=["certificate: there is none yet"])
+    async with replica(answer) as (other, _):
+        found(console, OURS, other)
+        (row, _) = (await console.json("/api/replicas"))["replicas"]
+    assert (row["presence"], row["reason"]) == (
+        "not-ready",
+        "certificate: there is none yet",
+    )
+
+
+OTHER = "does not answer with the state of a replica: it has another version"
+OK = b"HTTP/1.1 200 OK\r\n\r\n"
+SILENCES = {
+    "nothing": (None, "within 0.2 seconds: it hangs, or a NetworkPolicy is in the way"),
+    "an end": (b"", "/replica answers with no HTTP: it has an older version"),
+    "no HTTP": (b"SSH-2.0-x\r\n\r\n", "answers with no HTTP"),
+    "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "answers with HTTP 404: it has"),
+    "no JSON": (OK + b"<html>", OTHER),
+    "a list": (OK + b"[]", OTHER),
+    "too much": (OK + b"[" * 200_000, OTHER),
+    "too little": (saying(rules=None), OTHER),
+    "no time": (saying(started="noon"), OTHER),
+    "no zone": (saying(started="2027-01-15T08:00:00"), OTHER),
+    "no text": (saying(version=1), OTHER),
+}
+
+
+@pytest.mark.parametrize("case", SILENCES)
+async def test_a_replica_that_does_not_answer_is_shown_as_such(case):
+    answer, reason = SILENCES[case]
+    console = Console(patience=20.0 if answer is not None else 0.2)
+    async with replica(answer) as (other, _):
+        found(console, OURS, other)
+        began = time.monotonic()
+        told = await console.json("/api/replicas")
+        assert time.monotonic() - began < 5
+    row = told["replicas"][0]
+    assert (row["name"], row["presence"], row["state"]) == (other.pod, "no-answer", None)
+    assert reason in row["reason"]
+    assert (told["complete"], told["differences"]) == (True, [])
+    assert "1 of 2 replicas do not answer." in await read(console)
+
+
+async def test_a_replica_at_a_closed_port_is_shown_as_such(console):
+    async with replica(b"") as (other, _):
+        pass
+    found(console, OURS, replace(other, pod=""))
+    row = (await console.json("/api/replicas"))["replicas"][0]
+    assert row["name"] == row["address"] == f"127.0.0.1:{other.port}"
+    assert row["reason"].endswith("cannot be reached: Connection refused")
+
+
+async def test_texts_of_others_are_short_and_no_markup(console):
+    hostile = "<script>" + "x" * 1000
+    async with replica(saying(version=hostile, name=hostile), name="") as (other, _):
+        found(console, OURS, other)
+        shown = Page(await console.text())
+    assert not shown.all("script")
+    assert hostile[:512] in shown.text
+    assert hostile[:513] not in shown.text
+
+
+async def test_this_replica_is_known_by_its_answer_where_its_name_is_another(console):
+    state = console.board.own()
+    async with replica(saying(identity=state.identity), name="pod-1") as (ours, _):
+        found(console, ours)
+        (row,) = (await console.json("/api/replicas"))["replicas"]
+    assert (row["name"], row["this"]) == ("pod-1", True)
+
+
+async def test_this_replica_is_shown_though_the_service_does_not_have_it_yet(console):
+    async with replica(saying()) as (other, _):
+        found(console, other)
+        rows = (await console.json("/api/replicas"))["replicas"]
+    assert [row["this"] for row in rows] == [False, True]
+
+
+async def test_nobody_is_asked_before_a_visitor_asks_and_visitors_share_a_look(console):
+    async with replica(saying()) as (other, asked):
+        found(console, OURS, other)
+        for path in ("/metrics", "/replica", "/readyz", "/api/state", "/api/decisions"):
+            await console.ask(path)
+        await console.ask("/api/replicas", client="10.0.0.1")
+        assert (console.finds, asked) == (0, [])
+        await asyncio.gather(*(console.json("/api/replicas") for _ in range(5)))
+        assert (console.finds, len(asked)) == (1, 1)
+        console.seconds += 2
+        await console.json("/api/replicas")
+        assert (console.finds, len(asked)) == (2, 2)
+
+
+async def test_a_visitor_who_leaves_takes_the_answer_from_nobody(console):
+    async with replica(saying()) as (other, asked):
+        found(console, OURS, other)
+        leaving = asyncio.create_task(console.neighbours.look())
+        staying = asyncio.create_task(console.neighbours.look())
+        await asyncio.sleep(0)
+        leaving.cancel()
+        assert len((await staying).replicas) == 2
+    assert len(asked) == 1
+
+
+class Refusing:
+    async def of(self, namespace, service, port):
+        assert (namespace, service, port) == ("system", "mirrorhook", "operations")
+        raise ForbiddenError("cannot list: you may not")
+
+
+@pytest.mark.parametrize(
+    ("find", "reason"),
+    [
+        (ServiceEndpoints(None), "Look at each of them: kubectl port-forward pod/NAME"),
+        (ServiceEndpoints(PLACE, Refusing), "cannot list: you may not"),
+    ],
+)
+async def test_where_nobody_says_where_the_others_are_it_is_told(console, find, reason):
+    console.find = find
+    told = await console.json("/api/replicas")
+    assert told["complete"] is False
+    assert reason in told["reason"]
+    (row,) = told["replicas"]
+    assert row["this"] is True
+    text = await read(console)
+    assert "Only this replica is known" in text
+    assert told["reason"] in text
+
+
+async def test_the_reason_is_in_the_language_of_the_visitor(console):
+    text = await read(console, "zh")
+    assert "只知道这一个副本" in text
+    assert "逐个查看" in text
+
+
+def test_two_consoles_are_never_taken_for_one():
+    assert Console().board.identity != Console().board.identity

@@ -1,0 +1,163 @@
+"""
+What became of a request, with everything that is to be said of it made once.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from webhook.admission.wording import described, warnings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.objects import Operation, Placement
+
+__all__ = ["Result", "Verdict"]
+
+# An audit event is one line of the log; a Pod of a hundred images is none of ours.
+MAX_AUDITED: Final = 100
+
+_encode = msgspec.json.Encoder().encode
+
+
+class Result(StrEnum):
+    """
+    What became of a review; also a label of the metric.
+    """
+
+    PATCHED = "patched"
+    UNCHANGED = "unchanged"
+    OBSERVED = "observed"  # it would have been patched
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+def encoded(placements: Iterable[Placement]) -> msgspec.Raw:
+    """
+    Return decisions as JSON.
+    """
+    return msgspec.Raw(_encode([described(placement) for placement in placements]))
+
+
+class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """
+    An AdmissionResponse but for its uid; patch and patchType are there together or not.
+    """
+
+    allowed: bool
+    patch: bytes | UnsetType = UNSET
+    patch_type: str | UnsetType = UNSET
+    audit_annotations: dict[str, str] | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
+
+
+class Totals(NamedTuple):
+    """
+    What a verdict comes to, in numbers.
+
+    Attributes:
+        outcomes: How many images had the same rule and outcome; no rule is empty.
+        shares: How many were sent by the same rule to the same target.
+        doubtful: How many were decided on doubt.
+        rewritten: How many get another name, beyond doubt.
+        weight: How many characters its names and images have.
+    """
+
+    outcomes: tuple[tuple[tuple[str, str], int], ...]
+    shares: tuple[tuple[tuple[str, str], int], ...]
+    doubtful: int
+    rewritten: int
+    weight: int
+
+
+class Verdict(Struct, frozen=True, dict=True, eq=False):
+    """
+    What becomes of one request, and of all others that are alike.
+
+    Attributes:
+        result: The outcome as a whole.
+        reason: Why nothing was looked at; empty where the images were.
+        placements: The images that were looked at, each with its decision.
+        operations: The patch; empty for none.
+        warning: A warning of its own; empty for none.
+    """
+
+    result: Result
+    reason: str = ""
+    placements: tuple[Placement, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    warning: str = ""
+
+    @cached_property
+    def response(self) -> bytes:
+        """
+        The AdmissionResponse as JSON, without its uid.
+        """
+        operations = self.operations
+        told = [self.warning] if self.warning else warnings(self.placements)
+        return _encode(
+            Response(
+                allowed=True,
+                patch=_encode(operations) if operations else UNSET,
+                patch_type="JSONPatch" if operations else UNSET,
+                audit_annotations=self._audit() or UNSET,
+                warnings=told or UNSET,
+            )
+        )
+
+    @cached_property
+    def decisions(self) -> msgspec.Raw:
+        """
+        The decisions as JSON, as the log has them.
+        """
+        return encoded(self.placements)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """
+        What it comes to, in numbers.
+        """
+        outcomes: dict[tuple[str, str], int] = {}
+        shares: dict[tuple[str, str], int] = {}
+        doubtful = rewritten = weight = 0
+        for slot, decision in self.placements:
+            rule, outcome = decision.rule, decision.outcome
+            kind = "" if rule is None else rule.label, str(outcome)
+            outcomes[kind] = outcomes.get(kind, 0) + 1
+            candidate = decision.candidate
+            if candidate is not None:
+                steps = candidate.steps
+                share = steps[0][0].name, steps[-1][1].target
+                shares[share] = shares.get(share, 0) + 1
+            if outcome.is_doubtful:
+                doubtful += 1
+            elif candidate is not None:
+                rewritten += 1
+            weight += len(slot.name) + len(decision.original)
+        return Totals(
+            tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten, weight
+        )
+
+    def _audit(self) -> dict[str, str]:
+        """
+        Return what the audit event of the request says.
+
+        The API server puts the webhook's name before each key.
+        """
+        if self.result is Result.SKIPPED:
+            return {"skipped": self.reason}
+        if not self.placements:
+            return {}
+        decisions = self.decisions
+        if len(self.placements) > MAX_AUDITED:
+            decisions = encoded(self.placements[:MAX_AUDITED])
+        notes = {"decisions": bytes(decisions).decode()}
+        if self.result is Result.OBSERVED:
+            notes["mode"] = "observe"
+        return notes
