@@ -87,6 +87,18 @@ def test_of_a_policy_they_tell_nothing_that_is_not_there():
     told = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
     assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
     assert "--dry-run=server" in told
+    assert "mirrorhook doctor --namespace NAME" in told
     assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
-    for absent in ("rollout", "helm test", "doctor", "mutatingwebhookconfiguration"):
+    for absent in ("rollout", "helm test", "mutatingwebhookconfiguration"):
         assert absent not in told
+
+
+@pytest.mark.parametrize(
+    ("enforce", "said"), [("warn", "brings its user a warning"), ("deny", "is refused")]
+)
+def test_they_say_what_is_enforced_and_how_that_ends(enforce, said):
+    told = notes({"enforce": enforce, "rules": RULES})
+    assert said in told
+    ending = "kubectl delete validatingadmissionpolicy enforce.mirrorhook.mirrorhook"
+    assert ending in told
+    assert "validatingadmissionpolicy" not in notes({"rules": RULES})

@@ -12,6 +12,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
+import trustme
 
 from tests.probe.asking import secret
 from tests.tools import registry as registries
@@ -185,6 +186,33 @@ def test_a_login_goes_to_its_own_host_alone(tmp_path):
     assert b"authorization" not in heads
     for result in (without, half, whole):
         assert PASSWORD not in result.output
+
+
+def test_a_mirror_over_tls_is_trusted_by_its_own_ca_alone(tmp_path, upstream):
+    authority, stranger = trustme.CA(), trustme.CA()
+    blobs = tmp_path / "blobs"
+    for name, each in (("ca.pem", authority), ("stranger.pem", stranger)):
+        each.cert_pem.write_to_path(str(tmp_path / name))
+    pair = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+    with (
+        registry(tmp_path, blobs=blobs, certificate=pair) as mirror,
+        registry(tmp_path, blobs=blobs) as beside,
+    ):
+        world = World(tmp_path, upstream, mirror, plain=[upstream])
+        without = world.run("=team/a:1")
+        wrong = world.run("=team/a:1", "--ca", f"{mirror}={tmp_path / 'stranger.pem'}")
+        before = manifest_at(beside, "m/team/a", "1")
+        trusted = world.run("=team/a:1", "--ca", f"{mirror}={tmp_path / 'ca.pem'}")
+        again = world.run("=team/a:1", "--ca", f"{mirror}={tmp_path / 'ca.pem'}")
+        after = manifest_at(beside, "m/team/a", "1")
+
+    for refused in (without, wrong):
+        assert refused.exit_code == 1
+        assert f"{mirror} has a certificate that is not trusted: name" in refused.stderr
+    assert before == (None, "")
+    assert (trusted.exit_code, trusted.stderr) == (0, "")
+    assert after[1] == manifest_at(upstream, "team/a", "1")[1]
+    assert again.stdout.startswith("  present ")
 
 
 def test_json_has_the_promised_keys(world):

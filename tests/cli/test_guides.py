@@ -1,39 +1,16 @@
 """
 The guides for kubeadm and GitOps: their commands run as they stand there.
 
-kubeadm and kustomize are stood in for by scripts that write what those would.
+kubeadm and kustomize are stood in for by scripts that write what those would; the real ones
+take Go to be built, and are called by tests/cluster/test_guides.py.
 """
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
-import sys
-from pathlib import Path
-
 import pytest
-import yaml
 
-DOCS = Path(__file__).resolve().parents[2] / "docs"
-TYPED = re.compile(r"^\$ (.*)$", re.MULTILINE)
-COMMANDS = [
-    (name, command)
-    for name in ("kubeadm.md", "gitops.md")
-    for command in TYPED.findall((DOCS / name).read_text(encoding="utf-8"))
-]
-RULES = """\
-rules:
-  - {match: registry.k8s.io, mirrors: [harbor.example.com/k8s]}
-  - {match: docker.io, mirrors: [harbor.example.com/hub]}
-"""
-POD = """\
-apiVersion: v1
-kind: Pod
-metadata: {name: web}
-spec: {containers: [{name: web, image: "IMAGE"}]}
-"""
-MIRRORED = "harbor.example.com/hub/library/nginx:1.27"
+from tests.cli.guides import COMMANDS, MIRRORED, POD, argo_cd, furnish, typed
+
 KUBEADM = """\
 #!/bin/sh
 case "$1" in
@@ -46,42 +23,9 @@ CTR = '#!/bin/sh\necho "$@" >> calls\n'
 
 @pytest.fixture
 def folder(tmp_path):
-    """
-    A folder as the guides take it for granted.
-    """
-    (tmp_path / "bin").mkdir()
-    for name, text in {
-        "kubeadm": KUBEADM,
-        "kustomize": '#!/bin/sh\ncat "${2:-.}"/pod.yaml\n',
-        "ctr": CTR,
-        "crictl": CTR,
-    }.items():
-        path = tmp_path / "bin" / name
-        path.write_text(text)
-        path.chmod(0o755)
-    for name in ("overlay", "etc/kubernetes/manifests"):
-        (tmp_path / name).mkdir(parents=True)
-        (tmp_path / name / "pod.yaml").write_text(POD.replace("IMAGE", "nginx:1.27"))
-    (tmp_path / "rules.yaml").write_text(RULES)
-    (tmp_path / "kubeadm.yaml").write_text('imageRepository: "harbor.example.com/k8s"\n')
-    (tmp_path / "all.yaml").write_text(POD.replace("IMAGE", MIRRORED))
-    return tmp_path
-
-
-def typed(command, folder, **environment):
-    """
-    Run a command in a folder, with its paths below /etc below the folder instead.
-    """
-    path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-    return subprocess.run(
-        ["bash", "-o", "pipefail", "-c", command.replace(" /etc", f" {folder}/etc")],
-        cwd=folder,
-        env={**os.environ, "PATH": path, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    kustomize = '#!/bin/sh\ncat "${2:-.}"/pod.yaml\n'
+    programs = {"kubeadm": KUBEADM, "kustomize": kustomize, "ctr": CTR, "crictl": CTR}
+    return furnish(tmp_path, programs)
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
@@ -91,7 +35,7 @@ def test_every_command_of_a_guide_does_its_work(folder, page, command):
 
 
 def test_kubeadm_gets_repositories_that_it_takes(folder):
-    render, init = [c for p, c in COMMANDS if p == "kubeadm.md"][:2]
+    render, _, init = [c for p, c in COMMANDS if p == "kubeadm.md"][:3]
     (folder / "kubeadm.yaml").unlink()
     done = typed(f"{render} && {init}", folder)
     assert done.returncode == 0, done.stderr
@@ -104,9 +48,7 @@ def test_static_pods_are_rewritten_in_their_files(folder):
 
 
 def test_the_plugin_of_argo_cd_rewrites_what_kustomize_builds(folder):
-    page = (DOCS / "gitops.md").read_text(encoding="utf-8")
-    plugin = yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])
-    generate = plugin["spec"]["generate"]
+    generate = argo_cd()["spec"]["generate"]
     assert generate["command"] == ["bash", "-c"]
     (line,) = generate["args"]
     config = str(folder / "rules.yaml")

@@ -56,6 +56,7 @@ class ControlPlane:
 
     Attributes:
         line: What its programs were built from.
+        controllers: What its controllers were built from.
         folder: Where it keeps everything.
         host: Address of the API server.
         processes: What it is made of.
@@ -64,6 +65,7 @@ class ControlPlane:
     """
 
     line: Line
+    controllers: Line
     folder: Path
     host: str
     processes: Processes
@@ -164,6 +166,8 @@ class ControlPlane:
 def control_plane(
     line: Line = NEWEST,
     *,
+    controllers: Line | None = None,
+    options: tuple[str, ...] = (),
     host: str = "",
     services: str = "",
     inside: tuple[str, ...] = (),
@@ -173,6 +177,8 @@ def control_plane(
 
     Args:
         line: What to build its programs from.
+        controllers: What to build its controllers from, if that is something else.
+        options: More of the API server.
         host: Its address; without it a loopback address of its own.
         services: Where Services get their addresses.
         inside: Command that takes its processes to where they are to run.
@@ -183,19 +189,20 @@ def control_plane(
         host = host or free_host()
         plane = ControlPlane(
             line,
+            controllers or line,
             folder,
             host,
             Processes(folder / "logs", inside),
             {user: secrets.token_hex(16) for user in USERS},
         )
         try:
-            start(plane, services or host.removesuffix(".1") + ".0/16")
+            start(plane, services or host.removesuffix(".1") + ".0/16", options)
             yield plane
         finally:
             plane.close()
 
 
-def start(plane: ControlPlane, services: str) -> None:
+def start(plane: ControlPlane, services: str, options: tuple[str, ...]) -> None:
     """
     Start the three, and wait until Pods can be made.
     """
@@ -218,7 +225,7 @@ def start(plane: ControlPlane, services: str) -> None:
     (plane.folder / "tokens.csv").write_text("".join(rows))
     (plane.folder / "audit.json").write_text(json.dumps(AUDIT))
     start_store(plane)
-    start_server(plane, services, key)
+    start_server(plane, services, key, options)
     certificate = plane.folder / "certs/apiserver.crt"
     plane.processes.wait(
         "the API server's certificate",
@@ -249,7 +256,9 @@ def start_store(plane: ControlPlane) -> None:
     )
 
 
-def start_server(plane: ControlPlane, services: str, key: Path) -> None:
+def start_server(
+    plane: ControlPlane, services: str, key: Path, options: tuple[str, ...]
+) -> None:
     # An endpoint may not be a loopback address, so that the Service "kubernetes" gets none.
     loopback = ["--endpoint-reconciler-type=none"] if plane.host.startswith("127.") else []
     plane.processes.start(
@@ -271,6 +280,7 @@ def start_server(plane: ControlPlane, services: str, key: Path) -> None:
         f"--audit-policy-file={plane.folder}/audit.json",
         f"--audit-log-path={plane.folder}/audit.log",
         *loopback,
+        *options,
     )
 
 
@@ -279,7 +289,7 @@ def start_controllers(plane: ControlPlane, key: Path) -> None:
     kubeconfig = plane.write_kubeconfig(plane.folder / "controllers.kubeconfig", user)
     plane.processes.start(
         "kube-controller-manager",
-        program("kube-controller-manager", plane.line),
+        program("kube-controller-manager", plane.controllers),
         f"--kubeconfig={kubeconfig}",
         f"--bind-address={plane.host}",
         "--leader-elect=false",

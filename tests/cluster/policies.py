@@ -12,6 +12,8 @@ from typing import Any
 
 import yaml
 
+from tests.cluster.api import namespaced
+from tests.cluster.deciding import cases, decided, shown
 from tests.cluster.processes import until
 from tests.cluster.release import CHART
 from tests.cluster.world import World
@@ -19,7 +21,7 @@ from tests.tools.helm import helm4
 from webhook.core import Rule
 from webhook.render import Rendered
 
-__all__ = ["PROBE", "applied", "charted", "install", "values_of"]
+__all__ = ["PROBE", "applied", "charted", "differences", "install", "values_of"]
 
 # What becomes of its images tells whether the policy of a test is in force.
 PROBE = Rule("probe.example", ["probed.example"])
@@ -86,6 +88,30 @@ def install(
         *(helm or helm4(), "upgrade", "--install", name, CHART, "--namespace", name),
         *("--create-namespace", "--values", file),
     )
+
+
+def differences(
+    world: World, space: str, rules: list[Rule]
+) -> tuple[int, dict[str, tuple[Any, Any]]]:
+    """
+    Return of how many Pods a policy decided, and those that the webhook decides otherwise.
+
+    Args:
+        world: The cluster.
+        space: A namespace that the policy is for.
+        rules: The rules of both.
+    """
+    compared, wrong = 0, {}
+    for given in cases():
+        query = {"dryRun": "All", "fieldValidation": "Ignore"}
+        answer = world.api.ask("POST", namespaced("pods", space), given, **query)
+        if not answer.is_success:  # the API server refuses it, whoever rewrites it
+            continue
+        compared += 1
+        got, wanted = shown(answer.json()), decided(given, rules)
+        if got != wanted:
+            wrong[given["metadata"].get("name")] = (got, wanted)
+    return compared, wrong
 
 
 def wait_until_probed(world: World, space: str, image: str, *, there: bool) -> None:

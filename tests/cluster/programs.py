@@ -19,7 +19,7 @@ from pathlib import Path
 
 from tests.tools.golang import GoMissingError, build
 
-__all__ = ["NEWEST", "OLDEST", "Line", "program"]
+__all__ = ["GATED", "KUBEADM", "KUSTOMIZE", "NEWEST", "OLDEST", "Line", "program"]
 
 HERE = Path(__file__).parent
 CACHE = Path(
@@ -85,6 +85,10 @@ NEWEST = Line(
     | commands("kubectl", "kube-scheduler", "kubelet", "kube-proxy"),
 )
 OLDEST = Line("oldest", CONTROL)
+# The first that has policies that rewrite; its controllers are not worth their building.
+GATED = Line("gated", commands("kube-apiserver"))
+KUBEADM = Line("kubeadm", commands("kubeadm"))
+KUSTOMIZE = Line("kustomize", {"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"})
 CONTAINERD = Line(
     "containerd",
     {
@@ -117,7 +121,7 @@ def main() -> None:
     """
     Build everything.
     """
-    for line in (NEWEST, OLDEST, CONTAINERD):
+    for line in (NEWEST, OLDEST, GATED, CONTAINERD, KUBEADM, KUSTOMIZE):
         for name in line.packages:
             program(name, line)
 

@@ -7,17 +7,15 @@ from __future__ import annotations
 import base64
 import json
 import re
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from tests.cluster.api import namespaced
 from tests.cluster.deployment import NAME, install, replicas
+from tests.cluster.doctoring import doctored, faults
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
-from tests.cluster.release import ROOT
 from tests.cluster.world import ENABLED, pod
 from webhook.cli.diagnosing.registration import CONFIGURATIONS
 from webhook.tls.issuing import new_authority
@@ -42,31 +40,12 @@ def space(world):
     return world.namespace(ENABLED)
 
 
-def asked(node, *arguments, program=("-m", "webhook")):
-    """
-    Run the command, and return its exit code and what it has found.
-    """
-    done = subprocess.run(
-        [sys.executable, *program, "doctor", *arguments, "--output", "json"],
-        env=node.plane.environment,
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=120,
-    )
-    assert done.stdout, done.stderr
-    return done.returncode, json.loads(done.stdout)
+def asked(node, *arguments, **options):
+    return doctored(node.plane, *arguments, **options)
 
 
 def wrong(node, *arguments):
-    """
-    Return what is wrong, by the check: the words of it and of its mend.
-    """
-    code, found = asked(node, *arguments)
-    faults = {each["check"]: each for each in found if each["verdict"] == "wrong"}
-    assert code == int(bool(faults))
-    return {check: (each["what"], each["mend"]) for check, each in faults.items()}
+    return faults(node.plane, *arguments)
 
 
 def test_a_cluster_in_which_all_is_well(installed, space):
@@ -101,7 +80,7 @@ def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, mend = wrong(installed, "--namespace", space)["webhook"]
-    assert "the API server knows of no webhook of mirrorhook" in what
+    assert "knows of no webhook and of no policy of mirrorhook" in what
     assert "helm install" in mend
     install(installed)
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")

@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from tests.cluster.control_plane import control_plane
+from tests.cluster.doctoring import doctored
 from tests.cluster.programs import OLDEST
 from tests.cluster.release import CHART, released
 from tests.cluster.storm import storm
@@ -19,16 +20,30 @@ NGINX = f"{MIRROR}/hub/library/nginx"
 
 
 @pytest.fixture(scope="module")
-def old(programs):
+def bare(programs):
     """
-    A cluster of the oldest version, with a release and a namespace that has opted in.
+    A cluster of the oldest version.
     """
     with control_plane(OLDEST) as plane:
-        world = World(plane)
-        with released(plane, {"rules": RULES}) as release:
-            space = world.namespace(ENABLED)
-            world.wait_for(space, "nginx", NGINX)
-            yield world, release, space
+        yield World(plane)
+
+
+@pytest.fixture(scope="module")
+def old(bare):
+    """
+    The same, with a release and a namespace that has opted in.
+    """
+    with released(bare.plane, {"rules": RULES}) as release:
+        space = bare.namespace(ENABLED)
+        bare.wait_for(space, "nginx", NGINX)
+        yield bare, release, space
+
+
+def test_doctor_says_that_it_has_no_policies_that_rewrite(bare):
+    _, found = doctored(bare.plane)
+    webhook, policy = (each for each in found if each["verdict"] != "ok")
+    assert "knows of no webhook and of no policy" in webhook["what"]
+    assert "(v1.30.14) has no MutatingAdmissionPolicy" in policy["what"]
 
 
 def test_it_is_the_oldest_that_the_chart_takes(old):

@@ -9,8 +9,15 @@ import json
 import pytest
 
 from tests.cluster.api import namespaced
-from tests.cluster.deciding import cases, decided, made_up, shown
-from tests.cluster.policies import PROBE, applied, charted, install, values_of
+from tests.cluster.deciding import decided, made_up, shown
+from tests.cluster.policies import (
+    PROBE,
+    applied,
+    charted,
+    differences,
+    install,
+    values_of,
+)
 from tests.cluster.world import ENABLED, MIRROR, images, pod
 from tests.cluster.world import RULES as SOME
 from tests.render.expecting import RULES
@@ -71,17 +78,8 @@ every_way = pytest.mark.parametrize("way", WAYS)
 @pytest.mark.parametrize("name", NAMES)
 def test_a_policy_and_the_webhook_give_every_pod_the_same_images(world, place, way, name):
     rules = [*RULES[name].rules, PROBE]
-    compared, wrong = 0, {}
     with WAYS[way](world, place, rules):
-        for given in cases():
-            query = {"dryRun": "All", "fieldValidation": "Ignore"}
-            answer = world.api.ask("POST", namespaced("pods", place), given, **query)
-            if not answer.is_success:  # the API server refuses it, whoever rewrites it
-                continue
-            compared += 1
-            got, wanted = shown(answer.json()), decided(given, rules)
-            if got != wanted:
-                wrong[given["metadata"].get("name")] = (got, wanted)
+        compared, wrong = differences(world, place, rules)
     assert not wrong
     assert compared >= len(list(made_up()))
 

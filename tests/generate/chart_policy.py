@@ -9,7 +9,7 @@ import json
 from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
 from webhook.render.cel import NAMES_REGISTRY
 from webhook.render.patching import patch
-from webhook.render.policy import variables
+from webhook.render.policy import MESSAGE, UNMIRRORED, variables
 from webhook.render.table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
 
 MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
@@ -27,6 +27,8 @@ def content() -> str:
         "variables": expressions,
         "patch": patch(record=False),
         "patchAndRecord": patch(record=True),
+        "unmirrored": UNMIRRORED,
+        "message": MESSAGE,
         "grammar": {"match": MATCH, "target": TARGET, "namesRegistry": NAMES_REGISTRY},
         "limits": {
             "repository": MAX_REPOSITORY,

@@ -6,31 +6,8 @@ from __future__ import annotations
 
 import pytest
 
-from tests.render.expecting import IMAGES, RULES, excused, expected, normal
-from webhook.render import render_containerd, render_crio, render_k3s
-
-RENDERERS = {
-    "containerd": render_containerd,
-    "crio": render_crio,
-    "k3s": render_k3s,
-}
-
-
-def written(rendered, folder):
-    for file in rendered.files:
-        path = folder / file.path
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(file.text)
-    (folder / "certs.d").mkdir(exist_ok=True)
-    return folder
-
-
-def config_path(runtime, folder):
-    if runtime == "containerd":
-        return folder / "certs.d"
-    if runtime == "crio":
-        return folder / "registries.conf.d/50-mirrorhook.conf"
-    return folder / "registries.yaml"
+from tests.render.expecting import IMAGES, RULES, excused, expected
+from tests.render.runtimes import RENDERERS, asked_with
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -43,8 +20,7 @@ def test_a_runtime_asks_where_the_rules_say_or_the_difference_is_told(
     if not rendered.files and runtime != "containerd":
         assert rendered.deviations or not mirrors.rules
         return
-    path = config_path(runtime, written(rendered, tmp_path))
-    got = asks(runtime, path, map(normal, IMAGES))
+    got = asked_with(asks, runtime, rendered, tmp_path, IMAGES)
     wrong = {}
     for image, answer in zip(IMAGES, got, strict=True):
         urls = answer

@@ -7,7 +7,9 @@ from __future__ import annotations
 import json
 import logging
 import os
+import threading
 import time
+from contextlib import suppress
 
 import pytest
 
@@ -18,13 +20,21 @@ from webhook.telemetry.log import LogHandler
 
 @pytest.fixture
 def pipe():
+    """
+    A pipe that outlives whoever writes to it: its number is soon that of another one.
+    """
+    before = set(threading.enumerate())
     reader, writer = os.pipe()
     yield reader, writer
-    for descriptor in (reader, writer):
-        try:
-            os.close(descriptor)
-        except OSError:
-            continue
+    close(reader)
+    for thread in set(threading.enumerate()) - before:
+        thread.join(5)
+    close(writer)
+
+
+def close(descriptor):
+    with suppress(OSError):
+        os.close(descriptor)
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 A real registry on loopback, and tiny images to put there.
 
 It is the registry of the distribution project, as Debian packages it
-(`docker-registry`), over plain HTTP. Images are pushed as `OCI distribution`_ says.
+(`docker-registry`), over plain HTTP unless it is given a certificate. Images are pushed
+as `OCI distribution`_ says.
 
 .. _OCI distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -46,7 +47,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(
     platform.machine(), platform.machine()
 )
 
-CONFIGURATION = {
+CONFIGURATION: dict[str, Any] = {
     "version": "0.1",
     "log": {"level": "info", "formatter": "json"},
     # The kernel chooses a port, and the log tells it.
@@ -63,7 +64,11 @@ CONFIG, LAYER = f"{IMAGE}config.v1+json", f"{IMAGE}layer.v1.tar+gzip"
 
 @contextmanager
 def registry(
-    folder: Path, *, passwords: str = "", blobs: Path | None = None
+    folder: Path,
+    *,
+    passwords: str = "",
+    blobs: Path | None = None,
+    certificate: bytes = b"",
 ) -> Iterator[str]:
     """
     Run a registry until the end of the block; an empty one, if nothing else is said.
@@ -72,6 +77,7 @@ def registry(
         folder: Where it makes a folder of its own, for its blobs and ``registry.log``.
         passwords: Lines of a file of htpasswd, with bcrypt; empty for no login.
         blobs: Another folder of blobs, which it may share with other registries.
+        certificate: Its key and certificates in PEM; without them it has no TLS.
 
     Yields:
         Its address, for instance ``127.0.0.1:41327``; the port is a free one.
@@ -88,6 +94,11 @@ def registry(
         users = place / "htpasswd"
         users.write_text(passwords, encoding="utf-8")
         settings["auth"] = {"htpasswd": {"realm": "registry", "path": str(users)}}
+    if certificate:
+        pair = place / "pair.pem"
+        pair.write_bytes(certificate)
+        tls = {"certificate": str(pair), "key": str(pair)}
+        settings["http"] = {**CONFIGURATION["http"], "tls": tls}
     configuration = place / "config.json"  # to the YAML that it reads, JSON is the same
     configuration.write_text(json.dumps(settings), encoding="utf-8")
     log = place / "registry.log"

@@ -38,10 +38,12 @@ class World:
         upstream: Address of the first.
         mirror: Address of the second.
         rules: Path of the rules file.
+        plain: Those of them that have no TLS.
     """
 
-    def __init__(self, folder, upstream, mirror, *, settings=""):
+    def __init__(self, folder, upstream, mirror, *, settings="", plain=None):
         self.upstream, self.mirror, self.folder = upstream, mirror, folder
+        self.plain = (upstream, mirror) if plain is None else plain
         self.rules = folder / f"rules-{os.urandom(4).hex()}.yaml"
         self.rules.write_text(
             f'rules: [{{match: "{upstream}", mirrors: ["{mirror}/m"]}}]\n{settings}'
@@ -55,7 +57,7 @@ class World:
             f"{self.upstream}/{each[1:]}" if str(each).startswith("=") else str(each)
             for each in arguments
         ]
-        plain = [f"--plain-http={host}" for host in (self.upstream, self.mirror)]
+        plain = [f"--plain-http={host}" for host in self.plain]
         command = ["-c", str(self.rules), *plain, *words]
         with patch.object(run, "Patience", HASTE):
             return CliRunner(env=loopback.NO_CAS).invoke(

@@ -26,6 +26,8 @@ __all__ = [
 ]
 
 GROUP: Final = "admissionregistration.k8s.io"
+# By it `mirrorhook doctor` finds them, and those of the chart.
+OURS: Final = "app.kubernetes.io/name: mirrorhook"
 LABEL: Final = "mirrorhook.io/rewrite"
 SYSTEM: Final = ("kube-system", "kube-public", "kube-node-lease")
 
@@ -118,6 +120,7 @@ def head(kind: str, version: str, name: str) -> Iterator[str]:
     yield f"kind: {kind}"
     yield "metadata:"
     yield f"  name: {name}"
+    yield f"  labels: {{{OURS}}}"
     yield "spec:"
 
 

@@ -1,9 +1,21 @@
 {{/*
-What of the values a policy of the API server cannot do, as a JSON list of sentences.
+What of the values a policy of the API server cannot do, as a JSON list of sentences. One
+that only says whether Pods were rewritten (enforces) can do a little more.
 */}}
 {{- define "mirrorhook.policyProblems" -}}
+{{- $enforces := .enforces }}
+{{- $root := .root }}
+{{- with .root }}
 {{- $problems := list }}
-{{- $instead := "set rewriter to webhook" }}
+{{- $instead := $enforces | ternary "leave enforce empty" "set rewriter to webhook" }}
+{{- if $enforces }}
+{{- if and (ne .Values.mode "rewrite") (ne .Values.enforce "warn") }}
+{{- $problems = append $problems (printf "mode is %s, and enforce is %s: every Pod with an image of the rules would be refused. Set enforce to warn, or mode to rewrite." .Values.mode .Values.enforce) }}
+{{- end }}
+{{- if .Values.policies }}
+{{- $problems = append $problems (printf "policies has %s, and enforce looks at one policy only: install a release of its own for each, or %s." (keys .Values.policies | sortAlpha | join ", ") $instead) }}
+{{- end }}
+{{- else }}
 {{- if ne .Values.mode "rewrite" }}
 {{- $problems = append $problems (printf "mode is %s, and a policy of the API server tells nobody what it would do: %s to observe." .Values.mode $instead) }}
 {{- end }}
@@ -12,6 +24,7 @@ What of the values a policy of the API server cannot do, as a JSON list of sente
 {{- end }}
 {{- if include "mirrorhook.asksMirrors" . }}
 {{- $problems = append $problems (printf "availability.mode is check, and the API server asks no mirror: leave it out, or %s." $instead) }}
+{{- end }}
 {{- end }}
 {{- $profiles := .Files.Get "files/profiles.json" | fromJson }}
 {{- range .Values.profiles }}
@@ -26,7 +39,7 @@ What of the values a policy of the API server cannot do, as a JSON list of sente
 {{- if hasKey $rule "regex" }}
 {{- $problems = append $problems (printf "%s has the regex %s, and a policy looks prefixes up: write it as match, or %s." $path $rule.regex $instead) }}
 {{- end }}
-{{- if or $rule.verify $rule.trusted }}
+{{- if and (not $enforces) (or $rule.verify $rule.trusted) }}
 {{- $problems = append $problems (printf "%s has verify, and the API server asks no registry for digests: leave it out, or %s." $path $instead) }}
 {{- end }}
 {{- with $rule.match }}
@@ -46,7 +59,7 @@ What of the values a policy of the API server cannot do, as a JSON list of sente
 {{- if $mirror.allowlist }}
 {{- $problems = append $problems (printf "%s.mirrors[%d] has the allowlist %s, and a policy has none: write a rule for each path that the mirror has, or %s." $path $number $mirror.allowlist $instead) }}
 {{- end }}
-{{- if $mirror.pullSecrets }}
+{{- if and $mirror.pullSecrets (not $enforces) }}
 {{- $problems = append $problems (printf "%s.mirrors[%d] has the pullSecrets %s, and a policy gives no Secret to a Pod: name them in the service accounts of the Pods, or %s." $path $number (join ", " $mirror.pullSecrets) $instead) }}
 {{- end }}
 {{- end }}
@@ -56,7 +69,10 @@ What of the values a policy of the API server cannot do, as a JSON list of sente
 {{- end }}
 {{- end }}
 {{- if not $problems }}
-{{- $problems = (include "mirrorhook.table" (dict "root" . "policy" .Values) | fromJson).problems }}
+{{- range (include "mirrorhook.table" (dict "root" $root "policy" $root.Values) | fromJson).problems }}
+{{- $problems = append $problems (replace "set rewriter to webhook" $instead .) }}
+{{- end }}
 {{- end }}
 {{- toJson $problems }}
+{{- end }}
 {{- end }}

@@ -88,7 +88,7 @@ reviewed twice. Takes root and selection; what has no mode is for its list alone
 {{/*
 The Pods of one policy: not those that opted out (the webhook's own have the label
 too), not those of operators that would fight, and what the selection asks for.
-Takes root and selection.
+Takes root and selection, and strict: whether no Pod opts out by itself.
 */}}
 {{- define "mirrorhook.objectSelector" -}}
 {{- $operators := .root.Values.operators }}
@@ -97,9 +97,11 @@ matchLabels:
   {{- toYaml . | nindent 2 }}
 {{- end }}
 matchExpressions:
+  {{- if not .strict }}
   - key: mirrorhook.io/rewrite
     operator: NotIn
     values: [disabled]
+  {{- end }}
   {{- if $operators.cloudNativePG }}
   - key: cnpg.io/podRole
     operator: NotIn

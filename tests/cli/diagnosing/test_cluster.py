@@ -226,5 +226,5 @@ def test_a_webhook_by_url_is_none_of_ours():
     reader.lists[CONFIGURATIONS] = [
         configuration(clientConfig={"url": "https://a.example/"})
     ]
-    (found,) = faults(look_at_cluster(reader, NOW))
+    found, _ = faults(look_at_cluster(reader, NOW))
     assert "knows of no webhook" in found.what

@@ -87,7 +87,7 @@ def test_a_pod_that_is_not_there_is_told():
 @pytest.mark.parametrize(
     ("path", "value", "what"),
     [
-        (CONFIGURATIONS, [], "knows of none of ours"),
+        (CONFIGURATIONS, [], "knows of no webhook and of no policy"),
         ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are not known"),
         (
             "/api/v1/namespaces/mirrorhook/configmaps",

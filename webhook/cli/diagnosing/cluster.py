@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from webhook.cli.diagnosing.binding import read_policies
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
 from webhook.cli.diagnosing.known import read_hooks, read_rules
+from webhook.cli.diagnosing.policies import NO_POLICIES, look_at_policies
 from webhook.cli.diagnosing.replicas import look_at_bundle, look_at_replicas
 from webhook.config import ConfigurationError
 
@@ -38,15 +40,22 @@ def look_at_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
         )
     else:
         yield fine("clock", "this machine and the API server agree on the time")
-    hooks = read_hooks(reader)
-    if not hooks:
+    hooks, policies = read_hooks(reader), read_policies(reader)
+    if policies.problem and not hooks:
+        yield unknown("policy", f"there is no webhook, and {policies.problem}")
+        return
+    if not hooks and not policies.any:
         yield wrong(
             "webhook",
-            "the API server knows of no webhook of mirrorhook, so nothing is rewritten",
+            "the API server knows of no webhook and of no policy of mirrorhook, so nothing "
+            "is rewritten",
             "helm install mirrorhook charts/mirrorhook --namespace mirrorhook "
             "--create-namespace --values values.yaml",
         )
+        if not policies.version:
+            yield doubt("policy", NO_POLICIES.format(version.get("gitVersion")))
         return
+    yield from look_at_policies(policies)
     for hook in hooks:
         policy = "admits Pods as they are" if hook.ignores else "refuses Pods"
         yield fine("webhook", f"{hook.name} is registered; it {policy} where it fails")

@@ -1,5 +1,5 @@
 """
-What is known of us in a cluster: our webhooks, and the rules that they decide by.
+What is known of us in a cluster: who rewrites there, and the rules that they decide by.
 """
 
 from __future__ import annotations
@@ -7,8 +7,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, TypeAlias
 
+from webhook.cli.diagnosing.binding import Bound, read_policies
 from webhook.cli.diagnosing.finding import Finding, wrong
 from webhook.cli.diagnosing.registration import CONFIGURATIONS, OURS, Hook, hooks_of
 from webhook.cli.diagnosing.selectors import Labels, obstacle
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
     from webhook.config import PolicySettings
     from webhook.kube.reading import Reader
 
-__all__ = ["Cluster", "read_cluster", "read_hooks", "read_rules"]
+__all__ = ["ADD_A_RULE", "Cluster", "Rewriter", "read_cluster", "read_hooks", "read_rules"]
 
 RULES: Final = "rules.yaml"
+ADD_A_RULE: Final = (
+    "add a rule for it to the values, and helm upgrade; or to the rules of the policy, and "
+    "render it again"
+)
+
+# A webhook, or a policy that the API server evaluates itself.
+Rewriter: TypeAlias = Hook | Bound
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,35 +42,47 @@ class Cluster:
     Attributes:
         hooks: The webhooks.
         policies: The policies by the namespace of their release, and their name.
+        bound: The policies of the API server, by their bindings.
     """
 
     hooks: tuple[Hook, ...]
     policies: Mapping[tuple[str, str], PolicySettings]
+    bound: tuple[Bound, ...] = ()
 
-    def settings(self, hook: Hook) -> PolicySettings | None:
+    @property
+    def rewriters(self) -> tuple[Rewriter, ...]:
         """
-        Return what a webhook decides by, where it is known.
+        All that rewrite.
         """
-        return self.policies.get((hook.namespace, hook.policy))
+        return (*self.hooks, *self.bound)
 
-    def selecting(self, labels: Labels) -> list[Hook]:
+    def settings(self, rewriter: Rewriter) -> PolicySettings | None:
         """
-        Return the webhooks that are asked about the Pods of a namespace.
+        Return what a webhook or policy decides by, where it is known.
         """
-        return [hook for hook in self.hooks if not obstacle(hook.namespaces, labels)]
+        if isinstance(rewriter, Bound):
+            return rewriter.settings
+        return self.policies.get((rewriter.namespace, rewriter.policy))
+
+    def selecting(self, labels: Labels) -> list[Rewriter]:
+        """
+        Return what is asked about the Pods of a namespace.
+        """
+        return [each for each in self.rewriters if not obstacle(each.namespaces, labels)]
 
     def unasked(self, namespace: str, labels: Labels) -> Finding:
         """
-        Return that no webhook is asked about the Pods of a namespace, and why.
+        Return that nothing is asked about the Pods of a namespace, and why.
 
         Args:
             namespace: Its name.
             labels: Its labels.
         """
-        reasons = {obstacle(hook.namespaces, labels) for hook in self.hooks}
+        reasons = {obstacle(each.namespaces, labels) for each in self.rewriters}
+        kinds = {each.said.removeprefix("the ") for each in self.rewriters}
         return wrong(
             "namespace",
-            f"no webhook is asked about the Pods of {namespace}: "
+            f"no {' and no '.join(sorted(kinds))} is asked about the Pods of {namespace}: "
             + "; ".join(sorted(reasons)),
             f"kubectl label namespace {namespace} {OPT_OUT}=enabled --overwrite",
         )
@@ -101,6 +121,7 @@ def read_cluster(reader: Reader) -> Cluster:
     Return what is known of us in a cluster; rules that are wrong are left out.
     """
     hooks = read_hooks(reader)
+    bound = read_policies(reader).bound
     policies = {}
     for namespace in {hook.namespace for hook in hooks}:
         for _, configuration in read_rules(reader, namespace):
@@ -108,4 +129,4 @@ def read_cluster(reader: Reader) -> Cluster:
                 continue
             for policy, settings in configuration.policies.items():
                 policies[namespace, policy] = settings
-    return Cluster(hooks, policies)
+    return Cluster(hooks, policies, bound)

@@ -4,9 +4,12 @@ One namespace, and a Pod that is tried in it.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Final
 
+from webhook.cli.diagnosing.binding import Bound
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
+from webhook.cli.diagnosing.known import ADD_A_RULE
 from webhook.config import Mode
 from webhook.core import Outcome
 from webhook.kube import ClusterError
@@ -14,8 +17,7 @@ from webhook.kube import ClusterError
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from webhook.cli.diagnosing.known import Cluster
-    from webhook.cli.diagnosing.registration import Hook
+    from webhook.cli.diagnosing.known import Cluster, Rewriter
     from webhook.config import PolicySettings
     from webhook.core import MirrorMap
     from webhook.kube.reading import Reader
@@ -30,6 +32,15 @@ RESTRICTED: Final = {
     "runAsUser": 65532,
     "seccompProfile": {"type": "RuntimeDefault"},
 }
+UNREACHED: Final = (
+    "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
+    "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'"
+)
+UNEVALUATED: Final = (
+    "the policy was not evaluated, or to no end; a new one takes a second: kubectl get "
+    "--raw /metrics | grep mutating_admission_policy_check_total"
+)
+VALIDATING: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 SMALL: Final = {"cpu": "1m", "memory": "1Mi"}
 
 
@@ -49,40 +60,51 @@ def look_at_namespace(
     if namespace is None:
         yield wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
         return
+    if not cluster.rewriters:
+        return  # which was said of the cluster
     labels = namespace["metadata"].get("labels") or {}
     selecting = cluster.selecting(labels)
     if not selecting:
         yield cluster.unasked(name, labels)
         return
-    for hook in selecting:
-        yield fine("namespace", f"{hook.name} is asked about the Pods of {name}")
+    for each in selecting:
+        yield fine("namespace", f"{each.name} is asked about the Pods of {name}")
     yield try_one(reader, cluster, selecting[0], name, image)
 
 
 def try_one(
-    reader: Reader, cluster: Cluster, hook: Hook, namespace: str, image: str | None
+    reader: Reader, cluster: Cluster, rewriter: Rewriter, namespace: str, image: str | None
 ) -> Finding:
     """
     Create a Pod in a dry run, and say what becomes of its image.
     """
-    settings = cluster.settings(hook)
+    settings = cluster.settings(rewriter)
     image = image or (sample(settings.mirrors) if settings else None)
     if settings is None or image is None:
         return unknown("dry run", "no rule is known that rewrites", "give --image IMAGE")
     try:
         created = reader.try_pod(namespace, pod_of(image))
     except ClusterError as error:
-        return wrong(
-            "dry run",
-            str(error),
-            f"see the replicas above; in an emergency: kubectl delete "
-            f"mutatingwebhookconfiguration {hook.configuration}",
-        )
+        return wrong("dry run", str(error), mend_of_refusal(str(error), rewriter))
     found = created["spec"]["containers"][0]["image"]
-    return compared(image, found, settings, hook)
+    return compared(image, found, settings, rewriter)
 
 
-def compared(image: str, found: str, settings: PolicySettings, hook: Hook) -> Finding:
+def mend_of_refusal(reason: str, rewriter: Rewriter) -> str:
+    """
+    Return what to do where a Pod was refused.
+    """
+    enforcing = VALIDATING.search(reason)
+    if enforcing:
+        emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"
+        return f"see above why it was not rewritten before; in an emergency: {emergency}"
+    where = "policy" if isinstance(rewriter, Bound) else "replicas"
+    return f"see the {where} above; in an emergency: kubectl delete {rewriter.resource}"
+
+
+def compared(
+    image: str, found: str, settings: PolicySettings, rewriter: Rewriter
+) -> Finding:
     """
     Say whether an image became what the rules say.
 
@@ -90,7 +112,7 @@ def compared(image: str, found: str, settings: PolicySettings, hook: Hook) -> Fi
         image: The image that was asked for.
         found: What the API server would store.
         settings: The rules.
-        hook: The webhook that was to be asked.
+        rewriter: The webhook or policy that was to be asked.
     """
     expected = settings.mirrors.decide(image)
     stayed = f"{image} stayed as it is"
@@ -98,10 +120,11 @@ def compared(image: str, found: str, settings: PolicySettings, hook: Hook) -> Fi
         if found == str(candidate):
             return fine("dry run", f"{image} became {found}: {candidate.reason}")
     if found == expected.image:
-        return doubt("dry run", f"{stayed}: {expected.reason}")
+        mend = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
+        return doubt("dry run", f"{stayed}: {expected.reason}", mend)
     if found == image and settings.mode is Mode.OBSERVE:
         return doubt(
-            "dry run", f"{image} stayed as it is: policy {hook.policy} only observes"
+            "dry run", f"{image} stayed as it is: policy {rewriter.policy} only observes"
         )
     if found == image and settings.availability:
         return doubt(
@@ -113,8 +136,7 @@ def compared(image: str, found: str, settings: PolicySettings, hook: Hook) -> Fi
         return wrong(
             "dry run",
             f"{image} came back as it was, though it should have become {expected.image}",
-            "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
-            "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'",
+            UNEVALUATED if isinstance(rewriter, Bound) else UNREACHED,
         )
     return doubt("dry run", f"{image} became {found}, and not {expected.image}")
 

@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from webhook.cli.diagnosing.finding import Finding, doubt, fine, unknown, wrong
+from webhook.cli.diagnosing.known import ADD_A_RULE
 from webhook.cli.diagnosing.selectors import obstacle
 from webhook.config import Mode
 from webhook.core import Outcome
@@ -25,8 +26,7 @@ from webhook.objects import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from webhook.cli.diagnosing.known import Cluster
-    from webhook.cli.diagnosing.registration import Hook
+    from webhook.cli.diagnosing.known import Cluster, Rewriter
     from webhook.kube.reading import Reader
     from webhook.objects import Placement
 
@@ -77,41 +77,44 @@ def explain(
     if exemption:
         yield doubt("Pod", f"it is left alone, as {exemption}", f"remove {OPT_OUT} from it")
         return
-    hook = asked(pod, labels, cluster)
-    if isinstance(hook, Finding):
-        yield hook
+    rewriter = asked(pod, labels, cluster)
+    if isinstance(rewriter, Finding):
+        yield rewriter
         return
-    settings = cluster.settings(hook)
+    settings = cluster.settings(rewriter)
     if settings is None or read.spec is None:
-        yield unknown("rules", f"those of policy {hook.policy} are not known")
+        yield unknown("rules", f"those of policy {rewriter.policy} are not known")
         return
     if settings.mode is Mode.OBSERVE:
-        yield doubt("policy", f"policy {hook.policy} only observes", "set mode: rewrite")
+        policy = f"policy {rewriter.policy} only observes"
+        yield doubt("policy", policy, "set mode: rewrite")
         return
     originals = originals_of(metadata)
     for placement in rewrite(image_slots(read.spec), settings.mirrors.decide):
-        yield of_image(placement, originals, metadata, hook)
+        yield of_image(placement, originals, metadata, rewriter)
 
 
 def asked(
     pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
-) -> Hook | Finding:
+) -> Rewriter | Finding:
     """
-    Return the webhook that is asked about a Pod, or why there is none.
+    Return the webhook or policy that is asked about a Pod, or why there is none.
     """
-    if not cluster.hooks:
-        return wrong("webhook", "the API server knows of none of ours", "mirrorhook doctor")
+    if not cluster.rewriters:
+        none = "the API server knows of no webhook and of no policy of mirrorhook"
+        return wrong("webhook", none, "mirrorhook doctor")
     selecting = cluster.selecting(labels)
     if not selecting:
         found = cluster.unasked(pod["metadata"]["namespace"], labels)
         return replace(found, mend=f"{found.mend}, and create the Pod anew")
     own = pod["metadata"].get("labels") or {}
-    reasons = {obstacle(hook.objects, own) for hook in selecting}
+    reasons = {obstacle(each.objects, own) for each in selecting}
     if "" in reasons:
-        return next(hook for hook in selecting if not obstacle(hook.objects, own))
+        return next(each for each in selecting if not obstacle(each.objects, own))
+    said = selecting[0].said
     return doubt(
         "Pod",
-        f"its labels keep it from the webhook: {'; '.join(sorted(reasons))}; an operator "
+        f"its labels keep it from {said}: {'; '.join(sorted(reasons))}; an operator "
         "that compares images would replace it without end",
         "name the mirror in the resource that the operator reads (docs/install.md)",
     )
@@ -133,7 +136,7 @@ def of_image(
     placement: Placement,
     originals: Mapping[str, str],
     metadata: Mapping[str, Any],
-    hook: Hook,
+    rewriter: Rewriter,
 ) -> Finding:
     """
     Say why one image is what it is.
@@ -144,20 +147,19 @@ def of_image(
     if decision.outcome is not Outcome.REWRITTEN:
         said = f"{slot.image} stays as it is: {decision.reason}"
         if decision.outcome is Outcome.UNMATCHED:
-            return doubt(
-                slot.name, said, "add a rule for it to the values, and helm upgrade"
-            )
+            return doubt(slot.name, said, ADD_A_RULE)
         if decision.outcome is Outcome.INVALID:
             return wrong(slot.name, said, "correct the name where the Pod is written")
         return doubt(slot.name, said)
     instead = f"{slot.image} would be {decision.image} today ({decision.reason})"
     anew = f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
     anew += f"{metadata['name']}, or rollout restart of what owns it"
-    if (metadata.get("creationTimestamp") or "") < hook.created:
-        return wrong(slot.name, f"{instead}, but the Pod is older than the webhook", anew)
+    said = rewriter.said
+    if (metadata.get("creationTimestamp") or "") < rewriter.created:
+        return wrong(slot.name, f"{instead}, but the Pod is older than {said}", anew)
     return wrong(
         slot.name,
-        f"{instead}: when the Pod was created, the webhook was not reached, its namespace "
+        f"{instead}: when the Pod was created, {said} was not reached, its namespace "
         "had not opted in, or the rules were others",
         f"mirrorhook doctor --namespace {metadata['namespace']}; then {anew}",
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import base64
 import binascii
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -49,6 +49,15 @@ class Hook:
     objects: Mapping[str, Any]
     ignores: bool
     created: str
+
+    said: ClassVar[str] = "the webhook"
+
+    @property
+    def resource(self) -> str:
+        """
+        What `kubectl` takes it out by.
+        """
+        return f"mutatingwebhookconfiguration {self.configuration}"
 
     @property
     def host(self) -> str:

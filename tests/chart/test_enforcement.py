@@ -1,0 +1,127 @@
+"""
+What becomes of Pods with unmirrored images, beside whoever rewrites them.
+"""
+
+from __future__ import annotations
+
+import json
+
+import kubernetes_validate
+import pytest
+import yaml
+
+from tests.chart.rendering import refusal, render
+from tests.chart.test_table import read_literal
+from webhook.core import Rule
+from webhook.render import PolicyOptions, render_enforcement
+
+RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
+VALUES = {"enforce": "deny", "rules": [RULE]}
+POLICY = "ValidatingAdmissionPolicy"
+BINDING = "ValidatingAdmissionPolicyBinding"
+OPTED_OUT = {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]}
+
+
+def by_the_command(**options):
+    """
+    The policy and the binding that the command makes of the same rules.
+    """
+    rules = [Rule("docker.io", ["harbor.example.com/hub"])]
+    (file,) = render_enforcement(rules, PolicyOptions(**options)).files
+    return yaml.safe_load_all(file.text)
+
+
+def test_nothing_is_enforced_by_default():
+    kinds = {item["kind"] for item in render({"rules": [RULE]}).objects}
+    assert not kinds & {POLICY, BINDING}
+
+
+@pytest.mark.parametrize("rewriter", ["webhook", "policy"])
+@pytest.mark.parametrize("enforce", ["warn", "deny"])
+def test_the_policy_is_that_of_the_command_whoever_rewrites(rewriter, enforce):
+    rendered = render({**VALUES, "rewriter": rewriter, "enforce": enforce})
+    policy, binding = by_the_command(warn=enforce == "warn")
+    spec = rendered.one(POLICY)["spec"]
+    tables = [each["variables"][0].pop("expression") for each in (spec, policy["spec"])]
+    assert read_literal(tables[0]) == read_literal(tables[1])
+    for condition in spec["matchConditions"]:
+        condition["name"] = condition["name"].removeprefix("mirrorhook.io/")
+    assert spec["matchConstraints"].pop("objectSelector")
+    assert spec["matchConstraints"].pop("matchPolicy") == "Equivalent"
+    assert spec == policy["spec"]
+    actions = rendered.one(BINDING)["spec"]["validationActions"]
+    assert actions == binding["spec"]["validationActions"]
+
+
+@pytest.mark.parametrize(
+    "selection",
+    [
+        {"namespaces": ["shop"]},
+        {"mode": "all", "namespaceSelector": {"matchLabels": {"tier": "edge"}}},
+        {"objectSelector": {"matchLabels": {"mirror": "yes"}}},
+    ],
+    ids=str,
+)
+def test_it_is_for_those_that_are_rewritten_but_no_label_opts_out(selection):
+    rendered = render({**VALUES, "selection": selection})
+    policy = rendered.one(POLICY)
+    webhooks = list(rendered.webhooks.values())
+    assert [
+        binding["spec"]["matchResources"]["namespaceSelector"]
+        for binding in rendered.of_kind(BINDING)
+    ] == [webhook["namespaceSelector"] for webhook in webhooks]
+    names = {binding["spec"]["policyName"] for binding in rendered.of_kind(BINDING)}
+    assert names == {policy["metadata"]["name"]}
+    strict = policy["spec"]["matchConstraints"]["objectSelector"]
+    strict["matchExpressions"].insert(0, OPTED_OUT)
+    assert strict == webhooks[0]["objectSelector"]
+
+
+def test_no_operator_left_alone_is_no_selector():
+    names = ("cloudNativePG", "zalandoPostgres", "olm", "aerospike", "kubeVirt")
+    rendered = render({**VALUES, "operators": dict.fromkeys(names, False)})
+    for item in (rendered.one(POLICY), rendered.of_kind(BINDING)[0]):
+        kubernetes_validate.validate(json.loads(json.dumps(item)), "1.34", strict=True)
+
+
+def mirrored(**mirror):
+    return {"rules": [{**RULE, "mirrors": [{"target": "h.example.com", **mirror}]}]}
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"availability": {"mode": "check"}},
+        {"mode": "observe", "enforce": "warn"},
+        mirrored(pullSecrets=["a"]),
+        {"availability": {"mode": "check"}, "rules": [RULE | {"verify": "digest"}]},
+    ],
+    ids=str,
+)
+def test_what_makes_no_difference_to_it_goes_together_with_it(values):
+    assert render({**VALUES, **values}).one(POLICY)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"mode": "observe"}, "Set enforce to warn, or mode to rewrite."),
+        ({"policies": {"a": {"selection": {"mode": "all"}}}}, "or leave enforce empty"),
+        ({"rules": [{"regex": "a.*", "keep": True}]}, "or leave enforce empty"),
+        (mirrored(allowlist="a.txt"), "or leave enforce empty"),
+        (
+            {"rules": [{"match": "quay.io", "mirrors": ["docker.io"]}, RULE]},
+            "name the last mirror in the rule itself, or leave enforce empty",
+        ),
+        ({"enforce": "refuse"}, "enforce"),
+    ],
+)
+def test_what_cannot_be_enforced_is_refused_with_a_sentence(values, sentence):
+    said = refusal({**VALUES, **values})
+    assert sentence in said
+    assert "rewriter" not in said
+
+
+def test_where_a_policy_rewrites_its_own_limits_hold():
+    said = refusal({**VALUES, "rewriter": "policy", "mode": "observe"})
+    assert "set rewriter to webhook to observe" in said

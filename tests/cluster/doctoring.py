@@ -1,0 +1,49 @@
+"""
+`mirrorhook doctor`, asked about a cluster.
+"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from typing import Any
+
+from tests.cluster.control_plane import ControlPlane
+from tests.cluster.release import ROOT
+
+__all__ = ["doctored", "faults"]
+
+
+def doctored(
+    plane: ControlPlane, *arguments: str, program: tuple[str, ...] = ("-m", "webhook")
+) -> tuple[int, list[dict[str, Any]]]:
+    """
+    Run the command, and return its exit code and what it has found.
+
+    Args:
+        plane: The cluster.
+        arguments: Those of the command.
+        program: What Python is to run it by.
+    """
+    done = subprocess.run(
+        [sys.executable, *program, "doctor", *arguments, "--output", "json"],
+        env=plane.environment,
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert done.stdout, done.stderr
+    return done.returncode, json.loads(done.stdout)
+
+
+def faults(plane: ControlPlane, *arguments: str) -> dict[str, tuple[str, str]]:
+    """
+    Return what is wrong, by the check: the words of it and of its mend.
+    """
+    code, found = doctored(plane, *arguments)
+    wrong = {each["check"]: each for each in found if each["verdict"] == "wrong"}
+    assert code == int(bool(wrong))
+    return {check: (each["what"], each["mend"]) for check, each in wrong.items()}

@@ -1,0 +1,44 @@
+"""
+A mirror that is filled with what the Pods of a cluster run.
+"""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from tests.cluster.world import pod
+from tests.tools import registry as registries
+from tests.tools.registry import push_image, registry
+from tests.transfer.world import World as Copying
+from tests.transfer.world import manifest_at
+
+
+def test_the_images_of_all_pods_are_copied_as_they_were_written(world, tmp_path):
+    if registries.PROGRAM is None:
+        pytest.skip("not installed: docker-registry")
+    with registry(tmp_path) as upstream, registry(tmp_path) as mirror:
+        for name in ("plain", "rewritten"):
+            push_image(upstream, f"team/{name}:1", content=name)
+        rewritten = pod(f"{mirror}/m/team/rewritten:1", name="rewritten")
+        record = json.dumps({"c0": f"{upstream}/team/rewritten:1"})
+        rewritten["metadata"]["annotations"] = {"mirrorhook.io/original-images": record}
+        world.create(world.namespace(), pod(f"{upstream}/team/plain:1"))
+        world.create(world.namespace(), rewritten)
+        copying = Copying(tmp_path, upstream, mirror)
+        kubeconfig = ("--cluster", "--kubeconfig", world.plane.kubeconfig)
+        plan = copying.json(*kubeconfig, "--dry-run")
+        done = copying.json(*kubeconfig)
+        copied = {
+            each["image"]: each["status"] for each in done if upstream in each["image"]
+        }
+        digests = [
+            manifest_at(mirror, f"m/team/{name}", "1")[1] for name in ("plain", "rewritten")
+        ]
+
+    assert [each["image"] for each in plan] == [each["image"] for each in done]
+    assert copied == {
+        f"{upstream}/team/{name}:1": "copied" for name in ("plain", "rewritten")
+    }
+    assert all(digests)

@@ -1,0 +1,100 @@
+"""
+Policies of the chart in use: what is refused beside them, and what doctor says.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cluster.api import namespaced
+from tests.cluster.doctoring import doctored, faults
+from tests.cluster.policies import charted, install
+from tests.cluster.processes import until
+from tests.cluster.world import ENABLED, MIRROR, RULES, pod
+from tests.tools.helm import helm4
+
+NAME = "policy"
+PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
+
+
+@pytest.fixture(scope="module")
+def place(world):
+    """
+    A namespace that every policy here is for.
+    """
+    return world.namespace(ENABLED)
+
+
+@pytest.mark.parametrize("rewriter", ["webhook", "policy"])
+def test_the_chart_refuses_what_came_through_unmirrored(world, place, rewriter):
+    values = {"rules": [*RULES, PROBED], "rewriter": rewriter}
+    past = pod("nginx", f"{MIRROR}/hub/a")  # the webhook is not reached: nobody runs it
+    past["metadata"]["labels"] = {"mirrorhook.io/rewrite": "disabled"}
+    sent = ("POST", namespaced("pods", place), past)
+    install(world, {**values, "enforce": "deny"}, NAME)
+    try:
+        refused = until(
+            lambda: (answer := world.api.ask(*sent, dryRun="All")).is_error and answer,
+            "the policy that refuses",
+        )
+        said = "these images are not from a mirror: nginx"
+        assert refused.json()["message"].endswith(said)
+        owned = pod("nginx")
+        owned["metadata"]["labels"] = {"cnpg.io/podRole": "instance"}
+        assert world.create(place, owned, dryRun="All")
+        assert world.tried(world.namespace(), "nginx") == "nginx"
+        if rewriter == "policy":
+            assert world.tried(place, "nginx") == f"{MIRROR}/hub/library/nginx"
+        else:
+            what, mend = faults(world.plane, "--namespace", place)["dry run"]
+            assert "these images are not from a mirror" in what
+            assert f"kubectl delete validatingadmissionpolicy enforce.{NAME}" in mend
+        install(world, {**values, "enforce": "warn"}, NAME)
+        warned = until(
+            lambda: (answer := world.api.ask(*sent, dryRun="All")).is_success and answer,
+            "the policy that warns",
+        )
+        assert said in warned.headers["Warning"]
+        install(world, {**values, "enforce": ""}, NAME)
+        until(
+            lambda: "Warning" not in world.api.ask(*sent, dryRun="All").headers,
+            "its end",
+        )
+    finally:
+        world.plane.run(helm4(), "uninstall", NAME, "--namespace", NAME)
+        world.wait_for(place, "nginx", "nginx")
+
+
+def test_doctor_finds_the_policy_and_what_is_wrong_with_it(world, place):
+    asked = ("--namespace", place)
+    policy = f"{NAME}-mirrorhook.{NAME}"
+    other = world.namespace()
+    with charted(world, place, {"rules": [*RULES, PROBED]}, NAME):
+        code, found = doctored(world.plane, *asked)
+        assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
+        told = {each["check"]: each["what"] for each in found}
+        assert f"{policy} is in force by binding {policy} (v1)" in told["policy"]
+        assert f"policy {policy} is asked about the Pods of {place}" in told["namespace"]
+        assert "became mirror.example/hub/mirrorhook/doctor" in told["dry run"]
+
+        what, mend = faults(world.plane, "--namespace", other)["namespace"]
+        assert f"no policy is asked about the Pods of {other}" in what
+        world.plane.kubectl(*mend.split()[1:])
+        assert faults(world.plane, "--namespace", other) == {}
+
+        _, found = doctored(world.plane, *asked, "--image", "r.example/x")
+        assert (found[-1]["verdict"], found[-1]["check"]) == ("note", "dry run")
+        assert "no rule matches r.example/x" in found[-1]["what"]
+
+        world.create(place, pod("nginx", "r.example/x", name="explained"))
+        _, (first, second) = doctored(world.plane, "pod", f"{place}/explained")
+        assert (first["verdict"], second["verdict"]) == ("ok", "note")
+
+        world.plane.kubectl("delete", "mutatingadmissionpolicybinding", policy)
+        assert f"policy {policy} has no binding" in faults(world.plane)["binding"][0]
+        install(world, {"rules": [*RULES, PROBED]}, NAME)
+        until(lambda: faults(world.plane, *asked) == {}, "the binding")
+
+        world.plane.kubectl("delete", "mutatingadmissionpolicy", policy)
+        assert f"there is no policy {policy}" in faults(world.plane)["policy"][0]
+        install(world, {"rules": [*RULES, PROBED]}, NAME)

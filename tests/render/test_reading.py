@@ -1,0 +1,53 @@
+"""
+A table read back decides as the rules that it was made of.
+"""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given, reject
+from hypothesis import strategies as st
+
+from tests.core.strategies import maps, texts
+from tests.render.expecting import EXTRA, RULES
+from webhook.core import InvalidRuleError, MirrorMap
+from webhook.render.entries import entries_of
+from webhook.render.reading import literal_table, rules_of
+from webhook.render.table import literal, table_of
+
+
+@pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
+def test_what_a_policy_holds_decides_as_the_rules(name):
+    mirrors = RULES[name]
+    table = table_of(entries_of(mirrors.rules, every=True))
+    read = literal_table(literal(table))
+    assert read == table
+    again = MirrorMap(rules_of(read))
+    assert [again.decide(image).image for image in EXTRA] == [
+        mirrors.decide(image).image for image in EXTRA
+    ]
+
+
+@given(maps(regex=False), st.lists(texts, min_size=1, max_size=5))
+def test_it_does_whatever_the_rules(mirrors, images):
+    try:
+        table = table_of(entries_of(mirrors.rules, every=True))
+    except InvalidRuleError:
+        reject()  # rules that no table holds
+    again = MirrorMap(rules_of(table))
+    for image in images:
+        assert again.decide(image).image == mirrors.decide(image).image
+
+
+def test_an_address_with_a_port_is_read_back():
+    (rule,) = rules_of({"-__1-_5000..a..b": "m.example/x/* n.example"})
+    assert str(rule.match) == "[::1]:5000/a/b"
+    assert [(m.target, m.flatten) for m in rule.mirrors] == [
+        ("m.example/x", True),
+        ("n.example", False),
+    ]
+
+
+@pytest.mark.parametrize("text", ["params.?data.orValue({})", "", "true"])
+def test_an_expression_that_is_no_literal_holds_no_table(text):
+    assert literal_table(text) == {}
