@@ -28,6 +28,7 @@ class Front:
         is_ours: Says whether a path is the endpoint's.
         endpoint: The endpoint; the application has it too.
         make: Makes the application, in a thread, as that takes some time.
+        before: Is called before each request, for nothing to be told that is stale.
     """
 
     def __init__(
@@ -35,10 +36,12 @@ class Front:
         is_ours: Callable[[str], bool],
         endpoint: ASGIApp,
         make: Callable[[], ASGIApp],
+        before: Callable[[], None] | None = None,
     ) -> None:
         self._is_ours = is_ours
         self._endpoint = endpoint
         self._make = make
+        self._before = before
         self._making = asyncio.Lock()
         self._app: ASGIApp | None = None
 
@@ -46,6 +49,8 @@ class Front:
         """
         Pass one request on.
         """
+        if self._before is not None:
+            self._before()
         if scope["type"] == "http" and self._is_ours(scope["path"]):
             await self._endpoint(scope, receive, send)
         else:

@@ -11,11 +11,12 @@ import asyncio
 from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
+from webhook.server.corked import Corked
 from webhook.server.refusal import status_body
 
 if TYPE_CHECKING:
@@ -109,8 +110,11 @@ class GuardedProtocol(HttpToolsProtocol):
                 raise ValueError  # which the parser makes its own, and that a 431
         super().on_headers_complete()
         cycle, began = self.latest, self._began
-        if cycle and began is not None and began - self._opened > self._limits.age:
-            cycle.keep_alive = False
+        if cycle is not None:
+            # It is not at work before the next turn of the loop.
+            cycle.transport = cast("asyncio.Transport", Corked(self.transport))
+            if began is not None and began - self._opened > self._limits.age:
+                cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """

@@ -19,6 +19,7 @@ from webhook.config import load
 from webhook.server.admission import AdmissionEndpoint
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
+from webhook.server.deferring import Deferred
 from webhook.server.front import Front, is_operation, is_review
 from webhook.server.history import History
 from webhook.server.listeners import listen
@@ -96,6 +97,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     history = History(time.time) if options.console else None
     if history is not None:
         recorder = Together(recorder, history)
+    deferred = Deferred(recorder, log, asyncio.get_running_loop().call_later)
     started = time.time()
     operations = Operations(readiness, metrics)
 
@@ -123,7 +125,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
 
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
-        recorder=recorder,
+        recorder=deferred,
         readiness=readiness,
         metrics=metrics,
         log=log,
@@ -148,7 +150,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         operations=listen(
             options.host,
             options.operations_port,
-            Front(is_operation, operations, make_operations),
+            Front(is_operation, operations, make_operations, deferred.flush),
         ),
         readiness=readiness,
         log=log,
@@ -173,4 +175,5 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             task.cancel()
         if tracing:
             tracing.close(TRACE_SECONDS)
+        deferred.flush()
         lines.close(LOG_SECONDS)
