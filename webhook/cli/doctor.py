@@ -11,8 +11,9 @@ import click
 
 from webhook.cli.cluster import kubeconfig_option, reader_of
 from webhook.cli.diagnosing.finding import Verdict
+from webhook.cli.records import show_records
 from webhook.cli.rules import ConfigurationFailure
-from webhook.cli.table import output_option, records, show, show_json
+from webhook.cli.table import output_option, show_json
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -121,7 +122,7 @@ def told(findings: Iterable[Finding]) -> Iterator[Finding]:
         rows = [(f"{each.verdict:<7}", STYLES[each.verdict], f"{each.check}: {each.what}")]
         if each.mend:
             rows.append(("mend", "bold", each.mend))
-        show(records(rows))
+        show_records(rows)
         yield each
 
 

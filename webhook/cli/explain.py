@@ -9,15 +9,14 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.cli.records import show_records
 from webhook.cli.rules import load_policy, rules_options
-from webhook.cli.table import listing, output_option, records, show, show_json
+from webhook.cli.table import listing, output_option, show, show_json
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
-
-    from rich.console import RenderableType
 
     from webhook.cli.probing import Probed
     from webhook.core import Decision
@@ -77,7 +76,8 @@ def explain(
     if output == "json":
         show_json(as_objects(decisions, probed))
     else:
-        show(*(part for decision in decisions for part in described(decision)))
+        for decision in decisions:
+            show_records(rows_of(decision), title=printable(decision.original))
         show_answers(probed)
     if any(decision.outcome is Outcome.INVALID for decision in decisions):
         context.exit(FAILED)
@@ -106,9 +106,12 @@ def show_answers(probed: list[Probed]) -> None:
     Write for people what registries answered; nothing where none was asked.
     """
     if probed:
-        from webhook.cli.probing import ANSWER_COLUMNS, rows_of  # noqa: PLC0415 - as above
+        from webhook.cli.probing import (  # noqa: PLC0415 - as above
+            ANSWER_COLUMNS,
+            answer_rows,
+        )
 
-        show("", listing(("CANDIDATE", *ANSWER_COLUMNS), rows_of(probed)))
+        show("", listing(("CANDIDATE", *ANSWER_COLUMNS), answer_rows(probed)))
 
 
 def asked(images: tuple[str, ...]) -> Iterator[str]:
@@ -149,12 +152,10 @@ def as_object(decision: Decision) -> dict[str, Any]:
     }
 
 
-def described(decision: Decision) -> tuple[RenderableType, ...]:
+def rows_of(decision: Decision) -> list[tuple[str, str, str]]:
     """
-    Return a decision for people: the image, and below it what becomes of it.
+    Return for people what becomes of an image, and why.
     """
-    from rich.text import Text  # noqa: PLC0415 - only where something is shown
-
     word = f"{decision.outcome:<{WORD}}"
     style = STYLES.get(decision.outcome, "")
     if decision.candidate is None:
@@ -166,8 +167,7 @@ def described(decision: Decision) -> tuple[RenderableType, ...]:
         if candidate is decision.candidate:
             continue
         rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
-    title = Text(printable(decision.original), "bold", overflow="fold")
-    return title, records(rows)
+    return rows
 
 
 def printable(text: str) -> str:

@@ -29,9 +29,9 @@ __all__ = [
     "Asked",
     "Probed",
     "answer_cells",
+    "answer_rows",
     "as_record",
     "probe",
-    "rows_of",
 ]
 
 ANSWER_COLUMNS = ("ANSWER", "TIME")
@@ -185,7 +185,7 @@ def as_record(finding: Finding) -> dict[str, Any]:
     }
 
 
-def rows_of(probed: Iterable[Probed]) -> list[tuple[str, ...]]:
+def answer_rows(probed: Iterable[Probed]) -> list[tuple[str, ...]]:
     """
     Return the rows of a table of everything that was asked for.
     """

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.table import Table
 
-__all__ = ["OUTPUTS", "listing", "output_option", "records", "show", "show_json"]
+__all__ = ["OUTPUTS", "listing", "output_option", "show", "show_json"]
 
 OUTPUTS: Final = ("table", "json")
 # Wider than any line: the width of what is no terminal.
@@ -58,27 +58,6 @@ def listing(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
     for row in rows:
         table.add_row(*map(Text, row))
     return table
-
-
-def records(rows: Iterable[tuple[str, str, str]]) -> Table:
-    """
-    Return indented lines, each with a word for what it is.
-
-    Args:
-        rows: The word, its style (`rich.style`_), and the text.
-
-    .. _rich.style: https://rich.readthedocs.io/en/stable/style.html
-    """
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(width=0)
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    for word, style, text in rows:
-        grid.add_row("", Text(word, style), Text(text))
-    return grid
 
 
 def show(*renderables: RenderableType) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.explain import printable
-from webhook.cli.table import listing, records, show
+from webhook.cli.records import show_records
+from webhook.cli.table import listing, show
 from webhook.transfer import Arrival, Status
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def show_result(result: Result) -> None:
     """
     status = result.status
     text = f"{printable(result.order.image)}{told(result)}"
-    show(records([(f"{status:<{WORD}}", STYLES[status], text)]))
+    show_records([(f"{status:<{WORD}}", STYLES[status], text)])
     show_notes(result)
 
 

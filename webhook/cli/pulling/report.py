@@ -12,13 +12,12 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.explain import printable
-from webhook.cli.table import show
+from webhook.cli.records import show_records
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
 
     from rich.console import RenderableType
-    from rich.table import Table
 
     from webhook.cli.pulling.puller import Result
 
@@ -77,33 +76,19 @@ def doing(title: str, seconds: float, source: str, said: str) -> RenderableType:
     )
 
 
-def line(word: str, style: str, text: str) -> Table:
-    """
-    Return a word and a text, which on a terminal is folded beside the word.
-    """
-    from rich.table import Table  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    grid = Table.grid(padding=(0, 2, 0, 0))
-    grid.add_column(no_wrap=True)
-    grid.add_column(overflow="fold")
-    grid.add_row(Text(word, style), Text(text))
-    return grid
-
-
 def show_result(result: Result) -> None:
     """
     Write the line of an image, and on standard error what else is to be known of it.
     """
     image = printable(result.order.image)
     if result.is_pulled:
-        show(line("pulled", "green", f"{image} from {result.source}"))
+        show_records([("pulled", "green", f"{image} from {result.source}")], indent="")
         for failure in result.failures:
             error = printable(failure.error)
             click.echo(f"Note: {image}: {failure.source} failed: {error}", err=True)
     else:
         error = result.failures[-1].error
-        show(line("failed", "red", f"{image}: {printable(error)}"))
+        show_records([("failed", "red", f"{image}: {printable(error)}")], indent="")
     for note in result.notes:
         click.echo(f"Note: {image}: {printable(note)}", err=True)
 
