@@ -127,6 +127,50 @@ def test_a_pod_of_long_names_is_not_remembered(long):
     assert len(deciding.asked) == 100
 
 
+HIDDEN = {
+    "a container": {"containers": [{"name": "x" * 9999}, {"name": "a", "image": "nginx"}]},
+    "a policy": {
+        "containers": [{"name": "a", "image": "nginx", "imagePullPolicy": "x" * 9999}]
+    },
+    "a volume": {
+        "containers": [{"name": "a", "image": "nginx"}],
+        "volumes": [{"name": "x" * 9999, "image": {"reference": "nginx"}}],
+    },
+    "a secret": {
+        "containers": [{"name": "a", "image": "nginx"}],
+        "imagePullSecrets": [{"name": "x" * 9999}],
+    },
+    "volumes": {
+        "containers": [{"name": "a", "image": "nginx"}],
+        "volumes": [{"name": "v"}] * 300,
+    },
+    "containers": {
+        "containers": [{}, {"name": "a", "image": "nginx"}],
+        "volumes": [{"name": "v", "image": {"reference": "nginx"}}],
+    },
+}
+
+
+@pytest.mark.parametrize("place", HIDDEN)
+def test_nothing_large_is_remembered_wherever_it_hides(place):
+    deciding = Deciding()
+    policy = Policy("default", deciding)
+    pod = {"metadata": {"name": "web"}, "spec": HIDDEN[place]}
+    for _ in range(2):
+        answer(json.dumps(review(pod)).encode(), policy, Recorder())
+    once = deciding.asked[: len(deciding.asked) // 2]
+    assert deciding.asked == once * 2
+
+
+def test_the_name_of_a_volume_without_an_image_is_not_kept():
+    deciding = Deciding()
+    policy = Policy("default", deciding)
+    for name in ("x" * 9999, "y" * 9999):
+        pod = pod_of("nginx", volumes=[{"name": name, "image": {"pullPolicy": "Never"}}])
+        answer(json.dumps(review(pod)).encode(), policy, Recorder())
+    assert deciding.asked == ["nginx"]
+
+
 def test_no_more_pods_are_remembered_than_there_is_room_for():
     deciding = Deciding()
     policy = Policy("default", deciding)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.admission.memory import Memory
 from webhook.admission.verdict import Result, Verdict
 from webhook.objects import (
+    VOLUMES,
     ImageSlot,
     Placement,
     RecordPlace,
@@ -24,13 +25,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Hashable, Iterable, Sequence
 
     from webhook.core import Decision
-    from webhook.objects import Operation, Pod, PodSpec
+    from webhook.objects import Operation, Pod, PodSpec, Volume
 
 __all__ = ["Plan", "Plans"]
 
 SIZE: Final = 256
-# Pods of so many characters in names and images are remembered, and no longer ones.
-MAX_WEIGHT: Final = 4096
+MAX_CHARACTERS: Final = 4096
+MAX_ENTRIES: Final = 256
 
 
 class Plan:
@@ -122,9 +123,9 @@ class Plans:
         key = images_of(spec)
         plan = self._memory.recall(key)
         if plan is None:
-            placements = rewrite(image_slots(spec), self._decide)
-            plan = Plan(placements, spec)
-            if weight(spec) <= MAX_WEIGHT:
+            slots = image_slots(spec)
+            plan = Plan(rewrite(slots, self._decide), spec)
+            if is_light(spec, slots):
                 self._memory.keep(key, plan)
         return plan
 
@@ -142,7 +143,7 @@ def images_of(spec: PodSpec) -> Hashable:
     Volumes of no image count by their number alone: the one of the service account's
     token has another name in each Pod.
     """
-    volumes = tuple([None if each.image is None else each for each in spec.volumes or ()])
+    volumes = tuple([each if has_image(each) else None for each in spec.volumes or ()])
     return (
         spec.containers,
         spec.init_containers,
@@ -152,21 +153,29 @@ def images_of(spec: PodSpec) -> Hashable:
     )
 
 
-def weight(spec: PodSpec) -> int:
+def has_image(volume: Volume) -> bool:
     """
-    Return how many characters and entries the parts of a spec have that a plan keeps.
+    Say whether a volume is of an image.
     """
-    total = 0
-    for containers in (spec.containers, spec.init_containers, spec.ephemeral_containers):
-        for each in containers or ():
-            total += len(each.name or "") + len(each.image or "")
-            total += len(each.image_pull_policy or "") + 1
-    for volume in spec.volumes or ():
-        image = volume.image
-        total += 1
-        if image is not None:
-            total += len(volume.name or "") + len(image.reference or "")
-            total += len(image.pull_policy or "")
-    for secret in spec.image_pull_secrets or ():
-        total += len(secret.name or "") + 1
-    return total
+    return volume.image is not None and bool(volume.image.reference)
+
+
+def is_light(spec: PodSpec, slots: Sequence[ImageSlot]) -> bool:
+    """
+    Say whether what a plan keeps of a Pod is worth its memory.
+
+    Hostile Pods have names without end, and entries that hold nothing; real ones do not.
+    """
+    characters = sum([len(slot[1]) + len(slot[3]) + len(slot[4] or "") for slot in slots])
+    entries = (
+        len(spec.containers or ())
+        + len(spec.init_containers or ())
+        + len(spec.ephemeral_containers or ())
+    )
+    named = spec.image_pull_secrets or ()
+    return (
+        characters <= MAX_CHARACTERS
+        and entries == sum([slot[2] is not VOLUMES for slot in slots])
+        and len(spec.volumes or ()) <= MAX_ENTRIES
+        and sum([len(secret.name or "") + 1 for secret in named]) <= MAX_CHARACTERS
+    )

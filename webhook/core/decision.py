@@ -79,9 +79,8 @@ class Candidate(NamedTuple):
         """
         The chain of rules in words.
         """
-        return ", then ".join(
-            [f"rule {rule} → {mirror.target}" for rule, mirror in self.steps]
-        )
+        steps = [f"rule {rule.label} → {mirror.target}" for rule, mirror in self.steps]
+        return ", then ".join(steps)
 
     def __str__(self) -> str:
         return self.image

@@ -22,6 +22,7 @@ from webhook.core.index import PrefixIndex
 from webhook.core.pattern import PatternSet
 from webhook.core.reference import parse_reference
 from webhook.core.search import MAX_CANDIDATES, Search
+from webhook.core.straight import named_straight, ways_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -31,9 +32,6 @@ if TYPE_CHECKING:
     from webhook.core.rules import Rule
 
 __all__ = ["MirrorMap"]
-
-if TYPE_CHECKING:
-    Straight = tuple[tuple[Mirror, tuple[tuple[Rule, Mirror]]], ...]
 
 
 class MirrorMap:
@@ -65,9 +63,10 @@ class MirrorMap:
             self._add(rule)
         self._only = self._only_rules()
         self._straight = {
-            id(rule): tuple((mirror, ((rule, mirror),)) for mirror in rule.mirrors)
+            id(rule): ways_of(rule)
             for rule in self.rules
-            if len(rule.mirrors) <= MAX_CANDIDATES
+            if rule.composes
+            and len(rule.mirrors) <= MAX_CANDIDATES
             and all(self._ends_at(mirror) for mirror in rule.mirrors)
         }
         cycle = find_cycle(self.rules, self.applicable)
@@ -112,7 +111,7 @@ class MirrorMap:
         """
         return (
             mirror.allowlist is None
-            and not mirror.is_template
+            and mirror.composes
             and not self._patterns
             and self._everything is None
             and mirror.registry not in self._exact
@@ -167,33 +166,14 @@ class MirrorMap:
     def _search(
         self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        straight = self._straight.get(id(rule))
-        if straight:
-            try:
-                return self._named_straight(reference, straight), ()
-            except InvalidReferenceError:
-                pass  # the search tells which mirror cannot name it
+        ways = self._straight.get(id(rule))
+        if ways:
+            named = named_straight(reference, ways)
+            if named:
+                return named, ()
         search = Search(self.applicable)
         search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)
-
-    @staticmethod
-    def _named_straight(
-        reference: ImageReference, straight: Straight
-    ) -> tuple[Candidate, ...]:
-        """
-        Return what the mirrors of a rule name an image, where no rule leads on from there.
-
-        Raises:
-            InvalidReferenceError: One of them cannot name it.
-        """
-        found = {}
-        for mirror, steps in straight:
-            named = steps[0][0].reference_at(mirror, reference)
-            image = str(named)
-            if image not in found:
-                found[image] = Candidate(named, steps, image)
-        return tuple(found.values())
 
     def decide(self, text: str) -> Decision:
         """

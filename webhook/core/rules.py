@@ -21,12 +21,7 @@ from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quoted
 from webhook.core.match import parse_match
 from webhook.core.mirror import Mirror
 from webhook.core.pattern import Pattern, Template
-from webhook.core.reference import (
-    MAX_REPOSITORY,
-    ImageReference,
-    names_registry,
-    parse_reference,
-)
+from webhook.core.reference import ImageReference, names_registry, parse_reference
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -210,13 +205,6 @@ class Rule:
             InvalidReferenceError: The mirror's name for it is no image reference.
         """
         name = self.name_at(mirror, reference.registry, reference.repository)
-        if self.composes and mirror.composes and len(name) <= MAX_REPOSITORY:
-            # Whole parts of a valid name below a valid target need no second look.
-            registry, slash, repository = name.partition("/")
-            if slash:
-                _, _, tag, digest, _ = reference
-                text = name + reference.suffix
-                return ImageReference(registry, repository, tag, digest, text)
         registry, slash, _ = name.partition("/")
         if not slash:
             raise InvalidReferenceError(name, "it names no repository")

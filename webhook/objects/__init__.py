@@ -18,6 +18,7 @@ from webhook.objects.pod import (
     OwnerReference,
     Pod,
     PodSpec,
+    Volume,
     pod_from,
 )
 from webhook.objects.rewrite import Placement, rewrite
@@ -38,6 +39,7 @@ __all__ = [
     "Pod",
     "PodSpec",
     "RecordPlace",
+    "Volume",
     "exempt",
     "image_operations",
     "image_slots",

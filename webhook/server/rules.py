@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webhook.admission import Policy, remembered
+from webhook.admission import Policy
 from webhook.config import Configuration, Mode
 from webhook.config.watching import watch
 from webhook.server.looping import uncounted
@@ -119,7 +119,7 @@ def policies_of(
     return {
         name: Policy(
             name=name,
-            decide=remembered(settings.mirrors.decide),
+            decide=settings.mirrors.decide,
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
             choice=choice(settings.availability),

@@ -44,6 +44,7 @@ __all__ = ["run"]
 
 STDOUT: Final = 1
 LIBRARIES: Final = ("uvicorn.error", "opentelemetry")
+YOUNG_OBJECTS: Final = 10_000
 TRACE_SECONDS: Final = 3.0
 LOG_SECONDS: Final = 2.0
 
@@ -162,9 +163,11 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
     ]
     try:
         await ports.open()
-        # What is there now stays to the end: the collector need not look at it again.
+        # What is there now stays to the end: the collector need not look at it again. And
+        # reviews leave no cycles behind, so that it need not look that often either.
         gc.collect()
         gc.freeze()
+        gc.set_threshold(YOUNG_OBJECTS)
         announce(
             f"mirrorhook {__version__} is ready: reviews on {ports.reviews.address}, "
             f"probes and metrics on {ports.operations.address}; {certificate}"
