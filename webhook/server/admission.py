@@ -138,12 +138,10 @@ class AdmissionEndpoint:
         return policy
 
     async def _body(self, scope: Scope, receive: Receive) -> bytes:
-        content_type = b""
-        for name, value in scope["headers"]:
-            if name == b"content-type":
-                content_type = value
-            elif name == b"content-length" and int(value) > MAX_BODY:
-                raise too_large()
+        headers = dict(scope["headers"])
+        if int(headers.get(b"content-length", b"0")) > MAX_BODY:
+            raise too_large()
+        content_type = headers.get(b"content-type", b"")
         if content_type != JSON and mime_type(content_type) != JSON:
             shown = content_type.decode("latin-1")
             raise RefusalError(415, f"content type is {shown!r}, not application/json")
