@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Final
 from rich.text import Text
 
 from tests.bench import availability
-from tests.bench.bodies import review_body
 from tests.bench.contest import bounds, contest
 from tests.bench.image import of_image
 from tests.bench.load import WrkMissingError
@@ -65,7 +64,7 @@ BOUNDED: Final[dict[str, Callable[[Path], Iterable[Bound]]]] = {
     "memory": memory,
 }
 OTHERS: Final[dict[str, Callable[[Path], Iterable[tuple[str, str, str]]]]] = {
-    "availability": lambda folder: availability.figures(folder, review_body(7_000)),
+    "availability": availability.figures,
     "image": lambda _: of_image(),
 }
 
