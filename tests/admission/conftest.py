@@ -7,7 +7,7 @@ import json
 import jsonpatch
 import pytest
 
-from webhook.admission import Policy, answer, remembered
+from webhook.admission import Policy, answer
 from webhook.core import MirrorMap, Rule
 
 RULES = MirrorMap(
@@ -17,7 +17,7 @@ RULES = MirrorMap(
         Rule("gcr.io", ["m.example/" + "x" * 240]),
     ]
 )
-POLICY = Policy("default", remembered(RULES.decide))
+POLICY = Policy("default", RULES.decide)
 
 
 class Recorder:

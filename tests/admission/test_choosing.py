@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.admission.conftest import Recorder, patch_of, review
-from webhook.admission import Policy, Result, answer_asking, remembered
+from webhook.admission import Policy, Result, answer_asking
 from webhook.core import Mirror, MirrorMap, Outcome, Rule
 
 RULES = MirrorMap(
@@ -21,7 +21,7 @@ RULES = MirrorMap(
         )
     ]
 )
-POLICY = Policy("default", remembered(RULES.decide))
+POLICY = Policy("default", RULES.decide)
 
 
 class Choice:

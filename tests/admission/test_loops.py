@@ -9,7 +9,7 @@ import json
 import pytest
 
 from tests.admission.conftest import RULES, Recorder, patch_of, review
-from webhook.admission import Loops, Policy, answer, remembered
+from webhook.admission import Loops, Policy, answer
 from webhook.admission.loops import MAX_OWNERS, MAX_PODS
 from webhook.core import LoopLimits
 
@@ -40,7 +40,7 @@ class World:
         self.now = 1000.0
         self.owners = []
         self.loops = Loops(limits, lambda: self.now, self)
-        decide = remembered(RULES.decide)
+        decide = RULES.decide
         self.policy = Policy("default", decide, loops=self.loops, **options)
 
     def stopped(self, owner):

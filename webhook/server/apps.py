@@ -18,10 +18,10 @@ from webhook.server.admission import ADMISSION_PATH
 from webhook.server.refusal import status_body
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
-
     from fastapi import APIRouter
     from starlette.types import ASGIApp
+
+    from webhook.server.operations import Operations
 
 __all__ = ["operations_app", "reviews_app"]
 
@@ -53,15 +53,12 @@ async def refused(request: Request, error: Exception) -> Response:
     return Response(status_body(code, problem), code, media_type="application/json")
 
 
-def operations_app(
-    paths: Iterable[str], operations: ASGIApp, console: APIRouter | None = None
-) -> FastAPI:
+def operations_app(operations: Operations, console: APIRouter | None = None) -> FastAPI:
     """
     Return the application on the operations port.
 
     Args:
-        paths: What *operations* answers.
-        operations: Answers probes, and whoever collects metrics.
+        operations: Answers probes, whoever collects metrics, and other replicas.
         console: The routes of the console; None for none.
     """
     # The pages that FastAPI has for its description load their scripts from elsewhere.
@@ -73,7 +70,8 @@ def operations_app(
         separate_input_output_schemas=False,
     )
     app.router.routes += [
-        Route(path, operations, methods=["GET"], include_in_schema=False) for path in paths
+        Route(path, operations, methods=["GET"], include_in_schema=False)
+        for path in operations.paths
     ]
     if console is not None:
         app.include_router(console)

@@ -8,14 +8,13 @@ import asyncio
 from typing import TYPE_CHECKING, Final
 
 from webhook.server.admission import ADMISSION_PATH
-from webhook.server.operations import OPERATIONS
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Front", "is_operation", "is_review"]
+__all__ = ["Front", "is_review"]
 
 BELOW: Final = f"{ADMISSION_PATH}/"
 
@@ -69,10 +68,3 @@ def is_review(path: str) -> bool:
     Say whether reviews go to *path*.
     """
     return path == ADMISSION_PATH or path.startswith(BELOW)
-
-
-def is_operation(path: str) -> bool:
-    """
-    Say whether probes or metrics are at *path*.
-    """
-    return path in OPERATIONS

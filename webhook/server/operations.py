@@ -1,10 +1,13 @@
 """
-Probes and metrics: what kubelets and Prometheus ask for all day.
+Probes and metrics: what kubelets and Prometheus ask for all day; and what replicas ask.
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+import json
+from dataclasses import asdict
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -12,32 +15,55 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from webhook.server.readiness import Readiness
+    from webhook.server.replicas import ReplicaState
     from webhook.telemetry import Metrics
 
     Answer = tuple[int, bytes, str]
 
-__all__ = ["OPERATIONS", "Operations"]
+__all__ = ["Operations"]
 
 PLAIN: Final = "text/plain; charset=utf-8"
-OPERATIONS: Final = ("/healthz", "/readyz", "/metrics")
+JSON: Final = "application/json"
 
 
 class Operations:
     """
-    The routes of `OPERATIONS` as an ASGI application.
+    These routes as an ASGI application.
 
     Args:
         readiness: Whether this replica should get requests.
         metrics: What is to be scraped.
+        own: Gives what other replicas are told of this one; None where they are not.
     """
 
-    def __init__(self, readiness: Readiness, metrics: Metrics) -> None:
+    def __init__(
+        self,
+        readiness: Readiness,
+        metrics: Metrics,
+        own: Callable[[], ReplicaState] | None = None,
+    ) -> None:
         self._readiness = readiness
         self._metrics = metrics
-        answers = self.healthz, self.readyz, self.scrape
-        self._answers: dict[str, Callable[[Scope], Answer]] = dict(
-            zip(OPERATIONS, answers, strict=True)
-        )
+        self._answers: dict[str, Callable[[Scope], Answer]] = {
+            "/healthz": self.healthz,
+            "/readyz": self.readyz,
+            "/metrics": self.scrape,
+        }
+        if own is not None:
+            self._answers["/replica"] = lambda _: (200, encoded(own()), JSON)
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """
+        The paths of the routes.
+        """
+        return tuple(self._answers)
+
+    def answers(self, path: str) -> bool:
+        """
+        Say whether a path is one of the routes.
+        """
+        return path in self._answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
         """
@@ -73,3 +99,18 @@ class Operations:
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         content, content_type = self._metrics.exposition(accept)
         return 200, content, content_type
+
+
+def encoded(state: ReplicaState) -> bytes:
+    """
+    Return the state of a replica as JSON, as FastAPI gives it.
+    """
+    return json.dumps(asdict(state), default=written, ensure_ascii=False).encode()
+
+
+def written(value: Any) -> str:
+    """
+    Return a time in UTC as JSON has it (RFC 3339).
+    """
+    assert isinstance(value, datetime)  # noqa: S101 - nothing else has no form in JSON
+    return value.isoformat().replace("+00:00", "Z")

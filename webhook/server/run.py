@@ -19,16 +19,18 @@ from webhook.config import load
 from webhook.server.admission import AdmissionEndpoint
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
+from webhook.server.console import Board
 from webhook.server.deferring import Deferred
-from webhook.server.front import Front, is_operation, is_review
+from webhook.server.front import Front, is_review
 from webhook.server.history import History
 from webhook.server.listeners import listen
 from webhook.server.looping import Looping
-from webhook.server.operations import OPERATIONS, Operations
+from webhook.server.operations import Operations
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording, Together
+from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
@@ -95,20 +97,10 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         clock=lambda: datetime.now(UTC),
     )
     recorder: Recorder = Recording(log, metrics)
-    history = History(time.time) if options.console else None
-    if history is not None:
+    board = None
+    if options.console:
+        history = History(time.time)
         recorder = Together(recorder, history)
-    deferred = Deferred(recorder, log, asyncio.get_running_loop().call_later)
-    started = time.time()
-    operations = Operations(readiness, metrics)
-
-    def make_operations() -> ASGIApp:
-        from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
-        from webhook.server.console import Board, console_routes  # noqa: PLC0415
-        from webhook.server.replicas import Neighbours, ServiceEndpoints  # noqa: PLC0415
-
-        if history is None:
-            return operations_app(OPERATIONS, operations)
         board = Board(
             history=history,
             rules=rules,
@@ -116,13 +108,21 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             certificate=certificate,
             readiness=readiness,
             replica=socket.gethostname(),
-            started=started,
+            started=time.time(),
         )
-        neighbours = Neighbours(
-            own=board.own, find=ServiceEndpoints(options.managed), clock=time.monotonic
-        )
-        routes = console_routes(board, neighbours)
-        return operations_app(OPERATIONS, operations, routes)
+    deferred = Deferred(recorder, log, asyncio.get_running_loop().call_later)
+    operations = Operations(readiness, metrics, board.own if board else None)
+
+    def make_operations() -> ASGIApp:
+        from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
+
+        if board is None:
+            return operations_app(operations)
+        from webhook.server.console.routes import console_routes  # noqa: PLC0415
+
+        find = ServiceEndpoints(options.managed)
+        neighbours = Neighbours(own=board.own, find=find, clock=time.monotonic)
+        return operations_app(operations, console_routes(board, neighbours))
 
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
@@ -151,7 +151,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         operations=listen(
             options.host,
             options.operations_port,
-            Front(is_operation, operations, make_operations, deferred.flush),
+            Front(operations.answers, operations, make_operations, deferred.flush),
         ),
         readiness=readiness,
         log=log,

@@ -11,9 +11,10 @@ from tests.server.parts import Parts
 from webhook.admission import answer, answer_asking
 from webhook.config import parse
 from webhook.server.apps import operations_app
-from webhook.server.console import Board, console_routes
+from webhook.server.console import Board
+from webhook.server.console.routes import console_routes
 from webhook.server.history import History
-from webhook.server.operations import OPERATIONS, Operations
+from webhook.server.operations import Operations
 from webhook.server.probing import Probers
 from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
@@ -71,8 +72,8 @@ class Console:
             patience=patience,
         )
         routes = console_routes(self.board, self.neighbours)
-        operations = Operations(parts.readiness, parts.metrics)
-        self.app = operations_app(OPERATIONS, operations, routes)
+        operations = Operations(parts.readiness, parts.metrics, self.board.own)
+        self.app = operations_app(operations, routes)
 
     async def endpoints(self):
         return await self.find()

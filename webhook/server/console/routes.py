@@ -26,7 +26,6 @@ from webhook.server.console.words import words_for
 from webhook.server.history import MAX_NOTES
 from webhook.server.replicas import (  # noqa: TC001 - FastAPI reads the annotations
     Replicas,
-    ReplicaState,
 )
 
 if TYPE_CHECKING:
@@ -52,25 +51,6 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
     Args:
         board: Gathers what is shown.
         neighbours: Looks at all replicas.
-    """
-    router = APIRouter()
-    router.include_router(visited(board, neighbours))
-
-    @router.get("/replica")
-    async def replica() -> ReplicaState:
-        """
-        Return what this replica tells the others: version, rules, certificate, ready.
-
-        Whoever can read the metrics can read it: no rule, no image and no Pod is in it.
-        """
-        return board.own()
-
-    return router
-
-
-def visited(board: Board, neighbours: Neighbours) -> APIRouter:
-    """
-    Return the routes that are for visitors alone.
     """
     router = APIRouter(dependencies=[Depends(admit)])
 
