@@ -2,7 +2,8 @@
 What holds for all tests.
 
 Property tests look at the same examples in every run, so that one run says what the
-next will; `pytest --hypothesis-profile=search` looks for new ones, and for longer.
+next will; `make coverage` looks at more of them, and
+`pytest --hypothesis-profile=search` for new ones, and for longer.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-settings.register_profile("steady", deadline=None, derandomize=True, max_examples=40)
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=20)
+settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=3000)
 settings.load_profile("steady")
 
