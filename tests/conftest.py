@@ -8,6 +8,7 @@ next will; `make coverage` looks at more of them, and
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -23,6 +24,10 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
+# Thousands of tests stay in memory for the whole run, and there is little garbage among
+# them to look for so often.
+gc.set_threshold(50_000, 20, 100)
+
 settings.register_profile("steady", deadline=None, derandomize=True, max_examples=20)
 settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=3000)
@@ -35,3 +40,7 @@ def pytest_ignore_collect(collection_path, config):
     """
     named = any("cluster" in argument for argument in config.args)
     return True if collection_path.name == "cluster" and not named else None
+
+
+def pytest_collection_finish():
+    gc.freeze()  # the tests themselves are never garbage
