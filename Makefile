@@ -24,7 +24,7 @@ test: $(READY) ## Pass every test (some: ARGS='tests/core -k digest')
 
 .PHONY: coverage
 coverage: $(READY) ## Pass every test, and see which lines none of them reaches
-	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --cov --cov-report term:skip-covered --cov-fail-under 95
+	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --hypothesis-profile thorough --cov --cov-report term:skip-covered --cov-fail-under 95
 	@$(BIN)/coverage report --include 'webhook/core/*,webhook/objects/*' --fail-under 100 >/dev/null
 
 .PHONY: cluster-test

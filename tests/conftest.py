@@ -2,11 +2,13 @@
 What holds for all tests.
 
 Property tests look at the same examples in every run, so that one run says what the
-next will; `pytest --hypothesis-profile=search` looks for new ones, and for longer.
+next will; `make coverage` looks at more of them, and
+`pytest --hypothesis-profile=search` for new ones, and for longer.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
@@ -22,7 +24,12 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 sys.dont_write_bytecode = False
 
-settings.register_profile("steady", deadline=None, derandomize=True, max_examples=40)
+# Thousands of tests stay in memory for the whole run, and there is little garbage among
+# them to look for so often.
+gc.set_threshold(50_000, 20, 100)
+
+settings.register_profile("steady", deadline=None, derandomize=True, max_examples=20)
+settings.register_profile("thorough", deadline=None, derandomize=True, max_examples=40)
 settings.register_profile("search", deadline=None, max_examples=3000)
 settings.load_profile("steady")
 
@@ -33,3 +40,7 @@ def pytest_ignore_collect(collection_path, config):
     """
     named = any("cluster" in argument for argument in config.args)
     return True if collection_path.name == "cluster" and not named else None
+
+
+def pytest_collection_finish():
+    gc.freeze()  # the tests themselves are never garbage

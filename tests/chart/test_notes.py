@@ -4,6 +4,9 @@ What Helm says after an installation.
 
 from __future__ import annotations
 
+import json
+from functools import cache
+
 import pytest
 import yaml
 
@@ -13,6 +16,11 @@ RULES = [{"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}]
 
 
 def notes(values=None, namespace="mirrorhook"):
+    return printed(json.dumps(values or {}), namespace)
+
+
+@cache
+def printed(values, namespace):
     done = run_helm(
         "install",
         "mirrorhook",
@@ -20,7 +28,7 @@ def notes(values=None, namespace="mirrorhook"):
         "--namespace",
         namespace,
         "--dry-run=client",
-        values=values or {},
+        values=json.loads(values),
     )
     assert done.returncode == 0, done.stderr
     return done.stdout.partition("NOTES:\n")[2]

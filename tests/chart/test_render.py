@@ -41,7 +41,6 @@ OUTSIDE = {
 every_shape = pytest.mark.parametrize(
     "values", CI_VALUES, ids=lambda path: path.name.removesuffix("-values.yaml")
 )
-every_helm = pytest.mark.parametrize("helm", HELM_VERSIONS)
 every_kubernetes = pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
 
 
@@ -62,8 +61,12 @@ def is_valid(document: str, version: str) -> bool:
     return True
 
 
-@every_shape
-@every_helm
+# One shape is enough for the older line: that it renders the same is shown below.
+@pytest.mark.parametrize(
+    ("values", "helm"),
+    [(CI_VALUES[0], HELM_VERSIONS[0]), *((path, HELM_VERSIONS[1]) for path in CI_VALUES)],
+    ids=lambda each: getattr(each, "stem", each),
+)
 def test_helm_lint_has_nothing_to_say(values, helm):
     done = run_helm("lint", CHART, "--strict", "--values", values, version=helm)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -10,7 +10,7 @@ from functools import cache
 import pytest
 from cryptography import x509
 from cryptography.exceptions import InvalidSignature
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.tls.memory_cluster import PLACE, Group, MemoryCluster, Notes
@@ -119,7 +119,6 @@ def test_a_new_cluster_gets_one_ca_and_each_replica_a_certificate():
 
 
 @given(ORDERS)
-@settings(deadline=None, max_examples=50)
 def test_however_a_first_start_is_raced_there_is_one_ca(order):
     world = World()
     for index in order:
@@ -130,7 +129,6 @@ def test_however_a_first_start_is_raced_there_is_one_ca(order):
 
 
 @given(ORDERS)
-@settings(deadline=None, max_examples=50)
 def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
     world = World()
     world.cluster.put_secret(SECRET_TYPE, {})
@@ -142,7 +140,6 @@ def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
 
 
 @given(ORDERS, ORDERS, ORDERS)
-@settings(deadline=None, max_examples=12)
 def test_however_a_rotation_is_raced_there_is_one_new_ca(first, second, third):
     world = World()
     world.settle()
@@ -236,7 +233,6 @@ def test_a_bundle_that_an_upgrade_resets_is_put_back():
         max_size=60,
     )
 )
-@settings(deadline=None, max_examples=30)
 def test_rotation_never_leaves_a_certificate_untrusted(events):
     """
     Whoever overtakes whom, and however fast time goes for a while.

@@ -15,9 +15,12 @@ def upstream(tmp_path_factory):
         yield address
 
 
-@pytest.fixture
-def mirror(tmp_path, upstream):
-    with registry(tmp_path) as address:
+@pytest.fixture(scope="session")
+def mirror(tmp_path_factory, upstream):
+    """
+    One mirror for all tests, each of which has images of its own.
+    """
+    with registry(tmp_path_factory.mktemp("mirror")) as address:
         yield address
 
 

@@ -24,11 +24,14 @@ from cryptography.hazmat.primitives.serialization import (
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 from webhook.tls.errors import CertificateError
-from webhook.tls.pair import SKEW, KeyPair
+from webhook.tls.pair import SKEW
+from webhook.tls.parsing import parsed_pair
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
+
+    from webhook.tls.pair import KeyPair
 
 __all__ = ["Authority", "new_authority", "self_signed"]
 
@@ -99,7 +102,13 @@ class Authority:
             )
         )
         certificate = builder.sign(self.key, hashes.SHA256())
-        return KeyPair.read(certificate.public_bytes(Encoding.PEM), pem_of(key))
+        # A handshake, as for the files of others, would take twenty times as long.
+        return parsed_pair(
+            certificate.public_bytes(Encoding.PEM),
+            pem_of(key),
+            "the certificate",
+            "the private key",
+        )
 
 
 def new_authority(name: str, now: datetime, lifetime: timedelta) -> Authority:
