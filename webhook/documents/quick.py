@@ -6,7 +6,7 @@ It finds what `images_of` finds in the tree, or says that this has to be asked.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from yaml import MappingNode, ScalarNode, SequenceNode
 
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from webhook.objects import Placement
 
     Fields: TypeAlias = dict[str, Node]
+    # Each with the node of its text.
+    Images: TypeAlias = list[tuple[Any, ImageSlot]]
 
 __all__ = ["quick_images"]
 
@@ -53,24 +55,24 @@ def quick_images(text: str, decide: Callable[[str], Decision]) -> list[Found]:
     Raises:
         UnusualError: It takes the tree to say.
     """
-    nodes: list[ScalarNode] = []
-    slots: list[ImageSlot] = []
+    images: Images = []
     for root in composed(text):
         for pod in pods_in(root):
-            take(pod, text, nodes, slots)
+            take(pod, text, images)
+    decided = rewrite([slot for _, slot in images], decide)
     return [
-        found(node, placement)
-        for node, placement in zip(nodes, rewrite(slots, decide), strict=True)
+        found(node, placement) for (node, _), placement in zip(images, decided, strict=True)
     ]
 
 
-def found(node: ScalarNode, placement: Placement) -> Found:
+def found(node: Any, placement: Placement) -> Found:
     """
     Return an image with its text: without an alias this stands in one place.
     """
+    slot, decision = placement
     start, end = node.start_mark.index, node.end_mark.index
-    text = Scalar(node.value, True, node.style or "", start, end, 1)
-    return Found(text, text, placement.slot.name, placement.decision)
+    text = Scalar(slot.image, True, node.style or "", start, end, 1)
+    return Found(text, text, slot.name, decision)
 
 
 def pods_in(node: Node, kind: str = "", depth: int = 0) -> list[Fields]:
@@ -94,7 +96,7 @@ def pods_in(node: Node, kind: str = "", depth: int = 0) -> list[Fields]:
     return [fields]
 
 
-def take(pod: Fields, text: str, nodes: list[ScalarNode], slots: list[ImageSlot]) -> None:
+def take(pod: Fields, text: str, into: Images) -> None:
     """
     Take each image of a Pod with its slot, in the order of `image_slots`.
     """
@@ -111,19 +113,24 @@ def take(pod: Fields, text: str, nodes: list[ScalarNode], slots: list[ImageSlot]
                 if image := text_of(node, text):
                     name = text_of(fields.get("name"), text) or ""
                     policy = text_of(fields.get("imagePullPolicy"), text)
-                    nodes.append(node)
-                    slots.append(ImageSlot("", image, field, name, policy))
+                    into.append((node, ImageSlot("", image, field, name, policy)))
     if isinstance(entries := spec.get(VOLUMES), SequenceNode):
         for entry in entries.value:
-            volume = fields_of(entry)
-            if isinstance(source := volume.get("image"), MappingNode):
-                fields = fields_of(source)
-                node = fields.get("reference")
-                if image := text_of(node, text):
-                    name = f"volume:{text_of(volume.get('name'), text) or ''}"
-                    policy = text_of(fields.get("pullPolicy"), text)
-                    nodes.append(node)
-                    slots.append(ImageSlot("", image, VOLUMES, name, policy))
+            take_volume(fields_of(entry), text, into)
+
+
+def take_volume(volume: Fields, text: str, into: Images) -> None:
+    """
+    Take the image of a volume, if it has one.
+    """
+    source = volume.get("image")
+    if isinstance(source, MappingNode):
+        fields = fields_of(source)
+        node = fields.get("reference")
+        if image := text_of(node, text):
+            name = f"volume:{text_of(volume.get('name'), text) or ''}"
+            policy = text_of(fields.get("pullPolicy"), text)
+            into.append((node, ImageSlot("", image, VOLUMES, name, policy)))
 
 
 def refuse_exempt(metadata: Fields) -> None:

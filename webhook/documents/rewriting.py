@@ -167,7 +167,11 @@ def replaced(source: str, found: list[Found]) -> tuple[str, set[int]]:
     spans: list[tuple[int, int, str]] = []
     shared: set[int] = set()
     for node_id, uses in by_node.items():
-        node = uses[0].node
+        node, _, _, decision = uses[0]
+        if node.uses == len(uses) == 1:
+            if decision.image != node.value:
+                spans.append(spliced(source, node, decision.image))
+            continue
         images = {each.decision.image for each in uses}
         if images == {node.value}:
             continue
