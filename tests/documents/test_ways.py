@@ -55,19 +55,34 @@ LINES = st.one_of(
     st.sampled_from(["---", "--- # a", "...", "  ---", "# image", "", "%YAML 1.1", "\t"])
     | st.sampled_from(["---x", "--- {kind: Pod}", "... # a", "...a", "'", '"']),
 )
-TEMPLATES = st.builds(
-    "{}: {}\nspec:\n  {}:\n  - image: {}\n    {}: {}\n  - {}".format,
-    st.just("kind"),
-    st.sampled_from(["Pod", "Deployment", "! Pod", "'Pod'", "Job\napiVersion: x/v1"]),
-    st.sampled_from(["containers", "initContainers", "volumes", "&a containers"]),
+ENTRIES = st.builds(
+    "  - {}: {}\n    {}: {}\n    name: {}".format,
+    st.sampled_from(["image", "image", "image", "'image'", "name", "? image\n    "]),
     SCALARS,
-    KEYS,
+    st.sampled_from(["imagePullPolicy", "image", "args", "<<", "[a]"]),
     SCALARS,
     SCALARS,
 )
+VOLUMES = st.builds(
+    "  - name: {}\n    image:\n      reference: {}".format, SCALARS, SCALARS
+)
+PODS_BY_LINE = st.builds(
+    "kind: {}\nmetadata:\n  {}: {}\nspec:\n  {}:\n{}\n  {}:\n{}\n".format,
+    st.sampled_from(
+        ["Pod", "Pod", "! Pod", "'Pod'", "Deployment", "Pod\napiVersion: x/v1"]
+    ),
+    st.sampled_from(["labels", "annotations", "name"]),
+    st.sampled_from(["{}", "", "{a: b}", "[]", "{mirrorhook.io/rewrite: disabled}"])
+    | st.just("{kubernetes.io/config.mirror: x, mirrorhook.io/rewrite: [a]}"),
+    st.sampled_from(["containers", "volumes", "ephemeralContainers", "&a containers"]),
+    st.lists(ENTRIES | VOLUMES, min_size=1, max_size=3).map("\n".join),
+    st.sampled_from(["initContainers", "volumes", "containers", "x"]),
+    ENTRIES | VOLUMES | LINES,
+)
 STREAMS = st.builds(
-    lambda parts, newline: newline.join("\n".join(parts).split("\n")),
-    st.lists(LINES | TEMPLATES, max_size=14),
+    lambda parts, parting, newline: parting.join(parts).replace("\n", newline),
+    st.lists(PODS_BY_LINE | LINES, max_size=6),
+    st.sampled_from(["\n---\n", "\n---\n", "\n...\n", "\n"]),
     st.sampled_from(["\n", "\n", "\r\n", "\r"]),
 )
 

@@ -108,9 +108,10 @@ def kept(stream: IO[bytes]) -> IO[bytes]:
     if len(head) < HELD:
         return io.BytesIO(head)
     try:
-        copy: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - it ends with the process
+        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the context closes it
     except OSError:
-        copy = io.BytesIO()  # there is no folder for such files
+        file = io.BytesIO()  # there is no folder for such files
+    copy = click.get_current_context().with_resource(file)
     try:
         copy.write(head)
         shutil.copyfileobj(stream, copy, BLOCK)
