@@ -12,6 +12,7 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from tests.bench.rewriting import DOCUMENT
 from tests.documents.test_properties import PODS, in_yaml
 from webhook.core import MirrorMap, Rule
 from webhook.documents import rewrite_manifests, rewriting, rewritten_parts, unreadable
@@ -79,6 +80,73 @@ PODS_BY_LINE = st.builds(
     st.sampled_from(["initContainers", "volumes", "containers", "x"]),
     ENTRIES | VOLUMES | LINES,
 )
+# Lines of the plainest kind, whose indents are right or wrong by a little.
+INDENTS = st.sampled_from([0, 0, 0, 0, 0, 0, 1, 2, -1, -2])
+PLAIN_LINES = [
+    (
+        0,
+        "kind: Deployment",
+        "kind: Pod",
+        "kind: Job # a",
+        "apiVersion: apps/v1",
+        "a: b",
+        "- a",
+    ),
+    (0, "spec:", "spec:", "spec: {}", "spec: a", "# image", "", "image:", "status: 'x'"),
+    (2, "template:", "template:", "replicas: 3", "a: [b, 'c']", "- a", "", "template: {}"),
+    (4, "metadata:", "spec:", "spec:", "spec: # a", "image: a", "- spec:", "spec: 'a'"),
+    (
+        6,
+        "containers:",
+        "containers:",
+        "volumes:",
+        "x:",
+        "containers: []",
+        "initContainers:",
+    ),
+    (6, "- image: a", "- name: b", "- a", "- {image: c}", "-  image: d", "# a", "- 'a'"),
+    (
+        8,
+        "image: a",
+        "name: b",
+        "image: 'c' # d",
+        "imagePullPolicy: Never",
+        "env:",
+        "image: 1",
+    ),
+    (
+        8,
+        "- image: e",
+        "- name: f",
+        "- image",
+        '- "g"',
+        "image: h/i j",
+        "image:",
+        "image: b: c",
+    ),
+    (10, "- name: b", "image: a", "- x", "k: {a: b}", "- image: http://x", "name: [a]"),
+]
+OUTLINES = st.lists(
+    st.sampled_from(PLAIN_LINES).flatmap(
+        lambda lines: st.builds(
+            lambda line, by: " " * (lines[0] + by if lines[0] else 0) + line,
+            st.sampled_from(lines[1:]),
+            INDENTS,
+        )
+    ),
+    max_size=9,
+)
+HEAD = "kind: Deployment\nspec:\n  template:\n    spec:\n      containers:\n"
+HEADS = st.sampled_from(
+    [
+        HEAD,
+        HEAD + "      - name: a\n",
+        "---\nkind: Job\nspec:\n template:\n  spec:\n   containers:\n   - image: b\n",
+        "---\n# a\nkind: Pod\nspec:\n      containers:\n        - image: b\n",
+        "",
+    ]
+)
+PLAINEST = st.builds(lambda head, lines: head + "\n".join([*lines, ""]), HEADS, OUTLINES)
 STREAMS = st.builds(
     lambda parts, parting, newline: parting.join(parts).replace("\n", newline),
     st.lists(PODS_BY_LINE | LINES, max_size=6),
@@ -91,7 +159,18 @@ def the_long_way(content):
     """
     Rewrite with the events of the YAML library only.
     """
-    with patch.object(rewriting, "quick_images", side_effect=UnusualError):
+    with (
+        patch.object(rewriting, "outlined_images", side_effect=UnusualError),
+        patch.object(rewriting, "quick_images", side_effect=UnusualError),
+    ):
+        return rewrite_manifests(content, DECIDE)
+
+
+def the_middle_way(content):
+    """
+    Rewrite with the nodes of the YAML library where they do.
+    """
+    with patch.object(rewriting, "outlined_images", side_effect=UnusualError):
         return rewrite_manifests(content, DECIDE)
 
 
@@ -107,6 +186,20 @@ def the_long_way(content):
 @example("kind: Pod\nspec: {containers: [{image: a, imagePullPolicy: Never}]}\n")
 @example("kind: Pod\nspec: {containers: [{<<: {image: a}}]}\n")
 @example("kind: Pod\nspec: {containers: [{[image]: a, image: b}]}\n")
+@example("kind: Pod\nmetadata: {labels: {mirrorhook.io/rewrite: disabled}, annotations: {}}\n"
+         "spec: {containers: [{image: a}]}\n")  # fmt: skip
+@example("kind: Pod\nmetadata: {annotations: {kubernetes.io/config.mirror: a}}\n"
+         "spec: {containers: [{image: a}]}\n")  # fmt: skip
+@example(
+    "kind: Job\napiVersion: x.y/v1\nspec: {template: {spec: {containers: [{image: a}]}}}"
+)
+@example("kind: Pod\nspec: {volumes: [{image: {reference: a, pullPolicy: Never}}]}\n")
+@example("kind: Pod\nspec: {containers: [&a {image: a}]}\nx: [*a]\n")
+@example("kind: Pod\nspec: {containers: [{image: a, <<: {name: b}}]}\n")
+@example("{kind: " + "List, items: [{kind: " * 8 + "Pod, spec: {containers: [{image: a}]}"
+         + "}]" * 8 + "}")  # fmt: skip
+@example("{kind: " + "List, items: [{kind: " * 7 + "Pod, spec: {containers: [{image: a}]}"
+         + "}]" * 7 + "}")  # fmt: skip
 @example("kind: Pod\nspec: {ephemeralContainers: [{image: a}], containers: [{image: b}]}\n")
 @example(
     "kind: Job\napiVersion: batch.volcano.sh/v1\nspec: {template: {spec: {image: a}}}\n"
@@ -116,7 +209,25 @@ def the_long_way(content):
 )
 def test_any_lines_become_the_same_in_both_ways(text):
     content = text.encode()
-    assert rewrite_manifests(content, DECIDE) == the_long_way(content)
+    expected = the_long_way(content)
+    assert the_middle_way(content) == expected
+    assert rewrite_manifests(content, DECIDE) == expected
+
+
+@given(PLAINEST)
+@example("kind: Pod\nspec:\n  containers:\n  - image: a\n     - b\n")
+@example("kind: Pod\nspec:\n  containers:\n  - image: a\n\n    - b\n")
+@example("kind: Pod\nspec:\n  containers:\n  - {image: a}\n")
+@example("  kind: Pod\n  spec:\n    containers:\n    - image: a\n")
+@example("kind: Pod\nspec:\n  containers:\n  - image: a\n    image: b\n")
+@example("kind: Pod # \rkind: Job\nspec:\n  containers:\n  - image: a\n")
+@example("kind: Pod\nspec:\n  volumes:\n  - image:\n      reference: a\n")
+@example("kind: Pod\nspec:\n  containers:\n  - name: a\n    env:\n    - image: b\n")
+def test_the_plainest_lines_become_the_same_in_all_ways(text):
+    content = text.encode()
+    expected = the_long_way(content)
+    assert the_middle_way(content) == expected
+    assert rewrite_manifests(content, DECIDE) == expected
 
 
 @given(
@@ -127,13 +238,24 @@ def test_any_lines_become_the_same_in_both_ways(text):
 )
 def test_pods_become_the_same_in_both_ways(pods, style, flow, newline):
     content = in_yaml(pods, style, flow, newline).encode()
-    assert rewrite_manifests(content, DECIDE) == the_long_way(content)
+    expected = the_long_way(content)
+    assert the_middle_way(content) == expected
+    assert rewrite_manifests(content, DECIDE) == expected
 
 
 @pytest.mark.parametrize("path", CORPUS, ids=lambda path: str(path.relative_to(ROOT)))
 def test_every_file_of_ours_becomes_the_same_in_both_ways(path):
     content = path.read_bytes()
-    assert rewrite_manifests(content, DECIDE) == the_long_way(content)
+    expected = the_long_way(content)
+    assert the_middle_way(content) == expected
+    assert rewrite_manifests(content, DECIDE) == expected
+
+
+def test_the_plainest_manifests_are_not_even_composed():
+    text = DOCUMENT.format(n=1).removesuffix("---\n")
+    with patch.object(rewriting, "quick_images", side_effect=AssertionError):
+        images = rewrite_manifests(text.encode(), DECIDE).images
+    assert [image.name for image in images] == ["web", "init"]
 
 
 def test_usual_manifests_go_the_quick_way():

@@ -4,11 +4,13 @@ Rewriting the images of a file of manifests; every other byte of it stays.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
 from webhook.documents.composing import UnusualError
 from webhook.documents.encoding import decoded
 from webhook.documents.finding import images_of
+from webhook.documents.outline import outlined_images
 from webhook.documents.quick import quick_images
 from webhook.documents.results import Image, Problem, Rewritten
 from webhook.documents.splicing import spliced
@@ -130,10 +132,9 @@ def found_in(
         DocumentError: It cannot be read.
     """
     if not paths and not document.is_json:
-        try:
-            return quick_images(document.text, decide)
-        except UnusualError:
-            pass
+        for way in (outlined_images, quick_images):
+            with suppress(UnusualError):
+                return way(document.text, decide)
     return [each for tree in document.trees() for each in images_of(tree, decide, paths)]
 
 
