@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final
 from webhook.documents.composing import UnusualError
 from webhook.documents.encoding import decoded
 from webhook.documents.finding import images_of
-from webhook.documents.outline import outlined_images
 from webhook.documents.quick import quick_images
 from webhook.documents.results import Image, Problem, Rewritten
 from webhook.documents.splicing import spliced
@@ -132,9 +131,8 @@ def found_in(
         DocumentError: It cannot be read.
     """
     if not paths and not document.is_json:
-        for way in (outlined_images, quick_images):
-            with suppress(UnusualError):
-                return way(document.text, decide)
+        with suppress(UnusualError):
+            return quick_images(document.text, decide)
     return [each for tree in document.trees() for each in images_of(tree, decide, paths)]
 
 
