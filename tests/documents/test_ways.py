@@ -186,8 +186,8 @@ def the_long_way(content):
 @example("kind: Pod\nspec: {containers: [{image: a, <<: {name: b}}]}\n")
 @example("{kind: " + "List, items: [{kind: " * 8 + "Pod, spec: {containers: [{image: a}]}"
          + "}]" * 8 + "}")  # fmt: skip
-@example("{kind: " + "List, items: [{kind: " * 7 + "Pod, spec: {containers: [{image: a}]}"
-         + "}]" * 7 + "}")  # fmt: skip
+@example("{kind: " + "List, items: [{kind: " * 9 + "Pod, spec: {containers: [{image: a}]}"
+         + "}]" * 9 + "}")  # fmt: skip
 @example("kind: Pod\nspec: {ephemeralContainers: [{image: a}], containers: [{image: b}]}\n")
 @example(
     "kind: " + "List\nitems:\n- kind: " * 10 + "Pod\n  spec: {containers: [{image: a}]}"

@@ -59,7 +59,8 @@ def composed(text: str) -> list[yaml.Node]:
     """
     if MERGE in text or (len(text) > SHALLOW and may_be_deep(text)):
         raise UnusualError
-    if ("&" in text or "*" in text) and ANCHOR.search(text):
+    # An alias without an anchor is a mistake, which the events tell of.
+    if "&" in text and "*" in text and ANCHOR.search(text):
         raise UnusualError
     composer = Composer(text)
     roots: list[yaml.Node] = []
