@@ -166,6 +166,7 @@ def the_long_way(content):
 @example("kind: Pod\nspec: {containers: [{image: ! 12}, {image: ! nginx}]}\n")
 @example("kind: Pod\nspec: {containers: [{image: a}]}\nspec: {containers: [{image: b}]}\n")
 @example("kind: Pod\nspec: {containers: [{image: &a a}, {image: *a}]}\n")
+@example("kind: Pod\nspec: {containers: [{image: !x nginx}, {image: !!str 12}]}\n")
 @example("kind: Deployment\nspec: {template: image}\n")
 @example("kind: Pod\nspec: {volumes: [{name: [a], image: {reference: b}}, {image: c}]}\n")
 @example("kind: PodList\nitems: [{spec: {containers: [{image: b}]}}, {kind: x/y}]\n")
