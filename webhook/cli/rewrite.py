@@ -4,43 +4,33 @@
 
 from __future__ import annotations
 
+import gc
 import sys
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
+from webhook.cli.rewriting.sources import STDIN, Source, sources
+from webhook.cli.rewriting.telling import as_object, complain, show_diff
+from webhook.cli.rewriting.writing import Stream, write_in_place
 from webhook.cli.rules import load_policy, rules_options
 from webhook.cli.table import show_json
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
-    from webhook.documents import Image, ImagePath, Rewritten
+    from webhook.core import Decision
+    from webhook.documents import ImagePath, Problem, Rewritten
+
+    Destination: TypeAlias = Callable[[Source, Iterable[Rewritten]], Iterable[Rewritten]]
 
 __all__ = ["rewrite"]
 
 FAILED: Final = 1
-STDIN: Final = "-"
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
 OUTPUTS: Final = ("manifests", "json")
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """
-    Manifests from one place.
-
-    Attributes:
-        name: What messages call it.
-        path: The file; None for standard input.
-        content: Its bytes.
-    """
-
-    name: str
-    path: Path | None
-    content: bytes
+MANY: Final = 50_000
 
 
 @click.command()
@@ -102,24 +92,76 @@ def rewrite(
     if not files and sys.stdin.isatty():
         raise click.UsageError("give files, folders, or manifests on standard input")
     paths = [image_path(text) for text in image_paths]
-    decide = load_policy(config, profile, policy).mirrors.decide
-    from webhook.documents import rewrite_manifests  # noqa: PLC0415 - as the rules above
+    from webhook.admission import remembered  # noqa: PLC0415 - as the rules below
 
-    results = [
-        (source, rewrite_manifests(source.content, decide, paths))
-        for source in sources(files)
-    ]
-    if in_place:
-        write(results)
+    decide = remembered(load_policy(config, profile, policy).mirrors.decide)
+    hand_on = destination(in_place, diff, output)
+    entries: list[dict[str, Any]] = []
+    failed = False
+    with few_collections():
+        # All is read once before anything is written: what cannot be read stops it all.
+        for source, problem in [*checked(files)]:
+            for part in hand_on(source, rewritten(source, problem, decide, paths)):
+                failed |= complain(source, part)
+                if output == "json":
+                    entries += [as_object(source, image) for image in part.images]
     if output == "json":
-        show_json([entry for result in results for entry in as_objects(*result)])
-    elif diff:
-        show_diff(results)
-    elif not in_place:
-        sys.stdout.buffer.write(joined([rewritten.content for _, rewritten in results]))
-        sys.stdout.buffer.flush()
-    if complaints(results):
+        show_json(entries)
+    sys.stdout.buffer.flush()
+    if failed:
         context.exit(FAILED)
+
+
+def destination(in_place: bool, diff: bool, output: str) -> Destination:
+    """
+    Return what takes the parts of each file, and hands them on.
+    """
+    if in_place:
+        return write_in_place
+    if output == "json":
+        return lambda _, parts: parts
+    return show_diff if diff else Stream(sys.stdout.buffer).take
+
+
+@contextmanager
+def few_collections() -> Iterator[None]:
+    """
+    Look for garbage in cycles less often: manifests leave none, and many objects.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(MANY, *before[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
+
+
+def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, Problem | None]]:
+    """
+    Yield the manifests, each with what keeps it from being read as text.
+    """
+    from webhook.documents import unreadable  # noqa: PLC0415 - YAML is not for all commands
+
+    for source in sources(files):
+        yield source, unreadable(source.blocks())
+
+
+def rewritten(
+    source: Source,
+    problem: Problem | None,
+    decide: Callable[[str], Decision],
+    paths: Iterable[ImagePath],
+) -> Iterator[Rewritten]:
+    """
+    Yield what becomes of the parts of a file.
+    """
+    from webhook.documents import Rewritten, rewritten_parts  # noqa: PLC0415 - as above
+
+    if problem is None:
+        yield from rewritten_parts(source.blocks(), decide, paths)
+        return
+    yield Rewritten(b"", problems=(problem,))
+    yield from map(Rewritten, source.blocks())
 
 
 def image_path(text: str) -> ImagePath:
@@ -135,136 +177,3 @@ def image_path(text: str) -> ImagePath:
         return ImagePath.parse(text)
     except InvalidImagePathError as error:
         raise click.BadParameter(str(error), param_hint="--image-path") from None
-
-
-def sources(files: tuple[Path, ...]) -> Iterator[Source]:
-    """
-    Yield the manifests, a folder's files in the order of their names.
-    """
-    for path in files or (Path(STDIN),):
-        if path == Path(STDIN):
-            yield Source("standard input", None, sys.stdin.buffer.read())
-            continue
-        found = sorted(manifests_in(path)) if path.is_dir() else [path]
-        if not found:
-            told = ", ".join(sorted(SUFFIXES))
-            click.echo(f"Warning: {path} has no {told} file", err=True)
-        for file in found:
-            try:
-                yield Source(str(file), file, file.read_bytes())
-            except OSError as error:
-                raise click.FileError(str(file), error.strerror) from None
-
-
-def manifests_in(folder: Path) -> Iterator[Path]:
-    """
-    Yield the manifests below *folder*, save those that are hidden.
-    """
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if path.suffix in SUFFIXES and not hidden and path.is_file():
-            yield path
-
-
-def write(results: list[tuple[Source, Rewritten]]) -> None:
-    """
-    Write each file that changes, as a whole or not at all, and tell it.
-    """
-    from webhook.cli.files import replace  # noqa: PLC0415 - for this option only
-
-    for source, rewritten in results:
-        if source.path is not None and rewritten.content != source.content:
-            try:
-                replace(source.path, rewritten.content)
-            except OSError as error:
-                raise click.FileError(source.name, error.strerror) from None
-            count = sum(image.changes for image in rewritten.images)
-            click.echo(f"{source.name}: {counted(count, 'image')} rewritten", err=True)
-
-
-def counted(count: int, what: str) -> str:
-    """
-    Return a number with its noun.
-    """
-    return f"{count} {what}" if count == 1 else f"{count} {what}s"
-
-
-def joined(contents: list[bytes]) -> bytes:
-    """
-    Return several files as one stream of documents.
-    """
-    stream = b""
-    for content in contents:
-        if stream and not stream.endswith(b"\n"):
-            stream += b"\n"
-        if stream and not content.startswith((b"---", b"%")):
-            stream += b"---\n"
-        stream += content
-    return stream
-
-
-def show_diff(results: list[tuple[Source, Rewritten]]) -> None:
-    """
-    Show what changes, as a unified diff.
-    """
-    from webhook.cli.diff import unified  # noqa: PLC0415 - for this option only
-
-    for source, rewritten in results:
-        before, after = (
-            content.decode("utf-8", "backslashreplace")
-            for content in (source.content, rewritten.content)
-        )
-        for text, style in unified(before, after, source.name):
-            click.secho(text, fg=style, nl=not text.endswith("\n"))
-
-
-def as_objects(source: Source, rewritten: Rewritten) -> Iterator[dict[str, Any]]:
-    """
-    Yield each image of a file with the keys that ``--output json`` promises.
-    """
-    for image in rewritten.images:
-        decision = image.decision
-        yield {
-            "file": str(source.path) if source.path else None,
-            "line": image.line,
-            "name": image.name,
-            "image": decision.original,
-            "outcome": str(decision.outcome),
-            "result": decision.image if image.changes else decision.original,
-            "reason": left_alone(image) or decision.reason,
-        }
-
-
-def left_alone(image: Image) -> str:
-    """
-    Say why an image is left alone although a rule applies; empty if it is not.
-    """
-    if not image.shared:
-        return ""
-    return (
-        f"its text has an anchor and stands for something else too; to have "
-        f"{image.decision.image}, write it out where it is an image"
-    )
-
-
-def complaints(results: list[tuple[Source, Rewritten]]) -> bool:
-    """
-    Tell what was left alone on doubt; say whether the work failed.
-    """
-    failed = False
-    for source, rewritten in results:
-        for problem in rewritten.problems:
-            click.echo(f"Error: {source.name}:{problem.line}: {problem.text}", err=True)
-            failed = True
-        for image in rewritten.images:
-            where = f"{source.name}:{image.line}"
-            decision = image.decision
-            if image.shared:
-                text = f"{decision.original} is left as it is: {left_alone(image)}"
-                click.echo(f"Warning: {where}: {text}", err=True)
-            elif decision.outcome.is_doubtful:
-                text = f"image {decision.original!r} is left as it is: {decision.reason}"
-                click.echo(f"Error: {where}: {text}", err=True)
-                failed = True
-    return failed

@@ -3,7 +3,8 @@ Manifests as text: what they say of images is changed, and every other byte stay
 """
 
 from webhook.documents.places import ImagePath, InvalidImagePathError
-from webhook.documents.rewriting import Image, Problem, Rewritten, rewrite_manifests
+from webhook.documents.results import Image, Problem, Rewritten
+from webhook.documents.rewriting import rewrite_manifests, rewritten_parts, unreadable
 
 __all__ = [
     "Image",
@@ -12,4 +13,6 @@ __all__ = [
     "Problem",
     "Rewritten",
     "rewrite_manifests",
+    "rewritten_parts",
+    "unreadable",
 ]

@@ -4,95 +4,31 @@ Rewriting the images of a file of manifests; every other byte of it stays.
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from dataclasses import dataclass
+from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from webhook.documents.places import places
+from webhook.documents.composing import UnusualError
+from webhook.documents.encoding import decoded
+from webhook.documents.finding import images_of
+from webhook.documents.quick import quick_images
+from webhook.documents.results import Image, Problem, Rewritten
 from webhook.documents.splicing import spliced
-from webhook.documents.stream import decoded, documents
-from webhook.documents.tree import DocumentError, Scalar, child, plain
-from webhook.objects import ImageSlot, exempt, image_slots, pod_from, rewrite
+from webhook.documents.stream import documents
+from webhook.documents.tree import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
-    from webhook.documents.places import ImagePath, Place
+    from webhook.documents.finding import Found
+    from webhook.documents.places import ImagePath
     from webhook.documents.stream import Document
-    from webhook.documents.tree import Node
-    from webhook.objects import Placement
 
-__all__ = ["Image", "Problem", "Rewritten", "rewrite_manifests"]
+__all__ = ["rewrite_manifests", "rewritten_parts", "unreadable"]
 
-# From a Pod's template to `reference` in spec.volumes[].image, and a level for its value.
-POD_DEPTH: Final = 6
 KEY: Final = "image"
 ESCAPE: Final = "\\"
-
-
-@dataclass(frozen=True, slots=True)
-class Image:
-    """
-    One image of a file, and the decision on it.
-
-    Attributes:
-        line: Its line, counted from 1.
-        name: The container that it belongs to; ``volume:`` and the name for a volume.
-        decision: What becomes of it.
-        shared: Whether it is left alone since the same text stands for something else,
-            or has to become two different ones.
-    """
-
-    line: int
-    name: str
-    decision: Decision
-    shared: bool = False
-
-    @property
-    def changes(self) -> bool:
-        """
-        Whether another image is written in its place.
-        """
-        return not self.shared and self.decision.image != self.decision.original
-
-
-@dataclass(frozen=True, slots=True)
-class Problem:
-    """
-    A document that is left as it is since it cannot be read.
-    """
-
-    line: int
-    text: str
-
-
-@dataclass(frozen=True, slots=True)
-class Rewritten:
-    """
-    A file after rewriting.
-
-    Attributes:
-        content: Its bytes.
-        images: Every image that was found.
-        problems: What could not be read.
-    """
-
-    content: bytes
-    images: tuple[Image, ...] = ()
-    problems: tuple[Problem, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Found:
-    """
-    An image in a tree: the text, what it is written in, and the decision on it.
-    """
-
-    node: Scalar
-    owner: Node
-    name: str
-    decision: Decision
+NEWLINE: Final = "\n"
 
 
 def rewrite_manifests(
@@ -106,86 +42,120 @@ def rewrite_manifests(
         decide: Decides on one image.
         paths: Where custom kinds have images.
     """
+    problem = unreadable([content])
+    if problem:
+        return Rewritten(content, problems=(problem,))
+    parts = [*rewritten_parts([content], decide, paths)]
+    return Rewritten(
+        b"".join(part.content for part in parts),
+        tuple(image for part in parts for image in part.images),
+        tuple(problem for part in parts for problem in part.problems),
+    )
+
+
+def unreadable(blocks: Iterable[bytes]) -> Problem | None:
+    """
+    Return what keeps a file from being read as text, if anything does.
+
+    Args:
+        blocks: The file.
+    """
     try:
-        mark, encoding, text = decoded(content)
+        for _ in decoded(blocks)[-1]:
+            pass
     except DocumentError as error:
-        return Rewritten(content, problems=(Problem(1, error.problem),))
-    ends = [index for index, character in enumerate(text) if character == "\n"]
+        return Problem(1, error.problem)
+    return None
+
+
+def rewritten_parts(
+    blocks: Iterable[bytes],
+    decide: Callable[[str], Decision],
+    paths: Iterable[ImagePath] = (),
+) -> Iterator[Rewritten]:
+    """
+    Rewrite a file in parts, of which each is told as soon as it is read.
+
+    Args:
+        blocks: The file, in which `unreadable` finds nothing.
+        decide: Decides on one image.
+        paths: Where custom kinds have images.
+    """
+    mark, encoding, texts = decoded(blocks)
+    if mark:
+        yield Rewritten(mark)
     paths = tuple(paths)
-    parts: list[str] = []
-    images: list[Image] = []
-    problems: list[Problem] = []
-    for document in documents(text):
+    for document in documents(texts):
+        text = document.text
         # Escapes can spell the key in other ways, and nothing else can.
-        if KEY not in document.text and ESCAPE not in document.text and not paths:
-            parts.append(document.text)
-            continue
-
-        def line(offset: int, start: int = document.start) -> int:
-            return bisect_right(ends, start + offset - 1) + 1
-
-        try:
-            trees = document.trees()
-        except DocumentError as error:
-            problems.append(Problem(line(error.offset), error.problem))
-            parts.append(document.text)
-            continue
-        found = [each for tree in trees for each in images_of(tree, decide, paths)]
-        replaced, told = replacements(document, found)
-        parts.append(replaced)
-        images += [
-            Image(line(each.node.start), each.name, each.decision, id(each.node) in told)
-            for each in found
-        ]
-    rewritten = mark + "".join(parts).encode(encoding)
-    return Rewritten(rewritten, tuple(images), tuple(problems))
+        if KEY not in text and ESCAPE not in text and not paths:
+            yield Rewritten(text.encode(encoding))
+        else:
+            yield rewritten(document, encoding, decide, paths)
 
 
-def images_of(
-    tree: Node, decide: Callable[[str], Decision], paths: tuple[ImagePath, ...]
-) -> Iterator[Found]:
+def rewritten(
+    document: Document,
+    encoding: str,
+    decide: Callable[[str], Decision],
+    paths: tuple[ImagePath, ...],
+) -> Rewritten:
     """
-    Yield the images of one document, each with its decision.
+    Rewrite one document.
     """
-    for place in places(tree, paths):
-        if isinstance(place.node, Scalar):
-            yield from single_image(place, place.node, decide)
-            continue
-        pod = pod_from(plain(place.node, POD_DEPTH))
-        if pod.spec is None or exempt(pod.metadata):
-            continue
-        for placement in rewrite(image_slots(pod.spec), decide):
-            yield located(place.node, placement)
+    try:
+        found = found_in(document, decide, paths)
+    except DocumentError as error:
+        line = document.line + document.text.count(NEWLINE, 0, error.offset)
+        problem = Problem(line, error.problem)
+        return Rewritten(document.text.encode(encoding), problems=(problem,))
+    if not found:
+        return Rewritten(document.text.encode(encoding))
+    text, shared = replaced(document.text, found)
+    images = [
+        Image(line, each.name, each.decision, id(each.node) in shared)
+        for each, line in zip(found, lines_of(document, found), strict=True)
+    ]
+    return Rewritten(text.encode(encoding), tuple(images))
 
 
-def single_image(
-    place: Place, node: Scalar, decide: Callable[[str], Decision]
-) -> Iterator[Found]:
+def found_in(
+    document: Document,
+    decide: Callable[[str], Decision],
+    paths: tuple[ImagePath, ...],
+) -> list[Found]:
     """
-    Yield the image that a path of a custom kind leads to, if it is one.
+    Return the images of one document.
+
+    Raises:
+        DocumentError: It cannot be read.
     """
-    if node.is_text and node.value:
-        slot = ImageSlot(pointer="", image=node.value, field="", name="", pull_policy=None)
-        for _, decision in rewrite([slot], decide):
-            yield Found(node, place.owner, slot.name, decision)
+    if not paths and not document.is_json:
+        with suppress(UnusualError):
+            return quick_images(document.text, decide)
+    return [each for tree in document.trees() for each in images_of(tree, decide, paths)]
 
 
-def located(root: Node, placement: Placement) -> Found:
+def lines_of(document: Document, found: list[Found]) -> Iterator[int]:
     """
-    Return a placement with the text that it is about.
+    Yield the line of the file that each image is in.
+
+    They are counted from the one before, which is near it as a rule.
     """
-    owner, node = root, root
-    for token in placement.slot.pointer.split("/")[1:]:
-        step = child(node, token)
-        assert step is not None, placement.slot.pointer  # noqa: S101 - it was read from there
-        owner, node = step
-    assert isinstance(node, Scalar)  # noqa: S101 - as above
-    return Found(node, owner, placement.slot.name, placement.decision)
+    line, before = document.line, 0
+    for each in found:
+        at = each.node.start
+        if at >= before:
+            line += document.text.count(NEWLINE, before, at)
+        else:
+            line -= document.text.count(NEWLINE, at, before)
+        yield line
+        before = at
 
 
-def replacements(document: Document, found: list[Found]) -> tuple[str, set[int]]:
+def replaced(source: str, found: list[Found]) -> tuple[str, set[int]]:
     """
-    Return the document with its images replaced, and the texts that are left alone.
+    Return a document with its images replaced, and the texts that are left alone.
 
     A text with an anchor is replaced where all that it stands for are images, and all
     of these become the same.
@@ -196,16 +166,20 @@ def replacements(document: Document, found: list[Found]) -> tuple[str, set[int]]
     spans: list[tuple[int, int, str]] = []
     shared: set[int] = set()
     for node_id, uses in by_node.items():
-        node = uses[0].node
+        node, _, _, decision = uses[0]
+        if node.uses == len(uses) == 1:
+            if decision.image != node.value:
+                spans.append(spliced(source, node, decision.image))
+            continue
         images = {each.decision.image for each in uses}
         if images == {node.value}:
             continue
         if len(images) > 1 or len({id(each.owner) for each in uses}) < node.uses:
             shared.add(node_id)
         else:
-            spans.append(spliced(document.text, node, images.pop()))
+            spans.append(spliced(source, node, images.pop()))
     text, begin = [], 0
     for start, end, image in sorted(spans):
-        text += [document.text[begin:start], image]
+        text += [source[begin:start], image]
         begin = end
-    return "".join([*text, document.text[begin:]]), shared
+    return "".join([*text, source[begin:]]), shared

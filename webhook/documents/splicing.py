@@ -16,6 +16,7 @@ __all__ = ["spliced"]
 PROPERTIES: Final = re.compile(
     r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:#[^\n]*)?\r?\n|[ \t])\s*)*"
 )
+PROPERTY_SIGNS: Final = frozenset("&!")
 # The first line of a block: its indicator, and what else may stand there.
 BLOCK_HEAD: Final = re.compile(r"[|>][-+0-9]*[ \t]*(?:#[^\n]*)?\r?\n")
 # What is the same text in every context of YAML without quotes.
@@ -32,8 +33,11 @@ def spliced(text: str, node: Scalar, image: str) -> tuple[int, int, str]:
         node: The text that is to become *image*.
         image: A valid reference: it has neither quotes nor blanks.
     """
-    properties = PROPERTIES.match(text, node.start, node.end)
-    start = properties.end() if properties else node.start
+    start = node.start
+    if text[start] in PROPERTY_SIGNS and (
+        properties := PROPERTIES.match(text, start, node.end)
+    ):
+        start = properties.end()
     if node.style in BLOCKS:
         head = BLOCK_HEAD.match(text, start, node.end)
         begin = text.index(node.value, head.end() if head else start)

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     SomeMark: TypeAlias = yaml.Mark | Mark
 
-__all__ = ["yaml_trees"]
+__all__ = ["is_text", "yaml_trees"]
 
 TEXT_TAG: Final = "tag:yaml.org,2002:str"
 # What Kubernetes reads as something else than a text (YAML 1.2 core schema, and the
@@ -31,6 +31,8 @@ OTHER: Final = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|"
     r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|"
 )
+# What all of that begins with, unless it is empty: most texts are told by it.
+OTHER_STARTS: Final = frozenset("~nNtTfFyYoO-+.0123456789")
 ADVICE: Final = (
     "mend it, or, if it is a template, render it first (`helm template`); "
     "this document is left as it is"
@@ -142,14 +144,26 @@ def scalar(event: yaml.ScalarEvent) -> Scalar:
     """
     Return the node of one scalar.
     """
-    if event.tag is not None:
-        is_text = event.tag in (TEXT_TAG, "!")
-    else:
-        is_text = bool(event.style) or OTHER.fullmatch(event.value) is None
     return Scalar(
         value=event.value,
-        is_text=is_text,
+        is_text=is_text(event.value, event.tag, event.style),
         style=event.style or "",
         start=index(event.start_mark),
         end=index(event.end_mark),
     )
+
+
+def is_text(value: str, tag: str | None, style: str | None) -> bool:
+    """
+    Say whether a scalar is a text, rather than a number, a boolean or null.
+
+    Args:
+        value: What it says.
+        tag: Its tag, if one is written.
+        style: Its style; empty or None for a plain one.
+    """
+    if tag:
+        return tag in (TEXT_TAG, "!")
+    if style or (value and value[0] not in OTHER_STARTS):
+        return True
+    return OTHER.fullmatch(value) is None

@@ -22,9 +22,16 @@ from webhook.objects.pod import (
     pod_from,
 )
 from webhook.objects.rewrite import Placement, rewrite
-from webhook.objects.slots import EPHEMERAL_CONTAINERS, VOLUMES, ImageSlot, image_slots
+from webhook.objects.slots import (
+    CONTAINER_FIELDS,
+    EPHEMERAL_CONTAINERS,
+    VOLUMES,
+    ImageSlot,
+    image_slots,
+)
 
 __all__ = [
+    "CONTAINER_FIELDS",
     "EPHEMERAL_CONTAINERS",
     "MIRROR_POD",
     "OPT_OUT",

@@ -11,11 +11,18 @@ if TYPE_CHECKING:
 
     from webhook.objects.pod import Container, PodSpec, Volume
 
-__all__ = ["EPHEMERAL_CONTAINERS", "VOLUMES", "ImageSlot", "image_slots"]
+__all__ = [
+    "CONTAINER_FIELDS",
+    "EPHEMERAL_CONTAINERS",
+    "VOLUMES",
+    "ImageSlot",
+    "image_slots",
+]
 
 CONTAINERS: Final = "containers"
 INIT_CONTAINERS: Final = "initContainers"
 EPHEMERAL_CONTAINERS: Final = "ephemeralContainers"
+CONTAINER_FIELDS: Final = (CONTAINERS, INIT_CONTAINERS, EPHEMERAL_CONTAINERS)
 VOLUMES: Final = "volumes"
 
 

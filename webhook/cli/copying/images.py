@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.cluster import reader_of
-from webhook.cli.rewrite import sources
+from webhook.cli.rewriting.sources import sources
 from webhook.cli.rules import ConfigurationFailure
 from webhook.core import Outcome
 

@@ -1,0 +1,140 @@
+"""
+`mirrorhook rewrite` of more than it holds, and of what can be read once only.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+
+from tests.bench.rewriting import DOCUMENT, manifests, usage
+from webhook.cli.main import mirrorhook
+from webhook.cli.rewriting import sources
+
+POD = "kind: Pod\nspec:\n  containers:\n  - {name: a, image: nginx}  # keep\n"
+NEW = POD.replace("nginx", "m.example/hub/library/nginx")
+NO_POD = "# Größe\nkind: Role\n"
+
+
+@pytest.fixture
+def rules(tmp_path, monkeypatch):
+    """
+    A file of rules, in the folder that is worked in.
+    """
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "rules.yaml.txt"
+    path.write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
+    return path
+
+
+@pytest.fixture
+def call(rules):
+    def run(*arguments, stdin=b""):
+        command = ["rewrite", "--config", str(rules), *arguments]
+        return CliRunner().invoke(mirrorhook, command, input=stdin)
+
+    return run
+
+
+@pytest.fixture(params=["held", "in a file", "without a folder for files"])
+def room(request, monkeypatch):
+    """
+    How standard input is kept.
+    """
+
+    def refused():
+        raise FileNotFoundError
+
+    if request.param != "held":
+        monkeypatch.setattr(sources, "HELD", 10)
+    if request.param == "without a folder for files":
+        monkeypatch.setattr(sources.tempfile, "TemporaryFile", refused)
+
+
+def test_standard_input_of_any_size_is_rewritten(call, room, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", 7)
+    done = call(stdin=f"{NO_POD}---\n{POD}---\n{POD}".encode())
+    assert done.stdout == f"{NO_POD}---\n{NEW}---\n{NEW}"
+
+
+def test_what_is_no_text_at_its_end_is_told_and_comes_out_as_it_went_in(call, room):
+    content = f"{POD}---\n".encode() + b"image: \xff\n"
+    done = call(stdin=content)
+    assert (done.exit_code, done.stdout_bytes) == (1, content)
+    assert f"standard input:1: byte {len(content) - 2} is not UTF-8" in done.stderr
+
+
+def test_nothing_is_written_when_a_later_file_cannot_be_read(call):
+    Path("a.yaml").write_text(POD)
+    Path("b.yaml").mkdir()
+    Path("b.yaml/c.yaml").symlink_to("/proc/self/mem")
+    done = call("a.yaml", "b.yaml/c.yaml")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "c.yaml" in done.stderr
+
+
+def test_a_pipe_in_place_of_a_file_is_read_once(call):
+    os.mkfifo("pipe")
+    writer = threading.Thread(target=Path("pipe").write_text, args=(POD,))
+    writer.start()
+    done = call("pipe")
+    writer.join()
+    assert (done.exit_code, done.stdout) == (0, NEW)
+
+
+def test_in_place_all_before_the_first_change_stays(call, monkeypatch):
+    monkeypatch.setattr(sources, "BLOCK", 7)
+    Path("a.yaml").write_text(f"{NO_POD}---\n{NO_POD}---\n{POD}---\n{NO_POD}")
+    done = call("--in-place", "a.yaml")
+    assert done.stderr == "a.yaml: 1 image rewritten\n"
+    assert Path("a.yaml").read_text() == f"{NO_POD}---\n{NO_POD}---\n{NEW}---\n{NO_POD}"
+
+
+def test_in_place_a_file_that_cannot_be_written_stays_as_it_was(call, monkeypatch):
+    def full(_path):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("webhook.cli.files.replacing", full)
+    Path("a.yaml").write_text(POD)
+    done = call("--in-place", "a.yaml")
+    assert done.exit_code == 1
+    assert "'a.yaml': No space left on device" in done.stderr
+    assert Path("a.yaml").read_text() == POD
+
+
+def test_json_tells_what_is_written_in_place(call):
+    Path("a.yaml").write_text(POD)
+    assert '"outcome": "rewritten"' in call("--in-place", "-o", "json", "a.yaml").stdout
+    assert Path("a.yaml").read_text() == NEW
+
+
+def test_a_reader_that_leaves_ends_the_work_without_a_traceback(rules):
+    text = DOCUMENT.format(n=1) * 3000
+    command = [sys.executable, "-m", "webhook", "rewrite", "--config", str(rules)]
+    with subprocess.Popen(
+        command,
+        cwd=Path(__file__).parents[2],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    ) as process:
+        process.stdin.write(text.encode())
+        process.stdin.close()
+        assert process.stdout.read(8) == text[:8].encode()
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 1
+
+
+def test_memory_does_not_grow_with_the_number_of_documents(rules, tmp_path):
+    memory = [
+        usage("-m", "webhook", "rewrite", "--config", rules, manifests(tmp_path, size))[1]
+        for size in (1, 6)
+    ]
+    assert memory[1] < 1.15 * memory[0]

@@ -1,0 +1,3 @@
+"""
+The parts of `mirrorhook rewrite`: where manifests come from, and where they go.
+"""
