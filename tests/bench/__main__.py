@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.text import Text
 
-from tests.bench import availability
+from tests.bench import availability, rewriting
 from tests.bench.contest import bounds, contest
 from tests.bench.image import of_image
 from tests.bench.load import WrkMissingError
@@ -61,6 +61,7 @@ BOUNDED: Final[dict[str, Callable[[Path], Iterable[Bound]]]] = {
     "speed": speed,
     "start": readiness,
     "commands": commands,
+    "rewrite": rewriting.figures,
     "memory": memory,
 }
 OTHERS: Final[dict[str, Callable[[Path], Iterable[tuple[str, str, str]]]]] = {

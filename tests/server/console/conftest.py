@@ -53,15 +53,17 @@ class Part:
         return getattr(getattr(ASKED.get(), self._name), attribute)
 
 
+def own_state():
+    return ASKED.get().board.own()
+
+
 @cache
 def app_of_all():
     """
     The application of every console: FastAPI takes a tenth of a second to make one.
     """
     routes = console_routes(Part("board"), Part("neighbours"))
-    operations = Operations(
-        Part("readiness"), Part("metrics"), lambda: ASKED.get().board.own()
-    )
+    operations = Operations(Part("readiness"), Part("metrics"), own_state)
     return operations_app(operations, routes)
 
 
