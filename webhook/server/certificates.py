@@ -102,20 +102,13 @@ class Use:
         self._log.info(event, names=pair.names, expires=pair.expires_at.isoformat())
 
 
-class FromFiles:
+class Served:
     """
-    A certificate that others put into files.
+    A certificate that is served with, wherever it comes from.
     """
 
-    def __init__(
-        self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]
-    ) -> None:
-        self._files = files
+    def __init__(self, use: Use) -> None:
         self._use = use
-        self._clock = clock
-
-    def __str__(self) -> str:
-        return f"certificate of {self._files.certificate}"
 
     @property
     def context(self) -> ssl.SSLContext:
@@ -131,6 +124,22 @@ class FromFiles:
         """
         return self._use.serving.pair.expires_at
 
+
+class FromFiles(Served):
+    """
+    A certificate that others put into files.
+    """
+
+    def __init__(
+        self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]
+    ) -> None:
+        super().__init__(use)
+        self._files = files
+        self._clock = clock
+
+    def __str__(self) -> str:
+        return f"certificate of {self._files.certificate}"
+
     async def follow(self) -> None:
         """
         Take up every change of the files.
@@ -139,7 +148,7 @@ class FromFiles:
             self._use.take(change)
 
 
-class SelfMade:
+class SelfMade(Served):
     """
     A certificate of our own making, kept in memory and trusted by nobody.
     """
@@ -150,26 +159,12 @@ class SelfMade:
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        self._use = use
+        super().__init__(use)
         self._clock = clock
         self._sleep = sleep
 
     def __str__(self) -> str:
         return "self-made certificate, which clients cannot verify"
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """
-        The context to accept connections with.
-        """
-        return self._use.serving.context
-
-    @property
-    def expires_at(self) -> datetime:
-        """
-        When the one in use expires.
-        """
-        return self._use.serving.pair.expires_at
 
     async def follow(self) -> None:
         """
@@ -180,7 +175,7 @@ class SelfMade:
             self._use.take(made_for(own_names(), self._clock()))
 
 
-class Managed:
+class Managed(Served):
     """
     A certificate signed by a CA that all replicas share, and that the cluster trusts.
 
@@ -197,9 +192,9 @@ class Managed:
         readiness: Readiness,
         clock: Callable[[], datetime],
     ) -> None:
+        super().__init__(use)
         self._place = place
         self._cluster = cluster
-        self._use = use
         self._log = log
         self._readiness = readiness
         self._clock = clock
@@ -208,20 +203,6 @@ class Managed:
     def __str__(self) -> str:
         secret = f"{self._place.secret_namespace}/{self._place.secret_name}"
         return f"certificate by the CA in Secret {secret}"
-
-    @property
-    def context(self) -> ssl.SSLContext:
-        """
-        The context to accept connections with.
-        """
-        return self._use.serving.context
-
-    @property
-    def expires_at(self) -> datetime:
-        """
-        When the one in use expires.
-        """
-        return self._use.serving.pair.expires_at
 
     async def follow(self) -> None:
         """

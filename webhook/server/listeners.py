@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Final, cast
 
 from uvicorn import Config
 
-from webhook.server.protocol import LIMITS, GuardedProtocol, GuardedServer, Limits
+from webhook.server.owned import GuardedServer
+from webhook.server.protocol import LIMITS, GuardedProtocol, Limits
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp

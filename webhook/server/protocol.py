@@ -7,26 +7,21 @@ takes to come in, so that a few silent connections could hold a replica.
 
 from __future__ import annotations
 
-import asyncio
-from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import Server
 
 from webhook.server.corked import Corked
 from webhook.server.refusal import status_body
 
 if TYPE_CHECKING:
-    import socket
-    from collections.abc import Generator
+    import asyncio
 
-    from uvicorn import Config
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-__all__ = ["LIMITS", "GuardedProtocol", "GuardedServer", "Limits"]
+__all__ = ["LIMITS", "GuardedProtocol", "Limits"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,41 +223,3 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         if self.is_new:
             self.transport.close()
-
-
-class GuardedServer(Server):
-    """
-    A server whose end is decided by its owner, not by signals.
-
-    Attributes:
-        opened: Is set when it takes connections.
-    """
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.opened = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """
-        Begin to take connections.
-        """
-        await super().startup(sockets)
-        self.opened.set()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """
-        Leave signals alone.
-        """
-        yield
-
-    async def on_tick(self, counter: int) -> bool:
-        """
-        Look at every connection once a second; called ten times a second.
-        """
-        if counter % 10 == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in [*self.server_state.connections]:
-                if isinstance(connection, GuardedProtocol):
-                    connection.sweep(now)
-        return await super().on_tick(counter)
