@@ -44,7 +44,7 @@ def test_the_chart_refuses_what_came_through_unmirrored(world, place, rewriter):
         assert world.create(place, owned, dryRun="All")
         assert world.tried(world.namespace(), "nginx") == "nginx"
         if rewriter == "policy":
-            assert world.tried(place, "nginx") == f"{MIRROR}/hub/library/nginx"
+            world.wait_for(place, "nginx", f"{MIRROR}/hub/library/nginx")
         else:
             what, mend = faults(world.plane, "--namespace", place)["dry run"]
             assert "these images are not from a mirror" in what
