@@ -20,7 +20,7 @@ demo: $(READY) ## Show the main job: real Pods rewritten by the real webhook
 
 .PHONY: test
 test: $(READY) ## Pass every test (some: ARGS='tests/core -k digest')
-	@$(BIN)/python -m pytest $(or $(ARGS),--quiet --numprocesses 3 --dist worksteal)
+	@$(BIN)/python -m pytest $(or $(ARGS),--quiet --numprocesses 4 --dist worksteal)
 
 .PHONY: coverage
 coverage: $(READY) ## Pass every test, and see which lines none of them reaches
