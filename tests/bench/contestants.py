@@ -131,7 +131,7 @@ class Field:
             GoMissingError: There is no Go here.
         """
         targets = self._written("targets.json", json.dumps(TARGETS).encode())
-        program = built(HERE / name)
+        program = built(HERE, f"./{name}")
         return self._started(name, [str(program), *self._pair(), "--rules", str(targets)])
 
     def _pair(self) -> list[str]:

@@ -20,6 +20,9 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
+from webhook.server.listeners import BACKLOG, SETTINGS
+from webhook.server.protocol import LIMITS
+
 
 def application(answer):
     headers = [
@@ -39,18 +42,13 @@ def application(answer):
 async def serve(certificate, key, answer):
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
-    listening = socket.create_server(("127.0.0.1", 0), backlog=2048)
+    listening = socket.create_server(("127.0.0.1", 0), backlog=BACKLOG)
     config = uvicorn.Config(
         application(answer),
         http="httptools",
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
-        timeout_keep_alive=120,
+        timeout_keep_alive=LIMITS.idle,
         ssl_context_factory=lambda *_: context,
+        **SETTINGS,
     )
     port = listening.getsockname()[1]
     gc.collect()

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Final
 
 from rich.table import Table
+from rich.text import Text
 
 from tests.bench.contest import CASES, FLOOR, OURS, USUAL
 
@@ -69,7 +70,7 @@ def bound_table(bounds: Iterable[Bound]) -> Table:
     table = Table("what has to hold", "here", "at most", "")
     for bound in bounds:
         shown = (f"{value:,.2f} {bound.unit}" for value in (bound.value, bound.most))
-        table.add_row(bound.name, *shown, "" if bound.holds else "[red]over[/red]")
+        table.add_row(bound.name, *shown, Text("" if bound.holds else "over", "red"))
     return table
 
 

@@ -27,21 +27,26 @@ class GoMissingError(RuntimeError):
 
 
 @cache
-def built(folder: Path) -> Path:
+def built(folder: Path, package: str = ".") -> Path:
     """
-    Return the program of a Go module, built from what stands there now.
+    Return a program of a Go module, built from what stands there now.
+
+    Args:
+        folder: The module.
+        package: The program's package in it.
 
     Raises:
         GoMissingError: It is not built yet, and cannot be.
     """
-    sources = sorted(path for path in folder.iterdir() if path.is_file())
+    sources = sorted([*folder.glob("go.*"), *folder.rglob("*.go")])
     content = b"\0".join(path.read_bytes() for path in sources)
-    program = CACHE / f"{folder.name}-{hashlib.sha256(content).hexdigest()[:16]}"
+    name = (folder / package).name
+    program = CACHE / f"{name}-{hashlib.sha256(content).hexdigest()[:16]}"
     CACHE.mkdir(parents=True, exist_ok=True)
     with (CACHE / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not program.exists():
-            build(folder, program)
+            build(folder, program, package)
     return program
 
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 import socket
 from dataclasses import dataclass
 from functools import partial
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn import Config
 
@@ -19,12 +19,21 @@ if TYPE_CHECKING:
 
     from webhook.server.certificates import ServingCertificate
 
-__all__ = ["ListenError", "Listener", "listen"]
+__all__ = ["BACKLOG", "SETTINGS", "ListenError", "Listener", "listen"]
 
 # Each API server dials anew when many Pods come at once, or all of them restart.
 BACKLOG: Final = 2048
 # With the drain before it, within the 30 seconds that Kubernetes gives a Pod to end.
 GRACE_SECONDS: Final = 20
+# What uvicorn does for applications of all kinds, and none of ours needs.
+SETTINGS: Final[dict[str, Any]] = {
+    "ws": "none",
+    "lifespan": "off",
+    "log_config": None,
+    "access_log": False,
+    "proxy_headers": False,
+    "server_header": False,
+}
 
 
 class ListenError(Exception):
@@ -77,16 +86,11 @@ def listen(
     config = Config(
         app,
         http=cast("type[GuardedProtocol]", partial(GuardedProtocol, limits=limits)),
-        ws="none",
-        lifespan="off",
-        log_config=None,
-        access_log=False,
-        proxy_headers=False,
-        server_header=False,
         backlog=BACKLOG,
         timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=GRACE_SECONDS,
         ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
+        **SETTINGS,
     )
     return Listener(opened, GuardedServer(config), "https" if certificate else "http")
 

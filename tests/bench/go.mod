@@ -1,4 +1,4 @@
-module mirrorhook.io/tests/bench/typed-go
+module mirrorhook.io/tests/bench
 
 go 1.26.0
 

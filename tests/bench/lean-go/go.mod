@@ -1,3 +1,0 @@
-module mirrorhook.io/tests/bench/lean-go
-
-go 1.26.0
