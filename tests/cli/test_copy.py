@@ -5,8 +5,6 @@ Which images are copied, with which logins, and what is told.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -18,7 +16,7 @@ from tests.probe.asking import secret
 from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy
 from tests.tools.registry import push_image, registry
-from tests.tools.terminal import terminal
+from tests.tools.terminal import run_in_terminal
 from tests.transfer.world import World, manifest_at
 
 pytestmark = pytest.mark.skipif(
@@ -258,18 +256,7 @@ def test_a_wrong_usage_is_told(world, arguments, told):
 def test_a_terminal_gets_a_bar_that_goes_away(world):
     hosts = [f"--plain-http={host}" for host in (world.upstream, world.mirror)]
     command = [sys.executable, "-m", "webhook", "copy", "-c", str(world.rules), *hosts]
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
-    with (
-        terminal() as screen,
-        subprocess.Popen(
-            [*command, f"{world.upstream}/team/a:1"],
-            stdout=subprocess.PIPE,
-            stderr=screen.end,
-            env=environment,
-        ) as process,
-    ):
-        written = screen.written()
-        output, _ = process.communicate()
+    written, output = run_in_terminal([*command, f"{world.upstream}/team/a:1"])
 
     assert b"Copying images 0/1" in written
     assert output.startswith(b"  copied ")

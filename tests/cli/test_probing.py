@@ -5,8 +5,6 @@ What registries answer, as the command line shows it.
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import sys
 
 import pytest
@@ -17,7 +15,7 @@ from tests.tools import registry as registries
 from tests.tools.faults import unused_port
 from tests.tools.loopback import NO_CAS
 from tests.tools.registry import push_image, registry
-from tests.tools.terminal import terminal
+from tests.tools.terminal import run_in_terminal
 from webhook.cli.check import check
 from webhook.cli.explain import explain
 
@@ -151,19 +149,8 @@ def test_a_credentials_file_that_is_missing_is_told(tmp_path, full):
 
 
 def test_a_terminal_gets_a_bar_that_goes_away(rules):
-    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
     command = [sys.executable, "-m", "webhook", "explain", "-c", rules, "--probe"]
-    with (
-        terminal() as screen,
-        subprocess.Popen(
-            [*command, "nginx:1"],
-            stdout=subprocess.PIPE,
-            stderr=screen.end,
-            env=environment,
-        ) as process,
-    ):
-        written = screen.written()
-        output, _ = process.communicate()
+    written, output = run_in_terminal([*command, "nginx:1"])
 
     assert b"Asking registries" in written
     assert b"2/2" in written

@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import pty
 import struct
+import subprocess
 import termios
 from contextlib import contextmanager
 from fcntl import ioctl
 
-__all__ = ["Terminal", "terminal"]
+__all__ = ["Terminal", "run_in_terminal", "terminal"]
 
 LINES = 40
 
@@ -70,3 +71,22 @@ def terminal(columns: int = 100):
         yield opened
     finally:
         opened.close()
+
+
+def run_in_terminal(command: list[str]) -> tuple[bytes, bytes]:
+    """
+    Run a command whose standard error is a terminal.
+
+    Returns:
+        What it writes there, and what to standard output.
+    """
+    environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
+    with (
+        terminal() as screen,
+        subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=screen.end, env=environment
+        ) as process,
+    ):
+        written = screen.written()
+        output, _ = process.communicate()
+    return written, output
