@@ -106,7 +106,7 @@ PARTS = {
     "answer a Pod of known images": (lambda path: path.answer(BODY), 452),
     "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 3553),
     "note a review": (lambda path: path.note(), 898),
-    "take a request": (lambda path: path.whole(), 875),
+    "take a request": (lambda path: path.whole(), 817),
 }
 
 
