@@ -8,6 +8,7 @@ Service is that Service, without kube-proxy.
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 import os
 import secrets
@@ -72,6 +73,7 @@ class ControlPlane:
     tokens: dict[str, str] = field(repr=False)
     api: Api = field(init=False)
     _clients: list[Api] = field(default_factory=list)
+    _pods: Iterator[int] = field(default_factory=itertools.count)
 
     @property
     def url(self) -> str:
@@ -92,6 +94,13 @@ class ControlPlane:
         """
         home = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig)}
         return {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"} | home
+
+    def pod_address(self) -> str:
+        """
+        Return a loopback address that no other Pod has, and no Service gets.
+        """
+        third, fourth = divmod(next(self._pods), 250)
+        return self.host.removesuffix("0.1") + f"{128 + third}.{1 + fourth}"
 
     def kubectl(self, *arguments: str, given: Any = None) -> str:
         """
@@ -196,7 +205,8 @@ def control_plane(
             {user: secrets.token_hex(16) for user in USERS},
         )
         try:
-            start(plane, services or host.removesuffix(".1") + ".0/16", options)
+            # The upper half is for Pods.
+            start(plane, services or host.removesuffix("1") + "0/17", options)
             yield plane
         finally:
             plane.close()

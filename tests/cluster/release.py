@@ -176,7 +176,7 @@ class Release:
         """
         Start a Pod as the Deployment says.
         """
-        replica = self._start(self._address())
+        replica = self._start(self.plane.pod_address())
         self.replicas.append(replica)
         return replica
 
@@ -228,11 +228,6 @@ class Release:
         """
         for replica in self.replicas:
             self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
-
-    def _address(self) -> str:
-        network = self.plane.host.rpartition(".")[0].rpartition(".")[0]
-        # Services get the lower addresses of the range first.
-        return f"{network}.{200 + hash(self.name) % 50}.{self._made}"
 
     def _mount(self, folder: Path, spec: dict[str, Any]) -> None:
         for volume in spec["volumes"]:
