@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.admission.conftest import RULES, Asked, Recorder, review
 from webhook.admission import Policy, answer, remembered
-from webhook.admission.memory import MAX_LENGTH, SIZE, Memory
+from webhook.admission.memory import MAX_LENGTH, SIZE, Memory, following
 from webhook.admission.plan import SIZE as PODS
 from webhook.objects import ORIGINAL_IMAGES
 
@@ -23,6 +23,8 @@ ANNOTATIONS = [
     {},
     {"a": "b"},
     {ORIGINAL_IMAGES: '{"c9":"x"}'},
+    {"some": "x" * 40_000},
+    {"wide": "ü" * 40_000},
     {"big": "x" * 262_100},
     [],
 ]
@@ -92,9 +94,33 @@ def test_no_more_images_are_remembered_than_there_is_room_for():
     deciding = Deciding()
     decide = remembered(deciding)
     for number in range(2 * SIZE + 1):
-        decide(f"a:{number}")
-    decide("a:0")
+        decide(f"a{number}")
+    decide("a0")
     assert len(deciding.asked) == 2 * SIZE + 2
+
+
+def test_new_builds_of_an_image_are_decided_on_by_its_name():
+    deciding = Deciding()
+    decide = following(deciding)
+    digest = "@sha256:" + "a" * 64
+    suffixes = (":1", ":2", digest, f":3{digest}")
+    assert [decide(f"nginx{each}").image for each in suffixes] == [
+        RULES.decide(f"nginx{each}").image for each in suffixes
+    ]
+    assert deciding.asked == ["nginx:1"]
+
+
+@pytest.mark.parametrize(
+    "image", ["nginx", "nginx:", "nginx:a b", "nginx@sha256:a", "host:5000/app", "x" * 999]
+)
+def test_what_is_no_new_build_is_decided_on_by_itself(image):
+    deciding = Deciding()
+    decide = following(deciding)
+    decide("nginx:1")
+    decide("host:1")
+    for _ in range(2):
+        assert decide(image) == RULES.decide(image)
+    assert deciding.asked[2:] == [image, image]
 
 
 def test_a_pod_with_the_same_images_is_worked_out_once():
@@ -117,7 +143,7 @@ def test_images_of_volumes_are_told_apart_by_their_place():
     assert [*second.replaced] == ["/spec/volumes/0/image/reference"]
 
 
-@pytest.mark.parametrize("long", ["nginx:" + "x" * 100, "a/" + "b" * 5000])
+@pytest.mark.parametrize("long", ["nginx" + "x" * 100, "a/" + "b" * 5000])
 def test_a_pod_of_long_names_is_not_remembered(long):
     deciding = Deciding()
     policy = Policy("default", deciding)
@@ -175,7 +201,7 @@ def test_no_more_pods_are_remembered_than_there_is_room_for():
     deciding = Deciding()
     policy = Policy("default", deciding)
     for number in [*range(2 * PODS + 1), 0]:
-        answer(json.dumps(review(pod_of(f"a:{number}"))).encode(), policy, Recorder())
+        answer(json.dumps(review(pod_of(f"a{number}"))).encode(), policy, Recorder())
     assert len(deciding.asked) == 2 * PODS + 2
 
 

@@ -6,12 +6,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
+from webhook.core import precedent_of, split_suffix
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from webhook.core import Decision
+    from webhook.core import Decision, Precedent
 
-__all__ = ["Memory", "remembered"]
+__all__ = ["Memory", "following", "remembered"]
 
 Key = TypeVar("Key", bound="Hashable")
 Value = TypeVar("Value")
@@ -68,6 +70,7 @@ def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
         decide: Decides on one image, always in the same way.
     """
     memory: Memory[str, Decision] = Memory(SIZE)
+    decide = following(decide)
 
     def recall(image: str) -> Decision:
         decision = memory.recall(image)
@@ -78,3 +81,28 @@ def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
         return decision
 
     return recall
+
+
+def following(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
+    """
+    Return *decide* with a memory for names, by which new builds of an image are decided on.
+
+    Args:
+        decide: Decides on one image, by its name and always in the same way.
+    """
+    precedents: Memory[str, Precedent] = Memory(SIZE)
+
+    def derived(image: str) -> Decision:
+        suffixed = split_suffix(image) if len(image) <= MAX_LENGTH else None
+        if suffixed is None:
+            return decide(image)
+        precedent = precedents.recall(suffixed.name)
+        if precedent is not None:
+            return precedent.followed(suffixed)
+        decision = decide(image)
+        precedent = precedent_of(decision)
+        if precedent is not None:
+            precedents.keep(suffixed.name, precedent)
+        return decision
+
+    return derived

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.admission.memory import Memory
+from webhook.admission.memory import Memory, following
 from webhook.admission.verdict import Result, Verdict
 from webhook.objects import (
     VOLUMES,
@@ -111,7 +111,7 @@ class Plans:
     """
 
     def __init__(self, decide: Callable[[str], Decision]) -> None:
-        self._decide = decide
+        self._decide = following(decide)
         self._memory: Memory[Hashable, Plan] = Memory(SIZE)
 
     def of(self, spec: PodSpec | None) -> Plan:

@@ -5,12 +5,15 @@ What became of one image, and why.
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Self
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 if TYPE_CHECKING:
     from webhook.core.mirror import Mirror
     from webhook.core.reference import ImageReference
     from webhook.core.rules import Rule
+
+    # Rules, and the mirror that each of them gave, in order.
+    Steps: TypeAlias = tuple[tuple[Rule, Mirror], ...]
 
 __all__ = ["Candidate", "Decision", "Outcome"]
 
@@ -20,10 +23,12 @@ class Outcome(StrEnum):
     What became of an image; also a label of the metric.
 
     Attributes:
+        word: Its value, as a text alone: members are slow to look at.
         is_doubtful: Whether it was decided on doubt, of which the image's owner should
             hear.
     """
 
+    word: str
     is_doubtful: bool
 
     def __new__(cls, value: str, is_doubtful: bool = False) -> Self:
@@ -31,7 +36,7 @@ class Outcome(StrEnum):
         Make a member of its value and what is known of it.
         """
         outcome = str.__new__(cls, value)
-        outcome._value_ = value
+        outcome._value_ = outcome.word = value
         outcome.is_doubtful = is_doubtful
         return outcome
 
@@ -57,7 +62,7 @@ class Candidate(NamedTuple):
     """
 
     reference: ImageReference
-    steps: tuple[tuple[Rule, Mirror], ...]
+    steps: Steps
     image: str
 
     @property

@@ -37,8 +37,9 @@ ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
 
 # apimachinery: the keys and values of all annotations of an object together.
 MAX_ANNOTATIONS: Final = 256 * 1024
-# A character takes four bytes at most, and half is left for what we write.
-MAX_ROOMY: Final = MAX_ANNOTATIONS // 2 // 4
+# Half is left for what we write; and a character outside ASCII takes four bytes at most.
+MAX_ROOMY: Final = MAX_ANNOTATIONS // 2
+MAX_ROOMY_CHARACTERS: Final = MAX_ROOMY // 4
 
 
 _encode = msgspec.json.Encoder().encode
@@ -124,10 +125,12 @@ def record_place(metadata: ObjectMeta | None) -> RecordPlace:
         return RecordPlace.ALONE
     if ORIGINAL_IMAGES in annotations:
         return RecordPlace.MINDFUL
-    characters = sum(map(len, annotations)) + sum(
-        map(len, filter(None, annotations.values()))
+    texts = [*annotations, *filter(None, annotations.values())]
+    characters = sum(map(len, texts))
+    is_roomy = characters < MAX_ROOMY_CHARACTERS or (
+        characters < MAX_ROOMY and all(map(str.isascii, texts))
     )
-    return RecordPlace.BESIDE if characters < MAX_ROOMY else RecordPlace.MINDFUL
+    return RecordPlace.BESIDE if is_roomy else RecordPlace.MINDFUL
 
 
 def record_operation(
@@ -156,7 +159,7 @@ def record_operation(
     annotations = metadata.annotations or {}
     before = recorded(annotations.get(ORIGINAL_IMAGES))
     value = _encode({**before, **originals}).decode()
-    if len(value) > MAX_ROOMY or record_place(metadata) is RecordPlace.MINDFUL:
+    if len(value) > MAX_ROOMY_CHARACTERS or record_place(metadata) is RecordPlace.MINDFUL:
         others = sum(
             size(key) + size(text or "")
             for key, text in annotations.items()

@@ -1,0 +1,87 @@
+"""
+A decision that holds for every tag and digest of a name.
+
+Rules match registry and repository alone, so that the next build of an image gets what the
+last one got, under its own tag.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from webhook.core.decision import Candidate, Decision, Outcome
+from webhook.core.reference import ImageReference
+
+if TYPE_CHECKING:
+    from webhook.core.decision import Steps
+    from webhook.core.reference import Suffixed
+    from webhook.core.rules import Rule
+
+__all__ = ["Precedent", "precedent_of"]
+
+# What is invalid or has no valid name at a mirror says so of the image as a whole.
+OF_THE_NAME: Final = (Outcome.REWRITTEN, Outcome.KEPT, Outcome.MIRRORED, Outcome.UNMATCHED)
+
+# What the constructor of a named tuple does, at a third of its time.
+_made = tuple.__new__
+
+
+class Precedent(NamedTuple):
+    """
+    What a decision says of other images of the same name.
+
+    Attributes:
+        registry: The registry of the name.
+        repository: The repository of the name.
+        outcome: What becomes of them.
+        reason: Why.
+        rule: The rule that matches, if one does.
+        names: Registry, repository, both together, and steps of each candidate.
+    """
+
+    registry: str
+    repository: str
+    outcome: Outcome
+    reason: str
+    rule: Rule | None
+    names: tuple[tuple[str, str, str, Steps], ...]
+
+    def followed(self, image: Suffixed) -> Decision:
+        """
+        Return the decision on an image whose name is written as it was here.
+        """
+        text, written, tag, digest = image
+        registry, repository, outcome, reason, rule, names = self
+        reference = _made(ImageReference, (registry, repository, tag, digest, text))
+        if not names:
+            return Decision(text, outcome, reason, reference, rule)
+        suffix = text[len(written) :]
+        found = []
+        for at, below, base, steps in names:
+            new = base + suffix
+            named = _made(ImageReference, (at, below, tag, digest, new))
+            found.append(_made(Candidate, (named, steps, new)))
+        candidates = tuple(found)
+        return _made(
+            Decision, (text, outcome, reason, reference, rule, candidates, found[0])
+        )
+
+
+def precedent_of(decision: Decision) -> Precedent | None:
+    """
+    Return what a decision of `MirrorMap.decide` says of others of its name, if anything.
+    """
+    reference = decision.reference
+    if reference is None or decision.outcome not in OF_THE_NAME:
+        return None
+    return Precedent(
+        reference.registry,
+        reference.repository,
+        decision.outcome,
+        decision.reason,
+        decision.rule,
+        tuple(
+            (named.registry, named.repository, named.name, steps)
+            for named, steps, _ in decision.candidates
+        ),
+    )
