@@ -7,7 +7,7 @@ from dataclasses import replace
 import pytest
 
 from tests.admission.conftest import Recorder, patch_of, review
-from webhook.admission import Policy, Result, answer_asking
+from webhook.admission import Policy, Result, answer, answer_asking
 from webhook.core import Mirror, MirrorMap, Outcome, Rule
 
 RULES = MirrorMap(
@@ -21,17 +21,22 @@ RULES = MirrorMap(
         )
     ]
 )
+IMAGES = ("nginx", "quay.io/a/b")
 POLICY = Policy("default", RULES.decide)
 
 
 class Choice:
     """
-    Takes the candidate of a number, or raises.
+    Takes the candidate of a number, or raises; and may know that without asking.
     """
 
-    def __init__(self, number):
+    def __init__(self, number, *, knows=False):
         self.number = number
+        self.knows = knows
         self.seconds = []
+
+    def known(self, decisions):
+        return [self.chosen(decision) for decision in decisions] if self.knows else None
 
     async def choose(self, decisions, seconds):
         self.seconds.append(seconds)
@@ -53,10 +58,12 @@ class Choice:
 
 def asked(number, policy=POLICY, **request):
     recorder, choice = Recorder(), Choice(number)
-    given = review(None, "nginx", "quay.io/a/b", **request)
+    given = review(None, *IMAGES, **request)
     body = json.dumps(given).encode()
-    answer = asyncio.run(answer_asking(body, policy, choice, recorder, 1.5))
-    response = json.loads(answer)["response"]
+    content = asyncio.run(
+        answer_asking(body, replace(policy, choice=choice), recorder, 1.5)
+    )
+    response = json.loads(content)["response"]
     assert response["allowed"] is True
     return response, recorder, choice
 
@@ -75,6 +82,25 @@ def test_the_chosen_candidate_is_taken_with_its_secrets_and_no_others(number):
         patch_of(response)
     )
     assert choice.seconds == [1.5]
+
+
+@pytest.mark.parametrize("number", [0, 1, None])
+def test_what_is_known_is_answered_at_once_and_as_by_asking(number):
+    response, asking, _ = asked(number)
+    recorder, body = Recorder(), json.dumps(review(None, *IMAGES)).encode()
+    at_once = answer(body, replace(POLICY, choice=Choice(number, knows=True)), recorder)
+
+    assert json.loads(at_once)["response"] == response
+    assert [each[2].result for each in recorder.verdicts] == [
+        each[2].result for each in asking.verdicts
+    ]
+
+
+def test_what_is_to_be_asked_is_neither_answered_at_once_nor_noted():
+    recorder, body = Recorder(), json.dumps(review(None, *IMAGES)).encode()
+
+    assert answer(body, replace(POLICY, choice=Choice(0)), recorder) is None
+    assert not recorder.verdicts
 
 
 def test_no_mirror_leaves_the_pod_alone_and_says_so():

@@ -6,6 +6,7 @@ Where a part has to do more than before, its number below is changed along with 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import statistics
 import sys
@@ -14,6 +15,8 @@ from contextlib import suppress
 from itertools import count
 
 import pytest
+from uvicorn import Config
+from uvicorn.server import ServerState
 
 from tests.bench.bodies import MARK, review_body
 from tests.bench.contestants import rules_file
@@ -21,10 +24,14 @@ from tests.bench.instructions import instructions
 from tests.server.parts import Parts
 from webhook.admission import answer, judge, read_review
 from webhook.core import parse_reference
+from webhook.server.admission import is_review
 from webhook.server.deferring import Deferred
-from webhook.server.front import Front, is_review
+from webhook.server.direct import DirectProtocol
+from webhook.server.front import Front
 from webhook.server.history import History
+from webhook.server.listeners import SETTINGS
 from webhook.server.recording import Recording, Together
+from webhook.telemetry import Log
 
 FIFTH = 1.2
 VERSION = (3, 11)
@@ -46,6 +53,22 @@ SCOPE = {
     ],
 }
 MOST_OF_JSON = 0.4
+TOGETHER = 10
+
+
+REQUEST = b"POST /mutate?timeout=10s HTTP/1.1\r\n%b\r\n%b" % (
+    b"".join(b"%b: %b\r\n" % field for field in SCOPE["headers"]),
+    BODY,
+)
+
+
+class Wire(asyncio.Transport):
+    """
+    Takes what is written.
+    """
+
+    def write(self, data):
+        assert data.startswith(b"HTTP/1.1 200")
 
 
 class Path:
@@ -58,10 +81,22 @@ class Path:
         self.policy = parts.policies["default"]
         self.decide = self.policy.decide
         self.numbers = count()
-        self.recorder = Together(Recording(parts.log, parts.metrics), History(time.time))
-        deferred = Deferred(self.recorder, parts.log, lambda *_: None)
+        log = Log(lambda _line: None, time.time)
+        recorder = Together(Recording(log, parts.metrics), History(time.time))
+        deferred = Deferred(recorder, log, lambda *_: None)
         self.deferred = deferred
-        self.front = Front(is_review, parts.endpoint(deferred), lambda: None)
+        endpoint = parts.endpoint(deferred)
+        self.loop = asyncio.new_event_loop()
+        self.front = Front(is_review, endpoint, lambda: None)
+        self.connection = DirectProtocol(
+            Config(self.front, **SETTINGS),
+            ServerState(),
+            {},
+            self.loop,
+            at_once=endpoint.at_once,
+            waiting=set(),
+        )
+        self.connection.connection_made(Wire())
         self.request = read_review(BODY)[1]
         self.verdict = judge(self.request, self.policy)
 
@@ -75,13 +110,18 @@ class Path:
         return answer(body, self.policy, self.deferred)
 
     def note(self):
-        self.recorder.reviewed("default", self.request, self.verdict)
+        for _ in range(TOGETHER):
+            self.deferred.reviewed("default", self.request, self.verdict)
+        self.deferred.flush()
 
     async def receive(self):
         return {"type": "http.request", "body": BODY, "more_body": False}
 
     async def send(self, message):
         pass
+
+    def on_the_connection(self):
+        self.connection.data_received(REQUEST)
 
     def whole(self):
         with suppress(StopIteration):
@@ -95,18 +135,20 @@ def path():
         made.whole()
         made.answer(made.new_body())
         made.deferred.flush()
-    return made
+    yield made
+    made.loop.close()
 
 
 PARTS = {
     "parse an image name": (lambda _: parse_reference(IMAGE), 90),
     "decide on a new image": (lambda path: path.decide(path.new_image()), 385),
     "read a review": (lambda _: read_review(BODY), 48),
-    "judge a Pod of known images": (lambda path: judge(path.request, path.policy), 325),
-    "answer a Pod of known images": (lambda path: path.answer(BODY), 452),
-    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 3553),
-    "note a review": (lambda path: path.note(), 898),
-    "take a request": (lambda path: path.whole(), 817),
+    "judge a Pod of known images": (lambda path: judge(path.request, path.policy), 329),
+    "answer a Pod of known images": (lambda path: path.answer(BODY), 519),
+    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 3047),
+    "note ten reviews of one verdict": (lambda path: path.note(), 4286),
+    "answer on the connection": (lambda path: path.on_the_connection(), 1120),
+    "answer as an application": (lambda path: path.whole(), 870),
 }
 
 

@@ -10,21 +10,27 @@ import pytest
 
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
-from webhook.admission import answer
-from webhook.server.deferring import MAX_PENDING, SECONDS, Deferred
+from webhook.admission import Result, answer, read_review
+from webhook.server.deferring import MAX_PENDING, SECONDS, TOGETHER, Deferred
 
 
 class Told:
     def __init__(self):
         self.names = []
+        self.counts = []
         self.broken = ()
 
-    def reviewed(self, policy, request, verdict):
-        if request.object.metadata.name in self.broken:
+    def noted(self, note):
+        if note.pod in self.broken:
             raise ValueError("full")
-        self.names.append(request.object.metadata.name)
+        self.names.append(note.pod)
 
-    def failed(self, policy, request, error):
+    def counted(self, policy, result, totals, times):
+        if "counts" in self.broken:
+            raise ValueError("full")
+        self.counts.append((policy, result, totals.rewritten, times))
+
+    def failed(self, note, error):
         self.names.append(f"failed: {error}")
 
 
@@ -52,9 +58,9 @@ def world():
     return parts, told, moments, deferred
 
 
-def review(world, name, decide=None):
+def review(world, name, image="nginx"):
     parts, *_, deferred = world
-    body = json.loads(review_of("nginx"))
+    body = json.loads(review_of(image))
     body["request"]["object"]["metadata"]["name"] = name
     return answer(json.dumps(body).encode(), parts.policies["default"], deferred)
 
@@ -84,9 +90,41 @@ def test_no_more_wait_than_there_is_room_for(world):
     _, told, moments, _ = world
     for number in range(MAX_PENDING + 1):
         review(world, str(number))
-    assert len(told.names) == MAX_PENDING
-    moments.pass_by()
+    assert told.names == [str(number) for number in range(TOGETHER)]
+    while moments.calls:
+        moments.pass_by()
     assert told.names == [str(number) for number in range(MAX_PENDING + 1)]
+
+
+def test_reviews_that_come_to_the_same_are_counted_as_one(world):
+    _, told, moments, _ = world
+    for number, image in enumerate(("nginx", "own.example/app", "nginx:1", "redis")):
+        review(world, str(number), image)
+    moments.pass_by()
+    assert told.counts == [
+        ("default", Result.PATCHED, 1, 3),
+        ("default", Result.UNCHANGED, 0, 1),
+    ]
+
+
+def test_many_are_told_in_parts_and_others_come_in_between(world):
+    _, told, moments, _ = world
+    for number in range(2 * TOGETHER + 1):
+        review(world, str(number))
+    for count in (TOGETHER, 2 * TOGETHER, 2 * TOGETHER + 1):
+        moments.pass_by()
+        assert told.names == [str(number) for number in range(count)]
+    assert moments.calls == []
+
+
+def test_what_cannot_be_counted_is_logged(world):
+    parts, told, moments, _ = world
+    told.broken = ("counts",)
+    review(world, "a")
+    moments.pass_by()
+    (line,) = parts.failures
+    assert (line["event"], line["policy"]) == ("reviews could not be counted", "default")
+    assert told.names == ["a"]
 
 
 def test_one_that_cannot_be_told_keeps_no_other_from_it(world):
@@ -104,5 +142,6 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(world):
 def test_an_error_is_told_at_once_and_what_came_before_it_first(world):
     _, told, _, deferred = world
     review(world, "a")
-    deferred.failed("default", None, ValueError("x"))
+    request = read_review(review_of("nginx"))[1]
+    deferred.failed("default", request, ValueError("x"))
     assert told.names == ["a", "failed: x"]

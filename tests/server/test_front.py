@@ -17,8 +17,9 @@ import pytest
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
 from tests.server.process import JSON
+from webhook.server.admission import is_review
 from webhook.server.apps import operations_app, reviews_app
-from webhook.server.front import Front, is_review
+from webhook.server.front import Front
 from webhook.server.operations import Operations
 from webhook.server.replicas import ReplicaState, RulesInReplica
 

@@ -10,10 +10,10 @@ import tracemalloc
 import pytest
 
 from tests.server.conftest import review_of
+from tests.server.parts import undeferred
 from webhook.admission import answer
 from webhook.config import parse
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
-from webhook.server.recording import Together
 from webhook.server.rules import policies_of
 
 RULES = "rules:\n  - {match: docker.io, mirrors: [h.example/hub, i.example]}\n"
@@ -31,7 +31,7 @@ class World:
         self.policy = policies_of(parse(RULES, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
-        answer(review_of(*images, **request), self.policy, self.history)
+        answer(review_of(*images, **request), self.policy, undeferred(self.history, None))
 
     @property
     def latest(self):
@@ -95,13 +95,11 @@ def test_a_pod_that_is_left_alone_is_kept_when_it_is_created(world, request_, ke
 
 def test_an_error_of_ours_is_kept(world):
     class Broken:
-        def reviewed(self, *_):
+        def of(self, _spec):
             raise ZeroDivisionError
 
-        def failed(self, *_):
-            pass
-
-    answer(review_of("nginx"), world.policy, Together(Broken(), world.history))
+    object.__setattr__(world.policy, "plans", Broken())
+    world.review("nginx")
     (note,) = world.latest
     assert (note.outcome, note.image) == ("error", "")
     assert "log" in note.reason

@@ -7,57 +7,23 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
-from contextlib import asynccontextmanager
 
 import pytest
 
 from tests.server.parts import Parts
+from tests.server.talking import (
+    HEAD,
+    answered,
+    connect,
+    for_application,
+    request,
+    served,
+    whole_answer,
+)
+from webhook.server.direct import MAX_WAITING
+from webhook.server.intake import MAX_IN_HAND
 from webhook.server.listeners import ListenError, listen
 from webhook.server.protocol import LIMITS, Limits
-
-TIGHT = Limits(idle=1, request=0.3, linger=0.5, head=4096)
-HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
-
-
-@asynccontextmanager
-async def served(parts=None, limits=TIGHT):
-    """
-    Serve in plain HTTP; gives the listener.
-    """
-    parts = parts or Parts()
-    listener = listen("127.0.0.1", 0, parts.app(), limits=limits)
-    running = asyncio.create_task(listener.server.serve([listener.socket]))
-    await listener.server.opened.wait()
-    try:
-        yield listener
-    finally:
-        listener.server.should_exit = True
-        await running
-
-
-async def connect(listener):
-    return await asyncio.open_connection(*listener.socket.getsockname())
-
-
-async def answered(reader):
-    """
-    Read one answer to the end of the connection: its status and message.
-    """
-    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
-    return int(head.split()[1]), json.loads(body)["message"]
-
-
-async def whole_answer(reader):
-    """
-    Read one answer, and leave the connection open.
-    """
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
-    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
-    return head, await reader.readexactly(length)
-
-
-def request(body, extra=""):
-    return f"{HEAD}content-length: {len(body)}\r\n{extra}\r\n".encode() + body
 
 
 def test_an_idle_connection_outlives_the_api_servers_own_limit():
@@ -231,13 +197,14 @@ async def test_too_many_at_once_are_told_to_try_again(review_of):
     parts = Parts()
     waiting = []
     async with served(parts, Limits(request=5.0)) as listener:
-        for _ in range(512):
+        # Some wait for the rest of a small body, and hold none of the places.
+        for _ in range(MAX_WAITING + MAX_IN_HAND):
             _, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
             waiting.append(writer)
         reader, writer = await connect(listener)
         while True:
-            writer.write(request(review_of("nginx")))
+            writer.write(for_application(request(review_of("nginx"))))
             head, body = await whole_answer(reader)
             if head.startswith(b"HTTP/1.1 503"):
                 break

@@ -60,6 +60,9 @@ class Choice:
     def __init__(self):
         self.seconds = []
 
+    def known(self, decisions):
+        return None
+
     async def choose(self, decisions, seconds):
         self.seconds.append(seconds)
         return list(decisions)

@@ -2,14 +2,15 @@
 The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out.
 """
 
-from webhook.admission.answer import Recorder, answer, answer_asking
+from webhook.admission.answer import OUR_ERROR, Recorder, answer, answer_asking
 from webhook.admission.loops import Loops, LoopWatch, StoppedOwner
 from webhook.admission.memory import remembered
 from webhook.admission.policy import Choice, Policy, judge, judge_asking
 from webhook.admission.review import AdmissionRequest, InvalidReviewError, read_review
-from webhook.admission.verdict import Result, Verdict
+from webhook.admission.verdict import Result, Totals, Verdict
 
 __all__ = [
+    "OUR_ERROR",
     "AdmissionRequest",
     "Choice",
     "InvalidReviewError",
@@ -19,6 +20,7 @@ __all__ = [
     "Recorder",
     "Result",
     "StoppedOwner",
+    "Totals",
     "Verdict",
     "answer",
     "answer_asking",

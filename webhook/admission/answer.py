@@ -9,11 +9,11 @@ from typing import Final, Protocol
 
 import msgspec
 
-from webhook.admission.policy import Choice, Policy, judge, judge_asking
+from webhook.admission.policy import Policy, judge, judge_asking
 from webhook.admission.review import VERSIONS, AdmissionRequest, read_review
 from webhook.admission.verdict import Result, Verdict
 
-__all__ = ["Recorder", "answer", "answer_asking"]
+__all__ = ["OUR_ERROR", "Recorder", "answer", "answer_asking"]
 
 HEADS: Final = {
     version: (
@@ -46,7 +46,7 @@ class Recorder(Protocol):
         """
 
 
-def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
+def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes | None:
     """
     Answer one review.
 
@@ -56,7 +56,7 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
         recorder: Is told what became of it.
 
     Returns:
-        The answer, as JSON.
+        The answer, as JSON; None if mirrors have to be asked first.
 
     Raises:
         InvalidReviewError: The body is no review. Whatever else goes wrong, the
@@ -65,6 +65,8 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
     version, request = read_review(body)
     try:
         verdict = judge(request, policy)
+        if verdict is None:
+            return None
         response = verdict.response
         recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - a Pod must not suffer from our errors
@@ -73,7 +75,7 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes:
 
 
 async def answer_asking(
-    body: bytes, policy: Policy, choice: Choice, recorder: Recorder, seconds: float
+    body: bytes, policy: Policy, recorder: Recorder, seconds: float
 ) -> bytes:
     """
     Answer one review, by what mirrors have.
@@ -81,7 +83,6 @@ async def answer_asking(
     Args:
         body: As of `answer`.
         policy: As of `answer`.
-        choice: Chooses among candidates.
         recorder: As of `answer`.
         seconds: How long the answer can take.
 
@@ -90,7 +91,7 @@ async def answer_asking(
     """
     version, request = read_review(body)
     try:
-        verdict = await judge_asking(request, policy, choice, seconds)
+        verdict = await judge_asking(request, policy, seconds)
         response = verdict.response
         recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - as in answer

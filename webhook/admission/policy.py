@@ -35,6 +35,11 @@ class Choice(Protocol):
     Who chooses among the candidates of images by what their registries have.
     """
 
+    def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
+        """
+        Return what becomes of some images, in their order; None if that takes asking.
+        """
+
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
         """
         Return what becomes of some images, in their order.
@@ -72,19 +77,25 @@ class Policy:
         object.__setattr__(self, "plans", Plans(self.decide))
 
 
-def judge(request: AdmissionRequest, policy: Policy) -> Verdict:
+def judge(request: AdmissionRequest, policy: Policy) -> Verdict | None:
     """
-    Say what becomes of *request* under *policy*, where every mirror has every image.
+    Say what becomes of *request* under *policy*; None if mirrors have to be asked first.
     """
     pod = request.object
     reason = unconcerned(request, pod)
     if reason or pod is None:
         return Verdict(Result.SKIPPED, reason)
-    return carried_out(request, pod, policy, planned(request, pod, policy))
+    plan = planned(request, pod, policy)
+    if policy.choice is not None:
+        chosen = policy.choice.known(plan.decisions)
+        if chosen is None:
+            return None
+        plan = plan.chosen(chosen)
+    return carried_out(request, pod, policy, plan)
 
 
 async def judge_asking(
-    request: AdmissionRequest, policy: Policy, choice: Choice, seconds: float
+    request: AdmissionRequest, policy: Policy, seconds: float
 ) -> Verdict:
     """
     Say what becomes of *request* under *policy*, by what mirrors have.
@@ -92,7 +103,6 @@ async def judge_asking(
     Args:
         request: The request.
         policy: The policy.
-        choice: Chooses among candidates.
         seconds: How long the answer can take.
     """
     pod = request.object
@@ -100,8 +110,9 @@ async def judge_asking(
     if reason or pod is None:
         return Verdict(Result.SKIPPED, reason)
     plan = planned(request, pod, policy)
-    chosen = await choice.choose(plan.decisions, seconds)
-    return carried_out(request, pod, policy, plan.chosen(chosen))
+    if policy.choice is not None:
+        plan = plan.chosen(await policy.choice.choose(plan.decisions, seconds))
+    return carried_out(request, pod, policy, plan)
 
 
 def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan:

@@ -5,7 +5,6 @@ What became of a request, with everything that is to be said of it made once.
 from __future__ import annotations
 
 from enum import StrEnum
-from functools import cached_property
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import msgspec
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from webhook.objects import Operation, Placement
 
-__all__ = ["Result", "Verdict"]
+__all__ = ["Result", "Totals", "Verdict"]
 
 # An audit event is one line of the log; a Pod of a hundred images is none of ours.
 MAX_AUDITED: Final = 100
@@ -42,7 +41,7 @@ def encoded(placements: Iterable[Placement]) -> msgspec.Raw:
     """
     Return decisions as JSON.
     """
-    return msgspec.Raw(_encode([described(placement) for placement in placements]))
+    return msgspec.Raw(_encode([*map(described, placements)]))
 
 
 class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
@@ -59,26 +58,50 @@ class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False
 
 class Totals(NamedTuple):
     """
-    What a verdict comes to, in numbers.
+    What a verdict comes to, in numbers; the same for Pods of the same kind.
 
     Attributes:
         outcomes: How many images had the same rule and outcome; no rule is empty.
         shares: How many were sent by the same rule to the same target.
         doubtful: How many were decided on doubt.
         rewritten: How many get another name, beyond doubt.
-        weight: How many characters its names and images have.
+        left: How many others there are.
     """
 
     outcomes: tuple[tuple[tuple[str, str], int], ...]
     shares: tuple[tuple[tuple[str, str], int], ...]
     doubtful: int
     rewritten: int
-    weight: int
+    left: int
 
 
-class Verdict(Struct, frozen=True, dict=True, eq=False):
+def totals_of(placements: tuple[Placement, ...]) -> Totals:
     """
-    What becomes of one request, and of all others that are alike.
+    Add up what becomes of some images.
+    """
+    outcomes: dict[tuple[str, str], int] = {}
+    shares: dict[tuple[str, str], int] = {}
+    doubtful = rewritten = 0
+    for _, (_, outcome, _, _, rule, _, candidate) in placements:
+        kind = "" if rule is None else rule.label, outcome.word
+        outcomes[kind] = outcomes.get(kind, 0) + 1
+        if candidate is not None:
+            steps = candidate.steps
+            share = steps[0][0].name, steps[-1][1].target
+            shares[share] = shares.get(share, 0) + 1
+        if outcome.is_doubtful:
+            doubtful += 1
+        elif candidate is not None:
+            rewritten += 1
+    left = len(placements) - doubtful - rewritten
+    return Totals(tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten, left)
+
+
+class Verdict:
+    """
+    What becomes of one request, and of all others that are alike; it never changes.
+
+    What is said of it is made when it is first asked for, in the thread of the reviews.
 
     Attributes:
         result: The outcome as a whole.
@@ -88,61 +111,86 @@ class Verdict(Struct, frozen=True, dict=True, eq=False):
         warning: A warning of its own; empty for none.
     """
 
-    result: Result
-    reason: str = ""
-    placements: tuple[Placement, ...] = ()
-    operations: tuple[Operation, ...] = ()
-    warning: str = ""
+    __slots__ = (
+        "_decisions",
+        "_response",
+        "_totals",
+        "_weight",
+        "operations",
+        "placements",
+        "reason",
+        "result",
+        "warning",
+    )
 
-    @cached_property
+    def __init__(
+        self,
+        result: Result,
+        reason: str = "",
+        placements: tuple[Placement, ...] = (),
+        operations: tuple[Operation, ...] = (),
+        warning: str = "",
+    ) -> None:
+        self.result = result
+        self.reason = reason
+        self.placements = placements
+        self.operations = operations
+        self.warning = warning
+        self._response: bytes | None = None
+        self._decisions: msgspec.Raw | None = None
+        self._totals: Totals | None = None
+        self._weight: int | None = None
+
+    @property
     def response(self) -> bytes:
         """
         The AdmissionResponse as JSON, without its uid.
         """
-        operations = self.operations
-        told = [self.warning] if self.warning else warnings(self.placements)
-        return _encode(
-            Response(
-                allowed=True,
-                patch=_encode(operations) if operations else UNSET,
-                patch_type="JSONPatch" if operations else UNSET,
-                audit_annotations=self._audit() or UNSET,
-                warnings=told or UNSET,
+        if self._response is None:
+            operations = self.operations
+            told = [self.warning] if self.warning else self._warnings()
+            self._response = _encode(
+                Response(
+                    allowed=True,
+                    patch=_encode(operations) if operations else UNSET,
+                    patch_type="JSONPatch" if operations else UNSET,
+                    audit_annotations=self._audit() or UNSET,
+                    warnings=told or UNSET,
+                )
             )
-        )
+        return self._response
 
-    @cached_property
+    @property
     def decisions(self) -> msgspec.Raw:
         """
         The decisions as JSON, as the log has them.
         """
-        return encoded(self.placements)
+        if self._decisions is None:
+            self._decisions = encoded(self.placements)
+        return self._decisions
 
-    @cached_property
+    @property
     def totals(self) -> Totals:
         """
         What it comes to, in numbers.
         """
-        outcomes: dict[tuple[str, str], int] = {}
-        shares: dict[tuple[str, str], int] = {}
-        doubtful = rewritten = weight = 0
-        for slot, decision in self.placements:
-            rule, outcome = decision.rule, decision.outcome
-            kind = "" if rule is None else rule.label, str(outcome)
-            outcomes[kind] = outcomes.get(kind, 0) + 1
-            candidate = decision.candidate
-            if candidate is not None:
-                steps = candidate.steps
-                share = steps[0][0].name, steps[-1][1].target
-                shares[share] = shares.get(share, 0) + 1
-            if outcome.is_doubtful:
-                doubtful += 1
-            elif candidate is not None:
-                rewritten += 1
-            weight += len(slot.name) + len(decision.original)
-        return Totals(
-            tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten, weight
-        )
+        if self._totals is None:
+            self._totals = totals_of(self.placements)
+        return self._totals
+
+    @property
+    def weight(self) -> int:
+        """
+        How many characters its names and images have.
+        """
+        if self._weight is None:
+            self._weight = sum(
+                [len(slot.name) + len(slot.image) for slot, _ in self.placements]
+            )
+        return self._weight
+
+    def _warnings(self) -> list[str]:
+        return warnings(self.placements) if self.totals.doubtful else []
 
     def _audit(self) -> dict[str, str]:
         """

@@ -4,7 +4,9 @@ What is said of decisions: in audit events, warnings and log, in the same words.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
+
+from msgspec import UNSET, Struct, UnsetType
 
 from webhook.core.errors import quoted
 
@@ -21,20 +23,26 @@ MAX_WARNING: Final = 256
 MAX_WARNINGS: Final = 15
 
 
-def described(placement: Placement) -> dict[str, Any]:
+class Described(Struct, frozen=True, omit_defaults=True, gc=False):
+    """
+    One decision, as audit event and log have it.
+    """
+
+    name: str
+    image: str
+    outcome: str
+    reason: str
+    result: str | UnsetType = UNSET
+
+
+def described(placement: Placement) -> Described:
     """
     Return one decision, as audit event and log have it.
     """
-    slot, decision = placement
-    entry = {
-        "name": slot.name,
-        "image": decision.original,
-        "outcome": decision.outcome,
-        "reason": decision.reason,
-    }
-    if decision.candidate is not None:
-        entry["result"] = decision.image
-    return entry
+    slot, (original, outcome, reason, _, _, _, candidate) = placement
+    if candidate is None:
+        return Described(slot.name, original, outcome.word, reason)
+    return Described(slot.name, original, outcome.word, reason, candidate.image)
 
 
 def warnings(placements: Iterable[Placement]) -> list[str]:

@@ -45,6 +45,10 @@ class ImageSlot(NamedTuple):
     pull_policy: str | None
 
 
+# What the constructor of a named tuple does, at a third of its time.
+_made = tuple.__new__
+
+
 def image_slots(spec: PodSpec, at: str = "/spec") -> list[ImageSlot]:
     """
     Return every image of a Pod's spec; empty texts are none.
@@ -72,12 +76,15 @@ def container_slots(
     Return the images of one list of containers.
     """
     return [
-        ImageSlot(
-            f"{at}/{field}/{index}/image",
-            container.image,
-            field,
-            container.name or "",
-            container.image_pull_policy,
+        _made(
+            ImageSlot,
+            (
+                f"{at}/{field}/{index}/image",
+                container.image,
+                field,
+                container.name or "",
+                container.image_pull_policy,
+            ),
         )
         for index, container in enumerate(containers)
         if container.image

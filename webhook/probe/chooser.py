@@ -52,6 +52,24 @@ class Chooser:
         self._waiting = 0
         self._plans: OrderedDict[str, tuple[Decision, tuple[Option, ...]]] = OrderedDict()
 
+    def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
+        """
+        Return what becomes of some images, in their order; None if that takes asking.
+
+        Args:
+            decisions: What would become of each if every mirror had it.
+        """
+        chosen: list[Decision] = []
+        for decision in decisions:
+            if decision.outcome is REWRITTEN and not self._is_there(decision):
+                settled = self._settled(decision, self._options(decision))
+                if settled is None:
+                    return None
+                chosen.append(settled)
+            else:
+                chosen.append(decision)
+        return chosen
+
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
         """
         Return what becomes of some images, in their order.
@@ -60,16 +78,8 @@ class Chooser:
             decisions: What would become of each if every mirror had it.
             seconds: How long the caller can wait; the budget may be less.
         """
-        chosen: list[Decision] = []
-        waits = False
-        for decision in decisions:
-            if decision.outcome is REWRITTEN and not self._is_there(decision):
-                settled = self._settled(decision, self._options(decision))
-                waits = waits or settled is None
-                chosen.append(settled or decision)
-            else:
-                chosen.append(decision)
-        return await self._asked(decisions, seconds) if waits else chosen
+        chosen = self.known(decisions)
+        return await self._asked(decisions, seconds) if chosen is None else chosen
 
     def _is_there(self, decision: Decision) -> bool:
         """

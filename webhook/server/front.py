@@ -5,18 +5,14 @@ What stands before an application: the routes that are asked all day, without th
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING, Final
-
-from webhook.server.admission import ADMISSION_PATH
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from starlette.types import ASGIApp, Receive, Scope, Send
 
-__all__ = ["Front", "is_review"]
-
-BELOW: Final = f"{ADMISSION_PATH}/"
+__all__ = ["Front"]
 
 
 class Front:
@@ -61,10 +57,3 @@ class Front:
             if self._app is None:
                 self._app = await asyncio.to_thread(self._make)
         return self._app
-
-
-def is_review(path: str) -> bool:
-    """
-    Say whether reviews go to *path*.
-    """
-    return path == ADMISSION_PATH or path.startswith(BELOW)

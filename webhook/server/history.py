@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
 
 from webhook.admission import Result, Verdict
 from webhook.objects import Placement
-from webhook.server.recording import pod_name
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webhook.admission import AdmissionRequest
+    from webhook.admission import Totals
     from webhook.core import Decision
+    from webhook.server.recording import Note
 
-__all__ = ["History", "Minute", "Note"]
+__all__ = ["History", "ImageNote", "Minute"]
 
 # Some 3 MB at the very most, and 500 KB usually.
 MAX_NOTES: Final = 1000
@@ -34,7 +34,7 @@ ERROR: Final = "error"
 ERROR_REASON: Final = "internal error; the log has the traceback"
 
 
-class Note(NamedTuple):
+class ImageNote(NamedTuple):
     """
     What became of one image; or of a whole Pod, where none of its images was looked at.
 
@@ -109,33 +109,38 @@ class History:
         self.shares: dict[tuple[str, str, str], int] = {}
         self.last_review = 0.0
 
-    def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
+    def noted(self, note: Note) -> None:
         """
-        Note one review.
+        Keep one review.
         """
-        now = self.last_review = self._clock()
+        self.last_review = self._clock()
+        verdict = note.verdict
         if verdict.placements:
-            totals = verdict.totals
-            counts = self._minute(now)
-            counts[REWRITTEN] += totals.rewritten
-            counts[DOUBTFUL] += totals.doubtful
-            counts[LEFT] += len(verdict.placements) - totals.rewritten - totals.doubtful
-            for (rule, target), count in totals.shares:
-                share = policy, rule, target
-                self.shares[share] = self.shares.get(share, 0) + count
-            told = verdict if totals.weight <= MAX_WEIGHT else bounded(verdict)
-            self._note(now, policy, request, told)
-        elif verdict.result is Result.SKIPPED and request.operation == "CREATE":
-            self._note(now, policy, request, (SKIPPED, verdict.reason))
+            is_light = verdict.weight <= MAX_WEIGHT
+            self._keep(note, verdict if is_light else bounded(verdict))
+        elif verdict.result is Result.SKIPPED and note.operation == "CREATE":
+            self._keep(note, (SKIPPED, verdict.reason))
 
-    def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:  # noqa: ARG002 - the log has the error
+    def counted(self, policy: str, _result: Result, totals: Totals, times: int) -> None:
         """
-        Note an error of ours.
+        Count reviews that came to the same.
         """
-        now = self.last_review = self._clock()
-        self._note(now, policy, request, (ERROR, ERROR_REASON))
+        counts = self._minute(self._clock())
+        counts[REWRITTEN] += times * totals.rewritten
+        counts[DOUBTFUL] += times * totals.doubtful
+        counts[LEFT] += times * totals.left
+        for (rule, target), count in totals.shares:
+            share = policy, rule, target
+            self.shares[share] = self.shares.get(share, 0) + times * count
 
-    def latest(self) -> Iterator[Note]:
+    def failed(self, note: Note, error: Exception) -> None:  # noqa: ARG002 - the log has the error
+        """
+        Keep an error of ours.
+        """
+        self.last_review = self._clock()
+        self._keep(note, (ERROR, ERROR_REASON))
+
+    def latest(self) -> Iterator[ImageNote]:
         """
         Yield the decisions, the latest first.
         """
@@ -155,16 +160,21 @@ class History:
             minutes.append(Minute(number * SECONDS, *found))
         return minutes
 
-    def _note(self, now: float, policy: str, request: AdmissionRequest, told: Told) -> None:
-        pod = (
-            now,
-            policy,
-            (request.namespace or "")[:MAX_TEXT],
-            pod_name(request)[:MAX_TEXT],
-            (request.operation or "")[:MAX_TEXT],
-            bool(request.dry_run),
+    def _keep(self, note: Note, told: Told) -> None:
+        policy, _, namespace, pod, operation, dry_run, _ = note
+        self._pods.append(
+            (
+                (
+                    self.last_review,
+                    policy,
+                    namespace[:MAX_TEXT],
+                    pod[:MAX_TEXT],
+                    operation[:MAX_TEXT],
+                    dry_run,
+                ),
+                told,
+            )
         )
-        self._pods.append((pod, told))
         self._notes += size_of(told)
         while self._notes - size_of(self._pods[0][1]) >= MAX_NOTES:
             self._notes -= size_of(self._pods.popleft()[1])
@@ -185,16 +195,16 @@ def size_of(told: Told) -> int:
     return 1 if isinstance(told, tuple) else len(told.placements)
 
 
-def notes_of(pod: OfPod, told: Told) -> Iterator[Note]:
+def notes_of(pod: OfPod, told: Told) -> Iterator[ImageNote]:
     """
     Yield the notes of a Pod, that of its last image first.
     """
     if isinstance(told, tuple):
         outcome, reason = told
-        yield Note(*pod, "", "", outcome, "", "", reason)
+        yield ImageNote(*pod, "", "", outcome, "", "", reason)
         return
     for slot, decision in reversed(told.placements):
-        yield Note(*pod, (slot.name or slot.pointer)[:MAX_TEXT], *told_of(decision))
+        yield ImageNote(*pod, (slot.name or slot.pointer)[:MAX_TEXT], *told_of(decision))
 
 
 def bounded(verdict: Verdict) -> Verdict:

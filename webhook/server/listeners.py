@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn import Config
 
+from webhook.server.direct import DirectProtocol
 from webhook.server.owned import GuardedServer
 from webhook.server.protocol import LIMITS, GuardedProtocol, Limits
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from webhook.server.certificates import ServingCertificate
+    from webhook.server.direct import AtOnce
 
 __all__ = ["BACKLOG", "SETTINGS", "ListenError", "Listener", "listen"]
 
@@ -67,6 +69,7 @@ def listen(
     app: ASGIApp,
     certificate: ServingCertificate | None = None,
     *,
+    at_once: AtOnce | None = None,
     limits: Limits = LIMITS,
 ) -> Listener:
     """
@@ -77,15 +80,22 @@ def listen(
         port: The port; 0 for any free one.
         app: What answers.
         certificate: For TLS; None for plain HTTP.
+        at_once: Answers most requests by POST without *app*, which has to answer them in
+            the same way; None for nothing.
         limits: What one connection may take.
 
     Raises:
         ListenError: The port is in use, not permitted, or the host not of this machine.
     """
     opened = opened_socket(host, port)
+    protocol = (
+        partial(DirectProtocol, at_once=at_once, waiting=set(), limits=limits)
+        if at_once
+        else partial(GuardedProtocol, limits=limits)
+    )
     config = Config(
         app,
-        http=cast("type[GuardedProtocol]", partial(GuardedProtocol, limits=limits)),
+        http=cast("type[GuardedProtocol]", protocol),
         backlog=BACKLOG,
         timeout_keep_alive=limits.idle,
         timeout_graceful_shutdown=GRACE_SECONDS,

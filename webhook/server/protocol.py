@@ -59,7 +59,7 @@ class GuardedProtocol(HttpToolsProtocol):
     def __init__(self, *args: Any, limits: Limits = LIMITS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._limits = limits
-        self._opened = self.loop.time()
+        self._opened = self._quiet_since = self.loop.time()
         self._began: float | None = None
         self._came = 0
         self._is_whole = False
@@ -103,12 +103,18 @@ class GuardedProtocol(HttpToolsProtocol):
             self._head = len(self.url) + fields
             if self._head > self._limits.head:
                 raise ValueError  # which the parser makes its own, and that a 431
+        self.begin()
+
+    def begin(self) -> None:
+        """
+        Have the application begin with a request whose head is there.
+        """
         super().on_headers_complete()
-        cycle, began = self.latest, self._began
+        cycle = self.latest
         if cycle is not None:
             # It is not at work before the next turn of the loop.
             cycle.transport = cast("asyncio.Transport", Corked(self.transport))
-            if began is not None and began - self._opened > self._limits.age:
+            if self.is_aged:
                 cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
@@ -117,6 +123,13 @@ class GuardedProtocol(HttpToolsProtocol):
         """
         self._began = None
         super().on_message_complete()
+
+    def note_quiet(self) -> None:
+        """
+        Note that a request is whole, and answered already.
+        """
+        self._began = None
+        self._quiet_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """
@@ -168,7 +181,7 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._began is not None and now - self._began > self._limits.request:
             seconds = f"{self._limits.request:g} seconds"
             self.refuse(408, f"the request was not whole after {seconds}")
-        elif self.is_new and now - self._opened > self._limits.idle:
+        elif self.is_quiet and now - self._quiet_since > self._limits.idle:
             self.transport.close()
 
     @property
@@ -192,21 +205,29 @@ class GuardedProtocol(HttpToolsProtocol):
         return not cycle.response_started
 
     @property
-    def is_new(self) -> bool:
+    def is_quiet(self) -> bool:
         """
-        Whether no request has begun on the connection yet.
+        Whether nothing is in hand, and uvicorn is not waiting for the next request either.
         """
         return self.latest is None and self._began is None
 
+    @property
+    def is_aged(self) -> bool:
+        """
+        Whether the request in hand began when the connection was to end already.
+        """
+        began = self._began
+        return began is not None and began - self._opened > self._limits.age
+
     def shutdown(self) -> None:
         """
-        End when the request in hand is answered; a new connection may still send one.
+        End when the request in hand is answered; a quiet connection may still send one.
         """
         if self._began is not None:
             passed = self.loop.time() - self._began
             self.loop.call_later(self._limits.request - passed, self.give_up)
-        elif self.is_new:
-            self.loop.call_later(self._limits.linger, self.close_if_new)
+        elif self.is_quiet:
+            self.loop.call_later(self._limits.linger, self.close_if_quiet)
         if self.latest is not None and not self._in_head:
             super().shutdown()
 
@@ -217,9 +238,9 @@ class GuardedProtocol(HttpToolsProtocol):
         if self._began is not None:
             self.transport.close()
 
-    def close_if_new(self) -> None:
+    def close_if_quiet(self) -> None:
         """
-        Close the connection if it is still unused.
+        Close the connection if nothing has come in the meantime.
         """
-        if self.is_new:
+        if self.is_quiet:
             self.transport.close()

@@ -16,12 +16,12 @@ import uvloop
 
 from webhook import __version__
 from webhook.config import load
-from webhook.server.admission import AdmissionEndpoint
+from webhook.server.admission import AdmissionEndpoint, is_review
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import Board
 from webhook.server.deferring import Deferred
-from webhook.server.front import Front, is_review
+from webhook.server.front import Front
 from webhook.server.history import History
 from webhook.server.listeners import listen
 from webhook.server.looping import Looping
@@ -29,7 +29,7 @@ from webhook.server.operations import Operations
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
-from webhook.server.recording import Recording, Together
+from webhook.server.recording import Observer, Recording, Together
 from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
@@ -39,7 +39,6 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from webhook.admission import Recorder
     from webhook.server.options import Options
 
 __all__ = ["run"]
@@ -96,11 +95,11 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         readiness=readiness,
         clock=lambda: datetime.now(UTC),
     )
-    recorder: Recorder = Recording(log, metrics)
+    observer: Observer = Recording(log, metrics)
     board = None
     if options.console:
         history = History(time.time)
-        recorder = Together(recorder, history)
+        observer = Together(observer, history)
         board = Board(
             history=history,
             rules=rules,
@@ -110,7 +109,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=time.time(),
         )
-    deferred = Deferred(recorder, log, asyncio.get_running_loop().call_later)
+    deferred = Deferred(observer, log, asyncio.get_running_loop().call_later)
     operations = Operations(readiness, metrics, board.own if board else None)
 
     def make_operations() -> ASGIApp:
@@ -147,6 +146,8 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             options.port,
             tracing.of(reviews) if tracing else reviews,
             certificate,
+            # A trace has the request as a whole, which the application alone sees.
+            at_once=None if tracing else admission.at_once,
         ),
         operations=listen(
             options.host,

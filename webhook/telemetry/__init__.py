@@ -3,7 +3,7 @@ What the webhook tells of itself: metrics, log lines and traces.
 """
 
 from webhook.telemetry.lines import LineWriter
-from webhook.telemetry.log import Log, take_over
+from webhook.telemetry.log import Log, ReviewLine, take_over
 from webhook.telemetry.metrics import Metrics
 from webhook.telemetry.tracing import Tracing, TracingError, open_tracing
 
@@ -11,6 +11,7 @@ __all__ = [
     "LineWriter",
     "Log",
     "Metrics",
+    "ReviewLine",
     "Tracing",
     "TracingError",
     "open_tracing",

@@ -10,11 +10,30 @@ from traceback import format_exception
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw, Struct
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["Log", "LogHandler"]
+__all__ = ["Log", "LogHandler", "ReviewLine"]
+
+
+class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
+    """
+    What the log says of a review that did something.
+    """
+
+    time: str
+    level: str
+    event: str
+    policy: str
+    uid: str
+    namespace: str
+    pod: str
+    operation: str
+    dry_run: bool
+    result: str
+    images: Raw
 
 
 class Log:
@@ -37,39 +56,47 @@ class Log:
         """
         Note something that is as it should be.
         """
-        self._line("info", event, fields)
+        self._note("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
         """
         Note something that somebody should look at.
         """
-        self._line("warning", event, fields)
+        self._note("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
         """
         Note something that failed.
         """
-        self._line("error", event, fields)
+        self._note("error", event, fields)
 
     def failure(self, event: str, error: BaseException, **fields: Any) -> None:
         """
         Note an error that nobody expected, with its traceback.
         """
-        self._line(
+        self._note(
             "error", event, {**fields, "traceback": "".join(format_exception(error))}
         )
 
-    def _line(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        line = {"time": self._time(), "level": level, "event": event, **fields}
+    def line(self, line: object) -> None:
+        """
+        Note what becomes a JSON object with a time, a level and an event of its own.
+        """
         self._write(self._encode(line))
 
-    def _time(self) -> str:
+    def time(self) -> str:
+        """
+        Return what is written as the time now, as RFC 3339 has it.
+        """
         now = self._clock()
         second = int(now)
         if second != self._second:
             self._second = second
             self._written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
         return f"{self._written}.{int(now * 1000) % 1000:03}Z"
+
+    def _note(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        self.line({"time": self.time(), "level": level, "event": event, **fields})
 
 
 class LogHandler(logging.Handler):

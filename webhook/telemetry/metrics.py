@@ -145,11 +145,11 @@ class Metrics:
             self._reloads.labels(result)
             self._certificate_reloads.labels(result)
 
-    def review(self, policy: str, result: str) -> None:
+    def review(self, policy: str, result: str, count: int = 1) -> None:
         """
-        Count a review.
+        Count reviews of the same result.
         """
-        self._reviews.add((policy, result))
+        self._reviews.add((policy, result), count)
 
     def image(self, policy: str, rule: str, outcome: str, count: int = 1) -> None:
         """

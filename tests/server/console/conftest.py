@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.server.conftest import review_of
-from tests.server.parts import Parts
+from tests.server.parts import Parts, undeferred
 from webhook.admission import answer, answer_asking
 from webhook.config import parse
 from webhook.server.apps import operations_app
@@ -77,6 +77,7 @@ class Console:
         parts = Parts()
         self.readiness = parts.readiness
         self.history = History(lambda: self.now)
+        self.recorder = undeferred(self.history, parts.log)
         self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
         self.rules = RulesInUse(
             parse(rules, "rules.yaml"),
@@ -112,11 +113,11 @@ class Console:
         return await self.find()
 
     def review(self, *images, policy="default", **request):
-        answer(review_of(*images, **request), self.rules.policies[policy], self.history)
+        answer(review_of(*images, **request), self.rules.policies[policy], self.recorder)
 
     async def review_asking(self, *images):
         policy = self.rules.policies["default"]
-        await answer_asking(review_of(*images), policy, policy.choice, self.history, 5.0)
+        await answer_asking(review_of(*images), policy, self.recorder, 5.0)
 
     async def ask(self, path, client="127.0.0.1", host="localhost:8080", **options):
         ASKED.set(self)

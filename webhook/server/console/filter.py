@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from webhook.server.history import Note
+    from webhook.server.history import ImageNote
 
 __all__ = ["Filter"]
 
@@ -28,7 +28,7 @@ class Filter:
     outcome: str = ""
     text: str = ""
 
-    def passes(self, note: Note) -> bool:
+    def passes(self, note: ImageNote) -> bool:
         """
         Say whether a decision is to be shown.
         """

@@ -1,0 +1,62 @@
+"""
+A listener of ours, and talking to it byte by byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from contextlib import asynccontextmanager
+
+from tests.server.parts import Parts
+from webhook.server.listeners import listen
+from webhook.server.protocol import Limits
+
+TIGHT = Limits(idle=1, request=0.3, linger=0.5, head=4096)
+HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
+
+
+@asynccontextmanager
+async def served(parts=None, limits=TIGHT, *, at_once=True):
+    """
+    Serve in plain HTTP; gives the listener.
+    """
+    parts = parts or Parts()
+    directly = parts.endpoint().at_once if at_once else None
+    listener = listen("127.0.0.1", 0, parts.app(), at_once=directly, limits=limits)
+    running = asyncio.create_task(listener.server.serve([listener.socket]))
+    await listener.server.opened.wait()
+    try:
+        yield listener
+    finally:
+        listener.server.should_exit = True
+        await running
+
+
+async def connect(listener):
+    return await asyncio.open_connection(*listener.socket.getsockname())
+
+
+async def answered(reader):
+    """
+    Read one answer to the end of the connection: its status and message.
+    """
+    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    return int(head.split()[1]), json.loads(body)["message"]
+
+
+async def whole_answer(reader):
+    """
+    Read one answer, and leave the connection open.
+    """
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    length = int(head.lower().partition(b"content-length: ")[2].split()[0])
+    return head, await reader.readexactly(length)
+
+
+def for_application(request):
+    return request.replace(b"/json\r\n", b"/json; charset=utf-8\r\n", 1)
+
+
+def request(body, extra=""):
+    return f"{HEAD}content-length: {len(body)}\r\n{extra}\r\n".encode() + body
