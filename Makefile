@@ -95,4 +95,4 @@ lock: $(READY) ## Resolve the dependencies anew into requirements*.txt
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --output-file requirements.txt pyproject.toml
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
-LOCK := --quiet --upgrade --generate-hashes --strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+LOCK := --quiet --upgrade --generate-hashes --no-strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
