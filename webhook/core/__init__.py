@@ -20,8 +20,8 @@ from webhook.core.loops import LoopLimits
 from webhook.core.mapping import MirrorMap
 from webhook.core.match import Match, parse_match
 from webhook.core.mirror import Mirror
-from webhook.core.precedent import Precedent, precedent_of
-from webhook.core.reference import ImageReference, parse_reference, split_suffix
+from webhook.core.precedent import Precedent, precedent_of, split_suffix
+from webhook.core.reference import ImageReference, parse_reference
 from webhook.core.rules import Original, Rule
 
 __all__ = [

@@ -10,20 +10,36 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.core.decision import Candidate, Decision, Outcome
-from webhook.core.reference import ImageReference
+from webhook.core.reference import ImageReference, is_digest, is_tag
 
 if TYPE_CHECKING:
     from webhook.core.decision import Steps
-    from webhook.core.reference import Suffixed
     from webhook.core.rules import Rule
 
-__all__ = ["Precedent", "precedent_of"]
+__all__ = ["Precedent", "precedent_of", "split_suffix"]
 
 # What is invalid or has no valid name at a mirror says so of the image as a whole.
 OF_THE_NAME: Final = (Outcome.REWRITTEN, Outcome.KEPT, Outcome.MIRRORED, Outcome.UNMATCHED)
 
 # What the constructor of a named tuple does, at a third of its time.
 _made = tuple.__new__
+
+
+class Suffixed(NamedTuple):
+    """
+    A text that may be an image name, with what stands behind its name.
+
+    Attributes:
+        original: The text.
+        name: The name as it is written.
+        tag: A valid tag, or None.
+        digest: A valid digest, or None; there is one of both.
+    """
+
+    original: str
+    name: str
+    tag: str | None
+    digest: str | None
 
 
 class Precedent(NamedTuple):
@@ -85,3 +101,18 @@ def precedent_of(decision: Decision) -> Precedent | None:
             for named, steps, _ in decision.candidates
         ),
     )
+
+
+def split_suffix(text: str) -> Suffixed | None:
+    """
+    Split a valid tag and digest off; None where there is neither, or one is not valid.
+
+    Texts with the same name are the same name when one of them is a reference at all.
+    """
+    rest, at, digest = text.partition("@")
+    if at and not is_digest(digest):
+        return None
+    name, colon, tag = rest.rpartition(":")
+    if colon and "/" not in tag:
+        return Suffixed(text, name, tag, digest or None) if is_tag(tag) else None
+    return Suffixed(text, rest, None, digest) if at else None

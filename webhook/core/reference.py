@@ -38,13 +38,12 @@ __all__ = [
     "LEGACY_DOCKER_HUB",
     "MAX_REPOSITORY",
     "ImageReference",
-    "Suffixed",
     "is_digest",
     "is_domain",
     "is_path",
+    "is_tag",
     "names_registry",
     "parse_reference",
-    "split_suffix",
 ]
 
 DOCKER_HUB: Final = "docker.io"
@@ -126,43 +125,18 @@ class ImageReference(NamedTuple):
         return hash(self[:4])
 
 
-class Suffixed(NamedTuple):
-    """
-    A text that may be an image name, with what stands behind its name.
-
-    Attributes:
-        original: The text.
-        name: The name as it is written.
-        tag: A valid tag, or None.
-        digest: A valid digest, or None; there is one of both.
-    """
-
-    original: str
-    name: str
-    tag: str | None
-    digest: str | None
-
-
-def split_suffix(text: str) -> Suffixed | None:
-    """
-    Split a valid tag and digest off; None where there is neither, or one is not valid.
-
-    Texts with the same name are the same name when one of them is a reference at all.
-    """
-    rest, at, digest = text.partition("@")
-    if at and not _digest(digest):
-        return None
-    name, colon, tag = rest.rpartition(":")
-    if colon and "/" not in tag:
-        return Suffixed(text, name, tag, digest or None) if _tag(tag) else None
-    return Suffixed(text, rest, None, digest) if at else None
-
-
 def is_digest(text: str) -> bool:
     """
     Say whether *text* is a digest of a registered algorithm.
     """
     return _digest(text) is not None
+
+
+def is_tag(text: str) -> bool:
+    """
+    Say whether *text* is a tag, without its colon.
+    """
+    return _tag(text) is not None
 
 
 def is_domain(text: str) -> bool:

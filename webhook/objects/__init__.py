@@ -3,6 +3,7 @@ Where images sit in Kubernetes objects, and the patches that change them: pure.
 """
 
 from webhook.objects.exemption import MIRROR_POD, OPT_OUT, exempt
+from webhook.objects.loose import pod_from
 from webhook.objects.patch import (
     ORIGINAL_IMAGES,
     Operation,
@@ -19,7 +20,6 @@ from webhook.objects.pod import (
     Pod,
     PodSpec,
     Volume,
-    pod_from,
 )
 from webhook.objects.rewrite import Placement, rewrite
 from webhook.objects.slots import (
