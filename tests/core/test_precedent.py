@@ -8,15 +8,9 @@ import pytest
 from hypothesis import example, given
 
 from tests.core.strategies import maps, names, suffixes, texts
-from webhook.core import (
-    MirrorMap,
-    Outcome,
-    Rule,
-    parse_reference,
-    precedent_of,
-    split_suffix,
-)
+from webhook.core import MirrorMap, Outcome, Rule, parse_reference
 from webhook.core.errors import InvalidReferenceError
+from webhook.core.precedent import precedent_of, split_suffix
 
 KEEPING = MirrorMap([Rule("docker.io", keep=True)])
 MANY = MirrorMap([Rule("docker.io", ["a.example", "b.example/x"])])

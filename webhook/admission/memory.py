@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from webhook.core import precedent_of, split_suffix
+from webhook.core.precedent import precedent_of, split_suffix
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Hashable
 
-    from webhook.core import Decision, Precedent
+    from webhook.core import Decision
+    from webhook.core.precedent import Precedent
 
 __all__ = ["Memory", "following", "remembered"]
 

@@ -8,9 +8,7 @@ the rest of a command takes.
 from __future__ import annotations
 
 import os
-import shutil
 import sys
-import textwrap
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -40,7 +38,7 @@ def show_records(
         indent: What they begin with.
     """
     terminal = sys.stdout.isatty()
-    width = shutil.get_terminal_size().columns if terminal else 0
+    width = terminal_width() if terminal else 0
     lines = [click.style(line, bold=True) for line in folded(title, width)]
     lines += record_lines(rows, width, indent)
     encoding = sys.stdout.encoding
@@ -76,7 +74,18 @@ def folded(text: str, width: int) -> list[str]:
     """
     if not width:
         return [text] if text else []
-    return textwrap.wrap(text, width, break_on_hyphens=False)
+    from textwrap import wrap  # noqa: PLC0415 - as below
+
+    return wrap(text, width, break_on_hyphens=False)
+
+
+def terminal_width() -> int:
+    """
+    Return how many columns the terminal has.
+    """
+    from shutil import get_terminal_size  # noqa: PLC0415 - where no terminal is, time counts
+
+    return get_terminal_size().columns
 
 
 def styled(word: str, style: str) -> str:

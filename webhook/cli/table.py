@@ -8,7 +8,6 @@ goes without colours, and no line is cut or folded, so that it can be searched.
 from __future__ import annotations
 
 import io
-import json
 import sys
 from typing import TYPE_CHECKING, Any, Final
 
@@ -87,6 +86,8 @@ def show_json(value: Any) -> None:
     """
     Write *value* to standard output as JSON, in UTF-8 wherever it goes (RFC 8259).
     """
+    import json  # noqa: PLC0415 - most of what is shown is for people
+
     # Arguments that are not UTF-8 have lone surrogates, for which JSON has this escape.
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo(text.encode(errors="backslashreplace"))

@@ -20,7 +20,6 @@ from webhook.core.loops import LoopLimits
 from webhook.core.mapping import MirrorMap
 from webhook.core.match import Match, parse_match
 from webhook.core.mirror import Mirror
-from webhook.core.precedent import Precedent, precedent_of, split_suffix
 from webhook.core.reference import ImageReference, parse_reference
 from webhook.core.rules import Original, Rule
 
@@ -42,13 +41,10 @@ __all__ = [
     "Original",
     "Outcome",
     "Platform",
-    "Precedent",
     "Rule",
     "RuleCycleError",
     "consider",
     "parse_match",
     "parse_platform",
     "parse_reference",
-    "precedent_of",
-    "split_suffix",
 ]
