@@ -26,7 +26,7 @@ __all__ = ["Deferred"]
 
 SECONDS: Final = 0.02
 # A review that comes meanwhile waits for no longer than these take.
-TOGETHER: Final = 16
+TOGETHER: Final = 6
 # So many hold less than a megabyte, and come in the time only where nothing else is done.
 MAX_PENDING: Final = 256
 
