@@ -102,7 +102,7 @@ class AdmissionEndpoint:
         """
         Return the answer to a request by POST that is as nearly all are.
 
-        It costs a third of what it takes to be asked as an application.
+        To be asked as an application costs half as much again.
 
         Args:
             target: Path and query.

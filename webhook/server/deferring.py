@@ -1,9 +1,7 @@
 """
 Telling what became of reviews after they are answered, some at a time.
 
-Logging and remembering cost as much as judging when each review does it alone, and a third
-of that when many do it one after the other; and most of what comes together comes
-to the same, and is counted as one.
+No Pod waits for it; and most of what comes together comes to the same, and is counted as one.
 """
 
 from __future__ import annotations
