@@ -1,7 +1,8 @@
 """
 Telling what became of reviews after they are answered, some at a time.
 
-No Pod waits for it; and most of what comes together comes to the same, and is counted as one.
+No Pod waits for it; and most of what comes together comes to the same, and is counted as
+one.
 """
 
 from __future__ import annotations
