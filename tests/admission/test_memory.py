@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from tests.admission.conftest import RULES, Asked, Recorder, review
 from webhook.admission import Policy, answer, remembered
 from webhook.admission.memory import MAX_LENGTH, SIZE, Memory, following
-from webhook.admission.plan import SIZE as PODS
+from webhook.admission.plans import SIZE as PODS
 from webhook.objects import ORIGINAL_IMAGES
 
 SECRETS = [None, [], [{"name": "own"}]]

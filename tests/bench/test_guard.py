@@ -145,7 +145,7 @@ PARTS = {
     "read a review": (lambda _: read_review(BODY), 48),
     "judge a Pod of known images": (lambda path: judge(path.request, path.policy), 329),
     "answer a Pod of known images": (lambda path: path.answer(BODY), 519),
-    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 3047),
+    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 1457),
     "note ten reviews of one verdict": (lambda path: path.note(), 4286),
     "answer on the connection": (lambda path: path.on_the_connection(), 1120),
     "answer as an application": (lambda path: path.whole(), 870),

@@ -20,6 +20,8 @@ from webhook.objects import Placement
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from webhook.admission.casting import CastPlan
+    from webhook.admission.plan import Plan
     from webhook.admission.review import AdmissionRequest
     from webhook.objects import OwnerReference
 
@@ -101,13 +103,13 @@ class Loops:
         self._pods: OrderedDict[int, deque[float]] = OrderedDict()
         self._owners: OrderedDict[int, tuple[float, str]] = OrderedDict()
 
-    def reason(self, request: AdmissionRequest, placements: Sequence[Placement]) -> str:
+    def reason(self, request: AdmissionRequest, plan: Plan | CastPlan) -> str:
         """
         Say why the owner of a Pod is left alone; empty if the Pod is to be rewritten.
 
         Args:
             request: The creation of a Pod.
-            placements: What would become of its images.
+            plan: What would become of its images.
         """
         metadata = request.object.metadata if request.object else None
         owner = metadata.controller if metadata else None
@@ -122,7 +124,7 @@ class Loops:
             return ""
         pod = metadata.name or metadata.generate_name or ""
         times = self._limits.times * (1 if metadata.name else UNNAMED_FACTOR)
-        images = tuple(decision.original for _, decision in placements)
+        images = tuple(decision.original for _, decision in plan.placements)
         seen = self._seen(hash((key, pod, images)), times)
         if seen and now - seen[-1] < APART:
             if not metadata.name:

@@ -8,20 +8,24 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.admission.loops import Loops, left_alone
-from webhook.admission.plan import Plan, Plans
+from webhook.admission.plans import Plans
 from webhook.admission.verdict import Result, Verdict
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
     ImageSlot,
     Pod,
+    RecordPlace,
     exempt,
     image_slots,
+    record_place,
 )
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from webhook.admission.casting import CastPlan
+    from webhook.admission.plan import Plan
     from webhook.admission.review import AdmissionRequest
     from webhook.core import Decision
 
@@ -74,7 +78,7 @@ class Policy:
     plans: Plans = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plans", Plans(self.decide))
+        object.__setattr__(self, "plans", Plans(self.decide, casts=self.choice is None))
 
 
 def judge(request: AdmissionRequest, policy: Policy) -> Verdict | None:
@@ -115,7 +119,7 @@ async def judge_asking(
     return carried_out(request, pod, policy, plan)
 
 
-def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan:
+def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastPlan:
     """
     Return what becomes of the images that *request* brings in.
     """
@@ -124,21 +128,25 @@ def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan:
     return policy.plans.for_some(slots_in_question(request, pod))
 
 
-def carried_out(request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan) -> Verdict:
+def carried_out(
+    request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan | CastPlan
+) -> Verdict:
     """
     Return the verdict that carries out a plan, as far as the policy lets it.
     """
-    if not plan.operations:
+    if not plan.changes:
         return plan.leaving(Result.UNCHANGED)
     if policy.observe:
         return plan.leaving(Result.OBSERVED)
     if policy.loops is not None and request.operation == "CREATE":
-        reason = policy.loops.reason(request, plan.placements)
+        reason = policy.loops.reason(request, plan)
         if reason:
             placements = left_alone(plan.placements, reason)
             return Verdict(Result.UNCHANGED, placements=placements)
     # The API server drops changes of metadata that come with ephemeral containers.
-    return plan.patching(pod, record=policy.record and not request.sub_resource)
+    records = policy.record and not request.sub_resource
+    place = record_place(pod.metadata) if records else RecordPlace.NOWHERE
+    return plan.patching(pod, place)
 
 
 def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:

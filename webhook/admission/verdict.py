@@ -106,18 +106,16 @@ class Verdict:
     Attributes:
         result: The outcome as a whole.
         reason: Why nothing was looked at; empty where the images were.
-        placements: The images that were looked at, each with its decision.
-        operations: The patch; empty for none.
         warning: A warning of its own; empty for none.
     """
 
     __slots__ = (
         "_decisions",
+        "_operations",
+        "_placements",
         "_response",
         "_totals",
         "_weight",
-        "operations",
-        "placements",
         "reason",
         "result",
         "warning",
@@ -133,13 +131,27 @@ class Verdict:
     ) -> None:
         self.result = result
         self.reason = reason
-        self.placements = placements
-        self.operations = operations
+        self._placements = placements
+        self._operations = operations
         self.warning = warning
         self._response: bytes | None = None
         self._decisions: msgspec.Raw | None = None
         self._totals: Totals | None = None
         self._weight: int | None = None
+
+    @property
+    def placements(self) -> tuple[Placement, ...]:
+        """
+        The images that were looked at, each with its decision.
+        """
+        return self._placements
+
+    @property
+    def operations(self) -> tuple[Operation, ...]:
+        """
+        The patch; empty for none.
+        """
+        return self._operations
 
     @property
     def response(self) -> bytes:

@@ -15,6 +15,7 @@ from webhook.objects.patch import (
 )
 from webhook.objects.pod import (
     POD_SPEC_PATHS,
+    Container,
     ObjectMeta,
     OwnerReference,
     Pod,
@@ -27,6 +28,7 @@ from webhook.objects.slots import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
     ImageSlot,
+    has_image,
     image_slots,
 )
 
@@ -38,6 +40,7 @@ __all__ = [
     "ORIGINAL_IMAGES",
     "POD_SPEC_PATHS",
     "VOLUMES",
+    "Container",
     "ImageSlot",
     "ObjectMeta",
     "Operation",
@@ -48,6 +51,7 @@ __all__ = [
     "RecordPlace",
     "Volume",
     "exempt",
+    "has_image",
     "image_operations",
     "image_slots",
     "pod_from",

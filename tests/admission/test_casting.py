@@ -1,0 +1,153 @@
+"""
+Nobody can tell by an answer whether it came from a mold.
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from tests.admission.conftest import RULES, Recorder, review
+from tests.core.strategies import maps, names, suffixes
+from webhook.admission import Policy, answer, read_review
+from webhook.admission.casting import CastPlan
+from webhook.admission.plans import MAX_ENTRIES
+from webhook.admission.shapes import MARK, MAX_SLOTS
+from webhook.core import Mirror, MirrorMap, Rule
+from webhook.objects import ORIGINAL_IMAGES
+
+DIGEST = "@sha256:" + "a" * 64
+SECRET = MirrorMap([Rule("docker.io", [Mirror("m.example/hub", pull_secrets=("key",))])])
+ANNOTATIONS = [
+    None,
+    {"a": "b"},
+    {ORIGINAL_IMAGES: '{"c9":"x"}'},
+    {"big": "x" * 262_100},
+    [],
+]
+LISTS = ("containers", "initContainers", "ephemeralContainers")
+containers = st.tuples(
+    st.sampled_from(LISTS),
+    st.sampled_from(["web", "", 'quoted "name"', None, MARK.format(0)]),
+    names | st.sampled_from(["", "Bad", "nginx:"]),
+    st.sampled_from([None, "Always", "Never"]),
+)
+
+
+def pod_of(shape, tags, annotations=None, **spec):
+    """
+    A Pod of a shape, each image with a suffix of its own.
+    """
+    spec = {field: [] for field in LISTS} | spec
+    for number, (field, name, image, policy) in enumerate(shape):
+        suffix = tags[number % len(tags)] if tags else ""
+        spec[field].append(
+            {"name": name, "image": image + suffix, "imagePullPolicy": policy}
+        )
+    return {"metadata": {"name": "web", "annotations": annotations}, "spec": spec}
+
+
+def told(pod, policy):
+    """
+    All that is told of a Pod: to the API server, and to whom it is noted for.
+    """
+    recorder = Recorder()
+    answered = answer(json.dumps(review(pod)).encode(), policy, recorder)
+    ((_, _, verdict),) = recorder.verdicts
+    return (
+        answered,
+        bytes(verdict.decisions),
+        verdict.result,
+        verdict.reason,
+        verdict.placements,
+        [msgspec.to_builtins(operation) for operation in verdict.operations],
+        verdict.totals,
+        verdict.weight,
+        verdict.warning,
+    )
+
+
+def plan_of(pod, policy):
+    """
+    The plan for a Pod, when two like it have been there.
+    """
+    for _ in range(3):
+        plan = policy.plans.of(read_review(json.dumps(review(pod)).encode())[1].object.spec)
+        policy.plans._memory = type(policy.plans._memory)(1)
+    return plan
+
+
+@given(
+    maps() | st.just(RULES) | st.just(SECRET),
+    st.lists(containers, min_size=1, max_size=4),
+    st.lists(st.lists(suffixes, min_size=1, max_size=4), min_size=3, max_size=5),
+    st.sampled_from(ANNOTATIONS),
+    st.booleans(),
+    st.booleans(),
+)
+@example(RULES, [("containers", "web", "nginx", None)], [[":1"]] * 4, None, False, True)
+def test_every_answer_is_what_it_is_without_a_mold(
+    rules, shape, builds, annotations, observe, record
+):
+    used = Policy("default", rules.decide, observe, record)
+    for tags in builds:
+        pod = pod_of(shape, tags, annotations)
+        fresh = Policy("default", rules.decide, observe, record)
+        assert told(pod, used) == told(pod, fresh)
+
+
+ONE = [("containers", "web", "nginx", None)]
+
+
+@pytest.mark.parametrize("suffix", [":1", DIGEST, f":1{DIGEST}"])
+def test_the_third_of_a_shape_comes_from_a_mold(suffix):
+    policy = Policy("default", RULES.decide)
+    for tag in (":a", ":b"):
+        told(pod_of(ONE, [tag]), policy)
+    pod = pod_of(ONE, [suffix])
+    assert isinstance(plan_of(pod, policy), CastPlan)
+    assert told(pod, policy)[1:] == told(pod, Policy("default", RULES.decide))[1:]
+
+
+@pytest.mark.parametrize(
+    "pod",
+    [
+        pod_of(ONE, []),
+        pod_of([("containers", "web", "gcr.io/" + "a" * 30, None)], [":1"]),
+        pod_of([("containers", "web", "Bad", None)], [":1"]),
+        pod_of([("containers", "web", "nginx", "Never")], [":1"]),
+        pod_of([("containers", MARK.format(0), "nginx", None)], [":1"]),
+        pod_of([*ONE, ("initContainers", "x" * 5000, "nginx", None)], [":1"]),
+        pod_of(ONE * (MAX_SLOTS + 1), [":1"]),
+        pod_of(ONE, [":1"], volumes=[{"name": "v", "image": {"reference": "a:1"}}]),
+        pod_of(ONE, [":1"], containers=[{}]),
+    ],
+)
+def test_what_is_unusual_comes_from_none(pod):
+    plan = plan_of(pod, Policy("default", RULES.decide))
+    assert not isinstance(plan, CastPlan)
+
+
+def test_what_a_pod_has_of_volumes_is_not_kept():
+    policy = Policy("default", RULES.decide)
+    many = [{"name": "v"}] * (MAX_ENTRIES + 1)
+    for tag in (":a", ":b"):
+        told(pod_of(ONE, [tag]), policy)
+    kept = len(policy.plans._memory)
+    told(pod_of(ONE, [":c"], volumes=many), policy)
+    assert len(policy.plans._memory) == kept
+    told(pod_of(ONE, [":c"]), policy)
+    assert len(policy.plans._memory) == kept + 1
+
+
+def test_decisions_are_looked_at_one_by_one_where_somebody_chooses():
+    class Choice:
+        def known(self, decisions):
+            return list(decisions)
+
+    policy = Policy("default", RULES.decide, choice=Choice())
+    assert not isinstance(plan_of(pod_of(ONE, [":1"]), policy), CastPlan)

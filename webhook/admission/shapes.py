@@ -1,0 +1,105 @@
+"""
+What Pods have in common that differ in the tags and digests of their images alone.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Final
+
+from webhook.core.precedent import precedent_of, split_suffix
+from webhook.objects import Container, PodSpec, has_image
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Iterable, Sequence
+
+    from webhook.objects import Placement
+
+__all__ = ["MARK", "MARKS", "Shape", "is_castable", "marked", "shape_of"]
+
+# As tags, in the place of those that Pods have.
+MARK: Final = ":mirrorhook-mark-{:02}"
+MARKS: Final = re.compile(rb":mirrorhook-mark-(\d\d)")
+# So many suffixes fit into what is never too much to be written down.
+MAX_SLOTS: Final = 16
+
+
+class Shape:
+    """
+    What Pods have in common that differ in the tags and digests of their images alone.
+
+    Attributes:
+        key: The same for all of them, and for no others.
+        suffixes: What stands behind the names of the images, in the order of the slots.
+    """
+
+    __slots__ = ("key", "suffixes")
+
+    def __init__(self, key: Hashable, suffixes: list[bytes]) -> None:
+        self.key = key
+        self.suffixes = suffixes
+
+
+def shape_of(spec: PodSpec) -> Shape | None:
+    """
+    Return the shape of a Pod; None if it has no images with suffixes, or unusual places.
+    """
+    suffixes: list[bytes] = []
+    lists: list[Hashable] = []
+    for containers in (spec.containers, spec.init_containers, spec.ephemeral_containers):
+        names: list[Hashable] = []
+        for container in containers or ():
+            image = container.image
+            split = split_suffix(image) if image else None
+            if image is None or split is None:
+                names.append((container.name, image, container.image_pull_policy))
+            else:
+                name = split[1]
+                suffixes.append(image[len(name) :].encode())
+                names.append((container.name, name, container.image_pull_policy, True))
+        lists.append(tuple(names))
+    if not suffixes or len(suffixes) > MAX_SLOTS or any(map(has_image, spec.volumes or ())):
+        return None
+    return Shape((*lists, spec.image_pull_secrets), suffixes)
+
+
+def marked(spec: PodSpec) -> PodSpec:
+    """
+    Return the parts of a spec that its shape is made of, with marks for suffixes.
+    """
+    count = 0
+
+    def with_marks(containers: Iterable[Container] | None) -> tuple[Container, ...]:
+        nonlocal count
+        made = []
+        for each in containers or ():
+            split = split_suffix(each.image) if each.image else None
+            image = each.image
+            if split is not None:
+                image = split.name + MARK.format(count)
+                count += 1
+            made.append(Container(each.name, image, each.image_pull_policy))
+        return tuple(made)
+
+    return PodSpec(
+        containers=with_marks(spec.containers),
+        init_containers=with_marks(spec.init_containers),
+        ephemeral_containers=with_marks(spec.ephemeral_containers),
+        image_pull_secrets=spec.image_pull_secrets,
+    )
+
+
+def is_castable(placements: Sequence[Placement]) -> bool:
+    """
+    Say whether what becomes of marked images becomes of all others of their names.
+    """
+    number = 0
+    for slot, decision in placements:
+        mark = MARK.format(number)
+        if slot.image.endswith(mark):
+            if precedent_of(decision) is None:
+                return False
+            number += 1
+        if MARKS.search(f"{slot.name} {slot.image.removesuffix(mark)}".encode()):
+            return False
+    return True
