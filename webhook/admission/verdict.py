@@ -61,18 +61,18 @@ class Totals(NamedTuple):
     What a verdict comes to, in numbers; the same for Pods of the same kind.
 
     Attributes:
+        images: How many images there are.
         outcomes: How many images had the same rule and outcome; no rule is empty.
         shares: How many were sent by the same rule to the same target.
         doubtful: How many were decided on doubt.
         rewritten: How many get another name, beyond doubt.
-        left: How many others there are.
     """
 
+    images: int
     outcomes: tuple[tuple[tuple[str, str], int], ...]
     shares: tuple[tuple[tuple[str, str], int], ...]
     doubtful: int
     rewritten: int
-    left: int
 
 
 def totals_of(placements: tuple[Placement, ...]) -> Totals:
@@ -93,8 +93,13 @@ def totals_of(placements: tuple[Placement, ...]) -> Totals:
             doubtful += 1
         elif candidate is not None:
             rewritten += 1
-    left = len(placements) - doubtful - rewritten
-    return Totals(tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten, left)
+    return Totals(
+        len(placements),
+        tuple(outcomes.items()),
+        tuple(shares.items()),
+        doubtful,
+        rewritten,
+    )
 
 
 class Verdict:

@@ -115,7 +115,7 @@ class History:
         """
         self.last_review = self._clock()
         verdict = note.verdict
-        if verdict.placements:
+        if verdict.totals.images:
             is_light = verdict.weight <= MAX_WEIGHT
             self._keep(note, verdict if is_light else bounded(verdict))
         elif verdict.result is Result.SKIPPED and note.operation == "CREATE":
@@ -128,7 +128,7 @@ class History:
         counts = self._minute(self._clock())
         counts[REWRITTEN] += times * totals.rewritten
         counts[DOUBTFUL] += times * totals.doubtful
-        counts[LEFT] += times * totals.left
+        counts[LEFT] += times * (totals.images - totals.rewritten - totals.doubtful)
         for (rule, target), count in totals.shares:
             share = policy, rule, target
             self.shares[share] = self.shares.get(share, 0) + times * count
@@ -192,7 +192,7 @@ def size_of(told: Told) -> int:
     """
     Return how many notes a Pod makes.
     """
-    return 1 if isinstance(told, tuple) else len(told.placements)
+    return 1 if isinstance(told, tuple) else told.totals.images
 
 
 def notes_of(pod: OfPod, told: Told) -> Iterator[ImageNote]:
