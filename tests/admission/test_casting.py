@@ -38,6 +38,18 @@ containers = st.tuples(
 )
 
 
+class Choice:
+    """
+    Takes what comes.
+    """
+
+    def known(self, decisions):
+        return list(decisions)
+
+
+CHOICE = Choice()
+
+
 def pod_of(shape, tags, annotations=None, **spec):
     """
     A Pod of a shape, each image with a suffix of its own.
@@ -100,6 +112,45 @@ def test_every_answer_is_what_it_is_without_a_mold(
         assert told(pod, used) == told(pod, fresh)
 
 
+usual_containers = st.tuples(
+    st.sampled_from(LISTS),
+    st.sampled_from(["web", "", 'quoted "name"', None]),
+    st.sampled_from(["nginx", "docker.io/a/b", "quay.io/our-team/a", "m.example/hub/x"]),
+    st.sampled_from([None, "Always"]),
+)
+
+
+@given(
+    st.sampled_from([RULES, SECRET]),
+    st.lists(usual_containers, min_size=1, max_size=4),
+    st.lists(
+        st.lists(suffixes.filter(bool), min_size=1, max_size=4), min_size=3, max_size=5
+    ),
+    st.lists(st.sampled_from(ANNOTATIONS), min_size=5, max_size=5),
+    st.booleans(),
+    st.booleans(),
+)
+def test_so_it_is_for_the_usual_pods_which_come_from_molds(
+    rules, shape, builds, annotations, observe, record
+):
+    used = Policy("default", rules.decide, observe, record)
+    for tags, notes in zip(builds, annotations, strict=False):
+        pod = pod_of(shape, tags, notes)
+        fresh = Policy("default", rules.decide, observe, record)
+        assert told(pod, used) == told(pod, fresh)
+    assert isinstance(plan_of(pod_of(shape, [":last"]), used), CastPlan)
+
+
+def test_who_looks_at_decisions_gets_them_worked_out():
+    policy = Policy("default", RULES.decide)
+    cast = plan_of(pod_of(ONE, [":1"]), policy)
+    plan = plan_of(pod_of(ONE, [":1"]), Policy("default", RULES.decide, choice=CHOICE))
+    assert isinstance(cast, CastPlan)
+    assert cast.decisions == plan.decisions
+    assert cast.placements == plan.placements
+    assert cast.chosen(plan.decisions).placements == plan.placements
+
+
 ONE = [("containers", "web", "nginx", None)]
 
 
@@ -145,9 +196,5 @@ def test_what_a_pod_has_of_volumes_is_not_kept():
 
 
 def test_decisions_are_looked_at_one_by_one_where_somebody_chooses():
-    class Choice:
-        def known(self, decisions):
-            return list(decisions)
-
-    policy = Policy("default", RULES.decide, choice=Choice())
+    policy = Policy("default", RULES.decide, choice=CHOICE)
     assert not isinstance(plan_of(pod_of(ONE, [":1"]), policy), CastPlan)
