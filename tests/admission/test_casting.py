@@ -4,7 +4,9 @@ Nobody can tell by an answer whether it came from a mold.
 
 from __future__ import annotations
 
+import gc
 import json
+import weakref
 
 import msgspec
 import pytest
@@ -164,6 +166,15 @@ def test_the_third_of_a_shape_comes_from_a_mold(suffix):
     assert told(pod, policy)[1:] == told(pod, Policy("default", RULES.decide))[1:]
 
 
+@pytest.mark.parametrize("bare", ["nginx", "Bad", "", None])
+def test_images_without_a_suffix_stay_as_they_are(bare):
+    policy = Policy("default", RULES.decide)
+    for tag in (":1", ":2", ":3", ":4"):
+        pod = pod_of(ONE, [tag], initContainers=[{"name": "first", "image": bare}])
+        assert told(pod, policy) == told(pod, Policy("default", RULES.decide))
+    assert isinstance(plan_of(pod, policy), CastPlan) is bool(bare)
+
+
 @pytest.mark.parametrize(
     "pod",
     [
@@ -193,6 +204,20 @@ def test_what_a_pod_has_of_volumes_is_not_kept():
     assert len(policy.plans._memory) == kept
     told(pod_of(ONE, [":c"]), policy)
     assert len(policy.plans._memory) == kept + 1
+
+
+def test_a_verdict_is_remembered_without_the_rules_that_it_does_not_name():
+    mirrors = MirrorMap([Rule("docker.io", ["m.example"])])
+    policy, recorder = Policy("default", mirrors.decide), Recorder()
+    for tag in (":1", ":2", ":3"):
+        answer(json.dumps(review(pod_of(ONE, [tag]))).encode(), policy, recorder)
+    rules = weakref.ref(mirrors)
+    del mirrors, policy
+    gc.collect()
+    assert rules() is None
+    assert [each[2].placements[0].decision.image for each in recorder.verdicts] == [
+        f"m.example/library/nginx:{number}" for number in (1, 2, 3)
+    ]
 
 
 def test_decisions_are_looked_at_one_by_one_where_somebody_chooses():

@@ -12,17 +12,17 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from webhook.admission.shapes import MARK, MARKS
+from webhook.admission.plan import Plan
+from webhook.admission.shapes import MARK, MARKS, unmarked
 from webhook.admission.verdict import Verdict
 from webhook.objects import Operation, RecordPlace
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Sequence
 
-    from webhook.admission.plan import Plan
     from webhook.admission.verdict import Result
     from webhook.core import Decision
-    from webhook.objects import Placement, Pod
+    from webhook.objects import Placement, Pod, PodSpec
 
 __all__ = ["CastPlan", "Mold"]
 
@@ -59,13 +59,15 @@ class Mold:
 
     Args:
         plan: What becomes of the one with marks.
+        spec: Its spec.
         slots: How many marks it has.
     """
 
-    __slots__ = ("_plan", "_sayings", "_slots")
+    __slots__ = ("_plan", "_sayings", "_slots", "_spec")
 
-    def __init__(self, plan: Plan, slots: int) -> None:
+    def __init__(self, plan: Plan, spec: PodSpec, slots: int) -> None:
         self._plan = plan
+        self._spec = spec
         self._slots = slots
         self._sayings: dict[Result | RecordPlace, Saying] = {}
 
@@ -75,6 +77,12 @@ class Mold:
         Whether any image gets another name.
         """
         return self._plan.changes
+
+    def worked_out(self, suffixes: Sequence[bytes]) -> Plan:
+        """
+        Return the plan for one of the Pods.
+        """
+        return Plan(unmarked(self._plan.placements, suffixes), self._spec)
 
     def leaving(self, result: Result) -> Saying:
         """
@@ -110,10 +118,20 @@ class Saying:
         slots: How many marks it has.
     """
 
-    __slots__ = ("_head", "_tail", "decisions", "operations", "result", "totals", "weight")
+    __slots__ = (
+        "_head",
+        "_tail",
+        "decisions",
+        "operations",
+        "placements",
+        "result",
+        "totals",
+        "weight",
+    )
 
     def __init__(self, verdict: Verdict, slots: int) -> None:
         self.result = verdict.result
+        self.placements = verdict.placements
         self.totals = verdict.totals
         self.weight = verdict.weight - slots * len(MARK.format(0))
         self.decisions = Text(bytes(verdict.decisions))
@@ -140,18 +158,16 @@ class CastVerdict(Verdict):
     """
     A verdict whose words come from a mold, and whose parts are worked out if looked at.
 
-    It does not know its plan, which knows it: both are to go without a garbage collector.
+    Of the rules it keeps those that matched alone: it may be remembered for longer than
+    they are in use.
     """
 
-    __slots__ = ("_saying", "_suffixes", "_work_out")
+    __slots__ = ("_saying", "_suffixes")
 
-    def __init__(
-        self, saying: Saying, suffixes: Sequence[bytes], work_out: Callable[[], Plan]
-    ) -> None:
+    def __init__(self, saying: Saying, suffixes: Sequence[bytes]) -> None:
         super().__init__(saying.result)
         self._saying = saying
         self._suffixes = suffixes
-        self._work_out = work_out
         self._response = saying.response(suffixes)
         self._totals = saying.totals
         self._weight = saying.weight + sum(map(len, suffixes))
@@ -161,7 +177,7 @@ class CastVerdict(Verdict):
         """
         The images that were looked at, each with its decision.
         """
-        return self._work_out().placements
+        return unmarked(self._saying.placements, self._suffixes)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
@@ -190,16 +206,12 @@ class CastPlan:
     Args:
         mold: What is said of its shape.
         suffixes: What stands behind the names of its images.
-        work_out: Works the plan out, for those who look at its parts.
     """
 
-    __slots__ = ("_mold", "_plan", "_suffixes", "_verdicts", "_work_out")
+    __slots__ = ("_mold", "_plan", "_suffixes", "_verdicts")
 
-    def __init__(
-        self, mold: Mold, suffixes: Sequence[bytes], work_out: Callable[[], Plan]
-    ) -> None:
+    def __init__(self, mold: Mold, suffixes: Sequence[bytes]) -> None:
         self._mold = mold
-        self._work_out = work_out
         self._plan: Plan | None = None
         self._verdicts: dict[Result | RecordPlace, Verdict] = {}
         self._suffixes = suffixes
@@ -237,7 +249,7 @@ class CastPlan:
         """
         verdict = self._verdicts.get(result)
         if verdict is None:
-            verdict = self._said(self._mold.leaving(result))
+            verdict = CastVerdict(self._mold.leaving(result), self._suffixes)
             self._verdicts[result] = verdict
         return verdict
 
@@ -253,14 +265,11 @@ class CastPlan:
             return self._worked_out().patching(pod, place)
         verdict = self._verdicts.get(place)
         if verdict is None:
-            verdict = self._said(self._mold.patching(pod, place))
+            verdict = CastVerdict(self._mold.patching(pod, place), self._suffixes)
             self._verdicts[place] = verdict
         return verdict
 
-    def _said(self, saying: Saying) -> Verdict:
-        return CastVerdict(saying, self._suffixes, self._work_out)
-
     def _worked_out(self) -> Plan:
         if self._plan is None:
-            self._plan = self._work_out()
+            self._plan = self._mold.worked_out(self._suffixes)
         return self._plan

@@ -7,8 +7,6 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from msgspec import structs
-
 from webhook.admission.casting import CastPlan, Mold
 from webhook.admission.memory import Memory, following
 from webhook.admission.plan import Plan
@@ -68,9 +66,7 @@ class Plans:
         shape = shape_of(spec) if self._casts else None
         mold = self._mold(spec, shape) if shape is not None else None
         if shape is not None and isinstance(mold, Mold):
-            # Of volumes it has names alone, which are nobody's memory.
-            bare = structs.replace(spec, volumes=None)
-            plan = CastPlan(mold, shape.suffixes, lambda: self._worked_out(bare))
+            plan = CastPlan(mold, shape.suffixes)
             if len(spec.volumes or ()) <= MAX_ENTRIES:
                 self._memory.keep(key, plan)
             return plan
@@ -98,7 +94,7 @@ class Plans:
             like = marked(spec)
             plan = self._worked_out(like)
             is_fit = is_light(like) and is_castable(plan.placements)
-            mold = Mold(plan, len(shape.suffixes)) if is_fit else Unmolded.NEVER
+            mold = Mold(plan, like, len(shape.suffixes)) if is_fit else Unmolded.NEVER
             self._molds.keep(shape.key, mold)
         return mold
 

@@ -8,14 +8,12 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.precedent import precedent_of, split_suffix
-from webhook.objects import Container, PodSpec, has_image
+from webhook.objects import Container, Placement, PodSpec, has_image
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Iterable, Sequence
 
-    from webhook.objects import Placement
-
-__all__ = ["MARK", "MARKS", "Shape", "is_castable", "marked", "shape_of"]
+__all__ = ["MARK", "MARKS", "Shape", "is_castable", "marked", "shape_of", "unmarked"]
 
 # As tags, in the place of those that Pods have.
 MARK: Final = ":mirrorhook-mark-{:02}"
@@ -87,6 +85,33 @@ def marked(spec: PodSpec) -> PodSpec:
         ephemeral_containers=with_marks(spec.ephemeral_containers),
         image_pull_secrets=spec.image_pull_secrets,
     )
+
+
+def unmarked(
+    placements: Iterable[Placement], suffixes: Sequence[bytes]
+) -> tuple[Placement, ...]:
+    """
+    Return what becomes of images by what became of the same names with marks.
+
+    Args:
+        placements: That of the marked ones, which are castable.
+        suffixes: What stands in the place of the marks.
+    """
+    made = []
+    texts = iter(suffixes)
+    number = 0
+    for slot, decision in placements:
+        mark = MARK.format(number)
+        precedent = precedent_of(decision) if slot.image.endswith(mark) else None
+        if precedent is None:
+            made.append(Placement(slot, decision))
+            continue
+        number += 1
+        image = slot.image.removesuffix(mark) + next(texts).decode()
+        split = split_suffix(image)
+        assert split is not None  # noqa: S101 - it comes from there
+        made.append(Placement(slot._replace(image=image), precedent.followed(split)))
+    return tuple(made)
 
 
 def is_castable(placements: Sequence[Placement]) -> bool:
