@@ -8,15 +8,18 @@ import json
 import time
 
 from tests.server.process import RULES, serving, until
+from webhook.telemetry.lines import GATHER_SECONDS
 
 REFUSED = 'mirrorhook_requests_refused_total{code="400"}'
 
 
 def test_probes_are_answered_and_not_logged(webhook):
+    webhook.wait_for("certificate loaded")  # the last line of a start
     before = len(webhook.log)
     for path in ("/healthz", "/readyz"):
         answer = webhook.ask(path)
         assert (answer.status_code, answer.text) == (200, "ok\n")
+    time.sleep(5 * GATHER_SECONDS)
     assert len(webhook.log) == before
 
 
