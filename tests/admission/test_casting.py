@@ -22,6 +22,7 @@ from webhook.admission.shapes import MARK, MAX_SLOTS
 from webhook.core import Mirror, MirrorMap, Rule
 from webhook.objects import ORIGINAL_IMAGES
 
+TWO = MirrorMap([Rule("docker.io", ["m.example/hub", "n.example"])])
 DIGEST = "@sha256:" + "a" * 64
 SECRET = MirrorMap([Rule("docker.io", [Mirror("m.example/hub", pull_secrets=("key",))])])
 ANNOTATIONS = [
@@ -42,14 +43,17 @@ containers = st.tuples(
 
 class Choice:
     """
-    Takes what comes.
+    Takes the candidate of a number.
     """
 
+    def __init__(self, number):
+        self.number = number
+
     def known(self, decisions):
-        return list(decisions)
-
-
-CHOICE = Choice()
+        return [
+            decision._replace(candidate=decision.candidates[self.number])
+            for decision in decisions
+        ]
 
 
 def pod_of(shape, tags, annotations=None, **spec):
@@ -87,12 +91,9 @@ def told(pod, policy):
 
 def plan_of(pod, policy):
     """
-    The plan for a Pod, when two like it have been there.
+    The plan for a Pod.
     """
-    for _ in range(3):
-        plan = policy.plans.of(read_review(json.dumps(review(pod)).encode())[1].object.spec)
-        policy.plans._memory = type(policy.plans._memory)(1)
-    return plan
+    return policy.plans.of(read_review(json.dumps(review(pod)).encode())[1].object.spec)
 
 
 @given(
@@ -145,9 +146,10 @@ def test_so_it_is_for_the_usual_pods_which_come_from_molds(
 
 def test_who_looks_at_decisions_gets_them_worked_out():
     policy = Policy("default", RULES.decide)
-    cast = plan_of(pod_of(ONE, [":1"]), policy)
-    plan = plan_of(pod_of(ONE, [":1"]), Policy("default", RULES.decide, choice=CHOICE))
+    *_, cast = (plan_of(pod_of(ONE, [tag]), policy) for tag in (":a", ":b", ":1"))
+    plan = plan_of(pod_of(ONE, [":1"]), Policy("default", RULES.decide))
     assert isinstance(cast, CastPlan)
+    assert not isinstance(plan, CastPlan)
     assert cast.decisions == plan.decisions
     assert cast.placements == plan.placements
     assert cast.chosen(plan.decisions).placements == plan.placements
@@ -190,8 +192,10 @@ def test_images_without_a_suffix_stay_as_they_are(bare):
     ],
 )
 def test_what_is_unusual_comes_from_none(pod):
-    plan = plan_of(pod, Policy("default", RULES.decide))
-    assert not isinstance(plan, CastPlan)
+    policy = Policy("default", RULES.decide)
+    for build in "234":
+        other = json.loads(json.dumps(pod).replace(':1"', f':{build}"'))
+        assert not isinstance(plan_of(other, policy), CastPlan)
 
 
 def test_what_a_pod_has_of_volumes_is_not_kept():
@@ -199,11 +203,9 @@ def test_what_a_pod_has_of_volumes_is_not_kept():
     many = [{"name": "v"}] * (MAX_ENTRIES + 1)
     for tag in (":a", ":b"):
         told(pod_of(ONE, [tag]), policy)
-    kept = len(policy.plans._memory)
-    told(pod_of(ONE, [":c"], volumes=many), policy)
-    assert len(policy.plans._memory) == kept
-    told(pod_of(ONE, [":c"]), policy)
-    assert len(policy.plans._memory) == kept + 1
+    few, loaded = pod_of(ONE, [":c"]), pod_of(ONE, [":c"], volumes=many)
+    assert plan_of(few, policy) is plan_of(few, policy)
+    assert plan_of(loaded, policy) is not plan_of(loaded, policy)
 
 
 def test_a_verdict_is_remembered_without_the_rules_that_it_does_not_name():
@@ -220,6 +222,12 @@ def test_a_verdict_is_remembered_without_the_rules_that_it_does_not_name():
     ]
 
 
-def test_decisions_are_looked_at_one_by_one_where_somebody_chooses():
-    policy = Policy("default", RULES.decide, choice=CHOICE)
-    assert not isinstance(plan_of(pod_of(ONE, [":1"]), policy), CastPlan)
+@pytest.mark.parametrize("number", [0, 1])
+def test_somebody_who_chooses_chooses_as_without_a_mold(number):
+    def policy():
+        return Policy("default", TWO.decide, choice=Choice(number))
+
+    used = policy()
+    for tag in (":1", ":2", ":3", ":3"):
+        pod = pod_of(ONE, [tag])
+        assert told(pod, used) == told(pod, policy())

@@ -63,49 +63,27 @@ class Mold:
         slots: How many marks it has.
     """
 
-    __slots__ = ("_plan", "_sayings", "_slots", "_spec")
+    __slots__ = ("_sayings", "_slots", "_spec", "plan")
 
     def __init__(self, plan: Plan, spec: PodSpec, slots: int) -> None:
-        self._plan = plan
+        self.plan = plan
         self._spec = spec
         self._slots = slots
-        self._sayings: dict[Result | RecordPlace, Saying] = {}
-
-    @property
-    def changes(self) -> bool:
-        """
-        Whether any image gets another name.
-        """
-        return self._plan.changes
+        self._sayings: dict[Verdict, Saying] = {}
 
     def worked_out(self, suffixes: Sequence[bytes]) -> Plan:
         """
         Return the plan for one of the Pods.
         """
-        return Plan(unmarked(self._plan.placements, suffixes), self._spec)
+        return Plan(unmarked(self.plan.placements, suffixes), self._spec)
 
-    def leaving(self, result: Result) -> Saying:
+    def saying(self, verdict: Verdict) -> Saying:
         """
-        Return what is said where nothing is changed.
+        Return what is said of all where *verdict* is said of the one with marks.
         """
-        saying = self._sayings.get(result)
+        saying = self._sayings.get(verdict)
         if saying is None:
-            saying = Saying(self._plan.leaving(result), self._slots)
-            self._sayings[result] = saying
-        return saying
-
-    def patching(self, pod: Pod, place: RecordPlace) -> Saying:
-        """
-        Return what is said where the chosen images are put in place.
-
-        Args:
-            pod: The Pod.
-            place: Where the images as they were are written down; not `MINDFUL`.
-        """
-        saying = self._sayings.get(place)
-        if saying is None:
-            saying = Saying(self._plan.patching(pod, place), self._slots)
-            self._sayings[place] = saying
+            saying = self._sayings[verdict] = Saying(verdict, self._slots)
         return saying
 
 
@@ -213,7 +191,7 @@ class CastPlan:
     def __init__(self, mold: Mold, suffixes: Sequence[bytes]) -> None:
         self._mold = mold
         self._plan: Plan | None = None
-        self._verdicts: dict[Result | RecordPlace, Verdict] = {}
+        self._verdicts: dict[Verdict, Verdict] = {}
         self._suffixes = suffixes
 
     @property
@@ -221,7 +199,7 @@ class CastPlan:
         """
         Whether any image gets another name.
         """
-        return self._mold.changes
+        return self._mold.plan.changes
 
     @property
     def placements(self) -> tuple[Placement, ...]:
@@ -247,11 +225,7 @@ class CastPlan:
         """
         Return the verdict that changes nothing.
         """
-        verdict = self._verdicts.get(result)
-        if verdict is None:
-            verdict = CastVerdict(self._mold.leaving(result), self._suffixes)
-            self._verdicts[result] = verdict
-        return verdict
+        return self._cast(self._mold.plan.leaving(result))
 
     def patching(self, pod: Pod, place: RecordPlace) -> Verdict:
         """
@@ -263,10 +237,13 @@ class CastPlan:
         """
         if place is RecordPlace.MINDFUL:
             return self._worked_out().patching(pod, place)
-        verdict = self._verdicts.get(place)
+        return self._cast(self._mold.plan.patching(pod, place))
+
+    def _cast(self, marked: Verdict) -> Verdict:
+        verdict = self._verdicts.get(marked)
         if verdict is None:
-            verdict = CastVerdict(self._mold.patching(pod, place), self._suffixes)
-            self._verdicts[place] = verdict
+            verdict = CastVerdict(self._mold.saying(marked), self._suffixes)
+            self._verdicts[marked] = verdict
         return verdict
 
     def _worked_out(self) -> Plan:

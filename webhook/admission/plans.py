@@ -43,13 +43,10 @@ class Plans:
 
     Args:
         decide: Decides on one image, by its name and always in the same way.
-        casts: Whether Pods that differ in tags alone are cast in one mold, which serves
-            who does not look at decisions.
     """
 
-    def __init__(self, decide: Callable[[str], Decision], *, casts: bool = True) -> None:
+    def __init__(self, decide: Callable[[str], Decision]) -> None:
         self._decide = following(decide)
-        self._casts = casts
         self._memory: Memory[Hashable, Plan | CastPlan] = Memory(SIZE)
         self._molds: Memory[Hashable, Mold | Unmolded] = Memory(SHAPES)
 
@@ -63,7 +60,7 @@ class Plans:
         plan = self._memory.recall(key)
         if plan is not None:
             return plan
-        shape = shape_of(spec) if self._casts else None
+        shape = shape_of(spec)
         mold = self._mold(spec, shape) if shape is not None else None
         if shape is not None and isinstance(mold, Mold):
             plan = CastPlan(mold, shape.suffixes)
@@ -71,7 +68,7 @@ class Plans:
                 self._memory.keep(key, plan)
             return plan
         plan = self._worked_out(spec)
-        if is_light(spec):
+        if is_light(spec, plan):
             self._memory.keep(key, plan)
             if shape is not None and mold is None:
                 self._molds.keep(shape.key, Unmolded.ONCE)
@@ -93,7 +90,7 @@ class Plans:
         if mold is Unmolded.ONCE:
             like = marked(spec)
             plan = self._worked_out(like)
-            is_fit = is_light(like) and is_castable(plan.placements)
+            is_fit = is_light(like, plan) and is_castable(plan.placements)
             mold = Mold(plan, like, len(shape.suffixes)) if is_fit else Unmolded.NEVER
             self._molds.keep(shape.key, mold)
         return mold
@@ -119,13 +116,13 @@ def images_of(spec: PodSpec) -> Hashable:
     )
 
 
-def is_light(spec: PodSpec) -> bool:
+def is_light(spec: PodSpec, plan: Plan) -> bool:
     """
-    Say whether what a plan keeps of a Pod is worth its memory.
+    Say whether what its plan keeps of a Pod is worth its memory.
 
     Hostile Pods have names without end, and entries that hold nothing; real ones do not.
     """
-    slots = image_slots(spec)
+    slots = [slot for slot, _ in plan.placements]
     characters = sum([len(slot[1]) + len(slot[3]) + len(slot[4] or "") for slot in slots])
     entries = (
         len(spec.containers or ())

@@ -78,7 +78,7 @@ class Policy:
     plans: Plans = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "plans", Plans(self.decide, casts=self.choice is None))
+        object.__setattr__(self, "plans", Plans(self.decide))
 
 
 def judge(request: AdmissionRequest, policy: Policy) -> Verdict | None:

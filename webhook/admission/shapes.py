@@ -5,7 +5,7 @@ What Pods have in common that differ in the tags and digests of their images alo
 from __future__ import annotations
 
 import re
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.core.precedent import precedent_of, split_suffix
 from webhook.objects import Container, Placement, PodSpec, has_image
@@ -22,7 +22,7 @@ MARKS: Final = re.compile(rb":mirrorhook-mark-(\d\d)")
 MAX_SLOTS: Final = 16
 
 
-class Shape:
+class Shape(NamedTuple):
     """
     What Pods have in common that differ in the tags and digests of their images alone.
 
@@ -31,11 +31,8 @@ class Shape:
         suffixes: What stands behind the names of the images, in the order of the slots.
     """
 
-    __slots__ = ("key", "suffixes")
-
-    def __init__(self, key: Hashable, suffixes: list[bytes]) -> None:
-        self.key = key
-        self.suffixes = suffixes
+    key: Hashable
+    suffixes: list[bytes]
 
 
 def shape_of(spec: PodSpec) -> Shape | None:

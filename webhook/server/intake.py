@@ -11,7 +11,7 @@ from webhook.server.refusal import RefusalError
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope
 
-__all__ = ["JSON", "JSON_FIELD", "DisconnectedError", "Intake"]
+__all__ = ["JSON_FIELD", "DisconnectedError", "Intake"]
 
 # Two objects of 3 MiB, which is what the API server takes, and one for the rest.
 MAX_BODY: Final = 7 * 1024 * 1024

@@ -98,7 +98,7 @@ class Recording:
         """
         Log one review.
         """
-        policy, uid, namespace, pod, operation, dry_run, verdict = note
+        verdict = note.verdict
         result, doubtful = verdict.result, verdict.totals.doubtful
         if doubtful or result is PATCHED or result is OBSERVED:
             self._log.line(
@@ -106,12 +106,7 @@ class Recording:
                     self._log.time(),
                     "warning" if doubtful else "info",
                     "review",
-                    policy,
-                    uid,
-                    namespace,
-                    pod,
-                    operation,
-                    dry_run,
+                    *note[:-1],
                     result,
                     verdict.decisions,
                 )
