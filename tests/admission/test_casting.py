@@ -198,6 +198,16 @@ def test_what_is_unusual_comes_from_none(pod):
         assert not isinstance(plan_of(other, policy), CastPlan)
 
 
+def test_a_rule_that_says_what_a_mark_says_makes_no_mold():
+    regex = rf"docker\.io/(?:{MARK.format(0)})?(.+)"
+    rules = MirrorMap([Rule(regex=regex, mirrors=[r"m.example/\1"])])
+    used = Policy("default", rules.decide)
+    for tag in (":1", ":2", ":3"):
+        pod = pod_of(ONE, [tag])
+        assert told(pod, used) == told(pod, Policy("default", rules.decide))
+        assert not isinstance(plan_of(pod, used), CastPlan)
+
+
 def test_what_a_pod_has_of_volumes_is_not_kept():
     policy = Policy("default", RULES.decide)
     many = [{"name": "v"}] * (MAX_ENTRIES + 1)

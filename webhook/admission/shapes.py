@@ -122,6 +122,7 @@ def is_castable(placements: Sequence[Placement]) -> bool:
             if precedent_of(decision) is None:
                 return False
             number += 1
-        if MARKS.search(f"{slot.name} {slot.image.removesuffix(mark)}".encode()):
+        names = slot.image.removesuffix(mark), decision.image.removesuffix(mark)
+        if MARKS.search(" ".join((slot.name, decision.reason, *names)).encode()):
             return False
     return True
