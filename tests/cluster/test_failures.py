@@ -130,4 +130,4 @@ def test_rules_that_are_wrong_change_nothing_until_they_are_put_right(
     plane.api.patch(path, {"data": good})
     release.bring_rules()
     world.wait_for(space, "nginx", NGINX)
-    assert len(replica.logged("rules reloaded")) == 2
+    until(lambda: len(replica.logged("rules reloaded")) == 2, "a line for each reload")

@@ -98,7 +98,7 @@ def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(
 def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
     answer = webhook.review(review_of("nginx"))
     assert answer.status_code == 200
-    names = webhook.logged("certificate loaded")[0]["names"]
+    names = webhook.wait_for("certificate loaded")["names"]
     assert {"localhost", "127.0.0.1", "::1"} <= set(names)
     assert "self-made certificate" in webhook.said[0]
 

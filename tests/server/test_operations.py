@@ -82,7 +82,7 @@ def test_an_image_in_doubt_is_logged_as_a_warning(webhook, review_of):
 
 
 def test_the_log_is_json_a_line(webhook):
-    assert webhook.log
+    webhook.wait_for("certificate loaded")
     for line in webhook.log:
         assert {"time", "level", "event"} <= set(line)
     assert json.dumps(webhook.log)
