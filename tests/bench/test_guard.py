@@ -147,7 +147,7 @@ PARTS = {
     "answer a Pod of known images": (lambda path: path.answer(BODY), 519),
     "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 1457),
     "note ten reviews of one verdict": (lambda path: path.note(), 4286),
-    "answer on the connection": (lambda path: path.on_the_connection(), 1120),
+    "answer on the connection": (lambda path: path.on_the_connection(), 841),
     "answer as an application": (lambda path: path.whole(), 870),
 }
 

@@ -28,6 +28,7 @@ from webhook.server.protocol import Limits
 
 REVIEW = review_of("nginx", "quay.io/a/b:1")
 LARGE = REVIEW + b" " * MAX_BODY
+LENGTH = b"content-length: %d\r\n" % len(REVIEW)
 CHUNKED = f"{HEAD}transfer-encoding: chunked\r\n\r\n{len(REVIEW):x}\r\n".encode()
 REQUESTS = {
     "a review": request(REVIEW),
@@ -46,15 +47,35 @@ REQUESTS = {
     "no body": request(b""),
     "the last of its connection": request(REVIEW, "connection: close\r\n"),
     "an older protocol": request(REVIEW).replace(b"HTTP/1.1", b"HTTP/1.0"),
+    "another length": request(REVIEW + b" "),
+    "a length with zeros before it": request(REVIEW).replace(b"length: ", b"length: 00"),
+    "a length with a sign": request(REVIEW).replace(b"length: ", b"length: +"),
+    "a length in parts": request(REVIEW).replace(b"length: ", b"length: 1_"),
+    "no length": request(REVIEW).replace(LENGTH, b""),
+    "an empty length": request(REVIEW).replace(LENGTH, b"content-length: \r\n"),
+    "two lengths": request(REVIEW).replace(LENGTH, LENGTH * 2),
+    "a length and chunks": request(REVIEW, "transfer-encoding: chunked\r\n"),
+    "a field more": request(REVIEW, "x-more: 1\r\n"),
+    "a folded field": request(REVIEW, " 1\r\n"),
+    "in capitals": request(REVIEW).replace(b"content-length", b"CONTENT-LENGTH"),
+    "lines that end otherwise": request(REVIEW).replace(b"\r\n", b"\n"),
+    "an empty line before it": b"\r\n" + request(REVIEW),
 }
+UIDS = ["1", "22", "333"]
+SOON = Limits(linger=0.05)
 DATE = re.compile(rb"date: [^\r]+\r\n")
 
 
-async def conversation(listener, *parts):
+async def conversation(listener, *parts, before=0):
     """
     Return what comes back, but for the date, and whether the connection stays open.
+
+    Some requests come before, after which the head of a review is known.
     """
     reader, writer = await connect(listener)
+    for _ in range(before):
+        writer.write(request(REVIEW))
+        await whole_answer(reader)
     for part in parts:
         writer.write(part)
         await asyncio.sleep(0.01 if len(parts) > 1 else 0)
@@ -72,9 +93,11 @@ async def test_both_ways_answer_in_the_same_words(name):
     half = len(sent) // 2
     answers = []
     for at_once in (True, False):
-        async with served(Parts(), Limits(), at_once=at_once) as listener:
-            answers.append(await conversation(listener, sent))
-            answers.append(await conversation(listener, sent[:half], sent[half:]))
+        async with served(Parts(), SOON, at_once=at_once) as listener:
+            for before in (0, 2):
+                answers.append(await conversation(listener, sent, before=before))
+            parts = sent[:half], sent[half:]
+            answers.append(await conversation(listener, *parts, before=before))
     assert len(set(answers)) == 1, answers
 
 
@@ -90,8 +113,8 @@ def told(parts):
 async def test_both_ways_note_the_same(name):
     sides = Parts(), Parts()
     for parts, at_once in zip(sides, (True, False), strict=True):
-        async with served(parts, Limits(), at_once=at_once) as listener:
-            await conversation(listener, REQUESTS[name])
+        async with served(parts, SOON, at_once=at_once) as listener:
+            await conversation(listener, REQUESTS[name], before=2)
     assert told(sides[0]) == told(sides[1])
     first, second = (counted(parts) for parts in sides)
     assert first == second
@@ -116,6 +139,21 @@ async def test_no_task_is_made_for_a_review():
             await whole_answer(reader)
         (connection,) = listener.server.server_state.connections
         assert connection.latest is None
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_head_that_came_before_is_not_parsed_again():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW))
+        await whole_answer(reader)
+        (connection,) = listener.server.server_state.connections
+        connection.parser = None
+        for uid in ("1", "2345678"):
+            writer.write(request(review_of("nginx", uid=uid)))
+            _, body = await whole_answer(reader)
+            assert json.loads(body)["response"]["uid"] == uid
         writer.close()
 
 
@@ -150,22 +188,22 @@ async def test_what_the_application_still_has_in_hand_is_answered_first():
     assert bodies == [b"{}", b"{}", b"{}"]
 
 
-@given(cuts=st.lists(st.integers(1, 2 * len(REQUESTS["a review"]) - 1), max_size=5))
+@given(cuts=st.lists(st.integers(1, 3 * len(REQUESTS["a review"]) - 1), max_size=5))
 def test_wherever_a_connection_cuts_them_reviews_are_answered_in_their_order(cuts):
     async def asked():
         async with served(Parts(), Limits()) as listener:
             reader, writer = await connect(listener)
-            first, second = review_of("nginx", uid="1"), review_of("redis", uid="2")
-            sent = request(first) + request(second)
+            reviews = [review_of("nginx", uid=uid) for uid in UIDS]
+            sent = b"".join(map(request, reviews))
             ends = [*sorted(set(cuts)), len(sent)]
             for start, end in zip([0, *ends], ends, strict=False):
                 writer.write(sent[start:end])
                 await asyncio.sleep(0.001)
-            answers = [json.loads((await whole_answer(reader))[1]) for _ in range(2)]
+            answers = [json.loads((await whole_answer(reader))[1]) for _ in UIDS]
             writer.close()
             return [answer["response"]["uid"] for answer in answers]
 
-    assert asyncio.run(asked()) == ["1", "2"]
+    assert asyncio.run(asked()) == UIDS
 
 
 @pytest.mark.anyio

@@ -7,6 +7,7 @@ much again as reading the review and answering it.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Final
 
 from webhook.admission import InvalidReviewError, answer, answer_asking
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from webhook.admission import Policy, Recorder
+    from webhook.server.heads import Answerer
     from webhook.server.readiness import Readiness
     from webhook.telemetry import Log, Metrics
 
@@ -98,22 +100,28 @@ class AdmissionEndpoint:
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    def at_once(self, target: bytes, fields: Fields, body: bytes) -> bytes | None:
+    def at_once(self, target: bytes, fields: Fields) -> Answerer | None:
         """
-        Return the answer to a request by POST that is as nearly all are.
+        Return who answers requests by POST that are as nearly all are.
 
         To be asked as an application costs half as much again.
 
         Args:
             target: Path and query.
             fields: Names, in lower case, and values of the header.
-            body: The body, of no unusual size.
 
         Returns:
-            The content, which is JSON; None to be asked as an application instead.
+            From a body of no unusual size to the content of the answer, which is JSON; or
+            None to be asked as an application instead. None for all bodies.
         """
-        policy = self._at(target.partition(b"?")[0].decode("latin-1"))
-        if policy is None or JSON_FIELD not in fields or self._readiness.draining:
+        path = target.partition(b"?")[0].decode("latin-1")
+        if self._at(path) is None or JSON_FIELD not in fields:
+            return None
+        return partial(self._answer, path)
+
+    def _answer(self, path: str, body: bytes) -> bytes | None:
+        policy = self._at(path)
+        if policy is None or self._readiness.draining:
             return None
         began = self._stopwatch()
         try:

@@ -9,14 +9,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
+from webhook.server.heads import known_head
 from webhook.server.protocol import GuardedProtocol
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    # From target, header and body of a request by POST to the content of its answer, which
-    # is JSON; None for the application to answer.
-    AtOnce = Callable[[bytes, Sequence[tuple[bytes, bytes]], bytes], bytes | None]
+    from webhook.server.heads import Answerer, KnownHead
+
+    # From target and header of a request by POST to who answers its body; None for the
+    # application to do it.
+    AtOnce = Callable[[bytes, Sequence[tuple[bytes, bytes]]], Answerer | None]
 
 __all__ = ["DirectProtocol"]
 
@@ -33,7 +36,7 @@ class DirectProtocol(GuardedProtocol):
     One connection, on which most requests are answered without the application.
 
     Args:
-        at_once: Answers, or leaves a request to the application.
+        at_once: Says who answers, or leaves a request to the application.
         waiting: The connections of one server that wait for the rest of a body.
     """
 
@@ -43,35 +46,69 @@ class DirectProtocol(GuardedProtocol):
         super().__init__(*args, **kwargs)
         self._at_once = at_once
         self._waiting = waiting
-        self._awaits_body = False
+        self._answer: Answerer | None = None
         self._body = b""
+        self._known: KnownHead | None = None
+        # Who answered the latest message past the application.
+        self._met: Answerer | None = None
+        self._is_tried = False
+        self._fields: list[tuple[bytes, bytes]] = []
+        self._written = b""
 
     def data_received(self, data: bytes) -> None:
         """
         Take what came in; who is to wait for more is the application's when many do.
         """
+        if self._answered(data):
+            return
+        is_start = self._began is None
+        self._met = None
         super().data_received(data)
-        if self._awaits_body:
+        self._is_tried = False
+        if self._answer is not None:
             self._waiting.add(self)
             if len(self._waiting) > MAX_WAITING:
                 self._leave_to_application()
+        elif is_start and self._met is not None and self.is_quiet:
+            self._known = known_head(data, self._met)
+
+    def _answered(self, data: bytes) -> bool:
+        """
+        Answer a request whose head is known, past the parser; say whether that was one.
+        """
+        known = self._known
+        if known is None or not self.is_quiet or self.flow.write_paused:
+            return False
+        now = self.loop.time()
+        body = known.body_of(data) if now - self._opened <= self._limits.age else None
+        if body is None or len(body) > MAX_BODY:
+            return False
+        content = known.answer(body)
+        if content is None:
+            self._is_tried = True
+            return False
+        self._quiet_since = now
+        self._write(content)
+        return True
 
     def begin(self) -> None:
         """
         Wait for the body before anything is made for the request, where that may be enough.
         """
-        if self._may_be_direct():
-            # uvicorn has nothing in hand, and is not to look at what it had.
-            self.cycle = None  # type: ignore[assignment]
-            self._awaits_body = True
-            self._body = b""
-        else:
+        answer = self._at_once(self.url, self.headers) if self._may_be_direct() else None
+        if answer is None:
             super().begin()
+            return
+        # uvicorn has nothing in hand, and is not to look at what it had.
+        self.cycle = None  # type: ignore[assignment]
+        self._answer = answer
+        self._body = b""
 
     def _may_be_direct(self) -> bool:
         parser, latest = self.parser, self.latest
         return (
-            (latest is None or latest.response_complete)
+            not self._is_tried
+            and (latest is None or latest.response_complete)
             and parser.get_method() == b"POST"
             and parser.should_keep_alive()
             and parser.get_http_version() == "1.1"
@@ -85,7 +122,7 @@ class DirectProtocol(GuardedProtocol):
         """
         Take in a part of a body.
         """
-        if not self._awaits_body:
+        if self._answer is None:
             super().on_body(body)
             return
         self._body = self._body + body if self._body else body
@@ -96,10 +133,12 @@ class DirectProtocol(GuardedProtocol):
         """
         Answer what is whole.
         """
-        if self._awaits_body:
-            content = self._at_once(self.url, self.headers, self._body)
+        answer = self._answer
+        if answer is not None:
+            content = answer(self._body)
             if content is not None:
                 self._forget()
+                self._met = answer
                 self.note_quiet()
                 self._write(content)
                 return
@@ -111,6 +150,7 @@ class DirectProtocol(GuardedProtocol):
         Answer with an error, and close.
         """
         self._forget()
+        self._known = None
         super().refuse(code, message)
 
     def connection_lost(self, exc: Exception | None) -> None:
@@ -124,15 +164,17 @@ class DirectProtocol(GuardedProtocol):
         """
         End as any connection does: a request in hand is the application's from now on.
         """
-        if self._awaits_body:
+        if self._answer is not None:
             self._leave_to_application()
         super().shutdown()
 
     def _write(self, content: bytes) -> None:
-        fields = b"".join(
-            [b"%b: %b\r\n" % field for field in self.server_state.default_headers]
-        )
-        self.transport.write(ANSWER % (fields, len(content), content))
+        fields = self.server_state.default_headers
+        # uvicorn makes them anew each second, for the date.
+        if fields is not self._fields:
+            self._fields = fields
+            self._written = b"".join([b"%b: %b\r\n" % field for field in fields])
+        self.transport.write(ANSWER % (self._written, len(content), content))
 
     def _leave_to_application(self) -> None:
         """
@@ -145,6 +187,6 @@ class DirectProtocol(GuardedProtocol):
             super().on_body(body)
 
     def _forget(self) -> None:
-        self._awaits_body = False
+        self._answer = None
         self._body = b""
         self._waiting.discard(self)

@@ -80,7 +80,7 @@ def listen(
         port: The port; 0 for any free one.
         app: What answers.
         certificate: For TLS; None for plain HTTP.
-        at_once: Answers most requests by POST without *app*, which has to answer them in
+        at_once: Says who answers a request by POST without *app*, which has to answer it in
             the same way; None for nothing.
         limits: What one connection may take.
 
