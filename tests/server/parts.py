@@ -11,18 +11,18 @@ from tests.server.process import RULES
 from webhook.config import parse
 from webhook.server.admission import AdmissionEndpoint
 from webhook.server.apps import reviews_app
-from webhook.server.deferring import Deferred
 from webhook.server.readiness import Readiness
 from webhook.server.recording import Recording
 from webhook.server.rules import policies_of
+from webhook.server.telling import Telling
 from webhook.telemetry import Log, Metrics
 
 
-def undeferred(recorder, log):
+def telling(recorder, log):
     """
     Return what tells a recorder of each review at once.
     """
-    return Deferred(recorder, log, lambda _seconds, flush: flush())
+    return Telling(recorder, log, lambda _seconds, flush: flush())
 
 
 class Parts:
@@ -48,7 +48,7 @@ class Parts:
     def endpoint(self, recorder=None):
         return AdmissionEndpoint(
             policies=lambda: self.policies,
-            recorder=recorder or undeferred(Recording(self.log, self.metrics), self.log),
+            recorder=recorder or telling(Recording(self.log, self.metrics), self.log),
             readiness=self.readiness,
             metrics=self.metrics,
             log=self.log,

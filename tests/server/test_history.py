@@ -10,7 +10,7 @@ import tracemalloc
 import pytest
 
 from tests.server.conftest import review_of
-from tests.server.parts import undeferred
+from tests.server.parts import telling
 from webhook.admission import answer
 from webhook.config import parse
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
@@ -31,7 +31,7 @@ class World:
         self.policy = policies_of(parse(RULES, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
-        answer(review_of(*images, **request), self.policy, undeferred(self.history, None))
+        answer(review_of(*images, **request), self.policy, telling(self.history, None))
 
     @property
     def latest(self):

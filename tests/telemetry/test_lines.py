@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import select
 import threading
 import time
 from contextlib import suppress
@@ -14,7 +15,7 @@ from contextlib import suppress
 import pytest
 
 from webhook.telemetry import LineWriter, Log
-from webhook.telemetry.lines import MAX_WAITING
+from webhook.telemetry.lines import GATHER_LINES, MAX_WAITING
 from webhook.telemetry.log import LogHandler
 
 
@@ -55,6 +56,36 @@ def test_lines_are_written_whole_and_in_order(pipe):
     out.close(5)
     assert os.read(reader, 65536).split() == [b"%d" % number for number in range(1000)]
     assert out.dropped == 0
+
+
+def test_a_line_waits_for_others_until_there_are_enough(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer, gather=60)
+    for number in range(GATHER_LINES - 1):
+        out.write(b"%d" % number)
+    assert not select.select([reader], [], [], 0.1)[0]
+    out.write(b"last")
+    assert select.select([reader], [], [], 5)[0]
+    assert len(os.read(reader, 65536).split()) == GATHER_LINES
+    out.close(5)
+
+
+def test_a_line_that_stays_alone_is_written(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer)
+    for number in range(3):
+        out.write(b"%d" % number)
+        assert select.select([reader], [], [], 5)[0]
+        assert os.read(reader, 100) == b"%d\n" % number
+    out.close(5)
+
+
+def test_closing_does_not_wait_for_others(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer, gather=60)
+    out.write(b"x")
+    out.close(5)
+    assert os.read(reader, 10) == b"x\n"
 
 
 def test_a_reader_that_does_not_read_holds_up_nobody(pipe):

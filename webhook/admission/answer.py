@@ -64,7 +64,7 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes | None:
     """
     version, request = read_review(body)
     try:
-        verdict = judge(request, policy)
+        verdict = judge(request, policy, len(body))
         if verdict is None:
             return None
         response = verdict.response
@@ -91,7 +91,7 @@ async def answer_asking(
     """
     version, request = read_review(body)
     try:
-        verdict = await judge_asking(request, policy, seconds)
+        verdict = await judge_asking(request, policy, seconds, len(body))
         response = verdict.response
         recorder.reviewed(policy.name, request, verdict)
     except Exception as error:  # noqa: BLE001 - as in answer

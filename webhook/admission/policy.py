@@ -4,6 +4,7 @@ What becomes of a request: the outcome table of the webhook.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Choice", "Policy", "judge", "judge_asking"]
 
+ANY_SIZE: Final = sys.maxsize
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 
 
@@ -81,9 +83,16 @@ class Policy:
         object.__setattr__(self, "plans", Plans(self.decide))
 
 
-def judge(request: AdmissionRequest, policy: Policy) -> Verdict | None:
+def judge(
+    request: AdmissionRequest, policy: Policy, size: int = ANY_SIZE
+) -> Verdict | None:
     """
     Say what becomes of *request* under *policy*; None if mirrors have to be asked first.
+
+    Args:
+        request: The request.
+        policy: The policy.
+        size: How many bytes it has at most, as JSON.
     """
     pod = request.object
     reason = unconcerned(request, pod)
@@ -95,11 +104,11 @@ def judge(request: AdmissionRequest, policy: Policy) -> Verdict | None:
         if chosen is None:
             return None
         plan = plan.chosen(chosen)
-    return carried_out(request, pod, policy, plan)
+    return carried_out(request, pod, policy, plan, size)
 
 
 async def judge_asking(
-    request: AdmissionRequest, policy: Policy, seconds: float
+    request: AdmissionRequest, policy: Policy, seconds: float, size: int = ANY_SIZE
 ) -> Verdict:
     """
     Say what becomes of *request* under *policy*, by what mirrors have.
@@ -108,6 +117,7 @@ async def judge_asking(
         request: The request.
         policy: The policy.
         seconds: How long the answer can take.
+        size: How many bytes it has at most, as JSON.
     """
     pod = request.object
     reason = unconcerned(request, pod)
@@ -116,7 +126,7 @@ async def judge_asking(
     plan = planned(request, pod, policy)
     if policy.choice is not None:
         plan = plan.chosen(await policy.choice.choose(plan.decisions, seconds))
-    return carried_out(request, pod, policy, plan)
+    return carried_out(request, pod, policy, plan, size)
 
 
 def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastPlan:
@@ -129,7 +139,7 @@ def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastP
 
 
 def carried_out(
-    request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan | CastPlan
+    request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan | CastPlan, size: int
 ) -> Verdict:
     """
     Return the verdict that carries out a plan, as far as the policy lets it.
@@ -145,7 +155,7 @@ def carried_out(
             return Verdict(Result.UNCHANGED, placements=placements)
     # The API server drops changes of metadata that come with ephemeral containers.
     records = policy.record and not request.sub_resource
-    place = record_place(pod.metadata) if records else RecordPlace.NOWHERE
+    place = record_place(pod.metadata, size) if records else RecordPlace.NOWHERE
     return plan.patching(pod, place)
 
 

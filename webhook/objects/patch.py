@@ -111,12 +111,16 @@ def secret_operations(
     return [Operation("add", "/spec/imagePullSecrets/-", secret) for secret in added]
 
 
-def record_place(metadata: ObjectMeta | None) -> RecordPlace:
+def record_place(metadata: ObjectMeta | None, most: int = MAX_ANNOTATIONS) -> RecordPlace:
     """
     Say where the images as they were would be written down.
 
     For all Pods with the same place, save `MINDFUL`, the same images make the same
     `record_operation`, as long as their names take less than half of the room.
+
+    Args:
+        metadata: The Pod's metadata, as it is.
+        most: How many bytes it has at most as JSON, in which no text is shorter than alone.
     """
     if metadata is None or metadata.annotations is UNSET:
         return RecordPlace.NOWHERE
@@ -125,6 +129,8 @@ def record_place(metadata: ObjectMeta | None) -> RecordPlace:
         return RecordPlace.ALONE
     if ORIGINAL_IMAGES in annotations:
         return RecordPlace.MINDFUL
+    if most <= MAX_ROOMY:
+        return RecordPlace.BESIDE
     texts = [*annotations, *filter(None, annotations.values())]
     characters = sum(map(len, texts))
     is_roomy = characters < MAX_ROOMY_CHARACTERS or (

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections import deque
 from itertools import islice
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.admission import Result, Verdict
 from webhook.objects import Placement
@@ -29,8 +29,8 @@ MINUTES: Final = 60
 SECONDS: Final = 60
 
 REWRITTEN, LEFT, DOUBTFUL = range(3)  # the counts of a minute
-SKIPPED: Final = "skipped"
-ERROR: Final = "error"
+SKIPPED: Final = str(Result.SKIPPED)
+ERROR: Final = str(Result.ERROR)
 ERROR_REASON: Final = "internal error; the log has the traceback"
 
 
@@ -81,13 +81,6 @@ class Minute(NamedTuple):
     doubtful: int
 
 
-# What notes of one Pod have in common. Texts are made of the rest when somebody looks.
-OfPod: TypeAlias = tuple[float, str, str, str, str, bool]
-# What became of its images: in the words of the verdict, which Pods of the same images
-# share, or in words of its own, where none of its images was looked at.
-Told: TypeAlias = Verdict | tuple[str, str]
-
-
 class History:
     """
     Keeps the latest decisions, the counts of the last hour, and who was sent where.
@@ -103,7 +96,7 @@ class History:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        self._pods: deque[tuple[OfPod, Told]] = deque()
+        self._pods: deque[tuple[float, Note]] = deque()
         self._notes = 0
         self._counts = [(0, [0, 0, 0]) for _ in range(MINUTES)]
         self.shares: dict[tuple[str, str, str], int] = {}
@@ -115,11 +108,10 @@ class History:
         """
         self.last_review = self._clock()
         verdict = note.verdict
-        if verdict.totals.images:
-            is_light = verdict.weight <= MAX_WEIGHT
-            self._keep(note, verdict if is_light else bounded(verdict))
-        elif verdict.result is Result.SKIPPED and note.operation == "CREATE":
-            self._keep(note, (SKIPPED, verdict.reason))
+        if verdict.totals.images or (
+            verdict.result is Result.SKIPPED and note.operation == "CREATE"
+        ):
+            self._keep(note)
 
     def counted(self, policy: str, _result: Result, totals: Totals, times: int) -> None:
         """
@@ -138,7 +130,7 @@ class History:
         Keep an error of ours.
         """
         self.last_review = self._clock()
-        self._keep(note, (ERROR, ERROR_REASON))
+        self._keep(note)
 
     def latest(self) -> Iterator[ImageNote]:
         """
@@ -160,24 +152,20 @@ class History:
             minutes.append(Minute(number * SECONDS, *found))
         return minutes
 
-    def _keep(self, note: Note, told: Told) -> None:
-        policy, _, namespace, pod, operation, dry_run, _ = note
-        self._pods.append(
-            (
-                (
-                    self.last_review,
-                    policy,
-                    namespace[:MAX_TEXT],
-                    pod[:MAX_TEXT],
-                    operation[:MAX_TEXT],
-                    dry_run,
-                ),
-                told,
-            )
-        )
-        self._notes += size_of(told)
-        while self._notes - size_of(self._pods[0][1]) >= MAX_NOTES:
-            self._notes -= size_of(self._pods.popleft()[1])
+    def _keep(self, note: Note) -> None:
+        _, uid, namespace, pod, operation, _, verdict = note
+        length = len(uid) + len(namespace) + len(pod) + len(operation) + len(verdict.reason)
+        if length > MAX_TEXT or verdict.weight > MAX_WEIGHT:
+            note = bounded(note)
+        pods = self._pods
+        pods.append((self.last_review, note))
+        self._notes += note.verdict.totals.images or 1
+        while True:
+            oldest = pods[0][1].verdict.totals.images or 1
+            if self._notes - oldest < MAX_NOTES:
+                break
+            self._notes -= oldest
+            pods.popleft()
 
     def _minute(self, now: float) -> list[int]:
         number = int(now) // SECONDS
@@ -188,43 +176,46 @@ class History:
         return counts
 
 
-def size_of(told: Told) -> int:
-    """
-    Return how many notes a Pod makes.
-    """
-    return 1 if isinstance(told, tuple) else told.totals.images
-
-
-def notes_of(pod: OfPod, told: Told) -> Iterator[ImageNote]:
+def notes_of(time: float, note: Note) -> Iterator[ImageNote]:
     """
     Yield the notes of a Pod, that of its last image first.
     """
-    if isinstance(told, tuple):
-        outcome, reason = told
-        yield ImageNote(*pod, "", "", outcome, "", "", reason)
+    policy, _, namespace, name, operation, dry_run, verdict = note
+    pod = time, policy, namespace, name, operation, dry_run
+    if not verdict.totals.images:
+        reason = ERROR_REASON if verdict.result is Result.ERROR else verdict.reason
+        yield ImageNote(*pod, "", "", str(verdict.result), "", "", reason)
         return
-    for slot, decision in reversed(told.placements):
+    for slot, decision in reversed(verdict.placements):
         yield ImageNote(*pod, (slot.name or slot.pointer)[:MAX_TEXT], *told_of(decision))
 
 
-def bounded(verdict: Verdict) -> Verdict:
+def bounded(note: Note) -> Note:
     """
-    Return a verdict that does not take more than its share of memory.
+    Return a note that does not take more than its share of memory.
 
-    Most are kept as they are: the policy remembers them, too.
+    Most are kept as they are: their verdict the policy remembers, too.
     """
-    return Verdict(
-        verdict.result,
-        placements=tuple(
-            Placement(
-                slot._replace(
-                    pointer=slot.pointer[:MAX_TEXT], name=slot.name[:MAX_TEXT], image=""
-                ),
-                decision._replace(
-                    original=decision.original[:MAX_TEXT], candidates=(), reference=None
-                ),
-            )
-            for slot, decision in verdict.placements[-MAX_NOTES:]
+    verdict = note.verdict
+    return note._replace(
+        uid="",
+        namespace=note.namespace[:MAX_TEXT],
+        pod=note.pod[:MAX_TEXT],
+        operation=note.operation[:MAX_TEXT],
+        verdict=Verdict(
+            verdict.result,
+            verdict.reason[:MAX_TEXT],
+            placements=tuple(
+                Placement(
+                    slot._replace(
+                        pointer=slot.pointer[:MAX_TEXT], name=slot.name[:MAX_TEXT], image=""
+                    ),
+                    decision._replace(
+                        original=decision.original[:MAX_TEXT], candidates=(), reference=None
+                    ),
+                )
+                for slot, decision in verdict.placements[-MAX_NOTES:]
+            ),
         ),
     )
 

@@ -20,7 +20,6 @@ from webhook.server.admission import AdmissionEndpoint, is_review
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import Board
-from webhook.server.deferring import Deferred
 from webhook.server.front import Front
 from webhook.server.history import History
 from webhook.server.listeners import listen
@@ -32,6 +31,7 @@ from webhook.server.readiness import Readiness
 from webhook.server.recording import Observer, Recording, Together
 from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
+from webhook.server.telling import Telling
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
 if TYPE_CHECKING:
@@ -109,7 +109,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=time.time(),
         )
-    deferred = Deferred(observer, log, asyncio.get_running_loop().call_later)
+    telling = Telling(observer, log, asyncio.get_running_loop().call_later)
     operations = Operations(readiness, metrics, board.own if board else None)
 
     def make_operations() -> ASGIApp:
@@ -125,7 +125,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
 
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,
-        recorder=deferred,
+        recorder=telling,
         readiness=readiness,
         metrics=metrics,
         log=log,
@@ -152,7 +152,7 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         operations=listen(
             options.host,
             options.operations_port,
-            Front(operations.answers, operations, make_operations, deferred.flush),
+            Front(operations.answers, operations, make_operations, telling.flush),
         ),
         readiness=readiness,
         log=log,
@@ -179,5 +179,5 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             task.cancel()
         if tracing:
             tracing.close(TRACE_SECONDS)
-        deferred.flush()
+        telling.flush()
         lines.close(LOG_SECONDS)

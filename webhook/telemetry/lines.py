@@ -14,8 +14,10 @@ __all__ = ["LineWriter"]
 # About a second of the most that one replica can have to say.
 MAX_WAITING: Final = 8192
 MAX_BATCH: Final = 256
-# To wake a thread costs more than to make a line: one waits for those that follow it.
+# To wake a thread costs more than to make a line: one waits for those that follow it. But
+# more at once would fill the pipe, and keep a review waiting.
 GATHER_SECONDS: Final = 0.02
+GATHER_LINES: Final = 32
 
 
 class LineWriter:
@@ -27,13 +29,16 @@ class LineWriter:
 
     Args:
         descriptor: Where the lines go, for instance 1 for standard output.
+        gather: How many seconds a line waits for others at most.
     """
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, gather: float = GATHER_SECONDS) -> None:
         self._descriptor = descriptor
+        self._gather = gather
         self._waiting: deque[bytes] = deque()
         self._called = False
         self._call = Event()
+        self._gathered = Event()
         self._closing = Event()
         self._thread = Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
@@ -43,13 +48,16 @@ class LineWriter:
         """
         Hand over one line, without its end.
         """
-        if len(self._waiting) >= MAX_WAITING:
+        waiting = self._waiting
+        if len(waiting) >= MAX_WAITING:
             self.dropped += 1
             return
-        self._waiting.append(line)
+        waiting.append(line)
         if not self._called:
             self._called = True
             self._call.set()
+        elif len(waiting) == GATHER_LINES:
+            self._gathered.set()
 
     def close(self, patience: float) -> None:
         """
@@ -57,12 +65,14 @@ class LineWriter:
         """
         self._closing.set()
         self._call.set()
+        self._gathered.set()
         self._thread.join(patience)
 
     def _run(self) -> None:
         while not self._closing.is_set():
             self._call.wait()
-            self._closing.wait(GATHER_SECONDS)
+            self._gathered.wait(self._gather)
+            self._gathered.clear()
             self._call.clear()
             # Before the lines are taken: one that comes after that calls again.
             self._called = False

@@ -49,7 +49,7 @@ class Log:
         self._write = write
         self._clock = clock
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
-        self._second = -1
+        self._moment = -1
         self._written = ""
 
     def info(self, event: str, **fields: Any) -> None:
@@ -88,12 +88,13 @@ class Log:
         """
         Return what is written as the time now, as RFC 3339 has it.
         """
-        now = self._clock()
-        second = int(now)
-        if second != self._second:
-            self._second = second
-            self._written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
-        return f"{self._written}.{int(now * 1000) % 1000:03}Z"
+        moment = int(self._clock() * 1000)
+        if moment != self._moment:
+            self._moment = moment
+            second, millisecond = divmod(moment, 1000)
+            written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+            self._written = f"{written}.{millisecond:03}Z"
+        return self._written
 
     def _note(self, level: str, event: str, fields: dict[str, Any]) -> None:
         self.line({"time": self.time(), "level": level, "event": event, **fields})

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.server.conftest import review_of
-from tests.server.parts import Parts, undeferred
+from tests.server.parts import Parts, telling
 from webhook.admission import answer, answer_asking
 from webhook.config import parse
 from webhook.server.apps import operations_app
@@ -77,7 +77,7 @@ class Console:
         parts = Parts()
         self.readiness = parts.readiness
         self.history = History(lambda: self.now)
-        self.recorder = undeferred(self.history, parts.log)
+        self.recorder = telling(self.history, parts.log)
         self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
         self.rules = RulesInUse(
             parse(rules, "rules.yaml"),

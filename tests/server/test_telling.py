@@ -1,5 +1,5 @@
 """
-What became of reviews is told a moment later, in order, and to the last.
+What became of reviews is noted as they are answered, and counted a moment later.
 """
 
 from __future__ import annotations
@@ -10,8 +10,8 @@ import pytest
 
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
-from webhook.admission import Result, answer, read_review
-from webhook.server.deferring import MAX_PENDING, SECONDS, TOGETHER, Deferred
+from webhook.admission import Result, answer, judge, read_review
+from webhook.server.telling import MAX_KINDS, SECONDS, Telling
 
 
 class Told:
@@ -54,46 +54,49 @@ class Moments:
 @pytest.fixture
 def world():
     parts, told, moments = Parts(), Told(), Moments()
-    deferred = Deferred(told, parts.log, moments.call_later)
-    return parts, told, moments, deferred
+    telling = Telling(told, parts.log, moments.call_later)
+    return parts, told, moments, telling
 
 
 def review(world, name, image="nginx"):
-    parts, *_, deferred = world
+    parts, *_, telling = world
     body = json.loads(review_of(image))
     body["request"]["object"]["metadata"]["name"] = name
-    return answer(json.dumps(body).encode(), parts.policies["default"], deferred)
+    return answer(json.dumps(body).encode(), parts.policies["default"], telling)
 
 
-def test_reviews_are_told_a_moment_later_and_in_order(world):
+def test_reviews_are_noted_in_order_and_counted_a_moment_later(world):
     _, told, moments, _ = world
     for name in ("a", "b", "c"):
         review(world, name)
-    assert told.names == []
+    assert told.names == ["a", "b", "c"]
+    assert told.counts == []
     assert [seconds for seconds, _ in moments.calls] == [SECONDS]
     moments.pass_by()
-    assert told.names == ["a", "b", "c"]
+    assert told.counts == [("default", Result.PATCHED, 1, 3)]
 
 
-def test_whoever_asks_before_is_told_all(world):
-    _, told, moments, deferred = world
+def test_whoever_asks_before_has_all_counted(world):
+    _, told, moments, telling = world
     review(world, "a")
-    deferred.flush()
-    assert told.names == ["a"]
+    telling.flush()
+    assert len(told.counts) == 1
     moments.pass_by()
+    assert len(told.counts) == 1
     review(world, "b")
     moments.pass_by()
-    assert told.names == ["a", "b"]
+    assert len(told.counts) == 2
 
 
-def test_no_more_wait_than_there_is_room_for(world):
-    _, told, moments, _ = world
-    for number in range(MAX_PENDING + 1):
-        review(world, str(number))
-    assert told.names == [str(number) for number in range(TOGETHER)]
-    while moments.calls:
-        moments.pass_by()
-    assert told.names == [str(number) for number in range(MAX_PENDING + 1)]
+def test_no_more_kinds_wait_than_there_is_room_for(world):
+    _, told, moments, telling = world
+    request = read_review(review_of("nginx"))[1]
+    verdict = judge(request, world[0].policies["default"])
+    for number in range(MAX_KINDS + 1):
+        telling.reviewed(str(number), request, verdict)
+    assert [policy for policy, *_ in told.counts] == [*map(str, range(MAX_KINDS))]
+    moments.pass_by()
+    assert len(told.counts) == MAX_KINDS + 1
 
 
 def test_reviews_that_come_to_the_same_are_counted_as_one(world):
@@ -107,16 +110,6 @@ def test_reviews_that_come_to_the_same_are_counted_as_one(world):
     ]
 
 
-def test_many_are_told_in_parts_and_others_come_in_between(world):
-    _, told, moments, _ = world
-    for number in range(2 * TOGETHER + 1):
-        review(world, str(number))
-    for count in (TOGETHER, 2 * TOGETHER, 2 * TOGETHER + 1):
-        moments.pass_by()
-        assert told.names == [str(number) for number in range(count)]
-    assert moments.calls == []
-
-
 def test_what_cannot_be_counted_is_logged(world):
     parts, told, moments, _ = world
     told.broken = ("counts",)
@@ -128,10 +121,9 @@ def test_what_cannot_be_counted_is_logged(world):
 
 
 def test_one_that_cannot_be_told_keeps_no_other_from_it(world):
-    parts, told, moments, _ = world
+    parts, told, *_ = world
     told.broken = ("b",)
     answers = [review(world, name) for name in ("a", "b", "c")]
-    moments.pass_by()
     assert told.names == ["a", "c"]
     assert all(b'"patch"' in each for each in answers)
     (line,) = parts.failures
@@ -140,8 +132,8 @@ def test_one_that_cannot_be_told_keeps_no_other_from_it(world):
 
 
 def test_an_error_is_told_at_once_and_what_came_before_it_first(world):
-    _, told, _, deferred = world
+    _, told, _, telling = world
     review(world, "a")
     request = read_review(review_of("nginx"))[1]
-    deferred.failed("default", request, ValueError("x"))
+    telling.failed("default", request, ValueError("x"))
     assert told.names == ["a", "failed: x"]
