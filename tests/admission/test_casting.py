@@ -17,7 +17,7 @@ from tests.admission.conftest import RULES, Recorder, review
 from tests.core.strategies import maps, names, suffixes
 from webhook.admission import Policy, answer, read_review
 from webhook.admission.casting import CastPlan
-from webhook.admission.plans import MAX_ENTRIES
+from webhook.admission.plans import MAX_ENTRIES, SIZE
 from webhook.admission.shapes import MARK, MAX_SLOTS
 from webhook.core import Mirror, MirrorMap, Rule
 from webhook.objects import ORIGINAL_IMAGES
@@ -214,8 +214,33 @@ def test_what_a_pod_has_of_volumes_is_not_kept():
     for tag in (":a", ":b"):
         told(pod_of(ONE, [tag]), policy)
     few, loaded = pod_of(ONE, [":c"]), pod_of(ONE, [":c"], volumes=many)
+    for pod in (few, loaded):
+        plan_of(pod, policy)
     assert plan_of(few, policy) is plan_of(few, policy)
     assert plan_of(loaded, policy) is not plan_of(loaded, policy)
+
+
+def test_a_pod_that_comes_again_is_remembered_with_its_words():
+    policy, recorder = Policy("default", RULES.decide), Recorder()
+    for tag in (":1", ":2", ":3", ":3", ":3", ":3"):
+        answer(json.dumps(review(pod_of(ONE, [tag]))).encode(), policy, recorder)
+    *_, first, second, third, fourth = [verdict for *_, verdict in recorder.verdicts]
+    assert first is not second
+    assert second is third is fourth
+    assert first.response is not first.response
+    assert first.response == second.response
+    assert second.response is second.response
+    assert first.decisions is not first.decisions
+    assert second.decisions is second.decisions
+
+
+def test_only_the_latest_are_known_to_have_come_before():
+    policy = Policy("default", RULES.decide)
+    for number in range(3 * SIZE):
+        plan_of(pod_of(ONE, [f":{number}"]), policy)
+    late, early = (pod_of(ONE, [f":{number}"]) for number in (3 * SIZE - 1, 2))
+    assert plan_of(late, policy) is plan_of(late, policy)
+    assert plan_of(early, policy) is not plan_of(early, policy)
 
 
 def test_a_verdict_is_remembered_without_the_rules_that_it_does_not_name():

@@ -7,129 +7,26 @@ marks for tags: cut at its marks, that answer is a mold for all of them.
 
 from __future__ import annotations
 
-from binascii import b2a_base64
 from typing import TYPE_CHECKING
 
 import msgspec
 
-from webhook.admission.plan import Plan
-from webhook.admission.shapes import MARK, MARKS, unmarked
+from webhook.admission.shapes import unmarked
 from webhook.admission.verdict import Verdict
 from webhook.objects import Operation, RecordPlace
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from webhook.admission.molds import Mold, Saying
+    from webhook.admission.plan import Plan
     from webhook.admission.verdict import Result
     from webhook.core import Decision
-    from webhook.objects import Placement, Pod, PodSpec
+    from webhook.objects import Placement, Pod
 
-__all__ = ["CastPlan", "Mold"]
+__all__ = ["CastPlan"]
 
 _operations = msgspec.json.Decoder(tuple[Operation, ...]).decode
-_encode = msgspec.json.Encoder().encode
-
-
-class Text:
-    """
-    A text with blanks for suffixes.
-
-    Args:
-        text: The text, with marks where the blanks are.
-    """
-
-    __slots__ = ("_order", "_parts")
-
-    def __init__(self, text: bytes) -> None:
-        self._parts: list[bytes] = MARKS.split(text)
-        self._order = [int(number) for number in self._parts[1::2]]
-
-    def filled(self, suffixes: Sequence[bytes]) -> bytes:
-        """
-        Return the text with suffixes in its blanks.
-        """
-        parts = self._parts.copy()
-        parts[1::2] = map(suffixes.__getitem__, self._order)
-        return b"".join(parts)
-
-
-class Mold:
-    """
-    What is said of all Pods of one shape.
-
-    Args:
-        plan: What becomes of the one with marks.
-        spec: Its spec.
-        slots: How many marks it has.
-    """
-
-    __slots__ = ("_sayings", "_slots", "_spec", "plan")
-
-    def __init__(self, plan: Plan, spec: PodSpec, slots: int) -> None:
-        self.plan = plan
-        self._spec = spec
-        self._slots = slots
-        self._sayings: dict[Verdict, Saying] = {}
-
-    def worked_out(self, suffixes: Sequence[bytes]) -> Plan:
-        """
-        Return the plan for one of the Pods.
-        """
-        return Plan(unmarked(self.plan.placements, suffixes), self._spec)
-
-    def saying(self, verdict: Verdict) -> Saying:
-        """
-        Return what is said of all where *verdict* is said of the one with marks.
-        """
-        saying = self._sayings.get(verdict)
-        if saying is None:
-            saying = self._sayings[verdict] = Saying(verdict, self._slots)
-        return saying
-
-
-class Saying:
-    """
-    What is said in one case, with blanks for suffixes.
-
-    Args:
-        verdict: The verdict on the Pod with marks.
-        slots: How many marks it has.
-    """
-
-    __slots__ = (
-        "_head",
-        "_tail",
-        "decisions",
-        "operations",
-        "placements",
-        "result",
-        "totals",
-        "weight",
-    )
-
-    def __init__(self, verdict: Verdict, slots: int) -> None:
-        self.result = verdict.result
-        self.placements = verdict.placements
-        self.totals = verdict.totals
-        self.weight = verdict.weight - slots * len(MARK.format(0))
-        self.decisions = Text(bytes(verdict.decisions))
-        self.operations: Text | None = None
-        self._head, tail = b"", verdict.response
-        if verdict.operations:
-            operations = _encode(verdict.operations)
-            self.operations = Text(operations)
-            self._head, _, tail = tail.partition(b2a_base64(operations, newline=False))
-        self._tail = Text(tail)
-
-    def response(self, suffixes: Sequence[bytes]) -> bytes:
-        """
-        Return the AdmissionResponse, as `Verdict.response`.
-        """
-        tail = self._tail.filled(suffixes)
-        if self.operations is None:
-            return tail
-        patch = b2a_base64(self.operations.filled(suffixes), newline=False)
-        return b"".join((self._head, patch, tail))
 
 
 class CastVerdict(Verdict):
@@ -138,15 +35,22 @@ class CastVerdict(Verdict):
 
     Of the rules it keeps those that matched alone: it may be remembered for longer than
     they are in use.
+
+    Args:
+        saying: What is said of all Pods of the shape.
+        suffixes: What stands behind the names of the images.
+        keeps: Whether it keeps its words, which are three quarters of its memory.
     """
 
-    __slots__ = ("_saying", "_suffixes")
+    __slots__ = ("_keeps", "_saying", "_suffixes")
 
-    def __init__(self, saying: Saying, suffixes: Sequence[bytes]) -> None:
+    def __init__(
+        self, saying: Saying, suffixes: Sequence[bytes], *, keeps: bool = False
+    ) -> None:
         super().__init__(saying.result)
         self._saying = saying
         self._suffixes = suffixes
-        self._response = saying.response(suffixes)
+        self._keeps = keeps
         self._totals = saying.totals
         self._weight = saying.weight + sum(map(len, suffixes))
 
@@ -168,13 +72,28 @@ class CastVerdict(Verdict):
         return _operations(operations.filled(self._suffixes))
 
     @property
+    def response(self) -> bytes:
+        """
+        The AdmissionResponse as JSON, without its uid.
+        """
+        response = self._response
+        if response is None:
+            response = self._saying.response(self._suffixes)
+            if self._keeps:
+                self._response = response
+        return response
+
+    @property
     def decisions(self) -> msgspec.Raw:
         """
         The decisions as JSON, as the log has them.
         """
-        if self._decisions is None:
-            self._decisions = msgspec.Raw(self._saying.decisions.filled(self._suffixes))
-        return self._decisions
+        decisions = self._decisions
+        if decisions is None:
+            decisions = msgspec.Raw(self._saying.decisions.filled(self._suffixes))
+            if self._keeps:
+                self._decisions = decisions
+        return decisions
 
 
 class CastPlan:
@@ -184,12 +103,16 @@ class CastPlan:
     Args:
         mold: What is said of its shape.
         suffixes: What stands behind the names of its images.
+        keeps: Whether it is remembered, for other Pods with the same images.
     """
 
-    __slots__ = ("_mold", "_plan", "_suffixes", "_verdicts")
+    __slots__ = ("_keeps", "_mold", "_plan", "_suffixes", "_verdicts")
 
-    def __init__(self, mold: Mold, suffixes: Sequence[bytes]) -> None:
+    def __init__(
+        self, mold: Mold, suffixes: Sequence[bytes], *, keeps: bool = False
+    ) -> None:
         self._mold = mold
+        self._keeps = keeps
         self._plan: Plan | None = None
         self._verdicts: dict[Verdict, Verdict] = {}
         self._suffixes = suffixes
@@ -242,7 +165,8 @@ class CastPlan:
     def _cast(self, marked: Verdict) -> Verdict:
         verdict = self._verdicts.get(marked)
         if verdict is None:
-            verdict = CastVerdict(self._mold.saying(marked), self._suffixes)
+            saying = self._mold.saying(marked)
+            verdict = CastVerdict(saying, self._suffixes, keeps=self._keeps)
             self._verdicts[marked] = verdict
         return verdict
 

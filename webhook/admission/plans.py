@@ -7,8 +7,9 @@ from __future__ import annotations
 from enum import Enum
 from typing import TYPE_CHECKING, Final
 
-from webhook.admission.casting import CastPlan, Mold
+from webhook.admission.casting import CastPlan
 from webhook.admission.memory import Memory, following
+from webhook.admission.molds import Mold
 from webhook.admission.plan import Plan
 from webhook.admission.shapes import is_castable, marked, shape_of
 from webhook.objects import VOLUMES, has_image, image_slots, rewrite
@@ -49,6 +50,8 @@ class Plans:
         self._decide = following(decide)
         self._memory: Memory[Hashable, Plan | CastPlan] = Memory(SIZE)
         self._molds: Memory[Hashable, Mold | Unmolded] = Memory(SHAPES)
+        # By hashes: most Pods of a mold never come again, and are not worth more memory.
+        self._casts: Memory[int, bool] = Memory(SIZE)
 
     def of(self, spec: PodSpec | None) -> Plan | CastPlan:
         """
@@ -63,8 +66,9 @@ class Plans:
         shape = shape_of(spec)
         mold = self._mold(spec, shape) if shape is not None else None
         if shape is not None and isinstance(mold, Mold):
-            plan = CastPlan(mold, shape.suffixes)
-            if len(spec.volumes or ()) <= MAX_ENTRIES:
+            again = self._is_cast_again(key) and len(spec.volumes or ()) <= MAX_ENTRIES
+            plan = CastPlan(mold, shape.suffixes, keeps=again)
+            if again:
                 self._memory.keep(key, plan)
             return plan
         plan = self._worked_out(spec)
@@ -79,6 +83,16 @@ class Plans:
         Return the plan for some images of a Pod that is there.
         """
         return Plan(rewrite(slots, self._decide), None)
+
+    def _is_cast_again(self, key: Hashable) -> bool:
+        """
+        Say whether a Pod with these images was cast lately.
+        """
+        number = hash(key)
+        if self._casts.recall(number):
+            return True
+        self._casts.keep(number, True)
+        return False
 
     def _mold(self, spec: PodSpec, shape: Shape) -> Mold | Unmolded | None:
         """

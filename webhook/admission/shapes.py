@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.core.precedent import precedent_of, split_suffix
+from webhook.core.precedent import precedent_of, split_suffix, unsuffixed
 from webhook.objects import Container, Placement, PodSpec, has_image
 
 if TYPE_CHECKING:
@@ -40,22 +40,20 @@ def shape_of(spec: PodSpec) -> Shape | None:
     Return the shape of a Pod; None if it has no images with suffixes, or unusual places.
     """
     suffixes: list[bytes] = []
-    lists: list[Hashable] = []
+    key: list[Hashable] = [spec.image_pull_secrets]
     for containers in (spec.containers, spec.init_containers, spec.ephemeral_containers):
-        names: list[Hashable] = []
+        key.append(len(containers or ()))
         for container in containers or ():
-            image = container.image
-            split = split_suffix(image) if image else None
-            if image is None or split is None:
-                names.append((container.name, image, container.image_pull_policy))
+            image = container.image or ""
+            name = unsuffixed(image)
+            if name == image:
+                key += (container.name, container.image, container.image_pull_policy, False)
             else:
-                name = split[1]
                 suffixes.append(image[len(name) :].encode())
-                names.append((container.name, name, container.image_pull_policy, True))
-        lists.append(tuple(names))
+                key += (container.name, name, container.image_pull_policy, True)
     if not suffixes or len(suffixes) > MAX_SLOTS or any(map(has_image, spec.volumes or ())):
         return None
-    return Shape((*lists, spec.image_pull_secrets), suffixes)
+    return Shape(tuple(key), suffixes)
 
 
 def marked(spec: PodSpec) -> PodSpec:

@@ -29,6 +29,7 @@ Normalising is a step of its own: the first part is a domain if it holds a
 from __future__ import annotations
 
 import re
+import sys
 from typing import Final, NamedTuple
 
 from webhook.core.errors import InvalidReferenceError, quoted
@@ -132,11 +133,11 @@ def is_digest(text: str) -> bool:
     return _digest(text) is not None
 
 
-def is_tag(text: str) -> bool:
+def is_tag(text: str, start: int = 0, end: int = sys.maxsize) -> bool:
     """
-    Say whether *text* is a tag, without its colon.
+    Say whether *text*, or a part of it, is a tag, without its colon.
     """
-    return _tag(text) is not None
+    return _tag(text, start, end) is not None
 
 
 def is_domain(text: str) -> bool:
