@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final
 from rich.table import Table
 from rich.text import Text
 
+from tests.bench.awake import can_keep_awake
 from tests.bench.contest import CASES, FLOOR, OURS, USUAL
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ def machine() -> str:
     """
     cores = len(os.sched_getaffinity(0))
     today = datetime.now(UTC).date()
-    return f"Python {platform.python_version()}, {cores} cores, {today}"
+    state = "kept awake" if can_keep_awake() else "that may sleep"
+    return f"Python {platform.python_version()}, {cores} cores {state}, {today}"
 
 
 def contest_table(entries: dict[tuple[str, str], Entry]) -> Table:

@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from threading import Event, Thread
+from contextlib import suppress
+from queue import Empty, SimpleQueue
+from threading import Thread
 from typing import Final
 
 __all__ = ["LineWriter"]
@@ -37,9 +39,8 @@ class LineWriter:
         self._gather = gather
         self._waiting: deque[bytes] = deque()
         self._called = False
-        self._call = Event()
-        self._gathered = Event()
-        self._closing = Event()
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        self._closing = False
         self._thread = Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         self.dropped = 0
@@ -55,25 +56,23 @@ class LineWriter:
         waiting.append(line)
         if not self._called:
             self._called = True
-            self._call.set()
+            self._calls.put(None)
         elif len(waiting) == GATHER_LINES:
-            self._gathered.set()
+            self._calls.put(None)
 
     def close(self, patience: float) -> None:
         """
         Write what is waiting, for *patience* seconds at most, and end.
         """
-        self._closing.set()
-        self._call.set()
-        self._gathered.set()
+        self._closing = True
+        self._calls.put(None)
         self._thread.join(patience)
 
     def _run(self) -> None:
-        while not self._closing.is_set():
-            self._call.wait()
-            self._gathered.wait(self._gather)
-            self._gathered.clear()
-            self._call.clear()
+        while not self._closing:
+            self._calls.get()
+            with suppress(Empty):
+                self._calls.get(timeout=0 if self._closing else self._gather)
             # Before the lines are taken: one that comes after that calls again.
             self._called = False
             if not self._wrote_all():
