@@ -1,9 +1,9 @@
 """
 Keeping cores awake, where Linux lets us: that takes root.
 
-Who answers a client that sleeps pays for waking its core, on virtual machines more than for
-the answer itself. A fast server keeps one client busy, and pays nothing; one that is half as
-fast pays each time. Both are compared without.
+Who answers a client that sleeps pays for waking its core, on virtual machines more than
+for the answer itself. A fast server keeps one client busy, and pays nothing; one that is a
+little slower pays each time. Both are compared without.
 """
 
 from __future__ import annotations

@@ -148,7 +148,7 @@ PARTS = {
     "read a review": (lambda _: read_review(BODY), 48),
     "judge a Pod of known images": (lambda path: path.judge(), 320),
     "answer a Pod of known images": (lambda path: path.answer(BODY), 778),
-    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 1734),
+    "answer a Pod of new images": (lambda path: path.answer(path.new_body()), 1635),
     "note ten reviews of one verdict": (lambda path: path.note(), 4248),
     "answer on the connection": (lambda path: path.on_the_connection(), 1079),
     "answer as an application": (lambda path: path.whole(), 1129),

@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import example, given
+from hypothesis import strategies as st
 
 from tests.core.strategies import maps, names, suffixes, texts
 from webhook.core import MirrorMap, Outcome, Rule, parse_reference
 from webhook.core.errors import InvalidReferenceError
-from webhook.core.precedent import precedent_of, split_suffix
+from webhook.core.precedent import parted, precedent_of, split_suffix
 
 KEEPING = MirrorMap([Rule("docker.io", keep=True)])
 MANY = MirrorMap([Rule("docker.io", ["a.example", "b.example/x"])])
@@ -48,6 +49,18 @@ def test_what_is_split_off_is_what_the_grammar_says(text):
         return
     assert split == (text, text.removesuffix(reference.suffix), *reference[2:4])
     assert reference.suffix
+
+
+@given(texts | st.builds("".join, st.tuples(names, suffixes)))
+@example("a:1@sha256:" + "a" * 64)
+@example("a@sha256:" + "a" * 64)
+@example(":1")
+@example("a:1@b:1")
+def test_a_text_parts_where_its_suffix_is_split_off(text):
+    name, suffix = parted(text)
+    assert name + suffix == text
+    split = split_suffix(text)
+    assert name == (text if split is None else split.name)
 
 
 @given(texts, texts)

@@ -16,12 +16,15 @@ from typing import Any, Final
 import msgspec
 from msgspec import Struct
 
+from webhook.admission.annotated import AnnotatedPod, read_annotations
 from webhook.objects import Pod, pod_from
 
 __all__ = ["AdmissionRequest", "InvalidReviewError", "read_review"]
 
 VERSIONS: Final = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 KIND: Final = "AdmissionReview"
+# Most of a smaller one are not its annotations.
+LARGE: Final = 16 * 1024
 
 
 class InvalidReviewError(ValueError):
@@ -95,6 +98,15 @@ class AdmissionRequest(Envelope, frozen=True):
     old_object: Pod | None = None
 
 
+class AnnotatedRequest(AdmissionRequest, frozen=True):
+    """
+    An AdmissionRequest whose annotations are still to be read.
+    """
+
+    object: AnnotatedPod | None = None
+    old_object: AnnotatedPod | None = None
+
+
 class LooseRequest(Envelope, frozen=True):
     """
     An AdmissionRequest whose objects may be anything.
@@ -114,6 +126,14 @@ class Review(Struct, frozen=True, rename="camel"):
     request: AdmissionRequest
 
 
+class AnnotatedReview(Review, frozen=True):
+    """
+    An AdmissionReview whose annotations are still to be read.
+    """
+
+    request: AnnotatedRequest
+
+
 class LooseReview(Struct, frozen=True, rename="camel"):
     """
     An AdmissionReview whose objects may be anything.
@@ -125,6 +145,7 @@ class LooseReview(Struct, frozen=True, rename="camel"):
 
 
 _review = msgspec.json.Decoder(Review).decode
+_annotated_review = msgspec.json.Decoder(AnnotatedReview).decode
 _loose_review = msgspec.json.Decoder(LooseReview).decode
 
 
@@ -161,7 +182,7 @@ def decoded(body: bytes) -> Review:
         if not body.isascii():
             body.decode()
         try:
-            return _review(body)
+            return _review(body) if len(body) < LARGE else large(body)
         except msgspec.ValidationError:
             return strict(_loose_review(body))
     except UnicodeDecodeError as error:
@@ -173,6 +194,19 @@ def decoded(body: bytes) -> Review:
         raise InvalidReviewError(problem) from None
     except msgspec.DecodeError as error:
         raise InvalidReviewError(f"the body is not JSON: {error}") from None
+
+
+def large(body: bytes) -> Review:
+    """
+    Decode a large body, most of which may be annotations.
+
+    Raises:
+        msgspec.ValidationError: It is not of the types of a review.
+    """
+    review = _annotated_review(body)
+    read_annotations(review.request.object)
+    read_annotations(review.request.old_object)
+    return review
 
 
 def strict(review: LooseReview) -> Review:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.core.precedent import precedent_of, split_suffix, unsuffixed
+from webhook.core.precedent import parted, precedent_of, split_suffix
 from webhook.objects import Container, Placement, PodSpec, has_image
 
 if TYPE_CHECKING:
@@ -44,13 +44,11 @@ def shape_of(spec: PodSpec) -> Shape | None:
     for containers in (spec.containers, spec.init_containers, spec.ephemeral_containers):
         key.append(len(containers or ()))
         for container in containers or ():
-            image = container.image or ""
-            name = unsuffixed(image)
-            if name == image:
-                key += (container.name, container.image, container.image_pull_policy, False)
-            else:
-                suffixes.append(image[len(name) :].encode())
-                key += (container.name, name, container.image_pull_policy, True)
+            image = container.image
+            name, suffix = parted(image) if image else (image, "")
+            key += (container.name, name, container.image_pull_policy, not suffix)
+            if suffix:
+                suffixes.append(suffix.encode())
     if not suffixes or len(suffixes) > MAX_SLOTS or any(map(has_image, spec.volumes or ())):
         return None
     return Shape(tuple(key), suffixes)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from webhook.core.decision import Steps
     from webhook.core.rules import Rule
 
-__all__ = ["Precedent", "precedent_of", "split_suffix", "unsuffixed"]
+__all__ = ["Precedent", "parted", "precedent_of", "split_suffix"]
 
 # What is invalid or has no valid name at a mirror says so of the image as a whole.
 OF_THE_NAME: Final = (Outcome.REWRITTEN, Outcome.KEPT, Outcome.MIRRORED, Outcome.UNMATCHED)
@@ -103,31 +103,27 @@ def precedent_of(decision: Decision) -> Precedent | None:
     )
 
 
-def unsuffixed(text: str) -> str:
+def parted(text: str) -> tuple[str, str]:
     """
-    Return a text without its tag and digest; as it is, where one of them is not valid.
+    Split a text behind its name: before its valid tag and digest, or at its end.
+
+    Texts with the same name are the same name when one of them is a reference at all.
     """
-    end = text.find("@")
-    if end < 0:
-        end = len(text)
-    elif not is_digest(text[end + 1 :]):
-        return text
-    colon = text.rfind(":", 0, end)
-    if colon < 0:
-        return text[:end]
-    if is_tag(text, colon + 1, end):
-        return text[:colon]
-    return text[:end] if "/" in text[colon:end] else text
+    name, _, tag = text.rpartition(":")
+    if name and is_tag(tag) and "@" not in name:
+        return name, text[len(name) :]
+    split = split_suffix(text)
+    return (text, "") if split is None else (split.name, text[len(split.name) :])
 
 
 def split_suffix(text: str) -> Suffixed | None:
     """
     Split a valid tag and digest off; None where there is neither, or one is not valid.
-
-    Texts with the same name are the same name when one of them is a reference at all.
     """
-    name = unsuffixed(text)
-    if len(name) == len(text):
+    rest, at, digest = text.partition("@")
+    if at and not is_digest(digest):
         return None
-    tag, at, digest = text[len(name) :].partition("@")
-    return Suffixed(text, name, tag[1:] or None, digest if at else None)
+    name, colon, tag = rest.rpartition(":")
+    if colon and "/" not in tag:
+        return Suffixed(text, name, tag, digest or None) if is_tag(tag) else None
+    return Suffixed(text, rest, None, digest) if at else None

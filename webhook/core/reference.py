@@ -29,7 +29,6 @@ Normalising is a step of its own: the first part is a domain if it holds a
 from __future__ import annotations
 
 import re
-import sys
 from typing import Final, NamedTuple
 
 from webhook.core.errors import InvalidReferenceError, quoted
@@ -71,7 +70,8 @@ DIGEST = "|".join(f"{name}:[a-f0-9]{{{size}}}" for name, size in DIGEST_LENGTHS.
 _domain = re.compile(DOMAIN).fullmatch
 _remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
 _path = re.compile(PATH).fullmatch
-_tag = re.compile(TAG).fullmatch
+# Whether a text is a tag, without its colon.
+is_tag = re.compile(TAG).fullmatch
 _digest = re.compile(DIGEST).fullmatch
 _identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _upper_case = re.compile(r"[A-Z]").search
@@ -131,13 +131,6 @@ def is_digest(text: str) -> bool:
     Say whether *text* is a digest of a registered algorithm.
     """
     return _digest(text) is not None
-
-
-def is_tag(text: str, start: int = 0, end: int = sys.maxsize) -> bool:
-    """
-    Say whether *text*, or a part of it, is a tag, without its colon.
-    """
-    return _tag(text, start, end) is not None
 
 
 def is_domain(text: str) -> bool:
@@ -246,7 +239,7 @@ def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
         return f"the repository is longer than {MAX_REPOSITORY} characters"
     if colon and len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
-    if colon and not _tag(tag):
+    if colon and not is_tag(tag):
         return (
             f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
         )

@@ -65,6 +65,7 @@ class LineWriter:
         Write what is waiting, for *patience* seconds at most, and end.
         """
         self._closing = True
+        self._gather = 0
         self._calls.put(None)
         self._thread.join(patience)
 
@@ -72,7 +73,7 @@ class LineWriter:
         while not self._closing:
             self._calls.get()
             with suppress(Empty):
-                self._calls.get(timeout=0 if self._closing else self._gather)
+                self._calls.get(timeout=self._gather)
             # Before the lines are taken: one that comes after that calls again.
             self._called = False
             if not self._wrote_all():
