@@ -104,7 +104,7 @@ class AdmissionEndpoint:
         """
         Return who answers requests by POST that are as nearly all are.
 
-        To be asked as an application costs half as much again.
+        To be asked as an application costs more than half as much again.
 
         Args:
             target: Path and query.
