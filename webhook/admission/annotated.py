@@ -2,7 +2,7 @@
 Reading large reviews, whose size is often that of annotations which came before.
 
 The Pods of a workload have the annotations of its template, byte for byte. To compare them
-takes a tenth of the time that it takes to make texts of them again.
+takes a fraction of the time that it takes to make texts of them again.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from webhook.objects import ObjectMeta, Pod
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["AnnotatedPod", "Annotations", "read_annotations"]
+__all__ = ["AnnotatedPod", "read_annotations"]
 
 Annotations: TypeAlias = dict[str, str | None] | None
 
