@@ -109,6 +109,7 @@ def parted(text: str) -> tuple[str, str]:
 
     Texts with the same name are the same name when one of them is a reference at all.
     """
+    # Nearly all have a tag alone.
     name, _, tag = text.rpartition(":")
     if name and is_tag(tag) and "@" not in name:
         return name, text[len(name) :]

@@ -159,13 +159,9 @@ class History:
             note = bounded(note)
         pods = self._pods
         pods.append((self.last_review, note))
-        self._notes += note.verdict.totals.images or 1
-        while True:
-            oldest = pods[0][1].verdict.totals.images or 1
-            if self._notes - oldest < MAX_NOTES:
-                break
-            self._notes -= oldest
-            pods.popleft()
+        self._notes += size_of(note)
+        while self._notes - size_of(pods[0][1]) >= MAX_NOTES:
+            self._notes -= size_of(pods.popleft()[1])
 
     def _minute(self, now: float) -> list[int]:
         number = int(now) // SECONDS
@@ -174,6 +170,13 @@ class History:
             counts = [0, 0, 0]
             self._counts[number % MINUTES] = number, counts
         return counts
+
+
+def size_of(note: Note) -> int:
+    """
+    Return how many notes a Pod makes.
+    """
+    return note.verdict.totals.images or 1
 
 
 def notes_of(time: float, note: Note) -> Iterator[ImageNote]:

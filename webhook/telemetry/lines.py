@@ -54,10 +54,8 @@ class LineWriter:
             self.dropped += 1
             return
         waiting.append(line)
-        if not self._called:
+        if not self._called or len(waiting) == GATHER_LINES:
             self._called = True
-            self._calls.put(None)
-        elif len(waiting) == GATHER_LINES:
             self._calls.put(None)
 
     def close(self, patience: float) -> None:
