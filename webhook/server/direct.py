@@ -49,8 +49,9 @@ class DirectProtocol(GuardedProtocol):
         self._answer: Answerer | None = None
         self._body = b""
         self._known: KnownHead | None = None
-        # Who answered the latest message past the application.
-        self._met: Answerer | None = None
+        # Who answered the latest message, where the application did not.
+        self._answered_by: Answerer | None = None
+        # Whether what is parsed next was left to the application already.
         self._is_tried = False
         self._fields: list[tuple[bytes, bytes]] = []
         self._written = b""
@@ -62,15 +63,15 @@ class DirectProtocol(GuardedProtocol):
         if self._answered(data):
             return
         is_start = self._began is None
-        self._met = None
+        self._answered_by = None
         super().data_received(data)
         self._is_tried = False
         if self._answer is not None:
             self._waiting.add(self)
             if len(self._waiting) > MAX_WAITING:
                 self._leave_to_application()
-        elif is_start and self._met is not None and self.is_quiet:
-            self._known = known_head(data, self._met)
+        elif is_start and self._answered_by is not None and self.is_quiet:
+            self._known = known_head(data, self._answered_by)
 
     def _answered(self, data: bytes) -> bool:
         """
@@ -138,7 +139,7 @@ class DirectProtocol(GuardedProtocol):
             content = answer(self._body)
             if content is not None:
                 self._forget()
-                self._met = answer
+                self._answered_by = answer
                 self.note_quiet()
                 self._write(content)
                 return
