@@ -1,5 +1,4 @@
-"""
-What holds for all tests.
+"""What holds for all tests.
 
 Property tests look at the same examples in every run, so that one run says what the
 next will; `make coverage` looks at more of them, and
@@ -35,9 +34,7 @@ settings.load_profile("steady")
 
 
 def pytest_ignore_collect(collection_path, config):
-    """
-    Leave the cluster alone, unless it is named: it has a target of its own.
-    """
+    """Leave the cluster alone, unless it is named: it has a target of its own."""
     named = any("cluster" in argument for argument in config.args)
     return True if collection_path.name == "cluster" and not named else None
 

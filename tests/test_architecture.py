@@ -1,6 +1,4 @@
-"""
-The folders are the architecture: who may know whom, and what costs what to import.
-"""
+"""The folders are the architecture: who may know whom, and what costs what to import."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ HEAVY = (
 
 
 def contracts(folder):
-    """
-    Check the import contracts of a copy of the project.
-    """
+    """Check the import contracts of a copy of the project."""
     program = Path(sys.executable).with_name("lint-imports")
     return subprocess.run(
         [program, "--no-cache", "--config", folder / "pyproject.toml"],
@@ -67,9 +63,7 @@ UPWARDS = [
 
 
 def copied(folder):
-    """
-    Copy what the contracts are about.
-    """
+    """Copy what the contracts are about."""
     shutil.copytree(
         ROOT / "webhook", folder / "webhook", ignore=shutil.ignore_patterns("__pycache__")
     )
@@ -84,9 +78,7 @@ def test_the_contracts_hold(tmp_path):
 
 @pytest.fixture(scope="module")
 def found(tmp_path_factory):
-    """
-    What is said of a copy in which every line of UPWARDS stands.
-    """
+    """What is said of a copy in which every line of UPWARDS stands."""
     folder = copied(tmp_path_factory.mktemp("project"))
     for module, line in UPWARDS:
         with (folder / "webhook" / module).open("a") as file:
@@ -104,12 +96,8 @@ def test_an_import_that_points_upwards_is_found(found, module, line):
 
 
 def imported_by(code):
-    """
-    The heavy libraries that a piece of code brings in.
-    """
-    report = (
-        f"import sys\n{code}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
-    )
+    """The heavy libraries that a piece of code brings in."""
+    report = f"import sys\n{code}\nprint(*[name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run(
         [sys.executable, "-c", report], cwd=ROOT, capture_output=True, text=True, check=True
     )
@@ -151,9 +139,7 @@ def test_modules_can_be_read_in_one_go(path):
 
 
 def tracked():
-    """
-    Every text of the project, save the Pods of others.
-    """
+    """Every text of the project, save the Pods of others."""
     listed = subprocess.run(
         ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=False
     )

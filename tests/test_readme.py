@@ -1,6 +1,4 @@
-"""
-What the README says is true: its commands run, its links lead somewhere.
-"""
+"""What the README says is true: its commands run, its links lead somewhere."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ COMMANDS = {name: TYPED.findall(text) for name, text in TEXTS.items()}
 
 
 def run(command):
-    """
-    Run a command of the README as a newcomer would type it, by the Python of the tests.
-    """
+    """Run a command of the README as a newcomer would type it, by the Python of the tests."""
     environment = {k: v for k, v in os.environ.items() if not k.startswith("MAKE")}
     local = Path(sys.executable).with_name("mirrorhook")
     command = command.replace(".venv/bin/mirrorhook", str(local))

@@ -1,6 +1,4 @@
-"""
-The command line as ``python -m webhook``.
-"""
+"""The command line as ``python -m webhook``."""
 
 from webhook.cli.main import main
 

@@ -21,9 +21,7 @@ POLICY = Policy("default", RULES.decide)
 
 
 class Recorder:
-    """
-    Keeps what it is told.
-    """
+    """Keeps what it is told."""
 
     def __init__(self):
         self.verdicts = []
@@ -37,9 +35,7 @@ class Recorder:
 
 
 def review(pod=None, *images, version="admission.k8s.io/v1", **request):
-    """
-    An AdmissionReview of a Pod, as the API server would send it.
-    """
+    """An AdmissionReview of a Pod, as the API server would send it."""
     if pod is None:
         containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
         pod = {"metadata": {"name": "web"}, "spec": {"containers": containers}}
@@ -59,9 +55,7 @@ def review(pod=None, *images, version="admission.k8s.io/v1", **request):
 
 
 def patch_of(response):
-    """
-    The operations of a response; patch and patchType come together.
-    """
+    """The operations of a response; patch and patchType come together."""
     assert ("patch" in response) == ("patchType" in response)
     if "patch" not in response:
         return []
@@ -70,9 +64,7 @@ def patch_of(response):
 
 
 class Asked:
-    """
-    One review and what was answered.
-    """
+    """One review and what was answered."""
 
     def __init__(self, given, policy):
         self.recorder = Recorder()
@@ -97,9 +89,7 @@ def review_fixture():
 
 @pytest.fixture(scope="session")
 def ask():
-    """
-    Have a review answered.
-    """
+    """Have a review answered."""
 
     def run(given, policy=POLICY):
         return Asked(given, policy)

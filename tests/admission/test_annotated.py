@@ -1,6 +1,4 @@
-"""
-Large reviews are read as small ones are, whatever stands where annotations are to be.
-"""
+"""Large reviews are read as small ones are, whatever stands where annotations are to be."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ WRITTEN = [
 
 
 def told(body):
-    """
-    Return the answer to a body, or in what words it is refused.
-    """
+    """Return the answer to a body, or in what words it is refused."""
     try:
         return json.loads(answer(body, POLICY, Recorder()))
     except InvalidReviewError as error:

@@ -1,6 +1,4 @@
-"""
-Reviews as API servers and other projects have sent them.
-"""
+"""Reviews as API servers and other projects have sent them."""
 
 from __future__ import annotations
 
@@ -33,18 +31,14 @@ def test_a_real_review_is_answered_and_changes_images_only(ask, case):
         assert asked.patch == []
         return
     pod = request.get("object")
-    expected = (
-        wanted(pod) if case["operation"] == "CREATE" and not case["subResource"] else {}
-    )
+    expected = wanted(pod) if case["operation"] == "CREATE" and not case["subResource"] else {}
     assert asked.replaced == expected
     if pod:
         assert without_images(asked.applied_to(pod)) == without_images(pod)
 
 
 def wanted(pod):
-    """
-    What the images of a Pod should become, worked out by hand.
-    """
+    """What the images of a Pod should become, worked out by hand."""
     found = {}
     for field in ("containers", "initContainers"):
         for number, container in enumerate(pod["spec"].get(field) or ()):
@@ -55,9 +49,7 @@ def wanted(pod):
 
 
 def without_images(value):
-    """
-    A Pod without its images and our annotation.
-    """
+    """A Pod without its images and our annotation."""
     if isinstance(value, list):
         return [without_images(each) for each in value]
     if not isinstance(value, dict):

@@ -1,6 +1,4 @@
-"""
-Nobody can tell by an answer whether it came from a mold.
-"""
+"""Nobody can tell by an answer whether it came from a mold."""
 
 from __future__ import annotations
 
@@ -42,37 +40,28 @@ containers = st.tuples(
 
 
 class Choice:
-    """
-    Takes the candidate of a number.
-    """
+    """Takes the candidate of a number."""
 
     def __init__(self, number):
         self.number = number
 
     def known(self, decisions):
         return [
-            decision._replace(candidate=decision.candidates[self.number])
-            for decision in decisions
+            decision._replace(candidate=decision.candidates[self.number]) for decision in decisions
         ]
 
 
 def pod_of(shape, tags, annotations=None, **spec):
-    """
-    A Pod of a shape, each image with a suffix of its own.
-    """
+    """A Pod of a shape, each image with a suffix of its own."""
     spec = {field: [] for field in LISTS} | spec
     for number, (field, name, image, policy) in enumerate(shape):
         suffix = tags[number % len(tags)] if tags else ""
-        spec[field].append(
-            {"name": name, "image": image + suffix, "imagePullPolicy": policy}
-        )
+        spec[field].append({"name": name, "image": image + suffix, "imagePullPolicy": policy})
     return {"metadata": {"name": "web", "annotations": annotations}, "spec": spec}
 
 
 def told(pod, policy):
-    """
-    All that is told of a Pod: to the API server, and to whom it is noted for.
-    """
+    """All that is told of a Pod: to the API server, and to whom it is noted for."""
     recorder = Recorder()
     answered = answer(json.dumps(review(pod)).encode(), policy, recorder)
     ((_, _, verdict),) = recorder.verdicts
@@ -90,9 +79,7 @@ def told(pod, policy):
 
 
 def plan_of(pod, policy):
-    """
-    The plan for a Pod.
-    """
+    """The plan for a Pod."""
     return policy.plans.of(read_review(json.dumps(review(pod)).encode())[1].object.spec)
 
 
@@ -126,9 +113,7 @@ usual_containers = st.tuples(
 @given(
     st.sampled_from([RULES, SECRET]),
     st.lists(usual_containers, min_size=1, max_size=4),
-    st.lists(
-        st.lists(suffixes.filter(bool), min_size=1, max_size=4), min_size=3, max_size=5
-    ),
+    st.lists(st.lists(suffixes.filter(bool), min_size=1, max_size=4), min_size=3, max_size=5),
     st.lists(st.sampled_from(ANNOTATIONS), min_size=5, max_size=5),
     st.booleans(),
     st.booleans(),

@@ -26,9 +26,7 @@ POLICY = Policy("default", RULES.decide)
 
 
 class Choice:
-    """
-    Takes the candidate of a number, or raises; and may know that without asking.
-    """
+    """Takes the candidate of a number, or raises; and may know that without asking."""
 
     def __init__(self, number, *, knows=False):
         self.number = number
@@ -60,9 +58,7 @@ def asked(number, policy=POLICY, **request):
     recorder, choice = Recorder(), Choice(number)
     given = review(None, *IMAGES, **request)
     body = json.dumps(given).encode()
-    content = asyncio.run(
-        answer_asking(body, replace(policy, choice=choice), recorder, 1.5)
-    )
+    content = asyncio.run(answer_asking(body, replace(policy, choice=choice), recorder, 1.5))
     response = json.loads(content)["response"]
     assert response["allowed"] is True
     return response, recorder, choice

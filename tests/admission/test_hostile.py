@@ -1,6 +1,4 @@
-"""
-Whatever comes in, the answer is an answer or a refusal in words; and no secret gets out.
-"""
+"""Whatever comes in, the answer is an answer or a refusal in words; and no secret gets out."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ def test_what_is_no_review_is_refused_in_words(body, told):
 
 
 def holds(body):
-    """
-    Answer a body; check that what comes out is an answer that applies.
-    """
+    """Answer a body; check that what comes out is an answer that applies."""
     recorder = Recorder()
     try:
         response = json.loads(answer(body, POLICY, recorder))["response"]
@@ -99,17 +95,14 @@ ANY = st.recursive(
     | st.floats(allow_nan=False, allow_infinity=False)
     | st.text(max_size=6),
     lambda inner: (
-        st.lists(inner, max_size=2)
-        | st.dictionaries(st.text(max_size=4), inner, max_size=2)
+        st.lists(inner, max_size=2) | st.dictionaries(st.text(max_size=4), inner, max_size=2)
     ),
     max_leaves=4,
 )
 
 
 def spots(value, way=()):
-    """
-    The way to every part of a value.
-    """
+    """The way to every part of a value."""
     yield way
     if isinstance(value, dict):
         for key in value:
@@ -123,9 +116,7 @@ WHOLE = review(POD, operation="UPDATE", oldObject=copy.deepcopy(POD))
 WAYS = [way for way in spots(WHOLE) if way]
 
 
-@given(
-    st.lists(st.tuples(st.sampled_from(WAYS), ANY), min_size=1, max_size=3), st.booleans()
-)
+@given(st.lists(st.tuples(st.sampled_from(WAYS), ANY), min_size=1, max_size=3), st.booleans())
 def test_any_part_may_be_anything(changes, create):
     given = copy.deepcopy(WHOLE)
     if create:
@@ -159,16 +150,12 @@ def test_a_damaged_review_is_answered_or_refused(place, damage):
 
 
 def test_the_last_of_two_keys_counts(ask):
-    body = GOOD.replace(
-        b'"namespace": "shop"', b'"operation": "DELETE", "namespace": "shop"'
-    )
+    body = GOOD.replace(b'"namespace": "shop"', b'"operation": "DELETE", "namespace": "shop"')
     assert ask(body).response["allowed"]
 
 
 class Broken:
-    """
-    Raises wherever it is asked.
-    """
+    """Raises wherever it is asked."""
 
     def __init__(self, error, *methods):
         self.error = error

@@ -1,6 +1,4 @@
-"""
-Operators that make a rewritten Pod again and again are left alone, and nobody else.
-"""
+"""Operators that make a rewritten Pod again and again are left alone, and nobody else."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ def owner_of(kind, uid="o-1", *, controller=True):
 
 
 class World:
-    """
-    A webhook that counts, at a time of our own.
-    """
+    """A webhook that counts, at a time of our own."""
 
     def __init__(self, limits=DEFAULT, **options):
         self.now = 1000.0
@@ -47,9 +43,7 @@ class World:
         self.owners.append(owner)
 
     def create(self, *owners, images=("nginx",), name="pg-1", namespace="db", **request):
-        """
-        The answer to the creation of a Pod; a name that ends in a dash is a generateName.
-        """
+        """The answer to the creation of a Pod; a name that ends in a dash is a generateName."""
         key = "generateName" if name.endswith("-") else "name"
         containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
         metadata = {key: name, "ownerReferences": list(owners)}
@@ -61,9 +55,7 @@ class World:
         return bool(patch_of(self.create(*owners, **options)))
 
     def series(self, times, pace, *owners, **options):
-        """
-        Whether each of many creations was rewritten.
-        """
+        """Whether each of many creations was rewritten."""
         found = []
         for _ in range(times):
             found.append(self.rewrites(*owners, **options))
@@ -92,9 +84,7 @@ def test_it_is_told_to_whoever_creates_the_pod_and_to_the_audit_event(world):
     world.series(10, 40, owner_of(CLUSTER))
     told = world.create(owner_of(CLUSTER), images=("nginx", "quay.io/our-team/a"))
     (warning,) = told["warnings"]
-    assert (
-        "image of c0 left as it is, looping: 'nginx': Cluster pg made this Pod" in warning
-    )
+    assert "image of c0 left as it is, looping: 'nginx': Cluster pg made this Pod" in warning
     first, second = json.loads(told["auditAnnotations"]["decisions"])
     assert (first["outcome"], second["outcome"]) == ("looping", "kept")
     assert "10 times in 3600s" in first["reason"]

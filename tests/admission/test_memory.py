@@ -1,6 +1,4 @@
-"""
-What is remembered of images and Pods, and that nobody can tell by the answers.
-"""
+"""What is remembered of images and Pods, and that nobody can tell by the answers."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ ANNOTATIONS = [
 
 
 class Deciding:
-    """
-    Counts how often it is asked.
-    """
+    """Counts how often it is asked."""
 
     def __init__(self):
         self.asked = []
@@ -47,9 +43,7 @@ def pod_of(*images, annotations=None, volumes=(), secrets=None):
     return {
         "metadata": {"name": "web", "annotations": annotations},
         "spec": {
-            "containers": [
-                {"name": f"c{n}", "image": each} for n, each in enumerate(images)
-            ],
+            "containers": [{"name": f"c{n}", "image": each} for n, each in enumerate(images)],
             "volumes": list(volumes),
             "imagePullSecrets": secrets,
         },
@@ -155,9 +149,7 @@ def test_a_pod_of_long_names_is_not_remembered(long):
 
 HIDDEN = {
     "a container": {"containers": [{"name": "x" * 9999}, {"name": "a", "image": "nginx"}]},
-    "a policy": {
-        "containers": [{"name": "a", "image": "nginx", "imagePullPolicy": "x" * 9999}]
-    },
+    "a policy": {"containers": [{"name": "a", "image": "nginx", "imagePullPolicy": "x" * 9999}]},
     "a volume": {
         "containers": [{"name": "a", "image": "nginx"}],
         "volumes": [{"name": "x" * 9999, "image": {"reference": "nginx"}}],
@@ -221,9 +213,7 @@ pods = st.builds(
 
 
 @given(
-    st.lists(
-        st.tuples(pods, st.sampled_from(["CREATE", "UPDATE"]), st.booleans()), max_size=8
-    ),
+    st.lists(st.tuples(pods, st.sampled_from(["CREATE", "UPDATE"]), st.booleans()), max_size=8),
     st.booleans(),
     st.booleans(),
 )

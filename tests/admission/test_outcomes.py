@@ -1,6 +1,4 @@
-"""
-The outcome table, for both versions of the protocol.
-"""
+"""The outcome table, for both versions of the protocol."""
 
 from __future__ import annotations
 
@@ -67,9 +65,7 @@ def test_every_place_of_an_image_is_patched_on_create(ask, review):
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_does_not_concern_us_is_allowed_without_a_patch(
-    ask, review, changes, reason, version
-):
+def test_what_does_not_concern_us_is_allowed_without_a_patch(ask, review, changes, reason, version):
     asked = ask(review(None, "nginx", version=version, **changes))
     assert asked.response["allowed"] is True
     assert asked.patch == []
@@ -122,9 +118,7 @@ def test_only_new_ephemeral_containers_are_rewritten(ask, review):
         "redis",
         ephemeralContainers=[{"name": "one", "image": "b"}, {"name": "two", "image": "c"}],
     )
-    asked = ask(
-        review(new, operation="UPDATE", subResource="ephemeralcontainers", oldObject=old)
-    )
+    asked = ask(review(new, operation="UPDATE", subResource="ephemeralcontainers", oldObject=old))
     assert asked.patch == [
         {"op": "replace", "path": "/spec/ephemeralContainers/1/image", "value": HUB + "c"}
     ]
@@ -204,9 +198,7 @@ def test_without_a_record_only_images_change(ask, review):
 
 @pytest.mark.parametrize("dry", [True, False, None])
 def test_the_answer_to_a_dry_run_is_the_answer(ask, review, dry):
-    assert (
-        ask(review(None, "nginx", dryRun=dry)).answer == ask(review(None, "nginx")).answer
-    )
+    assert ask(review(None, "nginx", dryRun=dry)).answer == ask(review(None, "nginx")).answer
 
 
 def test_a_second_round_changes_nothing_but_what_came_in_between(ask, review):

@@ -1,8 +1,7 @@
-"""
-Figures that we publish. Times are of this machine, and ratios of this run.
+"""Figures that we publish. Times are of this machine, and ratios of this run.
 
-    python -m tests.bench              # all, for a quarter of an hour
-    python -m tests.bench speed        # the contest alone; or lookup, start, memory …
+python -m tests.bench              # all, for a quarter of an hour
+python -m tests.bench speed        # the contest alone; or lookup, start, memory …
 """
 
 from __future__ import annotations
@@ -37,9 +36,7 @@ def said(text: str) -> None:
 
 
 def speed(folder: Path) -> Iterator[Bound]:
-    """
-    Hold the contest, show it, and yield what has to hold of it.
-    """
+    """Hold the contest, show it, and yield what has to hold of it."""
     entries = contest(folder, said)
     found = [*bounds(entries)]
     show(contest_table(entries))
@@ -71,9 +68,7 @@ OTHERS: Final[dict[str, Callable[[Path], Iterable[tuple[str, str, str]]]]] = {
 
 
 def main() -> None:
-    """
-    Measure what is asked for, show it, and fail where something does not hold.
-    """
+    """Measure what is asked for, show it, and fail where something does not hold."""
     wanted = sys.argv[1:] or [*BOUNDED, *OTHERS]
     unknown = [each for each in wanted if each not in BOUNDED | OTHERS]
     if unknown:

@@ -1,7 +1,6 @@
-"""
-What asking mirrors costs: when a mirror hangs, when one dies, and what is remembered.
+"""What asking mirrors costs: when a mirror hangs, when one dies, and what is remembered.
 
-    python -m tests.bench.availability     # a million distinct images, for some minutes
+python -m tests.bench.availability     # a million distinct images, for some minutes
 """
 
 from __future__ import annotations
@@ -44,9 +43,7 @@ def choosing(finding, settings):
 
 
 async def passing(images):
-    """
-    Choose for so many distinct images; return how many are known after it.
-    """
+    """Choose for so many distinct images; return how many are known after it."""
     inquirer, chooser = choosing(Finding(Answer.ABSENT), Availability())
     for number in range(0, images, 100):
         decisions = [RULES.decide(f"team/app{n}:1") for n in range(number, number + 100)]
@@ -55,16 +52,12 @@ async def passing(images):
 
 
 def peak():
-    """
-    The most memory that this process has had, in MiB.
-    """
+    """The most memory that this process has had, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def memory(distinct):
-    """
-    See what so many distinct images leave behind, against a fifth of them.
-    """
+    """See what so many distinct images leave behind, against a fifth of them."""
     few = distinct // 5
     asyncio.run(passing(few))
     before = peak()
@@ -81,8 +74,7 @@ def memory(distinct):
 
 
 class Load:
-    """
-    Reviews at a steady pace, over as many connections as it takes.
+    """Reviews at a steady pace, over as many connections as it takes.
 
     Attributes:
         pods: When each was sent, how long its answer took, and the decision.
@@ -95,9 +87,7 @@ class Load:
         self._context = unverified()
 
     async def run(self, seconds, steps=()):
-        """
-        Send for so long; *steps* are pairs of a time and what to do then.
-        """
+        """Send for so long; *steps* are pairs of a time and what to do then."""
         steps, sent, began = list(steps), [], time.monotonic()
         for number in range(int(seconds * PODS_A_SECOND)):
             due = began + number / PODS_A_SECOND
@@ -148,9 +138,7 @@ def rules_for(folder, *mirrors):
 
 
 def within(webhook, seconds):
-    """
-    How many answers the webhook gave within so many seconds, and how many in all.
-    """
+    """How many answers the webhook gave within so many seconds, and how many in all."""
     name = "mirrorhook_review_duration_seconds"
     return (
         webhook.metric(f'{name}_bucket{{le="{seconds}"}}'),
@@ -159,9 +147,7 @@ def within(webhook, seconds):
 
 
 def hanging(folder):
-    """
-    Have every Pod bring an image that nobody knows, and the one mirror hang.
-    """
+    """Have every Pod bring an image that nobody knows, and the one mirror hang."""
     numbers = count()
     with faulty_proxy() as proxy:
         proxy.mode = "hangs"
@@ -194,9 +180,7 @@ def hanging(folder):
 
 
 def dying(folder):
-    """
-    Have the first of two mirrors die in mid-run, and come back.
-    """
+    """Have the first of two mirrors die in mid-run, and come back."""
     numbers = count()
     with registry(folder) as full, faulty_proxy(full) as proxy:
         for number in range(20):
@@ -214,9 +198,7 @@ def dying(folder):
                 seconds_of(webhook.logged(event)[0]["time"]) - began
                 for event in ("registry left alone", "registry asked again")
             )
-    first = [
-        at for at, _, decision in load.pods if decision["result"].startswith(proxy.address)
-    ]
+    first = [at for at, _, decision in load.pods if decision["result"].startswith(proxy.address)]
     wrong = [at for at in first if opened + 0.05 < at < closed - 0.05]
     name = f"{PODS_A_SECOND} Pods a second, the first of two mirrors dies after 5 s"
     yield f"{name}: it is left alone after", f"{opened - 5:.1f} s", ""
@@ -228,9 +210,7 @@ def dying(folder):
 
 
 def memory_apart(distinct):
-    """
-    The same in a process of its own, whose memory nothing else has touched.
-    """
+    """The same in a process of its own, whose memory nothing else has touched."""
     command = [sys.executable, "-m", "tests.bench.availability", str(distinct)]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -239,16 +219,12 @@ def memory_apart(distinct):
 
 
 def seconds_of(text):
-    """
-    Seconds since the epoch of a time in the log.
-    """
+    """Seconds since the epoch of a time in the log."""
     return datetime.fromisoformat(text).timestamp()
 
 
 def figures(folder):
-    """
-    Everything, as rows of the table.
-    """
+    """Everything, as rows of the table."""
     yield from hanging(folder)
     with suppress(RuntimeError):  # without the program docker-registry
         yield from dying(folder)

@@ -1,5 +1,4 @@
-"""
-Keeping cores awake, where Linux lets us: that takes root.
+"""Keeping cores awake, where Linux lets us: that takes root.
 
 Who answers a client that sleeps pays for waking its core, on virtual machines more than
 for the answer itself. A fast server keeps one client busy, and pays nothing; one that is a
@@ -25,9 +24,7 @@ LATENCY: Final = Path("/dev/cpu_dma_latency")
 
 @contextmanager
 def awake() -> Iterator[bool]:
-    """
-    Let no core sleep until the end of the block; gives whether that is so.
-    """
+    """Let no core sleep until the end of the block; gives whether that is so."""
     try:
         file = LATENCY.open("wb", buffering=0)
     except OSError:
@@ -39,8 +36,6 @@ def awake() -> Iterator[bool]:
 
 
 def can_keep_awake() -> bool:
-    """
-    Say whether cores can be kept awake here.
-    """
+    """Say whether cores can be kept awake here."""
     with awake() as can:
         return can

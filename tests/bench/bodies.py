@@ -1,6 +1,4 @@
-"""
-Reviews as API servers send them, of the sizes that they have in clusters.
-"""
+"""Reviews as API servers send them, of the sizes that they have in clusters."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ SMALL: Final = 3_000
 
 
 def review_body(size: int, *, marked: bool = False) -> bytes:
-    """
-    Return a review of the creation of a Pod with four images.
+    """Return a review of the creation of a Pod with four images.
 
     Args:
         size: Its size in bytes, from 2,000 on.
@@ -50,14 +47,11 @@ def encoded(value: Any) -> bytes:
 
 
 def review(full: bool, marked: bool) -> dict[str, Any]:
-    """
-    Return a review; a full one has what defaulting and other webhooks write into Pods.
-    """
+    """Return a review; a full one has what defaulting and other webhooks write into Pods."""
     images = [f"{image}-{MARK}" if marked else image for image in IMAGES]
     names = ("web", "exporter", "controller", "worker")
     containers = [
-        container(name, image, full)
-        for name, image in zip(names[1:], images[1:], strict=True)
+        container(name, image, full) for name, image in zip(names[1:], images[1:], strict=True)
     ]
     spec: dict[str, Any] = {
         "containers": containers,
@@ -133,9 +127,7 @@ SOURCES: Final = [
 
 
 def container(name: str, image: str, full: bool) -> dict[str, Any]:
-    """
-    Return a container as a Deployment of a shop has it.
-    """
+    """Return a container as a Deployment of a shop has it."""
     least: dict[str, Any] = {"name": name, "image": image}
     if not full:
         return least
@@ -153,9 +145,7 @@ def container(name: str, image: str, full: bool) -> dict[str, Any]:
             {"name": "MODE", "value": "production"},
             {
                 "name": "POD_NAME",
-                "valueFrom": {
-                    "fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}
-                },
+                "valueFrom": {"fieldRef": {"apiVersion": "v1", "fieldPath": "metadata.name"}},
             },
         ],
         "ports": [{"name": "http", "containerPort": 8080, "protocol": "TCP"}],

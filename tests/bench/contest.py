@@ -1,5 +1,4 @@
-"""
-The contest: whole reviews over TLS, asked of each server in turn.
+"""The contest: whole reviews over TLS, asked of each server in turn.
 
 Every server answers on one core, and the load comes from another; the order rotates from
 round to round, and ratios are taken round by round, so that a machine that others use at
@@ -44,9 +43,7 @@ OURS, FLOOR, LEAN, TYPED = "mirrorhook", "floor", "lean-go", "typed-go"
 
 @dataclass(frozen=True)
 class Entry:
-    """
-    One server asked in one way, and what came of it, round by round.
-    """
+    """One server asked in one way, and what came of it, round by round."""
 
     contestant: Contestant
     case: Case
@@ -57,23 +54,18 @@ class Entry:
         return self.contestant.name, self.case.name
 
     def middle(self, value: Callable[[Sample], float]) -> float:
-        """
-        Return the median of a figure over all rounds.
-        """
+        """Return the median of a figure over all rounds."""
         return statistics.median(map(value, self.samples))
 
     def ratio(self, other: Entry) -> float:
-        """
-        Return how much more processor it takes than another, in the median of all rounds.
-        """
+        """Return how much more processor it takes than another, in the median of all rounds."""
         pairs = zip(self.samples, other.samples, strict=True)
         return statistics.median(one.cpu / two.cpu for one, two in pairs)
 
 
 @dataclass(frozen=True)
 class Bound:
-    """
-    What has to hold.
+    """What has to hold.
 
     Attributes:
         name: What it is about.
@@ -95,8 +87,7 @@ class Bound:
 def contest(
     folder: Path, said: Callable[[str], None], rounds: int = ROUNDS
 ) -> dict[tuple[str, str], Entry]:
-    """
-    Ask every server in every way, and return what came of it.
+    """Ask every server in every way, and return what came of it.
 
     Args:
         folder: A folder for what is needed.
@@ -123,9 +114,7 @@ def contest(
 
 
 def entered(field: Field, stack: ExitStack) -> Iterator[Entry]:
-    """
-    Start all servers, and yield each with each way that it is asked in.
-    """
+    """Start all servers, and yield each with each way that it is asked in."""
     mirror = stack.enter_context(mirror_of_everything())
     ours = field.ours(OURS, rules_file(RULES))
     expected = images_of(ours, USUAL.body)
@@ -148,9 +137,7 @@ def entered(field: Field, stack: ExitStack) -> Iterator[Entry]:
 
 
 def bounds(entries: dict[tuple[str, str], Entry]) -> Iterator[Bound]:
-    """
-    Yield what has to hold of a contest.
-    """
+    """Yield what has to hold of a contest."""
 
     def of(name: str, case: Case = USUAL) -> Entry:
         return entries[name, case.name]

@@ -1,6 +1,4 @@
-"""
-Who takes part: our webhook, the floor of its stack, and two webhooks in Go.
-"""
+"""Who takes part: our webhook, the floor of its stack, and two webhooks in Go."""
 
 from __future__ import annotations
 
@@ -46,8 +44,7 @@ ENVIRONMENT: Final = {
 
 @dataclass(frozen=True)
 class Contestant:
-    """
-    A server that answers reviews.
+    """A server that answers reviews.
 
     Attributes:
         name: Its name in tables.
@@ -64,32 +61,25 @@ class Contestant:
     ready: float
 
     def seconds(self) -> float:
-        """
-        How much of its processor it has used so far, in user and kernel.
-        """
+        """How much of its processor it has used so far, in user and kernel."""
         stat = Path(f"/proc/{self.process.pid}/stat").read_text().rpartition(")")[2]
         user, system = stat.split()[11:13]
         return (int(user) + int(system)) / TICKS
 
     def answer(self, body: bytes) -> bytes:
-        """
-        Return the answer to a review.
-        """
+        """Return the answer to a review."""
         url = f"{self.url}/mutate"
         answered = loopback.post(url, content=body, headers=JSON)
         return answered.raise_for_status().content
 
     def resident(self) -> int:
-        """
-        Its memory, in bytes.
-        """
+        """Its memory, in bytes."""
         fields = Path(f"/proc/{self.process.pid}/statm").read_text().split()
         return int(fields[1]) * os.sysconf("SC_PAGE_SIZE")
 
 
 class Field:
-    """
-    Starts contestants, with one certificate for all of them.
+    """Starts contestants, with one certificate for all of them.
 
     Args:
         folder: A folder for certificate, rules and answers.
@@ -105,9 +95,7 @@ class Field:
         self._key = self._written("tls.key", pair.key)
 
     def ours(self, name: str, rules: dict[str, Any]) -> Contestant:
-        """
-        Start the webhook, with all that is on by default, and the rules file given.
-        """
+        """Start the webhook, with all that is on by default, and the rules file given."""
         # JSON is YAML, and lasts for ten thousand rules.
         file = self._written(f"{name}.yaml", json.dumps(rules).encode())
         command = [sys.executable, "-m", "webhook", "serve", "--config", str(file)]
@@ -116,16 +104,13 @@ class Field:
         return self._started(name, [*command, "--drain", "0"])
 
     def floor(self, answer: bytes) -> Contestant:
-        """
-        Start the floor of the stack, which always gives one answer.
-        """
+        """Start the floor of the stack, which always gives one answer."""
         command = [sys.executable, "-m", "tests.bench.floor", *self._pair()]
         command += ["--answer", str(self._written("answer.json", answer))]
         return self._started("floor", command)
 
     def in_go(self, name: str) -> Contestant:
-        """
-        Build and start one of those in Go.
+        """Build and start one of those in Go.
 
         Raises:
             GoMissingError: There is no Go here.
@@ -148,16 +133,13 @@ class Field:
 
 @contextmanager
 def started(name: str, command: list[str]) -> Iterator[Contestant]:
-    """
-    Run a server on the core for servers, until the end of the block.
+    """Run a server on the core for servers, until the end of the block.
 
     Its log goes to another process, as it does in a cluster.
     """
     began = time.perf_counter()
     with (
-        subprocess.Popen(
-            ["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL
-        ) as reader,
+        subprocess.Popen(["cat"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL) as reader,
         subprocess.Popen(
             ["taskset", "--cpu-list", str(SERVER_CORE), *command],
             cwd=ROOT,
@@ -183,29 +165,22 @@ def started(name: str, command: list[str]) -> Iterator[Contestant]:
 
 
 def rules_file(count: int, targets: Mapping[str, str] = TARGETS) -> dict[str, Any]:
-    """
-    Return a rules file with so many rules: those of the images, and others before them.
-    """
+    """Return a rules file with so many rules: those of the images, and others before them."""
     others = {
         f"registry{n}.example.org": f"mirror.example.com/registry{n}"
         for n in range(count - len(targets))
     }
     return {
         "rules": [
-            {"match": match, "mirrors": [target]}
-            for match, target in (others | targets).items()
+            {"match": match, "mirrors": [target]} for match, target in (others | targets).items()
         ]
     }
 
 
 def images_of(contestant: Contestant, body: bytes) -> list[str]:
-    """
-    Ask for one review, and return the images that the answer puts in place, sorted.
-    """
+    """Ask for one review, and return the images that the answer puts in place, sorted."""
     response = json.loads(contestant.answer(body))["response"]
     assert response["allowed"], response
     assert response["uid"] == json.loads(body)["request"]["uid"]
     operations = json.loads(base64.b64decode(response["patch"]))
-    return sorted(
-        entry["value"] for entry in operations if entry["path"].endswith("/image")
-    )
+    return sorted(entry["value"] for entry in operations if entry["path"].endswith("/image"))

@@ -1,5 +1,4 @@
-"""
-The floor of the stack: the least that an answer over TLS costs with uvicorn.
+"""The floor of the stack: the least that an answer over TLS costs with uvicorn.
 
 A bare ASGI application reads the body and answers a constant, under the settings that
 the webhook gives uvicorn.

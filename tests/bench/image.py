@@ -1,6 +1,4 @@
-"""
-The container image: how large it is, and how long it takes to start.
-"""
+"""The container image: how large it is, and how long it takes to start."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ FREE = ("--port=0", "--operations-port=0", "--drain=0")
 
 
 def of_image() -> Iterator[tuple[str, str, str]]:
-    """
-    Yield the rows of the image, or why there are none.
-    """
+    """Yield the rows of the image, or why there are none."""
     what = "our container image"
     if os.geteuid() != 0:
         yield what, "not measured: it takes root", ""
@@ -63,9 +59,7 @@ def weight(path: Path) -> int:
 
 
 def layers(folder: Path) -> list[Path]:
-    """
-    Return the layers of the image in an OCI layout, the base first.
-    """
+    """Return the layers of the image in an OCI layout, the base first."""
     blobs = folder / "blobs/sha256"
 
     def content(digest: str) -> dict:
@@ -77,9 +71,7 @@ def layers(folder: Path) -> list[Path]:
 
 
 def start(root: str) -> float:
-    """
-    Return the seconds from the start of the webhook in the image until it is ready.
-    """
+    """Return the seconds from the start of the webhook in the image until it is ready."""
     chroot = shutil.which("chroot", path=f"{os.environ['PATH']}:/usr/sbin:/sbin")
     assert chroot
     settings = {"PATH": "/usr/local/bin:/usr/bin:/bin", "PYTHONPATH": "/opt/mirrorhook"}

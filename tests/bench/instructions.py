@@ -1,6 +1,4 @@
-"""
-Instructions of Python that something takes: the same on every machine, however busy.
-"""
+"""Instructions of Python that something takes: the same on every machine, however busy."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["instructions"]
 
 
 def instructions(work: Callable[[], object]) -> int:
-    """
-    Return how many instructions of Python run until *work* is done.
+    """Return how many instructions of Python run until *work* is done.
 
     What is written in C counts as the one instruction that calls it.
     """

@@ -1,5 +1,4 @@
-"""
-Load on a server by `wrk`_, which Debian has.
+"""Load on a server by `wrk`_, which Debian has.
 
 .. _wrk: https://github.com/wg/wrk
 """
@@ -62,15 +61,12 @@ RESULT: Final = re.compile(r"^result (\d+) (\d+) (\d+) (\d+) (\d+)$", re.MULTILI
 
 
 class WrkMissingError(RuntimeError):
-    """
-    The program wrk is not here.
-    """
+    """The program wrk is not here."""
 
 
 @dataclass(frozen=True)
 class Case:
-    """
-    One way to ask.
+    """One way to ask.
 
     Attributes:
         name: Its name in tables.
@@ -89,8 +85,7 @@ class Case:
 
 @dataclass(frozen=True)
 class Sample:
-    """
-    What one run gave.
+    """What one run gave.
 
     Attributes:
         reviews: How many were answered.
@@ -108,8 +103,7 @@ class Sample:
 
 
 class Load:
-    """
-    Asks servers for reviews.
+    """Asks servers for reviews.
 
     Args:
         folder: A folder for bodies and scripts.
@@ -125,9 +119,7 @@ class Load:
             raise WrkMissingError("the load comes from wrk: apt-get install wrk")
 
     def run(self, contestant: Contestant, case: Case, seconds: int) -> Sample:
-        """
-        Ask for some time, and return what it took.
-        """
+        """Ask for some time, and return what it took."""
         script = self._script(case)
         before = contestant.seconds()
         command = f"wrk --threads 1 --connections {case.connections} --timeout 10s"
@@ -157,9 +149,7 @@ class Load:
         self._made += 1
         body = self._folder / f"body-{self._made}.json"
         body.write_bytes(case.body)
-        request = NEW_IMAGES.format(
-            mark=MARK, length=len(MARK), first=self._made * 10_000_000
-        )
+        request = NEW_IMAGES.format(mark=MARK, length=len(MARK), first=self._made * 10_000_000)
         close = 'wrk.headers["Connection"] = "close"'
         script = self._folder / f"case-{self._made}.lua"
         script.write_text(

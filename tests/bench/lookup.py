@@ -1,6 +1,4 @@
-"""
-What a decision costs by the number of rules.
-"""
+"""What a decision costs by the number of rules."""
 
 from __future__ import annotations
 
@@ -25,24 +23,17 @@ IMAGES = (
 
 
 def rules_of(count):
-    """
-    So many rules, of which the images meet the same ones whatever the count.
-    """
+    """So many rules, of which the images meet the same ones whatever the count."""
     matches = (
         "registry{}.example.com/team",
         "registry{}.example.net",
         "*.cluster{}.example",
     )
-    return [
-        Rule(matches[n % 3].format(n), [f"mirror{n}.example.org/cache"])
-        for n in range(count)
-    ]
+    return [Rule(matches[n % 3].format(n), [f"mirror{n}.example.org/cache"]) for n in range(count)]
 
 
 def seconds_of(decide):
-    """
-    Time for one decision, in seconds.
-    """
+    """Time for one decision, in seconds."""
     began = time.perf_counter()
     for _ in range(PACE):
         for image in IMAGES:
@@ -51,9 +42,7 @@ def seconds_of(decide):
 
 
 def lookup():
-    """
-    Compare decisions by few rules and by many, taken in turns.
-    """
+    """Compare decisions by few rules and by many, taken in turns."""
     few, many = (MirrorMap(rules_of(count)).decide for count in (FEW, MANY))
     gc.collect()
     gc.freeze()

@@ -1,6 +1,4 @@
-"""
-A mirror that has everything: it says yes to every question for a manifest.
-"""
+"""A mirror that has everything: it says yes to every question for a manifest."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ DIGEST: Final = f"sha256:{'a' * 64}"
 
 
 class Handler(BaseHTTPRequestHandler):
-    """
-    Answers as the OCI distribution specification says of a manifest that is there.
-    """
+    """Answers as the OCI distribution specification says of a manifest that is there."""
 
     def do_HEAD(self) -> None:
         self.send_response(200)
@@ -35,9 +31,7 @@ class Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def mirror_of_everything() -> Iterator[str]:
-    """
-    Run one, and give its host and port.
-    """
+    """Run one, and give its host and port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         yield f"127.0.0.1:{server.server_port}"

@@ -1,6 +1,4 @@
-"""
-What was measured, as a table for people and as JSON for programs.
-"""
+"""What was measured, as a table for people and as JSON for programs."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ MICROSECONDS: Final = 1e6
 
 
 def machine() -> str:
-    """
-    Return where it was measured, and when.
-    """
+    """Return where it was measured, and when."""
     cores = len(os.sched_getaffinity(0))
     today = datetime.now(UTC).date()
     state = "kept awake" if can_keep_awake() else "that may sleep"
@@ -38,9 +34,7 @@ def machine() -> str:
 
 
 def contest_table(entries: dict[tuple[str, str], Entry]) -> Table:
-    """
-    Return every server in every case, with its ratio to the floor of the stack.
-    """
+    """Return every server in every case, with its ratio to the floor of the stack."""
     table = Table("case", "server", "CPU a review", "to floor", "reviews/s", "50 %", "99 %")
     usual = entries[FLOOR, USUAL.name]
     for case in CASES:
@@ -53,9 +47,7 @@ def contest_table(entries: dict[tuple[str, str], Entry]) -> Table:
 
 
 def figures(entry: Entry, floor: Entry) -> tuple[str, ...]:
-    """
-    Return the medians of one entry, as texts.
-    """
+    """Return the medians of one entry, as texts."""
     return (
         f"{entry.middle(lambda each: each.cpu) * MICROSECONDS:.0f} µs",
         f"× {entry.ratio(floor):.2f}",
@@ -66,9 +58,7 @@ def figures(entry: Entry, floor: Entry) -> tuple[str, ...]:
 
 
 def bound_table(bounds: Iterable[Bound]) -> Table:
-    """
-    Return what has to hold, and whether it does.
-    """
+    """Return what has to hold, and whether it does."""
     table = Table("what has to hold", "here", "at most", "")
     for bound in bounds:
         shown = (f"{value:,.2f} {bound.unit}" for value in (bound.value, bound.most))
@@ -76,12 +66,8 @@ def bound_table(bounds: Iterable[Bound]) -> Table:
     return table
 
 
-def write_json(
-    path: Path, entries: dict[tuple[str, str], Entry], bounds: Iterable[Bound]
-) -> None:
-    """
-    Write all of it for programs; times are in seconds.
-    """
+def write_json(path: Path, entries: dict[tuple[str, str], Entry], bounds: Iterable[Bound]) -> None:
+    """Write all of it for programs; times are in seconds."""
     path.parent.mkdir(parents=True, exist_ok=True)
     ours = entries[OURS, USUAL.name]
     samples: list[dict[str, Any]] = [

@@ -1,7 +1,6 @@
-"""
-What `rewrite` takes of time and memory, against reading the same file and no more.
+"""What `rewrite` takes of time and memory, against reading the same file and no more.
 
-    python -m tests.bench rewrite     # for some minutes
+python -m tests.bench rewrite     # for some minutes
 """
 
 from __future__ import annotations
@@ -76,9 +75,7 @@ spec:
 
 
 def manifests(folder, megabytes):
-    """
-    Write a file of Deployments of that size.
-    """
+    """Write a file of Deployments of that size."""
     path, size, number = folder / f"{megabytes}.yaml", 0, 0
     with path.open("w") as file:
         while size < megabytes * 1_000_000:
@@ -88,9 +85,7 @@ def manifests(folder, megabytes):
 
 
 def usage(*arguments):
-    """
-    Processor time of a Python process in seconds, and the most memory that it had in MiB.
-    """
+    """Processor time of a Python process in seconds, and the most memory that it had in MiB."""
     with subprocess.Popen(
         [sys.executable, *map(str, arguments)], stdout=subprocess.DEVNULL
     ) as process:
@@ -101,9 +96,7 @@ def usage(*arguments):
 
 
 def contest(path, rules):
-    """
-    Scan a file and rewrite it, in turns; return the medians: seconds, ratio and memory.
-    """
+    """Scan a file and rewrite it, in turns; return the medians: seconds, ratio and memory."""
     command = ("-m", "webhook", "rewrite", "--config", rules, path)
     turns = [(*usage("-c", SCAN, path), *usage(*command)) for _ in range(ROUNDS)]
     ratios = [rewritten / scanned for scanned, _, rewritten, _ in turns]
@@ -112,9 +105,7 @@ def contest(path, rules):
 
 
 def figures(folder):
-    """
-    Yield what has to hold of rewriting a large file.
-    """
+    """Yield what has to hold of rewriting a large file."""
     rules = folder / "rewriting-rules.yaml"
     rules.write_text(RULES)
     memories = []

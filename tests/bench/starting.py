@@ -1,6 +1,4 @@
-"""
-How long processes take to start, and what they hold after a million reviews.
-"""
+"""How long processes take to start, and what they hold after a million reviews."""
 
 from __future__ import annotations
 
@@ -33,9 +31,7 @@ MEGABYTE: Final = 1_000_000
 
 
 def readiness(folder: Path) -> Iterator[Bound]:
-    """
-    Yield how long the webhook takes until it is ready.
-    """
+    """Yield how long the webhook takes until it is ready."""
     times = []
     for number in range(STARTS):
         with ExitStack() as stack:
@@ -45,9 +41,7 @@ def readiness(folder: Path) -> Iterator[Bound]:
 
 
 def commands(folder: Path) -> Iterator[Bound]:
-    """
-    Yield how long commands take whose answer is looked at.
-    """
+    """Yield how long commands take whose answer is looked at."""
     rules = folder / "commands.yaml"
     rules.write_text("rules: [{match: docker.io, mirrors: [mirror.example.com/hub]}]\n")
     for arguments, most in (
@@ -59,9 +53,7 @@ def commands(folder: Path) -> Iterator[Bound]:
 
 
 def seconds_of(arguments: list[str]) -> float:
-    """
-    Run a command, and return how long it took.
-    """
+    """Run a command, and return how long it took."""
     began = time.perf_counter()
     subprocess.run(
         [sys.executable, "-m", "webhook", *arguments],
@@ -74,9 +66,7 @@ def seconds_of(arguments: list[str]) -> float:
 
 
 def endurance(folder: Path, said: Callable[[str], None]) -> Iterator[Bound]:
-    """
-    Yield what a million reviews leave behind, where images repeat, and where all are new.
-    """
+    """Yield what a million reviews leave behind, where images repeat, and where all are new."""
     load = Load(folder)
     for name, case in (("images repeat", USUAL), ("every image new", NEW)):
         few = Case(case.name, case.body, CONNECTIONS, new=case.new)
@@ -94,9 +84,7 @@ def endurance(folder: Path, said: Callable[[str], None]) -> Iterator[Bound]:
 
 
 def until(count: int, asked: int, ours: Contestant, load: Load, case: Case) -> int:
-    """
-    Ask until so many reviews are answered, and return how many are.
-    """
+    """Ask until so many reviews are answered, and return how many are."""
     while asked < count:
         asked += load.run(ours, case, SECONDS).reviews
     return asked

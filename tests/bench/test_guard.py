@@ -1,5 +1,4 @@
-"""
-A part of the path of a review that becomes slower by a fifth is told by its name.
+"""A part of the path of a review that becomes slower by a fifth is told by its name.
 
 Where a part has to do more than before, its number below is changed along with it.
 """
@@ -63,18 +62,14 @@ REQUEST = b"POST /mutate?timeout=10s HTTP/1.1\r\n%b\r\n%b" % (
 
 
 class Wire(asyncio.Transport):
-    """
-    Takes what is written.
-    """
+    """Takes what is written."""
 
     def write(self, data):
         assert data.startswith(b"HTTP/1.1 200")
 
 
 class Path:
-    """
-    The parts of the path of a review, each ready to be run.
-    """
+    """The parts of the path of a review, each ready to be run."""
 
     def __init__(self):
         parts = Parts(json.dumps(rules_file(10)))

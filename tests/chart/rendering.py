@@ -1,6 +1,4 @@
-"""
-The chart as real Helm renders it.
-"""
+"""The chart as real Helm renders it."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """
-    What Helm printed, object by object.
-    """
+    """What Helm printed, object by object."""
 
     objects: tuple[Object, ...]
 
@@ -61,9 +57,7 @@ class Rendered:
 def run_helm(
     *arguments: str | Path, version: str = "4.3", values: object = None
 ) -> subprocess.CompletedProcess[str]:
-    """
-    Run Helm; *values* go in as one more values file.
-    """
+    """Run Helm; *values* go in as one more values file."""
     command = [helm3() if version == "3.17" else helm4(), *arguments]
     given = None
     if values is not None:
@@ -89,9 +83,7 @@ def render(
     helm: str = "4.3",
     kubernetes: str = "1.37",
 ) -> Rendered:
-    """
-    Render the chart with *values*, or with a values file; once for all tests.
-    """
+    """Render the chart with *values*, or with a values file; once for all tests."""
     text = None if values is None else json.dumps(values)
     return Rendered(_objects(text, file, release, namespace, helm, kubernetes))
 
@@ -115,15 +107,11 @@ def _objects(
         values=None if values is None else json.loads(values),
     )
     assert done.returncode == 0, done.stderr
-    return tuple(
-        item for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if item
-    )
+    return tuple(item for item in yaml.load_all(done.stdout, Loader=yaml.CSafeLoader) if item)
 
 
 def refusal(values: object, *, namespace: str = "mirrorhook", helm: str = "4.3") -> str:
-    """
-    What Helm says when it refuses *values*.
-    """
+    """What Helm says when it refuses *values*."""
     done = run_helm(
         "template",
         "mirrorhook",

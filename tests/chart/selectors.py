@@ -1,6 +1,4 @@
-"""
-Label selectors as Kubernetes evaluates them.
-"""
+"""Label selectors as Kubernetes evaluates them."""
 
 from __future__ import annotations
 
@@ -8,9 +6,7 @@ from typing import Any
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """
-    Say whether a LabelSelector selects an object with *labels*.
-    """
+    """Say whether a LabelSelector selects an object with *labels*."""
     wanted = selector.get("matchLabels", {})
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
         _fulfils(expression, labels) for expression in selector.get("matchExpressions", [])
@@ -32,8 +28,6 @@ def _fulfils(expression: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 def namespace_labels(name: str, rewrite: str | None = None, **more: str) -> dict[str, str]:
-    """
-    The labels of a namespace; Kubernetes itself adds its name.
-    """
+    """The labels of a namespace; Kubernetes itself adds its name."""
     labels = {"kubernetes.io/metadata.name": name, **more}
     return labels if rewrite is None else {**labels, "mirrorhook.io/rewrite": rewrite}

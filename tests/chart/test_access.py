@@ -1,6 +1,4 @@
-"""
-What the webhook may do in the cluster, and who may reach it.
-"""
+"""What the webhook may do in the cluster, and who may reach it."""
 
 from __future__ import annotations
 
@@ -104,11 +102,7 @@ def test_replicas_reach_each_other_though_nobody_else_may_read_metrics():
     spec = rendered.one("NetworkPolicy")["spec"]
     _, from_others = spec["ingress"]
     _, to_others = spec["egress"]
-    assert (
-        from_others.pop("from")
-        == to_others.pop("to")
-        == [{"podSelector": spec["podSelector"]}]
-    )
+    assert from_others.pop("from") == to_others.pop("to") == [{"podSelector": spec["podSelector"]}]
     port = {"ports": [{"port": "operations", "protocol": "TCP"}]}
     assert from_others == to_others == port
 
@@ -117,9 +111,7 @@ def test_nothing_but_the_api_server_and_each_other_is_reached_from_the_pods():
     egress, _ = render().one("NetworkPolicy")["spec"]["egress"]
     assert [port["port"] for port in egress["ports"]] == [443, 6443]
     assert (
-        render({"certificates": {"mode": "cert-manager"}}).one("NetworkPolicy")["spec"][
-            "egress"
-        ]
+        render({"certificates": {"mode": "cert-manager"}}).one("NetworkPolicy")["spec"]["egress"]
         == []
     )
 

@@ -1,6 +1,4 @@
-"""
-The examples of the installation guide hold.
-"""
+"""The examples of the installation guide hold."""
 
 from __future__ import annotations
 
@@ -48,9 +46,7 @@ def test_every_operator_and_alert_is_explained():
 
 def test_links_within_the_guide_lead_somewhere():
     headings = re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
-    anchors = {
-        re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings
-    }
+    anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(#([^)]+)\)", GUIDE):
         assert target in anchors
     for target in re.findall(r"\]\((?!#|https://)([^)#]+)", GUIDE):

@@ -1,6 +1,4 @@
-"""
-What becomes of Pods with unmirrored images, beside whoever rewrites them.
-"""
+"""What becomes of Pods with unmirrored images, beside whoever rewrites them."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ OPTED_OUT = {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["di
 
 
 def by_the_command(**options):
-    """
-    The policy and the binding that the command makes of the same rules.
-    """
+    """The policy and the binding that the command makes of the same rules."""
     rules = [Rule("docker.io", ["harbor.example.com/hub"])]
     (file,) = render_enforcement(rules, PolicyOptions(**options)).files
     return yaml.safe_load_all(file.text)

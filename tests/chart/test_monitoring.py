@@ -1,6 +1,4 @@
-"""
-Monitors, and alerts about metrics that exist.
-"""
+"""Monitors, and alerts about metrics that exist."""
 
 from __future__ import annotations
 
@@ -71,9 +69,7 @@ SELECTOR = re.compile(r"\b((?:mirrorhook|apiserver|process)_\w+)(?:\{([^}]*)\})?
 
 
 def known_metrics():
-    """
-    Each series, ours and those of the API server, with its labels.
-    """
+    """Each series, ours and those of the API server, with its labels."""
     registry = Metrics("0", lambda: 0)._registry
     found = dict(OF_THE_API_SERVER)
     for collector, names in registry._collector_to_names.items():
@@ -100,9 +96,7 @@ def panels():
 
 
 def queries():
-    """
-    Each query of an alert or a panel, with a namespace and a policy filled in.
-    """
+    """Each query of an alert or a panel, with a namespace and a policy filled in."""
     found = [(alert["alert"], alert["expr"]) for alert in alerts()]
     for panel in panels():
         found += [(panel["title"], each["expr"]) for each in panel.get("targets", ())]
@@ -164,9 +158,7 @@ def test_alerts_say_what_is_wrong_and_carry_own_labels():
 
 
 def test_the_alert_on_expiry_is_as_early_as_asked_for():
-    (alert,) = (
-        each for each in alerts() if each["alert"] == "MirrorhookCertificateExpires"
-    )
+    (alert,) = (each for each in alerts() if each["alert"] == "MirrorhookCertificateExpires")
     assert alert["expr"].endswith("- time() < 12 * 3600")
 
 
@@ -192,8 +184,7 @@ def test_prometheus_understands_every_expression(tmp_path):
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
     file = tmp_path / "rules.yaml"
     recorded = [
-        {"record": f"panel:{number}", "expr": query}
-        for number, (_, query) in enumerate(queries())
+        {"record": f"panel:{number}", "expr": query} for number, (_, query) in enumerate(queries())
     ]
     groups = [*rule["spec"]["groups"], {"name": "panels", "rules": recorded}]
     file.write_text(yaml.safe_dump({"groups": groups}))
@@ -204,18 +195,12 @@ STILL, GROWING = "3x480", "0+1x480"
 
 
 def ours(name, **labels):
-    """
-    A series of a replica, as Prometheus has it.
-    """
-    return series(
-        f"mirrorhook_{name}", namespace="mirrorhook", pod="mirrorhook-1", **labels
-    )
+    """A series of a replica, as Prometheus has it."""
+    return series(f"mirrorhook_{name}", namespace="mirrorhook", pod="mirrorhook-1", **labels)
 
 
 def webhook(name, **labels):
-    """
-    A series of the API server on one of our webhooks.
-    """
+    """A series of the API server on one of our webhooks."""
     return series(f"apiserver_admission_webhook_{name}", name="mirrorhook.io", **labels)
 
 
@@ -298,9 +283,7 @@ def test_each_alert_fires_when_it_should_and_only_then(tmp_path):
                 "name": f"{alert} {'fires' if fires else 'is quiet'}",
                 "interval": "1m",
                 "input_series": [{"series": k, "values": v} for k, v in seen.items()],
-                "promql_expr_test": [
-                    {"expr": firing, "eval_time": hours, "exp_samples": samples}
-                ],
+                "promql_expr_test": [{"expr": firing, "eval_time": hours, "exp_samples": samples}],
             }
         )
     file = tmp_path / "tests.yaml"

@@ -1,6 +1,4 @@
-"""
-What Helm says after an installation.
-"""
+"""What Helm says after an installation."""
 
 from __future__ import annotations
 

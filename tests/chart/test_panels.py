@@ -1,6 +1,4 @@
-"""
-Every query of the dashboard, asked of a real Prometheus that reads a real webhook.
-"""
+"""Every query of the dashboard, asked of a real Prometheus that reads a real webhook."""
 
 from __future__ import annotations
 
@@ -29,9 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def prometheus(tmp_path):
-    """
-    A Prometheus that has read a webhook with some reviews for a while.
-    """
+    """A Prometheus that has read a webhook with some reviews for a while."""
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
     with serving(rules) as webhook:

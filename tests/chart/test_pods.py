@@ -1,6 +1,4 @@
-"""
-The Pods that the chart makes: what they run, and what they may do.
-"""
+"""The Pods that the chart makes: what they run, and what they may do."""
 
 from __future__ import annotations
 
@@ -120,9 +118,7 @@ def test_a_private_gke_cluster_is_served_on_the_port_that_is_open():
     assert container(rendered)["ports"][0]["containerPort"] == 10250
 
 
-@pytest.mark.parametrize(
-    "values", [{"hostNetwork": True}, {"cloud": {"eksOverlayNetwork": True}}]
-)
+@pytest.mark.parametrize("values", [{"hostNetwork": True}, {"cloud": {"eksOverlayNetwork": True}}])
 def test_pods_on_the_network_of_the_node_replace_one_another_in_place(values):
     rendered = render(values)
     deployment = rendered.one("Deployment")["spec"]
@@ -151,9 +147,7 @@ def test_an_autoscaler_is_the_only_one_to_count_replicas():
     assert "replicas" not in rendered.one("Deployment")["spec"]
     scaler = rendered.one("HorizontalPodAutoscaler")["spec"]
     assert (scaler["minReplicas"], scaler["maxReplicas"]) == (2, 5)
-    assert (
-        scaler["scaleTargetRef"]["name"] == rendered.one("Deployment")["metadata"]["name"]
-    )
+    assert scaler["scaleTargetRef"]["name"] == rendered.one("Deployment")["metadata"]["name"]
 
 
 def test_pods_are_spread_over_zones_and_nodes():

@@ -1,6 +1,4 @@
-"""
-A policy of the API server in place of the webhook: what is made, for whom, and what is not.
-"""
+"""A policy of the API server in place of the webhook: what is made, for whom, and what is not."""
 
 from __future__ import annotations
 
@@ -22,18 +20,14 @@ BINDING = "MutatingAdmissionPolicyBinding"
 
 
 def by_the_command(**options):
-    """
-    The policy that the command makes of the same rules.
-    """
+    """The policy that the command makes of the same rules."""
     rules = [Rule("docker.io", ["harbor.example.com/hub"])]
     (file,) = render_policy(rules, PolicyOptions(**options)).files
     return next(yaml.safe_load_all(file.text))["spec"]
 
 
 def with_conditions_alike(spec):
-    """
-    The policy with the conditions of the command, which have no domain before their names.
-    """
+    """The policy with the conditions of the command, which have no domain before their names."""
     for condition in spec["matchConditions"]:
         condition["name"] = condition["name"].removeprefix("mirrorhook.io/")
     return spec

@@ -1,6 +1,4 @@
-"""
-What makes objects of a release: names, labels, and that they go with it.
-"""
+"""What makes objects of a release: names, labels, and that they go with it."""
 
 from __future__ import annotations
 
@@ -83,9 +81,9 @@ def test_long_and_dotted_names_stay_names():
 
 
 def test_the_chart_is_that_of_this_version():
-    assert render().one("Deployment")["metadata"]["labels"][
-        "app.kubernetes.io/version"
-    ] == (__version__)
+    assert render().one("Deployment")["metadata"]["labels"]["app.kubernetes.io/version"] == (
+        __version__
+    )
 
 
 def test_the_chart_is_well_described_for_artifact_hub():

@@ -1,5 +1,4 @@
-"""
-Every supported shape of the chart, on both Helm lines, for the oldest and the newest
+"""Every supported shape of the chart, on both Helm lines, for the oldest and the newest
 Kubernetes.
 """
 
@@ -46,9 +45,7 @@ every_kubernetes = pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
 
 @pytest.fixture(autouse=True)
 def schemas(monkeypatch):
-    """
-    The schemas of Kubernetes, each of which is read once and not for each object.
-    """
+    """The schemas of Kubernetes, each of which is read once and not for each object."""
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", read_once)
 
 
@@ -92,9 +89,7 @@ def test_both_helm_lines_render_the_same_objects(values):
 def test_every_object_fulfils_the_schema_of_kubernetes(values, kubernetes):
     rendered = render(file=values)
     builtin = [
-        item
-        for item in rendered.objects
-        if not item["apiVersion"].startswith(CUSTOM_GROUPS)
+        item for item in rendered.objects if not item["apiVersion"].startswith(CUSTOM_GROUPS)
     ]
     assert len(builtin) >= 3
     for item in builtin:
@@ -107,8 +102,7 @@ def test_every_object_fulfils_the_schema_of_kubernetes(values, kubernetes):
 def test_no_two_objects_have_one_name(values):
     rendered = render(file=values)
     names = [
-        (item["apiVersion"], item["kind"], item["metadata"]["name"])
-        for item in rendered.objects
+        (item["apiVersion"], item["kind"], item["metadata"]["name"]) for item in rendered.objects
     ]
     assert len(set(names)) == len(names)
 

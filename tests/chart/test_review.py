@@ -1,6 +1,4 @@
-"""
-The script that `helm test` runs in a Pod, against real servers.
-"""
+"""The script that `helm test` runs in a Pod, against real servers."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ PATCH = base64.b64encode(b"[]").decode()
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """
-    Answers by the path that was asked.
-    """
+    """Answers by the path that was asked."""
 
     def do_POST(self):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -43,9 +39,7 @@ class Webhook(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({**review, "response": response}).encode())
 
     def log_message(self, *_):
-        """
-        Say nothing.
-        """
+        """Say nothing."""
 
 
 @pytest.fixture(scope="module")
@@ -63,9 +57,7 @@ def address():
 
 
 def run(*urls, authority=AUTHORITY, **environment):
-    """
-    Run the script as the Pod does.
-    """
+    """Run the script as the Pod does."""
     (container,) = render().one("Pod")["spec"]["containers"]
     assert container["command"] == ["python3", "-c"]
     bundle = authority and authority.cert_pem.bytes().decode()

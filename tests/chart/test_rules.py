@@ -1,6 +1,4 @@
-"""
-The rules file that the chart makes of values is one that the webhook reads.
-"""
+"""The rules file that the chart makes of values is one that the webhook reads."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ from webhook.core import LoopLimits, OnUnknown
 
 
 def configuration(rendered):
-    """
-    What the webhook makes of the folder that it finds mounted.
-    """
+    """What the webhook makes of the folder that it finds mounted."""
     (files,) = (
         each["data"]
         for each in rendered.of_kind("ConfigMap")
@@ -39,21 +35,15 @@ def configuration(rendered):
 def test_the_webhook_reads_what_every_shape_makes(values):
     rendered = render(file=values)
     policies = configuration(rendered).policies
-    paths = {
-        webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()
-    }
-    assert paths == {
-        "/mutate" if name == "default" else f"/mutate/{name}" for name in policies
-    }
+    paths = {webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()}
+    assert paths == {"/mutate" if name == "default" else f"/mutate/{name}" for name in policies}
 
 
 def test_no_values_make_rules_that_change_nothing():
     read = configuration(render())
     assert list(read.policies) == ["default"]
     assert read.policies["default"].mirrors.rules == ()
-    assert read.warnings == (
-        "rules.yaml:1:1: policy default has no rules: it changes nothing",
-    )
+    assert read.warnings == ("rules.yaml:1:1: policy default has no rules: it changes nothing",)
 
 
 def test_rules_reach_the_webhook_as_they_are_written():
@@ -154,9 +144,7 @@ def test_availability_reaches_the_webhook_with_the_files_that_it_needs():
 def test_the_schema_has_the_keys_of_availability():
     schema = json.loads((CHART / "values.schema.json").read_text())
 
-    assert set(schema["definitions"]["availability"]["properties"]) == set(
-        AVAILABILITY_KEYS
-    )
+    assert set(schema["definitions"]["availability"]["properties"]) == set(AVAILABILITY_KEYS)
 
 
 ASKING = {"availability": {"mode": "check"}}

@@ -1,6 +1,4 @@
-"""
-The table that the chart makes of rules is that of the command, whatever the rules.
-"""
+"""The table that the chart makes of rules is that of the command, whatever the rules."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from webhook.profiles import PROFILES
 from webhook.render.entries import entries_of
 from webhook.render.table import table_of
 
-targets = st.builds(
-    "{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just("")
-)
+targets = st.builds("{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just(""))
 mirrors = targets | st.fixed_dictionaries({"target": targets, "flatten": st.booleans()})
 rules = st.fixed_dictionaries(
     {"match": matches, "mirrors": st.lists(mirrors, min_size=1, max_size=2)}
@@ -30,9 +26,7 @@ profiles = st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True)
 
 
 def by_the_command(values):
-    """
-    The table; nothing where the rules are refused.
-    """
+    """The table; nothing where the rules are refused."""
     try:
         read = parse(json.dumps(values), "rules.yaml").policies["default"].mirrors
         return table_of(entries_of(read.rules, every=True))
@@ -41,9 +35,7 @@ def by_the_command(values):
 
 
 def by_the_chart(values, helm="4.3"):
-    """
-    The same, by Helm.
-    """
+    """The same, by Helm."""
     command = ("template", "mirrorhook", CHART, "--namespace", "mirrorhook")
     given_ = {"rewriter": "policy", **values}
     done = run_helm(*command, version=helm, values=given_)
@@ -56,9 +48,7 @@ def by_the_chart(values, helm="4.3"):
 
 
 def read_literal(text):
-    """
-    A table out of its literal in CEL, in which no text has a quote.
-    """
+    """A table out of its literal in CEL, in which no text has a quote."""
     return json.loads(text.replace("'", '"'))
 
 
@@ -78,8 +68,7 @@ def test_so_they_do_with_profiles(drawn, named):
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
 def test_so_they_do_with_every_profile_and_many_rules(helm):
     many = [
-        {"match": f"r{n}.example.com/team", "mirrors": [f"m.example.com/r{n}"]}
-        for n in range(400)
+        {"match": f"r{n}.example.com/team", "mirrors": [f"m.example.com/r{n}"]} for n in range(400)
     ]
     values = {"rules": many, "profiles": sorted(PROFILES)}
     table = by_the_chart(values, helm)
@@ -126,8 +115,7 @@ def test_rules_that_lead_to_each_other_are_resolved(name):
 def test_rules_that_lead_back_by_many_ways_are_refused_without_following_all():
     hosts = [f"r{n}.example.com" for n in range(8)]
     circle = [
-        {"match": host, "mirrors": [other for other in hosts if other != host]}
-        for host in hosts
+        {"match": host, "mirrors": [other for other in hosts if other != host]} for host in hosts
     ]
     values = {"rules": circle}
     assert by_the_chart(values) is None

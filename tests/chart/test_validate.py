@@ -1,6 +1,4 @@
-"""
-Combinations that cannot work are refused with a sentence.
-"""
+"""Combinations that cannot work are refused with a sentence."""
 
 from __future__ import annotations
 
@@ -83,11 +81,7 @@ RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
         ({"rules": [{**RULE, "keep": True}]}, "rules[0] has both mirrors and keep: true"),
         ({"rules": [{"match": "gcr.io"}]}, "rules[0] has no mirrors"),
         (
-            {
-                "policies": {
-                    "a": {"selection": {"mode": "all"}, "rules": [{"match": "gcr.io"}]}
-                }
-            },
+            {"policies": {"a": {"selection": {"mode": "all"}, "rules": [{"match": "gcr.io"}]}}},
             "policies.a.rules[0] has no mirrors",
         ),
     ],

@@ -1,6 +1,4 @@
-"""
-Values: checked by a strict schema, and documented one by one.
-"""
+"""Values: checked by a strict schema, and documented one by one."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ def resolved(schema):
 
 
 def closed_objects(schema, value, path=""):
-    """
-    Each object with keys of our own: its path, its schema, and its default.
-    """
+    """Each object with keys of our own: its path, its schema, and its default."""
     schema = resolved(schema)
     if "properties" in schema:
         yield path, schema, value

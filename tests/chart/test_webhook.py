@@ -1,6 +1,4 @@
-"""
-The MutatingWebhookConfiguration: whom the API server asks about, and how.
-"""
+"""The MutatingWebhookConfiguration: whom the API server asks about, and how."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ from tests.chart.selectors import namespace_labels, selects
 
 
 def selected_by(rendered, labels, *, policy="default"):
-    """
-    The names of a policy's webhooks that select a namespace.
-    """
+    """The names of a policy's webhooks that select a namespace."""
     return [
         name
         for name, webhook in rendered.webhooks.items()
@@ -121,9 +117,7 @@ EXCLUDED = {"mode": "all", "excludedNamespaces": ["calico-system", "kube-public"
         (EXCLUDED, "shop", None, True),
     ],
 )
-def test_namespaces_are_selected_by_label_list_and_mode(
-    selection, namespace, rewrite, expected
-):
+def test_namespaces_are_selected_by_label_list_and_mode(selection, namespace, rewrite, expected):
     rendered = render({"selection": selection})
     found = selected_by(rendered, namespace_labels(namespace, rewrite))
     # Never twice: a Pod is reviewed once.
@@ -264,10 +258,7 @@ def test_cert_manager_is_told_which_certificate_to_trust():
     }
     assert certificate["metadata"]["name"] == "mirrorhook-tls"
     assert "mirrorhook.mirrorhook.svc" in certificate["spec"]["dnsNames"]
-    assert (
-        certificate["spec"]["issuerRef"]["name"]
-        == rendered.one("Issuer")["metadata"]["name"]
-    )
+    assert certificate["spec"]["issuerRef"]["name"] == rendered.one("Issuer")["metadata"]["name"]
 
 
 def test_an_own_issuer_takes_the_place_of_the_self_signed_one():

@@ -1,6 +1,4 @@
-"""
-The guides for kubeadm and GitOps: their commands, and a folder as they take it for granted.
-"""
+"""The guides for kubeadm and GitOps: their commands, and a folder as they take it for granted."""
 
 from __future__ import annotations
 
@@ -37,8 +35,7 @@ MIRRORED = "harbor.example.com/hub/library/nginx:1.27"
 
 
 def furnish(folder: Path, programs: dict[str, str | Path]) -> Path:
-    """
-    Make a folder as the guides take it for granted.
+    """Make a folder as the guides take it for granted.
 
     Args:
         folder: Where.
@@ -62,12 +59,8 @@ def furnish(folder: Path, programs: dict[str, str | Path]) -> Path:
     return folder
 
 
-def typed(
-    command: str, folder: Path, **environment: str
-) -> subprocess.CompletedProcess[str]:
-    """
-    Run a command in a folder, with its paths below /etc below the folder instead.
-    """
+def typed(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a folder, with its paths below /etc below the folder instead."""
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command.replace(" /etc", f" {folder}/etc")],
@@ -81,8 +74,6 @@ def typed(
 
 
 def argo_cd() -> dict[str, Any]:
-    """
-    Return the plugin of Argo CD, as it stands in the guide.
-    """
+    """Return the plugin of Argo CD, as it stands in the guide."""
     page = (DOCS / "gitops.md").read_text(encoding="utf-8")
     return yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])

@@ -1,6 +1,4 @@
-"""
-Which images are copied, with which logins, and what is told.
-"""
+"""Which images are copied, with which logins, and what is told."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from tests.tools.registry import push_image, registry
 from tests.tools.terminal import run_in_terminal
 from tests.transfer.world import World, manifest_at
 
-pytestmark = pytest.mark.skipif(
-    registries.PROGRAM is None, reason="not installed: docker-registry"
-)
+pytestmark = pytest.mark.skipif(registries.PROGRAM is None, reason="not installed: docker-registry")
 
 PASSWORD = "s3cr3t-p4ss"
 HTPASSWD = "robot:$2b$04$abcdefghijklmnopqrstuuzaite.WmwcP4x1HNwW4SZHGx9urgD4C\n"
@@ -43,16 +39,12 @@ def world(tmp_path, upstream):
 
 
 def there(world):
-    """
-    Which of the images the mirror has.
-    """
+    """Which of the images the mirror has."""
     return [name for name in NAMES if manifest_at(world.mirror, f"m/team/{name}", "1")[1]]
 
 
 def manifest_of(*containers):
-    return json.dumps(
-        {"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [*containers]}}
-    )
+    return json.dumps({"apiVersion": "v1", "kind": "Pod", "spec": {"containers": [*containers]}})
 
 
 def test_a_list_comes_from_standard_input_and_repeats_are_copied_once(world):
@@ -84,9 +76,7 @@ def test_images_come_from_manifests(world, tmp_path):
 
 
 class Api(BaseHTTPRequestHandler):
-    """
-    An API server that has nothing but Pods.
-    """
+    """An API server that has nothing but Pods."""
 
     pods: list = []  # noqa: RUF012 - each test has its own subclass
 
@@ -107,9 +97,7 @@ def test_images_come_from_pods_as_they_were_before_they_were_rewritten(world, tm
     noted = {"web": f"{image}a:1"}
     pods = [
         {
-            "metadata": {
-                "annotations": {"mirrorhook.io/original-images": json.dumps(noted)}
-            },
+            "metadata": {"annotations": {"mirrorhook.io/original-images": json.dumps(noted)}},
             "spec": {
                 "containers": [{"name": "web", "image": f"{world.mirror}/m/team/a:1"}],
                 "initContainers": [{"name": "init", "image": f"{image}b:1"}],
@@ -118,9 +106,7 @@ def test_images_come_from_pods_as_they_were_before_they_were_rewritten(world, tm
         {"metadata": {"annotations": {"mirrorhook.io/original-images": "{"}}, "spec": {}},
         {
             "spec": {
-                "containers": [
-                    {"name": "x", "image": f"{image}c:1", "imagePullPolicy": "Never"}
-                ]
+                "containers": [{"name": "x", "image": f"{image}c:1", "imagePullPolicy": "Never"}]
             }
         },
     ]

@@ -1,6 +1,4 @@
-"""
-`mirrorhook doctor`; what it finds is tested beside, and on a real cluster.
-"""
+"""`mirrorhook doctor`; what it finds is tested beside, and on a real cluster."""
 
 from __future__ import annotations
 

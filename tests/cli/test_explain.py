@@ -45,9 +45,7 @@ def run(*arguments, stdin=None, env=None):
 
 
 def in_terminal(columns, *arguments):
-    """
-    What the command writes to a terminal of *columns* columns.
-    """
+    """What the command writes to a terminal of *columns* columns."""
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
     with (
         terminal(columns) as screen,
@@ -63,9 +61,7 @@ def in_terminal(columns, *arguments):
 
 
 def test_each_image_is_shown_with_what_becomes_of_it_and_why(rules):
-    result = run(
-        "-c", rules, "nginx:1.27", "bitnami/redis:7", "quay.io/our-team/app", "a.io/b"
-    )
+    result = run("-c", rules, "nginx:1.27", "bitnami/redis:7", "quay.io/our-team/app", "a.io/b")
 
     assert result.exit_code == 0
     assert result.stdout == (
@@ -114,9 +110,7 @@ def test_what_a_terminal_would_act_on_is_written_out():
 
 
 def test_json_has_the_promised_keys(rules):
-    result = run(
-        "-c", rules, "-o", "json", f"nginx:1@{DIGEST}", "bitnami/x", "A", "quay.io/x"
-    )
+    result = run("-c", rules, "-o", "json", f"nginx:1@{DIGEST}", "bitnami/x", "A", "quay.io/x")
 
     digested, legacy, invalid, unmatched = json.loads(result.stdout)
     assert result.exit_code == 1
@@ -224,9 +218,7 @@ def test_every_problem_of_the_rules_is_told(tmp_path):
     result = run("-c", str(path), "nginx")
 
     assert result.exit_code == 2
-    assert result.stderr.startswith(
-        f"Error: the rules have 2 problems:\n{path}:1:8: rules: "
-    )
+    assert result.stderr.startswith(f"Error: the rules have 2 problems:\n{path}:1:8: rules: ")
 
 
 def test_the_file_can_come_from_the_environment(rules):

@@ -1,5 +1,4 @@
-"""
-The guides for kubeadm and GitOps: their commands run as they stand there.
+"""The guides for kubeadm and GitOps: their commands run as they stand there.
 
 kubeadm and kustomize are stood in for by scripts that write what those would; the real ones
 take Go to be built, and are called by tests/cluster/test_guides.py.

@@ -1,6 +1,4 @@
-"""
-`mirrorhook rewrite` as the post-renderer of real Helm, of both lines.
-"""
+"""`mirrorhook rewrite` as the post-renderer of real Helm, of both lines."""
 
 from __future__ import annotations
 
@@ -30,18 +28,12 @@ spec:
 
 @pytest.fixture
 def chart(tmp_path):
-    """
-    A small chart, beside rules.
-    """
+    """A small chart, beside rules."""
     (tmp_path / "chart/templates").mkdir(parents=True)
-    (tmp_path / "chart/Chart.yaml").write_text(
-        "apiVersion: v2\nname: web\nversion: 1.0.0\n"
-    )
+    (tmp_path / "chart/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
     (tmp_path / "chart/values.yaml").write_text("image: nginx:1.27\n")
     (tmp_path / "chart/templates/web.yaml").write_text(TEMPLATE)
-    (tmp_path / "rules").write_text(
-        "rules: [{match: docker.io, mirrors: [m.example/hub]}]\n"
-    )
+    (tmp_path / "rules").write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
     return tmp_path / "chart"
 
 
@@ -53,9 +45,7 @@ def program(find):
 
 
 def rendered(helm, chart, *options, **environment):
-    """
-    What Helm renders the chart to, with our command on the path.
-    """
+    """What Helm renders the chart to, with our command on the path."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         [helm, "template", "web", chart, "--post-renderer", "mirrorhook", *options],

@@ -1,6 +1,4 @@
-"""
-What registries answer, as the command line shows it.
-"""
+"""What registries answer, as the command line shows it."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ from tests.tools.terminal import run_in_terminal
 from webhook.cli.check import check
 from webhook.cli.explain import explain
 
-pytestmark = pytest.mark.skipif(
-    registries.PROGRAM is None, reason="not installed: docker-registry"
-)
+pytestmark = pytest.mark.skipif(registries.PROGRAM is None, reason="not installed: docker-registry")
 
 RULES = """
 rules:
@@ -63,9 +59,7 @@ def run(command, *arguments):
     return CliRunner(env=NO_CAS).invoke(command, arguments)
 
 
-def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_there(
-    rules, full
-):
+def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_there(rules, full):
     result = run(explain, "-c", rules, "--probe", "nginx:1", "nginx:2")
     lines = result.stdout.splitlines()
 
@@ -108,9 +102,7 @@ def test_check_asks_each_mirror_for_an_image_and_says_which_it_could_not(rules, 
     assert probes[1]["image"] == f"{full}/hub/library/busybox:latest"
 
 
-def test_check_asks_for_images_that_are_named_and_an_answer_of_one_is_enough(
-    tmp_path, full
-):
+def test_check_asks_for_images_that_are_named_and_an_answer_of_one_is_enough(tmp_path, full):
     path = tmp_path / "rules.yaml"
     path.write_text(
         f'rules: [{{match: docker.io, mirrors: ["{full}/hub"]}}]\n'

@@ -39,8 +39,7 @@ def test_a_mirror_that_failed_is_told_beside_the_one_that_did_not(machine):
     assert (result.exit_code, machine.images) == (0, {NGINX: DIGEST})
     assert result.stdout == f"pulled  nginx:1 from {SPARE}/library/nginx:1\n"
     assert result.stderr == (
-        f"Note: nginx:1: {HUB}/library/nginx:1 failed: "
-        f"{HUB}/library/nginx:1: manifest unknown\n"
+        f"Note: nginx:1: {HUB}/library/nginx:1 failed: {HUB}/library/nginx:1: manifest unknown\n"
     )
 
 
@@ -128,9 +127,7 @@ def test_json_has_the_promised_keys(machine):
             "source": None,
             "names": [],
             "reason": "the repository 'NGINX' must be in lower case",
-            "failures": [
-                {"source": None, "error": "the repository 'NGINX' must be in lower case"}
-            ],
+            "failures": [{"source": None, "error": "the repository 'NGINX' must be in lower case"}],
             "notes": [],
         },
     ]
@@ -143,9 +140,7 @@ def test_bytes_that_are_no_text_can_be_told_as_json(machine):
 
 
 def test_a_dry_run_writes_a_script_and_runs_nothing(machine):
-    result = machine.run(
-        "nginx:1", "quay.io/a", "NGINX", "--dry-run", "--platform=linux/arm"
-    )
+    result = machine.run("nginx:1", "quay.io/a", "NGINX", "--dry-run", "--platform=linux/arm")
 
     mirror = f"{HUB}/library/nginx:1"
     assert result.stdout == (
@@ -168,9 +163,7 @@ def test_the_script_of_a_dry_run_does_what_the_command_does(machine):
     machine.know(f"{HUB}/library/nginx:1", "quay.io/a:latest")
     script = machine.run("nginx:1", "quay.io/a", "--dry-run")
 
-    subprocess.run(
-        ["/bin/sh", "-e", "-c", script.stdout], env=machine.environment, check=True
-    )
+    subprocess.run(["/bin/sh", "-e", "-c", script.stdout], env=machine.environment, check=True)
 
     assert script.exit_code == 0
     assert machine.images == {NGINX: DIGEST, "quay.io/a:latest": DIGEST}

@@ -89,9 +89,7 @@ def test_a_policy_that_only_observes_is_not_rendered_unasked(path):
     result = run("docker", "--config", path, "--policy", "seen")
 
     assert result.exit_code == 1
-    assert "Error: the policy only observes, and what is rendered acts: seen" in (
-        result.stderr
-    )
+    assert "Error: the policy only observes, and what is rendered acts: seen" in (result.stderr)
 
 
 def test_rules_of_which_nothing_can_be_said_are_a_failure(path):
@@ -120,9 +118,7 @@ def test_a_policy_goes_by_the_name_of_its_rules(path):
     default = run("policy", "--config", path)
     seen = run("policy", "--config", path, "--policy", "seen", "--accept", "observe")
 
-    assert (
-        "kind: MutatingAdmissionPolicy\nmetadata:\n  name: mirrorhook\n" in default.stdout
-    )
+    assert "kind: MutatingAdmissionPolicy\nmetadata:\n  name: mirrorhook\n" in default.stdout
     assert "\n  name: mirrorhook-seen\n" in seen.stdout
 
 

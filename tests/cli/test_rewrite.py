@@ -1,6 +1,4 @@
-"""
-`mirrorhook rewrite`, as its users call it.
-"""
+"""`mirrorhook rewrite`, as its users call it."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ BAD = POD.replace("nginx", "'Not Good'")
 
 @pytest.fixture
 def call(tmp_path, monkeypatch):
-    """
-    Call the command in a folder with rules.
-    """
+    """Call the command in a folder with rules."""
     monkeypatch.chdir(tmp_path)
     rules = tmp_path / "rules.yaml.txt"
     rules.write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
@@ -118,8 +114,7 @@ def test_an_image_that_is_none_fails_the_work_and_all_else_is_done(call):
     assert done.exit_code == 1
     assert done.stdout == f"{NEW}---\n{BAD}"
     assert done.stderr == (
-        "Error: standard input:9: image 'Not Good' is left as it is: "
-        "it contains white space\n"
+        "Error: standard input:9: image 'Not Good' is left as it is: it contains white space\n"
     )
 
 

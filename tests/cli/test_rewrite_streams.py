@@ -1,6 +1,4 @@
-"""
-`mirrorhook rewrite` of more than it holds, and of what can be read once only.
-"""
+"""`mirrorhook rewrite` of more than it holds, and of what can be read once only."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ NO_POD = "# Größe\nkind: Role\n"
 
 @pytest.fixture
 def rules(tmp_path, monkeypatch):
-    """
-    A file of rules, in the folder that is worked in.
-    """
+    """A file of rules, in the folder that is worked in."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "rules.yaml.txt"
     path.write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
@@ -44,9 +40,7 @@ def call(rules):
 
 @pytest.fixture(params=["held", "in a file", "without a folder for files"])
 def room(request, monkeypatch):
-    """
-    How standard input is kept.
-    """
+    """How standard input is kept."""
 
     def refused():
         raise FileNotFoundError

@@ -1,7 +1,6 @@
-"""
-The whole of it, shown: a cluster, the chart, and Pods that run from the mirror.
+"""The whole of it, shown: a cluster, the chart, and Pods that run from the mirror.
 
-    python -m tests.cluster
+python -m tests.cluster
 """
 
 from __future__ import annotations
@@ -42,9 +41,7 @@ NAME = "mirrorhook"
 
 
 class Steps:
-    """
-    Says what is being done, and how long it took.
-    """
+    """Says what is being done, and how long it took."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -55,9 +52,7 @@ class Steps:
 
 
 def install(node: Node) -> None:
-    """
-    Install the chart, and wait until it serves.
-    """
+    """Install the chart, and wait until it serves."""
     values = {
         "image": {"registry": REGISTRY, "repository": "mirrorhook", "tag": "demo"},
         "rules": RULES,
@@ -69,9 +64,7 @@ def install(node: Node) -> None:
 
 
 def deployed(world: World) -> dict:
-    """
-    Create a Deployment in a namespace that opts in, and return its Pod once it runs.
-    """
+    """Create a Deployment in a namespace that opts in, and return its Pod once it runs."""
     space = world.namespace(ENABLED, "shop")
     spec = pod(*IMAGES)["spec"]
     template = {"metadata": {"labels": {"app": "shop"}}, "spec": spec}
@@ -85,9 +78,7 @@ def deployed(world: World) -> dict:
 
 
 def reasons(node: Node, namespace: str) -> dict[str, str]:
-    """
-    Return why each container has the image that it has, out of the audit log.
-    """
+    """Return why each container has the image that it has, out of the audit log."""
     for line in (node.plane.folder / "audit.log").read_text().splitlines():
         event = json.loads(line)
         decisions = event.get("annotations", {}).get("default.mirrorhook.io/decisions")
@@ -97,9 +88,7 @@ def reasons(node: Node, namespace: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """
-    Show it.
-    """
+    """Show it."""
     step = Steps()
     if missing():
         sys.exit(f"first: apt-get install --no-install-recommends {' '.join(missing())}")

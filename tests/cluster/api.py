@@ -1,6 +1,4 @@
-"""
-The API server as its clients see it.
-"""
+"""The API server as its clients see it."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ PATCHES = {
 
 
 class Api:
-    """
-    One client of an API server.
+    """One client of an API server.
 
     Args:
         server: Its URL.
@@ -43,9 +40,7 @@ class Api:
         self._client.close()
 
     def ask(self, method: str, path: str, body: Any = None, **query: str) -> httpx.Response:
-        """
-        Send a request, and return the answer whatever it is.
-        """
+        """Send a request, and return the answer whatever it is."""
         return self._client.request(method, path, json=body, params=query)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -61,9 +56,7 @@ class Api:
     def put(self, path: str, body: Any) -> dict[str, Any]:
         return done(self.ask("PUT", path, body)).json()
 
-    def patch(
-        self, path: str, body: Any, kind: str = "merge", **query: str
-    ) -> dict[str, Any]:
+    def patch(self, path: str, body: Any, kind: str = "merge", **query: str) -> dict[str, Any]:
         answer = self._client.patch(
             path, json=body, params=query, headers={"Content-Type": PATCHES[kind]}
         )
@@ -79,9 +72,7 @@ class Api:
             return False
 
     def metric(self, name: str, /, **labels: str) -> float:
-        """
-        Return the sum of the series of a metric that have some labels.
-        """
+        """Return the sum of the series of a metric that have some labels."""
         total = 0.0
         for found, given, value in METRIC.findall(done(self.ask("GET", "/metrics")).text):
             if found == name and labels.items() <= dict(LABEL.findall(given)).items():
@@ -90,17 +81,13 @@ class Api:
 
 
 def done(answer: httpx.Response) -> httpx.Response:
-    """
-    Return an answer that is a success.
-    """
+    """Return an answer that is a success."""
     assert answer.is_success, f"{answer.request.method} {answer.url}: {answer.text}"
     return answer
 
 
 def namespaced(resource: str, namespace: str, name: str = "") -> str:
-    """
-    Return the path of a resource of a namespace: `pods`, or `apps/v1/deployments`.
-    """
+    """Return the path of a resource of a namespace: `pods`, or `apps/v1/deployments`."""
     group, _, plural = resource.rpartition("/")
     root = f"/apis/{group}" if group else "/api/v1"
     return f"{root}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")

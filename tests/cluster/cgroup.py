@@ -1,6 +1,4 @@
-"""
-A control group for the Pods of a node.
-"""
+"""A control group for the Pods of a node."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ ROOT = Path("/sys/fs/cgroup")
 
 @contextmanager
 def control_group(name: str) -> Iterator[str]:
-    """
-    Make a control group until the end of the block; yields its path for a kubelet.
-    """
+    """Make a control group until the end of the block; yields its path for a kubelet."""
     folders = places(name)
     sweep()
     try:
@@ -37,30 +33,22 @@ def control_group(name: str) -> Iterator[str]:
 
 
 def sweep() -> None:
-    """
-    Remove the groups of processes that are no more, as after a SIGKILL.
-    """
-    for folder in (
-        found for place in places(PREFIX) for found in place.parent.glob(f"{PREFIX}*")
-    ):
+    """Remove the groups of processes that are no more, as after a SIGKILL."""
+    for folder in (found for place in places(PREFIX) for found in place.parent.glob(f"{PREFIX}*")):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
             removed(folder)
 
 
 def places(name: str) -> list[Path]:
-    """
-    Return its folders: one for each controller in version 1, one in all in version 2.
-    """
+    """Return its folders: one for each controller in version 1, one in all in version 2."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT / name]
     return [mount / name for mount in ROOT.iterdir() if (mount / "cgroup.procs").exists()]
 
 
 def removed(folder: Path) -> bool:
-    """
-    Remove a group with all below it; False where a process in it is still ending.
-    """
+    """Remove a group with all below it; False where a process in it is still ending."""
     for path in sorted(folder.glob("**/"), reverse=True):
         try:
             path.rmdir()

@@ -1,5 +1,4 @@
-"""
-A control plane on loopback: etcd, the API server and the controllers.
+"""A control plane on loopback: etcd, the API server and the controllers.
 
 Linux answers on all of 127/8, so that a process that listens on the cluster IP of a
 Service is that Service, without kube-proxy.
@@ -52,8 +51,7 @@ AUDIT = {
 
 @dataclass
 class ControlPlane:
-    """
-    A running control plane.
+    """A running control plane.
 
     Attributes:
         line: What its programs were built from.
@@ -89,22 +87,17 @@ class ControlPlane:
 
     @property
     def environment(self) -> dict[str, str]:
-        """
-        The environment of clients that read a kubeconfig.
-        """
+        """The environment of clients that read a kubeconfig."""
         home = {"HOME": str(self.folder), "KUBECONFIG": str(self.kubeconfig)}
         return {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"} | home
 
     def pod_address(self) -> str:
-        """
-        Return a loopback address that no other Pod has, and no Service gets.
-        """
+        """Return a loopback address that no other Pod has, and no Service gets."""
         third, fourth = divmod(next(self._pods), 250)
         return self.host.removesuffix("0.1") + f"{128 + third}.{1 + fourth}"
 
     def kubectl(self, *arguments: str, given: Any = None) -> str:
-        """
-        Run kubectl, and return what it writes, warnings included.
+        """Run kubectl, and return what it writes, warnings included.
 
         Args:
             arguments: Its arguments.
@@ -113,9 +106,7 @@ class ControlPlane:
         return self.run(program("kubectl"), *arguments, given=given)
 
     def run(self, *command: str | Path, given: Any = None) -> str:
-        """
-        Run a program as an administrator, and return what it writes.
-        """
+        """Run a program as an administrator, and return what it writes."""
         done = subprocess.run(
             [str(part) for part in command],
             env=self.environment,
@@ -130,32 +121,24 @@ class ControlPlane:
         return done.stdout
 
     def as_user(self, token: str) -> Api:
-        """
-        Return the API server for somebody else.
-        """
+        """Return the API server for somebody else."""
         self._clients.append(Api(self.url, self.authority.read_text(), token))
         return self._clients[-1]
 
     def close(self) -> None:
-        """
-        End it.
-        """
+        """End it."""
         for client in self._clients:
             client.close()
         self.processes.end()
 
     def audited(self, name: str) -> list[dict[str, Any]]:
-        """
-        Return the audit events of the Pods of a name.
-        """
+        """Return the audit events of the Pods of a name."""
         log = self.folder / "audit.log"
         events = [json.loads(line) for line in log.read_text().splitlines()]
         return [event for event in events if event["objectRef"].get("name") == name]
 
     def write_kubeconfig(self, path: Path, user: str) -> Path:
-        """
-        Write how to reach the API server as a user.
-        """
+        """Write how to reach the API server as a user."""
         authority = base64.b64encode(self.authority.read_bytes()).decode()
         cluster = {"server": self.url, "certificate-authority-data": authority}
         content = {
@@ -181,8 +164,7 @@ def control_plane(
     services: str = "",
     inside: tuple[str, ...] = (),
 ) -> Iterator[ControlPlane]:
-    """
-    Run a control plane until the end of the block, after which nothing of it is left.
+    """Run a control plane until the end of the block, after which nothing of it is left.
 
     Args:
         line: What to build its programs from.
@@ -213,9 +195,7 @@ def control_plane(
 
 
 def start(plane: ControlPlane, services: str, options: tuple[str, ...]) -> None:
-    """
-    Start the three, and wait until Pods can be made.
-    """
+    """Start the three, and wait until Pods can be made."""
     key = plane.folder / "service-account.key"
     # The API server finds no public key in the newer form of an elliptic key.
     command = (
@@ -229,9 +209,7 @@ def start(plane: ControlPlane, services: str, options: tuple[str, ...]) -> None:
         key,
     )
     subprocess.run(command, check=True)
-    rows = [
-        f'{plane.tokens[user]},{user},{user},"{group}"\n' for user, group in USERS.items()
-    ]
+    rows = [f'{plane.tokens[user]},{user},{user},"{group}"\n' for user, group in USERS.items()]
     (plane.folder / "tokens.csv").write_text("".join(rows))
     (plane.folder / "audit.json").write_text(json.dumps(AUDIT))
     start_store(plane)
@@ -266,9 +244,7 @@ def start_store(plane: ControlPlane) -> None:
     )
 
 
-def start_server(
-    plane: ControlPlane, services: str, key: Path, options: tuple[str, ...]
-) -> None:
+def start_server(plane: ControlPlane, services: str, key: Path, options: tuple[str, ...]) -> None:
     # An endpoint may not be a loopback address, so that the Service "kubernetes" gets none.
     loopback = ["--endpoint-reconciler-type=none"] if plane.host.startswith("127.") else []
     plane.processes.start(
@@ -312,9 +288,7 @@ def start_controllers(plane: ControlPlane, key: Path) -> None:
 
 
 def free_host() -> str:
-    """
-    Return a loopback address on which nobody listens, so that clusters may run at once.
-    """
+    """Return a loopback address on which nobody listens, so that clusters may run at once."""
     for number in range(128, 192):
         host = f"127.{number}.0.1"
         try:

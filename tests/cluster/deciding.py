@@ -1,6 +1,4 @@
-"""
-What the webhook itself would make of a Pod, to compare with what a policy makes of it.
-"""
+"""What the webhook itself would make of a Pod, to compare with what a policy makes of it."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ REFERENCES = (
 
 
 def shown(given: dict[str, Any]) -> dict[str, Any]:
-    """
-    Return all images of a Pod by their places, and the images as they were.
-    """
+    """Return all images of a Pod by their places, and the images as they were."""
     annotations = given["metadata"].get("annotations") or {}
     record = annotations.get(RECORD)
     return {**images(given), "record": None if record is None else json.loads(record)}
@@ -41,9 +37,7 @@ def shown(given: dict[str, Any]) -> dict[str, Any]:
 def decided(
     given: dict[str, Any], rules: Iterable[Rule], old: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """
-    Return the same of what the webhook makes of it.
-    """
+    """Return the same of what the webhook makes of it."""
     request = {
         "uid": "u",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -60,9 +54,7 @@ def decided(
 
 
 def put(document: Any, pointer: str, value: Any) -> None:
-    """
-    Put a value where a JSON pointer leads.
-    """
+    """Put a value where a JSON pointer leads."""
     *way, last = (part.replace("~1", "/") for part in pointer.split("/")[1:])
     for part in way:
         document = document[int(part) if isinstance(document, list) else part]
@@ -70,9 +62,7 @@ def put(document: Any, pointer: str, value: Any) -> None:
 
 
 def made_up() -> Iterator[dict[str, Any]]:
-    """
-    Yield Pods that have images at every place, and names of every form.
-    """
+    """Yield Pods that have images at every place, and names of every form."""
     volume = {"name": "data", "image": {"reference": "quay.io/a/data:1"}}
     first = {"name": "i", "image": "index.docker.io/busybox"}
     never = {"name": "n", "image": "nginx", "imagePullPolicy": "Never"}
@@ -93,9 +83,7 @@ def made_up() -> Iterator[dict[str, Any]]:
 
 
 def cases() -> Iterator[dict[str, Any]]:
-    """
-    Yield these, and the Pods of the cases that all tests share.
-    """
+    """Yield these, and the Pods of the cases that all tests share."""
     yield from made_up()
     for path in sorted(PODS.glob("*.json")):
         found = json.loads(path.read_text())

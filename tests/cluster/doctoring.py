@@ -1,6 +1,4 @@
-"""
-`mirrorhook doctor`, asked about a cluster.
-"""
+"""`mirrorhook doctor`, asked about a cluster."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ __all__ = ["doctored", "faults"]
 def doctored(
     plane: ControlPlane, *arguments: str, program: tuple[str, ...] = ("-m", "webhook")
 ) -> tuple[int, list[dict[str, Any]]]:
-    """
-    Run the command, and return its exit code and what it has found.
+    """Run the command, and return its exit code and what it has found.
 
     Args:
         plane: The cluster.
@@ -40,9 +37,7 @@ def doctored(
 
 
 def faults(plane: ControlPlane, *arguments: str) -> dict[str, tuple[str, str]]:
-    """
-    Return what is wrong, by the check: the words of it and of its mend.
-    """
+    """Return what is wrong, by the check: the words of it and of its mend."""
     code, found = doctored(plane, *arguments)
     wrong = {each["check"]: each for each in found if each["verdict"] == "wrong"}
     assert code == int(bool(wrong))

@@ -1,6 +1,4 @@
-"""
-Folders of clusters, of which none outlives its test for long.
-"""
+"""Folders of clusters, of which none outlives its test for long."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ PREFIX = "mirrorhook-cluster-"
 
 @contextmanager
 def folder_of_a_cluster() -> Iterator[Path]:
-    """
-    Make a folder until the end of the block, and remove what others could not remove.
-    """
+    """Make a folder until the end of the block, and remove what others could not remove."""
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
@@ -30,9 +26,7 @@ def folder_of_a_cluster() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """
-    Remove the folders of processes that are no more, as after a SIGKILL.
-    """
+    """Remove the folders of processes that are no more, as after a SIGKILL."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():

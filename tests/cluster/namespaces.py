@@ -1,6 +1,4 @@
-"""
-Namespaces of the kernel for a whole cluster: when their first process ends, all of it does.
-"""
+"""Namespaces of the kernel for a whole cluster: when their first process ends, all of it does."""
 
 from __future__ import annotations
 
@@ -33,8 +31,7 @@ while :; do sleep 1000 & wait; done  # and so reap what Pods leave behind
 
 @contextmanager
 def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, ...]]:
-    """
-    Take this thread into a network of its own until the end of the block.
+    """Take this thread into a network of its own until the end of the block.
 
     Args:
         folder: For what would be in `/run`, `/var/log` and `/var/lib`.
@@ -66,9 +63,7 @@ def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, .
 
 @contextmanager
 def within(network: str) -> Iterator[None]:
-    """
-    Take this thread into a network namespace, and back.
-    """
+    """Take this thread into a network namespace, and back."""
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     theirs = os.open(network, os.O_RDONLY)
     try:

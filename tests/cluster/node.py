@@ -1,5 +1,4 @@
-"""
-A cluster with a node on which Pods really run, from images that are really pulled.
+"""A cluster with a node on which Pods really run, from images that are really pulled.
 
 All of it lives in a network of its own, which nothing leaves: what is not rewritten to
 the registry in there cannot be pulled.
@@ -39,8 +38,7 @@ RUNTIME = "unix:///run/containerd/containerd.sock"
 
 @dataclass(frozen=True)
 class Node:
-    """
-    A running cluster with a node.
+    """A running cluster with a node.
 
     Attributes:
         plane: Its control plane.
@@ -51,24 +49,18 @@ class Node:
     folder: Path
 
     def push(self, name: str, *command: str, files: dict[str, bytes] | None = None) -> str:
-        """
-        Put an image of busybox into the registry, and return its digest.
-        """
+        """Put an image of busybox into the registry, and return its digest."""
         content = busybox() | (files or {})
         return push_files(REGISTRY, name, content, command=command or IDLE)
 
     def pulled(self) -> set[str]:
-        """
-        Return the images that were pulled, as the registry names them.
-        """
+        """Return the images that were pulled, as the registry names them."""
         log = (self.plane.processes.logs / "registry.log").read_text()
         return {f"{name}:{tag}" for name, tag in PULL.findall(log)}
 
 
 def prepare() -> None:
-    """
-    Build what is needed, which takes the network that we leave.
-    """
+    """Build what is needed, which takes the network that we leave."""
     for line in (NEWEST, CONTAINERD):
         for name in line.packages:
             program(name, line)
@@ -76,9 +68,7 @@ def prepare() -> None:
 
 @contextmanager
 def cluster_with_node() -> Iterator[Node]:
-    """
-    Run a cluster with a node until the end of the block; this thread is in its network.
-    """
+    """Run a cluster with a node until the end of the block; this thread is in its network."""
     prepare()
     with (
         folder_of_a_cluster() as folder,
@@ -102,9 +92,7 @@ def ready(node: dict[str, Any] | None) -> bool:
 
 
 def start_registry(processes: Processes, folder: Path) -> None:
-    """
-    Start the registry that is the mirror.
-    """
+    """Start the registry that is the mirror."""
     configuration = folder / "registry.json"
     storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
     log = {"level": "info", "formatter": "json"}
@@ -122,9 +110,7 @@ def start_registry(processes: Processes, folder: Path) -> None:
 
 
 def start_runtime(processes: Processes, folder: Path) -> None:
-    """
-    Start containerd.
-    """
+    """Start containerd."""
     (folder / "cni").mkdir()
     addresses = {"type": "host-local", "ranges": [[{"subnet": PODS}]]}
     addresses["routes"] = [{"dst": "0.0.0.0/0"}]
@@ -156,9 +142,7 @@ conf_dir = "{folder}/cni"
 
 
 def start_node(plane: ControlPlane, folder: Path, group: str) -> None:
-    """
-    Start the kubelet, kube-proxy and the scheduler.
-    """
+    """Start the kubelet, kube-proxy and the scheduler."""
     configuration = {
         "apiVersion": "kubelet.config.k8s.io/v1beta1",
         "kind": "KubeletConfiguration",
@@ -215,9 +199,7 @@ def start_node(plane: ControlPlane, folder: Path, group: str) -> None:
 
 
 def busybox() -> dict[str, bytes]:
-    """
-    The files of an image of busybox.
-    """
+    """The files of an image of busybox."""
     path = shutil.which("busybox")
     assert path
     program = Path(path).read_bytes()

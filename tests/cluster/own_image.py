@@ -1,6 +1,4 @@
-"""
-Our own image, as an OCI layout that is built when something in it has changed.
-"""
+"""Our own image, as an OCI layout that is built when something in it has changed."""
 
 from __future__ import annotations
 
@@ -22,14 +20,11 @@ SOURCES = ("Dockerfile", "LICENSE", "requirements.txt")
 
 
 class ImageMissingError(RuntimeError):
-    """
-    The image cannot be built here.
-    """
+    """The image cannot be built here."""
 
 
 def layout() -> Path:
-    """
-    Return the folder of the layout.
+    """Return the folder of the layout.
 
     Raises:
         ImageMissingError: It has to be built, and cannot be.
@@ -49,9 +44,7 @@ def layout() -> Path:
 
 
 def build(folder: Path) -> None:
-    """
-    Build the image into a folder, and keep only the latest few of its neighbours.
-    """
+    """Build the image into a folder, and keep only the latest few of its neighbours."""
     sys.stderr.write("Building our own image … ")
     sys.stderr.flush()
     began = time.monotonic()
@@ -68,9 +61,7 @@ def build(folder: Path) -> None:
 
 
 def key() -> str:
-    """
-    Return what changes with the image.
-    """
+    """Return what changes with the image."""
     digest = hashlib.sha256()
     sources = [ROOT / name for name in SOURCES] + sorted((ROOT / "webhook").rglob("*.py"))
     for path in sources:

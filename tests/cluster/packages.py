@@ -1,7 +1,6 @@
-"""
-What Debian has of a cluster, installed where it is missing.
+"""What Debian has of a cluster, installed where it is missing.
 
-    python -m tests.cluster.packages
+python -m tests.cluster.packages
 """
 
 from __future__ import annotations
@@ -29,17 +28,13 @@ PROGRAMS = {
 
 
 def missing() -> list[str]:
-    """
-    Return the packages whose programs are not here.
-    """
+    """Return the packages whose programs are not here."""
     needed = PROGRAMS.items()
     return [package for name, package in needed if not shutil.which(name, path=PATH)]
 
 
 def main() -> None:
-    """
-    Install them, if this is Debian and we may.
-    """
+    """Install them, if this is Debian and we may."""
     packages = missing()
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return

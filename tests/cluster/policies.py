@@ -1,6 +1,4 @@
-"""
-Policies that the API server evaluates itself, in force for the time of a test.
-"""
+"""Policies that the API server evaluates itself, in force for the time of a test."""
 
 from __future__ import annotations
 
@@ -30,11 +28,8 @@ SECONDS = 20
 
 
 @contextmanager
-def applied(
-    world: World, space: str, rendered: Rendered, image: str = IMAGE
-) -> Iterator[None]:
-    """
-    Apply what the command renders, until the end of the block.
+def applied(world: World, space: str, rendered: Rendered, image: str = IMAGE) -> Iterator[None]:
+    """Apply what the command renders, until the end of the block.
 
     Args:
         world: The cluster.
@@ -58,8 +53,7 @@ def applied(
 def charted(
     world: World, space: str, values: dict[str, Any], name: str = "policy"
 ) -> Iterator[None]:
-    """
-    Install the chart with a policy for its rewriter, until the end of the block.
+    """Install the chart with a policy for its rewriter, until the end of the block.
 
     Args:
         world: The cluster.
@@ -76,12 +70,8 @@ def charted(
         wait_until_probed(world, space, IMAGE, there=False)
 
 
-def install(
-    world: World, values: dict[str, Any], name: str, helm: Path | None = None
-) -> None:
-    """
-    Install the chart with a policy for its rewriter, or change it.
-    """
+def install(world: World, values: dict[str, Any], name: str, helm: Path | None = None) -> None:
+    """Install the chart with a policy for its rewriter, or change it."""
     file = world.plane.folder / f"{name}-values.json"
     file.write_text(json.dumps({"rewriter": "policy", **values}))
     world.plane.run(
@@ -93,8 +83,7 @@ def install(
 def differences(
     world: World, space: str, rules: list[Rule]
 ) -> tuple[int, dict[str, tuple[Any, Any]]]:
-    """
-    Return of how many Pods a policy decided, and those that the webhook decides otherwise.
+    """Return of how many Pods a policy decided, and those that the webhook decides otherwise.
 
     Args:
         world: The cluster.
@@ -115,16 +104,12 @@ def differences(
 
 
 def wait_until_probed(world: World, space: str, image: str, *, there: bool) -> None:
-    """
-    Wait until a policy acts, or acts no longer: the API server takes a moment.
-    """
+    """Wait until a policy acts, or acts no longer: the API server takes a moment."""
     until(lambda: (world.tried(space, image) != image) is there, "a policy", SECONDS)
 
 
 def values_of(rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    """
-    Return rules as the values of the chart have them.
-    """
+    """Return rules as the values of the chart have them."""
     found = []
     for rule in rules:
         mirrors = [{"target": m.target, "flatten": m.flatten} for m in rule.mirrors]

@@ -1,6 +1,4 @@
-"""
-Processes that end with the test, whatever happens to it.
-"""
+"""Processes that end with the test, whatever happens to it."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ TIED = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
 class Processes:
-    """
-    The processes of one cluster.
+    """The processes of one cluster.
 
     Args:
         logs: Folder for what they write.
@@ -32,9 +29,7 @@ class Processes:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: str | Path, **options) -> subprocess.Popen[bytes]:
-        """
-        Start a process, whose log has its name.
-        """
+        """Start a process, whose log has its name."""
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*TIED, *self.inside, *map(str, command)],
@@ -48,31 +43,23 @@ class Processes:
         return process
 
     def wait(self, what: str, condition, seconds: float = PATIENCE) -> None:
-        """
-        Wait for something, unless a process ends before.
-        """
+        """Wait for something, unless a process ends before."""
 
         def met():
             for name, process in self.running.items():
                 if process.poll() is not None:
-                    raise RuntimeError(
-                        f"{name} ended, waiting for {what}:\n{self.tail(name)}"
-                    )
+                    raise RuntimeError(f"{name} ended, waiting for {what}:\n{self.tail(name)}")
             return condition()
 
         until(met, what, seconds)
 
     def tail(self, name: str) -> str:
-        """
-        Return the last lines of a log.
-        """
+        """Return the last lines of a log."""
         lines = (self.logs / f"{name}.log").read_text(errors="replace").splitlines()
         return "\n".join(lines[-LAST:])
 
     def end(self, *names: str) -> None:
-        """
-        End processes, or all; nothing here is worth a graceful end.
-        """
+        """End processes, or all; nothing here is worth a graceful end."""
         ending = [self.running.pop(name) for name in names or tuple(self.running)]
         for process in ending:
             process.kill()
@@ -81,9 +68,7 @@ class Processes:
 
 
 def until(condition, what: str = "the condition", seconds: float = PATIENCE):
-    """
-    Wait for something to become true, and return it.
-    """
+    """Wait for something to become true, and return it."""
     end = time.monotonic() + seconds
     while True:
         found = condition()

@@ -1,5 +1,4 @@
-"""
-The programs of a cluster, built by Go from their own sources.
+"""The programs of a cluster, built by Go from their own sources.
 
     python -m tests.cluster.programs
 
@@ -22,17 +21,14 @@ from tests.tools.golang import GoMissingError, build
 __all__ = ["GATED", "KUBEADM", "KUSTOMIZE", "NEWEST", "OLDEST", "Line", "program"]
 
 HERE = Path(__file__).parent
-CACHE = Path(
-    os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mirrorhook/cluster"
-)
+CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mirrorhook/cluster")
 KUBE = "k8s.io/kubernetes/cmd/"
 VERSION = "k8s.io/component-base/version."
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """
-    A module that builds programs.
+    """A module that builds programs.
 
     Attributes:
         module: Its folder beside this file.
@@ -44,33 +40,23 @@ class Line:
 
     @property
     def kubernetes(self) -> str:
-        """
-        The version of Kubernetes that it builds, as ``v1.37.2``, if it builds one.
-        """
+        """The version of Kubernetes that it builds, as ``v1.37.2``, if it builds one."""
         found = re.search(r"^\tk8s\.io/kubernetes (v\S+)", self.pins, re.MULTILINE)
         return found[1] if found else ""
 
     @property
     def pins(self) -> str:
-        """
-        What decides on the programs.
-        """
-        return "".join(
-            (HERE / self.module / name).read_text() for name in ("go.mod", "go.sum")
-        )
+        """What decides on the programs."""
+        return "".join((HERE / self.module / name).read_text() for name in ("go.mod", "go.sum"))
 
     @property
     def flags(self) -> str:
-        """
-        Flags of the linker: without a version, Kubernetes would call itself v0.0.0.
-        """
+        """Flags of the linker: without a version, Kubernetes would call itself v0.0.0."""
         if not self.kubernetes:
             return "-s -w"
         major, minor, _ = self.kubernetes.removeprefix("v").split(".")
         said = {"gitVersion": self.kubernetes, "gitMajor": major, "gitMinor": minor}
-        return " ".join(
-            ["-s -w", *(f"-X {VERSION}{key}={value}" for key, value in said.items())]
-        )
+        return " ".join(["-s -w", *(f"-X {VERSION}{key}={value}" for key, value in said.items())])
 
 
 def commands(*names: str) -> dict[str, str]:
@@ -99,8 +85,7 @@ CONTAINERD = Line(
 
 
 def program(name: str, line: Line = NEWEST) -> Path:
-    """
-    Return a program, which is built if it is not there.
+    """Return a program, which is built if it is not there.
 
     Raises:
         GoMissingError: It is not there, and there is no Go to build it.
@@ -118,9 +103,7 @@ def program(name: str, line: Line = NEWEST) -> Path:
 
 
 def main() -> None:
-    """
-    Build everything.
-    """
+    """Build everything."""
     for line in (NEWEST, OLDEST, GATED, CONTAINERD, KUBEADM, KUSTOMIZE):
         for name in line.packages:
             program(name, line)

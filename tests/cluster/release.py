@@ -1,5 +1,4 @@
-"""
-A release of the chart, whose Pods the test runs itself, in place of a kubelet.
+"""A release of the chart, whose Pods the test runs itself, in place of a kubelet.
 
 The chart is installed by real Helm. What its Deployment says is taken at its word:
 arguments, mounted ConfigMaps and Secrets, and the identity of its ServiceAccount.
@@ -40,8 +39,7 @@ AS_POD = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"
 
 @dataclass
 class Replica:
-    """
-    One Pod of the webhook.
+    """One Pod of the webhook.
 
     Attributes:
         name: Its name.
@@ -79,8 +77,7 @@ class Replica:
 
 
 class Release:
-    """
-    A release in a cluster.
+    """A release in a cluster.
 
     Args:
         plane: The cluster.
@@ -98,23 +95,17 @@ class Release:
 
     @property
     def configuration(self) -> str:
-        """
-        Path of its MutatingWebhookConfiguration.
-        """
+        """Path of its MutatingWebhookConfiguration."""
         root = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
         return f"{root}/{self.name}.{self.name}"
 
     @property
     def authority(self) -> str:
-        """
-        Path of the Secret of its CA.
-        """
+        """Path of the Secret of its CA."""
         return namespaced("secrets", self.name, f"{self.name}-ca")
 
     def install(self, values: dict[str, Any], helm: Path | None = None) -> None:
-        """
-        Install it, or change it, and be its Service from then on.
-        """
+        """Install it, or change it, and be its Service from then on."""
         self.values = values
         file = self.plane.folder / f"{self.name}-values.json"
         file.write_text(json.dumps(values))
@@ -132,39 +123,29 @@ class Release:
             )
 
     def install_again(self, helm: Path | None = None, **values: Any) -> None:
-        """
-        Change it, or put back what somebody took away.
-        """
+        """Change it, or put back what somebody took away."""
         self.install(self.values | values, helm)
 
     def uninstall(self) -> None:
-        """
-        Uninstall it, and end its Pods.
-        """
+        """Uninstall it, and end its Pods."""
         self.plane.run(helm4(), "uninstall", self.name, "--namespace", self.name)
         self.close()
 
     def close(self) -> None:
-        """
-        End its Pods, and be its Service no longer.
-        """
+        """End its Pods, and be its Service no longer."""
         for replica in tuple(self.replicas):
             self.kill(replica)
         self._stack.close()
         self.proxy = None
 
     def run_replicas(self, count: int = 1) -> list[Replica]:
-        """
-        Run so many Pods more, and wait until the Service leads to them.
-        """
+        """Run so many Pods more, and wait until the Service leads to them."""
         made = [self.start_replica() for _ in range(count)]
         self.wait_ready(*made)
         return made
 
     def wait_ready(self, *replicas: Replica) -> None:
-        """
-        Wait until Pods are ready, and the Service leads to them.
-        """
+        """Wait until Pods are ready, and the Service leads to them."""
         assert self.proxy
         for replica in replicas:
             self.plane.processes.wait(
@@ -173,17 +154,13 @@ class Release:
             )
 
     def start_replica(self) -> Replica:
-        """
-        Start a Pod as the Deployment says.
-        """
+        """Start a Pod as the Deployment says."""
         replica = self._start(self.plane.pod_address())
         self.replicas.append(replica)
         return replica
 
     def serve_alone(self) -> Replica:
-        """
-        Start a Pod that is its Service itself, with nothing in between.
-        """
+        """Start a Pod that is its Service itself, with nothing in between."""
         service = self.plane.api.get(namespaced("services", self.name, self.name))
         replica = self._start(service["spec"]["clusterIP"], "--port=443")
         self.plane.processes.wait("the webhook", lambda: replica.ready)
@@ -215,35 +192,25 @@ class Release:
         return Replica(name, address, folder, process, log)
 
     def kill(self, replica: Replica) -> None:
-        """
-        End a Pod at once.
-        """
+        """End a Pod at once."""
         self.replicas.remove(replica)
         self.plane.processes.end(replica.name)
         shutil.rmtree(replica.folder)
 
     def bring_rules(self) -> None:
-        """
-        Bring the ConfigMap to the Pods, as the kubelet does about once a minute.
-        """
+        """Bring the ConfigMap to the Pods, as the kubelet does about once a minute."""
         for replica in self.replicas:
             self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
 
     def _mount(self, folder: Path, spec: dict[str, Any]) -> None:
         for volume in spec["volumes"]:
             if "configMap" in volume:
-                self._fill(
-                    folder / volume["name"], "configmaps", volume["configMap"]["name"]
-                )
+                self._fill(folder / volume["name"], "configmaps", volume["configMap"]["name"])
             elif "secret" in volume:
-                self._fill(
-                    folder / volume["name"], "secrets", volume["secret"]["secretName"]
-                )
+                self._fill(folder / volume["name"], "secrets", volume["secret"]["secretName"])
         account = folder / "run" / ACCOUNT
         account.mkdir(parents=True)
-        path = namespaced(
-            "serviceaccounts", self.name, f"{spec['serviceAccountName']}/token"
-        )
+        path = namespaced("serviceaccounts", self.name, f"{spec['serviceAccountName']}/token")
         body = {
             "apiVersion": "authentication.k8s.io/v1",
             "kind": "TokenRequest",
@@ -255,9 +222,7 @@ class Release:
         shutil.copy(self.plane.authority, account / "ca.crt")
 
     def _fill(self, folder: Path, resource: str, name: str) -> None:
-        """
-        Write the keys of a ConfigMap or Secret as files, and swap them in all at once.
-        """
+        """Write the keys of a ConfigMap or Secret as files, and swap them in all at once."""
         found = self.plane.api.get(namespaced(resource, self.name, name))
         version = folder / f"..{found['metadata']['resourceVersion']}"
         if version.exists():
@@ -273,9 +238,7 @@ class Release:
 
 
 def placed(argument: str, container: dict[str, Any], folder: Path) -> str:
-    """
-    Return an argument with the paths of mounts as they are here.
-    """
+    """Return an argument with the paths of mounts as they are here."""
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     paths = "|".join(map(re.escape, mounts))
     return re.sub(paths, lambda found: str(folder / mounts[found[0]]), argument)
@@ -290,8 +253,7 @@ def released(
     replicas: int = 1,
     prepare: Callable[[Release], None] = lambda _: None,
 ) -> Iterator[Release]:
-    """
-    Install a release until the end of the block, with Pods that serve.
+    """Install a release until the end of the block, with Pods that serve.
 
     Args:
         plane: The cluster.
@@ -313,8 +275,6 @@ def released(
 
 
 def trusted(release: Release) -> bool:
-    """
-    Say whether every webhook of the configuration has a CA bundle.
-    """
+    """Say whether every webhook of the configuration has a CA bundle."""
     found = release.plane.api.get(release.configuration)
     return all(webhook["clientConfig"].get("caBundle") for webhook in found["webhooks"])

@@ -1,6 +1,4 @@
-"""
-What kube-proxy does for a Service: connections go to Pods that are ready, in turn.
-"""
+"""What kube-proxy does for a Service: connections go to Pods that are ready, in turn."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ ROUND = 0.1
 
 
 class ServiceProxy:
-    """
-    Listens on the address of a Service while a Pod of it is ready.
+    """Listens on the address of a Service while a Pod of it is ready.
 
     Without one a connection is refused, as the real one does.
 
@@ -50,9 +47,7 @@ class ServiceProxy:
         async with httpx.AsyncClient(timeout=2) as client:
             while not self._stopping.is_set():
                 self.ready = [
-                    replica
-                    for replica in self._replicas()
-                    if await is_ready(client, replica)
+                    replica for replica in self._replicas() if await is_ready(client, replica)
                 ]
                 if self.ready and server is None:
                     server = await asyncio.start_server(self._connect, self.address, 443)
@@ -82,9 +77,7 @@ class ServiceProxy:
 
 
 async def is_ready(client: httpx.AsyncClient, replica: str) -> bool:
-    """
-    Ask a Pod whether it is ready, as the kubelet does.
-    """
+    """Ask a Pod whether it is ready, as the kubelet does."""
     try:
         return (await client.get(f"http://{replica}:8080/readyz")).is_success
     except httpx.TransportError:
@@ -92,9 +85,7 @@ async def is_ready(client: httpx.AsyncClient, replica: str) -> bool:
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """
-    Carry what comes in from one end to the other, until it ends.
-    """
+    """Carry what comes in from one end to the other, until it ends."""
     try:
         while data := await reader.read(65536):
             writer.write(data)

@@ -1,6 +1,4 @@
-"""
-Pods that are created all the time.
-"""
+"""Pods that are created all the time."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ LEAST = 20
 
 
 class Storm:
-    """
-    Creates Pods in dry runs until it is stopped, and keeps what went wrong.
+    """Creates Pods in dry runs until it is stopped, and keeps what went wrong.
 
     Args:
         world: Where.
@@ -58,9 +55,7 @@ class Storm:
 
 @contextmanager
 def storm(world: World, namespace: str, expected: str):
-    """
-    Create Pods all the time until the end of the block, none of which may go wrong.
-    """
+    """Create Pods all the time until the end of the block, none of which may go wrong."""
     pods = Storm(world, namespace, expected)
     pods.start()
     try:

@@ -1,6 +1,4 @@
-"""
-What the service account of the chart may do: what it needs, and nothing else.
-"""
+"""What the service account of the chart may do: what it needs, and nothing else."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ OURS = {
 
 
 def allowed(plane, account, resource, verb, name, namespace):
-    """
-    Ask the API server what an account may do.
-    """
+    """Ask the API server what an account may do."""
     group, plural, subresource = resource
     attributes = {"group": group, "resource": plural, "subresource": subresource}
     attributes |= {"verb": verb, "name": name, "namespace": namespace}
@@ -42,9 +38,7 @@ def allowed(plane, account, resource, verb, name, namespace):
 
 
 def resources(plane):
-    """
-    Every resource that the API server serves, with its subresources.
-    """
+    """Every resource that the API server serves, with its subresources."""
     lists = [("", plane.api.get("/api/v1"))]
     for group in plane.api.get("/apis")["groups"]:
         version = group["preferredVersion"]["groupVersion"]
@@ -66,11 +60,7 @@ def test_it_may_do_what_it_needs_and_nothing_else(plane, world):
             for name, namespace in (
                 ("", ""),
                 *(("another", NAME), ("another", "kube-system")),
-                *(
-                    (each, NAME)
-                    for each in {f"{NAME}-ca", ""}
-                    if resource in {SECRETS, SLICES}
-                ),
+                *((each, NAME) for each in {f"{NAME}-ca", ""} if resource in {SECRETS, SLICES}),
                 *((f"{NAME}.{NAME}", "") for _ in range(resource == CONFIGURATION)),
             )
         ]

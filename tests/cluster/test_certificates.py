@@ -1,6 +1,4 @@
-"""
-Certificates that look after themselves, with an API server that checks them.
-"""
+"""Certificates that look after themselves, with an API server that checks them."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ SETTLED = Timing().settling + 30
 
 @contextmanager
 def failing_closed(plane, world, name, **options):
-    """
-    A release that refuses Pods where it is not reached, and its namespace.
-    """
+    """A release that refuses Pods where it is not reached, and its namespace."""
     space = world.namespace()
     given = {
         "rules": RULES,
@@ -46,9 +42,7 @@ def failing_closed(plane, world, name, **options):
 
 
 def authorities(release):
-    """
-    The CAs in the Secret.
-    """
+    """The CAs in the Secret."""
     found = release.plane.api.find(release.authority)
     data = (found or {}).get("data", {})
     bundle = base64.b64decode(data.get("ca.crt", ""))
@@ -56,17 +50,13 @@ def authorities(release):
 
 
 def bundles(release):
-    """
-    What the API server trusts, by webhook.
-    """
+    """What the API server trusts, by webhook."""
     webhooks = release.plane.api.get(release.configuration)["webhooks"]
     return [base64.b64decode(each["clientConfig"]["caBundle"]) for each in webhooks]
 
 
 def issuer(release, replica):
-    """
-    The CA that has signed what a replica serves with, which the API server must trust.
-    """
+    """The CA that has signed what a replica serves with, which the API server must trust."""
     (bundle,) = bundles(release)
     context = ssl.create_default_context(cadata=bundle.decode())
     name = f"{release.name}.{release.name}.svc"
@@ -95,9 +85,7 @@ def test_three_replicas_that_start_at_once_agree_on_one_ca(plane, world):
         assert {issuer(release, each) for each in release.replicas} == {authority}
         added = until(
             lambda: [
-                line
-                for each in release.replicas
-                for line in each.logged("CA added to the Secret")
+                line for each in release.replicas for line in each.logged("CA added to the Secret")
             ],
             "the line of the first",
         )
@@ -182,9 +170,7 @@ def test_an_uninstalled_release_leaves_nothing_and_blocks_nobody(plane, world):
 
 
 def things(plane, name):
-    """
-    Everything in the cluster that has the label of a release.
-    """
+    """Everything in the cluster that has the label of a release."""
     found = []
     for resource in plane.kubectl("api-resources", "--verbs=list", "-o", "name").split():
         if resource.startswith(("events", "componentstatuses")):
@@ -193,9 +179,7 @@ def things(plane, name):
         said = plane.kubectl(
             "get", resource, "-A", "-l", selector, "-o", "name", "--ignore-not-found"
         )
-        found += [
-            line for line in said.splitlines() if "/" in line and "Warning" not in line
-        ]
+        found += [line for line in said.splitlines() if "/" in line and "Warning" not in line]
     return found
 
 

@@ -1,6 +1,4 @@
-"""
-What the API server asks us about, as its own metrics have it.
-"""
+"""What the API server asks us about, as its own metrics have it."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ ERRORS = "apiserver_admission_match_condition_evaluation_errors_total"
 
 
 class Counts:
-    """
-    How often the API server called us, and how often a condition kept it from it.
-    """
+    """How often the API server called us, and how often a condition kept it from it."""
 
     def __init__(self, api):
         self.api = api
@@ -30,15 +26,12 @@ class Counts:
 
     @property
     def calls(self):
-        """
-        Calls since; what was not called for is counted as excluded, and none failed.
+        """Calls since; what was not called for is counted as excluded, and none failed.
 
         A call may have an exclusion beside it: where we are asked again because another
         plugin changed the Pod, its images are at the mirror already.
         """
-        calls, excluded, errors = (
-            b - a for a, b in zip(self.before, self.now(), strict=True)
-        )
+        calls, excluded, errors = (b - a for a, b in zip(self.before, self.now(), strict=True))
         assert errors == 0
         assert calls or excluded
         return calls
@@ -55,9 +48,7 @@ class Counts:
     ],
     ids=["a short name", "one of two", "no rule", "at the mirror", "much text"],
 )
-def test_we_are_called_for_images_of_the_rules_alone(
-    world, release, space, given, expected
-):
+def test_we_are_called_for_images_of_the_rules_alone(world, release, space, given, expected):
     counts = Counts(world.api)
     created = world.create(space, given, dryRun="All")
     assert counts.calls == expected
@@ -122,8 +113,5 @@ def test_profiles_and_regexes_are_in_the_conditions(plane, world):
         counts = Counts(world.api)
         assert world.tried(space, "quay.io/bitnami/a:1") == f"{MIRROR}/legacy/a:1"
         assert counts.calls == 1
-        assert (
-            world.tried(space, "r.example/quay.io/bitnami/a")
-            == "r.example/quay.io/bitnami/a"
-        )
+        assert world.tried(space, "r.example/quay.io/bitnami/a") == "r.example/quay.io/bitnami/a"
         assert counts.calls == 1

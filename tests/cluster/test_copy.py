@@ -1,6 +1,4 @@
-"""
-A mirror that is filled with what the Pods of a cluster run.
-"""
+"""A mirror that is filled with what the Pods of a cluster run."""
 
 from __future__ import annotations
 
@@ -30,15 +28,9 @@ def test_the_images_of_all_pods_are_copied_as_they_were_written(world, tmp_path)
         kubeconfig = ("--cluster", "--kubeconfig", world.plane.kubeconfig)
         plan = copying.json(*kubeconfig, "--dry-run")
         done = copying.json(*kubeconfig)
-        copied = {
-            each["image"]: each["status"] for each in done if upstream in each["image"]
-        }
-        digests = [
-            manifest_at(mirror, f"m/team/{name}", "1")[1] for name in ("plain", "rewritten")
-        ]
+        copied = {each["image"]: each["status"] for each in done if upstream in each["image"]}
+        digests = [manifest_at(mirror, f"m/team/{name}", "1")[1] for name in ("plain", "rewritten")]
 
     assert [each["image"] for each in plan] == [each["image"] for each in done]
-    assert copied == {
-        f"{upstream}/team/{name}:1": "copied" for name in ("plain", "rewritten")
-    }
+    assert copied == {f"{upstream}/team/{name}:1": "copied" for name in ("plain", "rewritten")}
     assert all(digests)

@@ -1,6 +1,4 @@
-"""
-A webhook that is away, slow, killed or fed with nonsense.
-"""
+"""A webhook that is away, slow, killed or fed with nonsense."""
 
 from __future__ import annotations
 
@@ -21,17 +19,13 @@ TIMEOUT = 2
 
 @pytest.fixture(scope="module", params=["Ignore", "Fail"])
 def policy(request):
-    """
-    The failure policy.
-    """
+    """The failure policy."""
     return request.param
 
 
 @pytest.fixture(scope="module")
 def failing(plane, world, policy):
-    """
-    A release of that policy, and its namespace.
-    """
+    """A release of that policy, and its namespace."""
     space = world.namespace()
     values = {
         "rules": RULES,
@@ -45,9 +39,7 @@ def failing(plane, world, policy):
 
 @pytest.fixture
 def replica(world, failing):
-    """
-    Its Pod, or the one that takes its place.
-    """
+    """Its Pod, or the one that takes its place."""
     release, space = failing
     (replica,) = release.replicas or release.run_replicas()
     world.wait_for(space, "nginx", NGINX)
@@ -55,9 +47,7 @@ def replica(world, failing):
 
 
 def becomes(found, policy):
-    """
-    Say whether a Pod was admitted as it was, or refused with the reason.
-    """
+    """Say whether a Pod was admitted as it was, or refused with the reason."""
     if policy == "Ignore":
         return found == "nginx"
     return "failed calling webhook" in found

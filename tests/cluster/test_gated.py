@@ -1,6 +1,4 @@
-"""
-Policies that rewrite before Kubernetes 1.36, where a feature gate switches them on.
-"""
+"""Policies that rewrite before Kubernetes 1.36, where a feature gate switches them on."""
 
 from __future__ import annotations
 
@@ -25,18 +23,14 @@ ON = (
 
 @pytest.fixture(scope="module")
 def gated(programs):
-    """
-    A cluster of Kubernetes 1.34 that has them.
-    """
+    """A cluster of Kubernetes 1.34 that has them."""
     with control_plane(GATED, controllers=OLDEST, options=ON) as plane:
         yield World(plane)
 
 
 @pytest.fixture(scope="module")
 def place(gated):
-    """
-    A namespace that every policy here is for.
-    """
+    """A namespace that every policy here is for."""
     return gated.namespace(ENABLED)
 
 

@@ -1,6 +1,4 @@
-"""
-The guides for kubeadm and GitOps, with the real programs that they call.
-"""
+"""The guides for kubeadm and GitOps, with the real programs that they call."""
 
 from __future__ import annotations
 
@@ -41,9 +39,7 @@ def of_the_guide(words):
 
 
 def listed(folder, *arguments):
-    """
-    The images that kubeadm itself would pull.
-    """
+    """The images that kubeadm itself would pull."""
     done = typed(" ".join((LIST, *arguments)), folder, **OFFLINE)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
@@ -79,9 +75,7 @@ def test_kubeadm_itself_asks_for_its_images_where_the_rules_say(folder, profile)
 
 
 def rules_of(folder, profile):
-    """
-    The rules that decide.
-    """
+    """The rules that decide."""
     if profile:
         return MirrorMap(PROFILES[profile].rules)
     return load(folder / "rules.yaml").policies["default"].mirrors

@@ -1,6 +1,4 @@
-"""
-What is left of a cluster: nothing, however its test ends.
-"""
+"""What is left of a cluster: nothing, however its test ends."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ with control_plane() as plane:
 
 
 def processes_of(folder):
-    """
-    Return the command lines of processes that have to do with a folder.
-    """
+    """Return the command lines of processes that have to do with a folder."""
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         try:

@@ -1,6 +1,4 @@
-"""
-Others who change Pods, or refuse them.
-"""
+"""Others who change Pods, or refuse them."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ SIDECAR = {"op": "add", "path": "/spec/containers/-"} | {
 
 
 class Injector(BaseHTTPRequestHandler):
-    """
-    A webhook that adds a container, as service meshes do.
-    """
+    """A webhook that adds a container, as service meshes do."""
 
     protocol_version = "HTTP/1.1"
 
@@ -52,9 +48,7 @@ class Injector(BaseHTTPRequestHandler):
 
 @contextmanager
 def injecting(world, name, space):
-    """
-    Run that webhook under a name, which decides on its turn.
-    """
+    """Run that webhook under a name, which decides on its turn."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -131,12 +125,8 @@ def test_a_policy_that_refuses_other_registries_sees_the_images_of_the_mirrors(
             ),
             "the policy",
         )
-        assert images(world.create(space, pod("nginx"))) == {
-            "c0": f"{MIRROR}/hub/library/nginx"
-        }
-        answer = world.api.ask(
-            "POST", f"/api/v1/namespaces/{space}/pods", pod("r.example/x")
-        )
+        assert images(world.create(space, pod("nginx"))) == {"c0": f"{MIRROR}/hub/library/nginx"}
+        answer = world.api.ask("POST", f"/api/v1/namespaces/{space}/pods", pod("r.example/x"))
         assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY
     finally:
         world.api.delete(f"{bindings}/mirrored")

@@ -1,6 +1,4 @@
-"""
-Pods that really run: images of the mirror are pulled, and ours serves as two real Pods.
-"""
+"""Pods that really run: images of the mirror are pulled, and ours serves as two real Pods."""
 
 from __future__ import annotations
 

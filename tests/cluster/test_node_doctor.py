@@ -1,6 +1,4 @@
-"""
-Faults that are really there, and what `mirrorhook doctor` says of them.
-"""
+"""Faults that are really there, and what `mirrorhook doctor` says of them."""
 
 from __future__ import annotations
 
@@ -69,14 +67,10 @@ def test_a_clock_that_is_wrong(installed):
     code, found = asked(installed, program=("-c", AHEAD))
     clock = next(each for each in found if each["check"] == "clock")
     assert (code, clock["verdict"]) == (0, "note")
-    assert re.search(
-        r"this machine is (99|100|101) s ahead of the API server", clock["what"]
-    )
+    assert re.search(r"this machine is (99|100|101) s ahead of the API server", clock["what"])
 
 
-def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(
-    installed, world, space
-):
+def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(installed, world, space):
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, mend = wrong(installed, "--namespace", space)["webhook"]
@@ -90,9 +84,7 @@ def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(
 
 
 def trust(world, authority):
-    """
-    Have the API server trust a CA in place of ours.
-    """
+    """Have the API server trust a CA in place of ours."""
     found = world.api.get(CONFIGURATION)
     for webhook in found["webhooks"]:
         webhook["clientConfig"]["caBundle"] = base64.b64encode(authority.pem).decode()
@@ -107,8 +99,7 @@ def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
     trust(world, new_authority("stranger", now, long))
     faults = until(
         lambda: (
-            (found := wrong(installed, "--namespace", space)).keys()
-            == {"certificate", "dry run"}
+            (found := wrong(installed, "--namespace", space)).keys() == {"certificate", "dry run"}
             and found
         ),
         "both faults",
@@ -156,16 +147,12 @@ def test_rules_that_are_wrong(installed, world):
 
 
 def labelled(key, value):
-    """
-    A Pod with a label.
-    """
+    """A Pod with a label."""
     return pod("nginx") | {"metadata": {"name": "web", "labels": {key: value}}}
 
 
 def of_the_node(image):
-    """
-    A Pod whose image the node has to have.
-    """
+    """A Pod whose image the node has to have."""
     given = pod(image)
     given["spec"]["containers"][0]["imagePullPolicy"] = "Never"
     return given

@@ -1,6 +1,4 @@
-"""
-The console of one replica shows all of them, as `kubectl port-forward` brings it.
-"""
+"""The console of one replica shows all of them, as `kubectl port-forward` brings it."""
 
 from __future__ import annotations
 
@@ -20,10 +18,7 @@ from webhook import __version__
 
 FORWARDED = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) -> 8080")
 PODS = namespaced("pods", NAME)
-OLDER = (
-    "import webhook; webhook.__version__ = '0.0.9'; "
-    "from webhook.cli.main import main; main()"
-)
+OLDER = "import webhook; webhook.__version__ = '0.0.9'; from webhook.cli.main import main; main()"
 
 
 @pytest.fixture(scope="module")
@@ -34,9 +29,7 @@ def world(node_world, installed):
 
 @contextmanager
 def console(world, name):
-    """
-    Forward the port of a Pod, and return what asks its console.
-    """
+    """Forward the port of a Pod, and return what asks its console."""
     processes = world.plane.processes
     command = ("port-forward", f"pod/{name}", ":8080", f"--namespace={NAME}")
     kubectl = program("kubectl")
@@ -51,9 +44,7 @@ def console(world, name):
 
 
 def seen(client):
-    """
-    What /api/replicas tells, when the look before it is forgotten.
-    """
+    """What /api/replicas tells, when the look before it is forgotten."""
     answered = client.get("/api/replicas")
     assert answered.is_success, answered.text
     return answered.json()
@@ -79,9 +70,7 @@ def test_each_replica_shows_both(world, installed):
 
 @pytest.fixture
 def odd_ones(world, installed):
-    """
-    Behind the Service: an older version with other rules, and one that is mute.
-    """
+    """Behind the Service: an older version with other rules, and one that is mute."""
     found = replicas(installed)[0]
     labels = dict(found["metadata"]["labels"])
     del labels["pod-template-hash"]  # the ReplicaSet would take them for its own

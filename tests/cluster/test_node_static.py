@@ -1,6 +1,4 @@
-"""
-Pods that no webhook sees: the node itself has the rules, by `mirrorhook render containerd`.
-"""
+"""Pods that no webhook sees: the node itself has the rules, by `mirrorhook render containerd`."""
 
 from __future__ import annotations
 
@@ -22,16 +20,12 @@ IMAGES = {
     "kube-apiserver": "registry.k8s.io/kube-apiserver:v1.37.2",
     "etcd": "registry.k8s.io/etcd:3.6.5-0",
 }
-NODE_RULES = [
-    {"match": host, "mirrors": [f"{REGISTRY}/{path}"]} for host, path in HOSTS.items()
-]
+NODE_RULES = [{"match": host, "mirrors": [f"{REGISTRY}/{path}"]} for host, path in HOSTS.items()]
 
 
 @pytest.fixture(scope="module")
 def rendered(node):
-    """
-    A node whose containerd has the rules.
-    """
+    """A node whose containerd has the rules."""
     rules = node.folder / "node-rules.yaml"
     rules.write_text(json.dumps({"rules": NODE_RULES}))
     command = (

@@ -1,6 +1,4 @@
-"""
-The oldest Kubernetes that the chart supports.
-"""
+"""The oldest Kubernetes that the chart supports."""
 
 from __future__ import annotations
 
@@ -21,18 +19,14 @@ NGINX = f"{MIRROR}/hub/library/nginx"
 
 @pytest.fixture(scope="module")
 def bare(programs):
-    """
-    A cluster of the oldest version.
-    """
+    """A cluster of the oldest version."""
     with control_plane(OLDEST) as plane:
         yield World(plane)
 
 
 @pytest.fixture(scope="module")
 def old(bare):
-    """
-    The same, with a release and a namespace that has opted in.
-    """
+    """The same, with a release and a namespace that has opted in."""
     with released(bare.plane, {"rules": RULES}) as release:
         space = bare.namespace(ENABLED)
         bare.wait_for(space, "nginx", NGINX)

@@ -1,6 +1,4 @@
-"""
-Policies that the API server evaluates itself, against the webhook's own decision.
-"""
+"""Policies that the API server evaluates itself, against the webhook's own decision."""
 
 from __future__ import annotations
 
@@ -33,16 +31,13 @@ PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
 
 @pytest.fixture(scope="module")
 def place(world):
-    """
-    A namespace that every policy here is for.
-    """
+    """A namespace that every policy here is for."""
     return world.namespace(ENABLED)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def kept(world, place):
-    """
-    A policy that has a parameter throughout.
+    """A policy that has a parameter throughout.
 
     After the last of such an API server reads no parameter any more, until it ends:
     https://github.com/kubernetes/kubernetes/issues/130887.

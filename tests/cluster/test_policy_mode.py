@@ -1,6 +1,4 @@
-"""
-Policies of the chart in use: what is refused beside them, and what doctor says.
-"""
+"""Policies of the chart in use: what is refused beside them, and what doctor says."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
 
 @pytest.fixture(scope="module")
 def place(world):
-    """
-    A namespace that every policy here is for.
-    """
+    """A namespace that every policy here is for."""
     return world.namespace(ENABLED)
 
 

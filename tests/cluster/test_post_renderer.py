@@ -1,6 +1,4 @@
-"""
-Releases that Helm sends through `mirrorhook rewrite`, by the commands of the guide.
-"""
+"""Releases that Helm sends through `mirrorhook rewrite`, by the commands of the guide."""
 
 from __future__ import annotations
 

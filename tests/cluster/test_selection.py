@@ -1,6 +1,4 @@
-"""
-Which namespaces a release is for.
-"""
+"""Which namespaces a release is for."""
 
 from __future__ import annotations
 
@@ -53,9 +51,7 @@ def test_a_second_policy_has_its_own_namespaces_and_rules(plane, world):
 def test_all_namespaces_but_the_system_can_be_selected(plane, world):
     space, excluded = world.namespace(), world.namespace()
     selection = {"mode": "all", "excludedNamespaces": [excluded]}
-    with released(
-        plane, {"rules": RULES, "selection": selection}, name="mirrorhook-everywhere"
-    ):
+    with released(plane, {"rules": RULES, "selection": selection}, name="mirrorhook-everywhere"):
         assert world.tried(space, "nginx") == NGINX
         assert world.tried(excluded, "nginx") == "nginx"
         assert world.tried("kube-system", "nginx") == "nginx"

@@ -1,6 +1,4 @@
-"""
-Pods that are there already.
-"""
+"""Pods that are there already."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ def test_an_edit_of_labels_changes_no_image_of_a_pod_that_is_older(plane, world)
 def test_an_image_that_is_set_is_rewritten(world, release, space):
     world.create(space, pod("nginx:1"))
     world.plane.kubectl("set", "image", "-n", space, "pod/web", "c0=gcr.io/a:2")
-    assert images(world.api.get(namespaced("pods", space, "web"))) == {
-        "c0": f"{MIRROR}/gcr/a:2"
-    }
+    assert images(world.api.get(namespaced("pods", space, "web"))) == {"c0": f"{MIRROR}/gcr/a:2"}
 
 
 def test_a_container_for_debugging_is_rewritten(world, release, space):

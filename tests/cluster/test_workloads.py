@@ -1,6 +1,4 @@
-"""
-Pods that controllers make.
-"""
+"""Pods that controllers make."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from tests.cluster.world import MIRROR, images, pod
 
 TEMPLATE = {
     "metadata": {"labels": {"app": "web"}},
-    "spec": pod("nginx:1", initContainers=[{"name": "wait", "image": "gcr.io/wait"}])[
-        "spec"
-    ],
+    "spec": pod("nginx:1", initContainers=[{"name": "wait", "image": "gcr.io/wait"}])["spec"],
 }
 SELECTED = {"selector": {"matchLabels": {"app": "web"}}, "template": TEMPLATE}
 ONCE = TEMPLATE | {"spec": TEMPLATE["spec"] | {"restartPolicy": "Never"}}
@@ -34,9 +30,7 @@ WORKLOADS = {
 
 @pytest.fixture(scope="module")
 def node(world):
-    """
-    A Node for DaemonSets.
-    """
+    """A Node for DaemonSets."""
     world.api.post("/api/v1/nodes", {"metadata": {"name": "bare"}})
     yield
     world.api.delete("/api/v1/nodes/bare")

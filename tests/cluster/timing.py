@@ -1,7 +1,6 @@
-"""
-What the webhook adds to the creation of a Pod, as the API server measures it.
+"""What the webhook adds to the creation of a Pod, as the API server measures it.
 
-    python -m tests.cluster.timing
+python -m tests.cluster.timing
 """
 
 from __future__ import annotations
@@ -32,9 +31,7 @@ POD = pod("nginx:1.29", "gcr.io/a/b:1", "quay.io/c/d:2", "registry.k8s.io/pause:
 
 
 class Mean:
-    """
-    The mean of a histogram of the API server over some time, in milliseconds.
-    """
+    """The mean of a histogram of the API server over some time, in milliseconds."""
 
     def __init__(self, plane: ControlPlane, name: str, labels: dict[str, str]) -> None:
         self._now = lambda: [
@@ -48,9 +45,7 @@ class Mean:
 
 
 async def create(plane: ControlPlane, namespace: str, clients: int) -> None:
-    """
-    Create Pods in dry runs, so many at once.
-    """
+    """Create Pods in dry runs, so many at once."""
     headers = {"Authorization": f"Bearer {plane.tokens['admin']}"}
     verify = httpx.create_ssl_context(verify=str(plane.authority))
     path = f"{plane.url}{namespaced('pods', namespace)}?dryRun=All"
@@ -64,9 +59,7 @@ async def create(plane: ControlPlane, namespace: str, clients: int) -> None:
 
 
 def measured(plane: ControlPlane, spaces: dict[str, str]):
-    """
-    Yield a row for each number of clients.
-    """
+    """Yield a row for each number of clients."""
     for clients in REQUESTS:
         times: dict[str, list[float]] = {"without": [], "with": [], "webhook": []}
         for number in range(ROUNDS):
@@ -89,9 +82,7 @@ def measured(plane: ControlPlane, spaces: dict[str, str]):
 
 
 def main() -> None:
-    """
-    Measure, and show it as a table.
-    """
+    """Measure, and show it as a table."""
     if os.geteuid() != 0:
         sys.exit("a control plane that listens on port 443 needs root")
     try:

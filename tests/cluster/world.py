@@ -1,6 +1,4 @@
-"""
-Who asks a cluster for Pods.
-"""
+"""Who asks a cluster for Pods."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ RULES = [
 
 
 class World:
-    """
-    Makes namespaces and Pods.
+    """Makes namespaces and Pods.
 
     Args:
         plane: The cluster.
@@ -38,53 +35,35 @@ class World:
         self._numbers = itertools.count(1)
 
     def namespace(self, labels: dict[str, str] | None = None, name: str = "") -> str:
-        """
-        Make a namespace that can take Pods, and return its name.
-        """
+        """Make a namespace that can take Pods, and return its name."""
         name = name or f"space-{next(self._numbers)}"
-        self.api.post(
-            "/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}}
-        )
+        self.api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}})
         account = namespaced("serviceaccounts", name, "default")
         until(lambda: self.api.find(account), "the service account")
         return name
 
     def create(self, namespace: str, given: dict[str, Any], **query: str) -> dict[str, Any]:
-        """
-        Create a Pod, and return it as it was admitted.
-        """
+        """Create a Pod, and return it as it was admitted."""
         return self.api.post(namespaced("pods", namespace), given, **query)
 
     def image(self, namespace: str, image: str, **query: str) -> str:
-        """
-        Create a Pod of one image, and return what that became.
-        """
-        created = self.create(
-            namespace, pod(image, name=f"pod-{next(self._numbers)}"), **query
-        )
+        """Create a Pod of one image, and return what that became."""
+        created = self.create(namespace, pod(image, name=f"pod-{next(self._numbers)}"), **query)
         return created["spec"]["containers"][0]["image"]
 
     def tried(self, namespace: str, image: str) -> str:
-        """
-        Return what the image of a Pod would become; the reason where it is refused.
-        """
+        """Return what the image of a Pod would become; the reason where it is refused."""
         path = namespaced("pods", namespace)
         answer = self.api.ask("POST", path, pod(image, name="tried"), dryRun="All")
         found = answer.json()
         return images(found)["c0"] if answer.is_success else found["message"]
 
     def wait_for(self, namespace: str, image: str, expected: str) -> None:
-        """
-        Wait until what is configured is in force, which is a fraction of a second later.
-        """
-        until(
-            lambda: self.tried(namespace, image) == expected, f"{image} as {expected}", 20
-        )
+        """Wait until what is configured is in force, which is a fraction of a second later."""
+        until(lambda: self.tried(namespace, image) == expected, f"{image} as {expected}", 20)
 
     def pods(self, namespace: str, count: int = 1) -> list[dict[str, Any]]:
-        """
-        Wait for Pods that somebody else creates, and return them.
-        """
+        """Wait for Pods that somebody else creates, and return them."""
         path = namespaced("pods", namespace)
 
         def found():
@@ -95,9 +74,7 @@ class World:
 
 
 def pod(*images: str, name: str = "web", **spec: Any) -> dict[str, Any]:
-    """
-    A Pod with a container for each image.
-    """
+    """A Pod with a container for each image."""
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     return {
         "apiVersion": "v1",
@@ -108,15 +85,11 @@ def pod(*images: str, name: str = "web", **spec: Any) -> dict[str, Any]:
 
 
 def images(found: dict[str, Any]) -> dict[str, str]:
-    """
-    Return every image of a Pod, by the name of its container, or of its volume.
-    """
+    """Return every image of a Pod, by the name of its container, or of its volume."""
     spec = found["spec"]
     lists = ("initContainers", "containers", "ephemeralContainers")
     of_containers = {
-        entry["name"]: entry.get("image")
-        for field in lists
-        for entry in spec.get(field) or ()
+        entry["name"]: entry.get("image") for field in lists for entry in spec.get(field) or ()
     }
     of_volumes = {
         f"volume:{volume['name']}": volume["image"]["reference"]

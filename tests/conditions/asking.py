@@ -1,6 +1,4 @@
-"""
-The two who decide on a Pod: the API server by its conditions, and the webhook.
-"""
+"""The two who decide on a Pod: the API server by its conditions, and the webhook."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ ENVIRONMENT = cel.NewEnv(
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """
-    A request for a Pod.
-    """
+    """A request for a Pod."""
 
     object: dict[str, Any]
     old: dict[str, Any] | None = None
@@ -38,18 +34,14 @@ class Asked:
 
     @property
     def variables(self):
-        """
-        What the conditions see.
-        """
+        """What the conditions see."""
         operation = "CREATE" if self.old is None else "UPDATE"
         request = {"operation": operation, "subResource": self.subresource}
         return {"object": self.object, "oldObject": self.old, "request": request}
 
     @property
     def review(self):
-        """
-        What the webhook gets.
-        """
+        """What the webhook gets."""
         request = {
             "uid": "u-1",
             "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -63,18 +55,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class Registered:
-    """
-    One policy of a release: its conditions, and its rules as the webhook reads them.
-    """
+    """One policy of a release: its conditions, and its rules as the webhook reads them."""
 
     conditions: dict[str, Any]
     expressions: dict[str, str] = field(repr=False)
     policy: Policy
 
     def calls(self, asked):
-        """
-        Say whether the API server calls the webhook; no condition may fail.
-        """
+        """Say whether the API server calls the webhook; no condition may fail."""
         results = {}
         for name, condition in self.conditions.items():
             result = condition.eval(data=asked.variables)
@@ -83,31 +71,23 @@ class Registered:
         return all(results.values())
 
     def patches(self, asked):
-        """
-        Say whether the webhook patches.
-        """
+        """Say whether the webhook patches."""
         _, request = read_review(asked.review)
         return judge(request, self.policy).result is Result.PATCHED
 
     def calls_for(self, *images):
-        """
-        Say whether the API server calls the webhook for a new Pod with *images*.
-        """
+        """Say whether the API server calls the webhook for a new Pod with *images*."""
         return self.calls(Asked(pod(*images)))
 
 
 def pod(*images, **spec):
-    """
-    A Pod with a container for each image.
-    """
+    """A Pod with a container for each image."""
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     return {"metadata": {"name": "web"}, "spec": {"containers": containers, **spec}}
 
 
 def registered(policies, **values):
-    """
-    Release policies by their names, each with its ``rules`` and ``profiles``.
-    """
+    """Release policies by their names, each with its ``rules`` and ``profiles``."""
     selection = {"selection": {"mode": "all"}}
     given = {name: {**selection, **policy} for name, policy in policies.items()}
     rendered = render({"policies": given, **values})
@@ -115,9 +95,7 @@ def registered(policies, **values):
 
 
 def of_policy(rendered: Rendered, name: str) -> Registered:
-    """
-    Return what a rendered release registers for a policy.
-    """
+    """Return what a rendered release registers for a policy."""
     webhook = rendered.webhooks[f"{name}.mirrorhook.io"]
     expressions = {each["name"]: each["expression"] for each in webhook["matchConditions"]}
     rules = rendered.one("ConfigMap")["data"]["rules.yaml"]

@@ -1,5 +1,4 @@
-"""
-Policies and requests as odd as the API server lets them be.
+"""Policies and requests as odd as the API server lets them be.
 
 It reads a Pod into its own types and shows those: metadata and spec are always there,
 no entry of a list is null, and of the lists `containers` alone can be.
@@ -63,9 +62,7 @@ regexes = st.sampled_from(REGEXES).map(
 
 @st.composite
 def policies(draw):
-    """
-    A policy that can be loaded; what stands in the way of that is left out.
-    """
+    """A policy that can be loaded; what stands in the way of that is left out."""
     profiles = draw(st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True))
     policy = {"profiles": profiles if draw(st.integers(0, 3)) == 0 else []}
     one = rules | regexes if draw(st.integers(0, 3)) == 0 else rules
@@ -81,9 +78,7 @@ def policies(draw):
 
 @st.composite
 def containers(draw, field, values):
-    """
-    The containers of one list; the names differ, as in any Pod that is stored.
-    """
+    """The containers of one list; the names differ, as in any Pod that is stored."""
     found = []
     for number in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
         container = {"name": f"{field}-{number}", "resources": {}}
@@ -99,9 +94,7 @@ def containers(draw, field, values):
 
 @st.composite
 def volumes(draw, values):
-    """
-    Volumes, some of them of an image.
-    """
+    """Volumes, some of them of an image."""
     found = [{"name": "data", "emptyDir": {}}][: draw(st.integers(0, 1))]
     if draw(st.booleans()):
         image = draw(st.fixed_dictionaries({}, optional={"reference": values}))
@@ -111,9 +104,7 @@ def volumes(draw, values):
 
 @st.composite
 def specs(draw, values):
-    """
-    The spec of a Pod.
-    """
+    """The spec of a Pod."""
     spec = {"containers": draw(containers("containers", values)) or None}
     for field in ("initContainers", "ephemeralContainers"):
         given = draw(containers(field, values))
@@ -137,9 +128,7 @@ metadata = st.one_of([st.just({})] * 4 + [marked])
 
 @st.composite
 def requests(draw):
-    """
-    The creation of a Pod, or a change of it, often of what is already there.
-    """
+    """The creation of a Pod, or a change of it, often of what is already there."""
     values = st.sampled_from(draw(st.lists(images, min_size=1, max_size=2)))
     pods = st.fixed_dictionaries({"metadata": metadata, "spec": specs(values)})
     new = draw(pods)

@@ -1,6 +1,4 @@
-"""
-Whatever the rules and the Pod: where the API server does not call, nothing would change.
-"""
+"""Whatever the rules and the Pod: where the API server does not call, nothing would change."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ SHARE = 2
 
 @pytest.fixture(scope="session")
 def release():
-    """
-    Many policies in one release, which takes hardly longer to render than one of few.
-    """
+    """Many policies in one release, which takes hardly longer to render than one of few."""
     drawn = {}
 
     @given(policies())

@@ -1,6 +1,4 @@
-"""
-Which Pods the API server calls the webhook for.
-"""
+"""Which Pods the API server calls the webhook for."""
 
 from __future__ import annotations
 
@@ -173,9 +171,7 @@ RULES = {
 
 @pytest.fixture(scope="module")
 def policies():
-    """
-    The policies of the table, in one release.
-    """
+    """The policies of the table, in one release."""
     named = {f"p{n}": {"rules": rules} for n, (rules, _, _) in enumerate(RULES.values())}
     return dict(zip(RULES, registered(named).values(), strict=True))
 

@@ -12,9 +12,7 @@ def anyio_backend():
 
 @pytest.fixture
 def refused():
-    """
-    Gives what is said of a file, a list of lines; the file must be refused.
-    """
+    """Gives what is said of a file, a list of lines; the file must be refused."""
 
     def read(text):
         with pytest.raises(ConfigurationError) as caught:

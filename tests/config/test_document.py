@@ -12,13 +12,11 @@ EMPTY = (
 )
 NO_YAML = "it is not YAML: "
 QUOTE_STAR = (
-    f"{NO_YAML}a value that begins with * is an alias to YAML: write it in quotes, "
-    '"*.example.com"'
+    f'{NO_YAML}a value that begins with * is an alias to YAML: write it in quotes, "*.example.com"'
 )
 QUOTE_AT = f"{NO_YAML}a value cannot begin with '@' in YAML: write it in quotes"
 SINGLE_QUOTES = (
-    f"{NO_YAML}a backslash in double quotes begins an escape: write the value in single "
-    "quotes"
+    f"{NO_YAML}a backslash in double quotes begins an escape: write the value in single quotes"
 )
 NO_TABS = f"{NO_YAML}YAML refuses tabs there: indent with spaces"
 STRAY_COLON = (
@@ -105,9 +103,7 @@ def test_a_byte_order_mark_is_no_mistake():
 def test_windows_line_ends_are_no_mistake():
     configuration = parse("rules:\r\n- match: a.io\r\n  keep: true\r\n", "rules.yaml")
 
-    assert [str(rule) for rule in configuration.policies["default"].mirrors.rules] == [
-        "a.io"
-    ]
+    assert [str(rule) for rule in configuration.policies["default"].mirrors.rules] == ["a.io"]
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,7 @@ BLOCK = re.compile(r"```yaml\n(.*?)```(.*?)(?=```yaml|\n## |\Z)", re.DOTALL)
 ROW = re.compile(r"^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE)
 
 EXAMPLES = [(block, ROW.findall(after)) for block, after in BLOCK.findall(PAGE)]
-PROMISES = [
-    (block, image, expected) for block, rows in EXAMPLES for image, expected in rows
-]
+PROMISES = [(block, image, expected) for block, rows in EXAMPLES for image, expected in rows]
 
 
 @pytest.mark.parametrize("block", [block for block, _ in EXAMPLES])
@@ -46,9 +44,7 @@ def test_every_key_of_the_file_is_in_the_table(refused):
 
     for problem in problems:
         for key in problem.partition("known are ")[2].split(", "):
-            assert re.search(
-                rf"^\| `(\w+\[?\]?\.)*{key}(\[\])?(\.\w+)?` ", table, re.MULTILINE
-            )
+            assert re.search(rf"^\| `(\w+\[?\]?\.)*{key}(\[\])?(\.\w+)?` ", table, re.MULTILINE)
 
 
 def test_every_key_of_the_output_is_on_the_page(tmp_path):

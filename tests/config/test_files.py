@@ -47,9 +47,7 @@ def test_a_list_is_read_from_beside_the_rules(path):
         (b"", "allows.txt names no image: write patterns such as docker.io/**"),
     ],
 )
-def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(
-    path, content, problem
-):
+def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(path, content, problem):
     path.with_name("allows.txt").write_bytes(content)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -61,9 +59,7 @@ def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(
 
 
 async def changes(path, *steps):
-    """
-    What is told of a rules file while *steps* are taken, one before each look.
-    """
+    """What is told of a rules file while *steps* are taken, one before each look."""
 
     async def notifier(_directory, _poll):
         for step in steps:

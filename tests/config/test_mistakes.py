@@ -6,9 +6,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-MISTAKES = yaml.load(
-    Path(__file__).with_name("mistakes.yaml").read_text(), Loader=yaml.CSafeLoader
-)
+MISTAKES = yaml.load(Path(__file__).with_name("mistakes.yaml").read_text(), Loader=yaml.CSafeLoader)
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=itemgetter("problem"))

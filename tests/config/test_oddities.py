@@ -98,9 +98,7 @@ rules:
         "hub.example.com and keep: true"
     )
     assert gcr.startswith(r"rules[4]: gcr.example.com is the mirror of /gcr\.io/(.+)/, and")
-    keep = (
-        "- {match: hub.example.com, keep: true}\n- {match: gcr.example.com, keep: true}\n"
-    )
+    keep = "- {match: hub.example.com, keep: true}\n- {match: gcr.example.com, keep: true}\n"
     assert warnings_of(text + keep) == []
 
 
@@ -133,9 +131,7 @@ def test_a_rule_that_applies_to_nothing_makes_no_detour():
 
 
 def test_a_policy_without_rules_is_warned_of():
-    assert warnings_of("mode: observe") == [
-        "policy default has no rules: it changes nothing"
-    ]
+    assert warnings_of("mode: observe") == ["policy default has no rules: it changes nothing"]
     assert warnings_of("policies: {a: {}}") == [
         "policies.a: policy a has no rules: it changes nothing"
     ]

@@ -200,9 +200,7 @@ def test_a_policy_can_have_any_name_that_fits_into_a_path(name):
     assert list(parse(text, "rules.yaml").policies) == ["default", name]
 
 
-@pytest.mark.parametrize(
-    "name", ["Team", "a_b", "-a", "a-", "a.b", "a/b", "ä", "a" * 64, ""]
-)
+@pytest.mark.parametrize("name", ["Team", "a_b", "-a", "a-", "a.b", "a/b", "ä", "a" * 64, ""])
 def test_a_policy_cannot_have_another_name(refused, name):
     (line,) = refused(f"policies: {{{name!r}: {{}}}}")
 
@@ -210,9 +208,7 @@ def test_a_policy_cannot_have_another_name(refused, name):
 
 
 def test_policies_with_mistakes_hide_none_of_each_other(refused):
-    lines = refused(
-        "rules: 7\npolicies:\n  a: {rules: 7}\n  B: {mode: 7}\n  c: {profiles: 7}\n"
-    )
+    lines = refused("rules: 7\npolicies:\n  a: {rules: 7}\n  B: {mode: 7}\n  c: {profiles: 7}\n")
 
     assert [line.split(":")[1] for line in lines] == ["1", "3", "4", "4", "5"]
 
@@ -234,9 +230,7 @@ def test_the_profile_named_first_wins():
 
 
 def test_a_profile_and_own_rules_make_a_chain():
-    policy = default(
-        "profiles: [bitnami-legacy]\nrules: [{match: docker.io, mirrors: [h.io/hub]}]"
-    )
+    policy = default("profiles: [bitnami-legacy]\nrules: [{match: docker.io, mirrors: [h.io/hub]}]")
 
     decision = policy.mirrors.decide("bitnami/redis:7")
     assert decision.image == "h.io/hub/bitnamilegacy/redis:7"

@@ -78,8 +78,7 @@ rules:
 
 def test_a_mistake_in_one_rule_hides_none_in_another(refused):
     lines = refused(
-        "rules:\n- {match: a b, keep: true}\n- match: c.io\n- keep: true\n"
-        "- {match: d.io, x: y}"
+        "rules:\n- {match: a b, keep: true}\n- match: c.io\n- keep: true\n- {match: d.io, x: y}"
     )
 
     assert [line.split(":")[1] for line in lines] == ["2", "3", "4", "5"]
@@ -115,10 +114,7 @@ def test_two_rules_for_the_same_are_seen_though_both_are_wrong(refused):
 
 
 def test_the_same_path_at_two_registries_is_no_duplicate():
-    assert (
-        len(rules_in("rules: [{match: a.io/x, keep: true}, {match: b.io/x, keep: true}]"))
-        == 2
-    )
+    assert len(rules_in("rules: [{match: a.io/x, keep: true}, {match: b.io/x, keep: true}]")) == 2
 
 
 def test_a_merge_key_brings_in_what_is_not_written():

@@ -6,12 +6,9 @@ from webhook.config import parse
 
 
 def seconds(count):
-    """
-    Seconds of this process that a file of *count* rules takes.
-    """
+    """Seconds of this process that a file of *count* rules takes."""
     rules = "".join(
-        f"- match: docker.io/org{i}\n  mirrors: [harbor.example.com/org{i}]\n"
-        for i in range(count)
+        f"- match: docker.io/org{i}\n  mirrors: [harbor.example.com/org{i}]\n" for i in range(count)
     )
     text = 'rules:\n- {match: "*", mirrors: [cache.example.com/all]}\n' + rules
     start = process_time()

@@ -24,9 +24,7 @@ def path(tmp_path):
 
 
 def told(change):
-    """
-    What a change tells: the profiles that are in use now, or the first problem.
-    """
+    """What a change tells: the profiles that are in use now, or the first problem."""
     if isinstance(change, Configuration):
         return ", ".join(change.policies["default"].profiles)
     assert isinstance(change, ConfigurationError)
@@ -34,9 +32,7 @@ def told(change):
 
 
 async def looks(path, *steps, digest=None):
-    """
-    What is told when *steps* are done one after the other, and a look taken after each.
-    """
+    """What is told when *steps* are done one after the other, and a look taken after each."""
 
     async def notifier(directory, poll):
         assert directory == path.parent
@@ -112,9 +108,7 @@ async def test_a_directory_in_the_place_of_the_file_is_told(path):
 
 @asynccontextmanager
 async def changes_of(path, poll):
-    """
-    The changes of a real file in a real directory, with the watch in place.
-    """
+    """The changes of a real file in a real directory, with the watch in place."""
     async with aclosing(watch(path, load(path).digest, poll=poll)) as changes:
         upcoming = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0.3)
@@ -132,9 +126,7 @@ async def changes_of(path, poll):
 
 
 def publish(volume, name, text):
-    """
-    Write a file as the kubelet writes a ConfigMap's: a new folder, and ``..data`` swapped.
-    """
+    """Write a file as the kubelet writes a ConfigMap's: a new folder, and ``..data`` swapped."""
     folder = volume / f"..{name}"
     folder.mkdir()
     (folder / "rules.yaml").write_text(text, encoding="utf-8")

@@ -1,6 +1,4 @@
-"""
-Image names and rules as hostile as people's.
-"""
+"""Image names and rules as hostile as people's."""
 
 from __future__ import annotations
 
@@ -57,9 +55,7 @@ patterns = st.sampled_from(
 
 @st.composite
 def rules(draw, *, regex=True):
-    """
-    One rule of any form.
-    """
+    """One rule of any form."""
     if regex and draw(st.integers(0, 3)) == 0:
         pattern, target = draw(patterns)
         return Rule(regex=pattern, mirrors=[target])
@@ -71,9 +67,7 @@ def rules(draw, *, regex=True):
 
 @st.composite
 def maps(draw, *, regex=True):
-    """
-    A set of rules that can be loaded; what stands in the way of that is left out.
-    """
+    """A set of rules that can be loaded; what stands in the way of that is left out."""
     taken = []
     for rule in draw(st.lists(rules(regex=regex), max_size=6)):
         try:

@@ -131,9 +131,7 @@ def test_an_image_that_is_on_no_list_stays_and_the_reason_names_the_list():
     assert decision.reason == "rule gcr.io → m.example: gcr.io/b is not on gcr.txt"
 
 
-@given(
-    names, st.lists(st.sampled_from(["library/*", "a/b", "**", "gcr.io/**"]), max_size=3)
-)
+@given(names, st.lists(st.sampled_from(["library/*", "a/b", "**", "gcr.io/**"]), max_size=3))
 def test_rewriting_stays_idempotent_with_lists(name, patterns):
     mirrors = [
         Mirror(f"m{n}.example/x", allowlist=Allowlist(pattern, "x"))

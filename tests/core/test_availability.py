@@ -10,9 +10,7 @@ def test_a_platform_is_written_as_it_is_read(text):
     assert str(parse_platform(text)) == text
 
 
-@pytest.mark.parametrize(
-    "text", ["", "linux", "linux/", "linux/arm/v7/x", "Linux/amd64", "a b/c"]
-)
+@pytest.mark.parametrize("text", ["", "linux", "linux/", "linux/arm/v7/x", "Linux/amd64", "a b/c"])
 def test_a_text_that_is_no_platform_is_refused(text):
     with pytest.raises(InvalidRuleError, match="is no platform; write os/architecture"):
         parse_platform(text)

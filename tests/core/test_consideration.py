@@ -1,6 +1,4 @@
-"""
-Every rule, and what it has to do with an image.
-"""
+"""Every rule, and what it has to do with an image."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Rules that lead back to each other.
-"""
+"""Rules that lead back to each other."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ def test_what_comes_to_rest_is_no_cycle(pairs):
 
 def test_long_targets_in_a_row_are_no_cycle():
     hosts = [f"h{n}.example" for n in range(6)]
-    rules = [
-        Rule(host, [f"{following}/{'x' * 200}"]) for host, following in pairwise(hosts)
-    ]
+    rules = [Rule(host, [f"{following}/{'x' * 200}"]) for host, following in pairwise(hosts)]
     decision = MirrorMap(rules).decide("h0.example/a")
     assert decision.image == f"h1.example/{'x' * 200}/a"
 
@@ -94,9 +90,7 @@ def test_a_cycle_that_only_a_regex_makes_ends_in_the_original(rules):
     if decision.candidate is None:
         assert decision.outcome is Outcome.UNAVAILABLE
         assert decision.image == "a.b/qxq"
-        assert (
-            "the rules lead back to where they began: a.b/qxq → c.d/qxq" in decision.reason
-        )
+        assert "the rules lead back to where they began: a.b/qxq → c.d/qxq" in decision.reason
     else:
         assert MirrorMap(rules).decide(decision.image).image == decision.image
 

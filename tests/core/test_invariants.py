@@ -1,6 +1,4 @@
-"""
-What holds whatever the rules and whatever the image.
-"""
+"""What holds whatever the rules and whatever the image."""
 
 from __future__ import annotations
 
@@ -96,9 +94,7 @@ def test_the_longest_match_wins(rules, image):
 
 
 def covers(match, reference):
-    """
-    Whether a match covers a name, said the slow way.
-    """
+    """Whether a match covers a name, said the slow way."""
     if match.registry == "*":
         return True
     domain = match.registry.removeprefix("*.")
@@ -111,9 +107,7 @@ def covers(match, reference):
 
 
 def rank(match):
-    """
-    How specific a match is.
-    """
+    """How specific a match is."""
     wildcard = match.registry.startswith("*.")
     return (
         match.registry != "*",

@@ -1,6 +1,4 @@
-"""
-A look-up costs the same however many rules there are.
-"""
+"""A look-up costs the same however many rules there are."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ IMAGES = (
 
 
 class Counted(dict):
-    """
-    A dictionary that counts how often it is asked.
-    """
+    """A dictionary that counts how often it is asked."""
 
     asked = 0
 
@@ -52,9 +48,7 @@ class Counted(dict):
 
 @cache  # the same for every image
 def counting(count):
-    """
-    So many rules, in tables that count.
-    """
+    """So many rules, in tables that count."""
     rules = MirrorMap([Rule(FORMS[n % 4].format(n), ["m.example/x"]) for n in range(count)])
     for index in (rules._exact, rules._subdomains, rules._targets):
         assert isinstance(index, PrefixIndex)
@@ -65,9 +59,7 @@ def counting(count):
 
 
 def questions(count, image):
-    """
-    How often tables are asked for one decision by so many rules.
-    """
+    """How often tables are asked for one decision by so many rules."""
     rules = counting(count)
     Counted.asked = 0
     rules.decide(image)

@@ -1,6 +1,4 @@
-"""
-From an image to its mirrors, by examples.
-"""
+"""From an image to its mirrors, by examples."""
 
 from __future__ import annotations
 
@@ -122,9 +120,7 @@ def test_mirrors_are_candidates_in_their_order():
     assert decision.candidate == decision.candidates[0]
     assert decision.candidate.mirror == FLAT
     assert decision.candidate.rule is decision.rule
-    assert (
-        HARBOR.candidates(parse_reference("registry.k8s.io/a/b:1")) == decision.candidates
-    )
+    assert HARBOR.candidates(parse_reference("registry.k8s.io/a/b:1")) == decision.candidates
 
 
 def test_a_mirror_whose_name_would_be_none_is_no_candidate():
@@ -141,9 +137,7 @@ def test_a_mirror_whose_name_would_be_none_is_no_candidate():
 def test_a_move_to_a_bare_registry_needs_a_path():
     decision = MirrorMap([Rule("gcr.io/a", ["m.example"])]).decide("gcr.io/a")
     assert decision.outcome is Outcome.UNAVAILABLE
-    assert (
-        "'m.example' is not an image reference: it names no repository" in decision.reason
-    )
+    assert "'m.example' is not an image reference: it names no repository" in decision.reason
 
 
 def test_a_regex_can_make_a_name_on_no_registry():
@@ -167,9 +161,7 @@ def test_a_rule_is_not_applied_at_its_own_mirror_but_the_next_one_is():
 
 @pytest.mark.parametrize("text", ["docker.io", "*.gcr.io/a", "*"])
 def test_a_match_stands_in_one_rule(text):
-    with pytest.raises(
-        InvalidRuleError, match="stands in two rules; put their mirrors into"
-    ):
+    with pytest.raises(InvalidRuleError, match="stands in two rules; put their mirrors into"):
         MirrorMap([Rule(text, ["a.example"]), Rule(text, ["b.example"])])
 
 
@@ -180,7 +172,6 @@ def test_the_old_name_of_docker_hub_is_the_same_match():
 
 def test_many_mirrors_of_many_mirrors_have_an_end():
     rules = [
-        Rule(f"r{n}.example", [f"r{n + 1}.example/{letter}" for letter in "abcd"])
-        for n in range(8)
+        Rule(f"r{n}.example", [f"r{n + 1}.example/{letter}" for letter in "abcd"]) for n in range(8)
     ]
     assert len(MirrorMap(rules).decide("r0.example/x").candidates) == 64

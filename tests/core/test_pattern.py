@@ -1,6 +1,4 @@
-"""
-Regular expressions of rules.
-"""
+"""Regular expressions of rules."""
 
 from __future__ import annotations
 
@@ -32,13 +30,9 @@ def test_a_regex_is_applied_once_to_the_whole_name(regex, target, image, result)
     assert decision.image == (result or "h.example/n@sha256:" + "a" * 64)
 
 
-@pytest.mark.parametrize(
-    "regex", ["nginx", "docker.io/library/ngin", "ocker.io/library/nginx"]
-)
+@pytest.mark.parametrize("regex", ["nginx", "docker.io/library/ngin", "ocker.io/library/nginx"])
 def test_a_part_of_the_name_is_no_match(regex):
-    assert (
-        MirrorMap([Rule(regex=regex, mirrors=["h.example"])]).decide("nginx").rule is None
-    )
+    assert MirrorMap([Rule(regex=regex, mirrors=["h.example"])]).decide("nginx").rule is None
 
 
 def test_the_first_regex_that_matches_applies():
@@ -64,9 +58,7 @@ def test_thousands_of_regexes_are_one_pass():
 
 def test_more_than_the_engine_can_take_is_refused_in_words():
     patterns = [Pattern(rf"registry{n}\.example/(.+)") for n in range(2000)]
-    with pytest.raises(
-        InvalidRuleError, match="the regexes of the rules are too large togeth"
-    ):
+    with pytest.raises(InvalidRuleError, match="the regexes of the rules are too large togeth"):
         PatternSet(patterns, memory=1 << 16)
 
 

@@ -1,6 +1,4 @@
-"""
-What holds for an image holds for every tag and digest of its name.
-"""
+"""What holds for an image holds for every tag and digest of its name."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Reading image names.
-"""
+"""Reading image names."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ IMAGES = json.loads((CASES / "images.json").read_text())
 DIGEST = "sha256:" + "a" * 64
 
 
-@pytest.mark.parametrize(
-    "case", REFERENCES, ids=[repr(case["input"])[:60] for case in REFERENCES]
-)
+@pytest.mark.parametrize("case", REFERENCES, ids=[repr(case["input"])[:60] for case in REFERENCES])
 def test_every_known_text_is_read_or_refused_as_docker_does(case):
     if not case["valid"]:
         with pytest.raises(InvalidReferenceError):
@@ -139,16 +135,12 @@ GRAMMAR = re.compile(
 
 
 def accepts(text):
-    """
-    Whether a text is a name in Docker's short form, by the grammar alone.
-    """
+    """Whether a text is a name in Docker's short form, by the grammar alone."""
     if re.fullmatch("[0-9a-f]{64}", text):
         return False
     first, slash, rest = text.partition("/")
     is_host = slash and (
-        any(mark in first for mark in ".:")
-        or first == "localhost"
-        or first.lower() != first
+        any(mark in first for mark in ".:") or first == "localhost" or first.lower() != first
     )
     whole = text if is_host else f"docker.io/{'' if slash else 'library/'}{text}"
     host, _, rest = whole.partition("/")
@@ -164,9 +156,7 @@ def accepts(text):
 
 
 def problem_of(text):
-    """
-    What is wrong with a text; None if nothing is.
-    """
+    """What is wrong with a text; None if nothing is."""
     try:
         parse_reference(text)
     except InvalidReferenceError as error:

@@ -1,6 +1,4 @@
-"""
-Rules, one by one.
-"""
+"""Rules, one by one."""
 
 from __future__ import annotations
 

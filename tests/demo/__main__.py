@@ -1,7 +1,6 @@
-"""
-The main job, shown: real Pods go to a real webhook over TLS, and come back rewritten.
+"""The main job, shown: real Pods go to a real webhook over TLS, and come back rewritten.
 
-    python -m tests.demo
+python -m tests.demo
 """
 
 from __future__ import annotations
@@ -23,9 +22,7 @@ COLUMNS = ("IN", "BEFORE", "AFTER", "WHY")
 
 
 def review_of(pod):
-    """
-    The AdmissionReview in which an API server sends a Pod that is to be created.
-    """
+    """The AdmissionReview in which an API server sends a Pod that is to be created."""
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -41,17 +38,13 @@ def review_of(pod):
 
 
 def patched(response):
-    """
-    The images that the patch of a response puts in, by pointer.
-    """
+    """The images that the patch of a response puts in, by pointer."""
     operations = json.loads(base64.b64decode(response.get("patch", "W10=")))
     return {each["path"]: each["value"] for each in operations if each["op"] == "replace"}
 
 
 def images_of(spec):
-    """
-    Every image of a Pod: its pointer, its owner's name, and the image.
-    """
+    """Every image of a Pod: its pointer, its owner's name, and the image."""
     for field in ("initContainers", "containers"):
         for number, container in enumerate(spec.get(field, ())):
             pointer = f"/spec/{field}/{number}/image"
@@ -62,9 +55,7 @@ def images_of(spec):
 
 
 def rows(pod, response):
-    """
-    A row for each image: where it is, as it was, as it is now, and why.
-    """
+    """A row for each image: where it is, as it was, as it is now, and why."""
     audited = json.loads(response["auditAnnotations"]["decisions"])
     reasons = {entry["name"]: entry["reason"] for entry in audited}
     changes = patched(response)
@@ -73,9 +64,7 @@ def rows(pod, response):
 
 
 def main():
-    """
-    Start the webhook, send it every Pod, and show what becomes of the images.
-    """
+    """Start the webhook, send it every Pod, and show what becomes of the images."""
     rules = HERE / "rules.yaml"
     began = time.monotonic()
     pods = [yaml.safe_load(path.read_text()) for path in sorted(HERE.glob("pods/*.yaml"))]

@@ -1,6 +1,4 @@
-"""
-What `make demo` shows, as a newcomer sees it.
-"""
+"""What `make demo` shows, as a newcomer sees it."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ from tests.server.process import ROOT
 
 
 def spent():
-    """
-    Seconds of a processor that our children have had: other tests run beside this one.
-    """
+    """Seconds of a processor that our children have had: other tests run beside this one."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 

@@ -5,16 +5,12 @@ import pytest
 from webhook.core import MirrorMap, Rule
 from webhook.documents import ImagePath, rewrite_manifests
 
-DECIDE = MirrorMap(
-    [Rule("docker.io", ["m.example/hub"]), Rule("gcr.io", ["m.example/gcr"])]
-)
+DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("gcr.io", ["m.example/gcr"])])
 
 
 @pytest.fixture(scope="session")
 def rewritten():
-    """
-    Rewrite a text, and give what came of it.
-    """
+    """Rewrite a text, and give what came of it."""
 
     def run(text, *paths):
         content = text if isinstance(text, bytes) else text.encode()
@@ -26,9 +22,7 @@ def rewritten():
 
 @pytest.fixture(scope="session")
 def after(rewritten):
-    """
-    Rewrite a text without any problem, and give the new one.
-    """
+    """Rewrite a text without any problem, and give the new one."""
 
     def run(text, *paths):
         result = rewritten(text, *paths)
@@ -44,7 +38,5 @@ def pod(image):
 
 @pytest.fixture(name="pod", scope="session")
 def pod_fixture():
-    """
-    A Pod in YAML around the lines of one image.
-    """
+    """A Pod in YAML around the lines of one image."""
     return pod

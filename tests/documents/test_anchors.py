@@ -1,6 +1,4 @@
-"""
-Texts with an anchor: an image here may be something else there.
-"""
+"""Texts with an anchor: an image here may be something else there."""
 
 from __future__ import annotations
 

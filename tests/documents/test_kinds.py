@@ -1,6 +1,4 @@
-"""
-Where the kinds of Kubernetes have images, and where custom kinds have them by option.
-"""
+"""Where the kinds of Kubernetes have images, and where custom kinds have them by option."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ NAMES = ["a", "b", "c", "volume:d"]
 
 
 def of_kind(name, value, path):
-    """
-    An object of a kind, with *value* where *path* leads.
-    """
+    """An object of a kind, with *value* where *path* leads."""
     version, _, kind = name.rpartition("/")
     body = reduce(lambda inner, key: {key: inner}, reversed(path), value)
     return {"apiVersion": version, "kind": kind, **body}
@@ -51,9 +47,7 @@ def test_every_kind_that_makes_pods_has_its_images_rewritten(rewritten, name, pa
     assert all(image.changes for image in result.images)
 
 
-@pytest.mark.parametrize(
-    "name", ["batch.volcano.sh/v1alpha1/Job", "v1/ConfigMap", "v1/Node"]
-)
+@pytest.mark.parametrize("name", ["batch.volcano.sh/v1alpha1/Job", "v1/ConfigMap", "v1/Node"])
 def test_other_kinds_are_left_alone(rewritten, name):
     assert rewritten(json.dumps(of_kind(name, {"spec": SPEC}, TEMPLATE))).images == ()
 
@@ -147,9 +141,7 @@ def test_real_pods_keep_all_but_their_images(rewritten, path):
 
 
 def masked(value, key=""):
-    """
-    An object without its images.
-    """
+    """An object without its images."""
     if isinstance(value, dict):
         return {k: masked(v, k) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,6 +1,4 @@
-"""
-Whatever a manifest looks like, only its images change.
-"""
+"""Whatever a manifest looks like, only its images change."""
 
 from __future__ import annotations
 
@@ -13,29 +11,19 @@ from hypothesis import strategies as st
 from webhook.core import MirrorMap, Rule
 from webhook.documents import rewrite_manifests
 
-DECIDE = MirrorMap(
-    [Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]
-).decide
-IMAGES = st.sampled_from(
-    ["nginx", "a/b:1", "quay.io/c", "gcr.io/d", "Not Good", "m.example/x"]
-)
-WORDS = st.sampled_from(
-    ["a", "é", "x y", "", "image: b", "# no", "---", "'", '"', "on", "1"]
-)
+DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]).decide
+IMAGES = st.sampled_from(["nginx", "a/b:1", "quay.io/c", "gcr.io/d", "Not Good", "m.example/x"])
+WORDS = st.sampled_from(["a", "é", "x y", "", "image: b", "# no", "---", "'", '"', "on", "1"])
 VALUES = st.recursive(
     WORDS | st.booleans() | st.integers() | st.none(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(WORDS, inner, max_size=3),
     max_leaves=6,
 )
 CONTAINERS = st.lists(
-    st.fixed_dictionaries(
-        {"image": IMAGES | VALUES}, optional={"name": WORDS, "env": VALUES}
-    ),
+    st.fixed_dictionaries({"image": IMAGES | VALUES}, optional={"name": WORDS, "env": VALUES}),
     max_size=4,
 )
-VOLUMES = st.lists(
-    st.fixed_dictionaries({"image": st.fixed_dictionaries({"reference": IMAGES})})
-)
+VOLUMES = st.lists(st.fixed_dictionaries({"image": st.fixed_dictionaries({"reference": IMAGES})}))
 SPECS = st.fixed_dictionaries(
     {"containers": CONTAINERS | VALUES},
     optional={"initContainers": CONTAINERS, "volumes": VOLUMES, "x": VALUES},
@@ -46,9 +34,7 @@ PODS = st.fixed_dictionaries(
 
 
 def in_yaml(pods, style, flow, newline):
-    """
-    Write Pods as one stream, in a style.
-    """
+    """Write Pods as one stream, in a style."""
     text = yaml.safe_dump_all(
         pods,
         default_style=style,
@@ -60,17 +46,13 @@ def in_yaml(pods, style, flow, newline):
 
 
 def expected(pod):
-    """
-    A Pod as it should become, worked out on plain values.
-    """
+    """A Pod as it should become, worked out on plain values."""
     spec = dict(pod["spec"])
     for field in ("containers", "initContainers"):
         if isinstance(spec.get(field), list):
             spec[field] = [mapped(entry, "image") for entry in spec[field]]
     if "volumes" in spec:
-        spec["volumes"] = [
-            {"image": mapped(v["image"], "reference")} for v in spec["volumes"]
-        ]
+        spec["volumes"] = [{"image": mapped(v["image"], "reference")} for v in spec["volumes"]]
     return pod | {"spec": spec}
 
 
@@ -97,9 +79,7 @@ def test_yaml_means_the_same_but_for_its_images(pods, style, flow, newline):
 
 
 def without_images(text):
-    """
-    The text without what rewriting puts before names.
-    """
+    """The text without what rewriting puts before names."""
     return text.replace("m.example/hub/library/", "").replace("m.example/hub/", "")
 
 

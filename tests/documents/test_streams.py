@@ -1,6 +1,4 @@
-"""
-Files of several documents, and files that are in part no manifests.
-"""
+"""Files of several documents, and files that are in part no manifests."""
 
 from __future__ import annotations
 
@@ -81,9 +79,7 @@ def test_what_is_no_yaml_is_told_and_passed_on(rewritten, wrong):
         assert "\n" not in problem.text
 
 
-@pytest.mark.parametrize(
-    "content", [b"image: \xff", b"\xff\xfei\x00m\x00\xd8", b"image: \xe9"]
-)
+@pytest.mark.parametrize("content", [b"image: \xff", b"\xff\xfei\x00m\x00\xd8", b"image: \xe9"])
 def test_what_is_no_utf_is_told_and_passed_on(rewritten, content):
     result = rewritten(content)
     assert result.content == content

@@ -1,6 +1,4 @@
-"""
-Images in every style that YAML and JSON can be written in.
-"""
+"""Images in every style that YAML and JSON can be written in."""
 
 from __future__ import annotations
 
@@ -100,9 +98,7 @@ def test_the_encoding_stays(rewritten, pod, mark, encoding):
     assert result.content == mark + text.replace("nginx:1", NEW).encode(encoding)
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\n", b"# only this\n", b"---\n...\n", b"--- \n"]
-)
+@pytest.mark.parametrize("content", [b"", b"\n", b"# only this\n", b"---\n...\n", b"--- \n"])
 def test_a_file_without_content_stays(rewritten, content):
     result = rewritten(content)
     assert (result.content, result.images, result.problems) == (content, (), ())

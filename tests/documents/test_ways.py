@@ -1,6 +1,4 @@
-"""
-The quick way through a document and the long one: nobody can tell which was taken.
-"""
+"""The quick way through a document and the long one: nobody can tell which was taken."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ from webhook.core import MirrorMap, Rule
 from webhook.documents import rewrite_manifests, rewriting, rewritten_parts, unreadable
 from webhook.documents.composing import UnusualError, composed, may_be_deep
 
-DECIDE = MirrorMap(
-    [Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]
-).decide
+DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]).decide
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted(
     path
@@ -39,9 +35,9 @@ SCALARS = st.sampled_from(
     """nginx;'nginx';"ngi\\x6ex";Pod;Deployment;List;PodList;apps/v1;v1;Never;disabled;12;
     ! 12;!!str 12;!x y;~;;null;on;[a, {image: b}];{image: nginx, name: a};[{image: nginx}];
     {};[;&a b;*a;&a;>-;a # image;Not Good;{containers: [{image: c}]};é;\u2028;a\u0085b;
-    \ufeff;{template: {spec: {containers: [{image: d}]}}};|;|2-;>2""".replace(
-        "\n    ", ""
-    ).split(";")
+    \ufeff;{template: {spec: {containers: [{image: d}]}}};|;|2-;>2""".replace("\n    ", "").split(
+        ";"
+    )
 )
 LINES = st.one_of(
     st.builds(
@@ -63,14 +59,10 @@ ENTRIES = st.builds(
     SCALARS,
     SCALARS,
 )
-VOLUMES = st.builds(
-    "  - name: {}\n    image:\n      reference: {}".format, SCALARS, SCALARS
-)
+VOLUMES = st.builds("  - name: {}\n    image:\n      reference: {}".format, SCALARS, SCALARS)
 PODS_BY_LINE = st.builds(
     "kind: {}\nmetadata:\n  {}: {}\nspec:\n  {}:\n{}\n  {}:\n{}\n".format,
-    st.sampled_from(
-        ["Pod", "Pod", "! Pod", "'Pod'", "Deployment", "Pod\napiVersion: x/v1"]
-    ),
+    st.sampled_from(["Pod", "Pod", "! Pod", "'Pod'", "Deployment", "Pod\napiVersion: x/v1"]),
     st.sampled_from(["labels", "annotations", "name"]),
     st.sampled_from(["{}", "", "{a: b}", "[]", "{mirrorhook.io/rewrite: disabled}"])
     | st.just("{kubernetes.io/config.mirror: x, mirrorhook.io/rewrite: [a]}"),
@@ -155,9 +147,7 @@ STREAMS = st.builds(
 
 
 def the_long_way(content):
-    """
-    Rewrite with the events of the YAML library only.
-    """
+    """Rewrite with the events of the YAML library only."""
     with patch.object(rewriting, "quick_images", side_effect=UnusualError):
         return rewrite_manifests(content, DECIDE)
 
@@ -180,9 +170,7 @@ def the_long_way(content):
          "spec: {containers: [{image: a}]}\n")  # fmt: skip
 @example("kind: Pod\nmetadata: {annotations: {kubernetes.io/config.mirror: a}}\n"
          "spec: {containers: [{image: a}]}\n")  # fmt: skip
-@example(
-    "kind: Job\napiVersion: x.y/v1\nspec: {template: {spec: {containers: [{image: a}]}}}"
-)
+@example("kind: Job\napiVersion: x.y/v1\nspec: {template: {spec: {containers: [{image: a}]}}}")
 @example("kind: Pod\nspec: {volumes: [{image: {reference: a, pullPolicy: Never}}]}\n")
 @example("kind: Pod\nspec: {containers: [&a {image: a}]}\nx: [*a]\n")
 @example("kind: Pod\nspec: {containers: [{image: a, <<: {name: b}}]}\n")
@@ -191,9 +179,7 @@ def the_long_way(content):
 @example("{kind: " + "List, items: [{kind: " * 9 + "Pod, spec: {containers: [{image: a}]}"
          + "}]" * 9 + "}")  # fmt: skip
 @example("kind: Pod\nspec: {ephemeralContainers: [{image: a}], containers: [{image: b}]}\n")
-@example(
-    "kind: " + "List\nitems:\n- kind: " * 10 + "Pod\n  spec: {containers: [{image: a}]}"
-)
+@example("kind: " + "List\nitems:\n- kind: " * 10 + "Pod\n  spec: {containers: [{image: a}]}")
 def test_any_lines_become_the_same_in_both_ways(text):
     content = text.encode()
     assert rewrite_manifests(content, DECIDE) == the_long_way(content)
@@ -256,9 +242,7 @@ def test_what_may_take_too_much_stack_is_not_composed(text):
 
 @given(STREAMS, st.integers(1, 9), st.sampled_from(["utf-8", "utf-8-sig", "utf-16"]))
 @example("é😀\nkind: Pod\nspec: {containers: [{image: nginx}]}\n", 1, "utf-8")
-@example(
-    ' \n\n {"kind":"Pod","spec":{"containers":[{"image":"a"}]}}\n{"a":"image"}', 1, "utf-8"
-)
+@example(' \n\n {"kind":"Pod","spec":{"containers":[{"image":"a"}]}}\n{"a":"image"}', 1, "utf-8")
 @example("%YAML 1.1\n---\nimage: a\n...\n# b\n---\n", 2, "utf-8")
 def test_a_file_in_blocks_becomes_the_same_as_the_whole(text, size, encoding):
     content = text.encode(encoding)
@@ -294,6 +278,4 @@ def test_no_more_is_read_than_the_documents_that_are_told():
             yield yaml.safe_dump({"kind": "Pod"}).encode() + b"---\n"
 
     parts = rewritten_parts(endless(), DECIDE)
-    assert [next(parts).content for _ in range(3)] == [b"kind: Pod\n"] + [
-        b"---\nkind: Pod\n"
-    ] * 2
+    assert [next(parts).content for _ in range(3)] == [b"kind: Pod\n"] + [b"---\nkind: Pod\n"] * 2

@@ -1,6 +1,4 @@
-"""
-Make the files that are made from others: `python -m tests.generate [--check]`.
-"""
+"""Make the files that are made from others: `python -m tests.generate [--check]`."""
 
 from __future__ import annotations
 
@@ -11,8 +9,7 @@ from tests.generate.registry import ROOT, compare
 
 
 def main(arguments: list[str]) -> int:
-    """
-    Write what is outdated, or, with ``--check``, show it and return 1.
+    """Write what is outdated, or, with ``--check``, show it and return 1.
 
     What cannot be made here, for want of Helm, is told and left out.
     """

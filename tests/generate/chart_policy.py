@@ -1,6 +1,4 @@
-"""
-What the chart needs for a policy of the API server: its CEL, the grammar and the limits.
-"""
+"""What the chart needs for a policy of the API server: its CEL, the grammar and the limits."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ TARGET = rf"^{DOMAIN}(?:/{PATH})?$"
 
 
 def content() -> str:
-    """
-    Return them; the table of rules is the chart's to make.
-    """
+    """Return them; the table of rules is the chart's to make."""
     expressions = [
         {"name": name, "expression": expression} for name, expression in variables().items()
     ]

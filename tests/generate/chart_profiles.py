@@ -1,6 +1,4 @@
-"""
-The profiles as data for the chart, which makes conditions and tables of their rules.
-"""
+"""The profiles as data for the chart, which makes conditions and tables of their rules."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ from webhook.profiles import PROFILES
 
 
 def content() -> str:
-    """
-    Return each profile's rules: what they match, and the targets of their mirrors.
-    """
+    """Return each profile's rules: what they match, and the targets of their mirrors."""
     profiles = {
         name: [
             {
@@ -28,9 +24,7 @@ def content() -> str:
 
 
 def written(mirror: Mirror) -> str | dict[str, str | bool]:
-    """
-    Return a mirror as a rules file has it.
-    """
+    """Return a mirror as a rules file has it."""
     if mirror.flatten:
         return {"target": mirror.target, "flatten": True}
     return mirror.target

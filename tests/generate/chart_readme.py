@@ -1,6 +1,4 @@
-"""
-The README of the chart: its tables of values come from values.yaml.
-"""
+"""The README of the chart: its tables of values come from values.yaml."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ WIDTH = 90
 
 
 def content() -> str:
-    """
-    Return the README as it is, with the tables anew.
-    """
+    """Return the README as it is, with the tables anew."""
     before, _, rest = (CHART / "README.md").read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     sections = read((CHART / "values.yaml").read_text())
@@ -25,9 +21,7 @@ def content() -> str:
 
 
 def section(given: Section) -> str:
-    """
-    Return a section as Markdown: its introduction, its table, and the examples.
-    """
+    """Return a section as Markdown: its introduction, its table, and the examples."""
     parts = [f"### {given.title}"]
     if given.introduction:
         parts.append(textwrap.fill(given.introduction, WIDTH))
@@ -41,8 +35,6 @@ def section(given: Section) -> str:
 
 
 def row(value: Value) -> str:
-    """
-    Return the line of a value in its table.
-    """
+    """Return the line of a value in its table."""
     cells = (f"`{value.path}`", f"`{value.default}`", value.description)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -1,5 +1,4 @@
-"""
-What the comments of a chart's values.yaml say about each value.
+"""What the comments of a chart's values.yaml say about each value.
 
 A comment that starts with ``# --`` documents the value below it, with everything in
 it; ``# @example`` in it begins an example in YAML. ``# @section -- Title`` begins a
@@ -25,8 +24,7 @@ EXAMPLE = "@example"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """
-    One value that can be set.
+    """One value that can be set.
 
     Attributes:
         path: Its keys, joined by dots.
@@ -43,8 +41,7 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """
-    Values that belong together.
+    """Values that belong together.
 
     Attributes:
         title: Its title.
@@ -58,14 +55,11 @@ class Section:
 
 
 class UndocumentedError(ValueError):
-    """
-    A value has no description.
-    """
+    """A value has no description."""
 
 
 def read(text: str) -> list[Section]:
-    """
-    Return the sections of a values.yaml.
+    """Return the sections of a values.yaml.
 
     Raises:
         UndocumentedError: A value is documented neither itself nor with what holds it.
@@ -74,9 +68,7 @@ def read(text: str) -> list[Section]:
     root = yaml.compose(text, Loader=yaml.CSafeLoader)
     values = list(_values(root, lines, ""))
     starts = [
-        (number, match[1])
-        for number, line in enumerate(lines)
-        if (match := SECTION.search(line))
+        (number, match[1]) for number, line in enumerate(lines) if (match := SECTION.search(line))
     ]
     ends = [number for number, _ in starts[1:]] + [len(lines)]
     return [
@@ -89,12 +81,8 @@ def read(text: str) -> list[Section]:
     ]
 
 
-def _values(
-    node: yaml.MappingNode, lines: list[str], above: str
-) -> Iterator[tuple[int, Value]]:
-    """
-    Yield each documented value below *node*, with the number of its line.
-    """
+def _values(node: yaml.MappingNode, lines: list[str], above: str) -> Iterator[tuple[int, Value]]:
+    """Yield each documented value below *node*, with the number of its line."""
     for key, value in node.value:
         path = f"{above}.{key.value}".lstrip(".")
         line = key.start_mark.line
@@ -108,9 +96,7 @@ def _values(
 
 
 def _comment(lines: list[str], line: int) -> list[str]:
-    """
-    Return the comment right above a line, without its marks.
-    """
+    """Return the comment right above a line, without its marks."""
     first = line
     while first and lines[first - 1].lstrip().startswith("#"):
         first -= 1

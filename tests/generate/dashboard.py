@@ -1,6 +1,4 @@
-"""
-The Grafana dashboard of the chart, made of a table of panels.
-"""
+"""The Grafana dashboard of the chart, made of a table of panels."""
 
 from __future__ import annotations
 
@@ -30,8 +28,7 @@ HEIGHTS = {"stat": 4, "timeseries": 8, "row": 1}
 
 @dataclass(frozen=True, slots=True)
 class Panel:
-    """
-    One panel.
+    """One panel.
 
     Attributes:
         title: Its title.
@@ -51,16 +48,12 @@ class Panel:
 
 
 def rate(metric: str, labels: str, by: str) -> str:
-    """
-    Return the rate of a counter.
-    """
+    """Return the rate of a counter."""
     return f"sum by ({by}) (rate({metric}{{{labels}}}[{RATE}]))"
 
 
 def quantile(share: float, metric: str, labels: str, by: str = "le") -> str:
-    """
-    Return a quantile of a histogram.
-    """
+    """Return a quantile of a histogram."""
     return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels, by)})"
 
 
@@ -248,9 +241,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "ops",
             (
                 (
-                    rate(
-                        "mirrorhook_probes_total", f"{OURS}, {FAILURES}", "mirror, answer"
-                    ),
+                    rate("mirrorhook_probes_total", f"{OURS}, {FAILURES}", "mirror, answer"),
                     "{{mirror}}: {{answer}}",
                 ),
             ),
@@ -298,9 +289,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
 
 
 def content() -> str:
-    """
-    Return the dashboard as JSON.
-    """
+    """Return the dashboard as JSON."""
     panels: list[dict[str, Any]] = []
     y = 0
     for title, row in ROWS.items():
@@ -333,9 +322,7 @@ def content() -> str:
 
 
 def variables() -> list[dict[str, Any]]:
-    """
-    Return what can be chosen: the data source, the namespace of a release, policies.
-    """
+    """Return what can be chosen: the data source, the namespace of a release, policies."""
     return [
         {
             "name": "datasource",
@@ -359,9 +346,7 @@ def variables() -> list[dict[str, Any]]:
 
 
 def asked(name: str, label: str, query: str) -> dict[str, Any]:
-    """
-    Return a variable whose values Prometheus knows.
-    """
+    """Return a variable whose values Prometheus knows."""
     return {
         "name": name,
         "label": label,
@@ -374,17 +359,13 @@ def asked(name: str, label: str, query: str) -> dict[str, Any]:
 
 
 def placed(panel: dict[str, Any], x: int, y: int, width: int) -> dict[str, Any]:
-    """
-    Return a panel with its place.
-    """
+    """Return a panel with its place."""
     height = HEIGHTS[panel["type"]]
     return {**panel, "gridPos": {"x": x, "y": y, "w": width, "h": height}}
 
 
 def drawn(panel: Panel) -> dict[str, Any]:
-    """
-    Return a panel as Grafana has it.
-    """
+    """Return a panel as Grafana has it."""
     defaults: dict[str, Any] = {"unit": panel.unit}
     if panel.kind == "stat":
         steps: list[dict[str, Any]] = [{"color": "green", "value": None}]

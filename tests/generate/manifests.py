@@ -1,6 +1,4 @@
-"""
-Plain manifests for clusters without Helm, rendered from the chart.
-"""
+"""Plain manifests for clusters without Helm, rendered from the chart."""
 
 from __future__ import annotations
 
@@ -38,17 +36,13 @@ metadata:
 
 
 def self_managed() -> str:
-    """
-    Return the manifest with certificates that mirrorhook itself looks after.
-    """
+    """Return the manifest with certificates that mirrorhook itself looks after."""
     title = "mirrorhook, with certificates that look after themselves."
     return _manifest("install.yaml", title, "self")
 
 
 def cert_manager() -> str:
-    """
-    Return the manifest with certificates of cert-manager.
-    """
+    """Return the manifest with certificates of cert-manager."""
     title = "mirrorhook, with a certificate of cert-manager, which has to be there."
     return _manifest("install-cert-manager.yaml", title, "cert-manager")
 

@@ -1,6 +1,4 @@
-"""
-The page on metrics: its table comes from the registry.
-"""
+"""The page on metrics: its table comes from the registry."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ OURS = "mirrorhook_"
 
 
 def content() -> str:
-    """
-    Return the page as it is, with the table anew.
-    """
+    """Return the page as it is, with the table anew."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", *rows_of()]
@@ -24,9 +20,7 @@ def content() -> str:
 
 
 def rows_of() -> list[str]:
-    """
-    Return the line of each metric.
-    """
+    """Return the line of each metric."""
     collectors = Metrics("", lambda: 0.0)._registry._collector_to_names
     rows = []
     for collector in filter(lambda each: hasattr(each, "describe"), collectors):
@@ -37,7 +31,5 @@ def rows_of() -> list[str]:
                 if family.type == "info":
                     labels = "`version`"
                 name = f"`{family.name}{suffix}`"
-                rows.append(
-                    f"| {name} | {family.type} | {labels} | {family.documentation} |"
-                )
+                rows.append(f"| {name} | {family.type} | {labels} | {family.documentation} |")
     return sorted(rows)

@@ -1,6 +1,4 @@
-"""
-Files of the repository that are made from others, and what makes them.
-"""
+"""Files of the repository that are made from others, and what makes them."""
 
 from __future__ import annotations
 
@@ -36,8 +34,7 @@ GENERATED: dict[str, Generator] = {
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """
-    Generated files as they should be, against those that are there.
+    """Generated files as they should be, against those that are there.
 
     Attributes:
         outdated: The content that a file should have and has not.
@@ -49,9 +46,7 @@ class Comparison:
 
 
 def compare() -> Comparison:
-    """
-    Generate everything, and say what is different.
-    """
+    """Generate everything, and say what is different."""
     outdated, unknown = {}, {}
     for name, generate in GENERATED.items():
         path = ROOT / name

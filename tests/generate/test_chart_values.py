@@ -1,6 +1,4 @@
-"""
-Reading the comments of a values.yaml.
-"""
+"""Reading the comments of a values.yaml."""
 
 from __future__ import annotations
 

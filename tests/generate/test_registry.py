@@ -1,6 +1,4 @@
-"""
-Generated files are those that their generators make.
-"""
+"""Generated files are those that their generators make."""
 
 from __future__ import annotations
 

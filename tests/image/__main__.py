@@ -1,6 +1,4 @@
-"""
-Build the image without a Docker daemon, twice: `python -m tests.image`.
-"""
+"""Build the image without a Docker daemon, twice: `python -m tests.image`."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ COMMAND = ("python3", "-m", "webhook", "--version")
 
 
 def main() -> None:
-    """
-    Check what can be checked here.
-    """
+    """Check what can be checked here."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         sys.exit(f"needs root, and from Debian: {' '.join(PROGRAMS)}")
@@ -28,9 +24,7 @@ def main() -> None:
 
 
 def checked(builder: Builder) -> str:
-    """
-    Say what was built, after it has been compared and run.
-    """
+    """Say what was built, after it has been compared and run."""
     digests = {builder.build(NAME) for _ in range(2)}
     if len(digests) != 1:
         sys.exit(f"two builds, two images: {digests}")

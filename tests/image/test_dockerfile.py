@@ -1,6 +1,4 @@
-"""
-The Dockerfile: without shell, root or anything that is not pinned.
-"""
+"""The Dockerfile: without shell, root or anything that is not pinned."""
 
 from __future__ import annotations
 
@@ -16,15 +14,11 @@ from webhook.cli.serve import serve
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "Dockerfile").read_text()
-CHART = yaml.load(
-    (ROOT / "charts/mirrorhook/values.yaml").read_text(), Loader=yaml.CSafeLoader
-)
+CHART = yaml.load((ROOT / "charts/mirrorhook/values.yaml").read_text(), Loader=yaml.CSafeLoader)
 
 
 def instructions():
-    """
-    The instructions of the Dockerfile: each one's name, and the rest of it.
-    """
+    """The instructions of the Dockerfile: each one's name, and the rest of it."""
     lines = [line for line in TEXT.splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", "")
     for line in joined.splitlines():

@@ -1,6 +1,4 @@
-"""
-Files of other tools as they are written, and the rules and remarks that come of them.
-"""
+"""Files of other tools as they are written, and the rules and remarks that come of them."""
 
 from __future__ import annotations
 
@@ -318,9 +316,7 @@ def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected)
         ("config.toml", "[plugins]\n", [], 1),
     ],
 )
-def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(
-    origin, text, rules, remarks
-):
+def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(origin, text, rules, remarks):
     sketch = sketched("hosts.toml", text, origin)
     assert [rule(each) for each in sketch.rules] == rules
     assert len(sketch.remarks) == remarks

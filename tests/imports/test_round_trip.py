@@ -1,6 +1,4 @@
-"""
-What was rendered and is imported again decides as before.
-"""
+"""What was rendered and is imported again decides as before."""
 
 from __future__ import annotations
 

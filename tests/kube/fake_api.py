@@ -1,5 +1,4 @@
-"""
-An API server on loopback that answers for Secrets, MutatingWebhookConfigurations and
+"""An API server on loopback that answers for Secrets, MutatingWebhookConfigurations and
 EndpointSlices as the real one does (its answers were compared with those of Kubernetes
 1.37), and that can be told to fail.
 """
@@ -48,13 +47,12 @@ class RefusalError(Exception):
 
 
 class FakeApi:
-    """
-    Attributes:
-        objects: Objects by path.
-        requests: Method and path of every request, in order.
-        denied: Verb and resource of what may not be done.
-        faults: What is to happen to the next requests instead of an answer, in order:
-            ``drop``, ``half``, ``hang``, ``html``, or an HTTP status.
+    """Attributes:
+    objects: Objects by path.
+    requests: Method and path of every request, in order.
+    denied: Verb and resource of what may not be done.
+    faults: What is to happen to the next requests instead of an answer, in order:
+        ``drop``, ``half``, ``hang``, ``html``, or an HTTP status.
     """
 
     def __init__(self):
@@ -105,9 +103,7 @@ class FakeApi:
         return path
 
     def put(self, collection, name, **content):
-        """
-        Make or replace an object, as some other client would.
-        """
+        """Make or replace an object, as some other client would."""
         path = f"{collection}/{name}"
         kind = "MODIFIED" if path in self.objects else "ADDED"
         metadata = {"name": name, "resourceVersion": str(next(self._versions))}
@@ -123,9 +119,7 @@ class FakeApi:
         del self.objects[path]
 
     def end_watches(self, event=None):
-        """
-        End all watches: with an event (an error) where one is given, else abruptly.
-        """
+        """End all watches: with an event (an error) where one is given, else abruptly."""
         for queue in list(self._watches):
             queue.put_nowait(event)
 
@@ -169,11 +163,7 @@ class FakeApi:
             return True
         try:
             collection, name = self._place(url.path)
-            verb = (
-                "watch"
-                if "watch" in query
-                else {"POST": "create"}.get(method, method.lower())
-            )
+            verb = "watch" if "watch" in query else {"POST": "create"}.get(method, method.lower())
             self._authorize(headers, verb, collection, name or selected(query))
             if verb == "watch":
                 return await self._watch(reader, writer, f"{collection}/{selected(query)}")
@@ -190,9 +180,7 @@ class FakeApi:
             await asyncio.sleep(3600)
         if fault == "html":
             page = b"<html>a proxy</html>"
-            writer.write(
-                b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page
-            )
+            writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(page) + page)
             await writer.drain()
             return True
         if fault == "half":
@@ -233,8 +221,7 @@ class FakeApi:
         found = [
             each
             for path, each in self.objects.items()
-            if path.startswith(f"{collection}/")
-            and each.get("labels", {}).get(key) == value
+            if path.startswith(f"{collection}/") and each.get("labels", {}).get(key) == value
         ]
         return 200, {"items": found}
 

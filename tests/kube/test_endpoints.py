@@ -1,6 +1,4 @@
-"""
-The Pods behind a Service, over a real connection.
-"""
+"""The Pods behind a Service, over a real connection."""
 
 from __future__ import annotations
 

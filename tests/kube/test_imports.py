@@ -1,6 +1,4 @@
-"""
-Memory and start-up count: the `kubernetes` package is there only where it is used.
-"""
+"""Memory and start-up count: the `kubernetes` package is there only where it is used."""
 
 from __future__ import annotations
 
@@ -11,14 +9,10 @@ import pytest
 
 
 def run(code):
-    return subprocess.run(
-        [sys.executable, "-c", code], check=False, capture_output=True, text=True
-    )
+    return subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
 
 
-REPORT = (
-    "import sys; print(sorted({'kubernetes', 'urllib3', 'pydantic'} & set(sys.modules)))"
-)
+REPORT = "import sys; print(sorted({'kubernetes', 'urllib3', 'pydantic'} & set(sys.modules)))"
 
 
 @pytest.mark.parametrize("module", ["webhook.kube", "webhook.tls"])
@@ -39,9 +33,7 @@ except ClusterError as error:
     print(error)
 """
     done = run(code)
-    assert done.stdout.startswith(
-        "no cluster can be reached without the kubernetes package ("
-    )
+    assert done.stdout.startswith("no cluster can be reached without the kubernetes package (")
     assert done.stdout.endswith("): install mirrorhook[cluster]\n")
 
 

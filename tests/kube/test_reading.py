@@ -1,6 +1,4 @@
-"""
-Reading a cluster, over a real connection.
-"""
+"""Reading a cluster, over a real connection."""
 
 from __future__ import annotations
 

@@ -15,9 +15,7 @@ NAME = "watch Secret mirrorhook/ca"
 
 
 class Told:
-    """
-    Counts how often the watch has told of a change.
-    """
+    """Counts how often the watch has told of a change."""
 
     def __init__(self):
         self.times = 0

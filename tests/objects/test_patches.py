@@ -1,6 +1,4 @@
-"""
-Patches: `replace` on images that are there, `add` of our own annotation, nothing else.
-"""
+"""Patches: `replace` on images that are there, `add` of our own annotation, nothing else."""
 
 from __future__ import annotations
 
@@ -26,11 +24,7 @@ from webhook.objects import (
 )
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"])]).decide
-POD = {
-    "spec": {
-        "containers": [{"name": "a", "image": "nginx"}, {"name": "b", "image": "x.y/z"}]
-    }
-}
+POD = {"spec": {"containers": [{"name": "a", "image": "nginx"}, {"name": "b", "image": "x.y/z"}]}}
 PLACEMENTS = rewrite(image_slots(pod_from(POD).spec), DECIDE)
 
 
@@ -122,8 +116,7 @@ def test_pods_that_are_left_alone_have_a_reason(metadata, reason):
 texts = st.text(max_size=8) | st.sampled_from(["nginx", "a/b:1", "x.y/z", "Bad One"])
 odd = st.none() | st.integers() | texts | st.lists(texts, max_size=2)
 containers = st.lists(
-    odd
-    | st.dictionaries(st.sampled_from(["name", "image", "imagePullPolicy"]), odd | texts),
+    odd | st.dictionaries(st.sampled_from(["name", "image", "imagePullPolicy"]), odd | texts),
     max_size=4,
 )
 volumes = st.lists(
@@ -175,9 +168,7 @@ def test_a_patch_applies_to_any_pod_and_changes_only_what_is_meant(pod):
 
 
 def restore(pod, after):
-    """
-    Take our annotation out of a Pod again.
-    """
+    """Take our annotation out of a Pod again."""
     before = pod["metadata"].get("annotations")
     written = json.loads(after["metadata"]["annotations"].pop(ORIGINAL_IMAGES))
     assert all(isinstance(image, str) for image in written.values())

@@ -1,6 +1,4 @@
-"""
-Real Pods, and odd ones: every image is found, and nothing else changes.
-"""
+"""Real Pods, and odd ones: every image is found, and nothing else changes."""
 
 from __future__ import annotations
 
@@ -28,9 +26,7 @@ DECIDE = MirrorMap([Rule("*", ["m.example/cache"])]).decide
 
 
 def patched(pod, *, record=False):
-    """
-    A Pod after the patch for its images.
-    """
+    """A Pod after the patch for its images."""
     read = pod_from(pod)
     placements = rewrite(image_slots(read.spec), DECIDE)
     operations = image_operations(placements)

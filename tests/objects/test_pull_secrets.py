@@ -27,9 +27,7 @@ def spec_of(*images, **fields):
 
 
 def patched(spec):
-    """
-    The names of the Secrets of a Pod, after the patch.
-    """
+    """The names of the Secrets of a Pod, after the patch."""
     pod = {"spec": spec}
     read = pod_from(pod).spec
     placements = rewrite(image_slots(read), RULES.decide)

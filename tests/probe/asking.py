@@ -1,6 +1,4 @@
-"""
-Registries made of a function, asked as real ones are.
-"""
+"""Registries made of a function, asked as real ones are."""
 
 from __future__ import annotations
 
@@ -26,34 +24,24 @@ OTHER = "sha256:" + "b" * 64
 
 
 def manifest(digest=DIGEST, kind=MANIFEST, body=None):
-    """
-    The answer of a registry that has the image.
-    """
+    """The answer of a registry that has the image."""
     headers = {"Content-Type": kind, "Docker-Content-Digest": digest}
     content = json.dumps(body).encode() if body is not None else b""
     return httpx.Response(200, headers=headers, content=content)
 
 
 def answer(status, **headers):
-    return httpx.Response(
-        status, headers={k.replace("_", "-"): v for k, v in headers.items()}
-    )
+    return httpx.Response(status, headers={k.replace("_", "-"): v for k, v in headers.items()})
 
 
 def secret(*auths):
-    """
-    A dockerconfigjson of entries (place, user, password).
-    """
-    entries = {
-        place: {"username": user, "password": password} for place, user, password in auths
-    }
+    """A dockerconfigjson of entries (place, user, password)."""
+    entries = {place: {"username": user, "password": password} for place, user, password in auths}
     return json.dumps({"auths": entries}).encode()
 
 
 async def asked(handler, image, *, credentials=b"", **settings):
-    """
-    What is found out of an image where every host is *handler*.
-    """
+    """What is found out of an image where every host is *handler*."""
     settings = Availability(**settings)
     keyring = CredentialFiles(
         ["config.json"] if credentials else [],

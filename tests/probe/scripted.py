@@ -1,6 +1,4 @@
-"""
-Registries that do what a test says, on the test's own clock.
-"""
+"""Registries that do what a test says, on the test's own clock."""
 
 from __future__ import annotations
 
@@ -20,9 +18,7 @@ RULES = MirrorMap([Rule("docker.io", ["one.example/hub", "two.example/hub"])])
 
 
 class Watching(Silent):
-    """
-    An observer that keeps what it is told.
-    """
+    """An observer that keeps what it is told."""
 
     def __init__(self):
         self.answers = []
@@ -40,14 +36,13 @@ class Watching(Silent):
 
 
 class Scripted:
-    """
-    Attributes:
-        script: By registry what it answers: an answer, a finding, HANGS, an error, or a
-            function of the reference that gives one of these.
-        seconds: How long an answer takes.
-        asked: How often each registry was asked.
-        images: How often each image was.
-        most: How many questions were open at once.
+    """Attributes:
+    script: By registry what it answers: an answer, a finding, HANGS, an error, or a
+        function of the reference that gives one of these.
+    seconds: How long an answer takes.
+    asked: How often each registry was asked.
+    images: How often each image was.
+    most: How many questions were open at once.
     """
 
     def __init__(self, settings=None, rules=RULES, seconds=0.01, size=None, **script):
@@ -81,9 +76,7 @@ class Scripted:
             self.open -= 1
 
     async def choose(self, *images, seconds=10.0):
-        """
-        What becomes of some images, and in how many seconds.
-        """
+        """What becomes of some images, and in how many seconds."""
         began = now()
         decisions = [self.rules.decide(image) for image in images]
         chosen = await self.chooser.choose(decisions, seconds)

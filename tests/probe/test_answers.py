@@ -265,19 +265,13 @@ def index_of(*platforms):
             {"config": {"digest": "../x"}},
             AMD,
             "linux/amd64",
-            (
-                "answers with something that is no manifest "
-                "(it is neither a manifest nor an index)"
-            ),
+            ("answers with something that is no manifest (it is neither a manifest nor an index)"),
         ),
         (
             [],
             AMD,
             "linux/amd64",
-            (
-                "answers with something that is no manifest "
-                "(it is neither a manifest nor an index)"
-            ),
+            ("answers with something that is no manifest (it is neither a manifest nor an index)"),
         ),
     ],
 )
@@ -318,9 +312,7 @@ def test_no_body_of_a_registry_is_an_error_of_ours(content):
 @given(
     st.integers(100, 599),
     st.dictionaries(
-        st.sampled_from(
-            ["Content-Type", "Docker-Content-Digest", "Location", "WWW-Authenticate"]
-        ),
+        st.sampled_from(["Content-Type", "Docker-Content-Digest", "Location", "WWW-Authenticate"]),
         st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
     ),
 )

@@ -68,10 +68,7 @@ def test_the_first_that_is_there_is_taken(original, on_unknown, answers, outcome
         ),
         (
             decided([HAS_NOT, DENIED]),
-            (
-                "no mirror has it: one.example does not have it, "
-                "two.example refuses to give it"
-            ),
+            ("no mirror has it: one.example does not have it, two.example refuses to give it"),
         ),
         (
             decided([HANGS, HAS_NOT]),
@@ -128,9 +125,7 @@ A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
         (HANGS, "", [A], HANGS),
     ],
 )
-def test_a_mirror_has_an_image_only_if_it_is_the_trusted_one(
-    answer, digest, trusted, found
-):
+def test_a_mirror_has_an_image_only_if_it_is_the_trusted_one(answer, digest, trusted, found):
     assert verified(Finding(answer, digest=digest), trusted).answer is found
 
 

@@ -136,9 +136,7 @@ def test_a_tag_is_taken_from_a_mirror_only_with_the_digest_of_the_trusted_source
     mirror, trusted, outcome
 ):
     async def main():
-        world = Scripted(
-            ON_MIRROR, rules=VERIFYING, one_example=mirror, trusted_example=trusted
-        )
+        world = Scripted(ON_MIRROR, rules=VERIFYING, one_example=mirror, trusted_example=trusted)
 
         assert (await world.one("nginx:1")).outcome is outcome
 
@@ -171,8 +169,7 @@ def percentile(times, share):
 
 
 async def stream(world, seconds, pace=60):
-    """
-    Pods of two images each, each with one that nobody has asked for before.
+    """Pods of two images each, each with one that nobody has asked for before.
 
     Returns:
         When each came, its decisions, and how long they took.

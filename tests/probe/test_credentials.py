@@ -77,17 +77,13 @@ def test_the_field_auth_is_read_too():
     assert (found.user, found.password) == ("robot", "a:b")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"\xff", b"[]", b"{}", b'{"auths": []}', b"[" * 100_000]
-)
+@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"auths": []}', b"[" * 100_000])
 def test_what_is_no_dockerconfigjson_is_refused(content):
     with pytest.raises(InvalidCredentialsError):
         parse_credentials(content)
 
 
-@pytest.mark.parametrize(
-    "entry", [{}, [], None, {"auth": "%"}, {"auth": "YWJj"}, {"auth": 1}]
-)
+@pytest.mark.parametrize("entry", [{}, [], None, {"auth": "%"}, {"auth": "YWJj"}, {"auth": 1}])
 def test_an_entry_without_a_password_is_left_out(entry):
     assert parse_credentials(json.dumps({"auths": {"a.io": entry}}).encode()) == []
 
@@ -125,9 +121,7 @@ def test_a_credential_does_not_show_itself():
 
 
 class Registry:
-    """
-    A registry with a login, on m.example; it keeps what every host was told.
-    """
+    """A registry with a login, on m.example; it keeps what every host was told."""
 
     def __init__(self, challenge, realm=None, location=None):
         self.challenge = challenge
@@ -193,9 +187,7 @@ def test_another_host_gets_no_credentials_by_a_redirect():
 
 
 def test_another_host_gets_no_token_by_a_redirect():
-    registry = Registry(
-        BEARER.format("https://m.example/token"), location="https://cdn.example/x"
-    )
+    registry = Registry(BEARER.format("https://m.example/token"), location="https://cdn.example/x")
 
     assert ask(registry, credentials=OURS).answer is Answer.PRESENT
     assert registry.told_to("https://cdn.example") == {""}

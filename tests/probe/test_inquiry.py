@@ -118,8 +118,7 @@ def test_there_is_an_end_to_questions_at_once():
     async def main():
         world = Scripted(one_example=HANGS)
         futures = [
-            world.inquirer.ask(question(f"one.example/a{n}"))
-            for n in range(MAX_IN_FLIGHT + 100)
+            world.inquirer.ask(question(f"one.example/a{n}")) for n in range(MAX_IN_FLIGHT + 100)
         ]
         findings = await asyncio.gather(*futures)
 

@@ -1,6 +1,4 @@
-"""
-Questions to real registries, over real sockets.
-"""
+"""Questions to real registries, over real sockets."""
 
 from __future__ import annotations
 
@@ -46,17 +44,13 @@ def anyio_backend():
 
 @pytest.fixture(autouse=True)
 def cas(monkeypatch):
-    """
-    No CAs but those that a test names.
-    """
+    """No CAs but those that a test names."""
     for name, value in NO_CAS.items():
         monkeypatch.setenv(name, value)
 
 
 class World:
-    """
-    A full registry, an empty one, and one with a login that has what the full one has.
-    """
+    """A full registry, an empty one, and one with a login that has what the full one has."""
 
     def __init__(self, folder, full, empty, locked):
         self.folder, self.full, self.empty, self.locked = folder, full, empty, locked
@@ -77,17 +71,13 @@ def world(tmp_path_factory):
 
 
 def settings_for(*hosts, **options):
-    """
-    How to ask here, with more patience than a review has: the tests have a loaded machine.
-    """
+    """How to ask here, with more patience than a review has: the tests have a loaded machine."""
     patient = {"timeout": 10.0, "budget": 30.0, "plain_http": frozenset(hosts)}
     return Availability(**patient | options)
 
 
 async def found(image, **options):
-    """
-    What one question finds, and in how many seconds.
-    """
+    """What one question finds, and in how many seconds."""
     reference = parse_reference(image)
     prober = Prober(settings_for(reference.registry, **options), time.monotonic)
     try:
@@ -213,9 +203,7 @@ async def test_a_ca_file_that_changes_is_read_again(tmp_path):
     authorities = [trustme.CA() for _ in range(3)]
     ca = tmp_path / "ca.pem"
     async with served_by(authorities[-1]) as host:
-        settings = Availability(
-            timeout=5.0, authorities=((host, str(ca)),), negative_ttl=0.1
-        )
+        settings = Availability(timeout=5.0, authorities=((host, str(ca)),), negative_ttl=0.1)
         prober = Prober(settings, time.monotonic)
         answers = []
         for number, authority in enumerate(authorities):
@@ -230,9 +218,7 @@ async def test_a_ca_file_that_changes_is_read_again(tmp_path):
 
 
 class served_by:  # noqa: N801 - it reads as a word
-    """
-    A server over TLS that has no image.
-    """
+    """A server over TLS that has no image."""
 
     def __init__(self, authority):
         self.context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -284,9 +270,7 @@ async def test_the_first_registry_that_has_an_image_is_chosen(world):
         first = await chooser.choose(decisions, 30.0)
         proxy.mode = "hangs"
         unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
-        await asyncio.gather(
-            *(prober.inquirer.ask(question_for(each, "m")) for each in unknown)
-        )
+        await asyncio.gather(*(prober.inquirer.ask(question_for(each, "m")) for each in unknown))
         second = await chooser.choose(decisions, 30.0)
         await prober.close()
 

@@ -1,6 +1,4 @@
-"""
-An event loop on a clock of its own: hours pass in no time, and always in the same way.
-"""
+"""An event loop on a clock of its own: hours pass in no time, and always in the same way."""
 
 from __future__ import annotations
 
@@ -9,9 +7,7 @@ import selectors
 
 
 class VirtualSelector(selectors.SelectSelector):
-    """
-    Does not wait for what the loop would wait for, but moves its clock there.
-    """
+    """Does not wait for what the loop would wait for, but moves its clock there."""
 
     def __init__(self):
         super().__init__()
@@ -27,9 +23,7 @@ class VirtualSelector(selectors.SelectSelector):
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """
-    A loop whose time is that of its selector.
-    """
+    """A loop whose time is that of its selector."""
 
     def __init__(self):
         self.virtual = VirtualSelector()
@@ -40,15 +34,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main):
-    """
-    Run a coroutine to its end on a clock of its own.
-    """
+    """Run a coroutine to its end on a clock of its own."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
 
 def now():
-    """
-    The time on that clock, in seconds.
-    """
+    """The time on that clock, in seconds."""
     return asyncio.get_running_loop().time()

@@ -33,9 +33,7 @@ IMAGES = (
 
 
 def rules_of(*names):
-    """
-    The rules of profiles together: of the same match that of the first.
-    """
+    """The rules of profiles together: of the same match that of the first."""
     rules = {}
     for name in names:
         for rule in PROFILES[name].rules:
@@ -148,9 +146,7 @@ def test_a_profile_names_an_image_at_its_mirror(profile, image, expected):
     ],
 )
 def test_the_flat_mirror_has_the_images_of_the_control_plane(registry, image, flat):
-    decision = MirrorMap(PROFILES["aliyun-google-containers"].rules).decide(
-        f"{registry}/{image}"
-    )
+    decision = MirrorMap(PROFILES["aliyun-google-containers"].rules).decide(f"{registry}/{image}")
 
     assert [str(candidate) for candidate in decision.candidates] == [
         f"registry.aliyuncs.com/google_containers/{flat}",

@@ -13,9 +13,7 @@ HERE = Path(__file__).parent
 
 @pytest.fixture(scope="session")
 def asks():
-    """
-    Which URLs a runtime asks for images, by its own code.
-    """
+    """Which URLs a runtime asks for images, by its own code."""
     try:
         program = built(HERE / "go")
     except GoMissingError as error:

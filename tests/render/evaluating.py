@@ -1,6 +1,4 @@
-"""
-The variables of a policy, as Google's CEL evaluates them.
-"""
+"""The variables of a policy, as Google's CEL evaluates them."""
 
 from __future__ import annotations
 
@@ -30,9 +28,7 @@ def objects(result):
 
 
 class Evaluated:
-    """
-    The variables of a policy, evaluated one after the other as they are asked for.
-    """
+    """The variables of a policy, evaluated one after the other as they are asked for."""
 
     def __init__(self, rules):
         policy, _ = objects(rendered(rules))

@@ -1,6 +1,4 @@
-"""
-What the rules themselves say of where an image comes from.
-"""
+"""What the rules themselves say of where an image comes from."""
 
 from __future__ import annotations
 
@@ -93,26 +91,20 @@ RULES = {
     **{name: MirrorMap(rules) for name, rules in OWN.items()},
     **{name: MirrorMap(profile.rules) for name, profile in PROFILES.items()},
     "all": MirrorMap(
-        {
-            rule.name: rule for profile in PROFILES.values() for rule in profile.rules
-        }.values()
+        {rule.name: rule for profile in PROFILES.values() for rule in profile.rules}.values()
     ),
 }
 
 
 def normal(image):
-    """
-    The image as runtimes hand it on: in normal form, with a tag or digest.
-    """
+    """The image as runtimes hand it on: in normal form, with a tag or digest."""
     reference = parse_reference(image)
     bare = reference.tag is None and reference.digest is None
     return f"{reference}:latest" if bare else str(reference)
 
 
 def url(reference):
-    """
-    Where the manifest of a reference is asked for.
-    """
+    """Where the manifest of a reference is asked for."""
     hub = reference.registry == "docker.io"
     registry = "registry-1.docker.io" if hub else reference.registry
     scheme = "http" if registry.startswith("localhost:") else "https"
@@ -121,9 +113,7 @@ def url(reference):
 
 
 def expected(mirrors, image):
-    """
-    The URLs that the rules name for an image, in order, with its own where it belongs.
-    """
+    """The URLs that the rules name for an image, in order, with its own where it belongs."""
     reference = parse_reference(normal(image))
     decision = mirrors.decide(image)
     urls = [url(candidate.reference) for candidate in decision.candidates]
@@ -136,9 +126,7 @@ def expected(mirrors, image):
 
 
 def excused(rendered, image, mirrors):
-    """
-    Whether what was rendered says of itself that it differs for an image.
-    """
+    """Whether what was rendered says of itself that it differs for an image."""
     name = parse_reference(image).name
     decision = mirrors.decide(image)
     rule = decision.rule.name if decision.rule else ""
@@ -150,13 +138,9 @@ def excused(rendered, image, mirrors):
 
 
 def lies_under(name, prefix):
-    """
-    Whether a name lies under a prefix, which may stand for subdomains.
-    """
+    """Whether a name lies under a prefix, which may stand for subdomains."""
     if not prefix.startswith("*."):
         return name == prefix or name.startswith(f"{prefix}/")
     registry, _, path = name.partition("/")
     domain, _, within = prefix[1:].partition("/")
-    return registry.endswith(domain) and f"{path}/".startswith(
-        f"{within}/" if within else ""
-    )
+    return registry.endswith(domain) and f"{path}/".startswith(f"{within}/" if within else "")

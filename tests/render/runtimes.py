@@ -1,6 +1,4 @@
-"""
-What a node's runtime asks for, once a file of ours is where it reads it.
-"""
+"""What a node's runtime asks for, once a file of ours is where it reads it."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ READ = {
 
 
 def asked_with(asks, runtime, rendered, folder, images):
-    """
-    The URLs that a runtime asks for each image, with what was rendered for it.
-    """
+    """The URLs that a runtime asks for each image, with what was rendered for it."""
     (folder / "certs.d").mkdir(exist_ok=True)
     for file in rendered.files:
         path = folder / file.path

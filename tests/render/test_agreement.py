@@ -1,5 +1,4 @@
-"""
-Whichever way an image takes, its bytes come from where the rules say.
+"""Whichever way an image takes, its bytes come from where the rules say.
 
 Every image of the cases, with each built-in profile, by each way. Where a way differs the
 documentation names it, by a code; there is no other difference than those here.
@@ -32,18 +31,14 @@ every_profile = pytest.mark.parametrize("profile", PROFILES)
 
 
 def images_for(profile):
-    """
-    Every image, and one for each rule of a profile.
-    """
+    """Every image, and one for each rule of a profile."""
     names = [str(rule.match) for rule in PROFILES[profile].rules]
     return [*IMAGES, *(f"{n}:1" if "/" in n else f"{n}/mirrorhook/a:1" for n in names)]
 
 
 @cache
 def places(profile):
-    """
-    All places of each image, by the rules.
-    """
+    """All places of each image, by the rules."""
     mirrors = MirrorMap(PROFILES[profile].rules)
     return {
         image: [url.partition("://")[2] for url in expected(mirrors, image)]
@@ -54,9 +49,7 @@ def places(profile):
 @every_profile
 def test_no_rule_is_without_an_image(profile):
     mirrors = MirrorMap(PROFILES[profile].rules)
-    assert {mirrors.decide(image).rule for image in images_for(profile)} >= set(
-        mirrors.rules
-    )
+    assert {mirrors.decide(image).rule for image in images_for(profile)} >= set(mirrors.rules)
 
 
 @every_profile

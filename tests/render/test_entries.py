@@ -1,6 +1,4 @@
-"""
-The table of prefixes says what the map of mirrors says.
-"""
+"""The table of prefixes says what the map of mirrors says."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ from webhook.render.entries import entries_of
 
 
 def entry_for(entries, reference):
-    """
-    The entry of the longest prefix; of the same path the exact registry's.
-    """
+    """The entry of the longest prefix; of the same path the exact registry's."""
     above = [
         entry
         for entry in entries
@@ -39,9 +35,7 @@ def entry_for(entries, reference):
 
 
 def named(place, entry, reference):
-    """
-    The image as a place names it.
-    """
+    """The image as a place names it."""
     rest = reference.repository.removeprefix(entry.path).removeprefix("/")
     if place.whole:
         rest = reference.name
@@ -71,9 +65,7 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
 
 
 @given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
-def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(
-    others, everywhere, texts
-):
+def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, everywhere, texts):
     rules = [rule for rule in others.rules if not rule.match.is_everything]
     try:
         mirrors = MirrorMap([*rules, Rule("*", everywhere)])
@@ -126,9 +118,7 @@ def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
 
 def test_a_mirror_that_flattens_is_marked():
     (entry,) = entries_of([Rule("quay.io", [Mirror("a.example.com/x", flatten=True)])])
-    assert [(place.target, place.flatten) for place in entry.places] == [
-        ("a.example.com/x", True)
-    ]
+    assert [(place.target, place.flatten) for place in entry.places] == [("a.example.com/x", True)]
 
 
 HUB = Rule("quay.io", ["docker.io"])

@@ -1,6 +1,4 @@
-"""
-What is written, to the letter, and what is told of the rest.
-"""
+"""What is written, to the letter, and what is told of the rest."""
 
 from __future__ import annotations
 

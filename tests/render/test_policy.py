@@ -1,5 +1,4 @@
-"""
-The expressions of a policy, by Google's CEL, against what the rules say.
+"""The expressions of a policy, by Google's CEL, against what the rules say.
 
 What that CEL does not have, comprehensions with two variables, makes the patch and the
 list of unmirrored images: these are left to an API server (tests/cluster/test_policy.py).
@@ -34,9 +33,7 @@ SOME_IMAGES = (*EXTRA, *IMAGES[len(EXTRA) :: 8])
 
 
 def wanted(mirrors, image):
-    """
-    What a policy makes of an image; nothing where it stays.
-    """
+    """What a policy makes of an image; nothing where it stays."""
     decision = mirrors.decide(image)
     return decision.image if decision.outcome is Outcome.REWRITTEN else ""
 
@@ -106,9 +103,7 @@ def pod(**spec):
         ),
     ],
 )
-def test_only_the_images_that_a_request_brings_in_are_looked_at(
-    new, old, subresource, slots
-):
+def test_only_the_images_that_a_request_brings_in_are_looked_at(new, old, subresource, slots):
     assert Evaluated(RULES["paths"].rules).slots(new, old, subresource) == slots
 
 
@@ -124,9 +119,7 @@ def test_a_policy_and_its_binding_go_by_one_name():
 
 def test_the_version_before_1_36_and_all_namespaces_can_be_asked_for():
     policy, binding = objects(
-        rendered(
-            RULES["paths"].rules, api_version=ApiVersion.V1BETA1, selection=Selection.ALL
-        )
+        rendered(RULES["paths"].rules, api_version=ApiVersion.V1BETA1, selection=Selection.ALL)
     )
     versions = {each["apiVersion"] for each in (policy, binding)}
     assert versions == {"admissionregistration.k8s.io/v1beta1"}
@@ -141,9 +134,7 @@ CONFIG_MAP_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
     ("render", "missing"), [(render_policy, "Allow"), (render_enforcement, "Deny")]
 )
 @pytest.mark.parametrize("name", ["moves", "everything", "all"])
-def test_rules_in_a_config_map_are_the_table_that_is_in_the_policy_otherwise(
-    render, missing, name
-):
+def test_rules_in_a_config_map_are_the_table_that_is_in_the_policy_otherwise(render, missing, name):
     rules = RULES[name].rules
     inside, _ = objects(render(rules, PolicyOptions(name="team-a")))
     options = PolicyOptions(name="team-a", params="mirrors")
@@ -174,9 +165,7 @@ def test_each_prefix_has_a_key_of_its_own_that_a_config_map_takes(mirrors):
     assert len(table) == len({entry.prefix for entry in entries}) + 2
 
 
-@pytest.mark.parametrize(
-    ("warn", "actions"), [(False, ["Deny"]), (True, ["Warn", "Audit"])]
-)
+@pytest.mark.parametrize(("warn", "actions"), [(False, ["Deny"]), (True, ["Warn", "Audit"])])
 def test_an_enforcement_refuses_or_warns_and_no_pod_opts_out(warn, actions):
     rules = RULES["paths"].rules
     policy, binding = objects(render_enforcement(rules, PolicyOptions(warn=warn)))
@@ -195,10 +184,7 @@ def test_a_regex_is_told_as_it_is_left_out():
     ("rules", "problem"),
     [
         (
-            [
-                Rule(f"r{n}.example.com/{'a' * 150}", ["mirror.example.com"])
-                for n in range(600)
-            ],
+            [Rule(f"r{n}.example.com/{'a' * 150}", ["mirror.example.com"]) for n in range(600)],
             "characters of CEL, and the API server takes about 90000",
         ),
         (

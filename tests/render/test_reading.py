@@ -1,6 +1,4 @@
-"""
-A table read back decides as the rules that it was made of.
-"""
+"""A table read back decides as the rules that it was made of."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Each runtime's own reading of what we write, against what the rules say.
-"""
+"""Each runtime's own reading of what we write, against what the rules say."""
 
 from __future__ import annotations
 

@@ -1,5 +1,4 @@
-"""
-Every way by which an image gets its place: which places each names, in their order.
+"""Every way by which an image gets its place: which places each names, in their order.
 
 A place is a URL without its scheme. What writes one name into a Pod has one place for an
 image; what asks by itself has all of them, up to the image's own registry.
@@ -50,9 +49,7 @@ def pod_of(images):
 
 
 class Silent:
-    """
-    Is told of reviews, and fails of those that failed.
-    """
+    """Is told of reviews, and fails of those that failed."""
 
     def reviewed(self, policy, request, verdict):
         pass

@@ -21,9 +21,7 @@ def rules(tmp_path):
 
 @pytest.fixture(scope="session")
 def webhook(tmp_path_factory):
-    """
-    One webhook for all tests that only ask it.
-    """
+    """One webhook for all tests that only ask it."""
     path = tmp_path_factory.mktemp("rules") / "rules.yaml"
     path.write_text(RULES + f"policies:\n  observed:\n    mode: observe\n    {INDENTED}")
     with serving(path) as running:

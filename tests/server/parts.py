@@ -1,6 +1,4 @@
-"""
-The parts of a server, put together for a test.
-"""
+"""The parts of a server, put together for a test."""
 
 from __future__ import annotations
 
@@ -19,17 +17,12 @@ from webhook.telemetry import Log, Metrics
 
 
 def telling(recorder, log):
-    """
-    Return what tells a recorder of each review at once.
-    """
+    """Return what tells a recorder of each review at once."""
     return Telling(recorder, log, lambda _seconds, flush: flush())
 
 
 class Parts:
-    """
-    Attributes:
-        lines: What was logged.
-    """
+    """Attributes: lines: What was logged."""
 
     def __init__(self, rules=RULES, choice=None):
         self.lines = []

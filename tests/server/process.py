@@ -1,6 +1,4 @@
-"""
-The webhook as its users run it: a process of its own, asked over real sockets.
-"""
+"""The webhook as its users run it: a process of its own, asked over real sockets."""
 
 from __future__ import annotations
 
@@ -21,17 +19,14 @@ import httpx
 from tests.tools import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = re.compile(
-    r"is ready: reviews on (https://\S+), probes and metrics on (http://\S+);"
-)
+READY = re.compile(r"is ready: reviews on (https://\S+), probes and metrics on (http://\S+);")
 PATIENCE = 20.0
 RULES = "rules:\n  - {match: docker.io, mirrors: [harbor.example.com/dockerhub]}\n"
 
 
 @dataclass
 class Webhook:
-    """
-    A running webhook.
+    """A running webhook.
 
     Attributes:
         process: The process.
@@ -63,9 +58,7 @@ class Webhook:
         return loopback.get(self.operations + path, **options)
 
     def metric(self, name: str) -> float:
-        """
-        The value of one series, as it is written in the text format; 0 without it.
-        """
+        """The value of one series, as it is written in the text format; 0 without it."""
         for line in self.ask("/metrics").text.splitlines():
             series, _, value = line.rpartition(" ")
             if series == name:
@@ -97,9 +90,7 @@ JSON = {"content-type": "application/json"}
 
 
 def until(condition, what="the condition"):
-    """
-    Wait for something to become true.
-    """
+    """Wait for something to become true."""
     end = time.monotonic() + PATIENCE
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
@@ -108,9 +99,7 @@ def until(condition, what="the condition"):
 
 @contextmanager
 def serving(rules: Path, *options: str):
-    """
-    Run the webhook until the end of the block, where it must end well.
-    """
+    """Run the webhook until the end of the block, where it must end well."""
     command = [sys.executable, "-m", "webhook", "serve", "--config", str(rules)]
     command += ["--host", "127.0.0.1", "--port", "0", "--operations-port", "0"]
     if "--drain" not in options:

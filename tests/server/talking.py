@@ -1,6 +1,4 @@
-"""
-A listener of ours, and talking to it byte by byte.
-"""
+"""A listener of ours, and talking to it byte by byte."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 @asynccontextmanager
 async def served(parts=None, limits=TIGHT, *, at_once=True):
-    """
-    Serve in plain HTTP; gives the listener.
-    """
+    """Serve in plain HTTP; gives the listener."""
     parts = parts or Parts()
     directly = parts.endpoint().at_once if at_once else None
     listener = listen("127.0.0.1", 0, parts.app(), at_once=directly, limits=limits)
@@ -38,17 +34,13 @@ async def connect(listener):
 
 
 async def answered(reader):
-    """
-    Read one answer to the end of the connection: its status and message.
-    """
+    """Read one answer to the end of the connection: its status and message."""
     head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["message"]
 
 
 async def whole_answer(reader):
-    """
-    Read one answer, and leave the connection open.
-    """
+    """Read one answer, and leave the connection open."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
     return head, await reader.readexactly(length)

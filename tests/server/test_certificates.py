@@ -1,6 +1,4 @@
-"""
-The certificates that reviews are served with, as clients see them.
-"""
+"""The certificates that reviews are served with, as clients see them."""
 
 from __future__ import annotations
 
@@ -52,9 +50,7 @@ def trusting(authority):
 
 
 def ask(webhook, context, body):
-    """
-    Send a review as the API server does: to an address, with the name of the Service.
-    """
+    """Send a review as the API server does: to an address, with the name of the Service."""
     with httpx.Client(verify=context) as client:
         return client.post(
             webhook.reviews + "/mutate",
@@ -64,9 +60,7 @@ def ask(webhook, context, body):
         )
 
 
-def test_a_certificate_from_files_is_served_and_followed(
-    rules, files, authority, review_of
-):
+def test_a_certificate_from_files_is_served_and_followed(rules, files, authority, review_of):
     with serving(rules, *options(files)) as webhook:
         assert ask(webhook, trusting(authority), review_of("nginx")).status_code == 200
         other = trustme.CA(key_type=trustme.KeyType.ECDSA)
@@ -83,9 +77,7 @@ def test_a_certificate_from_files_is_served_and_followed(
         assert webhook.metric('mirrorhook_certificate_reloads_total{result="success"}') == 2
 
 
-def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(
-    rules, files, authority, review_of
-):
+def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(rules, files, authority, review_of):
     with serving(rules, *options(files)) as webhook:
         stranger = authority.issue_cert(NAME)
         stranger.cert_chain_pems[0].write_to_path(files / "tls.crt")
@@ -116,9 +108,7 @@ def use(parts, pair):
 
 
 class Quiet:
-    """
-    A watch that has nothing to tell.
-    """
+    """A watch that has nothing to tell."""
 
     problem = ""
 

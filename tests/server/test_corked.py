@@ -1,6 +1,4 @@
-"""
-An answer leaves in one piece, whatever is written of it.
-"""
+"""An answer leaves in one piece, whatever is written of it."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-What is answered on the connection is answered as by the application.
-"""
+"""What is answered on the connection is answered as by the application."""
 
 from __future__ import annotations
 
@@ -67,8 +65,7 @@ DATE = re.compile(rb"date: [^\r]+\r\n")
 
 
 async def conversation(listener, *parts, before=0):
-    """
-    Return what comes back, but for the date, and whether the connection stays open.
+    """Return what comes back, but for the date, and whether the connection stays open.
 
     Some requests come before, after which the head of a review is known.
     """
@@ -166,9 +163,7 @@ async def slowly(scope, receive, send):
 
 
 class Slow(Parts):
-    """
-    An application that takes its time.
-    """
+    """An application that takes its time."""
 
     def app(self, recorder=None):
         return slowly

@@ -1,6 +1,4 @@
-"""
-The end of the process: no request is lost.
-"""
+"""The end of the process: no request is lost."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ DRAIN = 1.5
 
 
 def steady(webhook, body, ended, answered):
-    """
-    Send reviews over one kept connection, as the API server does, and say so.
-    """
+    """Send reviews over one kept connection, as the API server does, and say so."""
     with webhook.client() as client:
         while not ended.is_set():
             answer = client.post("/mutate", content=body, headers=JSON)
@@ -32,9 +28,7 @@ def steady(webhook, body, ended, answered):
 
 
 def fresh(webhook, body, ended, answered):
-    """
-    Send each review over a connection of its own, and say so.
-    """
+    """Send each review over a connection of its own, and say so."""
     while not ended.is_set():
         assert webhook.review(body).json()["response"]["patch"]
         answered()
@@ -86,9 +80,7 @@ def test_a_replica_that_drains_says_so_and_has_its_connections_closed(rules, rev
 
 
 def whole(connection):
-    """
-    Read one answer, which may come in several pieces.
-    """
+    """Read one answer, which may come in several pieces."""
     answer = b""
     while not answer.endswith(b"}}"):
         answer += connection.recv(65536)

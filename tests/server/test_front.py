@@ -1,6 +1,4 @@
-"""
-What answers without FastAPI, and the FastAPI applications that have the same routes.
-"""
+"""What answers without FastAPI, and the FastAPI applications that have the same routes."""
 
 from __future__ import annotations
 

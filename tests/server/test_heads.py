@@ -1,6 +1,4 @@
-"""
-The head of a request is known again where nothing but the length of the body differs.
-"""
+"""The head of a request is known again where nothing but the length of the body differs."""
 
 from __future__ import annotations
 
@@ -10,10 +8,7 @@ from hypothesis import strategies as st
 
 from webhook.server.heads import known_head
 
-HEAD = (
-    b"POST /mutate?timeout=10s HTTP/1.1\r\n"
-    b"Host: x\r\nContent-Length: %d\r\nAccept: */*\r\n\r\n"
-)
+HEAD = b"POST /mutate?timeout=10s HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\nAccept: */*\r\n\r\n"
 
 
 def request(body):

@@ -1,6 +1,4 @@
-"""
-The latest decisions, kept in memory.
-"""
+"""The latest decisions, kept in memory."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ NOON = 1_800_000_000.0
 
 
 class World:
-    """
-    A history that is told of reviews at a time of our own.
-    """
+    """A history that is told of reviews at a time of our own."""
 
     def __init__(self):
         self.now = NOON

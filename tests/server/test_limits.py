@@ -1,6 +1,4 @@
-"""
-What one connection may take from the others.
-"""
+"""What one connection may take from the others."""
 
 from __future__ import annotations
 

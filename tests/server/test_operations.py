@@ -1,6 +1,4 @@
-"""
-Probes, metrics, log: what operators see.
-"""
+"""Probes, metrics, log: what operators see."""
 
 from __future__ import annotations
 
@@ -53,9 +51,7 @@ def test_metrics_come_as_openmetrics_where_asked_for(webhook):
 
 
 def logged(webhook, namespace):
-    """
-    The log lines about reviews in a namespace that no other test has.
-    """
+    """The log lines about reviews in a namespace that no other test has."""
 
     def found():
         lines = webhook.logged("review")

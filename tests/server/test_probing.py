@@ -23,9 +23,7 @@ from webhook.server.probing import Probers
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import Log, Metrics
 
-CHECKED = (
-    "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
-)
+CHECKED = "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
 needs_registry = pytest.mark.skipif(
     registries.PROGRAM is None, reason="not installed: docker-registry"
 )
@@ -53,9 +51,7 @@ def test_the_timeout_that_the_api_server_sends_is_read_with_a_margin(query, seco
 
 
 class Choice:
-    """
-    Keeps how long it was given.
-    """
+    """Keeps how long it was given."""
 
     def __init__(self):
         self.seconds = []
@@ -159,9 +155,7 @@ def test_answers_and_registries_that_go_and_come_are_told():
 
 
 def images_in(answer):
-    return json.loads(
-        json.loads(answer.content)["response"]["auditAnnotations"]["decisions"]
-    )
+    return json.loads(json.loads(answer.content)["response"]["auditAnnotations"]["decisions"])
 
 
 @needs_registry
@@ -176,8 +170,7 @@ def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
         rules.write_text(
             CHECKED.format(
                 mirrors,
-                f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, "
-                "timeout: 1s",
+                f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, timeout: 1s",
             )
         )
         with serving(rules) as webhook:
@@ -189,9 +182,7 @@ def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
             (third,) = images_in(webhook.review(review_of("team/none:1")))
             down = webhook.metric("mirrorhook_registries_down")
             metrics = webhook.ask("/metrics").text
-            rules.write_text(
-                CHECKED.format(f'"{full}"', f', plainHTTP: ["{full}"], timeout: 9s')
-            )
+            rules.write_text(CHECKED.format(f'"{full}"', f', plainHTTP: ["{full}"], timeout: 9s'))
             webhook.wait_for("rules reloaded")
             (fourth,) = images_in(webhook.review(review_of("team/app:1")))
             log, said = json.dumps(webhook.log), "\n".join(webhook.said)
@@ -202,9 +193,7 @@ def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
     assert third["outcome"] == "unavailable"
     assert fourth["result"] == f"{full}/team/app:1"
     assert down == 2
-    assert (
-        f'mirrorhook_probes_total{{answer="timeout",mirror="{proxy.address}"}}' in metrics
-    )
+    assert f'mirrorhook_probes_total{{answer="timeout",mirror="{proxy.address}"}}' in metrics
     assert "registry left alone" in log
     for text in (log, said, metrics):
         assert password not in text
@@ -215,9 +204,7 @@ def test_a_mirror_that_hangs_does_not_keep_the_webhook_from_ending(tmp_path):
     rules = tmp_path / "rules.yaml"
     with faulty_proxy() as proxy:
         proxy.mode = "hangs"
-        rules.write_text(
-            CHECKED.format(f'"{proxy.address}"', f', plainHTTP: ["{proxy.address}"]')
-        )
+        rules.write_text(CHECKED.format(f'"{proxy.address}"', f', plainHTTP: ["{proxy.address}"]'))
         with serving(rules) as webhook:
             began = time.monotonic()
             answer = webhook.review(review_of("nginx"), "/mutate?timeout=1s")

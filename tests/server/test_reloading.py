@@ -1,6 +1,4 @@
-"""
-Changes on disk, taken up while reviews come in.
-"""
+"""Changes on disk, taken up while reviews come in."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-Each condition of the outcome table, asked over TLS.
-"""
+"""Each condition of the outcome table, asked over TLS."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ POD_IMAGE = "/spec/containers/0/image"
 
 
 def body_of(request):
-    """
-    The bytes that a case is about.
-    """
+    """The bytes that a case is about."""
     if "body_base64" in request:
         return base64.b64decode(request["body_base64"])
     if "body_recipe" in request:
@@ -31,9 +27,7 @@ def body_of(request):
 
 
 def patched(response):
-    """
-    The pointers to images that a response replaces.
-    """
+    """The pointers to images that a response replaces."""
     patch = response["response"].get("patch")
     assert ("patchType" in response["response"]) == (patch is not None)
     operations = json.loads(base64.b64decode(patch)) if patch else []
@@ -94,9 +88,7 @@ def test_a_review_of_either_version_is_answered_in_it(webhook, review_of, versio
         ("POST", "/mutate", JSON, 400, "the body is not JSON"),
     ],
 )
-def test_what_is_no_review_is_refused_in_words(
-    webhook, method, path, headers, status, told
-):
+def test_what_is_no_review_is_refused_in_words(webhook, method, path, headers, status, told):
     with webhook.client() as client:
         answer = client.request(method, path, content=b"{", headers=headers)
     assert answer.status_code == status
@@ -110,9 +102,7 @@ def test_a_refusal_of_the_method_names_the_right_one(webhook):
         assert client.get("/mutate").headers["allow"] == "POST"
 
 
-@pytest.mark.parametrize(
-    "spelling", ["Application/JSON", "application/json; charset=utf-8"]
-)
+@pytest.mark.parametrize("spelling", ["Application/JSON", "application/json; charset=utf-8"])
 def test_the_content_type_is_read_as_http_has_it(webhook, review_of, spelling):
     with webhook.client() as client:
         headers = {"content-type": spelling}

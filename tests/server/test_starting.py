@@ -1,6 +1,4 @@
-"""
-The beginning: ready, or an error in words and exit code 2.
-"""
+"""The beginning: ready, or an error in words and exit code 2."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from webhook.cli.main import mirrorhook
 
 
 def serve(*options, **environment):
-    """
-    Run the command, in this process, with options that it cannot serve with.
-    """
+    """Run the command, in this process, with options that it cannot serve with."""
     return CliRunner().invoke(mirrorhook, ["serve", *options], env=environment)
 
 
@@ -52,9 +48,7 @@ def test_a_port_in_use_is_named_by_a_process_that_ends(rules):
             check=False,
         )
     assert done.returncode == 2
-    assert (
-        f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
-    )
+    assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in done.stderr
     assert "Traceback" not in done.stderr
 
 
@@ -97,9 +91,7 @@ def test_a_certificate_of_the_cluster_needs_a_cluster(rules):
 
 
 def test_all_mistakes_of_the_rules_are_told_at_once(rules):
-    rules.write_text(
-        "rules:\n  - {match: docker.io}\n  - {match: 'a b', mirrors: [x.y/z]}\n"
-    )
+    rules.write_text("rules:\n  - {match: docker.io}\n  - {match: 'a b', mirrors: [x.y/z]}\n")
     done = serve("-c", str(rules))
     assert done.exit_code == 2
     assert "rules.yaml:2" in done.stderr

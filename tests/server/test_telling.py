@@ -1,6 +1,4 @@
-"""
-What became of reviews is noted as they are answered, and counted a moment later.
-"""
+"""What became of reviews is noted as they are answered, and counted a moment later."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ class Told:
 
 
 class Moments:
-    """
-    A loop whose moments pass when we say so.
-    """
+    """A loop whose moments pass when we say so."""
 
     def __init__(self):
         self.calls = []

@@ -1,6 +1,4 @@
-"""
-What is counted without locks is told as the Prometheus library tells its own.
-"""
+"""What is counted without locks is told as the Prometheus library tells its own."""
 
 from __future__ import annotations
 

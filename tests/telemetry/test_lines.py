@@ -1,6 +1,4 @@
-"""
-Log lines, which must never hold up a Pod.
-"""
+"""Log lines, which must never hold up a Pod."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ from webhook.telemetry.log import LogHandler
 
 @pytest.fixture
 def pipe():
-    """
-    A pipe that outlives whoever writes to it: its number is soon that of another one.
-    """
+    """A pipe that outlives whoever writes to it: its number is soon that of another one."""
     before = set(threading.enumerate())
     reader, writer = os.pipe()
     yield reader, writer

@@ -1,6 +1,4 @@
-"""
-Metrics, as Prometheus scrapes them.
-"""
+"""Metrics, as Prometheus scrapes them."""
 
 from __future__ import annotations
 
@@ -30,15 +28,10 @@ def families(metrics, accept=""):
 
 
 def values(metrics):
-    """
-    Every series with its value.
-    """
+    """Every series with its value."""
     content, _ = metrics.exposition("")
     lines = [line for line in content.decode().splitlines() if not line.startswith("#")]
-    return {
-        series: float(value)
-        for series, _, value in (line.rpartition(" ") for line in lines)
-    }
+    return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def test_names_and_units_follow_the_conventions(metrics):

@@ -1,6 +1,4 @@
-"""
-Traces, as a collector gets them.
-"""
+"""Traces, as a collector gets them."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ CONTEXT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
 
 @contextmanager
 def collecting():
-    """
-    A collector: gives its URL and the spans that it gets.
-    """
+    """A collector: gives its URL and the spans that it gets."""
     spans = []
 
     class Collector(BaseHTTPRequestHandler):
@@ -36,10 +32,7 @@ def collecting():
             if self.headers.get("Content-Encoding") == "gzip":
                 body = gzip.decompress(body)
             for resource in ExportTraceServiceRequest.FromString(body).resource_spans:
-                named = {
-                    each.key: each.value.string_value
-                    for each in resource.resource.attributes
-                }
+                named = {each.key: each.value.string_value for each in resource.resource.attributes}
                 for scope in resource.scope_spans:
                     spans.extend((named["service.name"], span) for span in scope.spans)
             self.send_response(200)

@@ -35,9 +35,7 @@ def other_pair():
 
 
 def self_made(*extensions, key=None, start=NOW, days=1):
-    """
-    A certificate as somebody else might make it, with the extensions given.
-    """
+    """A certificate as somebody else might make it, with the extensions given."""
     key = key or ec.generate_private_key(ec.SECP256R1())
     name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "somebody")])
     builder = (

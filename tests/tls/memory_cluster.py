@@ -1,5 +1,4 @@
-"""
-A cluster in memory, whose calls end when they are told to: so that every order in
+"""A cluster in memory, whose calls end when they are told to: so that every order in
 which replicas can overtake each other may be tried.
 """
 
@@ -27,22 +26,19 @@ PLACE = Place(
 
 
 class Turn:
-    """
-    The moment between asking and being answered.
-    """
+    """The moment between asking and being answered."""
 
     def __await__(self):
         yield
 
 
 class MemoryCluster:
-    """
-    Attributes:
-        secret_now: The Secret, or None.
-        registration_now: The configuration, or None.
-        denied: Methods that are forbidden.
-        away: Whether the API server cannot be reached.
-        writes: Methods that have changed something, in order.
+    """Attributes:
+    secret_now: The Secret, or None.
+    registration_now: The configuration, or None.
+    denied: Methods that are forbidden.
+    away: Whether the API server cannot be reached.
+    writes: Methods that have changed something, in order.
     """
 
     def __init__(self):
@@ -115,9 +111,7 @@ class MemoryCluster:
 
 
 class Notes:
-    """
-    A log that keeps what it is told.
-    """
+    """A log that keeps what it is told."""
 
     def __init__(self):
         self.lines = []
@@ -133,9 +127,7 @@ class Notes:
 
 
 class Group:
-    """
-    Replicas at one cluster, whose rounds are taken step by step.
-    """
+    """Replicas at one cluster, whose rounds are taken step by step."""
 
     def __init__(self, make, cluster, count):
         self.make = make
@@ -145,9 +137,7 @@ class Group:
         self.outcomes = [None] * count
 
     def step(self, index):
-        """
-        Let one replica go on to its next call, or begin a round.
-        """
+        """Let one replica go on to its next call, or begin a round."""
         if self.rounds[index] is None:
             self.rounds[index] = self.replicas[index].round()
         try:
@@ -157,26 +147,20 @@ class Group:
             self.rounds[index] = None
 
     def finish(self, index):
-        """
-        Let one replica end its round, or take a whole one.
-        """
+        """Let one replica end its round, or take a whole one."""
         self.step(index)
         while self.rounds[index] is not None:
             self.step(index)
         return self.outcomes[index]
 
     def settle(self, times=4):
-        """
-        Let all replicas take whole rounds in turn.
-        """
+        """Let all replicas take whole rounds in turn."""
         for _ in range(times):
             for index in range(len(self.replicas)):
                 self.finish(index)
 
     def restart(self, index):
-        """
-        Replace one replica by a new process.
-        """
+        """Replace one replica by a new process."""
         if self.rounds[index] is not None:
             self.rounds[index].close()
             self.rounds[index] = None

@@ -1,6 +1,4 @@
-"""
-The decisions, as tables: what is in the cluster, the time, and what follows.
-"""
+"""The decisions, as tables: what is in the cluster, the time, and what follows."""
 
 from __future__ import annotations
 
@@ -54,9 +52,7 @@ def published(*authorities):
 
 
 def change(secret, known, now=NOW, proven=None):
-    """
-    What is trusted has been so for long, unless said otherwise.
-    """
+    """What is trusted has been so for long, unless said otherwise."""
     proven = known.trusted if proven is None else proven
     return change_of_secret(secret, known, proven, now, TIMING)
 
@@ -100,9 +96,7 @@ NOTHING = published()
             "no CA that can sign",
             id="a clock far behind",
         ),
-        pytest.param(
-            stored(OLD), published(OLD), ["old"], "two thirds of the life", id="old"
-        ),
+        pytest.param(stored(OLD), published(OLD), ["old"], "two thirds of the life", id="old"),
         pytest.param(
             stored(OLD, FUTURE),
             published(OLD),
@@ -188,16 +182,10 @@ def test_the_secret_is_changed(secret, known, kept, reason):
         pytest.param(stored(OLD, FRESH), published(OLD), id="rotated, not published"),
         pytest.param(stored(OLD, FRESH), published(OLD, FRESH), id="rotated"),
         pytest.param(stored(OLD, YOUNG), published(OLD, YOUNG), id="rotated of late"),
-        pytest.param(
-            stored(OLD, SETTLED), published(OLD), id="publishing has failed all the time"
-        ),
-        pytest.param(
-            stored(OLD, SETTLED), NOTHING, id="the configuration is gone or not readable"
-        ),
+        pytest.param(stored(OLD, SETTLED), published(OLD), id="publishing has failed all the time"),
+        pytest.param(stored(OLD, SETTLED), NOTHING, id="the configuration is gone or not readable"),
         pytest.param(stored(YOUNG), published(YOUNG, OLD), id="an older one is published"),
-        pytest.param(
-            stored(YOUNG), published(YOUNG, FUTURE), id="one for later is published"
-        ),
+        pytest.param(stored(YOUNG), published(YOUNG, FUTURE), id="one for later is published"),
     ],
 )
 def test_the_secret_stays(secret, known):
@@ -245,9 +233,7 @@ def test_what_there_is_no_room_for_is_not_taken_back_again_and_again():
         pytest.param(stored(YOUNG), {"a": b"garbage"}, [YOUNG], id="garbage"),
         pytest.param(stored(YOUNG), {"a": YOUNG.pem, "b": b""}, [YOUNG], id="one of two"),
         pytest.param(stored(OLD, FRESH), {"a": OLD.pem}, [OLD, FRESH], id="rotation"),
-        pytest.param(
-            stored(YOUNG), {"a": OLD.pem + YOUNG.pem}, [YOUNG], id="the old one is to go"
-        ),
+        pytest.param(stored(YOUNG), {"a": OLD.pem + YOUNG.pem}, [YOUNG], id="the old one is to go"),
         pytest.param(
             stored(YOUNG, trusted=[SETTLED]),
             {"a": b""},
@@ -294,9 +280,7 @@ BOTH = stored(OLD, FRESH)
 @pytest.mark.parametrize(
     ("secret", "known", "used", "settled", "expected"),
     [
-        pytest.param(
-            stored(FRESH), None, None, (), ("fresh", "none yet"), id="first start"
-        ),
+        pytest.param(stored(FRESH), None, None, (), ("fresh", "none yet"), id="first start"),
         pytest.param(
             BOTH,
             published(OLD),
@@ -313,9 +297,7 @@ BOTH = stored(OLD, FRESH)
             ("fresh", "none yet"),
             id="a new replica need not wait",
         ),
-        pytest.param(
-            BOTH, NOTHING, None, (), ("fresh", "none yet"), id="the newest if none is"
-        ),
+        pytest.param(BOTH, NOTHING, None, (), ("fresh", "none yet"), id="the newest if none is"),
         pytest.param(
             BOTH,
             published(OLD, FRESH),
@@ -403,9 +385,7 @@ def test_a_certificate_is_signed(secret, known, used, settled, expected):
         pytest.param(stored(EXPIRED, FUTURE), NOTHING, None, (), id="none that can sign"),
         pytest.param(stored(YOUNG), published(YOUNG), leaf(YOUNG), (YOUNG,), id="well"),
         pytest.param(BOTH, published(OLD), leaf(OLD), (OLD,), id="not published yet"),
-        pytest.param(
-            BOTH, published(OLD, FRESH), leaf(OLD), (OLD,), id="published a moment ago"
-        ),
+        pytest.param(BOTH, published(OLD, FRESH), leaf(OLD), (OLD,), id="published a moment ago"),
         pytest.param(
             stored(FRESH, trusted=[SETTLED]),
             published(SETTLED),
@@ -413,9 +393,7 @@ def test_a_certificate_is_signed(secret, known, used, settled, expected):
             (SETTLED,),
             id="its CA has lost its key, and the new one is not published",
         ),
-        pytest.param(
-            BOTH, NOTHING, leaf(OLD), (), id="its CA was taken back, and none is trusted"
-        ),
+        pytest.param(BOTH, NOTHING, leaf(OLD), (), id="its CA was taken back, and none is trusted"),
         pytest.param(
             stored(SETTLED, trusted=[YOUNG]),
             published(SETTLED, YOUNG),

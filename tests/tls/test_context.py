@@ -36,9 +36,7 @@ async def echo(reader, writer):
 
 async def connect(server, context):
     host, port = server.sockets[0].getsockname()
-    return await asyncio.open_connection(
-        host, port, ssl=context, server_hostname="localhost"
-    )
+    return await asyncio.open_connection(host, port, ssl=context, server_hostname="localhost")
 
 
 async def say(connection, text):
@@ -52,9 +50,7 @@ async def say(connection, text):
 async def test_new_handshakes_get_the_new_certificate_and_open_connections_go_on(made):
     (old, old_authority), (new, new_authority) = made
     serving = ServingContext(old)
-    async with await asyncio.start_server(
-        echo, "127.0.0.1", 0, ssl=serving.context
-    ) as server:
+    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
         before = await connect(server, trusting(old_authority))
         serving.use(new)
         after = await connect(server, trusting(new_authority))
@@ -71,9 +67,7 @@ async def test_new_handshakes_get_the_new_certificate_and_open_connections_go_on
 async def test_a_refused_pair_leaves_the_live_context_working(made):
     (old, authority), (new, _) = made
     serving = ServingContext(old)
-    async with await asyncio.start_server(
-        echo, "127.0.0.1", 0, ssl=serving.context
-    ) as server:
+    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
         with pytest.raises(CertificateError, match="for localhost cannot be served with"):
             serving.use(replace(new, key=old.key))
         assert serving.pair is old
@@ -94,9 +88,7 @@ def test_a_key_that_openssl_finds_too_short_is_refused(make_certificate, pair):
 async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
     (pair, authority), _ = made
     serving = ServingContext(pair)
-    async with await asyncio.start_server(
-        echo, "127.0.0.1", 0, ssl=serving.context
-    ) as server:
+    async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
         client = trusting(authority)
         client.set_alpn_protocols(["h2", "http/1.1"])
         _, writer = await connect(server, client)

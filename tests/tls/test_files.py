@@ -13,9 +13,7 @@ INTERVAL = 0.01
 
 
 class Mount:
-    """
-    A folder in which a Secret is mounted, as the kubelet does it.
-    """
+    """A folder in which a Secret is mounted, as the kubelet does it."""
 
     def __init__(self, folder):
         self.folder = folder
@@ -87,16 +85,12 @@ def test_files_of_two_folders_are_read(tmp_path, mount, pair, now):
     assert CertificateFiles(mount.folder / "tls.crt", key).read(now) == pair
 
 
-@pytest.mark.parametrize(
-    ("name", "other"), [("certificate", "key"), ("key", "certificate")]
-)
+@pytest.mark.parametrize(("name", "other"), [("certificate", "key"), ("key", "certificate")])
 def test_a_missing_file_is_named(plain, pair, now, name, other):
     getattr(plain, other).write_bytes(getattr(pair, other))
     with pytest.raises(CertificateError) as caught:
         plain.read(now)
-    assert str(caught.value) == (
-        f"cannot read {getattr(plain, name)}: No such file or directory"
-    )
+    assert str(caught.value) == (f"cannot read {getattr(plain, name)}: No such file or directory")
 
 
 def test_a_folder_is_no_file(plain, now):
@@ -119,9 +113,7 @@ def test_an_expired_certificate_is_refused(mount, pair, now):
     mount.put(pair.certificate, pair.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now + timedelta(days=366))
-    assert str(caught.value) == (
-        f"{mount.files.certificate} expired on 2027-11-25 12:00:00 UTC"
-    )
+    assert str(caught.value) == (f"{mount.files.certificate} expired on 2027-11-25 12:00:00 UTC")
 
 
 @pytest.mark.anyio
@@ -172,9 +164,7 @@ async def test_a_problem_is_given_once_and_its_end_is_seen(mount, pair, other_pa
 
 
 @pytest.mark.anyio
-async def test_files_written_one_after_the_other_are_no_problem(
-    plain, pair, other_pair, now
-):
+async def test_files_written_one_after_the_other_are_no_problem(plain, pair, other_pair, now):
     plain.certificate.write_bytes(pair.certificate)
     plain.key.write_bytes(pair.key)
 
@@ -199,21 +189,15 @@ async def test_a_certificate_for_later_is_taken_up_when_its_time_has_come(mount,
     times = iter([now, now, now, *[now + timedelta(hours=1)] * 1000])
     async with (
         asyncio.timeout(5),
-        aclosing(
-            mount.files.watch(pair, lambda: next(times), interval=INTERVAL)
-        ) as changes,
+        aclosing(mount.files.watch(pair, lambda: next(times), interval=INTERVAL)) as changes,
     ):
         problem = await anext(changes)
         assert str(problem).endswith("is not valid before 2026-11-25 12:55:00 UTC")
         assert await anext(changes) == later
 
 
-def test_what_the_kubelet_removes_between_two_reads_is_read_anew(
-    mount, pair, other_pair, now
-):
-    """
-    The first file is of the old moment, and the swap comes before the second.
-    """
+def test_what_the_kubelet_removes_between_two_reads_is_read_anew(mount, pair, other_pair, now):
+    """The first file is of the old moment, and the swap comes before the second."""
     mount.put(pair.certificate, pair.key)
 
     class Swapping(type(mount.folder)):

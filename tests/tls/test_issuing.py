@@ -11,9 +11,7 @@ from webhook.tls.issuing import new_authority, self_signed
 
 
 def handshake(pair, authority_pem, name):
-    """
-    Connect in memory, with the strictest client that Python makes.
-    """
+    """Connect in memory, with the strictest client that Python makes."""
     client = ssl.create_default_context(cadata=authority_pem.decode())
     client.verify_flags |= ssl.VERIFY_X509_STRICT
     ends = [ssl.MemoryBIO() for _ in range(2)]
@@ -55,9 +53,7 @@ def test_two_authorities_of_one_name_in_one_bundle_are_told_apart():
 
 def test_a_certificate_never_outlives_its_authority(now):
     authority = new_authority("x", now, timedelta(days=2))
-    assert authority.issue(["a"], now, timedelta(days=7)).expires_at == now + timedelta(
-        days=2
-    )
+    assert authority.issue(["a"], now, timedelta(days=7)).expires_at == now + timedelta(days=2)
 
 
 def test_a_long_host_name_is_for_the_alternative_names_alone(now):

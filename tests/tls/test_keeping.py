@@ -1,6 +1,4 @@
-"""
-The loop, over HTTP, at an API server that answers as the real one does.
-"""
+"""The loop, over HTTP, at an API server that answers as the real one does."""
 
 from __future__ import annotations
 
@@ -23,16 +21,12 @@ pytestmark = pytest.mark.anyio
 
 SECRET = f"{SECRETS}/{PLACE.secret_name}"
 REGISTRATION = f"{REGISTRATIONS}/{PLACE.configuration}"
-QUICK = Pace(
-    look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1
-)
+QUICK = Pace(look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1)
 TIMING = Timing(settling=0.0)
 
 
 class Replica:
-    """
-    One process's worth of `keep`.
-    """
+    """One process's worth of `keep`."""
 
     def __init__(self, cluster, clock, pace=QUICK):
         self.pairs = []

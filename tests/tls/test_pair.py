@@ -56,9 +56,7 @@ def test_addresses_are_names_too(now):
 
 def refusal(certificate, key):
     with pytest.raises(CertificateError) as caught:
-        KeyPair.read(
-            certificate, key, certificate_source="/t/tls.crt", key_source="/t/tls.key"
-        )
+        KeyPair.read(certificate, key, certificate_source="/t/tls.crt", key_source="/t/tls.key")
     return str(caught.value)
 
 
@@ -97,9 +95,7 @@ def test_half_a_certificate_is_refused(pair):
 
 def test_half_a_key_is_refused(pair):
     half = pair.key[: len(pair.key) // 2]
-    assert refusal(pair.certificate, half).startswith(
-        "/t/tls.key holds a broken private key: "
-    )
+    assert refusal(pair.certificate, half).startswith("/t/tls.key holds a broken private key: ")
 
 
 def test_a_key_under_a_passphrase_is_refused(make_certificate):
@@ -128,9 +124,7 @@ def test_a_certificate_for_no_host_is_refused(make_certificate):
 def test_a_certificate_with_broken_extensions_is_refused(make_certificate):
     names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x00")
     made = make_certificate(names)
-    assert refusal(made.certificate, made.key).startswith(
-        "/t/tls.crt holds a broken certificate: "
-    )
+    assert refusal(made.certificate, made.key).startswith("/t/tls.crt holds a broken certificate: ")
 
 
 @pytest.mark.parametrize(

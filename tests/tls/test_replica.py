@@ -1,6 +1,4 @@
-"""
-Replicas racing, step by step, over a cluster in memory.
-"""
+"""Replicas racing, step by step, over a cluster in memory."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ ORDERS = st.lists(st.integers(0, 2), max_size=40)
 
 
 class World:
-    """
-    A cluster, some replicas, and one time for all of them.
-    """
+    """A cluster, some replicas, and one time for all of them."""
 
     def __init__(self, count=3, bundles=(("a", b""), ("b", b""))):
         self.now = START
@@ -61,22 +57,17 @@ class World:
 
     def bundles(self):
         return [
-            certificates_in(bundle)
-            for bundle in self.cluster.registration_now.bundles.values()
+            certificates_in(bundle) for bundle in self.cluster.registration_now.bundles.values()
         ]
 
     def distrusted(self):
-        """
-        Certificates in use that the API server would not accept.
-        """
+        """Certificates in use that the API server would not accept."""
         return [
             replica
             for replica in self.group.replicas
             if replica.leaf
             and replica.leaf.pair.problem_at(self.now) is None
-            and not all(
-                is_signed_by(replica.leaf.pair, trusted) for trusted in self.bundles()
-            )
+            and not all(is_signed_by(replica.leaf.pair, trusted) for trusted in self.bundles())
         ]
 
     def ready(self):
@@ -234,9 +225,7 @@ def test_a_bundle_that_an_upgrade_resets_is_put_back():
     )
 )
 def test_rotation_never_leaves_a_certificate_untrusted(events):
-    """
-    Whoever overtakes whom, and however fast time goes for a while.
-    """
+    """Whoever overtakes whom, and however fast time goes for a while."""
     world = World()
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
@@ -502,9 +491,7 @@ def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
     )
 
 
-@pytest.mark.parametrize(
-    "jump", [-400 * DAY, -DAY, 6 * DAY, 8 * DAY, 260 * DAY, 1000 * DAY]
-)
+@pytest.mark.parametrize("jump", [-400 * DAY, -DAY, 6 * DAY, 8 * DAY, 260 * DAY, 1000 * DAY])
 def test_a_clock_that_jumps_and_comes_back_is_survived(jump):
     world = World()
     world.settle()
@@ -565,9 +552,7 @@ def test_an_expired_certificate_is_not_ready():
     world.settle()
     replica = world.group.replicas[0]
     world.advance(8 * DAY)
-    assert (
-        replica.standing(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
-    )
+    assert replica.standing(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
 
 
 def test_who_keeps_changing_the_bundle_back_is_pointed_at():

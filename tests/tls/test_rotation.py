@@ -1,6 +1,4 @@
-"""
-Certificates and CAs that are replaced every few seconds, under clients that never stop.
-"""
+"""Certificates and CAs that are replaced every few seconds, under clients that never stop."""
 
 from __future__ import annotations
 
@@ -37,9 +35,7 @@ LAG = 0.3
 
 
 class Replica:
-    """
-    One process's worth of a webhook: it echoes lines, over TLS.
-    """
+    """One process's worth of a webhook: it echoes lines, over TLS."""
 
     def __init__(self, cluster):
         placeholder, _ = self_signed(["nobody"], now=datetime.now(UTC))
@@ -66,9 +62,7 @@ class Replica:
         self.certificates.add(pair.fingerprint)
 
     async def serve(self):
-        return await asyncio.start_server(
-            self.echo, "127.0.0.1", 0, ssl=self.serving.context
-        )
+        return await asyncio.start_server(self.echo, "127.0.0.1", 0, ssl=self.serving.context)
 
     @staticmethod
     async def echo(reader, writer):
@@ -78,9 +72,7 @@ class Replica:
 
 
 class ApiServer:
-    """
-    A client that trusts what was published a moment ago, as every API server does.
-    """
+    """A client that trusts what was published a moment ago, as every API server does."""
 
     def __init__(self, api):
         self._api = api
@@ -133,9 +125,7 @@ def count(replicas, event):
 
 
 async def rotation(replicas):
-    """
-    Wait until CAs have come and gone.
-    """
+    """Wait until CAs have come and gone."""
     async with asyncio.timeout(60):
         while (  # noqa: ASYNC110 - the notes are the replicas' own
             count(replicas, "CA added to the Secret") < 2
@@ -164,9 +154,7 @@ async def test_rotation_loses_no_request_and_shows_no_certificate_untrusted(tmp_
         end = asyncio.create_task(rotation(replicas))
         await asyncio.wait([*work, *asking, end], return_when=asyncio.FIRST_COMPLETED)
         client.stopping = True
-        failures = [
-            each for each in await asyncio.gather(*asking, return_exceptions=True) if each
-        ]
+        failures = [each for each in await asyncio.gather(*asking, return_exceptions=True) if each]
         failures += [each.exception() for each in work if each.done()]
         for task in work:
             task.cancel()

@@ -1,6 +1,4 @@
-"""
-What OpenSSL tells of a pair is what cryptography finds in it.
-"""
+"""What OpenSSL tells of a pair is what cryptography finds in it."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ def test_keys_of_rsa_are_seen_the_same(make_certificate):
     assert KeyPair(*shown_by(made.certificate, pem)) == parsed(made.certificate, pem)
 
 
-def test_what_is_unusual_or_wrong_is_left_to_the_other(
-    pair, other_pair, make_certificate, now
-):
+def test_what_is_unusual_or_wrong_is_left_to_the_other(pair, other_pair, make_certificate, now):
     made = make_certificate(HOST)
     authority = new_authority("x", now, timedelta(days=1)).pem
     for certificate, key in (

@@ -33,9 +33,7 @@ def test_what_is_written_is_read(authorities):
     stored = Stored().merged(authorities=authorities)
     read = stored_in(contents_of(stored))
     assert read.certificates == stored.certificates
-    assert [each.key_pem for each in read.authorities] == [
-        each.key_pem for each in authorities
-    ]
+    assert [each.key_pem for each in read.authorities] == [each.key_pem for each in authorities]
 
 
 def test_authorities_are_in_the_order_of_their_age(authorities):

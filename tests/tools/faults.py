@@ -1,6 +1,4 @@
-"""
-A proxy before a registry that can break in every way that registries break.
-"""
+"""A proxy before a registry that can break in every way that registries break."""
 
 from __future__ import annotations
 
@@ -31,8 +29,7 @@ RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger on, for no time
 
 
 class FaultyProxy:
-    """
-    A port on loopback.
+    """A port on loopback.
 
     Attributes:
         mode: What it does with a connection: ``passes``, ``hangs``, ``drips``,
@@ -101,9 +98,7 @@ class FaultyProxy:
         client.shutdown(socket.SHUT_WR)
 
     def _carried(self, one: socket.socket, other: socket.socket) -> None:
-        """
-        Carry what comes from one end to the other, or not all of it.
-        """
+        """Carry what comes from one end to the other, or not all of it."""
         count = 0
         with suppress(OSError):
             while data := one.recv(65536):
@@ -134,8 +129,7 @@ class FaultyProxy:
 
 @contextmanager
 def faulty_proxy(upstream: str = "") -> Iterator[FaultyProxy]:
-    """
-    Run a proxy until the end of the block.
+    """Run a proxy until the end of the block.
 
     Args:
         upstream: ``host:port`` of the registry behind it.
@@ -148,8 +142,6 @@ def faulty_proxy(upstream: str = "") -> Iterator[FaultyProxy]:
 
 
 def unused_port() -> str:
-    """
-    Return an address where nobody listens.
-    """
+    """Return an address where nobody listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"127.0.0.1:{listening.getsockname()[1]}"

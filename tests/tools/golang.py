@@ -1,6 +1,4 @@
-"""
-Programs in Go, built from what a module pins.
-"""
+"""Programs in Go, built from what a module pins."""
 
 from __future__ import annotations
 
@@ -21,15 +19,12 @@ LEAST = (1, 26)
 
 
 class GoMissingError(RuntimeError):
-    """
-    Go is not here, or what the program needs cannot be fetched.
-    """
+    """Go is not here, or what the program needs cannot be fetched."""
 
 
 @cache
 def built(folder: Path, package: str = ".") -> Path:
-    """
-    Return a program of a Go module, built from what stands there now.
+    """Return a program of a Go module, built from what stands there now.
 
     Args:
         folder: The module.
@@ -51,8 +46,7 @@ def built(folder: Path, package: str = ".") -> Path:
 
 
 def build(folder: Path, program: Path, package: str = ".", flags: str = "") -> None:
-    """
-    Build a program.
+    """Build a program.
 
     Args:
         folder: The module that pins what it is built from.
@@ -80,9 +74,7 @@ def build(folder: Path, program: Path, package: str = ".", flags: str = "") -> N
 
 
 def go() -> str:
-    """
-    Return the program go, which is new enough.
-    """
+    """Return the program go, which is new enough."""
     need = "Go {}.{} or newer".format(*LEAST)
     found = shutil.which("go")
     if found is None:

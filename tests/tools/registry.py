@@ -1,5 +1,4 @@
-"""
-A real registry on loopback, and tiny images to put there.
+"""A real registry on loopback, and tiny images to put there.
 
 It is the registry of the distribution project, as Debian packages it
 (`docker-registry`), over plain HTTP unless it is given a certificate. Images are pushed
@@ -43,9 +42,7 @@ __all__ = [
 ]
 
 PROGRAM = shutil.which("docker-registry")
-ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(
-    platform.machine(), platform.machine()
-)
+ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), platform.machine())
 
 CONFIGURATION: dict[str, Any] = {
     "version": "0.1",
@@ -70,8 +67,7 @@ def registry(
     blobs: Path | None = None,
     certificate: bytes = b"",
 ) -> Iterator[str]:
-    """
-    Run a registry until the end of the block; an empty one, if nothing else is said.
+    """Run a registry until the end of the block; an empty one, if nothing else is said.
 
     Args:
         folder: Where it makes a folder of its own, for its blobs and ``registry.log``.
@@ -115,9 +111,7 @@ def registry(
 
 
 def address_of(process: subprocess.Popen[bytes], log: Path) -> str:
-    """
-    Wait until a registry listens, and return where.
-    """
+    """Wait until a registry listens, and return where."""
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         ended = process.poll() is not None
@@ -133,8 +127,7 @@ def address_of(process: subprocess.Popen[bytes], log: Path) -> str:
 def push_image(
     address: str, name: str, *, content: str = "", architecture: str = ARCHITECTURE
 ) -> str:
-    """
-    Put an image of one small file into a registry.
+    """Put an image of one small file into a registry.
 
     Args:
         address: The registry's ``host:port``.
@@ -159,8 +152,7 @@ def push_files(
     architecture: str = ARCHITECTURE,
     effort: int = 6,
 ) -> str:
-    """
-    Put an image of some files into a registry.
+    """Put an image of some files into a registry.
 
     Args:
         address: The registry's ``host:port``.
@@ -191,17 +183,14 @@ def push_files(
         "mediaType": MANIFEST,
         "config": push_blob(address, repository, CONFIG, json.dumps(config).encode()),
         "layers": [
-            push_blob(
-                address, repository, LAYER, gzip.compress(tar.getvalue(), effort, mtime=0)
-            )
+            push_blob(address, repository, LAYER, gzip.compress(tar.getvalue(), effort, mtime=0))
         ],
     }
     return push_manifest(address, repository, tag or "latest", manifest)
 
 
 def push_layout(address: str, name: str, folder: Path) -> str:
-    """
-    Put the only image of an OCI layout into a registry, and return its digest.
+    """Put the only image of an OCI layout into a registry, and return its digest.
 
     Args:
         address: The registry's ``host:port``.
@@ -221,8 +210,7 @@ def push_layout(address: str, name: str, folder: Path) -> str:
 
 
 def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
-    """
-    Put an image for several architectures into a registry; its file names which.
+    """Put an image for several architectures into a registry; its file names which.
 
     Args:
         address: The registry's ``host:port``.
@@ -251,23 +239,17 @@ def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
 
 
 def digest_of(data: bytes) -> str:
-    """
-    Return the digest of some bytes, as references hold it.
-    """
+    """Return the digest of some bytes, as references hold it."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def manifest_url(address: str, repository: str, reference: str) -> str:
-    """
-    Return where a registry has a manifest.
-    """
+    """Return where a registry has a manifest."""
     return f"http://{address}/v2/{repository}/manifests/{reference}"
 
 
 def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str, Any]:
-    """
-    Put a blob into a registry, and return its descriptor, with *kind* as media type.
-    """
+    """Put a blob into a registry, and return its descriptor, with *kind* as media type."""
     digest = digest_of(data)
     begun = loopback.post(f"http://{address}/v2/{repository}/blobs/uploads/")
     begun.raise_for_status()
@@ -277,9 +259,7 @@ def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str
 
 
 def push_manifest(address: str, repository: str, tag: str, manifest: dict[str, Any]) -> str:
-    """
-    Put a manifest into a registry under a tag, and return its digest.
-    """
+    """Put a manifest into a registry under a tag, and return its digest."""
     data = json.dumps(manifest).encode()
     loopback.put(
         manifest_url(address, repository, tag),

@@ -1,6 +1,4 @@
-"""
-A terminal for a process, and what it writes there.
-"""
+"""A terminal for a process, and what it writes there."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ LINES = 40
 
 
 class Terminal:
-    """
-    Both ends of a terminal.
+    """Both ends of a terminal.
 
     Attributes:
         end: The one that a process is given.
@@ -30,8 +27,7 @@ class Terminal:
         ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
 
     def written(self, reply: tuple[bytes, bytes] | None = None) -> bytes:
-        """
-        Return what is written until the process has ended.
+        """Return what is written until the process has ended.
 
         Args:
             reply: A text, and what to type once it is there.
@@ -49,9 +45,7 @@ class Terminal:
         return text
 
     def close(self) -> None:
-        """
-        Close both ends.
-        """
+        """Close both ends."""
         self._release()
         os.close(self._ours)
 
@@ -63,9 +57,7 @@ class Terminal:
 
 @contextmanager
 def terminal(columns: int = 100):
-    """
-    Open a terminal of so many columns until the end of the block.
-    """
+    """Open a terminal of so many columns until the end of the block."""
     opened = Terminal(columns)
     try:
         yield opened
@@ -74,8 +66,7 @@ def terminal(columns: int = 100):
 
 
 def run_in_terminal(command: list[str]) -> tuple[bytes, bytes]:
-    """
-    Run a command whose standard error is a terminal.
+    """Run a command whose standard error is a terminal.
 
     Returns:
         What it writes there, and what to standard output.

@@ -17,9 +17,7 @@ def upstream(tmp_path_factory):
 
 @pytest.fixture(scope="session")
 def mirror(tmp_path_factory, upstream):
-    """
-    One mirror for all tests, each of which has images of its own.
-    """
+    """One mirror for all tests, each of which has images of its own."""
     with registry(tmp_path_factory.mktemp("mirror")) as address:
         yield address
 

@@ -1,6 +1,4 @@
-"""
-Registries in memory, with what Debian's has not of OCI 1.1, and with faults.
-"""
+"""Registries in memory, with what Debian's has not of OCI 1.1, and with faults."""
 
 from __future__ import annotations
 
@@ -28,16 +26,15 @@ def digest_of(content):
 
 
 class FakeRegistry:
-    """
-    Attributes:
-        blobs: Content by digest, or what is given instead of it.
-        manifests: Content by tag and digest.
-        has_referrers: Whether it has the API.
-        page: How many referrers are on a page.
-        faults: By method, answers that are given before it does its work, in order; None
-            for none. Each is a response, or an error.
-        calls: Method and path of each request.
-        chunks: The sizes of the chunks that came.
+    """Attributes:
+    blobs: Content by digest, or what is given instead of it.
+    manifests: Content by tag and digest.
+    has_referrers: Whether it has the API.
+    page: How many referrers are on a page.
+    faults: By method, answers that are given before it does its work, in order; None
+        for none. Each is a response, or an error.
+    calls: Method and path of each request.
+    chunks: The sizes of the chunks that came.
     """
 
     def __init__(self, **options):
@@ -49,17 +46,13 @@ class FakeRegistry:
         vars(self).update(options)
 
     def add(self, content):
-        """
-        Keep a blob, and return its descriptor.
-        """
+        """Keep a blob, and return its descriptor."""
         digest = digest_of(content)
         self.blobs[digest] = content
         return {"mediaType": "text/plain", "digest": digest, "size": len(content)}
 
     def image(self, *tags, layers=(b"layer",), **keys):
-        """
-        Keep an image, and return its descriptor.
-        """
+        """Keep an image, and return its descriptor."""
         value = {"schemaVersion": 2, "mediaType": MANIFEST, **keys}
         value["config"] = self.add(b"{}")
         value["layers"] = [self.add(layer) for layer in layers]
@@ -110,9 +103,7 @@ class FakeRegistry:
     def blob(self, request, name):
         if name not in self.blobs:
             return httpx.Response(404)
-        return httpx.Response(
-            200, content=self.blobs[name] if request.method == "GET" else b""
-        )
+        return httpx.Response(200, content=self.blobs[name] if request.method == "GET" else b"")
 
     def referrers(self, request, name):
         if not self.has_referrers:
@@ -167,9 +158,7 @@ class FakeRegistry:
 
 
 class Counting:
-    """
-    A watcher that counts.
-    """
+    """A watcher that counts."""
 
     def __init__(self):
         self.total = self.came = 0
@@ -187,9 +176,7 @@ class NoKeys:
 
 
 class Pair:
-    """
-    Two registries, and what is copied from one to the other.
-    """
+    """Two registries, and what is copied from one to the other."""
 
     def __init__(self, *, up=None, down=None, attempts=3):
         self.up = up or FakeRegistry()

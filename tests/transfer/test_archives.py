@@ -1,6 +1,4 @@
-"""
-Images into a folder, and from there into a registry that never saw upstream.
-"""
+"""Images into a folder, and from there into a registry that never saw upstream."""
 
 from __future__ import annotations
 
@@ -93,9 +91,7 @@ def test_an_archive_of_other_tools_is_loaded(world, folder):
 
 def test_one_platform_in_an_archive_is_enough_to_load_it(world, folder):
     push_index(world.upstream, "air/part:1", ("amd64", "arm64"))
-    (saved,) = world.json(
-        "=air/part:1", "--archive", folder, "--save", "--platform", "linux/amd64"
-    )
+    (saved,) = world.json("=air/part:1", "--archive", folder, "--save", "--platform", "linux/amd64")
     (loaded,) = world.json("--archive", folder, "--load")
 
     assert (saved["status"], saved["notes"]) == ("copied", [])

@@ -1,6 +1,4 @@
-"""
-Images from one real registry to another.
-"""
+"""Images from one real registry to another."""
 
 from __future__ import annotations
 
@@ -32,14 +30,10 @@ def test_an_image_is_copied_with_its_digest(world):
     manifest, found = manifest_at(world.mirror, "m/team/app", "1")
 
     assert (result.exit_code, result.stderr) == (0, "")
-    assert result.stdout.startswith(
-        f"  copied   {world.upstream}/team/app:1 to {world.mirror}/m"
-    )
+    assert result.stdout.startswith(f"  copied   {world.upstream}/team/app:1 to {world.mirror}/m")
     assert found == digest
     for blob in (manifest["config"], *manifest["layers"]):
-        assert (
-            len(blob_at(world.mirror, "m/team/app", blob["digest"]).content) == blob["size"]
-        )
+        assert len(blob_at(world.mirror, "m/team/app", blob["digest"]).content) == blob["size"]
 
 
 def test_what_is_there_already_is_not_sent_again(world):
@@ -221,9 +215,7 @@ def test_a_fault_in_the_middle_of_a_blob_is_gone_on_from(world, how, side):
 
 
 def command_of(world, image, *options):
-    """
-    The words of a command that a process of its own runs.
-    """
+    """The words of a command that a process of its own runs."""
     hosts = [f"--plain-http={host}" for host in (world.upstream, world.mirror)]
     command = [sys.executable, "-m", "webhook", "copy", "-c", str(world.rules), *hosts]
     return [*command, f"{world.upstream}/{image}", *options]
@@ -239,9 +231,7 @@ def test_a_blob_is_never_in_memory_as_a_whole(world):
         f"mirrorhook.main({words!r}, standalone_mode=False)\n"
         "print(Path('/proc/self/status').read_text())"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     (most,) = re.findall(r"VmHWM:\s+(\d+) kB", done.stdout)
 
     assert manifest_at(world.mirror, "m/team/huge", "1")[0]

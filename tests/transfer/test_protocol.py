@@ -1,6 +1,4 @@
-"""
-What is said to registries, by registries that can do more, and worse, than a real one here.
-"""
+"""What is said to registries, by registries that can do more, and worse, than a real one here."""
 
 from __future__ import annotations
 
@@ -244,9 +242,7 @@ def test_a_mirror_that_keeps_another_manifest_is_found_out():
 
 
 def index_of(pair, *platforms):
-    """
-    Keep an index with an image for each platform, and an attestation about each.
-    """
+    """Keep an index with an image for each platform, and an attestation about each."""
     listed = []
     for text in platforms:
         system, architecture = text.split("/")

@@ -1,6 +1,4 @@
-"""
-Registries, images in them, and `mirrorhook copy` between them.
-"""
+"""Registries, images in them, and `mirrorhook copy` between them."""
 
 from __future__ import annotations
 
@@ -31,8 +29,7 @@ HASTE = partial(Patience, pause=0.01)
 
 
 class World:
-    """
-    An upstream registry, a mirror, and rules that lead from one to the other.
+    """An upstream registry, a mirror, and rules that lead from one to the other.
 
     Attributes:
         upstream: Address of the first.
@@ -50,9 +47,7 @@ class World:
         )
 
     def run(self, *arguments, stdin=None):
-        """
-        Run the command; names without a registry are those of upstream.
-        """
+        """Run the command; names without a registry are those of upstream."""
         words = [
             f"{self.upstream}/{each[1:]}" if str(each).startswith("=") else str(each)
             for each in arguments
@@ -70,9 +65,7 @@ class World:
 
 
 def manifest_at(address, repository, reference):
-    """
-    The manifest that goes by a name, and its digest; None where there is none.
-    """
+    """The manifest that goes by a name, and its digest; None where there is none."""
     reply = loopback.get(manifest_url(address, repository, reference), headers=ACCEPTED)
     if reply.status_code == 404:
         return None, ""
@@ -85,8 +78,7 @@ def blob_at(address, repository, digest):
 
 
 def push_large(address, name, size=10 * MIB):
-    """
-    Put an image with a layer of several chunks into a registry, and return the digest of
+    """Put an image with a layer of several chunks into a registry, and return the digest of
     its manifest.
     """
     files = {"data": os.urandom(size)}  # which nothing makes smaller
@@ -94,9 +86,7 @@ def push_large(address, name, size=10 * MIB):
 
 
 def push_referrer(address, repository, subject, text, *, listed=True):
-    """
-    Put an artifact that is about a manifest into a registry, listed by the tag of old.
-    """
+    """Put an artifact that is about a manifest into a registry, listed by the tag of old."""
     manifest = {
         "schemaVersion": 2,
         "mediaType": MANIFEST,
@@ -122,9 +112,7 @@ def push_referrer(address, repository, subject, text, *, listed=True):
 
 
 def described(address, repository, digest):
-    """
-    The descriptor of a manifest.
-    """
+    """The descriptor of a manifest."""
     reply = loopback.get(manifest_url(address, repository, digest), headers=ACCEPTED)
     kind = reply.headers["Content-Type"]
     return {"mediaType": kind, "digest": digest, "size": len(reply.content)}

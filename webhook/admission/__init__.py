@@ -1,6 +1,4 @@
-"""
-The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out.
-"""
+"""The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out."""
 
 from webhook.admission.answer import OUR_ERROR, Recorder, answer, answer_asking
 from webhook.admission.loops import Loops, LoopWatch, StoppedOwner

@@ -1,5 +1,4 @@
-"""
-Reading large reviews, whose size is often that of annotations which came before.
+"""Reading large reviews, whose size is often that of annotations which came before.
 
 The Pods of a workload have the annotations of its template, byte for byte. To compare them
 takes a fraction of the time that it takes to make texts of them again.
@@ -30,32 +29,25 @@ _annotations: Callable[[bytes], Annotations] = msgspec.json.Decoder(Annotations)
 
 
 class AnnotatedMeta(ObjectMeta, frozen=True, gc=False):
-    """
-    A Pod's metadata whose annotations are still as they came; empty for none.
-    """
+    """A Pod's metadata whose annotations are still as they came; empty for none."""
 
     annotations: Raw = Raw()  # type: ignore[assignment]  # until they are read
 
 
 class AnnotatedPod(Pod, frozen=True, gc=False):
-    """
-    A Pod whose annotations are still as they came.
-    """
+    """A Pod whose annotations are still as they came."""
 
     metadata: AnnotatedMeta | None = None
 
 
 class Known:
-    """
-    The latest annotations by their length; all are forgotten when there are too many.
-    """
+    """The latest annotations by their length; all are forgotten when there are too many."""
 
     def __init__(self) -> None:
         self._latest: dict[int, tuple[bytes, Annotations]] = {}
 
     def read(self, content: bytes) -> Annotations:
-        """
-        Return annotations, which nobody may change.
+        """Return annotations, which nobody may change.
 
         Raises:
             msgspec.ValidationError: They are anything else.
@@ -75,8 +67,7 @@ _known: Final = Known()
 
 
 def read_annotations(pod: AnnotatedPod | None) -> None:
-    """
-    Read the annotations of a Pod, if it has any.
+    """Read the annotations of a Pod, if it has any.
 
     Raises:
         msgspec.ValidationError: They are anything else.

@@ -1,6 +1,4 @@
-"""
-The answer to an AdmissionReview: always allowed, patched where images change.
-"""
+"""The answer to an AdmissionReview: always allowed, patched where images change."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ from webhook.admission.verdict import Result, Verdict
 __all__ = ["OUR_ERROR", "Recorder", "answer", "answer_asking"]
 
 HEADS: Final = {
-    version: (
-        f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode()
-    )
+    version: (f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode())
     for version in VERSIONS
 }
 OUR_ERROR: Final = Verdict(
@@ -31,24 +27,17 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Recorder(Protocol):
-    """
-    Who is told what became of each review: log, metrics.
-    """
+    """Who is told what became of each review: log, metrics."""
 
     def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
-        """
-        Note one review.
-        """
+        """Note one review."""
 
     def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
-        """
-        Note an error of ours, on which the Pod was left as it is.
-        """
+        """Note an error of ours, on which the Pod was left as it is."""
 
 
 def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes | None:
-    """
-    Answer one review.
+    """Answer one review.
 
     Args:
         body: The review as the API server sent it.
@@ -74,11 +63,8 @@ def answer(body: bytes, policy: Policy, recorder: Recorder) -> bytes | None:
     return enveloped(version, request.uid, response)
 
 
-async def answer_asking(
-    body: bytes, policy: Policy, recorder: Recorder, seconds: float
-) -> bytes:
-    """
-    Answer one review, by what mirrors have.
+async def answer_asking(body: bytes, policy: Policy, recorder: Recorder, seconds: float) -> bytes:
+    """Answer one review, by what mirrors have.
 
     Args:
         body: As of `answer`.
@@ -102,17 +88,14 @@ async def answer_asking(
 def failed(
     request: AdmissionRequest, error: Exception, policy: Policy, recorder: Recorder
 ) -> bytes:
-    """
-    Return the response to a review that an error of ours ended.
-    """
+    """Return the response to a review that an error of ours ended."""
     with suppress(Exception):
         recorder.failed(policy.name, request, error)
     return OUR_ERROR.response
 
 
 def enveloped(version: str, uid: str, response: bytes) -> bytes:
-    """
-    Return the AdmissionReview with a response, which is the same for many.
+    """Return the AdmissionReview with a response, which is the same for many.
 
     Args:
         version: The apiVersion that was asked with.

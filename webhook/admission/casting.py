@@ -1,5 +1,4 @@
-"""
-Answers to Pods that differ from others in the tags and digests of their images alone.
+"""Answers to Pods that differ from others in the tags and digests of their images alone.
 
 A new build of an application makes such Pods. What becomes of them is worked out once, with
 marks for tags: cut at its marks, that answer is a mold for all of them.
@@ -30,8 +29,7 @@ _operations = msgspec.json.Decoder(tuple[Operation, ...]).decode
 
 
 class CastVerdict(Verdict):
-    """
-    A verdict whose words come from a mold, and whose parts are worked out if looked at.
+    """A verdict whose words come from a mold, and whose parts are worked out if looked at.
 
     Of the rules it keeps those that matched alone: it may be remembered for longer than
     they are in use.
@@ -44,9 +42,7 @@ class CastVerdict(Verdict):
 
     __slots__ = ("_keeps", "_saying", "_suffixes")
 
-    def __init__(
-        self, saying: Saying, suffixes: Sequence[bytes], *, keeps: bool = False
-    ) -> None:
+    def __init__(self, saying: Saying, suffixes: Sequence[bytes], *, keeps: bool = False) -> None:
         super().__init__(saying.result)
         self._saying = saying
         self._suffixes = suffixes
@@ -56,16 +52,12 @@ class CastVerdict(Verdict):
 
     @property
     def placements(self) -> tuple[Placement, ...]:
-        """
-        The images that were looked at, each with its decision.
-        """
+        """The images that were looked at, each with its decision."""
         return unmarked(self._saying.placements, self._suffixes)
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """
-        The patch; empty for none.
-        """
+        """The patch; empty for none."""
         operations = self._saying.operations
         if operations is None:
             return ()
@@ -73,9 +65,7 @@ class CastVerdict(Verdict):
 
     @property
     def response(self) -> bytes:
-        """
-        The AdmissionResponse as JSON, without its uid.
-        """
+        """The AdmissionResponse as JSON, without its uid."""
         response = self._response
         if response is None:
             response = self._saying.response(self._suffixes)
@@ -85,9 +75,7 @@ class CastVerdict(Verdict):
 
     @property
     def decisions(self) -> msgspec.Raw:
-        """
-        The decisions as JSON, as the log has them.
-        """
+        """The decisions as JSON, as the log has them."""
         decisions = self._decisions
         if decisions is None:
             decisions = msgspec.Raw(self._saying.decisions.filled(self._suffixes))
@@ -97,8 +85,7 @@ class CastVerdict(Verdict):
 
 
 class CastPlan:
-    """
-    The plan for one Pod of a shape, which need not be worked out.
+    """The plan for one Pod of a shape, which need not be worked out.
 
     Args:
         mold: What is said of its shape.
@@ -108,9 +95,7 @@ class CastPlan:
 
     __slots__ = ("_keeps", "_mold", "_plan", "_suffixes", "_verdicts")
 
-    def __init__(
-        self, mold: Mold, suffixes: Sequence[bytes], *, keeps: bool = False
-    ) -> None:
+    def __init__(self, mold: Mold, suffixes: Sequence[bytes], *, keeps: bool = False) -> None:
         self._mold = mold
         self._keeps = keeps
         self._plan: Plan | None = None
@@ -119,40 +104,29 @@ class CastPlan:
 
     @property
     def changes(self) -> bool:
-        """
-        Whether any image gets another name.
-        """
+        """Whether any image gets another name."""
         return self._mold.plan.changes
 
     @property
     def placements(self) -> tuple[Placement, ...]:
-        """
-        The images that are looked at, each with its decision.
-        """
+        """The images that are looked at, each with its decision."""
         return self._worked_out().placements
 
     @property
     def decisions(self) -> list[Decision]:
-        """
-        The decisions alone.
-        """
+        """The decisions alone."""
         return self._worked_out().decisions
 
     def chosen(self, decisions: Sequence[Decision]) -> Plan:
-        """
-        Return the plan for other decisions on the same images.
-        """
+        """Return the plan for other decisions on the same images."""
         return self._worked_out().chosen(decisions)
 
     def leaving(self, result: Result) -> Verdict:
-        """
-        Return the verdict that changes nothing.
-        """
+        """Return the verdict that changes nothing."""
         return self._cast(self._mold.plan.leaving(result))
 
     def patching(self, pod: Pod, place: RecordPlace) -> Verdict:
-        """
-        Return the verdict that puts the chosen images in place.
+        """Return the verdict that puts the chosen images in place.
 
         Args:
             pod: The Pod.

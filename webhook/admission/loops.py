@@ -1,5 +1,4 @@
-"""
-Operators that take a rewritten Pod for a wrong one: noticed, and left alone.
+"""Operators that take a rewritten Pod for a wrong one: noticed, and left alone.
 
 Such an operator compares the image of a running Pod with the one it asked for, deletes
 the Pod, and makes the same one again. It makes one Pod after the other, for ever, while
@@ -52,8 +51,7 @@ TRUSTED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoppedOwner:
-    """
-    An owner whose Pods are left alone from now on.
+    """An owner whose Pods are left alone from now on.
 
     Attributes:
         namespace: Its namespace.
@@ -71,19 +69,14 @@ class StoppedOwner:
 
 
 class LoopWatch(Protocol):
-    """
-    Who is told of owners that are left alone: log, metrics.
-    """
+    """Who is told of owners that are left alone: log, metrics."""
 
     def stopped(self, owner: StoppedOwner) -> None:
-        """
-        Note an owner.
-        """
+        """Note an owner."""
 
 
 class Loops:
-    """
-    Counts how often the same Pod comes, and leaves owners alone that make it too often.
+    """Counts how often the same Pod comes, and leaves owners alone that make it too often.
 
     All is kept in memory, the latest first within bounds, and forgotten with the process.
 
@@ -93,9 +86,7 @@ class Loops:
         watch: Is told of owners that are left alone.
     """
 
-    def __init__(
-        self, limits: LoopLimits, clock: Callable[[], float], watch: LoopWatch
-    ) -> None:
+    def __init__(self, limits: LoopLimits, clock: Callable[[], float], watch: LoopWatch) -> None:
         self._limits = limits
         self._clock = clock
         self._watch = watch
@@ -104,8 +95,7 @@ class Loops:
         self._owners: OrderedDict[int, tuple[float, str]] = OrderedDict()
 
     def reason(self, request: AdmissionRequest, plan: Plan | CastPlan) -> str:
-        """
-        Say why the owner of a Pod is left alone; empty if the Pod is to be rewritten.
+        """Say why the owner of a Pod is left alone; empty if the Pod is to be rewritten.
 
         Args:
             request: The creation of a Pod.
@@ -168,25 +158,19 @@ class Loops:
 
 
 def group_kind(owner: OwnerReference) -> tuple[str, str]:
-    """
-    Return the API group and the kind of an owner.
-    """
+    """Return the API group and the kind of an owner."""
     group, slash, _ = (owner.api_version or "").partition("/")
     return group if slash else "", owner.kind or ""
 
 
 def left_alone(placements: Sequence[Placement], reason: str) -> tuple[Placement, ...]:
-    """
-    Return decisions of which those that would change an image leave it, for *reason*.
-    """
+    """Return decisions of which those that would change an image leave it, for *reason*."""
     return tuple(
         placement
         if placement.decision.candidate is None
         else Placement(
             placement.slot,
-            placement.decision._replace(
-                outcome=Outcome.LOOPING, reason=reason, candidate=None
-            ),
+            placement.decision._replace(outcome=Outcome.LOOPING, reason=reason, candidate=None),
         )
         for placement in placements
     )

@@ -1,6 +1,4 @@
-"""
-Bounded memories: clusters ask for the same few images again and again.
-"""
+"""Bounded memories: clusters ask for the same few images again and again."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ MAX_LENGTH: Final = 512
 
 
 class Memory(Generic[Key, Value]):
-    """
-    The latest values by their keys, in two generations.
+    """The latest values by their keys, in two generations.
 
     What is asked for moves into the young generation. When that is full it becomes the
     old one, and the old one is forgotten: an order that costs nothing to keep.
@@ -44,9 +41,7 @@ class Memory(Generic[Key, Value]):
         return len(self._young) + len(self._old)
 
     def recall(self, key: Key) -> Value | None:
-        """
-        Return the value of *key*; None if it is not known, or not any more.
-        """
+        """Return the value of *key*; None if it is not known, or not any more."""
         value = self._young.get(key)
         if value is None:
             value = self._old.pop(key, None)
@@ -55,17 +50,14 @@ class Memory(Generic[Key, Value]):
         return value
 
     def keep(self, key: Key, value: Value) -> None:
-        """
-        Remember a value.
-        """
+        """Remember a value."""
         if len(self._young) >= self._size:
             self._old, self._young = self._young, {}
         self._young[key] = value
 
 
 def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
-    """
-    Return *decide* with a memory of its latest decisions.
+    """Return *decide* with a memory of its latest decisions.
 
     Args:
         decide: Decides on one image, always in the same way.
@@ -85,8 +77,7 @@ def remembered(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
 
 
 def following(decide: Callable[[str], Decision]) -> Callable[[str], Decision]:
-    """
-    Return *decide* with a memory for names, by which new builds of an image are decided on.
+    """Return *decide* with a memory for names, by which new builds of an image are decided on.
 
     Args:
         decide: Decides on one image, by its name and always in the same way.

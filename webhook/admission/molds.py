@@ -1,6 +1,4 @@
-"""
-Molds: what becomes of a Pod with marks for tags, cut at its marks.
-"""
+"""Molds: what becomes of a Pod with marks for tags, cut at its marks."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Text:
-    """
-    A text with blanks for suffixes.
+    """A text with blanks for suffixes.
 
     Args:
         text: The text, with marks where the blanks are.
@@ -38,17 +35,14 @@ class Text:
         self._order = [int(number) for number in self._parts[1::2]]
 
     def filled(self, suffixes: Sequence[bytes]) -> bytes:
-        """
-        Return the text with suffixes in its blanks.
-        """
+        """Return the text with suffixes in its blanks."""
         parts = self._parts.copy()
         parts[1::2] = map(suffixes.__getitem__, self._order)
         return b"".join(parts)
 
 
 class Mold:
-    """
-    What is said of all Pods of one shape.
+    """What is said of all Pods of one shape.
 
     Args:
         plan: What becomes of the one with marks.
@@ -65,15 +59,11 @@ class Mold:
         self._sayings: dict[Verdict, Saying] = {}
 
     def worked_out(self, suffixes: Sequence[bytes]) -> Plan:
-        """
-        Return the plan for one of the Pods.
-        """
+        """Return the plan for one of the Pods."""
         return Plan(unmarked(self.plan.placements, suffixes), self._spec)
 
     def saying(self, verdict: Verdict) -> Saying:
-        """
-        Return what is said of all where *verdict* is said of the one with marks.
-        """
+        """Return what is said of all where *verdict* is said of the one with marks."""
         saying = self._sayings.get(verdict)
         if saying is None:
             saying = self._sayings[verdict] = Saying(verdict, self._slots)
@@ -81,8 +71,7 @@ class Mold:
 
 
 class Saying:
-    """
-    What is said in one case, with blanks for suffixes.
+    """What is said in one case, with blanks for suffixes.
 
     Args:
         verdict: The verdict on the Pod with marks.
@@ -115,9 +104,7 @@ class Saying:
         self._tail = Text(tail)
 
     def response(self, suffixes: Sequence[bytes]) -> bytes:
-        """
-        Return the AdmissionResponse, as `Verdict.response`.
-        """
+        """Return the AdmissionResponse, as `Verdict.response`."""
         tail = self._tail.filled(suffixes)
         if self.operations is None:
             return tail

@@ -1,6 +1,4 @@
-"""
-What becomes of the images of a Pod, worked out once for all Pods with the same images.
-"""
+"""What becomes of the images of a Pod, worked out once for all Pods with the same images."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ __all__ = ["Plan"]
 
 
 class Plan:
-    """
-    Decisions on images, and the verdicts that carry them out.
+    """Decisions on images, and the verdicts that carry them out.
 
     Args:
         placements: The images that are looked at, each with its decision.
@@ -46,9 +43,7 @@ class Plan:
         self._verdicts: dict[Result | RecordPlace, Verdict] = {}
 
     def chosen(self, decisions: Sequence[Decision]) -> Plan:
-        """
-        Return the plan for other decisions on the same images.
-        """
+        """Return the plan for other decisions on the same images."""
         if decisions == self.decisions:
             return self
         plan = self._chosen
@@ -59,9 +54,7 @@ class Plan:
         return plan
 
     def leaving(self, result: Result) -> Verdict:
-        """
-        Return the verdict that changes nothing.
-        """
+        """Return the verdict that changes nothing."""
         verdict = self._verdicts.get(result)
         if verdict is None:
             verdict = Verdict(result, placements=self.placements)
@@ -70,14 +63,11 @@ class Plan:
 
     @property
     def changes(self) -> bool:
-        """
-        Whether any image gets another name.
-        """
+        """Whether any image gets another name."""
         return bool(self.operations)
 
     def patching(self, pod: Pod, place: RecordPlace) -> Verdict:
-        """
-        Return the verdict that puts the chosen images in place.
+        """Return the verdict that puts the chosen images in place.
 
         Args:
             pod: The Pod.

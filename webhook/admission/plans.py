@@ -1,6 +1,4 @@
-"""
-The plans for new Pods, of which those of the latest are remembered.
-"""
+"""The plans for new Pods, of which those of the latest are remembered."""
 
 from __future__ import annotations
 
@@ -30,17 +28,14 @@ MAX_ENTRIES: Final = 256
 
 
 class Unmolded(Enum):
-    """
-    Why there is no mold for a shape.
-    """
+    """Why there is no mold for a shape."""
 
     ONCE = "its second Pod has not come yet"
     NEVER = "its suffixes matter, or it takes too much memory"
 
 
 class Plans:
-    """
-    The plans for new Pods, of which those of the latest are remembered.
+    """The plans for new Pods, of which those of the latest are remembered.
 
     Args:
         decide: Decides on one image, by its name and always in the same way.
@@ -54,9 +49,7 @@ class Plans:
         self._casts: Memory[int, bool] = Memory(SIZE)
 
     def of(self, spec: PodSpec | None) -> Plan | CastPlan:
-        """
-        Return the plan for a Pod that is created.
-        """
+        """Return the plan for a Pod that is created."""
         if spec is None:
             return Plan((), None)
         key = images_of(spec)
@@ -79,15 +72,11 @@ class Plans:
         return plan
 
     def for_some(self, slots: Iterable[ImageSlot]) -> Plan:
-        """
-        Return the plan for some images of a Pod that is there.
-        """
+        """Return the plan for some images of a Pod that is there."""
         return Plan(rewrite(slots, self._decide), None)
 
     def _is_cast_again(self, key: Hashable) -> bool:
-        """
-        Say whether a Pod with these images was cast lately.
-        """
+        """Say whether a Pod with these images was cast lately."""
         number = hash(key)
         if self._casts.recall(number):
             return True
@@ -95,8 +84,7 @@ class Plans:
         return False
 
     def _mold(self, spec: PodSpec, shape: Shape) -> Mold | Unmolded | None:
-        """
-        Return the mold for a shape, which is made for the second of its Pods.
+        """Return the mold for a shape, which is made for the second of its Pods.
 
         Most shapes have one set of suffixes, for which none is worth its making.
         """
@@ -114,8 +102,7 @@ class Plans:
 
 
 def images_of(spec: PodSpec) -> Hashable:
-    """
-    Return everything of a spec that a plan depends on.
+    """Return everything of a spec that a plan depends on.
 
     Volumes of no image count by their number alone: the one of the service account's
     token has another name in each Pod.
@@ -131,8 +118,7 @@ def images_of(spec: PodSpec) -> Hashable:
 
 
 def is_light(spec: PodSpec, plan: Plan) -> bool:
-    """
-    Say whether what its plan keeps of a Pod is worth its memory.
+    """Say whether what its plan keeps of a Pod is worth its memory.
 
     Hostile Pods have names without end, and entries that hold nothing; real ones do not.
     """

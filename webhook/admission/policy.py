@@ -1,6 +1,4 @@
-"""
-What becomes of a request: the outcome table of the webhook.
-"""
+"""What becomes of a request: the outcome table of the webhook."""
 
 from __future__ import annotations
 
@@ -37,18 +35,13 @@ EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 
 
 class Choice(Protocol):
-    """
-    Who chooses among the candidates of images by what their registries have.
-    """
+    """Who chooses among the candidates of images by what their registries have."""
 
     def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
-        """
-        Return what becomes of some images, in their order; None if that takes asking.
-        """
+        """Return what becomes of some images, in their order; None if that takes asking."""
 
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
-        """
-        Return what becomes of some images, in their order.
+        """Return what becomes of some images, in their order.
 
         Args:
             decisions: What would become of each if every mirror had it.
@@ -58,8 +51,7 @@ class Choice(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """
-    How one set of rules is applied to requests.
+    """How one set of rules is applied to requests.
 
     Attributes:
         name: Its name, the last part of the path it is served at.
@@ -83,11 +75,8 @@ class Policy:
         object.__setattr__(self, "plans", Plans(self.decide))
 
 
-def judge(
-    request: AdmissionRequest, policy: Policy, size: int = ANY_SIZE
-) -> Verdict | None:
-    """
-    Say what becomes of *request* under *policy*; None if mirrors have to be asked first.
+def judge(request: AdmissionRequest, policy: Policy, size: int = ANY_SIZE) -> Verdict | None:
+    """Say what becomes of *request* under *policy*; None if mirrors have to be asked first.
 
     Args:
         request: The request.
@@ -110,8 +99,7 @@ def judge(
 async def judge_asking(
     request: AdmissionRequest, policy: Policy, seconds: float, size: int = ANY_SIZE
 ) -> Verdict:
-    """
-    Say what becomes of *request* under *policy*, by what mirrors have.
+    """Say what becomes of *request* under *policy*, by what mirrors have.
 
     Args:
         request: The request.
@@ -130,9 +118,7 @@ async def judge_asking(
 
 
 def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastPlan:
-    """
-    Return what becomes of the images that *request* brings in.
-    """
+    """Return what becomes of the images that *request* brings in."""
     if request.operation == "CREATE":
         return policy.plans.of(pod.spec)
     return policy.plans.for_some(slots_in_question(request, pod))
@@ -141,9 +127,7 @@ def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastP
 def carried_out(
     request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan | CastPlan, size: int
 ) -> Verdict:
-    """
-    Return the verdict that carries out a plan, as far as the policy lets it.
-    """
+    """Return the verdict that carries out a plan, as far as the policy lets it."""
     if not plan.changes:
         return plan.leaving(Result.UNCHANGED)
     if policy.observe:
@@ -160,9 +144,7 @@ def carried_out(
 
 
 def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
-    """
-    Say why the images of *request* are not looked at; empty if they are.
-    """
+    """Say why the images of *request* are not looked at; empty if they are."""
     kind = request.kind
     if kind is None or kind.kind != "Pod" or kind.group:
         return "it is not a Pod"
@@ -178,8 +160,7 @@ def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
 
 
 def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
-    """
-    Return the images that an update brings in.
+    """Return the images that an update brings in.
 
     Those that a running Pod has already would restart its containers, and an
     ephemeral container or a volume cannot be changed once it is there.
@@ -189,8 +170,7 @@ def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
         return []
     slots = image_slots(pod.spec)
     before = {
-        (slot.field, slot.name): slot.image
-        for slot in (image_slots(old.spec) if old.spec else ())
+        (slot.field, slot.name): slot.image for slot in (image_slots(old.spec) if old.spec else ())
     }
     if request.sub_resource:
         return [

@@ -1,5 +1,4 @@
-"""
-Reading an AdmissionReview: the request's envelope, and of its objects only the images.
+"""Reading an AdmissionReview: the request's envelope, and of its objects only the images.
 
 The types are those of `k8s.io/api/admission`_, in v1 and v1beta1, so that what the
 API server's own decoder refuses is refused here as well. Of ``options`` nothing is
@@ -28,15 +27,11 @@ LARGE: Final = 16 * 1024
 
 
 class InvalidReviewError(ValueError):
-    """
-    A body that is no AdmissionReview with a request; the message says why.
-    """
+    """A body that is no AdmissionReview with a request; the message says why."""
 
 
 class GroupVersionKind(Struct, frozen=True, gc=False):
-    """
-    A kind of objects.
-    """
+    """A kind of objects."""
 
     group: str | None = None
     version: str | None = None
@@ -44,9 +39,7 @@ class GroupVersionKind(Struct, frozen=True, gc=False):
 
 
 class GroupVersionResource(Struct, frozen=True, gc=False):
-    """
-    A resource of the API.
-    """
+    """A resource of the API."""
 
     group: str | None = None
     version: str | None = None
@@ -54,14 +47,11 @@ class GroupVersionResource(Struct, frozen=True, gc=False):
 
 
 class UserInfo(Struct, frozen=True, gc=False):
-    """
-    Who asks; nothing of it is used.
-    """
+    """Who asks; nothing of it is used."""
 
 
 class Envelope(Struct, frozen=True, rename="camel"):
-    """
-    An AdmissionRequest without its objects.
+    """An AdmissionRequest without its objects.
 
     Attributes:
         uid: Echoed in the answer.
@@ -86,8 +76,7 @@ class Envelope(Struct, frozen=True, rename="camel"):
 
 
 class AdmissionRequest(Envelope, frozen=True):
-    """
-    An AdmissionRequest, its objects read as Pods.
+    """An AdmissionRequest, its objects read as Pods.
 
     Attributes:
         object: The object as it would be stored; None on DELETE.
@@ -99,27 +88,21 @@ class AdmissionRequest(Envelope, frozen=True):
 
 
 class AnnotatedRequest(AdmissionRequest, frozen=True):
-    """
-    An AdmissionRequest whose annotations are still to be read.
-    """
+    """An AdmissionRequest whose annotations are still to be read."""
 
     object: AnnotatedPod | None = None
     old_object: AnnotatedPod | None = None
 
 
 class LooseRequest(Envelope, frozen=True):
-    """
-    An AdmissionRequest whose objects may be anything.
-    """
+    """An AdmissionRequest whose objects may be anything."""
 
     object: Any = None
     old_object: Any = None
 
 
 class Review(Struct, frozen=True, rename="camel"):
-    """
-    An AdmissionReview.
-    """
+    """An AdmissionReview."""
 
     api_version: str
     kind: str
@@ -127,17 +110,13 @@ class Review(Struct, frozen=True, rename="camel"):
 
 
 class AnnotatedReview(Review, frozen=True):
-    """
-    An AdmissionReview whose annotations are still to be read.
-    """
+    """An AdmissionReview whose annotations are still to be read."""
 
     request: AnnotatedRequest
 
 
 class LooseReview(Struct, frozen=True, rename="camel"):
-    """
-    An AdmissionReview whose objects may be anything.
-    """
+    """An AdmissionReview whose objects may be anything."""
 
     api_version: str
     kind: str
@@ -150,8 +129,7 @@ _loose_review = msgspec.json.Decoder(LooseReview).decode
 
 
 def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
-    """
-    Read the body of a review.
+    """Read the body of a review.
 
     Returns:
         The apiVersion asked with, which the answer must have as well, and the request.
@@ -172,8 +150,7 @@ def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
 
 
 def decoded(body: bytes) -> Review:
-    """
-    Decode the body; text that is skipped has to be UTF-8 too, which msgspec leaves open.
+    """Decode the body; text that is skipped has to be UTF-8 too, which msgspec leaves open.
 
     Raises:
         InvalidReviewError: It is not JSON, or not of the types of a review.
@@ -197,8 +174,7 @@ def decoded(body: bytes) -> Review:
 
 
 def large(body: bytes) -> Review:
-    """
-    Decode a large body, most of which may be annotations.
+    """Decode a large body, most of which may be annotations.
 
     Raises:
         msgspec.ValidationError: It is not of the types of a review.
@@ -210,9 +186,7 @@ def large(body: bytes) -> Review:
 
 
 def strict(review: LooseReview) -> Review:
-    """
-    Return a review with its objects read part by part.
-    """
+    """Return a review with its objects read part by part."""
     request = review.request
     parts = {name: getattr(request, name) for name in Envelope.__struct_fields__}
     return Review(
@@ -227,7 +201,5 @@ def strict(review: LooseReview) -> Review:
 
 
 def pod_or_none(value: object) -> Pod | None:
-    """
-    Read a Pod from plain JSON values; None stays None.
-    """
+    """Read a Pod from plain JSON values; None stays None."""
     return None if value is None else pod_from(value)

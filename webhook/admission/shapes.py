@@ -1,6 +1,4 @@
-"""
-What Pods have in common that differ in the tags and digests of their images alone.
-"""
+"""What Pods have in common that differ in the tags and digests of their images alone."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ MAX_SLOTS: Final = 16
 
 
 class Shape(NamedTuple):
-    """
-    What Pods have in common that differ in the tags and digests of their images alone.
+    """What Pods have in common that differ in the tags and digests of their images alone.
 
     Attributes:
         key: The same for all of them, and for no others.
@@ -36,9 +33,7 @@ class Shape(NamedTuple):
 
 
 def shape_of(spec: PodSpec) -> Shape | None:
-    """
-    Return the shape of a Pod; None if it has no images with suffixes, or unusual places.
-    """
+    """Return the shape of a Pod; None if it has no images with suffixes, or unusual places."""
     suffixes: list[bytes] = []
     key: list[Hashable] = [spec.image_pull_secrets]
     for containers in (spec.containers, spec.init_containers, spec.ephemeral_containers):
@@ -55,9 +50,7 @@ def shape_of(spec: PodSpec) -> Shape | None:
 
 
 def marked(spec: PodSpec) -> PodSpec:
-    """
-    Return the parts of a spec that its shape is made of, with marks for suffixes.
-    """
+    """Return the parts of a spec that its shape is made of, with marks for suffixes."""
     count = 0
 
     def with_marks(containers: Iterable[Container] | None) -> tuple[Container, ...]:
@@ -80,11 +73,8 @@ def marked(spec: PodSpec) -> PodSpec:
     )
 
 
-def unmarked(
-    placements: Iterable[Placement], suffixes: Sequence[bytes]
-) -> tuple[Placement, ...]:
-    """
-    Return what becomes of images by what became of the same names with marks.
+def unmarked(placements: Iterable[Placement], suffixes: Sequence[bytes]) -> tuple[Placement, ...]:
+    """Return what becomes of images by what became of the same names with marks.
 
     Args:
         placements: That of the marked ones, which are castable.
@@ -108,9 +98,7 @@ def unmarked(
 
 
 def is_castable(placements: Sequence[Placement]) -> bool:
-    """
-    Say whether what becomes of marked images becomes of all others of their names.
-    """
+    """Say whether what becomes of marked images becomes of all others of their names."""
     number = 0
     for slot, decision in placements:
         mark = MARK.format(number)

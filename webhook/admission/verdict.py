@@ -1,6 +1,4 @@
-"""
-What became of a request, with everything that is to be said of it made once.
-"""
+"""What became of a request, with everything that is to be said of it made once."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class Result(StrEnum):
-    """
-    What became of a review; also a label of the metric.
-    """
+    """What became of a review; also a label of the metric."""
 
     PATCHED = "patched"
     UNCHANGED = "unchanged"
@@ -38,16 +34,12 @@ class Result(StrEnum):
 
 
 def encoded(placements: Iterable[Placement]) -> msgspec.Raw:
-    """
-    Return decisions as JSON.
-    """
+    """Return decisions as JSON."""
     return msgspec.Raw(_encode([*map(described, placements)]))
 
 
 class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """
-    An AdmissionResponse but for its uid; patch and patchType are there together or not.
-    """
+    """An AdmissionResponse but for its uid; patch and patchType are there together or not."""
 
     allowed: bool
     patch: bytes | UnsetType = UNSET
@@ -57,8 +49,7 @@ class Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False
 
 
 class Totals(NamedTuple):
-    """
-    What a verdict comes to, in numbers; the same for Pods of the same kind.
+    """What a verdict comes to, in numbers; the same for Pods of the same kind.
 
     Attributes:
         images: How many images there are.
@@ -76,9 +67,7 @@ class Totals(NamedTuple):
 
 
 def totals_of(placements: tuple[Placement, ...]) -> Totals:
-    """
-    Add up what becomes of some images.
-    """
+    """Add up what becomes of some images."""
     outcomes: dict[tuple[str, str], int] = {}
     shares: dict[tuple[str, str], int] = {}
     doubtful = rewritten = 0
@@ -103,8 +92,7 @@ def totals_of(placements: tuple[Placement, ...]) -> Totals:
 
 
 class Verdict:
-    """
-    What becomes of one request, and of all others that are alike; it never changes.
+    """What becomes of one request, and of all others that are alike; it never changes.
 
     What is said of it is made when it is first asked for, in the thread of the reviews.
 
@@ -146,23 +134,17 @@ class Verdict:
 
     @property
     def placements(self) -> tuple[Placement, ...]:
-        """
-        The images that were looked at, each with its decision.
-        """
+        """The images that were looked at, each with its decision."""
         return self._placements
 
     @property
     def operations(self) -> tuple[Operation, ...]:
-        """
-        The patch; empty for none.
-        """
+        """The patch; empty for none."""
         return self._operations
 
     @property
     def response(self) -> bytes:
-        """
-        The AdmissionResponse as JSON, without its uid.
-        """
+        """The AdmissionResponse as JSON, without its uid."""
         if self._response is None:
             operations = self.operations
             told = [self.warning] if self.warning else self._warnings()
@@ -179,39 +161,30 @@ class Verdict:
 
     @property
     def decisions(self) -> msgspec.Raw:
-        """
-        The decisions as JSON, as the log has them.
-        """
+        """The decisions as JSON, as the log has them."""
         if self._decisions is None:
             self._decisions = encoded(self.placements)
         return self._decisions
 
     @property
     def totals(self) -> Totals:
-        """
-        What it comes to, in numbers.
-        """
+        """What it comes to, in numbers."""
         if self._totals is None:
             self._totals = totals_of(self.placements)
         return self._totals
 
     @property
     def weight(self) -> int:
-        """
-        How many characters its names and images have.
-        """
+        """How many characters its names and images have."""
         if self._weight is None:
-            self._weight = sum(
-                [len(slot.name) + len(slot.image) for slot, _ in self.placements]
-            )
+            self._weight = sum([len(slot.name) + len(slot.image) for slot, _ in self.placements])
         return self._weight
 
     def _warnings(self) -> list[str]:
         return warnings(self.placements) if self.totals.doubtful else []
 
     def _audit(self) -> dict[str, str]:
-        """
-        Return what the audit event of the request says.
+        """Return what the audit event of the request says.
 
         The API server puts the webhook's name before each key.
         """

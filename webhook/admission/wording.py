@@ -1,6 +1,4 @@
-"""
-What is said of decisions: in audit events, warnings and log, in the same words.
-"""
+"""What is said of decisions: in audit events, warnings and log, in the same words."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ MAX_WARNINGS: Final = 15
 
 
 class Described(Struct, frozen=True, omit_defaults=True, gc=False):
-    """
-    One decision, as audit event and log have it.
-    """
+    """One decision, as audit event and log have it."""
 
     name: str
     image: str
@@ -36,9 +32,7 @@ class Described(Struct, frozen=True, omit_defaults=True, gc=False):
 
 
 def described(placement: Placement) -> Described:
-    """
-    Return one decision, as audit event and log have it.
-    """
+    """Return one decision, as audit event and log have it."""
     slot, (original, outcome, reason, _, _, _, candidate) = placement
     if candidate is None:
         return Described(slot.name, original, outcome.word, reason)
@@ -46,9 +40,7 @@ def described(placement: Placement) -> Described:
 
 
 def warnings(placements: Iterable[Placement]) -> list[str]:
-    """
-    Return a warning for each image that was decided on doubt, within bounds.
-    """
+    """Return a warning for each image that was decided on doubt, within bounds."""
     doubtful = [
         f"mirrorhook: image of {slot.name or slot.pointer} "
         f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
@@ -63,7 +55,5 @@ def warnings(placements: Iterable[Placement]) -> list[str]:
 
 
 def shortened(text: str) -> str:
-    """
-    Return *text* within the bounds of a warning.
-    """
+    """Return *text* within the bounds of a warning."""
     return text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"

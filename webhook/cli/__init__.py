@@ -1,3 +1,1 @@
-"""
-The command `mirrorhook`: one module for each command, loaded when it is called.
-"""
+"""The command `mirrorhook`: one module for each command, loaded when it is called."""

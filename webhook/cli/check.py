@@ -1,6 +1,4 @@
-"""
-`mirrorhook check`: is a rules file right?
-"""
+"""`mirrorhook check`: is a rules file right?"""
 
 from __future__ import annotations
 
@@ -51,8 +49,7 @@ def check(
     images: tuple[str, ...],
     output: str,
 ) -> None:
-    """
-    Validate a rules file, and tell what is in it.
+    """Validate a rules file, and tell what is in it.
 
     FILE may stand for --config FILE. Every problem is told at once, with its line.
 
@@ -83,9 +80,7 @@ def check(
 
 
 def probed(configuration: Configuration, images: tuple[str, ...]) -> list[MirrorProbe]:
-    """
-    Ask each mirror of each policy for an image.
-    """
+    """Ask each mirror of each policy for an image."""
     from webhook.cli.mirrors import probe_mirrors  # noqa: PLC0415 - it needs HTTP
 
     policies = configuration.policies.values()
@@ -93,9 +88,7 @@ def probed(configuration: Configuration, images: tuple[str, ...]) -> list[Mirror
 
 
 def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
-    """
-    Return what mirrors answered as a part of the object; nothing if none was asked.
-    """
+    """Return what mirrors answered as a part of the object; nothing if none was asked."""
     if probes is None:
         return {}
     from webhook.cli.mirrors import mirror_record  # noqa: PLC0415 - as in probed
@@ -104,9 +97,7 @@ def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
 
 
 def show_probes(probes: list[MirrorProbe] | None) -> None:
-    """
-    Write for people what mirrors answered; nothing if none was asked.
-    """
+    """Write for people what mirrors answered; nothing if none was asked."""
     if probes is not None:
         from webhook.cli.mirrors import COLUMNS, mirror_cells  # noqa: PLC0415 - as in probed
 
@@ -114,19 +105,13 @@ def show_probes(probes: list[MirrorProbe] | None) -> None:
 
 
 def is_given(context: click.Context, option: str) -> bool:
-    """
-    Say whether an option stands on the command line.
-    """
+    """Say whether an option stands on the command line."""
     source = context.get_parameter_source(option)
     return source is click.core.ParameterSource.COMMANDLINE
 
 
-def as_object(
-    configuration: Configuration | None, problems: tuple[Problem, ...]
-) -> dict[str, Any]:
-    """
-    Return the outcome with the keys that ``--output json`` promises.
-    """
+def as_object(configuration: Configuration | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
+    """Return the outcome with the keys that ``--output json`` promises."""
     policies = configuration.policies.values() if configuration else ()
     return {
         "valid": configuration is not None,
@@ -148,9 +133,7 @@ def as_object(
 
 
 def show_summary(configuration: Configuration) -> None:
-    """
-    Write for people what is in the rules, and what is odd about them.
-    """
+    """Write for people what is in the rules, and what is odd about them."""
     rows = [
         (
             policy.name,
@@ -169,14 +152,10 @@ def show_summary(configuration: Configuration) -> None:
 
 
 def path(policy: PolicySettings) -> str:
-    """
-    Return the path that the webhook serves a policy at.
-    """
+    """Return the path that the webhook serves a policy at."""
     return "/mutate" if policy.name == "default" else f"/mutate/{policy.name}"
 
 
 def own_rules(policy: PolicySettings) -> int:
-    """
-    Return how many of a policy's rules are not from a profile.
-    """
+    """Return how many of a policy's rules are not from a profile."""
     return sum(not rule.source for rule in policy.mirrors.rules)

@@ -1,6 +1,4 @@
-"""
-The cluster that a command reads: an option that several commands share.
-"""
+"""The cluster that a command reads: an option that several commands share."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ kubeconfig_option: Final = click.option(
 
 
 def reader_of(kubeconfig: Path | None) -> Reader:
-    """
-    Return the cluster that the option names; no request is sent yet.
+    """Return the cluster that the option names; no request is sent yet.
 
     Args:
         kubeconfig: File that says where it is; None for that of the user.

@@ -1,6 +1,4 @@
-"""
-`mirrorhook copy`: images from upstream to their mirrors, or by way of an archive.
-"""
+"""`mirrorhook copy`: images from upstream to their mirrors, or by way of an archive."""
 
 from __future__ import annotations
 
@@ -105,8 +103,7 @@ def copy(
     dry_run: bool,
     output: str,
 ) -> None:
-    """
-    Copy each IMAGE from upstream to its first mirror, with all platforms and referrers.
+    """Copy each IMAGE from upstream to its first mirror, with all platforms and referrers.
 
     An IMAGE of - takes names from standard input, one a line; blank lines and lines
     that begin with # are skipped. What a mirror has already is not sent again.
@@ -163,9 +160,7 @@ def copy(
 def wanted(
     images: tuple[str, ...], manifests: tuple[Path, ...], decide: Callable[[str], Decision]
 ) -> tuple[list[Decision], bool]:
-    """
-    Return the decisions on images and manifests, and whether all of these could be read.
-    """
+    """Return the decisions on images and manifests, and whether all of these could be read."""
     decisions, is_whole = [decide(image) for image in asked(images)], True
     if manifests:
         from webhook.cli.copying.images import from_manifests  # noqa: PLC0415
@@ -176,17 +171,14 @@ def wanted(
 
 
 def pods(kubeconfig: Path | None, decide: Callable[[str], Decision]) -> list[Decision]:
-    """
-    Return the decisions on the images of a cluster's Pods.
-    """
+    """Return the decisions on the images of a cluster's Pods."""
     from webhook.cli.copying.images import from_cluster  # noqa: PLC0415 - for this option
 
     return [decide(image) for image in from_cluster(kubeconfig)]
 
 
 def archive_for(folder: Path, way: str | None, *, dry_run: bool) -> Archive:
-    """
-    Return the archive in a folder.
+    """Return the archive in a folder.
 
     Raises:
         click.ClickException: It is none, or cannot be made.

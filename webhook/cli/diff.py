@@ -1,6 +1,4 @@
-"""
-Differences between two texts, for people.
-"""
+"""Differences between two texts, for people."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
 def unified(before: str, after: str, name: str) -> Iterator[tuple[str, str | None]]:
-    """
-    Yield the lines of a unified diff, each with its colour.
+    """Yield the lines of a unified diff, each with its colour.
 
     Args:
         before: The old text.
@@ -25,8 +22,6 @@ def unified(before: str, after: str, name: str) -> Iterator[tuple[str, str | Non
         name: The file's name.
     """
     old, new = (text.split("\n") for text in (before, after))
-    lines = unified_diff(
-        old, new, f"a/{name.lstrip('/')}", f"b/{name.lstrip('/')}", lineterm=""
-    )
+    lines = unified_diff(old, new, f"a/{name.lstrip('/')}", f"b/{name.lstrip('/')}", lineterm="")
     for line in lines:
         yield line, STYLES.get(line[:1])

@@ -1,6 +1,4 @@
-"""
-`mirrorhook doctor`: what keeps Pods from being rewritten, and what mends it.
-"""
+"""`mirrorhook doctor`: what keeps Pods from being rewritten, and what mends it."""
 
 from __future__ import annotations
 
@@ -36,9 +34,7 @@ STYLES: Final = {
 @click.command()
 @click.argument("what", nargs=-1, metavar="[pod NAMESPACE/NAME]")
 @click.option("--namespace", "-n", metavar="NAME", help="Look at this namespace as well.")
-@click.option(
-    "--image", metavar="IMAGE", help="Try a Pod of it in the namespace, in a dry run."
-)
+@click.option("--image", metavar="IMAGE", help="Try a Pod of it in the namespace, in a dry run.")
 @kubeconfig_option
 @output_option
 @click.pass_context
@@ -50,8 +46,7 @@ def doctor(
     kubeconfig: Path | None,
     output: str,
 ) -> None:
-    """
-    Look at a cluster step by step, say what is wrong, and what mends it.
+    """Look at a cluster step by step, say what is wrong, and what mends it.
 
     With a Pod, say why each of its images is what it is.
 
@@ -83,9 +78,7 @@ def doctor(
 
 
 def pod_of(what: tuple[str, ...]) -> tuple[str, str] | None:
-    """
-    Return the namespace and the name of the Pod that is asked for.
-    """
+    """Return the namespace and the name of the Pod that is asked for."""
     if not what:
         return None
     kind, *rest = what
@@ -98,9 +91,7 @@ def pod_of(what: tuple[str, ...]) -> tuple[str, str] | None:
 def looked(
     reader: Reader, pod: tuple[str, str] | None, namespace: str | None, image: str | None
 ) -> Iterator[Finding]:
-    """
-    Yield what is found, one look after the other.
-    """
+    """Yield what is found, one look after the other."""
     from webhook.cli.diagnosing.cluster import look_at_cluster  # noqa: PLC0415 - for this
     from webhook.cli.diagnosing.known import read_cluster  # noqa: PLC0415 - command alone
     from webhook.cli.diagnosing.namespace import look_at_namespace  # noqa: PLC0415
@@ -115,9 +106,7 @@ def looked(
 
 
 def told(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """
-    Show each finding as soon as it is there, and pass it on.
-    """
+    """Show each finding as soon as it is there, and pass it on."""
     for each in findings:
         rows = [(f"{each.verdict:<7}", STYLES[each.verdict], f"{each.check}: {each.what}")]
         if each.mend:
@@ -127,9 +116,7 @@ def told(findings: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def as_object(finding: Finding) -> dict[str, Any]:
-    """
-    Return a finding with the keys that ``--output json`` promises.
-    """
+    """Return a finding with the keys that ``--output json`` promises."""
     return {
         "check": finding.check,
         "verdict": str(finding.verdict),

@@ -1,6 +1,4 @@
-"""
-`mirrorhook explain`: what would become of images, and why.
-"""
+"""`mirrorhook explain`: what would become of images, and why."""
 
 from __future__ import annotations
 
@@ -53,8 +51,7 @@ def explain(
     probe: bool,
     output: str,
 ) -> None:
-    """
-    Say what would become of each IMAGE, and why.
+    """Say what would become of each IMAGE, and why.
 
     An IMAGE of - takes names from standard input, one a line; blank lines and lines
     that begin with # are skipped. Nothing is asked over the network without --probe.
@@ -84,8 +81,7 @@ def explain(
 
 
 def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str, Any]]:
-    """
-    Return decisions with the keys that ``--output json`` promises.
+    """Return decisions with the keys that ``--output json`` promises.
 
     Args:
         decisions: The decisions.
@@ -102,9 +98,7 @@ def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str
 
 
 def show_answers(probed: list[Probed]) -> None:
-    """
-    Write for people what registries answered; nothing where none was asked.
-    """
+    """Write for people what registries answered; nothing where none was asked."""
     if probed:
         from webhook.cli.probing import (  # noqa: PLC0415 - as above
             ANSWER_COLUMNS,
@@ -115,9 +109,7 @@ def show_answers(probed: list[Probed]) -> None:
 
 
 def asked(images: tuple[str, ...]) -> Iterator[str]:
-    """
-    Yield the images, those on standard input in the place of ``-``.
-    """
+    """Yield the images, those on standard input in the place of ``-``."""
     for image in images:
         if image != STDIN:
             yield image
@@ -130,9 +122,7 @@ def asked(images: tuple[str, ...]) -> Iterator[str]:
 
 
 def as_object(decision: Decision) -> dict[str, Any]:
-    """
-    Return a decision with the keys that ``--output json`` promises.
-    """
+    """Return a decision with the keys that ``--output json`` promises."""
     reference, rule = decision.reference, decision.rule
     return {
         "image": decision.original,
@@ -153,9 +143,7 @@ def as_object(decision: Decision) -> dict[str, Any]:
 
 
 def rows_of(decision: Decision) -> list[tuple[str, str, str]]:
-    """
-    Return for people what becomes of an image, and why.
-    """
+    """Return for people what becomes of an image, and why."""
     word = f"{decision.outcome:<{WORD}}"
     style = STYLES.get(decision.outcome, "")
     if decision.candidate is None:
@@ -171,7 +159,5 @@ def rows_of(decision: Decision) -> list[tuple[str, str, str]]:
 
 
 def printable(text: str) -> str:
-    """
-    Return *text* with what a terminal would act on written out.
-    """
+    """Return *text* with what a terminal would act on written out."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

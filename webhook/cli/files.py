@@ -1,6 +1,4 @@
-"""
-Writing a file as a whole or not at all.
-"""
+"""Writing a file as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ __all__ = ["replace", "replacing"]
 
 
 def replace(path: Path, content: bytes) -> None:
-    """
-    Replace what is in a file; its mode and owner stay, and links to it.
+    """Replace what is in a file; its mode and owner stay, and links to it.
 
     Args:
         path: The file, or a symbolic link to it.
@@ -34,8 +31,7 @@ def replace(path: Path, content: bytes) -> None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """
-    Give a file to write to, which takes the place of another when all is written.
+    """Give a file to write to, which takes the place of another when all is written.
 
     As with `replace`, and on any error the other stays.
 

@@ -1,6 +1,4 @@
-"""
-`mirrorhook import`: rules from another tool's file.
-"""
+"""`mirrorhook import`: rules from another tool's file."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ MAX_BYTES: Final = 1024 * 1024
 @click.option("--strict", is_flag=True, help="End with exit code 1 at any warning.")
 @click.pass_context
 def import_rules(context: click.Context, format_: str, file: Path, strict: bool) -> None:
-    """
-    Write a rules file that does what FILE of another tool does.
+    """Write a rules file that does what FILE of another tool does.
 
     What has no equivalent is told on standard error, with its line. docs/import.md says
     what each FORMAT is read for: imageswap, harbor-container-webhook, kube-image-keeper,
@@ -67,8 +64,7 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
 
 
 def files_of(path: Path, format_: str) -> Iterator[Path]:
-    """
-    Yield the file, or of a folder certs.d those of its hosts.
+    """Yield the file, or of a folder certs.d those of its hosts.
 
     Raises:
         click.UsageError: A folder has none, or is given for another format.
@@ -83,8 +79,7 @@ def files_of(path: Path, format_: str) -> Iterator[Path]:
 
 
 def content_of(path: Path) -> str:
-    """
-    Return the text of a file.
+    """Return the text of a file.
 
     Raises:
         click.ClickException: It cannot be read, is too big, or is no text.

@@ -1,6 +1,4 @@
-"""
-The command `mirrorhook` itself, which knows its commands by name only.
-"""
+"""The command `mirrorhook` itself, which knows its commands by name only."""
 
 from __future__ import annotations
 
@@ -34,20 +32,14 @@ PLACES: Final = {"import": ("importing", "import_rules")}
 
 
 class Commands(click.Group):
-    """
-    The commands, none of which is imported before it is called.
-    """
+    """The commands, none of which is imported before it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
-        """
-        Return the names in the order of the help page.
-        """
+        """Return the names in the order of the help page."""
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """
-        Import one command.
-        """
+        """Import one command."""
         if cmd_name not in COMMANDS:
             return None
         module, function = PLACES.get(cmd_name, (cmd_name, cmd_name))
@@ -55,9 +47,7 @@ class Commands(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """
-        Write the list of commands without importing any.
-        """
+        """Write the list of commands without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, COMMANDS[name]) for name in self.list_commands(ctx)])
 
@@ -65,17 +55,14 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mirrorhook", message="%(prog)s %(version)s")
 def mirrorhook() -> None:
-    """
-    Rewrite container images to mirror registries, by one file of rules.
+    """Rewrite container images to mirror registries, by one file of rules.
 
     Exit codes: 0 done, 1 the work failed, 2 usage or configuration.
     """
 
 
 def main() -> None:
-    """
-    Run the command line, and end the process with its exit code.
-    """
+    """Run the command line, and end the process with its exit code."""
     try:
         mirrorhook.main(prog_name="mirrorhook")
     except BrokenPipeError:

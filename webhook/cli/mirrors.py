@@ -1,6 +1,4 @@
-"""
-Asking every mirror of a policy for an image that it should have.
-"""
+"""Asking every mirror of a policy for an image that it should have."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ SAMPLES: Final = (
 
 
 class MirrorProbe(NamedTuple):
-    """
-    What was found out about one mirror of one rule.
+    """What was found out about one mirror of one rule.
 
     Attributes:
         policy: The policy's name.
@@ -59,8 +56,7 @@ class MirrorProbe(NamedTuple):
 
 
 def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorProbe]:
-    """
-    Ask each mirror of a policy for an image.
+    """Ask each mirror of a policy for an image.
 
     Args:
         policy: The policy.
@@ -74,19 +70,14 @@ def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorP
     ]
     found = answers(decisions, policy)
     return [
-        MirrorProbe(
-            policy.name, str(rule), mirror.target, found.get((str(rule), mirror.target))
-        )
+        MirrorProbe(policy.name, str(rule), mirror.target, found.get((str(rule), mirror.target)))
         for rule in policy.mirrors.rules
         for mirror in rule.mirrors
     ]
 
 
-def answers(
-    decisions: list[Decision], policy: PolicySettings
-) -> Mapping[tuple[str, str], Asked]:
-    """
-    Return the answers by rule and mirror; of several the first that has its image.
+def answers(decisions: list[Decision], policy: PolicySettings) -> Mapping[tuple[str, str], Asked]:
+    """Return the answers by rule and mirror; of several the first that has its image.
 
     A mirror in the middle of a chain is answered for by the end of it.
     """
@@ -103,16 +94,12 @@ def answers(
 
 
 def better(one: Asked, other: Asked) -> Asked:
-    """
-    Return the one of two answers that has its image; the first if neither has.
-    """
+    """Return the one of two answers that has its image; the first if neither has."""
     return other if other.finding.presence is Presence.PRESENT else one
 
 
 def is_missing(probes: Iterable[MirrorProbe]) -> bool:
-    """
-    Say whether a mirror was asked, and is not known to have what it should.
-    """
+    """Say whether a mirror was asked, and is not known to have what it should."""
     return any(
         each.asked is not None and each.asked.finding.presence is not Presence.PRESENT
         for each in probes
@@ -120,9 +107,7 @@ def is_missing(probes: Iterable[MirrorProbe]) -> bool:
 
 
 def mirror_cells(each: MirrorProbe) -> tuple[str, ...]:
-    """
-    Return the cells of a table for one mirror.
-    """
+    """Return the cells of a table for one mirror."""
     if each.asked is None:
         return each.policy, each.rule, each.mirror, "", NOT_ASKED, ""
     cells = answer_cells(each.asked.finding)
@@ -130,9 +115,7 @@ def mirror_cells(each: MirrorProbe) -> tuple[str, ...]:
 
 
 def mirror_record(each: MirrorProbe) -> dict[str, Any]:
-    """
-    Return what was found out with the keys that ``--output json`` promises.
-    """
+    """Return what was found out with the keys that ``--output json`` promises."""
     asked = each.asked
     return {
         "policy": each.policy,

@@ -1,6 +1,4 @@
-"""
-Asking registries from the command line, with a bar that shows how far it is.
-"""
+"""Asking registries from the command line, with a bar that shows how far it is."""
 
 from __future__ import annotations
 
@@ -38,17 +36,14 @@ ANSWER_COLUMNS = ("ANSWER", "TIME")
 
 
 class Asked(NamedTuple):
-    """
-    One image at one registry, and what was found out about it.
-    """
+    """One image at one registry, and what was found out about it."""
 
     image: str
     finding: Finding
 
 
 class Probed(NamedTuple):
-    """
-    A decision by what registries have, and the answers that it is made of.
+    """A decision by what registries have, and the answers that it is made of.
 
     Attributes:
         decision: The decision.
@@ -62,26 +57,19 @@ class Probed(NamedTuple):
 
 
 class Aloud(Silent):
-    """
-    Tells on standard error what went wrong.
-    """
+    """Tells on standard error what went wrong."""
 
     def failed(self, question: str, error: Exception) -> None:
-        """
-        Tell of an error of ours, by its kind.
-        """
+        """Tell of an error of ours, by its kind."""
         click.echo(f"Warning: {question}: {type(error).__name__}", err=True)
 
     def troubled(self, problem: str) -> None:
-        """
-        Tell that a file cannot be used.
-        """
+        """Tell that a file cannot be used."""
         click.echo(f"Warning: {problem}", err=True)
 
 
 def probe(settings: Availability | None, decisions: Sequence[Decision]) -> list[Probed]:
-    """
-    Ask for every candidate of some images, as the webhook does, but for all the answers.
+    """Ask for every candidate of some images, as the webhook does, but for all the answers.
 
     Args:
         settings: How to ask; None for the defaults.
@@ -93,9 +81,7 @@ def probe(settings: Availability | None, decisions: Sequence[Decision]) -> list[
 
 
 async def probed(settings: Availability, decisions: Sequence[Decision]) -> list[Probed]:
-    """
-    Ask, and choose when every answer is there.
-    """
+    """Ask, and choose when every answer is there."""
     prober = Prober(settings, time.monotonic, Aloud())
     chooser = prober.chooser()
     questions = {
@@ -110,9 +96,7 @@ async def probed(settings: Availability, decisions: Sequence[Decision]) -> list[
             for answer in asyncio.as_completed(answers):
                 await answer
                 bar.advance(bar.task_ids[0])
-        heard = {
-            name: answer.result() for name, answer in zip(questions, answers, strict=True)
-        }
+        heard = {name: answer.result() for name, answer in zip(questions, answers, strict=True)}
         chosen = await chooser.choose(decisions, math.inf)
     finally:
         await prober.close()
@@ -125,8 +109,7 @@ async def probed(settings: Availability, decisions: Sequence[Decision]) -> list[
 def answered(
     asked: Decision, chosen: Decision, chooser: Chooser, heard: dict[str, Finding]
 ) -> Probed:
-    """
-    Return a decision with its answers.
+    """Return a decision with its answers.
 
     Args:
         asked: The decision before anybody was asked.
@@ -148,9 +131,7 @@ def answered(
 
 
 def progress(total: int) -> Progress:
-    """
-    Return a bar on standard error, which is there on a terminal only and goes at its end.
-    """
+    """Return a bar on standard error, which is there on a terminal only and goes at its end."""
     from rich.console import Console  # noqa: PLC0415 - only where something is shown
     from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
     from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
@@ -168,16 +149,12 @@ def progress(total: int) -> Progress:
 
 
 def answer_cells(finding: Finding) -> tuple[str, str]:
-    """
-    Return the cells of a table for an answer: in words, and how long it took.
-    """
+    """Return the cells of a table for an answer: in words, and how long it took."""
     return finding.reason, f"{finding.seconds * 1000:.0f} ms" if finding.seconds else ""
 
 
 def as_record(finding: Finding) -> dict[str, Any]:
-    """
-    Return an answer with the keys that ``--output json`` promises.
-    """
+    """Return an answer with the keys that ``--output json`` promises."""
     return {
         "answer": str(finding.answer),
         "answerReason": finding.reason,
@@ -186,9 +163,7 @@ def as_record(finding: Finding) -> dict[str, Any]:
 
 
 def answer_rows(probed: Iterable[Probed]) -> list[tuple[str, ...]]:
-    """
-    Return the rows of a table of everything that was asked for.
-    """
+    """Return the rows of a table of everything that was asked for."""
     return [
         (asked.image, *answer_cells(asked.finding))
         for each in probed

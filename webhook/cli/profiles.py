@@ -1,6 +1,4 @@
-"""
-`mirrorhook profiles`: the built-in rules for public mirrors.
-"""
+"""`mirrorhook profiles`: the built-in rules for public mirrors."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ WIDTH: Final = 80
 @click.argument("name", required=False)
 @output_option
 def profiles(name: str | None, output: str) -> None:
-    """
-    List the built-in profiles of public mirrors, or show the one of a NAME.
+    """List the built-in profiles of public mirrors, or show the one of a NAME.
 
     One profile is shown as the rules file that it stands for.
     """
@@ -47,8 +44,7 @@ def profiles(name: str | None, output: str) -> None:
 
 
 def known(name: str) -> Profile:
-    """
-    Return a profile.
+    """Return a profile.
 
     Raises:
         click.UsageError: There is none of that name.
@@ -66,9 +62,7 @@ def known(name: str) -> Profile:
 
 
 def show_list() -> None:
-    """
-    Write all profiles for people.
-    """
+    """Write all profiles for people."""
     rows = [
         (profile.name, str(profile.status), profile.date, profile.title)
         for profile in PROFILES.values()
@@ -80,9 +74,7 @@ def show_list() -> None:
 
 
 def as_object(profile: Profile) -> dict[str, Any]:
-    """
-    Return a profile with the keys that ``--output json`` promises.
-    """
+    """Return a profile with the keys that ``--output json`` promises."""
     return {
         "name": profile.name,
         "title": profile.title,
@@ -95,8 +87,7 @@ def as_object(profile: Profile) -> dict[str, Any]:
             {
                 "match": rule.name,
                 "mirrors": [
-                    {"target": mirror.target, "flatten": mirror.flatten}
-                    for mirror in rule.mirrors
+                    {"target": mirror.target, "flatten": mirror.flatten} for mirror in rule.mirrors
                 ],
             }
             for rule in profile.rules
@@ -105,9 +96,7 @@ def as_object(profile: Profile) -> dict[str, Any]:
 
 
 def as_rules_file(profile: Profile) -> Iterator[str]:
-    """
-    Yield the lines of a rules file that does the same as a profile.
-    """
+    """Yield the lines of a rules file that does the same as a profile."""
     sentences = (
         f"{profile.title}.",
         f"Status: {profile.status}, as of {profile.date}. {profile.note}",
@@ -131,9 +120,7 @@ def as_rules_file(profile: Profile) -> Iterator[str]:
 
 
 def mirrors_of(rule: Rule) -> Iterator[str]:
-    """
-    Yield the lines of a rules file for the mirrors of a rule.
-    """
+    """Yield the lines of a rules file for the mirrors of a rule."""
     first, *others = rule.mirrors
     if not others and not first.flatten:
         yield f"    mirrors: [{first.target}]"
@@ -141,9 +128,7 @@ def mirrors_of(rule: Rule) -> Iterator[str]:
     yield "    mirrors:"
     for mirror in rule.mirrors:
         yield (
-            f"      - target: {mirror.target}"
-            if mirror.flatten
-            else (f"      - {mirror.target}")
+            f"      - target: {mirror.target}" if mirror.flatten else (f"      - {mirror.target}")
         )
         if mirror.flatten:
             yield "        flatten: true"

@@ -1,6 +1,4 @@
-"""
-`mirrorhook pull`: images from their mirrors, under their own names.
-"""
+"""`mirrorhook pull`: images from their mirrors, under their own names."""
 
 from __future__ import annotations
 
@@ -40,9 +38,7 @@ INTERRUPTED: Final = 128 + signal.SIGINT
 
 
 class EngineFailure(click.ClickException):
-    """
-    An engine that cannot do what is asked: the exit code is that of a wrong usage.
-    """
+    """An engine that cannot do what is asked: the exit code is that of a wrong usage."""
 
     exit_code = USAGE_EXIT
 
@@ -67,9 +63,7 @@ class EngineFailure(click.ClickException):
 @click.option(
     "--keep-mirror-tag", is_flag=True, help="Leave images their names at the mirror, too."
 )
-@click.option(
-    "--dry-run", is_flag=True, help="Write the commands as a shell script, and run none."
-)
+@click.option("--dry-run", is_flag=True, help="Write the commands as a shell script, and run none.")
 @output_option
 @click.pass_context
 def pull(
@@ -85,8 +79,7 @@ def pull(
     dry_run: bool,
     output: str,
 ) -> None:
-    """
-    Pull each IMAGE from its mirror, name it as the original, and remove the mirror's name.
+    """Pull each IMAGE from its mirror, name it as the original, and remove the mirror's name.
 
     Mirrors are tried in the order of the rules; the image's own registry comes last, or
     where the rule's `original` says. An image that no rule maps is pulled as it is.
@@ -126,8 +119,7 @@ def pull(
 
 
 def engine_for(name: str, namespace: str | None, platform: str | None) -> Engine:
-    """
-    Return the engine that the options ask for.
+    """Return the engine that the options ask for.
 
     Raises:
         click.ClickException: It is not there, or an option is not for it.
@@ -152,9 +144,7 @@ def engine_for(name: str, namespace: str | None, platform: str | None) -> Engine
 
 
 def pulled(orders: Sequence[Order], puller: Puller) -> Iterator[Result]:
-    """
-    Yield what becomes of each order, one after the other, and show what is being done.
-    """
+    """Yield what becomes of each order, one after the other, and show what is being done."""
     for number, order in enumerate(orders, start=1):
         count = f"{number} of {len(orders)}  " if len(orders) > 1 else ""
         with working(count + order.image) as heard:
@@ -163,9 +153,7 @@ def pulled(orders: Sequence[Order], puller: Puller) -> Iterator[Result]:
 
 
 def show_script(orders: Sequence[Order], puller: Puller) -> int:
-    """
-    Write all commands, and return the exit code.
-    """
+    """Write all commands, and return the exit code."""
     lines = [line for order in orders for line in script(order, puller)]
     click.echo("\n".join(lines).encode())
     hopeless = [order for order in orders if not order.sources]
@@ -175,9 +163,7 @@ def show_script(orders: Sequence[Order], puller: Puller) -> int:
 
 
 def script(order: Order, puller: Puller) -> Iterator[str]:
-    """
-    Yield the commands for an order, if its first source has it, and the others as comments.
-    """
+    """Yield the commands for an order, if its first source has it, and the others as comments."""
     engine, reference = puller.engine, order.reference
     if reference is None or not order.sources:
         yield f"# {printable(order.image)} cannot be pulled: {order.reason}"
@@ -196,9 +182,7 @@ def script(order: Order, puller: Puller) -> Iterator[str]:
 
 @contextmanager
 def ending_on_request() -> Iterator[None]:
-    """
-    Let SIGTERM unwind the block as Ctrl-C does, so that no engine is left running.
-    """
+    """Let SIGTERM unwind the block as Ctrl-C does, so that no engine is left running."""
 
     def end(number: int, _frame: FrameType | None) -> None:
         sys.exit(128 + number)

@@ -1,5 +1,4 @@
-"""
-Lines of a word and a text, for people: what most commands show of each thing.
+"""Lines of a word and a text, for people: what most commands show of each thing.
 
 They are written without a library for tables: that would take longer to be imported than
 the rest of a command takes.
@@ -27,8 +26,7 @@ ATTRIBUTES: Final = frozenset({"bold", "dim"})
 def show_records(
     rows: Sequence[tuple[str, str, str]], *, title: str = "", indent: str = INDENT
 ) -> None:
-    """
-    Write indented lines, each with a word for what it is.
+    """Write indented lines, each with a word for what it is.
 
     On a terminal they are coloured, and folded into its width.
 
@@ -47,11 +45,8 @@ def show_records(
     click.echo(text, color=coloured)
 
 
-def record_lines(
-    rows: Sequence[tuple[str, str, str]], width: int, indent: str
-) -> Iterator[str]:
-    """
-    Yield the lines of records.
+def record_lines(rows: Sequence[tuple[str, str, str]], width: int, indent: str) -> Iterator[str]:
+    """Yield the lines of records.
 
     Args:
         rows: As `show_records`.
@@ -69,9 +64,7 @@ def record_lines(
 
 
 def folded(text: str, width: int) -> list[str]:
-    """
-    Return the lines of a text in so many columns; 0 are as many as it takes.
-    """
+    """Return the lines of a text in so many columns; 0 are as many as it takes."""
     if not width:
         return [text] if text else []
     from textwrap import wrap  # noqa: PLC0415 - as below
@@ -80,18 +73,14 @@ def folded(text: str, width: int) -> list[str]:
 
 
 def terminal_width() -> int:
-    """
-    Return how many columns the terminal has.
-    """
+    """Return how many columns the terminal has."""
     from shutil import get_terminal_size  # noqa: PLC0415 - where no terminal is, time counts
 
     return get_terminal_size().columns
 
 
 def styled(word: str, style: str) -> str:
-    """
-    Return a word in its style.
-    """
+    """Return a word in its style."""
     if not style:
         return word
     look: dict[str, Any] = {style: True} if style in ATTRIBUTES else {"fg": style}

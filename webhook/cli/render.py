@@ -1,6 +1,4 @@
-"""
-`mirrorhook render`: the same rules where no webhook reaches.
-"""
+"""`mirrorhook render`: the same rules where no webhook reaches."""
 
 from __future__ import annotations
 
@@ -34,16 +32,13 @@ OPTIONS: Final = (
         metavar="CODE",
         help="Go on in spite of a deviation that would end the command; may be repeated.",
     ),
-    click.option(
-        "--strict", is_flag=True, help="End at every deviation that is not accepted."
-    ),
+    click.option("--strict", is_flag=True, help="End at every deviation that is not accepted."),
 )
 
 
 @click.group()
 def render() -> None:
-    """
-    Write the rules in the form of another program.
+    """Write the rules in the form of another program.
 
     What that program cannot do is told on standard error, with a code that
     docs/render.md explains. Where rules are merely left out it is a warning, and their
@@ -55,9 +50,7 @@ def render() -> None:
 
 
 def target(function: Callable[..., None]) -> click.Command:
-    """
-    Make a subcommand that takes the rules and the options for what is written.
-    """
+    """Make a subcommand that takes the rules and the options for what is written."""
     for option in reversed(OPTIONS):
         function = option(function)
     return render.command()(rules_options(function))
@@ -65,8 +58,7 @@ def target(function: Callable[..., None]) -> click.Command:
 
 @target
 def containerd(**options: Any) -> None:
-    """
-    Write certs.d/HOST/hosts.toml for containerd.
+    """Write certs.d/HOST/hosts.toml for containerd.
 
     \b
     mirrorhook render containerd --config rules.yaml --output-dir /etc/containerd
@@ -78,8 +70,7 @@ def containerd(**options: Any) -> None:
 
 @target
 def crio(**options: Any) -> None:
-    """
-    Write a drop-in of registries.conf for CRI-O, podman, buildah and skopeo.
+    """Write a drop-in of registries.conf for CRI-O, podman, buildah and skopeo.
 
     \b
     mirrorhook render crio --config rules.yaml --output-dir /etc/containers
@@ -91,8 +82,7 @@ def crio(**options: Any) -> None:
 
 @target
 def k3s(**options: Any) -> None:
-    """
-    Write registries.yaml for k3s and RKE2.
+    """Write registries.yaml for k3s and RKE2.
 
     \b
     mirrorhook render k3s --config rules.yaml --output-dir /etc/rancher/k3s
@@ -104,8 +94,7 @@ def k3s(**options: Any) -> None:
 
 @target
 def kubeadm(**options: Any) -> None:
-    """
-    Write the image repositories of kubeadm's ClusterConfiguration.
+    """Write the image repositories of kubeadm's ClusterConfiguration.
 
     \b
     mirrorhook render kubeadm --config rules.yaml > kubeadm.yaml
@@ -117,8 +106,7 @@ def kubeadm(**options: Any) -> None:
 
 @target
 def docker(**options: Any) -> None:
-    """
-    Write the registry-mirrors of Docker's daemon.json: for Docker Hub only.
+    """Write the registry-mirrors of Docker's daemon.json: for Docker Hub only.
 
     \b
     mirrorhook render docker --profile mirror-gcr-io
@@ -164,8 +152,7 @@ def policy(
     params: str,
     **options: Any,
 ) -> None:
-    """
-    Write a policy that the API server itself evaluates, without a webhook.
+    """Write a policy that the API server itself evaluates, without a webhook.
 
     \b
     mirrorhook render policy --config rules.yaml | kubectl apply -f -

@@ -1,6 +1,4 @@
-"""
-What becomes of something rendered: deviations are told, files are written.
-"""
+"""What becomes of something rendered: deviations are told, files are written."""
 
 from __future__ import annotations
 
@@ -35,8 +33,7 @@ def write(
     accept: tuple[str, ...],
     strict: bool,
 ) -> None:
-    """
-    Render one policy, tell what could not be said, and write the rest.
+    """Render one policy, tell what could not be said, and write the rest.
 
     Args:
         make: Renders the policy.
@@ -77,8 +74,7 @@ def write(
 
 
 def known_codes(accept: tuple[str, ...]) -> frozenset[str]:
-    """
-    Return the codes that were given.
+    """Return the codes that were given.
 
     Raises:
         click.BadParameter: One of them is none.
@@ -92,12 +88,8 @@ def known_codes(accept: tuple[str, ...]) -> frozenset[str]:
     return frozenset(accept)
 
 
-def circumstances(
-    configuration: Configuration, policy: PolicySettings
-) -> Iterator[Deviation]:
-    """
-    Yield what of a rules file no other program knows, whatever the rules.
-    """
+def circumstances(configuration: Configuration, policy: PolicySettings) -> Iterator[Deviation]:
+    """Yield what of a rules file no other program knows, whatever the rules."""
     from webhook.config import Mode  # noqa: PLC0415 - only what is called
     from webhook.render import Code, Deviation  # noqa: PLC0415 - as above
 
@@ -109,16 +101,13 @@ def circumstances(
 
 
 def printed(files: tuple[File, ...]) -> Iterator[str]:
-    """
-    Yield the files for standard output, each of several with its path in a comment.
-    """
+    """Yield the files for standard output, each of several with its path in a comment."""
     for file in files:
         yield file.text if len(files) == 1 else f"# {file.path}\n{file.text}"
 
 
 def save(folder: Path, file: File) -> None:
-    """
-    Write one file below a folder.
+    """Write one file below a folder.
 
     Raises:
         click.ClickException: It cannot be written.

@@ -1,6 +1,4 @@
-"""
-`mirrorhook rewrite`: the images of manifests, in files or on their way to the cluster.
-"""
+"""`mirrorhook rewrite`: the images of manifests, in files or on their way to the cluster."""
 
 from __future__ import annotations
 
@@ -48,8 +46,7 @@ MANY: Final = 50_000
     "image_paths",
     multiple=True,
     metavar="KIND[.GROUP]=PATH",
-    help="Where a custom kind has an image, a Pod's template or a Pod's spec; "
-    "may be repeated.",
+    help="Where a custom kind has an image, a Pod's template or a Pod's spec; may be repeated.",
 )
 @click.option(
     "--output",
@@ -71,8 +68,7 @@ def rewrite(
     image_paths: tuple[str, ...],
     output: str,
 ) -> None:
-    """
-    Rewrite the images of manifests, and keep every other byte.
+    """Rewrite the images of manifests, and keep every other byte.
 
     Takes each FILE, the .yaml, .yml and .json files of each folder, or standard input;
     writes to standard output. It works as a Helm post-renderer.
@@ -113,9 +109,7 @@ def rewrite(
 
 
 def destination(in_place: bool, diff: bool, output: str) -> Destination:
-    """
-    Return what takes the parts of each file, and hands them on.
-    """
+    """Return what takes the parts of each file, and hands them on."""
     if in_place:
         return write_in_place
     if output == "json":
@@ -125,9 +119,7 @@ def destination(in_place: bool, diff: bool, output: str) -> Destination:
 
 @contextmanager
 def few_collections() -> Iterator[None]:
-    """
-    Look for garbage in cycles less often: manifests leave none, and many objects.
-    """
+    """Look for garbage in cycles less often: manifests leave none, and many objects."""
     before = gc.get_threshold()
     gc.set_threshold(MANY, *before[1:])
     try:
@@ -137,9 +129,7 @@ def few_collections() -> Iterator[None]:
 
 
 def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, Problem | None]]:
-    """
-    Yield the manifests, each with what keeps it from being read as text.
-    """
+    """Yield the manifests, each with what keeps it from being read as text."""
     from webhook.documents import unreadable  # noqa: PLC0415 - YAML is not for all commands
 
     for source in sources(files):
@@ -152,9 +142,7 @@ def rewritten(
     decide: Callable[[str], Decision],
     paths: Iterable[ImagePath],
 ) -> Iterator[Rewritten]:
-    """
-    Yield what becomes of the parts of a file.
-    """
+    """Yield what becomes of the parts of a file."""
     from webhook.documents import Rewritten, rewritten_parts  # noqa: PLC0415 - as above
 
     if problem is None:
@@ -165,9 +153,7 @@ def rewritten(
 
 
 def image_path(text: str) -> ImagePath:
-    """
-    Read the value of ``--image-path``.
-    """
+    """Read the value of ``--image-path``."""
     from webhook.documents import (  # noqa: PLC0415 - YAML is not for all commands
         ImagePath,
         InvalidImagePathError,

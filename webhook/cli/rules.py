@@ -1,6 +1,4 @@
-"""
-Where a command takes its rules from: options that several commands share.
-"""
+"""Where a command takes its rules from: options that several commands share."""
 
 from __future__ import annotations
 
@@ -57,16 +55,13 @@ POLICY_OPTION: Final = click.option(
 
 
 class ConfigurationFailure(click.ClickException):
-    """
-    Rules that cannot be used: the command ends with the exit code of a wrong usage.
-    """
+    """Rules that cannot be used: the command ends with the exit code of a wrong usage."""
 
     exit_code = USAGE_EXIT
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Give a command ``--config`` and ``--profile``.
+    """Give a command ``--config`` and ``--profile``.
 
     The command is called with *config* and *profile*, for `load_configuration`.
     """
@@ -76,8 +71,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Give a command ``--config``, ``--profile`` and ``--policy``.
+    """Give a command ``--config``, ``--profile`` and ``--policy``.
 
     The command is called with *config*, *profile* and *policy*, for `load_policy`.
     """
@@ -85,8 +79,7 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
-    """
-    Read the rules that the options name.
+    """Read the rules that the options name.
 
     Args:
         config: Rules file. One that only the environment names gives way to *profile*.
@@ -106,9 +99,7 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
 
 
 def is_asked_for(option: str) -> bool:
-    """
-    Say whether an option stands on the command line, rather than in the environment.
-    """
+    """Say whether an option stands on the command line, rather than in the environment."""
     context = click.get_current_context(silent=True)
     if context is None:
         return True
@@ -116,8 +107,7 @@ def is_asked_for(option: str) -> bool:
 
 
 def load_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
-    """
-    Load the rules that the options name; what is wrong with them ends the command.
+    """Load the rules that the options name; what is wrong with them ends the command.
 
     What is merely odd is told on standard error.
 
@@ -141,9 +131,7 @@ def load_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
 
 
 def told(error: Exception) -> str:
-    """
-    Return what is wrong; of the rules one problem, or a heading and a line for each.
-    """
+    """Return what is wrong; of the rules one problem, or a heading and a line for each."""
     from webhook.config import ConfigurationError  # noqa: PLC0415 - as above
 
     if not isinstance(error, ConfigurationError) or len(error.problems) == 1:
@@ -151,11 +139,8 @@ def told(error: Exception) -> str:
     return f"the rules have {len(error.problems)} problems:\n{error}"
 
 
-def load_policy(
-    config: Path | None, profile: tuple[str, ...], policy: str
-) -> PolicySettings:
-    """
-    Load one policy of the rules that the options name.
+def load_policy(config: Path | None, profile: tuple[str, ...], policy: str) -> PolicySettings:
+    """Load one policy of the rules that the options name.
 
     Raises:
         click.UsageError: As `load_configuration`; or there is no such policy.
@@ -170,8 +155,7 @@ def select_policy(
     profile: tuple[str, ...],
     policy: str,
 ) -> PolicySettings:
-    """
-    Return one policy of what was loaded.
+    """Return one policy of what was loaded.
 
     Args:
         configuration: What was loaded.

@@ -1,6 +1,4 @@
-"""
-`mirrorhook serve`: the webhook.
-"""
+"""`mirrorhook serve`: the webhook."""
 
 from __future__ import annotations
 
@@ -41,8 +39,7 @@ FILE = click.Path(path_type=Path)
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Port for /healthz, /readyz, /metrics and the console, in plain HTTP; "
-    "0 for any free one.",
+    help="Port for /healthz, /readyz, /metrics and the console, in plain HTTP; 0 for any free one.",
 )
 @click.option(
     "--tls-cert",
@@ -92,8 +89,7 @@ def serve(
     console: bool,
     drain: float,
 ) -> None:
-    """
-    Run the webhook: AdmissionReviews of Pods in, JSON patches out.
+    """Run the webhook: AdmissionReviews of Pods in, JSON patches out.
 
     It says on standard error when it is ready, and logs on standard output, a JSON
     object a line.

@@ -1,5 +1,4 @@
-"""
-Output for people and for programs.
+"""Output for people and for programs.
 
 On a terminal text is coloured, and folded into its width. Into a file or a pipe it
 goes without colours, and no line is cut or folded, so that it can be searched.
@@ -27,9 +26,7 @@ UNLIMITED: Final = 100_000
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Give a command ``--output``.
-    """
+    """Give a command ``--output``."""
     return click.option(
         "--output",
         "-o",
@@ -41,8 +38,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def listing(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """
-    Return a table with a heading.
+    """Return a table with a heading.
 
     Args:
         columns: The headings.
@@ -60,9 +56,7 @@ def listing(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
 
 
 def show(*renderables: RenderableType) -> None:
-    """
-    Write to standard output, for people.
-    """
+    """Write to standard output, for people."""
     from rich.console import Console  # noqa: PLC0415 - as above
 
     terminal = sys.stdout.isatty()
@@ -83,9 +77,7 @@ def show(*renderables: RenderableType) -> None:
 
 
 def show_json(value: Any) -> None:
-    """
-    Write *value* to standard output as JSON, in UTF-8 wherever it goes (RFC 8259).
-    """
+    """Write *value* to standard output as JSON, in UTF-8 wherever it goes (RFC 8259)."""
     import json  # noqa: PLC0415 - most of what is shown is for people
 
     # Arguments that are not UTF-8 have lone surrogates, for which JSON has this escape.

@@ -1,5 +1,4 @@
-"""
-Rules files: read, and checked as a whole.
+"""Rules files: read, and checked as a whole.
 
 `webhook.config.watching` watches them for changes; only a server needs that, and what it
 takes to be imported.

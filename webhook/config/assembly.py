@@ -1,6 +1,4 @@
-"""
-From own rules and profiles to one map of mirrors.
-"""
+"""From own rules and profiles to one map of mirrors."""
 
 from __future__ import annotations
 
@@ -24,18 +22,14 @@ MAX_CYCLES: Final = 10
 
 
 class OwnRule(NamedTuple):
-    """
-    A rule of the file, and where it stands.
-    """
+    """A rule of the file, and where it stands."""
 
     rule: Rule
     spot: Spot
 
 
 def distinct(read: Iterable[ReadRule], findings: Findings) -> list[OwnRule]:
-    """
-    Return the rules that are right and whose match is not taken; one that is, is noted.
-    """
+    """Return the rules that are right and whose match is not taken; one that is, is noted."""
     taken: dict[str, Spot] = {}
     own = []
     for name, rule, spot in read:
@@ -52,8 +46,7 @@ def distinct(read: Iterable[ReadRule], findings: Findings) -> list[OwnRule]:
 
 
 def merged(own: Iterable[Rule], profiles: Iterable[Profile]) -> list[Rule]:
-    """
-    Return the rules in force.
+    """Return the rules in force.
 
     Of the same match it is the own one, else that of the profile named first.
     """
@@ -67,8 +60,7 @@ def merged(own: Iterable[Rule], profiles: Iterable[Profile]) -> list[Rule]:
 def assemble(
     own: Iterable[OwnRule], profiles: Iterable[str], spot: Spot, findings: Findings
 ) -> MirrorMap:
-    """
-    Return the map of own rules and profiles.
+    """Return the map of own rules and profiles.
 
     Rules that lead back to each other are noted, and left out.
 

@@ -1,6 +1,4 @@
-"""
-Reading how mirrors are asked.
-"""
+"""Reading how mirrors are asked."""
 
 from __future__ import annotations
 
@@ -50,8 +48,7 @@ LONGEST_LIFE: Final = 24 * 3600.0
 
 
 def read_availability(place: Place, files: Files) -> Availability | None:
-    """
-    Return how mirrors are asked; None where they are not.
+    """Return how mirrors are asked; None where they are not.
 
     Args:
         place: The value of ``availability``.
@@ -88,8 +85,7 @@ def read_availability(place: Place, files: Files) -> Availability | None:
 
 
 def is_check(place: Place) -> bool:
-    """
-    Say whether checks are asked for.
+    """Say whether checks are asked for.
 
     Without quotes ``off`` is false to YAML 1.1, and so are the other spellings that
     a template may make of it.
@@ -102,14 +98,11 @@ def is_check(place: Place) -> bool:
 
 
 def duration(place: Place, most: float) -> float | None:
-    """
-    Return seconds, written as in Go: ``800ms``, ``1.5s``, ``1m30s``.
-    """
+    """Return seconds, written as in Go: ``800ms``, ``1.5s``, ``1m30s``."""
     text = place.node.value
     if not isinstance(text, str) or not DURATION.fullmatch(text):
         place.refuse(
-            f"{place.described()} is no duration: write a number and its unit, as 800ms, "
-            "30s or 10m"
+            f"{place.described()} is no duration: write a number and its unit, as 800ms, 30s or 10m"
         )
         return None
     found = sum(float(number) * UNITS[unit] for number, unit in PART.findall(text))
@@ -120,9 +113,7 @@ def duration(place: Place, most: float) -> float | None:
 
 
 def platform(place: Place) -> Platform | None:
-    """
-    Return a platform.
-    """
+    """Return a platform."""
     text = place.text()
     try:
         return None if text is None else parse_platform(text)
@@ -132,9 +123,7 @@ def platform(place: Place) -> Platform | None:
 
 
 def host(place: Place) -> str | None:
-    """
-    Return a registry's host, with its port if it has one.
-    """
+    """Return a registry's host, with its port if it has one."""
     text = place.text()
     if text is not None and not is_domain(text):
         place.refuse(f"{quoted(text)} is no registry: write host or host:port alone")

@@ -1,5 +1,4 @@
-"""
-From the bytes of a rules file to a tree of YAML nodes that is safe to walk.
+"""From the bytes of a rules file to a tree of YAML nodes that is safe to walk.
 
 What comes out is bounded: the file in its size, the tree in its depth, and in its
 size with every alias written out. No value has been made of anything yet, so
@@ -28,9 +27,7 @@ MAX_DEPTH: Final = 32
 MAX_NODES: Final = 1_000_000
 
 # Characters that YAML 1.1 does not allow (section 5.1).
-UNPRINTABLE: Final = re.compile(
-    "[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
-)
+UNPRINTABLE: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 EMPTY: Final = (
     "the file is empty: write rules: with a list of rules, or profiles: with a list "
@@ -39,8 +36,7 @@ EMPTY: Final = (
 
 
 def compose(content: bytes, origin: str) -> yaml.MappingNode:
-    """
-    Return the YAML tree of a rules file: one document, which is a mapping.
+    """Return the YAML tree of a rules file: one document, which is a mapping.
 
     Args:
         content: The file.
@@ -73,9 +69,7 @@ def compose(content: bytes, origin: str) -> yaml.MappingNode:
 
 
 def decoded(content: bytes, origin: str) -> str:
-    """
-    Return the text of a file in UTF-8, without a byte order mark.
-    """
+    """Return the text of a file in UTF-8, without a byte order mark."""
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         problem = "the file is in UTF-16: save it as UTF-8"
         raise ConfigurationError([Spot(origin).problem(problem)])
@@ -94,24 +88,19 @@ def decoded(content: bytes, origin: str) -> str:
 
 
 def after(text: str, origin: str) -> Spot:
-    """
-    Return the place right behind *text*, the beginning of a file.
-    """
+    """Return the place right behind *text*, the beginning of a file."""
     return Spot(origin, text.count("\n") + 1, len(text) - text.rfind("\n"))
 
 
 def too_deep(origin: str) -> Problem:
-    """
-    Return the problem of a file with too many levels.
-    """
+    """Return the problem of a file with too many levels."""
     return Spot(origin).problem(
         f"the file is nested deeper than {MAX_DEPTH} levels, and rules never are"
     )
 
 
 def unsafe(root: yaml.Node, origin: str) -> Problem | None:
-    """
-    Say why a tree cannot be walked; None if it can.
+    """Say why a tree cannot be walked; None if it can.
 
     Aliases make a tree a graph: it may hold itself, or be small and yet endless
     when written out. Each collection is looked at once, after what it holds.
@@ -139,17 +128,13 @@ def unsafe(root: yaml.Node, origin: str) -> Problem | None:
             unfinished.add(key)
             ahead.append((node, True))
             ahead += [
-                (child, False)
-                for child in children(node)
-                if not isinstance(child, yaml.ScalarNode)
+                (child, False) for child in children(node) if not isinstance(child, yaml.ScalarNode)
             ]
     return None
 
 
 def children(node: yaml.Node) -> list[yaml.Node]:
-    """
-    Return the nodes that a collection holds.
-    """
+    """Return the nodes that a collection holds."""
     if isinstance(node, yaml.MappingNode):
         return [part for pair in node.value for part in pair]
     return list(node.value)

@@ -1,6 +1,4 @@
-"""
-The files that a rules file names: they belong to it, and are read with it.
-"""
+"""The files that a rules file names: they belong to it, and are read with it."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ MAX_BYTES: Final = 1024 * 1024
 
 
 def fingerprint(content: bytes, files: Iterable[Path]) -> str:
-    """
-    Return the SHA-256 of a rules file and the files that it names, in hexadecimal.
+    """Return the SHA-256 of a rules file and the files that it names, in hexadecimal.
 
     Args:
         content: The rules file.
@@ -39,16 +36,13 @@ def fingerprint(content: bytes, files: Iterable[Path]) -> str:
 
 
 def read(path: Path) -> bytes:
-    """
-    Return the content of a file, or enough of it to see that it is too big.
-    """
+    """Return the content of a file, or enough of it to see that it is too big."""
     with path.open("rb") as file:
         return file.read(MAX_BYTES + 1)
 
 
 class Files:
-    """
-    What a rules file names, each file by its path from the folder that it is in.
+    """What a rules file names, each file by its path from the folder that it is in.
 
     Args:
         origin: The rules file.
@@ -62,31 +56,23 @@ class Files:
 
     @property
     def named(self) -> tuple[Path, ...]:
-        """
-        The files whose content matters to decisions, whether they could be read or not.
-        """
+        """The files whose content matters to decisions, whether they could be read or not."""
         return tuple(self._named)
 
     @property
     def authorities(self) -> tuple[tuple[str, str], ...]:
-        """
-        Registries, each with the path of its CA file.
-        """
+        """Registries, each with the path of its CA file."""
         return tuple(self._authorities.items())
 
     def path(self, place: Place) -> str | None:
-        """
-        Return the path that stands at *place*.
-        """
+        """Return the path that stands at *place*."""
         text = place.text()
         if text == "":
             place.refuse("it is empty: write the path of a file")
         return str(self._folder / text) if text else None
 
     def allowlist(self, place: Place) -> Allowlist | None:
-        """
-        Return the allowlist in the file that *place* names.
-        """
+        """Return the allowlist in the file that *place* names."""
         path = self.path(place)
         if path is None:
             return None
@@ -108,8 +94,7 @@ class Files:
         return self._allowlists.get(file)
 
     def authority(self, place: Place, registry: str) -> None:
-        """
-        Note the CA file at *place* as that of *registry*.
+        """Note the CA file at *place* as that of *registry*.
 
         It is read when the registry is asked, which may be elsewhere.
         """

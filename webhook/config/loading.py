@@ -1,6 +1,4 @@
-"""
-From a rules file, or names of profiles, to policies.
-"""
+"""From a rules file, or names of profiles, to policies."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ __all__ = ["from_profiles", "load", "parse", "read_bytes"]
 
 
 def load(path: Path) -> Configuration:
-    """
-    Read a rules file.
+    """Read a rules file.
 
     Raises:
         ConfigurationError: It cannot be read, or is wrong; every problem is told.
@@ -35,8 +32,7 @@ def load(path: Path) -> Configuration:
 
 
 def read_bytes(path: Path) -> bytes:
-    """
-    Return the content of a file, or enough of it to see that it is too big.
+    """Return the content of a file, or enough of it to see that it is too big.
 
     Raises:
         ConfigurationError: It cannot be read.
@@ -50,8 +46,7 @@ def read_bytes(path: Path) -> bytes:
 
 
 def parse(text: bytes | str, origin: str) -> Configuration:
-    """
-    Read the content of a rules file.
+    """Read the content of a rules file.
 
     Args:
         text: The content; bytes are UTF-8.
@@ -71,8 +66,7 @@ def parse(text: bytes | str, origin: str) -> Configuration:
 
 
 def from_profiles(names: Iterable[str]) -> Configuration:
-    """
-    Return a configuration of built-in profiles alone.
+    """Return a configuration of built-in profiles alone.
 
     Args:
         names: Names of profiles, the one that wins first.

@@ -1,6 +1,4 @@
-"""
-Reading when a Pod that comes again and again is taken for a loop.
-"""
+"""Reading when a Pod that comes again and again is taken for a loop."""
 
 from __future__ import annotations
 
@@ -21,17 +19,14 @@ LONGEST: Final = 24 * 3600.0
 
 
 class LoopMode(StrEnum):
-    """
-    What becomes of owners that make the same Pod again and again.
-    """
+    """What becomes of owners that make the same Pod again and again."""
 
     STOP = "stop"
     OFF = "off"
 
 
 def read_loops(place: Place) -> LoopLimits | None:
-    """
-    Return the limits; None where nobody counts.
+    """Return the limits; None where nobody counts.
 
     Args:
         place: The value of ``loops``.

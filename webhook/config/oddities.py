@@ -1,6 +1,4 @@
-"""
-What a policy is warned of: rules that work, and may not do what is meant.
-"""
+"""What a policy is warned of: rules that work, and may not do what is meant."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ MAX_NAMED: Final = 3
 
 
 def warn_of_profiles(profiles: Iterable[tuple[str, Spot]], findings: Findings) -> None:
-    """
-    Warn of profiles whose mirrors are not there for everybody.
-    """
+    """Warn of profiles whose mirrors are not there for everybody."""
     for name, spot in profiles:
         profile = PROFILES[name]
         if profile.status is not Status.OPEN:
@@ -34,9 +30,7 @@ def warn_of_profiles(profiles: Iterable[tuple[str, Spot]], findings: Findings) -
 
 
 def warn_of_rules(own: Iterable[OwnRule], mirrors: MirrorMap, findings: Findings) -> None:
-    """
-    Warn of rules of the file that apply to nothing, or to more than is meant.
-    """
+    """Warn of rules of the file that apply to nothing, or to more than is meant."""
     for rule, spot in own:
         match = rule.match
         if match is None or match.is_wildcard:
@@ -59,8 +53,7 @@ def warn_of_rules(own: Iterable[OwnRule], mirrors: MirrorMap, findings: Findings
 
 
 def warn_of_detours(mirrors: MirrorMap, spot: Spot, findings: Findings) -> None:
-    """
-    Warn where the rule for every registry takes the mirrors of other rules for sources.
+    """Warn where the rule for every registry takes the mirrors of other rules for sources.
 
     Args:
         mirrors: All rules.
@@ -86,16 +79,12 @@ def warn_of_detours(mirrors: MirrorMap, spot: Spot, findings: Findings) -> None:
 
 
 def is_inert(rule: Rule) -> bool:
-    """
-    Say whether a rule applies to nothing, since all it matches is at its own mirror.
-    """
+    """Say whether a rule applies to nothing, since all it matches is at its own mirror."""
     return rule.match is not None and rule.is_mirrored(str(rule.match))
 
 
 def literal(mirror: Mirror) -> str:
-    """
-    Return the part of a target that stands fast: all of it, or whole parts before a group.
-    """
+    """Return the part of a target that stands fast: all of it, or whole parts before a group."""
     if not mirror.is_template:
         return mirror.target
     return mirror.target.partition("\\")[0].rpartition("/")[0]

@@ -1,5 +1,4 @@
-"""
-Reading values out of a YAML tree, each with the place it was written at.
+"""Reading values out of a YAML tree, each with the place it was written at.
 
 Nothing here raises: what is wrong is noted, and the value is missing.
 """
@@ -63,8 +62,7 @@ PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    A value in a rules file, still as it is written.
+    """A value in a rules file, still as it is written.
 
     Attributes:
         node: The value.
@@ -78,44 +76,32 @@ class Place:
 
     @classmethod
     def of(cls, node: yaml.Node, origin: str, path: str, findings: Findings) -> Place:
-        """
-        Return the place of *node* in the file *origin*.
-        """
+        """Return the place of *node* in the file *origin*."""
         mark = node.start_mark
         return cls(node, Spot(origin, mark.line + 1, mark.column + 1, path), findings)
 
     def below(self, node: yaml.Node, step: str) -> Place:
-        """
-        Return the place of a *node* of this one, one *step* further.
-        """
+        """Return the place of a *node* of this one, one *step* further."""
         return self.of(node, self.spot.origin, self.spot.path + step, self.findings)
 
     def refuse(self, message: str) -> None:
-        """
-        Note a problem with this value.
-        """
+        """Note a problem with this value."""
         self.findings.refuse(self.spot, message)
 
     def text(self) -> str | None:
-        """
-        Return a text.
-        """
+        """Return a text."""
         node = self.node
         if isinstance(node, yaml.ScalarNode) and node.tag == TEXT:
             return str(node.value)
         if isinstance(node, yaml.ScalarNode) and node.value and node.tag in KINDS:
             kind = KINDS[node.tag]
-            self.refuse(
-                f'{node.value} is {kind} to YAML: write it in quotes, "{node.value}"'
-            )
+            self.refuse(f'{node.value} is {kind} to YAML: write it in quotes, "{node.value}"')
         else:
             self.refuse(f"{self.described()} stands where a text belongs")
         return None
 
     def boolean(self) -> bool | None:
-        """
-        Return true or false.
-        """
+        """Return true or false."""
         value = self._boolean()
         if value is None:
             written = str(self.node.value).lower()
@@ -124,9 +110,7 @@ class Place:
         return value
 
     def is_false(self) -> bool:
-        """
-        Say whether it is one of the spellings of false, without noting anything.
-        """
+        """Say whether it is one of the spellings of false, without noting anything."""
         return self._boolean() is False
 
     def _boolean(self) -> bool | None:
@@ -135,9 +119,7 @@ class Place:
         return BOOLEANS.get(str(self.node.value).lower())
 
     def whole(self, least: int, most: int) -> int | None:
-        """
-        Return a whole number.
-        """
+        """Return a whole number."""
         text = str(self.node.value) if self.node.tag == WHOLE else ""
         if not PLAIN_NUMBER.fullmatch(text) or not least <= int(text) <= most:
             self.refuse(f"{self.described()} is no whole number from {least} to {most}")
@@ -145,9 +127,7 @@ class Place:
         return int(text)
 
     def choice(self, choices: type[Choice]) -> Choice | None:
-        """
-        Return one of a few texts.
-        """
+        """Return one of a few texts."""
         text = self.text()
         if text is None:
             return None
@@ -159,9 +139,7 @@ class Place:
             return None
 
     def items(self) -> list[Place]:
-        """
-        Return the values of a list.
-        """
+        """Return the values of a list."""
         if not isinstance(self.node, yaml.SequenceNode) or self.node.tag != LIST:
             advice = ""
             if isinstance(self.node, yaml.ScalarNode) and self.node.value:
@@ -171,8 +149,7 @@ class Place:
         return [self.below(node, f"[{i}]") for i, node in enumerate(self.node.value)]
 
     def entries(self, known: tuple[str, ...] | None = None) -> dict[str, Place]:
-        """
-        Return the values of a mapping by their keys, which are taken as texts.
+        """Return the values of a mapping by their keys, which are taken as texts.
 
         Of a key that stands twice the first value is kept. Keys that ``<<``
         merges in (`merge`_) give way to those that are written.
@@ -195,9 +172,7 @@ class Place:
         return entries
 
     def _pairs(self, mapping: yaml.MappingNode) -> Iterator[tuple[str, Place, yaml.Node]]:
-        """
-        Yield each key once, with its place and its value.
-        """
+        """Yield each key once, with its place and its value."""
         lines: dict[str, int] = {}
         merged: list[yaml.Node] = []
         for node, value in mapping.value:
@@ -227,9 +202,7 @@ class Place:
                 self.below(source, "").refuse("<< merges mappings only")
 
     def _keyed(self, key: yaml.Node) -> Place:
-        """
-        Return the place of a key, under the path that its value has.
-        """
+        """Return the place of a key, under the path that its value has."""
         if not isinstance(key, yaml.ScalarNode):
             return self.below(key, "")
         if not PLAIN_KEY.fullmatch(key.value):
@@ -237,9 +210,7 @@ class Place:
         return self.below(key, f".{key.value}" if self.spot.path else key.value)
 
     def _valued(self, key: Place, value: yaml.Node) -> Place:
-        """
-        Return the place of the value of a *key*; that of the key if it is empty.
-        """
+        """Return the place of the value of a *key*; that of the key if it is empty."""
         spot = key.spot
         mark = value.start_mark
         if isinstance(value, yaml.ScalarNode) and not value.value:
@@ -248,9 +219,7 @@ class Place:
         return Place(value, there, self.findings)
 
     def described(self) -> str:
-        """
-        Say in a few words what the value is.
-        """
+        """Say in a few words what the value is."""
         node = self.node
         if node.tag not in NATURAL[type(node)]:
             return f"a value with the tag {quoted(node.tag)}"
@@ -261,9 +230,7 @@ class Place:
 
 @lru_cache(maxsize=1024)
 def likely(word: str, known: tuple[str, ...]) -> str:
-    """
-    Return "did you mean …?" for a misspelt *word*; empty if nothing is like it.
-    """
+    """Return "did you mean …?" for a misspelt *word*; empty if nothing is like it."""
     by_lower_case = {name.lower(): name for name in known}
     found = get_close_matches(word.lower(), by_lower_case, n=1)
     return f"did you mean {by_lower_case[found[0]]}?" if found else ""

@@ -1,6 +1,4 @@
-"""
-Reading the policies of a rules file.
-"""
+"""Reading the policies of a rules file."""
 
 from __future__ import annotations
 
@@ -37,8 +35,7 @@ POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 
 
 def read_policies(root: Place, files: Files) -> Mapping[str, PolicySettings]:
-    """
-    Return all policies of a file, ``default`` first.
+    """Return all policies of a file, ``default`` first.
 
     Args:
         root: The whole file.
@@ -63,17 +60,12 @@ def read_policies(root: Place, files: Files) -> Mapping[str, PolicySettings]:
         # One that is only there for the others to stand below it is no oddity.
         if not policy.mirrors.rules and (name != DEFAULT or len(settings) == 1):
             where = root if name == DEFAULT else policies[name]
-            root.findings.warn(
-                where.spot, f"policy {name} has no rules: it changes nothing"
-            )
+            root.findings.warn(where.spot, f"policy {name} has no rules: it changes nothing")
     return MappingProxyType(settings)
 
 
-def read_policy(
-    name: str, place: Place, entries: dict[str, Place], files: Files
-) -> PolicySettings:
-    """
-    Return one policy, with what of it is right.
+def read_policy(name: str, place: Place, entries: dict[str, Place], files: Files) -> PolicySettings:
+    """Return one policy, with what of it is right.
 
     Args:
         name: Its name.
@@ -86,9 +78,7 @@ def read_policy(
     items = entries["rules"].items() if "rules" in entries else []
     own = distinct((read_rule(item, files) for item in items), findings)
     availability = (
-        read_availability(entries["availability"], files)
-        if "availability" in entries
-        else None
+        read_availability(entries["availability"], files) if "availability" in entries else None
     )
     if availability is None:
         refuse_verification(own, findings)
@@ -105,9 +95,7 @@ def read_policy(
 
 
 def refuse_verification(own: Iterable[OwnRule], findings: Findings) -> None:
-    """
-    Note the rules that want digests compared where nothing is asked for any.
-    """
+    """Note the rules that want digests compared where nothing is asked for any."""
     for rule, spot in own:
         if rule.verify:
             findings.refuse(
@@ -118,20 +106,14 @@ def refuse_verification(own: Iterable[OwnRule], findings: Findings) -> None:
 
 
 def read_profiles(place: Place) -> list[tuple[str, Spot]]:
-    """
-    Return the names of the known profiles in a list, with their places.
-    """
+    """Return the names of the known profiles in a list, with their places."""
     texts = ((item.text(), item.spot) for item in place.items())
     named = [(name, spot) for name, spot in texts if name is not None]
     return known_profiles(named, place.findings)
 
 
-def known_profiles(
-    named: Iterable[tuple[str, Spot]], findings: Findings
-) -> list[tuple[str, Spot]]:
-    """
-    Return the profiles that exist, each once; what is wrong with others is noted.
-    """
+def known_profiles(named: Iterable[tuple[str, Spot]], findings: Findings) -> list[tuple[str, Spot]]:
+    """Return the profiles that exist, each once; what is wrong with others is noted."""
     known: dict[str, Spot] = {}
     for name, spot in named:
         if name in known:

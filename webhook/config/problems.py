@@ -1,5 +1,4 @@
-"""
-What is wrong with a rules file, and where.
+"""What is wrong with a rules file, and where.
 
 A reader that stopped at the first mistake would be asked again for each one. So
 mistakes are collected, and raised together at the end.
@@ -22,8 +21,7 @@ MAX_PROBLEMS: Final = 1000
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """
-    One thing that is wrong.
+    """One thing that is wrong.
 
     Attributes:
         origin: The file, as it was named; empty where the rules come from none.
@@ -46,8 +44,7 @@ class Problem:
 
 
 class ConfigurationError(ValueError):
-    """
-    Rules that cannot be used. ``str()`` lists every problem, one a line.
+    """Rules that cannot be used. ``str()`` lists every problem, one a line.
 
     Args:
         problems: All that is wrong, in the order of the file.
@@ -62,8 +59,7 @@ class ConfigurationError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Spot:
-    """
-    A place in a rules file; without a line it is the file as a whole.
+    """A place in a rules file; without a line it is the file as a whole.
 
     Attributes: as those of `Problem`.
     """
@@ -74,50 +70,37 @@ class Spot:
     path: str = ""
 
     def problem(self, message: str) -> Problem:
-        """
-        Return the problem that *message* tells of, at this place.
-        """
+        """Return the problem that *message* tells of, at this place."""
         return Problem(self.origin, self.line, self.column, self.path, message)
 
 
 class Findings:
-    """
-    What a reading brings to light: problems, and warnings of what is merely odd.
-    """
+    """What a reading brings to light: problems, and warnings of what is merely odd."""
 
     def __init__(self) -> None:
         self._problems: list[Problem] = []
         self._warnings: list[Problem] = []
 
     def refuse(self, spot: Spot, message: str) -> None:
-        """
-        Note a problem.
-        """
+        """Note a problem."""
         self._problems.append(spot.problem(message))
 
     def warn(self, spot: Spot, message: str) -> None:
-        """
-        Note something that is allowed, and yet may not be what is meant.
-        """
+        """Note something that is allowed, and yet may not be what is meant."""
         self._warnings.append(spot.problem(message))
 
     @property
     def count(self) -> int:
-        """
-        How many problems there are.
-        """
+        """How many problems there are."""
         return len(self._problems)
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """
-        The warnings in the order of the file, as sentences.
-        """
+        """The warnings in the order of the file, as sentences."""
         return tuple(map(str, shortened(self._warnings)))
 
     def raise_problems(self, files: Iterable[Path] = ()) -> None:
-        """
-        End the reading if there is any problem.
+        """End the reading if there is any problem.
 
         Args:
             files: The files that the rules name.
@@ -130,9 +113,7 @@ class Findings:
 
 
 def shortened(problems: list[Problem]) -> list[Problem]:
-    """
-    Return *problems* in the order of the file; of very many the first, and their number.
-    """
+    """Return *problems* in the order of the file; of very many the first, and their number."""
     ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
     more = len(ordered) - MAX_PROBLEMS
     if more <= 0:

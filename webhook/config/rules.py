@@ -1,6 +1,4 @@
-"""
-Reading one rule.
-"""
+"""Reading one rule."""
 
 from __future__ import annotations
 
@@ -44,16 +42,13 @@ FIELD: Final = re.compile(r"(\w+)(?:\[(\d+)\])?")
 
 
 class Verify(StrEnum):
-    """
-    What an image of a mirror has to have in common with the original.
-    """
+    """What an image of a mirror has to have in common with the original."""
 
     DIGEST = "digest"
 
 
 class ReadRule(NamedTuple):
-    """
-    A rule as it was read from a file.
+    """A rule as it was read from a file.
 
     Attributes:
         name: What it matches, in the form of `Rule.name`; empty if that is wrong.
@@ -67,8 +62,7 @@ class ReadRule(NamedTuple):
 
 
 def read_rule(place: Place, files: Files) -> ReadRule:
-    """
-    Return the rule at *place*.
+    """Return the rule at *place*.
 
     Args:
         place: Where it stands.
@@ -87,11 +81,7 @@ def read_rule(place: Place, files: Files) -> ReadRule:
     keep = entries["keep"].boolean() if "keep" in entries else False
     original = entries["original"].choice(Original) if "original" in entries else None
     verify = entries["verify"].choice(Verify) if "verify" in entries else None
-    trusted = (
-        read_mirror(entries["trusted"], files, TRUSTED_KEYS)
-        if "trusted" in entries
-        else None
-    )
+    trusted = read_mirror(entries["trusted"], files, TRUSTED_KEYS) if "trusted" in entries else None
     name = f"/{regex}/" if regex is not None else ""
     if match is not None:
         name = str(accepted(entries["match"], parse_match, match) or "")
@@ -115,9 +105,7 @@ def read_rule(place: Place, files: Files) -> ReadRule:
 
 
 def read_mirrors(place: Place, files: Files) -> list[Mirror]:
-    """
-    Return the mirrors of a rule that are right.
-    """
+    """Return the mirrors of a rule that are right."""
     items = place.items()
     if isinstance(place.node, yaml.SequenceNode) and not items:
         place.refuse("the list is empty: name a mirror, or write keep: true in its place")
@@ -126,8 +114,7 @@ def read_mirrors(place: Place, files: Files) -> list[Mirror]:
 
 
 def read_mirror(place: Place, files: Files, keys: tuple[str, ...]) -> Mirror | None:
-    """
-    Return one mirror, which is its target or a mapping.
+    """Return one mirror, which is its target or a mapping.
 
     Args:
         place: Where it stands.
@@ -157,9 +144,7 @@ def read_mirror(place: Place, files: Files, keys: tuple[str, ...]) -> Mirror | N
 
 
 def read_secrets(place: Place) -> tuple[str, ...]:
-    """
-    Return names of Secrets, each once.
-    """
+    """Return names of Secrets, each once."""
     names: dict[str, None] = {}
     for item in place.items():
         name = item.text()
@@ -176,9 +161,7 @@ def read_secrets(place: Place) -> tuple[str, ...]:
 
 
 def read_authority(place: Place, mirror: Mirror, files: Files) -> None:
-    """
-    Note the CA file of a mirror.
-    """
+    """Note the CA file of a mirror."""
     if "\\" in mirror.registry:
         place.refuse("a CA belongs to one host, and this target takes it from the regex")
     else:
@@ -186,9 +169,7 @@ def read_authority(place: Place, mirror: Mirror, files: Files) -> None:
 
 
 def accepted(place: Place, make: Callable[[str], Value], text: str) -> Value | None:
-    """
-    Return what *make* makes of *text*; what it refuses is noted, and gives None.
-    """
+    """Return what *make* makes of *text*; what it refuses is noted, and gives None."""
     try:
         return make(text)
     except InvalidRuleError as error:
@@ -197,9 +178,7 @@ def accepted(place: Place, make: Callable[[str], Value], text: str) -> Value | N
 
 
 def at_fault(place: Place, entries: dict[str, Place], field: str) -> Place:
-    """
-    Return the part of the rule at *place* that the core calls *field*.
-    """
+    """Return the part of the rule at *place* that the core calls *field*."""
     found = FIELD.fullmatch(field)
     if found is None or found[1] not in entries:
         return place

@@ -1,5 +1,4 @@
-r"""
-What the YAML parser complains of, in words that say what to do.
+r"""What the YAML parser complains of, in words that say what to do.
 
 Image rules are full of what YAML has a meaning of its own for: ``*``, ``\1``, ``@``.
 """
@@ -47,8 +46,7 @@ BRACKETS: Final = "[ or { is not closed, or a comma is missing"
 
 
 def explained(error: yaml.YAMLError, text: str, origin: str) -> Problem:
-    """
-    Return the problem that a YAML *error* in *text* tells of.
+    """Return the problem that a YAML *error* in *text* tells of.
 
     Args:
         error: What the parser raised.
@@ -69,8 +67,7 @@ def explained(error: yaml.YAMLError, text: str, origin: str) -> Problem:
 
 
 def advised(words: str, context: str, character: str) -> str:
-    """
-    Return what to do about a complaint; empty where the complaint says it itself.
+    """Return what to do about a complaint; empty where the complaint says it itself.
 
     Args:
         words: The parser's complaint.

@@ -1,6 +1,4 @@
-"""
-What a rules file says, as values.
-"""
+"""What a rules file says, as values."""
 
 from __future__ import annotations
 
@@ -23,9 +21,7 @@ DEFAULT_LOOPS: Final = LoopLimits()
 
 
 class Mode(StrEnum):
-    """
-    Whether a policy changes anything.
-    """
+    """Whether a policy changes anything."""
 
     REWRITE = "rewrite"
     OBSERVE = "observe"  # decide, log and count, but patch nothing
@@ -33,8 +29,7 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicySettings:
-    """
-    A named set of rules with its options.
+    """A named set of rules with its options.
 
     Attributes:
         name: Its name; that of the top level of the file is ``default``.
@@ -57,8 +52,7 @@ class PolicySettings:
 
 @dataclass(frozen=True, slots=True)
 class Configuration:
-    """
-    All policies of one rules file.
+    """All policies of one rules file.
 
     Attributes:
         policies: The policies by name; ``default`` is there always, and first.

@@ -1,5 +1,4 @@
-"""
-Taking up changes of a rules file while it is in use.
+"""Taking up changes of a rules file while it is in use.
 
 A ConfigMap's files are symbolic links by way of ``..data``, which the kubelet
 replaces; a watch on the file itself would see that once, and never again
@@ -36,8 +35,7 @@ SOON: Final = 0.5
 
 
 async def directory_changes(directory: Path, poll: float) -> AsyncGenerator[None, None]:
-    """
-    Yield whenever something happened in *directory*, and every *poll* seconds.
+    """Yield whenever something happened in *directory*, and every *poll* seconds.
 
     It yields soon after the beginning, too, and never ends. Events that come in a storm
     are taken together. The watch is renewed with every poll, as the directory may be
@@ -74,8 +72,7 @@ async def watch(
     poll: float = 10.0,
     notifier: Notifier = directory_changes,
 ) -> AsyncIterator[Configuration | ConfigurationError]:
-    """
-    Yield the rules each time the content of their file changes, or what is wrong with it.
+    """Yield the rules each time the content of their file changes, or what is wrong with it.
 
     A file that is missing at one look, as between two steps of an editor, is looked
     for once more before that is told. The same bad content is told of once.
@@ -115,9 +112,7 @@ async def watch(
 
 
 def parsed(content: bytes, origin: str) -> Configuration | ConfigurationError:
-    """
-    Return the rules in *content*, or what is wrong with it.
-    """
+    """Return the rules in *content*, or what is wrong with it."""
     try:
         return parse(content, origin)
     except ConfigurationError as error:

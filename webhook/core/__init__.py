@@ -1,6 +1,4 @@
-"""
-References, rules and what becomes of an image: pure, without I/O, clock or log.
-"""
+"""References, rules and what becomes of an image: pure, without I/O, clock or log."""
 
 from webhook.core.allowlist import Allowlist
 from webhook.core.availability import (

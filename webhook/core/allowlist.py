@@ -1,5 +1,4 @@
-"""
-Allowlists: the images that a mirror has, as patterns of their names.
+"""Allowlists: the images that a mirror has, as patterns of their names.
 
 The form is that of DaoCloud's list (`allows.txt`_), one pattern a line: a registry
 and a repository, where ``*`` stands for anything within one part, and ``**`` for
@@ -31,8 +30,7 @@ EXPRESSIONS: Final = {ANYTHING: ".*", WITHIN: "[^/]*"}
 
 @dataclass(frozen=True)
 class Allowlist:
-    """
-    The images that a mirror has; what the mirror is sent is one of them.
+    """The images that a mirror has; what the mirror is sent is one of them.
 
     Args:
         text: The list.
@@ -63,8 +61,7 @@ class Allowlist:
         object.__setattr__(self, "_patterns", PatternSet(wild) if wild else None)
 
     def holds(self, name: str) -> bool:
-        """
-        Say whether an image is on the list.
+        """Say whether an image is on the list.
 
         Args:
             name: Registry and repository, as `ImageReference.name` has them.
@@ -75,8 +72,7 @@ class Allowlist:
 
 
 def normal(pattern: str, where: str) -> str:
-    """
-    Return a pattern with its registry, as images have it in normal form.
+    """Return a pattern with its registry, as images have it in normal form.
 
     Raises:
         InvalidRuleError: It has a tag, or what no name can have.
@@ -99,9 +95,5 @@ def normal(pattern: str, where: str) -> str:
 
 
 def expression(pattern: str) -> str:
-    """
-    Return a pattern as a regular expression.
-    """
-    return "".join(
-        EXPRESSIONS.get(part, re.escape(part)) for part in WILDCARD.split(pattern)
-    )
+    """Return a pattern as a regular expression."""
+    return "".join(EXPRESSIONS.get(part, re.escape(part)) for part in WILDCARD.split(pattern))

@@ -1,6 +1,4 @@
-"""
-How it is found out whether a mirror has an image: the values, and none of the asking.
-"""
+"""How it is found out whether a mirror has an image: the values, and none of the asking."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
 
 
 class OnUnknown(StrEnum):
-    """
-    What is taken where nobody can tell whether a mirror has an image.
-    """
+    """What is taken where nobody can tell whether a mirror has an image."""
 
     MIRROR = "mirror"
     ORIGINAL = "original"
@@ -27,8 +23,7 @@ class OnUnknown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """
-    What an image has to run on, in the words of the `OCI image index`_.
+    """What an image has to run on, in the words of the `OCI image index`_.
 
     .. _OCI image index: https://github.com/opencontainers/image-spec/blob/main/image-index.md
     """
@@ -38,9 +33,7 @@ class Platform:
     variant: str = ""
 
     def covers(self, system: str, architecture: str, variant: str) -> bool:
-        """
-        Say whether an image for that is one for this; without a variant any will do.
-        """
+        """Say whether an image for that is one for this; without a variant any will do."""
         same = (system, architecture) == (self.system, self.architecture)
         return same and (not self.variant or variant == self.variant)
 
@@ -49,8 +42,7 @@ class Platform:
 
 
 def parse_platform(text: str) -> Platform:
-    """
-    Read a platform such as ``linux/amd64`` or ``linux/arm/v7``.
+    """Read a platform such as ``linux/amd64`` or ``linux/arm/v7``.
 
     Raises:
         InvalidRuleError: It is none.
@@ -64,8 +56,7 @@ def parse_platform(text: str) -> Platform:
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """
-    How mirrors are asked.
+    """How mirrors are asked.
 
     Attributes:
         timeout: Seconds for one question, with everything that it takes.

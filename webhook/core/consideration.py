@@ -1,6 +1,4 @@
-"""
-Which rules were considered for an image, and what came of each.
-"""
+"""Which rules were considered for an image, and what came of each."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ __all__ = ["Bearing", "Consideration", "consider"]
 
 
 class Bearing(StrEnum):
-    """
-    What a rule has to do with an image.
-    """
+    """What a rule has to do with an image."""
 
     APPLIES = "applies"
     FOLLOWS = "follows"  # it applies to a name that the rule before it gave
@@ -30,8 +26,7 @@ class Bearing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Consideration:
-    """
-    One rule, and what it has to do with an image.
+    """One rule, and what it has to do with an image.
 
     Attributes:
         rule: The rule.
@@ -45,8 +40,7 @@ class Consideration:
 
 
 def consider(mirrors: MirrorMap, decision: Decision) -> tuple[Consideration, ...]:
-    """
-    Return every rule with what it has to do with the image of *decision*.
+    """Return every rule with what it has to do with the image of *decision*.
 
     Those that match come first, the one that wins before all others; then those that
     follow it; the others keep their order. It is empty for what is no image name.

@@ -1,5 +1,4 @@
-"""
-Rules that lead back to each other, found before any image meets them.
+"""Rules that lead back to each other, found before any image meets them.
 
 Every name under one prefix takes the same way as the prefix itself, until a
 longer match takes it elsewhere; and that longer match is a prefix from which the
@@ -26,8 +25,7 @@ MAX_PREFIX: Final = 600  # a repository of 255 characters, and a long registry
 def find_cycle(
     rules: Iterable[Rule], applicable: Callable[[str, str], Rule | None]
 ) -> tuple[Rule, ...]:
-    """
-    Return rules that feed each other in a circle, in order; empty if there are none.
+    """Return rules that feed each other in a circle, in order; empty if there are none.
 
     Args:
         rules: The rules.
@@ -36,9 +34,7 @@ def find_cycle(
     at_rest: set[str] = set()
     for rule in rules:
         starts = [mirror.target for mirror in rule.mirrors if not mirror.is_template]
-        if rule.match is not None and not (
-            rule.match.is_everything or rule.match.is_wildcard
-        ):
+        if rule.match is not None and not (rule.match.is_everything or rule.match.is_wildcard):
             starts.append(str(rule.match))
         for start in starts:
             cycle = follow(start, applicable, at_rest)
@@ -52,8 +48,7 @@ def follow(
     applicable: Callable[[str, str], Rule | None],
     at_rest: set[str],
 ) -> tuple[Rule, ...]:
-    """
-    Return the circle that the way from the prefix *start* ends in, if it does.
+    """Return the circle that the way from the prefix *start* ends in, if it does.
 
     Args:
         start: A registry, or a registry and leading path parts.
@@ -91,8 +86,7 @@ def follow(
 
 
 def last_round(rules: list[Rule]) -> tuple[Rule, ...]:
-    """
-    Return one round of a growing way: the rules from one turn of a rule to its next.
+    """Return one round of a growing way: the rules from one turn of a rule to its next.
 
     It is empty if no rule has had two turns.
     """

@@ -1,6 +1,4 @@
-"""
-What became of one image, and why.
-"""
+"""What became of one image, and why."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["Candidate", "Decision", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """
-    What became of an image; also a label of the metric.
+    """What became of an image; also a label of the metric.
 
     Attributes:
         word: Its value, as a text alone: members are slow to look at.
@@ -32,9 +29,7 @@ class Outcome(StrEnum):
     is_doubtful: bool
 
     def __new__(cls, value: str, is_doubtful: bool = False) -> Self:
-        """
-        Make a member of its value and what is known of it.
-        """
+        """Make a member of its value and what is known of it."""
         outcome = str.__new__(cls, value)
         outcome._value_ = outcome.word = value
         outcome.is_doubtful = is_doubtful
@@ -52,8 +47,7 @@ class Outcome(StrEnum):
 
 
 class Candidate(NamedTuple):
-    """
-    An image as one mirror names it; ``str()`` is the name to write.
+    """An image as one mirror names it; ``str()`` is the name to write.
 
     Attributes:
         reference: The new name.
@@ -67,23 +61,17 @@ class Candidate(NamedTuple):
 
     @property
     def rule(self) -> Rule:
-        """
-        The rule that matched the image as it was written.
-        """
+        """The rule that matched the image as it was written."""
         return self.steps[0][0]
 
     @property
     def mirror(self) -> Mirror:
-        """
-        The mirror that the image would come from.
-        """
+        """The mirror that the image would come from."""
         return self.steps[-1][1]
 
     @property
     def reason(self) -> str:
-        """
-        The chain of rules in words.
-        """
+        """The chain of rules in words."""
         steps = [f"rule {rule.label} → {mirror.target}" for rule, mirror in self.steps]
         return ", then ".join(steps)
 
@@ -92,8 +80,7 @@ class Candidate(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """
-    What became of one image.
+    """What became of one image.
 
     Attributes:
         original: The image as it was written.
@@ -115,7 +102,5 @@ class Decision(NamedTuple):
 
     @property
     def image(self) -> str:
-        """
-        The image to write: the chosen candidate, else the original as it stands.
-        """
+        """The image to write: the chosen candidate, else the original as it stands."""
         return self.original if self.candidate is None else self.candidate.image

@@ -1,5 +1,4 @@
-"""
-What the core refuses.
+"""What the core refuses.
 
 Our exception tree::
 
@@ -20,17 +19,14 @@ MAX_QUOTED = 160
 
 
 def quoted(value: str) -> str:
-    """
-    Return *value* as it may stand in a message: escaped, and bounded in length.
-    """
+    """Return *value* as it may stand in a message: escaped, and bounded in length."""
     if len(value) <= MAX_QUOTED:
         return repr(value)
     return f"{value[:MAX_QUOTED]!r}… ({len(value)} characters)"
 
 
 class InvalidReferenceError(ValueError):
-    """
-    A text that is no image reference.
+    """A text that is no image reference.
 
     Args:
         text: The text as it was written.
@@ -44,8 +40,7 @@ class InvalidReferenceError(ValueError):
 
 
 class InvalidRuleError(ValueError):
-    """
-    A rule that cannot be applied.
+    """A rule that cannot be applied.
 
     Args:
         problem: What is wrong, with the value.
@@ -60,8 +55,7 @@ class InvalidRuleError(ValueError):
 
 
 class RuleCycleError(InvalidRuleError):
-    """
-    Rules whose mirrors lead back to each other, so that no image would come to rest.
+    """Rules whose mirrors lead back to each other, so that no image would come to rest.
 
     Args:
         names: The rules in the order in which they feed each other.

@@ -1,5 +1,4 @@
-"""
-A table of prefixes: registries, and whole path parts below them.
+"""A table of prefixes: registries, and whole path parts below them.
 
 A look-up costs a dictionary access for each path part of the name that is
 looked up, however many prefixes the table holds.
@@ -18,9 +17,7 @@ Value = TypeVar("Value")
 
 
 class PrefixIndex(Generic[Value]):
-    """
-    Values by registry and leading path parts, found from the longest prefix down.
-    """
+    """Values by registry and leading path parts, found from the longest prefix down."""
 
     def __init__(self) -> None:
         self._registries: dict[str, dict[str, Value]] = {}
@@ -30,14 +27,11 @@ class PrefixIndex(Generic[Value]):
         return registry in self._registries
 
     def registries(self) -> Iterable[tuple[str, Mapping[str, Value]]]:
-        """
-        Return each registry, and its values by path.
-        """
+        """Return each registry, and its values by path."""
         return self._registries.items()
 
     def add(self, registry: str, path: str, value: Value) -> Value:
-        """
-        Add *value*, and return the value that the prefix has: an earlier one stays.
+        """Add *value*, and return the value that the prefix has: an earlier one stays.
 
         Args:
             registry: The registry.
@@ -52,9 +46,7 @@ class PrefixIndex(Generic[Value]):
         return bool(self._registries)
 
     def longest_first(self, registry: str, repository: str) -> list[tuple[str, Value]]:
-        """
-        Return the path and value of each prefix that *repository* lies under.
-        """
+        """Return the path and value of each prefix that *repository* lies under."""
         paths = self._registries.get(registry)
         if paths is None:
             return []

@@ -1,6 +1,4 @@
-"""
-When a Pod that comes again and again is taken for an operator's loop.
-"""
+"""When a Pod that comes again and again is taken for an operator's loop."""
 
 from __future__ import annotations
 
@@ -11,8 +9,7 @@ __all__ = ["LoopLimits"]
 
 @dataclass(frozen=True, slots=True)
 class LoopLimits:
-    """
-    How often the same Pod may come, each time to be rewritten.
+    """How often the same Pod may come, each time to be rewritten.
 
     Attributes:
         times: With the so manieth time its owner is left alone.

@@ -1,5 +1,4 @@
-"""
-From an image to its mirrors.
+"""From an image to its mirrors.
 
 A rule never applies to a name that lies under one of its own mirrors. Where the
 name that a mirror gives lies under another rule's match, that rule is applied
@@ -35,8 +34,7 @@ __all__ = ["MirrorMap"]
 
 
 class MirrorMap:
-    """
-    Rules, ready to be asked. It is built once and never changes.
+    """Rules, ready to be asked. It is built once and never changes.
 
     Args:
         rules: The rules. Order matters among regular expressions only, which are
@@ -88,15 +86,11 @@ class MirrorMap:
         else:
             known = self._exact.add(match.registry, match.path, rule)
         if known is not rule:
-            problem = (
-                f"match {str(match)!r} stands in two rules; put their mirrors into one"
-            )
+            problem = f"match {str(match)!r} stands in two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
     def _only_rules(self) -> dict[str, Rule]:
-        """
-        Return the rules of registries that have one for all that lies there, and no other.
-        """
+        """Return the rules of registries that have one for all that lies there, and no other."""
         if self._patterns or self._subdomains:
             return {}
         return {
@@ -106,9 +100,7 @@ class MirrorMap:
         }
 
     def _ends_at(self, mirror: Mirror) -> bool:
-        """
-        Say whether a mirror takes any image, and no rule matches anything there.
-        """
+        """Say whether a mirror takes any image, and no rule matches anything there."""
         return (
             mirror.allowlist is None
             and mirror.composes
@@ -119,8 +111,7 @@ class MirrorMap:
         )
 
     def matching(self, registry: str, repository: str) -> list[Rule]:
-        """
-        Return the rules that match a name, the one that wins first.
+        """Return the rules that match a name, the one that wins first.
 
         Regular expressions come first, in their order; then the longest match,
         where an exact registry comes before ``*.`` of the same path; ``*`` is last.
@@ -139,9 +130,7 @@ class MirrorMap:
         return rules
 
     def applicable(self, registry: str, repository: str) -> Rule | None:
-        """
-        Return the rule that applies to a name: the first that does not lead there.
-        """
+        """Return the rule that applies to a name: the first that does not lead there."""
         only = self._only.get(registry)
         if only is not None and not only.is_mirrored(f"{registry}/{repository}"):
             return only
@@ -154,8 +143,7 @@ class MirrorMap:
         return None
 
     def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
-        """
-        Return *reference* as the mirrors name it, in order of preference.
+        """Return *reference* as the mirrors name it, in order of preference.
 
         It is empty where no rule applies, a rule keeps the image, or no mirror
         has a valid name for it.
@@ -176,8 +164,7 @@ class MirrorMap:
         return tuple(search.found.values()), tuple(search.problems)
 
     def decide(self, text: str) -> Decision:
-        """
-        Say what becomes of the image *text*, where every mirror has every image.
+        """Say what becomes of the image *text*, where every mirror has every image.
 
         It never raises: on any doubt the image stays, and the reason says why.
         """
@@ -223,9 +210,7 @@ class MirrorMap:
 
 
 def parents(registry: str) -> Iterator[str]:
-    """
-    Yield the parent domains of a registry, each with its leading dot, the longest first.
-    """
+    """Yield the parent domains of a registry, each with its leading dot, the longest first."""
     dot = registry.find(".")
     while dot != -1:
         yield registry[dot:]

@@ -1,6 +1,4 @@
-"""
-What a rule matches: registries, paths below them, subdomains, or everything.
-"""
+"""What a rule matches: registries, paths below them, subdomains, or everything."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ SUBDOMAINS: Final = "*."
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """
-    What a rule matches: a registry, and a path below it in whole parts.
+    """What a rule matches: a registry, and a path below it in whole parts.
 
     Attributes:
         registry: A registry, ``*.`` and a domain, or ``*``.
@@ -31,16 +28,12 @@ class Match:
 
     @property
     def is_wildcard(self) -> bool:
-        """
-        Whether it stands for the subdomains of a domain.
-        """
+        """Whether it stands for the subdomains of a domain."""
         return self.registry.startswith(SUBDOMAINS)
 
     @property
     def is_everything(self) -> bool:
-        """
-        Whether it stands for every registry that no other rule matches.
-        """
+        """Whether it stands for every registry that no other rule matches."""
         return self.registry == EVERY_REGISTRY
 
     def __str__(self) -> str:
@@ -48,8 +41,7 @@ class Match:
 
 
 def parse_match(text: str) -> Match:
-    """
-    Read the ``match`` of a rule.
+    """Read the ``match`` of a rule.
 
     Raises:
         InvalidRuleError: It is no registry, with or without a path; the message

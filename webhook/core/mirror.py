@@ -1,6 +1,4 @@
-"""
-Mirrors: the targets that take the place of what a rule matched.
-"""
+"""Mirrors: the targets that take the place of what a rule matched."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ __all__ = ["Mirror"]
 
 @dataclass(frozen=True, slots=True)
 class Mirror:
-    r"""
-    A target that takes the place of what a rule matched.
+    r"""A target that takes the place of what a rule matched.
 
     Args:
         target: ``host[:port][/path]``; in a rule with a regular expression the
@@ -79,22 +76,16 @@ class Mirror:
 
     @property
     def is_template(self) -> bool:
-        """
-        Whether the target holds groups of a regular expression.
-        """
+        """Whether the target holds groups of a regular expression."""
         return "\\" in self.target
 
     @property
     def registry(self) -> str:
-        """
-        The registry of the target.
-        """
+        """The registry of the target."""
         return self.target.partition("/")[0]
 
     def holds(self, name: str) -> bool:
-        """
-        Say whether *name* (registry, or registry and repository) lies under the target.
-        """
+        """Say whether *name* (registry, or registry and repository) lies under the target."""
         if self.is_template:
             return Template(self.target).could_have_made(name)
         return name == self.target or name.startswith(self.target + "/")

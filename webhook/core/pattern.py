@@ -1,5 +1,4 @@
-r"""
-Regular expressions of rules, by RE2: linear time on any input (`syntax`_).
+r"""Regular expressions of rules, by RE2: linear time on any input (`syntax`_).
 
 RE2 is imported when the first rule with a regular expression is made, as most
 sets of rules have none.
@@ -27,9 +26,7 @@ GROUP: Final = re.compile(r"\\([0-9])")
 
 
 def quiet() -> Any:
-    """
-    Return RE2 options that keep its complaints off standard error.
-    """
+    """Return RE2 options that keep its complaints off standard error."""
     import re2  # noqa: PLC0415 - see the module's docstring
 
     options = re2.Options()
@@ -39,8 +36,7 @@ def quiet() -> Any:
 
 @dataclass(frozen=True)
 class Pattern:
-    """
-    One regular expression, matched whole.
+    """One regular expression, matched whole.
 
     Raises:
         InvalidRuleError: RE2 refuses it.
@@ -63,14 +59,11 @@ class Pattern:
 
     @property
     def groups(self) -> int:
-        """
-        How many groups it has.
-        """
+        """How many groups it has."""
         return int(self.compiled.groups)
 
     def rewrite(self, name: str, target: str) -> str:
-        r"""
-        Return *target* with its groups filled in from *name*, which must match.
+        r"""Return *target* with its groups filled in from *name*, which must match.
 
         A group that took no part in the match is empty. It is applied once to
         the whole name; it is not a substitution of every occurrence.
@@ -83,8 +76,7 @@ class Pattern:
 
 
 class PatternSet:
-    """
-    Many regular expressions tried at once, in one pass over the name.
+    """Many regular expressions tried at once, in one pass over the name.
 
     Args:
         patterns: The regular expressions.
@@ -109,43 +101,31 @@ class PatternSet:
             raise InvalidRuleError(problem, field="regex") from None
 
     def matching(self, name: str) -> list[int]:
-        """
-        Return the places of the patterns that match *name* whole, in order.
-        """
+        """Return the places of the patterns that match *name* whole, in order."""
         return sorted(self._set.Match(name) or ())
 
 
 @dataclass(frozen=True, slots=True)
 class Template:
-    r"""
-    A mirror's target as a text with groups, ``harbor.example.com/legacy/\1``.
-    """
+    r"""A mirror's target as a text with groups, ``harbor.example.com/legacy/\1``."""
 
     text: str
 
     @property
     def highest_group(self) -> int:
-        """
-        The highest group it uses.
-        """
+        """The highest group it uses."""
         return max((int(number) for number in GROUP.findall(self.text)), default=0)
 
     def filled(self, value: str) -> str:
-        """
-        Return the target with *value* in place of every group.
-        """
+        """Return the target with *value* in place of every group."""
         return GROUP.sub(value, self.text)
 
     def could_have_made(self, name: str) -> bool:
-        """
-        Say whether some values of the groups make *name* of this target.
-        """
+        """Say whether some values of the groups make *name* of this target."""
         return bool(shape(self.text).compiled.fullmatch(name))
 
 
 @lru_cache(maxsize=1024)
 def shape(template: str) -> Pattern:
-    """
-    Return the pattern of all names that a *template* can make.
-    """
+    """Return the pattern of all names that a *template* can make."""
     return Pattern(".*".join(re.escape(part) for part in GROUP.split(template)[::2]))

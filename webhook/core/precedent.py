@@ -1,5 +1,4 @@
-"""
-A decision that holds for every tag and digest of a name.
+"""A decision that holds for every tag and digest of a name.
 
 Rules match registry and repository alone, so that the next build of an image gets what the
 last one got, under its own tag.
@@ -26,8 +25,7 @@ _made = tuple.__new__
 
 
 class Suffixed(NamedTuple):
-    """
-    A text that may be an image name, with what stands behind its name.
+    """A text that may be an image name, with what stands behind its name.
 
     Attributes:
         original: The text.
@@ -43,8 +41,7 @@ class Suffixed(NamedTuple):
 
 
 class Precedent(NamedTuple):
-    """
-    What a decision says of other images of the same name.
+    """What a decision says of other images of the same name.
 
     Attributes:
         registry: The registry of the name.
@@ -63,9 +60,7 @@ class Precedent(NamedTuple):
     names: tuple[tuple[str, str, str, Steps], ...]
 
     def followed(self, image: Suffixed) -> Decision:
-        """
-        Return the decision on an image whose name is written as it was here.
-        """
+        """Return the decision on an image whose name is written as it was here."""
         text, written, tag, digest = image
         registry, repository, outcome, reason, rule, names = self
         reference = _made(ImageReference, (registry, repository, tag, digest, text))
@@ -78,15 +73,11 @@ class Precedent(NamedTuple):
             named = _made(ImageReference, (at, below, tag, digest, new))
             found.append(_made(Candidate, (named, steps, new)))
         candidates = tuple(found)
-        return _made(
-            Decision, (text, outcome, reason, reference, rule, candidates, found[0])
-        )
+        return _made(Decision, (text, outcome, reason, reference, rule, candidates, found[0]))
 
 
 def precedent_of(decision: Decision) -> Precedent | None:
-    """
-    Return what a decision of `MirrorMap.decide` says of others of its name, if anything.
-    """
+    """Return what a decision of `MirrorMap.decide` says of others of its name, if anything."""
     reference = decision.reference
     if reference is None or decision.outcome not in OF_THE_NAME:
         return None
@@ -104,8 +95,7 @@ def precedent_of(decision: Decision) -> Precedent | None:
 
 
 def parted(text: str) -> tuple[str, str]:
-    """
-    Split a text behind its name: before its valid tag and digest, or at its end.
+    """Split a text behind its name: before its valid tag and digest, or at its end.
 
     Texts with the same name are the same name when one of them is a reference at all.
     """
@@ -118,9 +108,7 @@ def parted(text: str) -> tuple[str, str]:
 
 
 def split_suffix(text: str) -> Suffixed | None:
-    """
-    Split a valid tag and digest off; None where there is neither, or one is not valid.
-    """
+    """Split a valid tag and digest off; None where there is neither, or one is not valid."""
     rest, at, digest = text.partition("@")
     if at and not is_digest(digest):
         return None

@@ -1,5 +1,4 @@
-r"""
-Image references: the grammar, and Docker's normal form.
+r"""Image references: the grammar, and Docker's normal form.
 
 The grammar is the one of the distribution project (`reference`_), which
 Docker, containerd, CRI-O and Kubernetes share::
@@ -78,8 +77,7 @@ _upper_case = re.compile(r"[A-Z]").search
 
 
 class ImageReference(NamedTuple):
-    """
-    An image name in its parts, in Docker's normal form.
+    """An image name in its parts, in Docker's normal form.
 
     Two references are equal when they name the same image, however they were
     written. ``str()`` gives the normal form; no tag is invented.
@@ -100,16 +98,12 @@ class ImageReference(NamedTuple):
 
     @property
     def name(self) -> str:
-        """
-        Registry and repository, without tag and digest.
-        """
+        """Registry and repository, without tag and digest."""
         return f"{self.registry}/{self.repository}"
 
     @property
     def suffix(self) -> str:
-        """
-        Tag and digest as they stand behind the name; empty without either.
-        """
+        """Tag and digest as they stand behind the name; empty without either."""
         tag = f":{self.tag}" if self.tag is not None else ""
         return f"{tag}@{self.digest}" if self.digest is not None else tag
 
@@ -127,29 +121,22 @@ class ImageReference(NamedTuple):
 
 
 def is_digest(text: str) -> bool:
-    """
-    Say whether *text* is a digest of a registered algorithm.
-    """
+    """Say whether *text* is a digest of a registered algorithm."""
     return _digest(text) is not None
 
 
 def is_domain(text: str) -> bool:
-    """
-    Say whether *text* is a host with an optional port, as the grammar has it.
-    """
+    """Say whether *text* is a host with an optional port, as the grammar has it."""
     return _domain(text) is not None
 
 
 def is_path(text: str) -> bool:
-    """
-    Say whether *text* is a repository, or whole leading parts of one.
-    """
+    """Say whether *text* is a repository, or whole leading parts of one."""
     return _path(text) is not None and len(text) <= MAX_REPOSITORY
 
 
 def names_registry(part: str) -> bool:
-    """
-    Say whether Docker takes *part*, the first of several, for a registry.
+    """Say whether Docker takes *part*, the first of several, for a registry.
 
     Anything else there is a user or organisation of Docker Hub.
     """
@@ -157,8 +144,7 @@ def names_registry(part: str) -> bool:
 
 
 def parse_reference(text: str) -> ImageReference:
-    """
-    Read an image name as Docker, containerd and Kubernetes do.
+    """Read an image name as Docker, containerd and Kubernetes do.
 
     Args:
         text: The name as somebody wrote it, for instance ``nginx:1.27`` or
@@ -195,9 +181,7 @@ def parse_reference(text: str) -> ImageReference:
 
 
 def diagnose(text: str) -> str:
-    """
-    Say what is wrong with a *text* that the grammar refuses, as the end of a sentence.
-    """
+    """Say what is wrong with a *text* that the grammar refuses, as the end of a sentence."""
     if not text:
         return "it is empty"
     if text != text.strip() or any(character.isspace() for character in text):
@@ -218,9 +202,7 @@ def diagnose(text: str) -> str:
 
 
 def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
-    """
-    Say what is wrong behind the registry: with the repository, the tag or the digest.
-    """
+    """Say what is wrong behind the registry: with the repository, the tag or the digest."""
     name, _, digest = remainder.partition("@")
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
@@ -240,7 +222,5 @@ def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     if colon and len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
     if colon and not is_tag(tag):
-        return (
-            f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
-        )
+        return f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
     return f"the digest {quoted(digest)} is not sha256, sha384 or sha512 of full length"

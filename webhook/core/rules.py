@@ -1,5 +1,4 @@
-r"""
-Rules as they are applied: what they match, and where their mirrors are.
+r"""Rules as they are applied: what they match, and where their mirrors are.
 
 A match is a registry or a registry and whole path parts (``registry.k8s.io``,
 ``docker.io/bitnami``), any subdomain (``*.gcr.io``, as in
@@ -32,9 +31,7 @@ __all__ = ["Original", "Rule"]
 
 
 class Original(StrEnum):
-    """
-    When the image's own registry is tried, where availability is checked.
-    """
+    """When the image's own registry is tried, where availability is checked."""
 
     LAST = "last"
     FIRST = "first"
@@ -43,8 +40,7 @@ class Original(StrEnum):
 
 @dataclass(frozen=True, init=False)
 class Rule:
-    """
-    What to do with the images that one match or regular expression covers.
+    """What to do with the images that one match or regular expression covers.
 
     Args:
         match: See `parse_match`; or None where *regex* is given.
@@ -100,16 +96,12 @@ class Rule:
 
     @cached_property
     def composes(self) -> bool:
-        """
-        Whether it puts whole parts of the repository, and nothing else, below a target.
-        """
+        """Whether it puts whole parts of the repository, and nothing else, below a target."""
         return self.match is not None and not self.match.is_everything
 
     @cached_property
     def _under(self) -> tuple[str, ...]:
-        """
-        What a name with a slash behind it begins with if it lies under a mirror.
-        """
+        """What a name with a slash behind it begins with if it lies under a mirror."""
         if self.match is not None and self.match.is_everything:
             return tuple(f"{mirror.registry}/" for mirror in self.mirrors)
         return tuple(f"{each.target}/" for each in self.mirrors if not each.is_template)
@@ -150,24 +142,19 @@ class Rule:
 
     @cached_property
     def name(self) -> str:
-        """
-        The rule's match or regular expression: its name in reasons and metrics.
-        """
+        """The rule's match or regular expression: its name in reasons and metrics."""
         return str(self.match) if self.match is not None else f"/{self.pattern}/"
 
     @cached_property
     def label(self) -> str:
-        """
-        Its name, and the profile that it comes from; what ``str()`` gives.
-        """
+        """Its name, and the profile that it comes from; what ``str()`` gives."""
         return f"{self.name} (profile {self.source})" if self.source else self.name
 
     def __str__(self) -> str:
         return self.label
 
     def is_mirrored(self, name: str) -> bool:
-        """
-        Say whether *name* lies under one of this rule's own mirrors.
+        """Say whether *name* lies under one of this rule's own mirrors.
 
         Nothing at the registries of a rule for every registry is sent through
         them again, wherever it lies there.
@@ -179,8 +166,7 @@ class Rule:
         )
 
     def name_at(self, mirror: Mirror, registry: str, repository: str) -> str:
-        """
-        Return the name that *mirror* gives to a repository that this rule matches.
+        """Return the name that *mirror* gives to a repository that this rule matches.
 
         The result is a text that still has to be parsed: it may be too long, or
         have no repository.
@@ -198,8 +184,7 @@ class Rule:
         return f"{mirror.target}/{rest}" if rest else mirror.target
 
     def reference_at(self, mirror: Mirror, reference: ImageReference) -> ImageReference:
-        """
-        Return *reference* as *mirror* names it, with its tag and digest.
+        """Return *reference* as *mirror* names it, with its tag and digest.
 
         Raises:
             InvalidReferenceError: The mirror's name for it is no image reference.

@@ -1,6 +1,4 @@
-"""
-The search for the names of an image, where rules lead on from mirror to mirror.
-"""
+"""The search for the names of an image, where rules lead on from mirror to mirror."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ MAX_CANDIDATES: Final = 64
 
 
 class Search:
-    """
-    The walk from one reference through rules and mirrors to the names at rest.
+    """The walk from one reference through rules and mirrors to the names at rest.
 
     A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
     the one that the walk began with; a way that leads back gives nothing.
@@ -51,8 +48,7 @@ class Search:
         steps: tuple[tuple[Rule, Mirror], ...],
         names: tuple[str, ...],
     ) -> None:
-        """
-        Find the names at rest from *reference* on.
+        """Find the names at rest from *reference* on.
 
         Args:
             reference: Where to begin.
@@ -87,12 +83,8 @@ class Search:
         if refused == len(rule.mirrors):
             self.rest(reference, steps)
 
-    def rest(
-        self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]
-    ) -> None:
-        """
-        Note that no rule leads on from *reference*.
-        """
+    def rest(self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]) -> None:
+        """Note that no rule leads on from *reference*."""
         if steps:
             image = str(reference)
             self.found.setdefault(image, Candidate(reference, steps, image))

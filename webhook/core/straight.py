@@ -1,6 +1,4 @@
-"""
-From an image to mirrors that no rule leads on from, worked out before any image is there.
-"""
+"""From an image to mirrors that no rule leads on from, worked out before any image is there."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Way", "named_straight", "ways_of"]
 
 
 class Way(NamedTuple):
-    """
-    How one mirror names the images of a rule.
+    """How one mirror names the images of a rule.
 
     Attributes:
         skip: How many characters of the repository the rule's own path takes.
@@ -36,9 +33,7 @@ class Way(NamedTuple):
 
 
 def ways_of(rule: Rule) -> tuple[Way, ...]:
-    """
-    Return the ways to the mirrors of a rule that has a match.
-    """
+    """Return the ways to the mirrors of a rule that has a match."""
     path = rule.match.path if rule.match is not None else ""
     return tuple(
         Way(
@@ -52,11 +47,8 @@ def ways_of(rule: Rule) -> tuple[Way, ...]:
     )
 
 
-def named_straight(
-    reference: ImageReference, ways: tuple[Way, ...]
-) -> tuple[Candidate, ...]:
-    """
-    Return what mirrors name an image: whole parts of a valid name below valid targets.
+def named_straight(reference: ImageReference, ways: tuple[Way, ...]) -> tuple[Candidate, ...]:
+    """Return what mirrors name an image: whole parts of a valid name below valid targets.
 
     Returns:
         Nothing where one of them cannot name it, which a search has to tell.

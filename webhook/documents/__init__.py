@@ -1,6 +1,4 @@
-"""
-Manifests as text: what they say of images is changed, and every other byte stays.
-"""
+"""Manifests as text: what they say of images is changed, and every other byte stays."""
 
 from webhook.documents.places import ImagePath, InvalidImagePathError
 from webhook.documents.results import Image, Problem, Rewritten

@@ -1,5 +1,4 @@
-"""
-YAML documents as the nodes of the YAML library, where these tell all that matters.
+"""YAML documents as the nodes of the YAML library, where these tell all that matters.
 
 They cost less than its events do, but they take stack for each level, and do not tell
 an alias from what it stands for.
@@ -27,14 +26,11 @@ COMPACT: Final = re.compile(r"(?:[-?:][ \t]+){64}|[ \t]{1024}")
 
 
 class UnusualError(ValueError):
-    """
-    What is written in a way that only the events of the YAML library tell in full.
-    """
+    """What is written in a way that only the events of the YAML library tell in full."""
 
 
 class Composer(CParser):
-    """
-    Composes nodes without tags, save those that are written.
+    """Composes nodes without tags, save those that are written.
 
     The library calls these for each node. What it does not use the answer of is built in,
     takes the same arguments and does nothing: that costs less than a function of ours.
@@ -44,15 +40,12 @@ class Composer(CParser):
     ascend_resolver = "".isascii
 
     def resolve(self, _kind: object, _value: object, _implicit: object) -> str:
-        """
-        Return no tag.
-        """
+        """Return no tag."""
         return ""
 
 
 def composed(text: str) -> list[yaml.Node]:
-    """
-    Return the root of each YAML document that has content.
+    """Return the root of each YAML document that has content.
 
     Raises:
         UnusualError: It takes the events to read it, or to say what is wrong with it.
@@ -73,8 +66,6 @@ def composed(text: str) -> list[yaml.Node]:
 
 
 def may_be_deep(text: str) -> bool:
-    """
-    Say whether composing could take more stack than there is; in doubt, that it could.
-    """
+    """Say whether composing could take more stack than there is; in doubt, that it could."""
     brackets = text.count("[") + text.count("{")
     return brackets > MAX_BRACKETS or COMPACT.search(text) is not None

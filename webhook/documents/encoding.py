@@ -1,6 +1,4 @@
-"""
-The bytes of a file as text, block by block.
-"""
+"""The bytes of a file as text, block by block."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ LONGEST_MARK: Final = max(len(mark) for mark, _ in MARKS)
 
 
 def decoded(blocks: Iterable[bytes]) -> tuple[bytes, str, Iterator[str]]:
-    """
-    Return the byte order mark of a file, its encoding, and its text in pieces.
+    """Return the byte order mark of a file, its encoding, and its text in pieces.
 
     The pieces raise `DocumentError` where the file is not in that encoding.
 
@@ -47,8 +44,7 @@ def decoded(blocks: Iterable[bytes]) -> tuple[bytes, str, Iterator[str]]:
 
 
 def texts(blocks: Iterable[bytes], encoding: str, taken: int) -> Iterator[str]:
-    """
-    Yield the text of each block; a character in two of them goes to the latter.
+    """Yield the text of each block; a character in two of them goes to the latter.
 
     Args:
         blocks: The file behind its byte order mark.
@@ -65,8 +61,7 @@ def texts(blocks: Iterable[bytes], encoding: str, taken: int) -> Iterator[str]:
             yield decoder.decode(block, is_last)
         except UnicodeDecodeError as error:
             problem = (
-                f"byte {begin + error.start} is not {encoding.upper()}: "
-                "save the file in UTF-8"
+                f"byte {begin + error.start} is not {encoding.upper()}: save the file in UTF-8"
             )
             raise DocumentError(problem, 0) from None
         taken += len(block)

@@ -1,6 +1,4 @@
-"""
-The images in the tree of a document, and what becomes of each.
-"""
+"""The images in the tree of a document, and what becomes of each."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ POD_DEPTH: Final = 6
 
 
 class Found(NamedTuple):
-    """
-    An image in a tree: the text, what it is written in, and the decision on it.
-    """
+    """An image in a tree: the text, what it is written in, and the decision on it."""
 
     node: Scalar
     owner: Node
@@ -38,9 +34,7 @@ class Found(NamedTuple):
 def images_of(
     tree: Node, decide: Callable[[str], Decision], paths: tuple[ImagePath, ...]
 ) -> Iterator[Found]:
-    """
-    Yield the images of one document, each with its decision.
-    """
+    """Yield the images of one document, each with its decision."""
     for place in places(tree, paths):
         if isinstance(place.node, Scalar):
             yield from single_image(place, place.node, decide)
@@ -52,12 +46,8 @@ def images_of(
             yield located(place.node, placement)
 
 
-def single_image(
-    place: Place, node: Scalar, decide: Callable[[str], Decision]
-) -> Iterator[Found]:
-    """
-    Yield the image that a path of a custom kind leads to, if it is one.
-    """
+def single_image(place: Place, node: Scalar, decide: Callable[[str], Decision]) -> Iterator[Found]:
+    """Yield the image that a path of a custom kind leads to, if it is one."""
     if node.is_text and node.value:
         slot = ImageSlot(pointer="", image=node.value, field="", name="", pull_policy=None)
         for _, decision in rewrite([slot], decide):
@@ -65,9 +55,7 @@ def single_image(
 
 
 def located(root: Node, placement: Placement) -> Found:
-    """
-    Return a placement with the text that it is about.
-    """
+    """Return a placement with the text that it is about."""
     owner, node = root, root
     for token in placement.slot.pointer.split("/")[1:]:
         step = child(node, token)

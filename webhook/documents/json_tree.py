@@ -1,5 +1,4 @@
-"""
-JSON documents as trees (RFC 8259).
+"""JSON documents as trees (RFC 8259).
 
 A YAML parser does not read all of JSON: not its surrogate pairs, and no long keys.
 """
@@ -20,8 +19,7 @@ BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
 def json_ends(text: str) -> list[int]:
-    """
-    Return where each of the JSON values ends that *text* consists of.
+    """Return where each of the JSON values ends that *text* consists of.
 
     There is none if it is something else, such as YAML in flow style, which begins alike.
     """
@@ -39,16 +37,13 @@ def json_ends(text: str) -> list[int]:
 
 
 def blanks_end(text: str, start: int) -> int:
-    """
-    Return where the blanks end that begin at *start*.
-    """
+    """Return where the blanks end that begin at *start*."""
     blanks = BLANKS.match(text, start)
     return blanks.end() if blanks else start
 
 
 def json_trees(text: str) -> list[Node]:
-    """
-    Read values that `json_ends` has found to be JSON.
+    """Read values that `json_ends` has found to be JSON.
 
     Args:
         text: Their source.
@@ -82,9 +77,7 @@ def json_trees(text: str) -> list[Node]:
 
 
 def node_of(token: str, start: int, end: int) -> Node:
-    """
-    Return the node that *token* is or begins.
-    """
+    """Return the node that *token* is or begins."""
     if token == "{":  # noqa: S105 - a bracket
         return Mapping()
     if token == "[":  # noqa: S105 - a bracket

@@ -1,6 +1,4 @@
-"""
-Where a manifest has its Pods, or the images of a custom kind.
-"""
+"""Where a manifest has its Pods, or the images of a custom kind."""
 
 from __future__ import annotations
 
@@ -26,15 +24,12 @@ MAX_LISTS: Final = 8
 
 
 class InvalidImagePathError(ValueError):
-    """
-    A text that tells of no place of images; the message says what is expected.
-    """
+    """A text that tells of no place of images; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePath:
-    """
-    Where a custom kind has images.
+    """Where a custom kind has images.
 
     Attributes:
         kind: The kind.
@@ -48,8 +43,7 @@ class ImagePath:
 
     @classmethod
     def parse(cls, text: str) -> ImagePath:
-        """
-        Read ``KIND[.GROUP]=PATH``, as ``Rollout.argoproj.io=spec.template``.
+        """Read ``KIND[.GROUP]=PATH``, as ``Rollout.argoproj.io=spec.template``.
 
         Raises:
             InvalidImagePathError: It is something else.
@@ -66,16 +60,13 @@ class ImagePath:
         return cls(name, group, steps)
 
     def is_for(self, kind: str, group: str) -> bool:
-        """
-        Say whether objects of that kind have images there.
-        """
+        """Say whether objects of that kind have images there."""
         return kind == self.kind and self.group in ("", group)
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    A part of a document that has images.
+    """A part of a document that has images.
 
     Attributes:
         node: A Pod or its template; or, of a custom kind, also a single image.
@@ -87,8 +78,7 @@ class Place:
 
 
 def places(root: Node, paths: Iterable[ImagePath]) -> Iterator[Place]:
-    """
-    Yield the places of a document that have images.
+    """Yield the places of a document that have images.
 
     Args:
         root: The document.
@@ -104,12 +94,8 @@ def places(root: Node, paths: Iterable[ImagePath]) -> Iterator[Place]:
                 yield from map(as_template, below(place, path.steps))
 
 
-def objects(
-    place: Place, kind: str = "", depth: int = 0
-) -> Iterator[tuple[Place, str, str]]:
-    """
-    Yield an object with its kind and group; of a list, each of its items.
-    """
+def objects(place: Place, kind: str = "", depth: int = 0) -> Iterator[tuple[Place, str, str]]:
+    """Yield an object with its kind and group; of a list, each of its items."""
     kind = text_at(place.node, "kind") or kind
     items = child(place.node, "items")
     if kind.endswith(LIST) and items and isinstance(items[1], Sequence):
@@ -123,9 +109,7 @@ def objects(
 
 
 def below(place: Place, steps: tuple[str, ...]) -> Iterator[Place]:
-    """
-    Yield the places that *steps* lead to.
-    """
+    """Yield the places that *steps* lead to."""
     if not steps:
         yield place
         return
@@ -143,9 +127,7 @@ def below(place: Place, steps: tuple[str, ...]) -> Iterator[Place]:
 
 
 def as_template(place: Place) -> Place:
-    """
-    Return a Pod's spec as the template that it stands for; others as they are.
-    """
+    """Return a Pod's spec as the template that it stands for; others as they are."""
     node = place.node
     is_spec = isinstance(node, Mapping) and child(node, "containers") is not None
     if not is_spec:
@@ -155,8 +137,6 @@ def as_template(place: Place) -> Place:
 
 
 def text_at(node: Node, key: str) -> str:
-    """
-    Return the text at a key of *node*; empty if there is none.
-    """
+    """Return the text at a key of *node*; empty if there is none."""
     found = child(node, key)
     return found[1].value if found and isinstance(found[1], Scalar) else ""

@@ -1,5 +1,4 @@
-"""
-The quick way to the images of a YAML document, for the way that nearly all are written.
+"""The quick way to the images of a YAML document, for the way that nearly all are written.
 
 It finds what `images_of` finds in the tree, or says that this has to be asked.
 """
@@ -45,8 +44,7 @@ UNTOLD_TAG: Final = "!"
 
 
 def quick_images(text: str, decide: Callable[[str], Decision]) -> list[Found]:
-    """
-    Return the images of a document, each with its decision.
+    """Return the images of a document, each with its decision.
 
     Args:
         text: The document.
@@ -60,15 +58,11 @@ def quick_images(text: str, decide: Callable[[str], Decision]) -> list[Found]:
         for pod in pods_in(root):
             take(pod, text, images)
     decided = rewrite([slot for _, slot in images], decide)
-    return [
-        found(node, placement) for (node, _), placement in zip(images, decided, strict=True)
-    ]
+    return [found(node, placement) for (node, _), placement in zip(images, decided, strict=True)]
 
 
 def found(node: Any, placement: Placement) -> Found:
-    """
-    Return an image with its text: without an alias this stands in one place.
-    """
+    """Return an image with its text: without an alias this stands in one place."""
     slot, decision = placement
     start, end = node.start_mark.index, node.end_mark.index
     text = Scalar(slot.image, True, node.style or "", start, end, 1)
@@ -76,9 +70,7 @@ def found(node: Any, placement: Placement) -> Found:
 
 
 def pods_in(node: Node, kind: str = "", depth: int = 0) -> list[Fields]:
-    """
-    Return what is written in each Pod and Pod template of an object.
-    """
+    """Return what is written in each Pod and Pod template of an object."""
     fields = fields_of(node)
     kind = word(fields.get("kind")) or kind
     if kind.endswith(LIST) and isinstance(items := fields.get("items"), SequenceNode):
@@ -97,9 +89,7 @@ def pods_in(node: Node, kind: str = "", depth: int = 0) -> list[Fields]:
 
 
 def take(pod: Fields, text: str, into: Images) -> None:
-    """
-    Take each image of a Pod with its slot, in the order of `image_slots`.
-    """
+    """Take each image of a Pod with its slot, in the order of `image_slots`."""
     if "spec" not in pod:
         return
     if "metadata" in pod:
@@ -120,9 +110,7 @@ def take(pod: Fields, text: str, into: Images) -> None:
 
 
 def take_volume(volume: Fields, text: str, into: Images) -> None:
-    """
-    Take the image of a volume, if it has one.
-    """
+    """Take the image of a volume, if it has one."""
     source = volume.get("image")
     if isinstance(source, MappingNode):
         fields = fields_of(source)
@@ -134,9 +122,7 @@ def take_volume(volume: Fields, text: str, into: Images) -> None:
 
 
 def refuse_exempt(metadata: Fields) -> None:
-    """
-    Leave a Pod to the tree whose images may have to be left alone.
-    """
+    """Leave a Pod to the tree whose images may have to be left alone."""
     for field in ("annotations", "labels"):
         node = metadata.get(field)
         if isinstance(node, MappingNode) and not EXEMPTING.isdisjoint(fields_of(node)):
@@ -144,8 +130,7 @@ def refuse_exempt(metadata: Fields) -> None:
 
 
 def fields_of(node: Node) -> Fields:
-    """
-    Return the values of a mapping by their keys; of the same key the last.
+    """Return the values of a mapping by their keys; of the same key the last.
 
     Raises:
         UnusualError: It is none, or has keys that are no scalars.
@@ -159,15 +144,12 @@ def fields_of(node: Node) -> Fields:
 
 
 def word(node: Node | None) -> str:
-    """
-    Return what a scalar says, of whatever type; empty if it is none.
-    """
+    """Return what a scalar says, of whatever type; empty if it is none."""
     return str(node.value) if isinstance(node, ScalarNode) else ""
 
 
 def text_of(node: Node | None, source: str) -> str | None:
-    """
-    Return a text; None if it is something else.
+    """Return a text; None if it is something else.
 
     Raises:
         UnusualError: It has the one tag that its node does not tell of.

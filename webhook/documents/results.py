@@ -1,6 +1,4 @@
-"""
-What comes of rewriting manifests.
-"""
+"""What comes of rewriting manifests."""
 
 from __future__ import annotations
 
@@ -13,8 +11,7 @@ __all__ = ["Image", "Problem", "Rewritten"]
 
 
 class Image(NamedTuple):
-    """
-    One image of a file, and the decision on it.
+    """One image of a file, and the decision on it.
 
     Attributes:
         line: Its line, counted from 1.
@@ -31,24 +28,19 @@ class Image(NamedTuple):
 
     @property
     def changes(self) -> bool:
-        """
-        Whether another image is written in its place.
-        """
+        """Whether another image is written in its place."""
         return not self.shared and self.decision.image != self.decision.original
 
 
 class Problem(NamedTuple):
-    """
-    A document that is left as it is since it cannot be read.
-    """
+    """A document that is left as it is since it cannot be read."""
 
     line: int
     text: str
 
 
 class Rewritten(NamedTuple):
-    """
-    A file, or a stretch of it, after rewriting.
+    """A file, or a stretch of it, after rewriting.
 
     Attributes:
         content: Its bytes.

@@ -1,6 +1,4 @@
-"""
-Rewriting the images of a file of manifests; every other byte of it stays.
-"""
+"""Rewriting the images of a file of manifests; every other byte of it stays."""
 
 from __future__ import annotations
 
@@ -34,8 +32,7 @@ NEWLINE: Final = "\n"
 def rewrite_manifests(
     content: bytes, decide: Callable[[str], Decision], paths: Iterable[ImagePath] = ()
 ) -> Rewritten:
-    """
-    Rewrite every image of a file.
+    """Rewrite every image of a file.
 
     Args:
         content: The file: YAML or JSON, of one document or several.
@@ -54,8 +51,7 @@ def rewrite_manifests(
 
 
 def unreadable(blocks: Iterable[bytes]) -> Problem | None:
-    """
-    Return what keeps a file from being read as text, if anything does.
+    """Return what keeps a file from being read as text, if anything does.
 
     Args:
         blocks: The file.
@@ -73,8 +69,7 @@ def rewritten_parts(
     decide: Callable[[str], Decision],
     paths: Iterable[ImagePath] = (),
 ) -> Iterator[Rewritten]:
-    """
-    Rewrite a file in parts, of which each is told as soon as it is read.
+    """Rewrite a file in parts, of which each is told as soon as it is read.
 
     Args:
         blocks: The file, in which `unreadable` finds nothing.
@@ -100,9 +95,7 @@ def rewritten(
     decide: Callable[[str], Decision],
     paths: tuple[ImagePath, ...],
 ) -> Rewritten:
-    """
-    Rewrite one document.
-    """
+    """Rewrite one document."""
     try:
         found = found_in(document, decide, paths)
     except DocumentError as error:
@@ -124,8 +117,7 @@ def found_in(
     decide: Callable[[str], Decision],
     paths: tuple[ImagePath, ...],
 ) -> list[Found]:
-    """
-    Return the images of one document.
+    """Return the images of one document.
 
     Raises:
         DocumentError: It cannot be read.
@@ -137,8 +129,7 @@ def found_in(
 
 
 def lines_of(document: Document, found: list[Found]) -> Iterator[int]:
-    """
-    Yield the line of the file that each image is in.
+    """Yield the line of the file that each image is in.
 
     They are counted from the one before, which is near it as a rule.
     """
@@ -154,8 +145,7 @@ def lines_of(document: Document, found: list[Found]) -> Iterator[int]:
 
 
 def replaced(source: str, found: list[Found]) -> tuple[str, set[int]]:
-    """
-    Return a document with its images replaced, and the texts that are left alone.
+    """Return a document with its images replaced, and the texts that are left alone.
 
     A text with an anchor is replaced where all that it stands for are images, and all
     of these become the same.

@@ -1,6 +1,4 @@
-"""
-Writing an image into the source of a document, in the style that stands there.
-"""
+"""Writing an image into the source of a document, in the style that stands there."""
 
 from __future__ import annotations
 
@@ -13,9 +11,7 @@ if TYPE_CHECKING:
 __all__ = ["spliced"]
 
 # An anchor and a tag, in either order, each with the blanks behind it.
-PROPERTIES: Final = re.compile(
-    r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:#[^\n]*)?\r?\n|[ \t])\s*)*"
-)
+PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:#[^\n]*)?\r?\n|[ \t])\s*)*")
 PROPERTY_SIGNS: Final = frozenset("&!")
 # The first line of a block: its indicator, and what else may stand there.
 BLOCK_HEAD: Final = re.compile(r"[|>][-+0-9]*[ \t]*(?:#[^\n]*)?\r?\n")
@@ -25,8 +21,7 @@ BLOCKS: Final = frozenset("|>")
 
 
 def spliced(text: str, node: Scalar, image: str) -> tuple[int, int, str]:
-    """
-    Return the span to replace, and what to put there.
+    """Return the span to replace, and what to put there.
 
     Args:
         text: The document.
@@ -34,9 +29,7 @@ def spliced(text: str, node: Scalar, image: str) -> tuple[int, int, str]:
         image: A valid reference: it has neither quotes nor blanks.
     """
     start = node.start
-    if text[start] in PROPERTY_SIGNS and (
-        properties := PROPERTIES.match(text, start, node.end)
-    ):
+    if text[start] in PROPERTY_SIGNS and (properties := PROPERTIES.match(text, start, node.end)):
         start = properties.end()
     if node.style in BLOCKS:
         head = BLOCK_HEAD.match(text, start, node.end)

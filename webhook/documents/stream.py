@@ -1,6 +1,4 @@
-"""
-A file of manifests as the documents in it.
-"""
+"""A file of manifests as the documents in it."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ JSON_START: Final = re.compile(r"\s*[{\[]")
 
 
 class Document(NamedTuple):
-    """
-    One document of a file.
+    """One document of a file.
 
     Attributes:
         text: Its source.
@@ -42,8 +39,7 @@ class Document(NamedTuple):
     is_json: bool = False
 
     def trees(self) -> list[Node]:
-        """
-        Read it: nothing if it is empty, and several trees where ``...`` parts them.
+        """Read it: nothing if it is empty, and several trees where ``...`` parts them.
 
         Raises:
             DocumentError: It cannot be read.
@@ -52,8 +48,7 @@ class Document(NamedTuple):
 
 
 def documents(texts: Iterable[str]) -> Iterator[Document]:
-    """
-    Yield the documents of a file; together they are the whole of its text.
+    """Yield the documents of a file; together they are the whole of its text.
 
     No more of the file is held than a document and a piece; but JSON, which has no
     marks to part it at, is read as a whole.
@@ -77,9 +72,7 @@ def documents(texts: Iterable[str]) -> Iterator[Document]:
 
 
 def numbered(parts: Iterable[str], *, is_json: bool) -> Iterator[Document]:
-    """
-    Yield documents with their lines.
-    """
+    """Yield documents with their lines."""
     line = 1
     for part in parts:
         yield Document(part, line, is_json)
@@ -87,9 +80,7 @@ def numbered(parts: Iterable[str], *, is_json: bool) -> Iterator[Document]:
 
 
 def json_parts(text: str) -> list[str]:
-    """
-    Return the sources of JSON values; none if the text is something else.
-    """
+    """Return the sources of JSON values; none if the text is something else."""
     ends = json_ends(text)
     if not ends:
         return []
@@ -97,9 +88,7 @@ def json_parts(text: str) -> list[str]:
 
 
 def yaml_parts(texts: Iterable[str]) -> Iterator[str]:
-    """
-    Yield the sources of YAML documents.
-    """
+    """Yield the sources of YAML documents."""
     held = ""
     for lines in whole_lines(texts):
         begin = 0
@@ -115,17 +104,14 @@ def yaml_parts(texts: Iterable[str]) -> Iterator[str]:
 
 
 def cuts(lines: str) -> list[int]:
-    """
-    Return where documents may begin.
-    """
+    """Return where documents may begin."""
     found = {match.start() for match in matches(START, "---", lines)}
     found |= {match.end() for match in matches(END, "...", lines)}
     return sorted(found)
 
 
 def matches(marker: re.Pattern[str], sign: str, lines: str) -> Iterator[re.Match[str]]:
-    """
-    Yield where a marker stands, which begins a line with *sign*.
+    """Yield where a marker stands, which begins a line with *sign*.
 
     Looking for a text is many times faster than for an expression.
     """
@@ -140,9 +126,7 @@ def matches(marker: re.Pattern[str], sign: str, lines: str) -> Iterator[re.Match
 
 
 def whole_lines(texts: Iterable[str]) -> Iterator[str]:
-    """
-    Yield the same text in pieces that end with a line, but for the last.
-    """
+    """Yield the same text in pieces that end with a line, but for the last."""
     rest: list[str] = []
     for text in texts:
         end = text.rfind(NEWLINE) + 1

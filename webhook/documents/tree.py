@@ -1,5 +1,4 @@
-"""
-A document as a tree whose texts know where they stand.
+"""A document as a tree whose texts know where they stand.
 
 YAML and JSON both become such a tree; the sources of both are kept, and only spans
 of them are ever replaced.
@@ -19,8 +18,7 @@ MERGE: Final = "<<"
 
 
 class DocumentError(ValueError):
-    """
-    A document that cannot be read.
+    """A document that cannot be read.
 
     Args:
         problem: What is wrong with it, in words.
@@ -35,8 +33,7 @@ class DocumentError(ValueError):
 
 @dataclass(slots=True, eq=False)
 class Scalar:
-    """
-    A text or another single value.
+    """A text or another single value.
 
     Attributes:
         value: The value as a text.
@@ -57,18 +54,14 @@ class Scalar:
 
 @dataclass(slots=True, eq=False)
 class Mapping:
-    """
-    A mapping, with its entries in the order of the source.
-    """
+    """A mapping, with its entries in the order of the source."""
 
     entries: list[tuple[Node, Node]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
 class Sequence:
-    """
-    A list.
-    """
+    """A list."""
 
     items: list[Node] = field(default_factory=list)
 
@@ -77,8 +70,7 @@ Node: TypeAlias = Scalar | Mapping | Sequence
 
 
 def child(node: Node, token: str) -> tuple[Node, Node] | None:
-    """
-    Return what stands below *node*, and the node that it is written in.
+    """Return what stands below *node*, and the node that it is written in.
 
     Args:
         node: A mapping or a list.
@@ -100,8 +92,7 @@ def child(node: Node, token: str) -> tuple[Node, Node] | None:
 
 
 def merged(mapping: Mapping) -> Iterator[Mapping]:
-    """
-    Yield the mappings that *mapping* takes entries from, the one that wins first.
+    """Yield the mappings that *mapping* takes entries from, the one that wins first.
 
     What they in turn merge is left out after the second level, which nobody writes.
     """
@@ -117,8 +108,7 @@ def merged(mapping: Mapping) -> Iterator[Mapping]:
 
 
 def plain(node: Node, depth: int, known: dict[tuple[int, int], Any] | None = None) -> Any:
-    """
-    Return *node* as plain values, down to a depth; what lies deeper is None.
+    """Return *node* as plain values, down to a depth; what lies deeper is None.
 
     Args:
         node: The node.

@@ -1,5 +1,4 @@
-"""
-YAML documents as trees.
+"""YAML documents as trees.
 
 The tree is built from the parser's events rather than by its composer: an event costs
 less, depth costs no stack, and an alias is told from what it stands for.
@@ -40,8 +39,7 @@ ADVICE: Final = (
 
 
 def yaml_trees(text: str) -> list[Node]:
-    """
-    Read documents.
+    """Read documents.
 
     Args:
         text: Their source.
@@ -69,8 +67,7 @@ def yaml_trees(text: str) -> list[Node]:
 
 
 class Builder:
-    """
-    Builds a tree from events.
+    """Builds a tree from events.
 
     Attributes:
         roots: The trees so far.
@@ -83,8 +80,7 @@ class Builder:
         self._anchors: dict[str, Node] = {}
 
     def take(self, event: yaml.Event) -> None:
-        """
-        Take the next event.
+        """Take the next event.
 
         Raises:
             DocumentError: An alias has no anchor.
@@ -134,16 +130,12 @@ class Builder:
 
 
 def index(mark: SomeMark | None) -> int:
-    """
-    Return where a mark stands, in characters.
-    """
+    """Return where a mark stands, in characters."""
     return mark.index if mark else 0
 
 
 def scalar(event: yaml.ScalarEvent) -> Scalar:
-    """
-    Return the node of one scalar.
-    """
+    """Return the node of one scalar."""
     return Scalar(
         value=event.value,
         is_text=is_text(event.value, event.tag, event.style),
@@ -154,8 +146,7 @@ def scalar(event: yaml.ScalarEvent) -> Scalar:
 
 
 def is_text(value: str, tag: str | None, style: str | None) -> bool:
-    """
-    Say whether a scalar is a text, rather than a number, a boolean or null.
+    """Say whether a scalar is a text, rather than a number, a boolean or null.
 
     Args:
         value: What it says.

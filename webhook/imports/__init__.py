@@ -1,6 +1,4 @@
-"""
-Rules from the files of other tools: what they say, and what has no equivalent here.
-"""
+"""Rules from the files of other tools: what they say, and what has no equivalent here."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType

@@ -1,5 +1,4 @@
-"""
-hosts.toml of containerd (`hosts`_): mirrors of one registry, which the folder names.
+"""hosts.toml of containerd (`hosts`_): mirrors of one registry, which the folder names.
 
 .. _hosts: https://github.com/containerd/containerd/blob/main/docs/hosts.md
 """
@@ -27,8 +26,7 @@ UNSAYABLE: Final = ("ca", "client", "skip_verify", "header", "rewrite")
 
 
 def from_hosts_toml(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rule of one hosts.toml.
+    """Sketch the rule of one hosts.toml.
 
     Raises:
         UnreadableFileError: It is no TOML.
@@ -39,9 +37,7 @@ def from_hosts_toml(text: str, sketch: Sketch) -> None:
         sketch.remark(0, "this is a config.toml: import the folder that config_path names")
         return
     if registry == DEFAULT:
-        sketch.remark(
-            0, "_default mirrors every registry under its own path, which no rule says"
-        )
+        sketch.remark(0, "_default mirrors every registry under its own path, which no rule says")
         return
     if not registry:
         sketch.remark(0, f"the registry is the name of the folder: give HOST/{FILE}")
@@ -66,9 +62,7 @@ def from_hosts_toml(text: str, sketch: Sketch) -> None:
 
 
 def registry_of(origin: str) -> str:
-    """
-    Return the registry that the path of a hosts.toml names; empty if it names none.
-    """
+    """Return the registry that the path of a hosts.toml names; empty if it names none."""
     parent = PurePath(origin).parent.name
     port = PORT.fullmatch(parent)
     registry = f"{port[1]}:{port[2]}" if port else parent
@@ -76,9 +70,7 @@ def registry_of(origin: str) -> str:
 
 
 def mirror_of(url: str, host: dict[str, Any], line: int, sketch: Sketch) -> str:
-    """
-    Return the target of one host; empty, and noted, if it has none.
-    """
+    """Return the target of one host; empty, and noted, if it has none."""
     capabilities = [str(each) for each in host.get("capabilities", ["pull", "resolve"])]
     target = target_of(url, overrides=bool(host.get("override_path")))
     for key in UNSAYABLE:

@@ -1,5 +1,4 @@
-"""
-``registry-mirrors`` of Docker's daemon.json (`dockerd`_): mirrors of Docker Hub.
+"""``registry-mirrors`` of Docker's daemon.json (`dockerd`_): mirrors of Docker Hub.
 
 .. _dockerd: https://docs.docker.com/reference/cli/dockerd/
 """
@@ -21,9 +20,7 @@ KEY: Final = "registry-mirrors"
 
 
 def from_daemon_json(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rule of a daemon.json.
-    """
+    """Sketch the rule of a daemon.json."""
     mirrors = []
     line = 0
     for document in documents(text):

@@ -1,5 +1,4 @@
-"""
-Rules of harbor-container-webhook (`usage`_): the registry of what matches is replaced.
+"""Rules of harbor-container-webhook (`usage`_): the registry of what matches is replaced.
 
 .. _usage: https://github.com/indeedeng/harbor-container-webhook
 """
@@ -19,9 +18,7 @@ __all__ = ["from_harbor_container_webhook"]
 
 
 def from_harbor_container_webhook(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a configuration, also as values of the Helm chart.
-    """
+    """Sketch the rules of a configuration, also as values of the Helm chart."""
     found = False
     for document in documents(text):
         for rule in entries(table(document).get("rules")):
@@ -32,9 +29,7 @@ def from_harbor_container_webhook(text: str, sketch: Sketch) -> None:
 
 
 def sketch_rule(rule: Table, sketch: Sketch) -> None:
-    """
-    Sketch one rule.
-    """
+    """Sketch one rule."""
     replace = rule.get("replace")
     if not isinstance(replace, str):
         sketch.remark(rule.line, "the rule has no replace: left out")
@@ -47,9 +42,7 @@ def sketch_rule(rule: Table, sketch: Sketch) -> None:
         elif is_everything(pattern):
             sketch.regex(pattern.line, EVERY_NAME, [f"{replace}/\\1"])
         else:
-            sketch.remark(
-                pattern.line, f"{pattern} is more than a prefix, and sees tags: left out"
-            )
+            sketch.remark(pattern.line, f"{pattern} is more than a prefix, and sees tags: left out")
     for pattern in entries(rule.get("excludes")):
         prefix = prefix_of(pattern)
         if prefix is not None:

@@ -1,5 +1,4 @@
-"""
-Map files of imageswap (`configuration`_): ``registry::target``, one a line.
+"""Map files of imageswap (`configuration`_): ``registry::target``, one a line.
 
 ``nginx`` becomes ``target/nginx`` there, without ``library/``; a rule of its own for
 docker.io/library sees to that.
@@ -28,9 +27,7 @@ LIBRARY: Final = f"{DOCKER_HUB}/library"
 
 
 class Entry(NamedTuple):
-    """
-    A line of a map file.
-    """
+    """A line of a map file."""
 
     line: int
     key: str
@@ -38,9 +35,7 @@ class Entry(NamedTuple):
 
 
 def from_imageswap(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a map file.
-    """
+    """Sketch the rules of a map file."""
     found = [entry for entry in lines_of(text, sketch) if is_sayable(entry, sketch)]
     default = next((entry for entry in found if entry.key == DEFAULT), None)
     others = [entry for entry in found if entry.key != DEFAULT]
@@ -53,9 +48,7 @@ def from_imageswap(text: str, sketch: Sketch) -> None:
 
 
 def sketch_matches(found: list[Entry], sketch: Sketch) -> None:
-    """
-    Sketch the lines of a file that swaps only what they name.
-    """
+    """Sketch the lines of a file that swaps only what they name."""
     keys = {entry.key for entry in found}
     for entry in found:
         if not entry.target:
@@ -67,8 +60,7 @@ def sketch_matches(found: list[Entry], sketch: Sketch) -> None:
 
 
 def sketch_regexes(found: list[Entry], default: Entry, sketch: Sketch) -> None:
-    """
-    Sketch the lines of a file with a default, which takes what they leave.
+    """Sketch the lines of a file with a default, which takes what they leave.
 
     It is a regular expression, and so are they; the first that matches wins, so it is
     the last. What has been swapped is not swapped again.
@@ -88,9 +80,7 @@ def sketch_regexes(found: list[Entry], default: Entry, sketch: Sketch) -> None:
 
 
 def lines_of(text: str, sketch: Sketch) -> Iterator[Entry]:
-    """
-    Yield the entries of a map file, with the old single colon as well.
-    """
+    """Yield the entries of a map file, with the old single colon as well."""
     for number, raw in enumerate(text.splitlines(), 1):
         line = raw.partition("#")[0].strip()
         if not line:
@@ -105,14 +95,10 @@ def lines_of(text: str, sketch: Sketch) -> Iterator[Entry]:
 
 
 def is_sayable(entry: Entry, sketch: Sketch) -> bool:
-    """
-    Say whether a line has an equivalent; if not, that is noted.
-    """
+    """Say whether a line has an equivalent; if not, that is noted."""
     if entry.key.startswith("["):
         kind = entry.key[1:].partition("]")[0]
-        sketch.remark(
-            entry.line, f"{kind} sees tags and patterns, and rules do not: left out"
-        )
+        sketch.remark(entry.line, f"{kind} sees tags and patterns, and rules do not: left out")
     elif entry.key == WILDCARDS:
         if entry.target:
             sketch.remark(

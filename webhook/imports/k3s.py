@@ -1,5 +1,4 @@
-"""
-registries.yaml of k3s and RKE2 (`format`_).
+"""registries.yaml of k3s and RKE2 (`format`_).
 
 .. _format: https://docs.k3s.io/installation/private-registry
 """
@@ -27,9 +26,7 @@ GROUP: Final = re.compile(r"\$\{?1\}?$")
 
 
 def from_k3s(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a registries.yaml.
-    """
+    """Sketch the rules of a registries.yaml."""
     found = False
     for document in documents(text):
         content = table(document)
@@ -44,14 +41,10 @@ def from_k3s(text: str, sketch: Sketch) -> None:
 
 
 def sketch_registry(registry: str, entry: Tree, line: int, sketch: Sketch) -> None:
-    """
-    Sketch the mirrors of one registry.
-    """
+    """Sketch the mirrors of one registry."""
     known = table(entry)
     if registry == EVERY:
-        sketch.remark(
-            line, '"*" mirrors every registry under its own path, which no rule says'
-        )
+        sketch.remark(line, '"*" mirrors every registry under its own path, which no rule says')
         return
     hosts = []
     for endpoint in entries(known.get("endpoint")):
@@ -84,8 +77,7 @@ def sketch_rewrite(
     line: int,
     sketch: Sketch,
 ) -> None:
-    """
-    Sketch one pattern of a registry.
+    """Sketch one pattern of a registry.
 
     Args:
         registry: The registry.
@@ -115,9 +107,7 @@ def sketch_rewrite(
 
 
 def note_rest(registry: str, rewrites: Table, sketch: Sketch) -> None:
-    """
-    Note that what no pattern matches is asked at the mirrors under its own name.
-    """
+    """Note that what no pattern matches is asked at the mirrors under its own name."""
     if rewrites and not any(ALL.fullmatch(pattern) for pattern in rewrites):
         sketch.remark(
             rewrites.line,

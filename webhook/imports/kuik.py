@@ -1,5 +1,4 @@
-"""
-Custom resources of kube-image-keeper 2 (`crds`_).
+"""Custom resources of kube-image-keeper 2 (`crds`_).
 
 A mirror there takes the path of an image without its registry, and the original is
 asked first.
@@ -26,9 +25,7 @@ REPLICAS: Final = ("ReplicatedImageSet", "ClusterReplicatedImageSet")
 
 
 def from_kube_image_keeper(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of its custom resources.
-    """
+    """Sketch the rules of its custom resources."""
     found = False
     for document in documents(text):
         kind = table(document).get("kind")
@@ -44,9 +41,7 @@ def from_kube_image_keeper(text: str, sketch: Sketch) -> None:
 
 
 def sketch_mirrors(spec: Table, sketch: Sketch) -> None:
-    """
-    Sketch one set of images and its mirrors.
-    """
+    """Sketch one set of images and its mirrors."""
     mirrors = [place(table(each)) for each in entries(spec.get("mirrors"))]
     targets = [target for target in mirrors if target]
     if not targets:
@@ -69,18 +64,14 @@ def sketch_mirrors(spec: Table, sketch: Sketch) -> None:
     for pattern in entries(images.get("exclude")):
         prefix = prefix_of(f"^{str(pattern).removeprefix('^')}")
         if prefix is None:
-            sketch.remark(
-                line_of(pattern), f"{pattern} is more than a prefix: not excluded"
-            )
+            sketch.remark(line_of(pattern), f"{pattern} is more than a prefix: not excluded")
         else:
             sketch.keep(line_of(pattern), prefix)
     note_secrets(spec.get("mirrors"), sketch)
 
 
 def sketch_replicas(spec: Table, sketch: Sketch) -> None:
-    """
-    Sketch places that hold the same images; the first is taken for the one that is written.
-    """
+    """Sketch places that hold the same images; the first is taken for the one that is written."""
     upstreams = [table(each) for each in entries(spec.get("upstreams"))]
     places = [place(each) for each in upstreams]
     if len(places) < 2 or not all(places):  # noqa: PLR2004 - one and another
@@ -95,25 +86,19 @@ def sketch_replicas(spec: Table, sketch: Sketch) -> None:
     for each in upstreams:
         if each.get("imageFilter"):
             line = line_of(each["imageFilter"], each.line)
-            sketch.remark(
-                line, "imageFilter of an upstream is left out: all its images count"
-            )
+            sketch.remark(line, "imageFilter of an upstream is left out: all its images count")
     note_secrets(spec.get("upstreams"), sketch)
 
 
 def place(value: Table) -> str:
-    """
-    Return registry and path of a mirror or upstream; empty without a registry.
-    """
+    """Return registry and path of a mirror or upstream; empty without a registry."""
     registry, path = str(value.get("registry") or ""), str(value.get("path") or "")
     path = path.strip("/")
     return f"{registry}/{path}" if registry and path else registry
 
 
 def note_secrets(value: object, sketch: Sketch) -> None:
-    """
-    Note the credentials that mirrors have.
-    """
+    """Note the credentials that mirrors have."""
     for each in entries(value if isinstance(value, list) else None):  # type: ignore[arg-type]
         secret = table(each).get("credentialSecret")
         if secret:

@@ -1,5 +1,4 @@
-"""
-Kyverno's sample policy that replaces the registry of images (`sample`_).
+"""Kyverno's sample policy that replaces the registry of images (`sample`_).
 
 .. _sample: https://github.com/kyverno/policies/tree/main/other/replace-image-registry
 """
@@ -24,16 +23,12 @@ CALL: Final = re.compile(
     r"regex_replace_all(?:_literal)?\(\s*'([^']*)'\s*,\s*[^,]+,\s*'([^']*)'\s*\)"
 )
 # The sample's pattern for an image with or without a registry, in its spellings.
-ANY_REGISTRY: Final = re.compile(
-    r"\^\(.*localhost.*\)\?\(\.\*\)\$|\^\(?\[\^/\]\+/\)?\(\.\*\)\$"
-)
+ANY_REGISTRY: Final = re.compile(r"\^\(.*localhost.*\)\?\(\.\*\)\$|\^\(?\[\^/\]\+/\)?\(\.\*\)\$")
 REPLACED: Final = re.compile(r"(.+?)/\$\{?[12]\}?")
 
 
 def from_kyverno(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a policy: the same call for each list of containers is one rule.
-    """
+    """Sketch the rules of a policy: the same call for each list of containers is one rule."""
     seen: set[tuple[str, str]] = set()
     for document in documents(text):
         for value in texts(table(document).get("spec")):
@@ -46,9 +41,7 @@ def from_kyverno(text: str, sketch: Sketch) -> None:
 
 
 def sketch_call(line: int, pattern: str, target: str, sketch: Sketch) -> None:
-    """
-    Sketch one call.
-    """
+    """Sketch one call."""
     replaced = REPLACED.fullmatch(target)
     prefix = prefix_of(pattern)
     if replaced and ANY_REGISTRY.fullmatch(pattern):
@@ -66,9 +59,7 @@ def sketch_call(line: int, pattern: str, target: str, sketch: Sketch) -> None:
 
 
 def texts(value: Tree) -> Iterator[Text]:
-    """
-    Yield every text in a tree.
-    """
+    """Yield every text in a tree."""
     if isinstance(value, Text):
         yield value
     elif isinstance(value, Listing):

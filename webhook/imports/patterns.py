@@ -1,5 +1,4 @@
-r"""
-Regular expressions of other tools, as far as they are prefixes written in another way.
+r"""Regular expressions of other tools, as far as they are prefixes written in another way.
 
 Most of them are: ``^docker\.io/(.*)`` is the registry docker.io. A prefix becomes a rule
 with ``match``, since those may be combined, and leave tags and digests alone.
@@ -22,15 +21,12 @@ REST: Final = re.compile(r"(?:\(?\.[*+]\)?)?\$?")
 
 
 def is_everything(pattern: str) -> bool:
-    """
-    Say whether a pattern matches whatever there is.
-    """
+    """Say whether a pattern matches whatever there is."""
     return pattern.removeprefix("^").removesuffix("$") in EVERYTHING
 
 
 def prefix_of(pattern: str) -> str | None:
-    """
-    Return the registry, with or without a path, that a pattern stands for.
+    """Return the registry, with or without a path, that a pattern stands for.
 
     Args:
         pattern: A regular expression that is searched for in ``registry/repository:tag``.

@@ -1,5 +1,4 @@
-"""
-registries.conf, version 2, of CRI-O, podman, buildah and skopeo (`format`_).
+"""registries.conf, version 2, of CRI-O, podman, buildah and skopeo (`format`_).
 
 .. _format: https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
 """
@@ -22,8 +21,7 @@ OTHERS: Final = ("unqualified-search-registries", "short-name-mode", "aliases")
 
 
 def from_registries_conf(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a registries.conf or of a drop-in of it.
+    """Sketch the rules of a registries.conf or of a drop-in of it.
 
     Raises:
         UnreadableFileError: It is no TOML, or version 1 of the format.
@@ -46,9 +44,7 @@ def from_registries_conf(text: str, sketch: Sketch) -> None:
 
 
 def sketch_registry(registry: dict[str, Any], line: int, sketch: Sketch) -> None:
-    """
-    Sketch one registry: its location is asked after its mirrors.
-    """
+    """Sketch one registry: its location is asked after its mirrors."""
     location = str(registry.get("location", "")).rstrip("/")
     prefix = str(registry.get("prefix", "") or location).rstrip("/")
     if registry.get("blocked"):
@@ -73,9 +69,7 @@ def sketch_registry(registry: dict[str, Any], line: int, sketch: Sketch) -> None
 
 
 def note_limits(mirror: dict[str, Any], prefix: str, line: int, sketch: Sketch) -> None:
-    """
-    Note what a mirror is limited to, and rules have no words for.
-    """
+    """Note what a mirror is limited to, and rules have no words for."""
     name = f"the mirror {mirror.get('location')} of {prefix}"
     if mirror.get("pull-from-mirror", "all") != "all":
         limit = mirror["pull-from-mirror"]

@@ -1,5 +1,4 @@
-"""
-The ConfigMap of registry-proxy (`readme`_).
+"""The ConfigMap of registry-proxy (`readme`_).
 
 .. _readme: https://github.com/ketches/registry-proxy
 """
@@ -21,9 +20,7 @@ NAMESPACES: Final = ("excludeNamespaces", "includeNamespaces")
 
 
 def from_registry_proxy(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of a ConfigMap, or of the file that it holds.
-    """
+    """Sketch the rules of a ConfigMap, or of the file that it holds."""
     for document in documents(text):
         content = table(table(document).get("data")).get(KEY)
         if not isinstance(content, Text):
@@ -37,8 +34,7 @@ def from_registry_proxy(text: str, sketch: Sketch) -> None:
 
 
 def sketch_config(config: Tree, sketch: Sketch, above: int) -> None:
-    """
-    Sketch one configuration.
+    """Sketch one configuration.
 
     Args:
         config: The configuration.
@@ -50,9 +46,7 @@ def sketch_config(config: Tree, sketch: Sketch, above: int) -> None:
     for registry, target in proxies.items():
         line = above + proxies.lines[registry]
         if target:
-            sketch.mirror(
-                line, registry, [str(target).removeprefix("https://").rstrip("/")]
-            )
+            sketch.mirror(line, registry, [str(target).removeprefix("https://").rstrip("/")])
         else:
             sketch.remark(line, f"{registry} has no proxy: left out")
     for registry in entries(known.get("includeRegistries")):

@@ -1,5 +1,4 @@
-"""
-Flags of repimage (`readme`_), as they stand in the arguments of its Deployment.
+"""Flags of repimage (`readme`_), as they stand in the arguments of its Deployment.
 
 .. _readme: https://github.com/wzshiming/repimage
 """
@@ -14,16 +13,12 @@ if TYPE_CHECKING:
 
 __all__ = ["from_repimage"]
 
-FLAG: Final = re.compile(
-    r"--(prefix|ignore-domains)(?:=|\s+)[\"']?([^\s\"',\]]+(?:,[^\s\"'\]]+)*)"
-)
+FLAG: Final = re.compile(r"--(prefix|ignore-domains)(?:=|\s+)[\"']?([^\s\"',\]]+(?:,[^\s\"'\]]+)*)")
 DEFAULT: Final = "m.daocloud.io"
 
 
 def from_repimage(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of the flags: every registry but the ignored ones goes behind a prefix.
-    """
+    """Sketch the rules of the flags: every registry but the ignored ones goes behind a prefix."""
     prefix, line = DEFAULT, 0
     for number, content in enumerate(text.splitlines(), 1):
         for name, value in FLAG.findall(content):

@@ -1,5 +1,4 @@
-"""
-``RegistryRewriteRule`` of mutating-registry-webhook (`readme`_).
+"""``RegistryRewriteRule`` of mutating-registry-webhook (`readme`_).
 
 .. _readme: https://github.com/flemzord/mutating-registry-webhook
 """
@@ -25,9 +24,7 @@ SHORT: Final = ("^([^/]+/[^/]+)$", "^([^/]+)$")
 
 
 def from_mutating_registry_webhook(text: str, sketch: Sketch) -> None:
-    """
-    Sketch the rules of its custom resources.
-    """
+    """Sketch the rules of its custom resources."""
     found = False
     for document in documents(text):
         if table(document).get("kind") != KIND:
@@ -40,9 +37,7 @@ def from_mutating_registry_webhook(text: str, sketch: Sketch) -> None:
 
 
 def sketch_rule(rule: Table, sketch: Sketch) -> None:
-    """
-    Sketch one rule.
-    """
+    """Sketch one rule."""
     match, replace = rule.get("match"), rule.get("replace")
     if not isinstance(match, str) or not isinstance(replace, str):
         sketch.remark(rule.line, "the rule has no match and replace: left out")

@@ -1,6 +1,4 @@
-"""
-What an import brings to light: rules, and remarks on what has no equivalent.
-"""
+"""What an import brings to light: rules, and remarks on what has no equivalent."""
 
 from __future__ import annotations
 
@@ -16,15 +14,12 @@ __all__ = ["Remark", "Sketch", "UnreadableFileError"]
 
 
 class UnreadableFileError(ValueError):
-    """
-    A file that is not of the format it was given for; the message says what is wrong.
-    """
+    """A file that is not of the format it was given for; the message says what is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """
-    Something that the rules do not say, or say otherwise than the file.
+    """Something that the rules do not say, or say otherwise than the file.
 
     Attributes:
         origin: The file.
@@ -42,8 +37,7 @@ class Remark:
 
 
 class Sketch:
-    """
-    Takes rules one by one, and keeps those that can be applied together.
+    """Takes rules one by one, and keeps those that can be applied together.
 
     Args:
         origin: The file, for remarks.
@@ -56,22 +50,16 @@ class Sketch:
 
     @property
     def rules(self) -> tuple[Rule, ...]:
-        """
-        The rules, in the order of the file.
-        """
+        """The rules, in the order of the file."""
         return tuple(rule for rule, _ in self._rules.values())
 
     @property
     def remarks(self) -> tuple[Remark, ...]:
-        """
-        The remarks, in the order of the file.
-        """
+        """The remarks, in the order of the file."""
         return tuple(sorted(self._remarks, key=lambda remark: (remark.origin, remark.line)))
 
     def remark(self, line: int, message: str) -> None:
-        """
-        Note what has no equivalent.
-        """
+        """Note what has no equivalent."""
         self._remarks.append(Remark(self.origin, line, message))
 
     def mirror(
@@ -81,15 +69,11 @@ class Sketch:
         mirrors: Iterable[Mirror | str],
         original: Original = Original.LAST,
     ) -> None:
-        """
-        Add a rule with mirrors for a registry, with or without a path.
-        """
+        """Add a rule with mirrors for a registry, with or without a path."""
         self._add(line, match, lambda: Rule(match, mirrors, original=original))
 
     def keep(self, line: int, match: str) -> None:
-        """
-        Add a rule that leaves images alone.
-        """
+        """Add a rule that leaves images alone."""
         self._add(line, match, lambda: Rule(match, keep=True))
 
     def regex(
@@ -99,16 +83,11 @@ class Sketch:
         mirrors: Iterable[str],
         original: Original = Original.LAST,
     ) -> None:
-        """
-        Add a rule with a regular expression for ``registry/repository``.
-        """
-        self._add(
-            line, regex, lambda: Rule(regex=regex, mirrors=mirrors, original=original)
-        )
+        """Add a rule with a regular expression for ``registry/repository``."""
+        self._add(line, regex, lambda: Rule(regex=regex, mirrors=mirrors, original=original))
 
     def keep_regex(self, line: int, regex: str) -> None:
-        """
-        Add a rule that leaves alone what a regular expression matches.
+        """Add a rule that leaves alone what a regular expression matches.
 
         It is for files whose catch-all is one: that would come before every `keep`.
         """

@@ -1,6 +1,4 @@
-"""
-TOML, and the lines in which its tables stand.
-"""
+"""TOML, and the lines in which its tables stand."""
 
 from __future__ import annotations
 
@@ -14,8 +12,7 @@ __all__ = ["headers", "parsed"]
 
 
 def parsed(text: str) -> dict[str, Any]:
-    """
-    Return the content of a TOML text.
+    """Return the content of a TOML text.
 
     Raises:
         UnreadableFileError: It is none; a key that stands there twice makes it none.
@@ -27,9 +24,7 @@ def parsed(text: str) -> dict[str, Any]:
 
 
 def headers(text: str, start: str) -> list[int]:
-    """
-    Return the lines of the tables whose header begins with *start*, brackets included.
-    """
+    """Return the lines of the tables whose header begins with *start*, brackets included."""
     return [
         number
         for number, line in enumerate(text.splitlines(), 1)

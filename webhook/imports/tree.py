@@ -1,5 +1,4 @@
-"""
-YAML and JSON as plain values that know the line they stand in.
+"""YAML and JSON as plain values that know the line they stand in.
 
 Scalars are the texts that somebody wrote, so that nothing is a number or a date here.
 """
@@ -24,26 +23,20 @@ MAX_DEPTH: Final = 64
 
 
 class Text(str):
-    """
-    A scalar.
-    """
+    """A scalar."""
 
     __slots__ = ("line",)
     line: int
 
 
 class Listing(list[Any]):
-    """
-    A list.
-    """
+    """A list."""
 
     line = 0
 
 
 class Table(dict[str, Any]):
-    """
-    A mapping; *lines* are those of its keys.
-    """
+    """A mapping; *lines* are those of its keys."""
 
     line = 0
 
@@ -56,8 +49,7 @@ Tree: TypeAlias = "Text | Listing | Table | None"
 
 
 def documents(text: str) -> Iterator[Tree]:
-    """
-    Yield the documents of a YAML text; JSON is such a text.
+    """Yield the documents of a YAML text; JSON is such a text.
 
     Raises:
         UnreadableFileError: It is no YAML, has a key twice, or is out of all proportion.
@@ -75,9 +67,7 @@ def documents(text: str) -> Iterator[Tree]:
 
 
 def grown(node: yaml.Node, budget: list[int], depth: int) -> Tree:
-    """
-    Return the value of a node.
-    """
+    """Return the value of a node."""
     budget[0] -= 1
     if budget[0] < 0 or depth > MAX_DEPTH:
         raise UnreadableFileError("the file is too large or too deep, aliases written out")
@@ -105,23 +95,17 @@ def grown(node: yaml.Node, budget: list[int], depth: int) -> Tree:
 
 
 def line_of(value: Tree, otherwise: int = 0) -> int:
-    """
-    Return the line of a value; that of what holds it for nothing.
-    """
+    """Return the line of a value; that of what holds it for nothing."""
     return otherwise if value is None else value.line
 
 
 def table(value: Tree) -> Table:
-    """
-    Return *value* if it is a mapping, else an empty one.
-    """
+    """Return *value* if it is a mapping, else an empty one."""
     return value if isinstance(value, Table) else Table()
 
 
 def entries(value: Tree) -> Listing:
-    """
-    Return *value* if it is a list; a single text as a list of one; else an empty list.
-    """
+    """Return *value* if it is a list; a single text as a list of one; else an empty list."""
     if isinstance(value, Listing):
         return value
     return Listing([value] if isinstance(value, Text) else [])

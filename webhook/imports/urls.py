@@ -1,6 +1,4 @@
-"""
-URLs of registries, as the targets of mirrors.
-"""
+"""URLs of registries, as the targets of mirrors."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ API: Final = "/v2"
 
 
 def target_of(url: str, *, overrides: bool) -> str | None:
-    """
-    Return ``host[:port][/path]`` of a URL.
+    """Return ``host[:port][/path]`` of a URL.
 
     Args:
         url: A URL; without a scheme it is one of HTTPS.

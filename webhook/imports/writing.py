@@ -1,6 +1,4 @@
-"""
-A rules file of rules.
-"""
+"""A rules file of rules."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ __all__ = ["written"]
 
 
 def written(rules: Iterable[Rule], title: str) -> str:
-    """
-    Return the text of a rules file.
+    """Return the text of a rules file.
 
     Args:
         rules: The rules.
@@ -33,9 +30,7 @@ def written(rules: Iterable[Rule], title: str) -> str:
 
 
 def lines_of(rule: Rule) -> Iterator[str]:
-    """
-    Yield the lines of one rule.
-    """
+    """Yield the lines of one rule."""
     if rule.pattern is not None:
         yield f"  - regex: {quoted(str(rule.pattern))}"
     else:
@@ -56,14 +51,10 @@ def lines_of(rule: Rule) -> Iterator[str]:
 
 
 def plain(text: str) -> str:
-    """
-    Return a registry as YAML: in quotes where it begins with what YAML has a meaning for.
-    """
+    """Return a registry as YAML: in quotes where it begins with what YAML has a meaning for."""
     return text if text[0].isalpha() else json.dumps(text)
 
 
 def quoted(text: str) -> str:
-    """
-    Return a text with backslashes as YAML.
-    """
+    """Return a text with backslashes as YAML."""
     return "'" + text.replace("'", "''") + "'"

@@ -1,5 +1,4 @@
-"""
-The cluster that we run in, as far as we need it.
+"""The cluster that we run in, as far as we need it.
 
 That is one Secret, one MutatingWebhookConfiguration, and the Pods behind a Service. The
 `kubernetes` package is imported by `connect` and its like, and not before.
@@ -44,8 +43,7 @@ __all__ = [
 
 
 def connect(kubeconfig: Path | None = None) -> Cluster:
-    """
-    Return the cluster; no request is sent yet.
+    """Return the cluster; no request is sent yet.
 
     Args:
         kubeconfig: File that says where it is; None in a Pod of that cluster.
@@ -60,8 +58,7 @@ def connect(kubeconfig: Path | None = None) -> Cluster:
 
 
 def open_endpoints(kubeconfig: Path | None = None) -> Endpoints:
-    """
-    Return the cluster for who asks which Pods a Service has; no request is sent yet.
+    """Return the cluster for who asks which Pods a Service has; no request is sent yet.
 
     Args:
         kubeconfig: File that says where it is; None in a Pod of that cluster.
@@ -76,8 +73,7 @@ def open_endpoints(kubeconfig: Path | None = None) -> Endpoints:
 
 
 def open_reader(kubeconfig: Path | None = None) -> Reader:
-    """
-    Return the cluster for somebody who reads; no request is sent yet.
+    """Return the cluster for somebody who reads; no request is sent yet.
 
     Args:
         kubeconfig: File that says where it is; without it that of the environment, or
@@ -93,8 +89,7 @@ def open_reader(kubeconfig: Path | None = None) -> Reader:
 
 
 def opened(kubeconfig: Path | None) -> Connection:
-    """
-    Return the way to a cluster.
+    """Return the way to a cluster.
 
     Raises:
         ClusterError: It cannot be told where it is, or the package is missing.

@@ -1,5 +1,4 @@
-"""
-What we do in a cluster: keep a Secret, and say whom to trust.
+"""What we do in a cluster: keep a Secret, and say whom to trust.
 
 Whom the API server trusts stands in a MutatingWebhookConfiguration. The verbs are
 few, so that the permissions can be: ``get``, ``watch`` and ``patch`` on both objects,
@@ -30,8 +29,7 @@ REGISTRATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookcon
 
 
 class Cluster:
-    """
-    A cluster, by its API server.
+    """A cluster, by its API server.
 
     Args:
         connection: The way to it.
@@ -43,8 +41,7 @@ class Cluster:
         self._limit = limit
 
     async def secret(self, namespace: str, name: str) -> Secret | None:
-        """
-        Return a Secret as it is now, or None where there is none.
+        """Return a Secret as it is now, or None where there is none.
 
         Raises:
             ClusterError: It cannot be read.
@@ -59,8 +56,7 @@ class Cluster:
     async def create_secret(
         self, namespace: str, name: str, kind: str, data: Mapping[str, bytes]
     ) -> Secret:
-        """
-        Make a Secret.
+        """Make a Secret.
 
         Args:
             namespace: Its namespace.
@@ -89,8 +85,7 @@ class Cluster:
         return secret_of(answer)
 
     async def patch_secret(self, secret: Secret, data: Mapping[str, bytes]) -> Secret:
-        """
-        Change keys of a Secret, if it still is as it was read.
+        """Change keys of a Secret, if it still is as it was read.
 
         Args:
             secret: The Secret, as read.
@@ -107,8 +102,7 @@ class Cluster:
         return secret_of(await self._call(action, "PATCH", path, body))
 
     async def registration(self, name: str) -> Registration | None:
-        """
-        Return a MutatingWebhookConfiguration as it is now, or None if there is none.
+        """Return a MutatingWebhookConfiguration as it is now, or None if there is none.
 
         Raises:
             ClusterError: It cannot be read.
@@ -120,11 +114,8 @@ class Cluster:
             return None
         return registration_of(answer)
 
-    async def patch_bundles(
-        self, registration: Registration, bundle: bytes
-    ) -> Registration:
-        """
-        Give all webhooks of a configuration the same CA bundle, and change nothing else.
+    async def patch_bundles(self, registration: Registration, bundle: bytes) -> Registration:
+        """Give all webhooks of a configuration the same CA bundle, and change nothing else.
 
         Args:
             registration: The configuration, as read.
@@ -148,8 +139,7 @@ class Cluster:
         return registration_of(await self._call(action, "PATCH", path, body))
 
     def watch_secret(self, namespace: str, name: str, changed: Callable[[], None]) -> Watch:
-        """
-        Watch a Secret; for use in a ``with`` statement.
+        """Watch a Secret; for use in a ``with`` statement.
 
         Args:
             namespace: Its namespace.
@@ -160,8 +150,7 @@ class Cluster:
         return Watch(self._connection, action, secrets(namespace), name, changed)
 
     def watch_registration(self, name: str, changed: Callable[[], None]) -> Watch:
-        """
-        Watch a MutatingWebhookConfiguration; for use in a ``with`` statement.
+        """Watch a MutatingWebhookConfiguration; for use in a ``with`` statement.
 
         Args:
             name: Its name.
@@ -186,23 +175,17 @@ class Cluster:
 
 
 def secrets(namespace: str) -> str:
-    """
-    Return the path of the Secrets of a namespace.
-    """
+    """Return the path of the Secrets of a namespace."""
     return f"/api/v1/namespaces/{namespace}/secrets"
 
 
 def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
-    """
-    Return the contents of a Secret as they are sent.
-    """
+    """Return the contents of a Secret as they are sent."""
     return {key: base64.b64encode(value).decode() for key, value in data.items()}
 
 
 def secret_of(answer: Mapping[str, Any]) -> Secret:
-    """
-    Return a Secret from its JSON.
-    """
+    """Return a Secret from its JSON."""
     metadata = answer["metadata"]
     data = answer.get("data") or {}
     return Secret(
@@ -215,9 +198,7 @@ def secret_of(answer: Mapping[str, Any]) -> Secret:
 
 
 def registration_of(answer: Mapping[str, Any]) -> Registration:
-    """
-    Return a MutatingWebhookConfiguration from its JSON.
-    """
+    """Return a MutatingWebhookConfiguration from its JSON."""
     metadata = answer["metadata"]
     return Registration(
         name=metadata["name"],

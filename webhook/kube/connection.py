@@ -1,5 +1,4 @@
-"""
-Requests to the API server, over the `kubernetes` package.
+"""Requests to the API server, over the `kubernetes` package.
 
 Of that package we take the configuration (service account or kubeconfig) and the
 connection pool; objects stay JSON, as its models would drop fields that are newer
@@ -36,8 +35,7 @@ CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": STRATEGIC_MERGE}
 
 
 class Connection:
-    """
-    A way to one API server.
+    """A way to one API server.
 
     Args:
         configuration: Where it is, and who we are.
@@ -49,8 +47,7 @@ class Connection:
 
     @classmethod
     def open(cls, kubeconfig: Path | None = None) -> Connection:
-        """
-        Find the API server.
+        """Find the API server.
 
         Args:
             kubeconfig: File that says where; None in a Pod, whose service account does.
@@ -74,21 +71,16 @@ class Connection:
 
     @property
     def host(self) -> str:
-        """
-        URL of the API server.
-        """
+        """URL of the API server."""
         return str(self._configuration.host)
 
     @property
     def configuration(self) -> Configuration:
-        """
-        Where it is, and who we are.
-        """
+        """Where it is, and who we are."""
         return self._configuration
 
     def text(self, action: str, path: str) -> tuple[int, str]:
-        """
-        Return the status and the text of an answer, whatever it is.
+        """Return the status and the text of an answer, whatever it is.
 
         Args:
             action: What it does, as it follows "cannot".
@@ -120,8 +112,7 @@ class Connection:
         body: Mapping[str, Any] | None = None,
         silence: float = READ_SECONDS,
     ) -> urllib3.BaseHTTPResponse:
-        """
-        Send one request, and return the answer when its head is there.
+        """Send one request, and return the answer when its head is there.
 
         Args:
             action: What it does, as it follows "cannot".
@@ -164,8 +155,7 @@ class Connection:
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
     ) -> dict[str, Any]:
-        """
-        Send one request, and return the object that comes back.
+        """Send one request, and return the object that comes back.
 
         Raises:
             ClusterError: As `send`.
@@ -182,9 +172,7 @@ class Connection:
         return answer
 
     def _headers(self, method: str) -> dict[str, str]:
-        """
-        Return the headers of a request, with a token that is read anew as it ages.
-        """
+        """Return the headers of a request, with a token that is read anew as it ages."""
         headers = {"Accept": "application/json", "User-Agent": f"mirrorhook/{__version__}"}
         if method in CONTENT_TYPES:
             headers["Content-Type"] = CONTENT_TYPES[method]
@@ -195,9 +183,7 @@ class Connection:
 
 
 def message_of(body: bytes) -> str:
-    """
-    Return what an answer that is no success says: the message of its Status.
-    """
+    """Return what an answer that is no success says: the message of its Status."""
     try:
         status = json.loads(body)
     except ValueError:
@@ -207,9 +193,7 @@ def message_of(body: bytes) -> str:
 
 
 def described(error: Exception) -> str:
-    """
-    Return what an error of the network says, without the objects it prints.
-    """
+    """Return what an error of the network says, without the objects it prints."""
     reason = getattr(error, "reason", None) or error
     text = str(reason)
     return text.rpartition(">: ")[2] or type(reason).__name__

@@ -1,5 +1,4 @@
-"""
-Which Pods stand behind a Service, ready or not.
+"""Which Pods stand behind a Service, ready or not.
 
 The one verb is ``list`` on EndpointSlices of one namespace: their names end at random, so
 that no permission can name them, and they hold addresses and names of Pods alone.
@@ -24,8 +23,7 @@ CALL_SECONDS: Final = 1.0
 
 
 class Endpoints:
-    """
-    The Pods behind Services, by an API server.
+    """The Pods behind Services, by an API server.
 
     Args:
         connection: The way to it.
@@ -37,8 +35,7 @@ class Endpoints:
         self._limit = limit
 
     async def of(self, namespace: str, service: str, port: str) -> list[Endpoint]:
-        """
-        Return the Pods that have an address, each once.
+        """Return the Pods that have an address, each once.
 
         Args:
             namespace: Namespace of the Service.
@@ -64,8 +61,7 @@ class Endpoints:
 
 
 def endpoints_in(slices: Iterable[Mapping[str, Any]], port: str) -> list[Endpoint]:
-    """
-    Return the Pods in EndpointSlices; one with addresses of both families comes once.
+    """Return the Pods in EndpointSlices; one with addresses of both families comes once.
 
     Args:
         slices: EndpointSlices, from their JSON.

@@ -1,5 +1,4 @@
-"""
-What can go wrong between us and the API server.
+"""What can go wrong between us and the API server.
 
 Our exception tree::
 
@@ -29,39 +28,27 @@ MAX_MESSAGE = 400
 
 
 class ClusterError(Exception):
-    """
-    Any of them.
-    """
+    """Any of them."""
 
 
 class ConflictError(ClusterError):
-    """
-    The object has been changed, or made, by somebody else: read it again.
-    """
+    """The object has been changed, or made, by somebody else: read it again."""
 
 
 class ForbiddenError(ClusterError):
-    """
-    A permission is missing; the message says which.
-    """
+    """A permission is missing; the message says which."""
 
 
 class NotFoundError(ClusterError):
-    """
-    There is no such object.
-    """
+    """There is no such object."""
 
 
 class RefusedError(ClusterError):
-    """
-    The API server refuses the request, and would do so again.
-    """
+    """The API server refuses the request, and would do so again."""
 
 
 class UnavailableError(ClusterError):
-    """
-    The API server cannot be asked now; it may be later.
-    """
+    """The API server cannot be asked now; it may be later."""
 
 
 REFUSALS: dict[int, type[ClusterError]] = {
@@ -76,8 +63,7 @@ REFUSALS: dict[int, type[ClusterError]] = {
 
 
 def error_of(action: str, status: int, message: str) -> ClusterError:
-    """
-    Return the error for an answer of the API server.
+    """Return the error for an answer of the API server.
 
     Args:
         action: What was tried, as it follows "cannot": ``patch Secret a/b``.

@@ -1,6 +1,4 @@
-"""
-The two objects that certificates are kept in, and where Pods are reached, as values.
-"""
+"""The two objects that certificates are kept in, and where Pods are reached, as values."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["Endpoint", "Registration", "Secret"]
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """
-    A Secret of the cluster.
+    """A Secret of the cluster.
 
     Attributes:
         namespace: Its namespace.
@@ -35,8 +32,7 @@ class Secret:
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """
-    A MutatingWebhookConfiguration: what the API server knows of our webhooks.
+    """A MutatingWebhookConfiguration: what the API server knows of our webhooks.
 
     Attributes:
         name: Its name.
@@ -51,8 +47,7 @@ class Registration:
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:
-    """
-    A Pod behind a Service, ready or not.
+    """A Pod behind a Service, ready or not.
 
     Attributes:
         pod: Its name; empty where the cluster does not say.

@@ -1,6 +1,4 @@
-"""
-What somebody who looks for a fault reads in a cluster, and the one thing that is tried.
-"""
+"""What somebody who looks for a fault reads in a cluster, and the one thing that is tried."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ CALL_SECONDS: Final = 10.0
 
 
 class Reader:
-    """
-    A cluster, for somebody who reads.
+    """A cluster, for somebody who reads.
 
     Args:
         connection: The way to its API server.
@@ -40,14 +37,11 @@ class Reader:
 
     @property
     def address(self) -> str:
-        """
-        Where the API server is.
-        """
+        """Where the API server is."""
         return self._connection.host
 
     def get(self, path: str) -> dict[str, Any] | None:
-        """
-        Return an object, or None where there is none.
+        """Return an object, or None where there is none.
 
         Args:
             path: Its path at the API server.
@@ -61,8 +55,7 @@ class Reader:
             return None
 
     def list(self, path: str, selector: str = "") -> list[dict[str, Any]]:
-        """
-        Return the objects of a collection.
+        """Return the objects of a collection.
 
         Args:
             path: Its path at the API server.
@@ -80,8 +73,7 @@ class Reader:
         return items if isinstance(items, list) else []
 
     def skew(self) -> float:
-        """
-        Return by how many seconds our clock is ahead of that of the API server.
+        """Return by how many seconds our clock is ahead of that of the API server.
 
         Raises:
             ClusterError: It cannot be asked.
@@ -92,8 +84,7 @@ class Reader:
         return time.time() - date.timestamp()
 
     def page(self, namespace: str, pod: str, port: int, path: str) -> tuple[int, str]:
-        """
-        Return the status and the text of a page that a Pod serves in plain HTTP.
+        """Return the status and the text of a page that a Pod serves in plain HTTP.
 
         Args:
             namespace: The Pod's namespace.
@@ -110,8 +101,7 @@ class Reader:
         )
 
     def try_pod(self, namespace: str, pod: Mapping[str, Any]) -> dict[str, Any]:
-        """
-        Create a Pod in a dry run, and return what would be stored.
+        """Create a Pod in a dry run, and return what would be stored.
 
         Raises:
             ClusterError: It would be refused, or cannot be tried.
@@ -127,8 +117,7 @@ class Reader:
     def certificate(
         self, namespace: str, pod: str, port: int, name: str, authority: bytes
     ) -> bytes:
-        """
-        Return what a Pod serves with, in PEM, if *authority* vouches for it.
+        """Return what a Pod serves with, in PEM, if *authority* vouches for it.
 
         Args:
             namespace: The Pod's namespace.

@@ -1,6 +1,4 @@
-"""
-Waiting for a blocking call without being held up by it.
-"""
+"""Waiting for a blocking call without being held up by it."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ T = TypeVar("T")
 
 
 async def in_thread(call: Callable[[], T], *, limit: float) -> T:
-    """
-    Run *call* in a thread of its own.
+    """Run *call* in a thread of its own.
 
     The threads of asyncio's own executor are waited for when the process ends; this
     one is not, so that an API server that does not answer holds no shutdown up.

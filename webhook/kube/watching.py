@@ -1,5 +1,4 @@
-"""
-Being told when an object changes.
+"""Being told when an object changes.
 
 A watch here is no more than a reason to look: its events are not read, and who is
 told reads the object itself. So a watch that breaks, or starts too late, loses
@@ -35,8 +34,7 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class Watch:
-    """
-    A watch on one object, in a thread of its own, from entering to leaving it.
+    """A watch on one object, in a thread of its own, from entering to leaving it.
 
     Args:
         connection: The way to the API server.
@@ -97,8 +95,7 @@ class Watch:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _follow(self) -> None:
-        """
-        Watch until the API server ends it.
+        """Watch until the API server ends it.
 
         Raises:
             ClusterError: It may not be watched, or something in between broke.

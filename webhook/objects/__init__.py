@@ -1,6 +1,4 @@
-"""
-Where images sit in Kubernetes objects, and the patches that change them: pure.
-"""
+"""Where images sit in Kubernetes objects, and the patches that change them: pure."""
 
 from webhook.objects.exemption import MIRROR_POD, OPT_OUT, exempt
 from webhook.objects.loose import pod_from

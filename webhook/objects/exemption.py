@@ -1,6 +1,4 @@
-"""
-Pods whose images are left alone whatever the rules say.
-"""
+"""Pods whose images are left alone whatever the rules say."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ DISABLED: Final = "disabled"
 
 
 def exempt(metadata: ObjectMeta | None) -> str:
-    """
-    Say why a Pod is left alone; empty if it is not.
+    """Say why a Pod is left alone; empty if it is not.
 
     Args:
         metadata: What is written on the Pod, or on the template that it is made from.

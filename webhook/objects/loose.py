@@ -1,6 +1,4 @@
-"""
-Reading a Pod from plain JSON values, of which any part may be anything.
-"""
+"""Reading a Pod from plain JSON values, of which any part may be anything."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ __all__ = ["pod_from"]
 
 
 def pod_from(value: object) -> Pod:
-    """
-    Read a Pod from plain JSON values, leaving out every part of another type.
+    """Read a Pod from plain JSON values, leaving out every part of another type.
 
     Entries of lists keep their places, so that pointers into the object stay right.
     """
@@ -38,9 +35,7 @@ def pod_from(value: object) -> Pod:
 
 
 def metadata_from(value: dict[str, Any]) -> ObjectMeta:
-    """
-    Read an object's metadata from plain JSON values.
-    """
+    """Read an object's metadata from plain JSON values."""
     annotations = value.get("annotations")
     known = texts(annotations)
     owners = value.get("ownerReferences")
@@ -56,9 +51,7 @@ def metadata_from(value: dict[str, Any]) -> ObjectMeta:
 
 
 def owner_from(value: dict[str, Any]) -> OwnerReference:
-    """
-    Read the reference to an owner from plain JSON values.
-    """
+    """Read the reference to an owner from plain JSON values."""
     controller = value.get("controller")
     return OwnerReference(
         api_version=text(value.get("apiVersion")),
@@ -70,9 +63,7 @@ def owner_from(value: dict[str, Any]) -> OwnerReference:
 
 
 def spec_from(value: dict[str, Any]) -> PodSpec:
-    """
-    Read a Pod's spec from plain JSON values.
-    """
+    """Read a Pod's spec from plain JSON values."""
 
     def containers(field: str) -> tuple[Container, ...]:
         return tuple(container_from(mapping(each)) for each in entries(value.get(field)))
@@ -88,18 +79,14 @@ def spec_from(value: dict[str, Any]) -> PodSpec:
 
 
 def secrets_from(value: object) -> tuple[LocalObjectReference, ...] | UnsetType:
-    """
-    Read the names of Secrets from plain JSON values; UNSET if they are no list.
-    """
+    """Read the names of Secrets from plain JSON values; UNSET if they are no list."""
     if not isinstance(value, list):
         return UNSET
     return tuple(LocalObjectReference(text(mapping(each).get("name"))) for each in value)
 
 
 def container_from(value: dict[str, Any]) -> Container:
-    """
-    Read a container from plain JSON values.
-    """
+    """Read a container from plain JSON values."""
     return Container(
         name=text(value.get("name")),
         image=text(value.get("image")),
@@ -108,9 +95,7 @@ def container_from(value: dict[str, Any]) -> Container:
 
 
 def volume_from(value: dict[str, Any]) -> Volume:
-    """
-    Read a volume from plain JSON values.
-    """
+    """Read a volume from plain JSON values."""
     image = value.get("image")
     if not isinstance(image, dict):
         return Volume(name=text(value.get("name")))
@@ -121,30 +106,22 @@ def volume_from(value: dict[str, Any]) -> Volume:
 
 
 def mapping(value: object) -> dict[str, Any]:
-    """
-    Return *value* if it is a mapping, else an empty one.
-    """
+    """Return *value* if it is a mapping, else an empty one."""
     return value if isinstance(value, dict) else {}
 
 
 def entries(value: object) -> list[Any]:
-    """
-    Return *value* if it is a list, else an empty one.
-    """
+    """Return *value* if it is a list, else an empty one."""
     return value if isinstance(value, list) else []
 
 
 def text(value: object) -> str | None:
-    """
-    Return *value* if it is a text.
-    """
+    """Return *value* if it is a text."""
     return value if isinstance(value, str) else None
 
 
 def texts(value: object) -> dict[str, str | None] | None:
-    """
-    Return a mapping of texts, if *value* is one as a whole.
-    """
+    """Return a mapping of texts, if *value* is one as a whole."""
     if not isinstance(value, dict):
         return None
     if not all(entry is None or isinstance(entry, str) for entry in value.values()):

@@ -1,5 +1,4 @@
-"""
-JSON Patch (RFC 6902): the few operations that change a Pod's images, and no others.
+"""JSON Patch (RFC 6902): the few operations that change a Pod's images, and no others.
 
 Only ``replace`` of image strings that are there, and ``add`` of our own annotation and
 of the Secrets that a mirror needs.
@@ -46,9 +45,7 @@ _encode = msgspec.json.Encoder().encode
 
 
 class RecordPlace(Enum):
-    """
-    Where the images as they were are written down: by what is written there already.
-    """
+    """Where the images as they were are written down: by what is written there already."""
 
     NOWHERE = "nowhere"  # there is no place for it
     ALONE = "alone"  # there are no annotations
@@ -57,9 +54,7 @@ class RecordPlace(Enum):
 
 
 class Operation(Struct, frozen=True, gc=False):
-    """
-    One operation of a patch.
-    """
+    """One operation of a patch."""
 
     op: Literal["add", "replace"]
     path: str
@@ -67,16 +62,12 @@ class Operation(Struct, frozen=True, gc=False):
 
 
 def escaped(token: str) -> str:
-    """
-    Return *token* as one part of an RFC 6901 pointer.
-    """
+    """Return *token* as one part of an RFC 6901 pointer."""
     return token.replace("~", "~0").replace("/", "~1")
 
 
 def image_operations(placements: Iterable[Placement]) -> list[Operation]:
-    """
-    Return the operations that put the chosen images in place.
-    """
+    """Return the operations that put the chosen images in place."""
     return [
         Operation("replace", slot.pointer, decision.candidate.image)
         for slot, decision in placements
@@ -84,11 +75,8 @@ def image_operations(placements: Iterable[Placement]) -> list[Operation]:
     ]
 
 
-def secret_operations(
-    spec: PodSpec | None, placements: Iterable[Placement]
-) -> list[Operation]:
-    """
-    Return the operations that append the Secrets which the chosen mirrors need.
+def secret_operations(spec: PodSpec | None, placements: Iterable[Placement]) -> list[Operation]:
+    """Return the operations that append the Secrets which the chosen mirrors need.
 
     Those that the Pod has stay where they are, and none is there twice.
 
@@ -112,8 +100,7 @@ def secret_operations(
 
 
 def record_place(metadata: ObjectMeta | None, most: int = MAX_ANNOTATIONS) -> RecordPlace:
-    """
-    Say where the images as they were would be written down.
+    """Say where the images as they were would be written down.
 
     For all Pods with the same place, save `MINDFUL`, the same images make the same
     `record_operation`, as long as their names take less than half of the room.
@@ -142,8 +129,7 @@ def record_place(metadata: ObjectMeta | None, most: int = MAX_ANNOTATIONS) -> Re
 def record_operation(
     metadata: ObjectMeta | None, placements: Iterable[Placement]
 ) -> Operation | None:
-    """
-    Return the operation that writes down the images as they were.
+    """Return the operation that writes down the images as they were.
 
     What an earlier round wrote down stays, save for the images rewritten now.
 
@@ -179,9 +165,7 @@ def record_operation(
 
 
 def recorded(annotation: str | None) -> dict[str, str]:
-    """
-    Read what an earlier round wrote down; anything else there counts as nothing.
-    """
+    """Read what an earlier round wrote down; anything else there counts as nothing."""
     if not annotation:
         return {}
     try:
@@ -194,7 +178,5 @@ def recorded(annotation: str | None) -> dict[str, str]:
 
 
 def size(text: str) -> int:
-    """
-    Return how many bytes *text* takes.
-    """
+    """Return how many bytes *text* takes."""
     return len(text) if text.isascii() else len(text.encode())

@@ -1,5 +1,4 @@
-"""
-The parts of a Pod that hold images, or say how to treat them.
+"""The parts of a Pod that hold images, or say how to treat them.
 
 A Pod is read into these types and never written from them: whatever else it
 holds, of this Kubernetes version or a later one, stays untouched. ``null`` counts
@@ -42,9 +41,7 @@ POD_SPEC_PATHS: Final[Mapping[str, tuple[str, ...]]] = {
 
 
 class Container(Struct, frozen=True, gc=False, rename="camel"):
-    """
-    A container, init container, sidecar or ephemeral container.
-    """
+    """A container, init container, sidecar or ephemeral container."""
 
     name: str | None = None
     image: str | None = None
@@ -52,34 +49,27 @@ class Container(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ImageVolumeSource(Struct, frozen=True, gc=False, rename="camel"):
-    """
-    The image of an image volume (KEP-4639).
-    """
+    """The image of an image volume (KEP-4639)."""
 
     reference: str | None = None
     pull_policy: str | None = None
 
 
 class Volume(Struct, frozen=True, gc=False):
-    """
-    A volume, of which only an image matters here.
-    """
+    """A volume, of which only an image matters here."""
 
     name: str | None = None
     image: ImageVolumeSource | None = None
 
 
 class LocalObjectReference(Struct, frozen=True, gc=False):
-    """
-    The name of an object in the Pod's namespace.
-    """
+    """The name of an object in the Pod's namespace."""
 
     name: str | None = None
 
 
 class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
-    """
-    Every place of an image in a Pod, and the Secrets to pull them with.
+    """Every place of an image in a Pod, and the Secrets to pull them with.
 
     Attributes:
         image_pull_secrets: UNSET where something else stands in their place.
@@ -93,9 +83,7 @@ class PodSpec(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
-    """
-    The object that a Pod belongs to.
-    """
+    """The object that a Pod belongs to."""
 
     api_version: str | None = None
     kind: str | None = None
@@ -105,8 +93,7 @@ class OwnerReference(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
-    """
-    A Pod's name, and what is written on it.
+    """A Pod's name, and what is written on it.
 
     Attributes:
         annotations: UNSET where something else stands in their place.
@@ -120,9 +107,7 @@ class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
 
     @property
     def controller(self) -> OwnerReference | None:
-        """
-        The one that makes the Pod anew when it is gone.
-        """
+        """The one that makes the Pod anew when it is gone."""
         for owner in self.owner_references or ():
             if owner.controller:
                 return owner
@@ -130,9 +115,7 @@ class ObjectMeta(Struct, frozen=True, gc=False, rename="camel"):
 
 
 class Pod(Struct, frozen=True, gc=False):
-    """
-    A Pod, as far as images go.
-    """
+    """A Pod, as far as images go."""
 
     metadata: ObjectMeta | None = None
     spec: PodSpec | None = None

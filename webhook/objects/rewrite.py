@@ -1,6 +1,4 @@
-"""
-What becomes of each image of an object, for webhook and offline rewriter alike.
-"""
+"""What becomes of each image of an object, for webhook and offline rewriter alike."""
 
 from __future__ import annotations
 
@@ -19,19 +17,14 @@ NEVER: Final = "Never"
 
 
 class Placement(NamedTuple):
-    """
-    An image slot, and the decision on the image in it.
-    """
+    """An image slot, and the decision on the image in it."""
 
     slot: ImageSlot
     decision: Decision
 
 
-def rewrite(
-    slots: Iterable[ImageSlot], decide: Callable[[str], Decision]
-) -> list[Placement]:
-    """
-    Decide on the image in each slot.
+def rewrite(slots: Iterable[ImageSlot], decide: Callable[[str], Decision]) -> list[Placement]:
+    """Decide on the image in each slot.
 
     Args:
         slots: The slots.
@@ -44,7 +37,5 @@ def rewrite(
 
 
 def local(slot: ImageSlot) -> Decision:
-    """
-    Decide on an image that is never pulled: the node has it under its own name.
-    """
+    """Decide on an image that is never pulled: the node has it under its own name."""
     return Decision(slot.image, Outcome.LOCAL, "its pull policy is Never")

@@ -1,6 +1,4 @@
-"""
-The image slots of a Pod: where each image stands, and what belongs to it.
-"""
+"""The image slots of a Pod: where each image stands, and what belongs to it."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ VOLUMES: Final = "volumes"
 
 
 class ImageSlot(NamedTuple):
-    """
-    One image string in an object.
+    """One image string in an object.
 
     Attributes:
         pointer: Its place, as an RFC 6901 pointer into the object.
@@ -47,8 +44,7 @@ class ImageSlot(NamedTuple):
 
 
 def image_slots(spec: PodSpec, at: str = "/spec") -> list[ImageSlot]:
-    """
-    Return every image of a Pod's spec; empty texts are none.
+    """Return every image of a Pod's spec; empty texts are none.
 
     Args:
         spec: The spec.
@@ -66,12 +62,8 @@ def image_slots(spec: PodSpec, at: str = "/spec") -> list[ImageSlot]:
     return slots
 
 
-def container_slots(
-    containers: Iterable[Container], field: str, at: str
-) -> list[ImageSlot]:
-    """
-    Return the images of one list of containers.
-    """
+def container_slots(containers: Iterable[Container], field: str, at: str) -> list[ImageSlot]:
+    """Return the images of one list of containers."""
     return [
         ImageSlot(
             f"{at}/{field}/{index}/image",
@@ -86,9 +78,7 @@ def container_slots(
 
 
 def volume_slots(volumes: Iterable[Volume], at: str) -> list[ImageSlot]:
-    """
-    Return the images of the image volumes.
-    """
+    """Return the images of the image volumes."""
     return [
         ImageSlot(
             pointer=f"{at}/{VOLUMES}/{index}/image/reference",
@@ -103,7 +93,5 @@ def volume_slots(volumes: Iterable[Volume], at: str) -> list[ImageSlot]:
 
 
 def has_image(volume: Volume) -> bool:
-    """
-    Say whether a volume is of an image.
-    """
+    """Say whether a volume is of an image."""
     return volume.image is not None and bool(volume.image.reference)

@@ -1,6 +1,4 @@
-"""
-Is it there? Asking registries for manifests, and choosing by what they say.
-"""
+"""Is it there? Asking registries for manifests, and choosing by what they say."""
 
 from webhook.probe.answers import Answer, Finding, Presence
 from webhook.probe.bodies import Stream

@@ -1,5 +1,4 @@
-"""
-What a registry said when it was asked for an image, and what that means.
+"""What a registry said when it was asked for an image, and what that means.
 
 Nothing that a registry writes gets into the words: it could write back what it
 was sent, a password among it.
@@ -18,9 +17,7 @@ __all__ = ["FAILURES", "Answer", "Finding", "Presence"]
 
 
 class Presence(Enum):
-    """
-    Whether an image is there.
-    """
+    """Whether an image is there."""
 
     PRESENT = auto()
     ABSENT = auto()
@@ -28,9 +25,7 @@ class Presence(Enum):
 
 
 class Answer(StrEnum):
-    """
-    What came back; also a label of the metric.
-    """
+    """What came back; also a label of the metric."""
 
     PRESENT = "present"
     ABSENT = "absent"  # 404
@@ -54,9 +49,7 @@ class Answer(StrEnum):
 
     @property
     def presence(self) -> Presence:
-        """
-        What it says of the image.
-        """
+        """What it says of the image."""
         if self is Answer.PRESENT:
             return Presence.PRESENT
         return Presence.ABSENT if self in DEFINITE else Presence.UNKNOWN
@@ -108,8 +101,7 @@ WORDS: Final[Mapping[Answer, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """
-    The answer to one question.
+    """The answer to one question.
 
     Attributes:
         answer: What came back.
@@ -125,15 +117,11 @@ class Finding:
 
     @property
     def presence(self) -> Presence:
-        """
-        What it says of the image.
-        """
+        """What it says of the image."""
         return self.answer.presence
 
     @property
     def reason(self) -> str:
-        """
-        The answer in words, as the end of a sentence about the registry.
-        """
+        """The answer in words, as the end of a sentence about the registry."""
         words = WORDS[self.answer]
         return f"{words} ({self.detail})" if self.detail else words

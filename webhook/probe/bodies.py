@@ -1,6 +1,4 @@
-"""
-The bodies of requests and answers: bounded, or never in memory as a whole.
-"""
+"""The bodies of requests and answers: bounded, or never in memory as a whole."""
 
 from __future__ import annotations
 
@@ -20,15 +18,12 @@ PIECE: Final = 64 * 1024
 
 
 class TooLargeError(Exception):
-    """
-    A body larger than any that is wanted.
-    """
+    """A body larger than any that is wanted."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stream:
-    """
-    A body that is not in memory; it can be sent once.
+    """A body that is not in memory; it can be sent once.
 
     Attributes:
         size: Its bytes.
@@ -40,40 +35,31 @@ class Stream:
 
 
 async def pieces(content: bytes) -> AsyncIterator[bytes]:
-    """
-    Yield a body a piece at a time, so that each has its own time to be sent.
-    """
+    """Yield a body a piece at a time, so that each has its own time to be sent."""
     for start in range(0, len(content), PIECE):
         yield content[start : start + PIECE]
 
 
 def body_of(content: bytes | Stream) -> AsyncIterator[bytes] | None:
-    """
-    Return a body in pieces; None for none.
-    """
+    """Return a body in pieces; None for none."""
     if isinstance(content, Stream):
         return content.parts
     return pieces(content) if content else None
 
 
 def length_of(content: bytes | Stream) -> dict[str, str]:
-    """
-    Return the header that tells the length of a body; without it, pieces have none.
-    """
+    """Return the header that tells the length of a body; without it, pieces have none."""
     size = content.size if isinstance(content, Stream) else len(content)
     return {"Content-Length": str(size)} if size else {}
 
 
 def parts(response: httpx.Response) -> AsyncIterator[bytes]:
-    """
-    Return the body of an answer as it comes.
-    """
+    """Return the body of an answer as it comes."""
     return aiter(cast("httpx.AsyncByteStream", response.stream))
 
 
 async def whole(response: httpx.Response) -> bytes:
-    """
-    Return the body of an answer.
+    """Return the body of an answer.
 
     Raises:
         TooLargeError: It is larger than any that is wanted.

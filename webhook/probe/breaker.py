@@ -1,5 +1,4 @@
-"""
-Leaving a registry alone that fails time and again (`circuit breaker`_).
+"""Leaving a registry alone that fails time and again (`circuit breaker`_).
 
 .. _circuit breaker: https://martinfowler.com/bliki/CircuitBreaker.html
 """
@@ -16,8 +15,7 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class Breaker:
-    """
-    Lets questions through to one registry, or not.
+    """Lets questions through to one registry, or not.
 
     Closed, it lets them through. After some failures in a row it opens, and none gets
     through for a while; then one does as a trial, and closes it or opens it for longer.
@@ -34,34 +32,25 @@ class Breaker:
 
     @property
     def is_idle(self) -> bool:
-        """
-        Whether it has nothing to remember.
-        """
+        """Whether it has nothing to remember."""
         return not self._failures
 
     def is_due(self, now: float) -> bool:
-        """
-        Say whether it is open, and one question should pass as a trial.
-        """
+        """Say whether it is open, and one question should pass as a trial."""
         return self.is_open and not self._on_trial and now >= self._until
 
     def begin_trial(self) -> None:
-        """
-        Note that a trial is on its way: no other begins before its end.
-        """
+        """Note that a trial is on its way: no other begins before its end."""
         self._on_trial = True
 
     def succeeded(self) -> None:
-        """
-        Note an answer, whatever it says of the image.
-        """
+        """Note an answer, whatever it says of the image."""
         self._failures = 0
         self._pause = FIRST_PAUSE
         self._on_trial = self.is_open = False
 
     def failed(self, now: float, *, trial: bool = False) -> None:
-        """
-        Note a question without an answer.
+        """Note a question without an answer.
 
         Args:
             now: The time.

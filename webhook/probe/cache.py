@@ -1,6 +1,4 @@
-"""
-What is known of images, for a while, and of no more than so many.
-"""
+"""What is known of images, for a while, and of no more than so many."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ MAX_ENTRIES: Final = 10_000
 
 @dataclass(slots=True)
 class Entry:
-    """
-    One finding, and until when it holds.
+    """One finding, and until when it holds.
 
     Attributes:
         finding: What was found.
@@ -36,8 +33,7 @@ class Entry:
 
 
 class FindingCache:
-    """
-    Findings by image; of too many, those that were not wanted for longest go.
+    """Findings by image; of too many, those that were not wanted for longest go.
 
     A finding is fresh for its time to live. For as long again it is used, while it is
     looked for anew: nobody waits for an image that was there a moment ago.
@@ -58,9 +54,7 @@ class FindingCache:
         return len(self._entries)
 
     def get(self, name: str, now: float) -> tuple[Finding | None, bool]:
-        """
-        Return what is known of an image, and whether it should be looked at again.
-        """
+        """Return what is known of an image, and whether it should be looked at again."""
         entry = self._entries.get(name)
         if entry is None:
             return None, False
@@ -74,8 +68,7 @@ class FindingCache:
         return None, False
 
     def put(self, name: str, finding: Finding, now: float) -> None:
-        """
-        Note what was found.
+        """Note what was found.
 
         A failure of the registry says nothing of the image: where it was there before,
         it counts as being there to the end of that finding's time.

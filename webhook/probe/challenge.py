@@ -1,5 +1,4 @@
-"""
-How a registry asks for a login: the header ``WWW-Authenticate`` (`RFC 9110`_).
+"""How a registry asks for a login: the header ``WWW-Authenticate`` (`RFC 9110`_).
 
 .. _RFC 9110: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
 """
@@ -30,8 +29,7 @@ BASIC: Final = "basic"
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """
-    One way to log in.
+    """One way to log in.
 
     Attributes:
         scheme: ``bearer``, ``basic`` …, in lower case.
@@ -47,8 +45,7 @@ class Challenge:
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
-    """
-    Read the challenges of an answer; what is not of the grammar ends the reading.
+    """Read the challenges of an answer; what is not of the grammar ends the reading.
 
     Args:
         headers: The values of ``WWW-Authenticate``, each with one challenge or more.
@@ -62,9 +59,7 @@ def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
 
 
 def challenges_in(header: str) -> Iterator[Challenge]:
-    """
-    Yield the challenges in one header.
-    """
+    """Yield the challenges in one header."""
     at = skipped(header, 0)
     while at < len(header):
         scheme = SCHEME.match(header, at)
@@ -84,23 +79,17 @@ def challenges_in(header: str) -> Iterator[Challenge]:
 
 
 def preferred(challenges: Iterable[Challenge]) -> Challenge | None:
-    """
-    Return the challenge to answer: a token, else a password; None if there is neither.
-    """
+    """Return the challenge to answer: a token, else a password; None if there is neither."""
     by_scheme = {challenge.scheme: challenge for challenge in reversed([*challenges])}
     return by_scheme.get(BEARER) or by_scheme.get(BASIC)
 
 
 def skipped(header: str, at: int) -> int:
-    """
-    Return where the next thing begins behind white space and commas.
-    """
+    """Return where the next thing begins behind white space and commas."""
     found = SEPARATOR.match(header, at)
     return found.end() if found else at
 
 
 def unquoted(value: str) -> str:
-    """
-    Return the value of a parameter.
-    """
+    """Return the value of a parameter."""
     return ESCAPE.sub(r"\1", value[1:-1]) if value.startswith('"') else value

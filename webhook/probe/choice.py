@@ -1,6 +1,4 @@
-"""
-Choosing among the candidates of an image by what their registries said: pure.
-"""
+"""Choosing among the candidates of an image by what their registries said: pure."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ MAX_TOLD: Final = 4
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """
-    One image that could be taken, and what has to be asked for that.
+    """One image that could be taken, and what has to be asked for that.
 
     Attributes:
         candidate: The image at a mirror; None for the original.
@@ -41,8 +38,7 @@ class Option:
 
 
 def options_of(decision: Decision) -> tuple[Option, ...]:
-    """
-    Return what could be taken for an image, in order of preference.
+    """Return what could be taken for an image, in order of preference.
 
     The original is asked for only where it comes first: as the last resort it is
     taken whatever its registry says, and that may be out of reach.
@@ -64,8 +60,7 @@ def options_of(decision: Decision) -> tuple[Option, ...]:
 
 
 def proofs_of(candidate: Candidate, reference: ImageReference) -> Iterator[Question]:
-    """
-    Yield the images that *candidate* has to be the same as.
+    """Yield the images that *candidate* has to be the same as.
 
     A digest is its own proof: whoever pulls by it sees that it is right.
     """
@@ -83,8 +78,7 @@ def proofs_of(candidate: Candidate, reference: ImageReference) -> Iterator[Quest
 
 
 def verified(finding: Finding, digests: Iterable[str]) -> Finding:
-    """
-    Return *finding* in the light of the digests at trusted sources.
+    """Return *finding* in the light of the digests at trusted sources.
 
     Args:
         finding: What the mirror said.
@@ -112,8 +106,7 @@ def choose(
     findings: Sequence[Finding | None],
     on_unknown: OnUnknown,
 ) -> Decision | None:
-    """
-    Return what becomes of an image.
+    """Return what becomes of an image.
 
     The first option that is there is taken. Where none is known to be, but one may be,
     *on_unknown* says what is taken. Where none is there, the original stays: whatever
@@ -137,8 +130,7 @@ def choose(
 
 
 def taken(decision: Decision, option: Option, before: str) -> Decision:
-    """
-    Return the decision for an option that is there.
+    """Return the decision for an option that is there.
 
     Args:
         decision: The decision without regard to what is there.
@@ -162,9 +154,7 @@ def undecided(
     findings: Sequence[Finding | None],
     on_unknown: OnUnknown,
 ) -> Decision:
-    """
-    Return the decision where no option is known to be there.
-    """
+    """Return the decision where no option is known to be there."""
     doubtful = [
         (option.candidate, finding)
         for option, finding in zip(options, findings, strict=True)
@@ -176,19 +166,13 @@ def undecided(
         up = [one for one, finding in doubtful if finding.answer is not Answer.DOWN]
         candidate = up[0] if up else doubtful[0][0]
         reason = f"{candidate.reason}, on doubt: {why}"
-        return decision._replace(
-            outcome=Outcome.UNCONFIRMED, reason=reason, candidate=candidate
-        )
-    reason = (
-        f"no mirror is known to have it: {why}" if doubtful else f"no mirror has it: {why}"
-    )
+        return decision._replace(outcome=Outcome.UNCONFIRMED, reason=reason, candidate=candidate)
+    reason = f"no mirror is known to have it: {why}" if doubtful else f"no mirror has it: {why}"
     return decision._replace(outcome=Outcome.UNAVAILABLE, reason=reason, candidate=None)
 
 
 def told(options: Sequence[Option], findings: Sequence[Finding | None]) -> str:
-    """
-    Return what the registries said, in words.
-    """
+    """Return what the registries said, in words."""
     words = [
         f"{option.question.reference.registry} {finding.reason}"
         for option, finding in zip(options, findings, strict=False)

@@ -1,6 +1,4 @@
-"""
-Choosing for all images of a Pod at once, within the time that a review has.
-"""
+"""Choosing for all images of a Pod at once, within the time that a review has."""
 
 from __future__ import annotations
 
@@ -38,8 +36,7 @@ NOTHING: Final[Heard] = {}
 
 
 class Chooser:
-    """
-    Chooses among the candidates of images by what their registries have.
+    """Chooses among the candidates of images by what their registries have.
 
     Args:
         inquirer: Knows, and asks.
@@ -53,8 +50,7 @@ class Chooser:
         self._plans: OrderedDict[str, tuple[Decision, tuple[Option, ...]]] = OrderedDict()
 
     def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
-        """
-        Return what becomes of some images, in their order; None if that takes asking.
+        """Return what becomes of some images, in their order; None if that takes asking.
 
         Args:
             decisions: What would become of each if every mirror had it.
@@ -71,8 +67,7 @@ class Chooser:
         return chosen
 
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
-        """
-        Return what becomes of some images, in their order.
+        """Return what becomes of some images, in their order.
 
         Args:
             decisions: What would become of each if every mirror had it.
@@ -82,9 +77,7 @@ class Chooser:
         return await self._asked(decisions, seconds) if chosen is None else chosen
 
     def _is_there(self, decision: Decision) -> bool:
-        """
-        Say whether an image can stay as it was decided: the answer that nearly all get.
-        """
+        """Say whether an image can stay as it was decided: the answer that nearly all get."""
         first = self._options(decision)[0]
         if first.candidate is not decision.candidate or first.proofs:
             return False
@@ -92,15 +85,11 @@ class Chooser:
         return finding is not None and finding.answer is PRESENT
 
     def judged(self, option: Option, heard: Heard) -> Finding:
-        """
-        Return what *heard* says of an option, in the light of its trusted sources.
-        """
+        """Return what *heard* says of an option, in the light of its trusted sources."""
         return self._finding(option, heard) or PENDING
 
     def _options(self, decision: Decision) -> tuple[Option, ...]:
-        """
-        Return the options of a decision; those of the latest images are remembered.
-        """
+        """Return the options of a decision; those of the latest images are remembered."""
         name = decision.original
         known = self._plans.get(name)
         if known is not None and known[0] is decision:
@@ -119,8 +108,7 @@ class Chooser:
         heard: Heard = NOTHING,
         missing: Finding | None = None,
     ) -> Decision | None:
-        """
-        Return the decision by what is known; None if that is not enough.
+        """Return the decision by what is known; None if that is not enough.
 
         Args:
             decision: What would become of the image if every mirror had it.
@@ -151,15 +139,11 @@ class Chooser:
         return verified(finding, digests)
 
     def _answer(self, question: Question, heard: Heard) -> Finding | None:
-        """
-        Return the answer to a question; that it went down since comes before all.
-        """
+        """Return the answer to a question; that it went down since comes before all."""
         return self._inquirer.known(question) or heard.get(question.name)
 
     async def _asked(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
-        """
-        Ask for all that is not known at once, and wait for what matters.
-        """
+        """Ask for all that is not known at once, and wait for what matters."""
         asked: dict[str, asyncio.Future[Finding]] = {}
         plans = [
             self._options(decision) if decision.outcome is REWRITTEN else ()
@@ -184,9 +168,7 @@ class Chooser:
                 self._waiting -= 1
         heard |= {name: one.result() for name, one in asked.items() if one.done()}
         return [
-            (self._settled(decision, options, heard, PENDING) or decision)
-            if options
-            else decision
+            (self._settled(decision, options, heard, PENDING) or decision) if options else decision
             for decision, options in zip(decisions, plans, strict=True)
         ]
 
@@ -196,9 +178,7 @@ class Chooser:
         asked: Mapping[str, asyncio.Future[Finding]],
         heard: dict[str, Finding],
     ) -> None:
-        """
-        Wait until the answers that one image needs are there.
-        """
+        """Wait until the answers that one image needs are there."""
         for option in options:
             for question in (option.question, *option.proofs):
                 future = asked.get(question.name)

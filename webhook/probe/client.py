@@ -1,6 +1,4 @@
-"""
-Requests to registries, behind their redirects and logins.
-"""
+"""Requests to registries, behind their redirects and logins."""
 
 from __future__ import annotations
 
@@ -35,9 +33,7 @@ MAX_REDIRECTS: Final = 5
 
 
 class MisdirectionError(Exception):
-    """
-    A redirect that cannot be followed; the message says why.
-    """
+    """A redirect that cannot be followed; the message says why."""
 
 
 EXCHANGE_ERRORS: Final = (
@@ -51,9 +47,7 @@ EXCHANGE_ERRORS: Final = (
 
 
 def explained(error: Exception) -> Finding:
-    """
-    Return what an error among EXCHANGE_ERRORS means.
-    """
+    """Return what an error among EXCHANGE_ERRORS means."""
     if isinstance(error, LoginError):
         return error.finding
     if isinstance(error, MisdirectionError):
@@ -63,8 +57,7 @@ def explained(error: Exception) -> Finding:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """
-    A request for something of a repository.
+    """A request for something of a repository.
 
     Attributes:
         method: The method of HTTP.
@@ -89,8 +82,7 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """
-    An answer with its body still to come.
+    """An answer with its body still to come.
 
     Attributes:
         status: The status of HTTP.
@@ -105,8 +97,7 @@ class Opened:
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """
-    An answer.
+    """An answer.
 
     Attributes:
         status: The status of HTTP.
@@ -124,8 +115,7 @@ class Reply:
 
 
 class Client:
-    """
-    Sends requests to registries; each host is logged in to with what is its own alone.
+    """Sends requests to registries; each host is logged in to with what is its own alone.
 
     Args:
         network: Sends requests.
@@ -139,8 +129,7 @@ class Client:
         self._login = login
 
     async def fetch(self, call: Call) -> Reply:
-        """
-        Return the answer to a request, with its whole body.
+        """Return the answer to a request, with its whole body.
 
         Raises:
             Exception: One of EXCHANGE_ERRORS.
@@ -159,8 +148,7 @@ class Client:
 
     @asynccontextmanager
     async def open(self, call: Call) -> AsyncIterator[Opened]:
-        """
-        Give the answer to a request, whose body is read within the block.
+        """Give the answer to a request, whose body is read within the block.
 
         Raises:
             Exception: One of EXCHANGE_ERRORS.
@@ -169,16 +157,12 @@ class Client:
             yield Opened(response.status_code, response.headers, parts(response))
 
     async def close(self) -> None:
-        """
-        Close every connection.
-        """
+        """Close every connection."""
         await self._network.close()
 
     @asynccontextmanager
     async def _opened(self, call: Call) -> AsyncIterator[tuple[httpx.URL, httpx.Response]]:
-        """
-        Give the address that answered in the end, and its answer.
-        """
+        """Give the address that answered in the end, and its answer."""
         url = self._address(call)
         followed = REDIRECTS if call.method in READING else KEEPING_REDIRECTS
         for _ in range(MAX_REDIRECTS + 1):
@@ -211,9 +195,7 @@ class Client:
         return url
 
     async def _logged_in(self, call: Call, url: httpx.URL) -> httpx.Response:
-        """
-        Return the answer of one host, after its challenge if it has one.
-        """
+        """Return the answer of one host, after its challenge if it has one."""
         repository = call.reference.repository
         authorization = self._login.known(url, repository, call.also)
         response = await self._sent(call, url, authorization)
@@ -231,6 +213,4 @@ class Client:
         headers = {**call.headers}
         if authorization:
             headers["Authorization"] = authorization
-        return await self._network.open(
-            call.method, url, headers, call.content, call.silence
-        )
+        return await self._network.open(call.method, url, headers, call.content, call.silence)

@@ -1,5 +1,4 @@
-"""
-Credentials from ``dockerconfigjson`` files, as Secrets of that type hold them.
+"""Credentials from ``dockerconfigjson`` files, as Secrets of that type hold them.
 
 Which entry is for an image is found as the kubelet finds it (`pull secrets`_): by
 host, with ``*`` for parts of it, and by leading parts of the path; the longest wins.
@@ -29,15 +28,12 @@ REREAD_SECONDS: Final = 10.0
 
 
 class InvalidCredentialsError(ValueError):
-    """
-    A file that is no ``dockerconfigjson``; the message holds nothing of its content.
-    """
+    """A file that is no ``dockerconfigjson``; the message holds nothing of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """
-    A user and a password, for one place; neither is ever shown.
+    """A user and a password, for one place; neither is ever shown.
 
     Attributes:
         host: The registry, where a part may be ``*``.
@@ -50,9 +46,7 @@ class Credential:
     password: str = field(repr=False)
 
     def is_for(self, host: str, repository: str) -> bool:
-        """
-        Say whether it is for a repository at *host*.
-        """
+        """Say whether it is for a repository at *host*."""
         labels, patterns = host.split("."), self.host.split(".")
         if len(labels) != len(patterns) or not all(map(fnmatchcase, labels, patterns)):
             return False
@@ -60,16 +54,13 @@ class Credential:
 
     @property
     def basic(self) -> str:
-        """
-        The value of the header ``Authorization`` (RFC 7617).
-        """
+        """The value of the header ``Authorization`` (RFC 7617)."""
         pair = f"{self.user}:{self.password}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def parse_credentials(content: bytes) -> list[Credential]:
-    """
-    Read a ``dockerconfigjson`` file.
+    """Read a ``dockerconfigjson`` file.
 
     Entries without a user or a password are left out.
 
@@ -93,9 +84,7 @@ def parse_credentials(content: bytes) -> list[Credential]:
 
 
 def pair_of(entry: Any) -> tuple[str, str]:
-    """
-    Return user and password of an entry; empty where it has none.
-    """
+    """Return user and password of an entry; empty where it has none."""
     if not isinstance(entry, dict):
         return "", ""
     user, password = entry.get("username"), entry.get("password")
@@ -110,9 +99,7 @@ def pair_of(entry: Any) -> tuple[str, str]:
 
 
 def place_of(name: str) -> tuple[str, str]:
-    """
-    Return host and path of an entry's name, which may be a URL.
-    """
+    """Return host and path of an entry's name, which may be a URL."""
     host, _, path = name.rpartition("://")[2].partition("/")
     host = known_as(host)
     # Behind Docker Hub stands /v1/, which is no repository.
@@ -120,8 +107,7 @@ def place_of(name: str) -> tuple[str, str]:
 
 
 class CredentialFiles:
-    """
-    The credentials in some files, read again when these change.
+    """The credentials in some files, read again when these change.
 
     Args:
         paths: The files.
@@ -146,9 +132,7 @@ class CredentialFiles:
         self._next = float("-inf")
 
     def for_(self, host: str, repository: str) -> Credential | None:
-        """
-        Return the credential for a repository at *host*; None if there is none.
-        """
+        """Return the credential for a repository at *host*; None if there is none."""
         if self._known and self._clock() >= self._next:
             self._next = self._clock() + REREAD_SECONDS
             for path in self._known:
@@ -163,9 +147,7 @@ class CredentialFiles:
         return max(fitting, key=lambda each: (len(each.path), each.host), default=None)
 
     def _reread(self, path: str) -> None:
-        """
-        Read a file again; one that is wrong keeps what was in it, and is told of once.
-        """
+        """Read a file again; one that is wrong keeps what was in it, and is told of once."""
         problem = ""
         try:
             self._known[path] = parse_credentials(self._read(path))

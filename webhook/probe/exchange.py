@@ -1,5 +1,4 @@
-"""
-HTTP with registries: connections by CA file, bounded bodies, and errors as answers.
+"""HTTP with registries: connections by CA file, bounded bodies, and errors as answers.
 
 Requests go to httpx's transports, past its client: that would keep cookies, and has
 ideas of its own on redirects.
@@ -40,14 +39,11 @@ ALWAYS: Final = {"User-Agent": f"mirrorhook/{__version__}", "Accept-Encoding": "
 
 
 class AuthorityError(Exception):
-    """
-    A CA file that cannot be used; the message names it.
-    """
+    """A CA file that cannot be used; the message names it."""
 
 
 def connections(authority: str) -> httpx.AsyncBaseTransport:
-    """
-    Return a pool of connections; how many are open at once is bounded by who asks.
+    """Return a pool of connections; how many are open at once is bounded by who asks.
 
     The environment's proxies take no part: they would see what plain HTTP sends.
 
@@ -62,14 +58,11 @@ def connections(authority: str) -> httpx.AsyncBaseTransport:
         max_keepalive_connections=IDLE_CONNECTIONS,
         keepalive_expiry=IDLE_SECONDS,
     )
-    return httpx.AsyncHTTPTransport(
-        verify=trusting(authority), limits=limits, trust_env=False
-    )
+    return httpx.AsyncHTTPTransport(verify=trusting(authority), limits=limits, trust_env=False)
 
 
 class Network:
-    """
-    The way to registries: a pool of connections for each CA file, and one for the rest.
+    """The way to registries: a pool of connections for each CA file, and one for the rest.
 
     Args:
         authorities: Registries, each with the path of its CA file.
@@ -82,16 +75,13 @@ class Network:
         self._authorities = {known_as(name): path for name, path in authorities.items()}
         self._transports = transports
         # Made at once: to read what the system trusts takes longer than many an answer.
-        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {
-            "": ("", transports(""))
-        }
+        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {"": ("", transports(""))}
         self._replaced: list[httpx.AsyncBaseTransport] = []
 
     async def send(
         self, method: str, url: httpx.URL, headers: Mapping[str, str]
     ) -> tuple[httpx.Response, bytes]:
-        """
-        Send a request; return the answer and its body.
+        """Send a request; return the answer and its body.
 
         Raises:
             AuthorityError: The CA file of the host cannot be used.
@@ -112,8 +102,7 @@ class Network:
         content: bytes | Stream = b"",
         silence: float | None = None,
     ) -> httpx.Response:
-        """
-        Send a request; return the answer with its body still to come, to be closed.
+        """Send a request; return the answer with its body still to come, to be closed.
 
         Args:
             method: The method of HTTP.
@@ -140,9 +129,7 @@ class Network:
         return await pool.handle_async_request(request)
 
     def _pool(self, host: str) -> httpx.AsyncBaseTransport:
-        """
-        Return the connections to *host*; new ones if its CA file has changed.
-        """
+        """Return the connections to *host*; new ones if its CA file has changed."""
         path = self._authorities.get(host, "")
         version = version_of(path)
         known, pool = self._pools.get(path, (None, None))
@@ -154,9 +141,7 @@ class Network:
         return pool
 
     async def close(self) -> None:
-        """
-        Close every connection.
-        """
+        """Close every connection."""
         pools = [*self._replaced, *(pool for _, pool in self._pools.values())]
         self._replaced.clear()
         self._pools.clear()
@@ -165,8 +150,7 @@ class Network:
 
 
 def version_of(path: str) -> object:
-    """
-    Return what changes when a CA file does.
+    """Return what changes when a CA file does.
 
     Raises:
         AuthorityError: It cannot be read.
@@ -182,8 +166,7 @@ def version_of(path: str) -> object:
 
 
 def trusting(path: str) -> ssl.SSLContext:
-    """
-    Return what the system trusts, and besides it the CAs in a file.
+    """Return what the system trusts, and besides it the CAs in a file.
 
     Raises:
         AuthorityError: The file holds none.
@@ -198,8 +181,7 @@ def trusting(path: str) -> ssl.SSLContext:
 
 
 def told(error: Exception) -> Finding:
-    """
-    Return what an error of the exchange means.
+    """Return what an error of the exchange means.
 
     The words of the error are not used: they may hold what was sent.
     """
@@ -227,9 +209,7 @@ PLAIN_ERRORS: Final[Mapping[type[BaseException], str]] = {
 
 
 def chain(error: BaseException | None) -> list[BaseException]:
-    """
-    Return an error and what led to it, the last first.
-    """
+    """Return an error and what led to it, the last first."""
     found: list[BaseException] = []
     while error is not None and error not in found:
         found.append(error)

@@ -1,6 +1,4 @@
-"""
-The one name that a registry goes by here, however it is written.
-"""
+"""The one name that a registry goes by here, however it is written."""
 
 from __future__ import annotations
 
@@ -16,8 +14,6 @@ HUB_NAMES: Final = frozenset({HUB_HOST, LEGACY_DOCKER_HUB})
 
 
 def known_as(host: str) -> str:
-    """
-    Return the name that *host*, with or without a port, is looked up by.
-    """
+    """Return the name that *host*, with or without a port, is looked up by."""
     name = host.lower().removesuffix(":443").removesuffix(":80")
     return DOCKER_HUB if name in HUB_NAMES else name

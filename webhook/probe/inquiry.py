@@ -1,6 +1,4 @@
-"""
-Questions for images, each asked once however many want to know.
-"""
+"""Questions for images, each asked once however many want to know."""
 
 from __future__ import annotations
 
@@ -33,20 +31,15 @@ MAX_DIGESTS: Final = 10_000
 
 @dataclass(slots=True)
 class Line:
-    """
-    What is known of one registry, and how many questions it has.
-    """
+    """What is known of one registry, and how many questions it has."""
 
     breaker: Breaker = field(default_factory=Breaker)
-    places: asyncio.Semaphore = field(
-        default_factory=lambda: asyncio.Semaphore(MAX_PER_REGISTRY)
-    )
+    places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PER_REGISTRY))
     questions: int = 0
 
 
 class Inquirer:
-    """
-    Knows what was answered, and asks for what it does not know.
+    """Knows what was answered, and asks for what it does not know.
 
     Args:
         ask: Asks a registry; it answers within bounded time.
@@ -76,21 +69,16 @@ class Inquirer:
 
     @property
     def in_flight(self) -> int:
-        """
-        How many questions are open.
-        """
+        """How many questions are open."""
         return len(self._in_flight)
 
     @property
     def known_images(self) -> int:
-        """
-        How many images it knows of.
-        """
+        """How many images it knows of."""
         return len(self._cache)
 
     def known(self, question: Question) -> Finding | None:
-        """
-        Return what is known without asking; None if it has to be asked.
+        """Return what is known without asking; None if it has to be asked.
 
         What is due to be asked again is, while nobody waits for it.
         """
@@ -107,14 +95,11 @@ class Inquirer:
         return finding
 
     def digest_of(self, question: Question) -> str:
-        """
-        Return the digest that was last seen under a name; empty if none ever was.
-        """
+        """Return the digest that was last seen under a name; empty if none ever was."""
         return self._digests.get(question.name, "")
 
     def ask(self, question: Question) -> asyncio.Future[Finding]:
-        """
-        Ask, or join whoever asks that already.
+        """Ask, or join whoever asks that already.
 
         It is not to be cancelled: others may wait for it.
         """
@@ -154,9 +139,7 @@ class Inquirer:
         return finding
 
     async def _in_turn(self, question: Question, line: Line, *, trial: bool) -> Finding:
-        """
-        Ask when it is this question's turn, unless the registry is down by then.
-        """
+        """Ask when it is this question's turn, unless the registry is down by then."""
         try:
             async with asyncio.timeout(self._settings.timeout):
                 await line.places.acquire()
@@ -169,12 +152,8 @@ class Inquirer:
         finally:
             line.places.release()
 
-    def _note(
-        self, question: Question, line: Line, finding: Finding, *, trial: bool
-    ) -> None:
-        """
-        Keep what an answer says of the image, and of its registry.
-        """
+    def _note(self, question: Question, line: Line, finding: Finding, *, trial: bool) -> None:
+        """Keep what an answer says of the image, and of its registry."""
         self._observer.answered(question.mirror, finding)
         now = self._clock()
         breaker = line.breaker
@@ -203,9 +182,7 @@ class Inquirer:
         return line
 
     def _forget_one(self) -> None:
-        """
-        Forget the registry that is known for longest and has nothing to remember.
-        """
+        """Forget the registry that is known for longest and has nothing to remember."""
         for registry, line in self._lines.items():
             if line.breaker.is_idle and not line.questions:
                 del self._lines[registry]

@@ -1,5 +1,4 @@
-"""
-Logging in to registries: the token protocol of the distribution project (`token`_).
+"""Logging in to registries: the token protocol of the distribution project (`token`_).
 
 .. _token: https://distribution.github.io/distribution/spec/auth/token/
 """
@@ -38,19 +37,14 @@ OK: Final = 200
 
 
 class Keyring(Protocol):
-    """
-    Who knows the credentials for registries.
-    """
+    """Who knows the credentials for registries."""
 
     def for_(self, host: str, repository: str) -> Credential | None:
-        """
-        Return the credential for a repository at *host*, if there is one.
-        """
+        """Return the credential for a repository at *host*, if there is one."""
 
 
 class LoginError(Exception):
-    """
-    A login that did not succeed.
+    """A login that did not succeed.
 
     Args:
         finding: What it means for the question that it was needed for.
@@ -62,8 +56,7 @@ class LoginError(Exception):
 
 
 class Login:
-    """
-    Answers challenges, and remembers the answers for as long as they hold.
+    """Answers challenges, and remembers the answers for as long as they hold.
 
     Args:
         network: Sends requests.
@@ -86,9 +79,7 @@ class Login:
         self._known: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
 
     def known(self, url: httpx.URL, repository: str, also: str = "") -> str:
-        """
-        Return the value of ``Authorization`` that holds for *url*; empty if none does.
-        """
+        """Return the value of ``Authorization`` that holds for *url*; empty if none does."""
         value, end = self._known.get(self._key(url, repository, also), ("", 0.0))
         return value if self._clock() < end else ""
 
@@ -103,8 +94,7 @@ class Login:
         challenges: Iterable[Challenge],
         also: str = "",
     ) -> str:
-        """
-        Return the value of ``Authorization`` that answers a challenge.
+        """Return the value of ``Authorization`` that answers a challenge.
 
         Args:
             url: What was asked for; its host is the one that the credential is for.
@@ -144,9 +134,7 @@ class Login:
         challenge: Challenge,
         credential: Credential | None,
     ) -> tuple[str, float]:
-        """
-        Fetch a token; return the header's value, and for how many seconds it holds.
-        """
+        """Fetch a token; return the header's value, and for how many seconds it holds."""
         try:
             realm = httpx.URL(challenge.realm)
         except httpx.InvalidURL:
@@ -168,8 +156,7 @@ class Login:
 
 
 def refused(status: int) -> Finding:
-    """
-    Return what it means that no token was given.
+    """Return what it means that no token was given.
 
     A realm says 401 or 403 for a login that it does not take, and for a repository
     that it will not tell of: nothing is known of the image then.
@@ -181,8 +168,7 @@ def refused(status: int) -> Finding:
 
 
 def token_in(body: bytes) -> tuple[str, float]:
-    """
-    Read the answer of a realm: the header's value, and for how many seconds it holds.
+    """Read the answer of a realm: the header's value, and for how many seconds it holds.
 
     Raises:
         LoginError: It holds no token.

@@ -1,5 +1,4 @@
-"""
-What a registry's answer says: the status, the manifest and its platforms, all pure.
+"""What a registry's answer says: the status, the manifest and its platforms, all pure.
 
 .. _distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -40,8 +39,7 @@ MEANINGS: Final = {
 
 
 def interpreted(status: int, content_type: str, digest: str, wanted: str) -> Finding:
-    """
-    Return what the answer to a question for a manifest means.
+    """Return what the answer to a question for a manifest means.
 
     Args:
         status: HTTP status of the last answer, behind every redirect and login.
@@ -62,8 +60,7 @@ def interpreted(status: int, content_type: str, digest: str, wanted: str) -> Fin
 
 
 def config_of(manifest: bytes) -> str | None:
-    """
-    Return the digest of the configuration that holds a manifest's platform.
+    """Return the digest of the configuration that holds a manifest's platform.
 
     Returns:
         Empty where the manifest is an index; None where it is neither.
@@ -77,9 +74,7 @@ def config_of(manifest: bytes) -> str | None:
 
 
 def covered(document: bytes) -> list[tuple[str, str, str]]:
-    """
-    Return the platforms (system, architecture, variant) of an index or a configuration.
-    """
+    """Return the platforms (system, architecture, variant) of an index or a configuration."""
     value = read(document)
     entries = value.get("manifests")
     if not isinstance(entries, list):
@@ -91,20 +86,14 @@ def covered(document: bytes) -> list[tuple[str, str, str]]:
     ]
 
 
-def missing(
-    wanted: Iterable[Platform], there: Iterable[tuple[str, str, str]]
-) -> list[Platform]:
-    """
-    Return the wanted platforms that are not there.
-    """
+def missing(wanted: Iterable[Platform], there: Iterable[tuple[str, str, str]]) -> list[Platform]:
+    """Return the wanted platforms that are not there."""
     known = [*there]
     return [each for each in wanted if not any(each.covers(*one) for one in known)]
 
 
 def parts(value: dict[str, Any]) -> tuple[str, str, str]:
-    """
-    Return the three parts of a platform.
-    """
+    """Return the three parts of a platform."""
     return (
         str(value.get("os", "")),
         str(value.get("architecture", "")),
@@ -113,9 +102,7 @@ def parts(value: dict[str, Any]) -> tuple[str, str, str]:
 
 
 def read(document: bytes) -> dict[str, Any]:
-    """
-    Return a JSON object; an empty one if it is anything else.
-    """
+    """Return a JSON object; an empty one if it is anything else."""
     try:
         value = json.loads(document)
     except (ValueError, RecursionError):

@@ -1,6 +1,4 @@
-"""
-Where registries are on the network, and which addresses may be gone to.
-"""
+"""Where registries are on the network, and which addresses may be gone to."""
 
 from __future__ import annotations
 
@@ -22,30 +20,23 @@ PORTS: Final = {"http": 80, "https": 443}
 
 
 def host_of(url: httpx.URL) -> str:
-    """
-    Return the name that the registry at *url* goes by.
-    """
+    """Return the name that the registry at *url* goes by."""
     return known_as(url.netloc.decode("ascii", "replace"))
 
 
 def manifest_path(reference: ImageReference) -> str:
-    """
-    Return where the manifest of *reference* is: by its digest, else by its tag.
-    """
+    """Return where the manifest of *reference* is: by its digest, else by its tag."""
     return f"manifests/{reference.digest or reference.tag or DEFAULT_TAG}"
 
 
 def blob_path(digest: str) -> str:
-    """
-    Return where a blob of a repository is.
-    """
+    """Return where a blob of a repository is."""
     return f"blobs/{digest}"
 
 
 @dataclass(frozen=True, slots=True)
 class Places:
-    """
-    The addresses of registries.
+    """The addresses of registries.
 
     Attributes:
         plain_http: Registries that are spoken to without TLS, and no others.
@@ -58,27 +49,20 @@ class Places:
         object.__setattr__(self, "plain_http", names)
 
     def below(self, reference: ImageReference, path: str) -> httpx.URL:
-        """
-        Return the address of a path below the repository of *reference*.
-        """
+        """Return the address of a path below the repository of *reference*."""
         registry = reference.registry
         scheme = "http" if known_as(registry) in self.plain_http else "https"
         host = HUB_HOST if registry == DOCKER_HUB else registry
         return httpx.URL(f"{scheme}://{host}/v2/{reference.repository}/{path}")
 
     def may_be_gone_to(self, url: httpx.URL) -> bool:
-        """
-        Say whether *url* can be followed: with TLS, or to a host that is listed for none.
-        """
+        """Say whether *url* can be followed: with TLS, or to a host that is listed for none."""
         if not url.host or url.userinfo:
             return False
-        return url.scheme == "https" or (
-            url.scheme == "http" and host_of(url) in self.plain_http
-        )
+        return url.scheme == "https" or (url.scheme == "http" and host_of(url) in self.plain_http)
 
     def is_told_passwords(self, realm: httpx.URL, registry: httpx.URL) -> bool:
-        """
-        Say whether the password for *registry* may go to *realm*, which it names.
+        """Say whether the password for *registry* may go to *realm*, which it names.
 
         The token protocol of the distribution project sends it wherever the registry
         says. From a registry without TLS that may be anybody's word, and so it then
@@ -90,14 +74,10 @@ class Places:
 
 
 def same_origin(one: httpx.URL, other: httpx.URL) -> bool:
-    """
-    Say whether two addresses have scheme, host and port in common.
-    """
+    """Say whether two addresses have scheme, host and port in common."""
     return origin(one) == origin(other)
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int | None]:
-    """
-    Return scheme, host and port.
-    """
+    """Return scheme, host and port."""
     return url.scheme, url.host, url.port or PORTS.get(url.scheme)

@@ -1,6 +1,4 @@
-"""
-The parts put together: from settings to answers.
-"""
+"""The parts put together: from settings to answers."""
 
 from __future__ import annotations
 
@@ -33,8 +31,7 @@ def client_for(
     observer: Observer,
     transports: Transports = connections,
 ) -> Client:
-    """
-    Return who sends requests as some settings say.
+    """Return who sends requests as some settings say.
 
     Args:
         settings: They name credentials, CA files, and registries without TLS.
@@ -54,8 +51,7 @@ def client_for(
 
 
 class Prober:
-    """
-    Asks registries as some settings say, and remembers their answers.
+    """Asks registries as some settings say, and remembers their answers.
 
     Args:
         settings: How to ask.
@@ -78,13 +74,9 @@ class Prober:
         self.inquirer = Inquirer(registries.ask, settings, clock, observer)
 
     def chooser(self) -> Chooser:
-        """
-        Return who chooses for one set of rules by what is known here.
-        """
+        """Return who chooses for one set of rules by what is known here."""
         return Chooser(self.inquirer, self.settings)
 
     async def close(self) -> None:
-        """
-        Close every connection; questions that are open end in an error.
-        """
+        """Close every connection; questions that are open end in an error."""
         await self._client.close()

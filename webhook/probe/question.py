@@ -1,6 +1,4 @@
-"""
-What is asked.
-"""
+"""What is asked."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["Question", "question_for"]
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """
-    Whether a registry has an image.
+    """Whether a registry has an image.
 
     Attributes:
         reference: The image.
@@ -30,7 +27,5 @@ class Question:
 
 
 def question_for(reference: ImageReference, mirror: str) -> Question:
-    """
-    Return the question for *reference*.
-    """
+    """Return the question for *reference*."""
     return Question(reference, mirror, str(reference))

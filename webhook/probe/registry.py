@@ -1,6 +1,4 @@
-"""
-Asking a registry whether it has an image.
-"""
+"""Asking a registry whether it has an image."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ __all__ = ["Registries"]
 
 
 class Registries:
-    """
-    Questions for manifests, over the network.
+    """Questions for manifests, over the network.
 
     A manifest is asked for by HEAD, which Docker Hub does not count as a pull; only
     where platforms are wanted it is fetched.
@@ -38,8 +35,7 @@ class Registries:
         self._client = client
 
     async def ask(self, reference: ImageReference) -> Finding:
-        """
-        Return whether the registry of *reference* has it.
+        """Return whether the registry of *reference* has it.
 
         Whatever goes wrong on the way is an answer as well.
         """
@@ -80,8 +76,7 @@ class Registries:
         return finding
 
     async def _fetched(self, reference: ImageReference, path: str, *, whole: bool) -> Reply:
-        """
-        Return the answer to a request.
+        """Return the answer to a request.
 
         Args:
             reference: The image that it is for.

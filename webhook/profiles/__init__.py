@@ -1,5 +1,4 @@
-"""
-Built-in rules for public mirrors: data, each with its source, date and status.
+"""Built-in rules for public mirrors: data, each with its source, date and status.
 
 Nothing here is probed: mirrors die, and a profile says when it was last known to live.
 """

@@ -1,5 +1,4 @@
-"""
-Alibaba Cloud's flat copies of the images of Kubernetes itself.
+"""Alibaba Cloud's flat copies of the images of Kubernetes itself.
 
 The namespace is filled by hand, and whatever is not there could be put there by
 others (ustclug/mirrorhelp#158). So nothing but the images that kubeadm pulls is

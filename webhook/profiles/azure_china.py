@@ -1,6 +1,4 @@
-"""
-The registry proxies of Azure China, which everybody in China used in 2019.
-"""
+"""The registry proxies of Azure China, which everybody in China used in 2019."""
 
 from typing import Final
 

@@ -1,6 +1,4 @@
-"""
-Mirrors of Chinese universities that are listed as alive.
-"""
+"""Mirrors of Chinese universities that are listed as alive."""
 
 from typing import Final
 

@@ -1,6 +1,4 @@
-"""
-DaoCloud's public image mirror, in both forms of its names.
-"""
+"""DaoCloud's public image mirror, in both forms of its names."""
 
 from typing import Final
 

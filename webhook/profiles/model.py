@@ -1,6 +1,4 @@
-"""
-What a profile is: rules for one public mirror, and what is known about it.
-"""
+"""What a profile is: rules for one public mirror, and what is known about it."""
 
 from __future__ import annotations
 
@@ -17,9 +15,7 @@ __all__ = ["Profile", "Status", "mirrored"]
 
 
 class Status(StrEnum):
-    """
-    Who can pull from the mirrors of a profile, as its source says.
-    """
+    """Who can pull from the mirrors of a profile, as its source says."""
 
     OPEN = "open"  # anybody, within the conditions
     RESTRICTED = "restricted"  # only from some networks
@@ -29,8 +25,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """
-    Rules for one public mirror, dated.
+    """Rules for one public mirror, dated.
 
     Attributes:
         name: Its name in the rules file.
@@ -59,8 +54,7 @@ def mirrored(
     *,
     flatten: bool = False,
 ) -> tuple[Rule, ...]:
-    """
-    Return the rules of a profile from a table.
+    """Return the rules of a profile from a table.
 
     Args:
         profile: Name of the profile.

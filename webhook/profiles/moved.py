@@ -1,6 +1,4 @@
-"""
-Images that moved, or are cached, within reach of everybody.
-"""
+"""Images that moved, or are cached, within reach of everybody."""
 
 from typing import Final
 
@@ -25,9 +23,7 @@ MIRROR_GCR_IO: Final = Profile(
     date="2026-11",
     status=Status.OPEN,
     note="Anybody may pull; pulls do not count against the limits of Docker Hub.",
-    conditions=(
-        "Only public images that are asked for often are there; a pull of others fails.",
-    ),
+    conditions=("Only public images that are asked for often are there; a pull of others fails.",),
     rules=mirrored("mirror-gcr-io", {"docker.io": "mirror.gcr.io"}),
 )
 

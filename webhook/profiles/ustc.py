@@ -1,6 +1,4 @@
-"""
-The container mirrors of the University of Science and Technology of China.
-"""
+"""The container mirrors of the University of Science and Technology of China."""
 
 from typing import Final
 
@@ -18,9 +16,7 @@ USTC: Final = Profile(
     status=Status.CLOSED,
     note="All container caches are closed: Docker Hub since 2024-06-06, gcr.io and quay.io "
     "since 2024-08-12.",
-    conditions=(
-        "It is kept here so that rules and guides that name it can be understood.",
-    ),
+    conditions=("It is kept here so that rules and guides that name it can be understood.",),
     rules=mirrored(
         NAME,
         {

@@ -1,5 +1,4 @@
-"""
-The rules in the words of others: container runtimes, kubeadm, the API server itself.
+"""The rules in the words of others: container runtimes, kubeadm, the API server itself.
 
 Each target is a function from a map of mirrors to the files that say the same, and to
 what they cannot say. Pure: nothing is read or written.

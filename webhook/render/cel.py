@@ -1,5 +1,4 @@
-r"""
-The looking up of images as expressions of CEL, as the API server evaluates them (`cel`_).
+r"""The looking up of images as expressions of CEL, as the API server evaluates them (`cel`_).
 
 They are the same whatever the rules, which are in ``variables.table``. An image is looked
 up by its own prefixes, the longest first. So the cost of an image grows with the length of
@@ -39,8 +38,7 @@ SAME_IMAGE: Final = "o.?image.orValue('') == c.?image.orValue('')"
 
 
 def slots() -> str:
-    """
-    Return the expression of all images that a request brings in, list by list.
+    """Return the expression of all images that a request brings in, list by list.
 
     An image that is not to be touched is empty, so that the others keep their places.
     """
@@ -48,9 +46,7 @@ def slots() -> str:
 
 
 def slots_of(field: str) -> str:
-    """
-    Return the expression of the images of one list.
-    """
+    """Return the expression of the images of one list."""
     if field == VOLUMES:
         return (
             f"object.spec.?{VOLUMES}.orValue([]).map(v,\n"
@@ -72,27 +68,21 @@ def slots_of(field: str) -> str:
 
 
 def depths() -> str:
-    """
-    Return the expression of how many parts to split a name into, the most first.
-    """
+    """Return the expression of how many parts to split a name into, the most first."""
     counts = ", ".join(str(count) for count in range(MAX_DEPTH + 2, 1, -1))
     depth = f"int(variables.table[?'{DEPTH_KEY}'].orValue('{MAX_DEPTH}'))"
     return f"[{counts}].filter(n, n <= {depth} + 2)"
 
 
 def domains() -> str:
-    """
-    Return the expression of the domains whose subdomains the table has, the longest first.
-    """
+    """Return the expression of the domains whose subdomains the table has, the longest first."""
     return (
-        f"variables.table[?'{DOMAINS_KEY}'].orValue('').split(' ')\n"
-        "  .filter(domain, domain != '')"
+        f"variables.table[?'{DOMAINS_KEY}'].orValue('').split(' ')\n  .filter(domain, domain != '')"
     )
 
 
 def images() -> str:
-    """
-    Return the expression that maps the images of ``variables.slots`` to new ones.
+    """Return the expression that maps the images of ``variables.slots`` to new ones.
 
     It uses the other variables. An image that stays is empty.
     """
@@ -120,8 +110,7 @@ def images() -> str:
 
 
 def found() -> str:
-    """
-    Return the expression of the prefixes of ``name`` that the table holds.
+    """Return the expression of the prefixes of ``name`` that the table holds.
 
     It is a list of one list: of pairs of a prefix and its key in the table; the first
     pair counts. The empty prefix is that of every registry.
@@ -149,9 +138,7 @@ def found() -> str:
 
 
 def named() -> str:
-    """
-    Return the expression of the new names by the first of ``pairs``, the preferred first.
-    """
+    """Return the expression of the new names by the first of ``pairs``, the preferred first."""
     return (
         "variables.table[pairs[0][1]].split(' ')\n"
         "  .filter(target, target != '')\n"
@@ -164,7 +151,5 @@ def named() -> str:
 
 
 def indent(text: str, spaces: int) -> str:
-    """
-    Return *text* with the lines after its first indented.
-    """
+    """Return *text* with the lines after its first indented."""
     return text.replace("\n", "\n" + " " * spaces)

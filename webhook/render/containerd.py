@@ -1,5 +1,4 @@
-"""
-containerd: ``certs.d/HOST/hosts.toml`` (`hosts`_), read at each pull, without a restart.
+"""containerd: ``certs.d/HOST/hosts.toml`` (`hosts`_), read at each pull, without a restart.
 
 It mirrors a whole registry: each host is asked for the repository's name as it is, below
 the host's own path (``override_path``), and the registry itself comes last.
@@ -35,8 +34,7 @@ CAPABILITIES: Final = 'capabilities = ["pull", "resolve"]'
 
 
 def render_containerd(rules: Sequence[Rule]) -> Rendered:
-    """
-    Return the rules as containerd's configuration of registry hosts.
+    """Return the rules as containerd's configuration of registry hosts.
 
     Args:
         rules: The rules, as a map of mirrors holds them.
@@ -67,8 +65,7 @@ def render_containerd(rules: Sequence[Rule]) -> Rendered:
 
 
 def lines(entry: Entry, places: list[Place]) -> Iterator[str]:
-    """
-    Yield the lines of the file of one registry.
+    """Yield the lines of the file of one registry.
 
     What stands outside of a ``[host]`` is asked last.
     """
@@ -92,9 +89,7 @@ def lines(entry: Entry, places: list[Place]) -> Iterator[str]:
 
 
 def options(place: Place) -> Iterator[str]:
-    """
-    Yield what holds for one host.
-    """
+    """Yield what holds for one host."""
     yield CAPABILITIES
     if place.path:
         yield "override_path = true"

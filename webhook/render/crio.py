@@ -1,5 +1,4 @@
-"""
-CRI-O, podman, buildah and skopeo: a drop-in for ``registries.conf.d`` (`format`_).
+"""CRI-O, podman, buildah and skopeo: a drop-in for ``registries.conf.d`` (`format`_).
 
 The longest prefix of an image wins, and what follows it follows each location. So paths,
 moves within one registry and exclusions can be said, each as an entry of its own.
@@ -36,8 +35,7 @@ ORIGINAL: Final = "subdomains cannot be asked first themselves, so they are aske
 
 
 def render_crio(rules: Sequence[Rule]) -> Rendered:
-    """
-    Return the rules as a drop-in of registries.conf, version 2.
+    """Return the rules as a drop-in of registries.conf, version 2.
 
     Args:
         rules: The rules, as a map of mirrors holds them.
@@ -63,8 +61,7 @@ def render_crio(rules: Sequence[Rule]) -> Rendered:
 
 
 def sayable(entry: Entry, deviations: Deviations) -> Iterator[Place]:
-    """
-    Yield the places that a location can stand for; the others are noted.
+    """Yield the places that a location can stand for; the others are noted.
 
     A flattened name is known where the prefix is a whole repository, as with images
     that are listed one by one.
@@ -82,9 +79,7 @@ def sayable(entry: Entry, deviations: Deviations) -> Iterator[Place]:
 
 
 def lines(entry: Entry, places: list[Place], deviations: Deviations) -> Iterator[str]:
-    """
-    Yield the lines of one registry: the location is asked after its mirrors.
-    """
+    """Yield the lines of one registry: the location is asked after its mirrors."""
     locations = [place.target for place in places]
     location = "" if entry.is_wildcard else entry.prefix
     if locations and entry.original is Original.FIRST:

@@ -1,5 +1,4 @@
-"""
-Docker: ``registry-mirrors`` of ``daemon.json`` (`dockerd`_), for Docker Hub only.
+"""Docker: ``registry-mirrors`` of ``daemon.json`` (`dockerd`_), for Docker Hub only.
 
 .. _dockerd: https://docs.docker.com/reference/cli/dockerd/
 """
@@ -33,8 +32,7 @@ ORIGINAL: Final = "Docker always asks the mirrors first and Docker Hub last"
 
 
 def render_docker(rules: Sequence[Rule]) -> Rendered:
-    """
-    Return the rules as the part of Docker's daemon.json that mirrors Docker Hub.
+    """Return the rules as the part of Docker's daemon.json that mirrors Docker Hub.
 
     Args:
         rules: The rules, as a map of mirrors holds them.
@@ -53,9 +51,7 @@ def render_docker(rules: Sequence[Rule]) -> Rendered:
         for place in entry.places:
             if not is_usable(place):
                 code, why = (
-                    (Code.FLATTEN, FLATTEN)
-                    if place.flatten
-                    else (Code.MIRROR_PATH, MIRROR_PATH)
+                    (Code.FLATTEN, FLATTEN) if place.flatten else (Code.MIRROR_PATH, MIRROR_PATH)
                 )
                 name = f"{entry.prefix} → {place.target}"
                 deviations.note(code, why, name, misleads=bool(usable))
@@ -70,7 +66,5 @@ def render_docker(rules: Sequence[Rule]) -> Rendered:
 
 
 def is_usable(place: Place) -> bool:
-    """
-    Say whether a place is a registry as a whole.
-    """
+    """Say whether a place is a registry as a whole."""
     return not place.path and not place.flatten

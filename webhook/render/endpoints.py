@@ -1,6 +1,4 @@
-"""
-Where a registry is on the network, as container runtimes take it.
-"""
+"""Where a registry is on the network, as container runtimes take it."""
 
 from __future__ import annotations
 
@@ -20,18 +18,13 @@ PLAIN_PORTS: Final = ("", "443")
 
 
 def is_loopback(registry: str) -> bool:
-    """
-    Say whether a registry is on the node itself, where runtimes try plain HTTP.
-    """
+    """Say whether a registry is on the node itself, where runtimes try plain HTTP."""
     host, _, port = registry.rpartition(":")
-    return (host if port.isdigit() else registry) == "localhost" or registry.startswith(
-        LOOPBACK
-    )
+    return (host if port.isdigit() else registry) == "localhost" or registry.startswith(LOOPBACK)
 
 
 def base_url(registry: str) -> str:
-    """
-    Return the URL of a registry, with the scheme that containerd would choose (`hosts`_).
+    """Return the URL of a registry, with the scheme that containerd would choose (`hosts`_).
 
     .. _hosts: https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go
     """
@@ -44,8 +37,7 @@ def base_url(registry: str) -> str:
 
 
 def api_of(place: Place) -> str:
-    """
-    Return the URL below which a place's repositories are, without the prefix's rest.
+    """Return the URL below which a place's repositories are, without the prefix's rest.
 
     Without a path it is the registry's, and the runtime adds ``/v2`` itself.
     """

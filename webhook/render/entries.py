@@ -1,5 +1,4 @@
-"""
-The rules as a table of prefixes, each with the places that its images come from.
+"""The rules as a table of prefixes, each with the places that its images come from.
 
 A node's runtime takes the longest prefix of an image and asks the places beside it; it
 knows no chains of rules, and no rule that leaves its own mirrors alone. So the map of
@@ -33,8 +32,7 @@ MAX_ENTRIES: Final = 20_000
 
 
 def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ...]:
-    """
-    Return the table of *rules*, without regular expressions.
+    """Return the table of *rules*, without regular expressions.
 
     An entry that says what the next shorter prefix says already is left out, so that
     what is left differs. They are in the order of their prefixes, ``*.`` and ``*`` last.
@@ -68,9 +66,7 @@ def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ..
 
 
 def edges_of(rules: Iterable[Rule], *, every: bool) -> Iterator[str]:
-    """
-    Yield the prefixes at which the map's answer may change.
-    """
+    """Yield the prefixes at which the map's answer may change."""
     for rule in rules:
         if every or (rule.match is not None and not rule.match.is_everything):
             yield str(rule.match)
@@ -81,9 +77,7 @@ def edges_of(rules: Iterable[Rule], *, every: bool) -> Iterator[str]:
 
 
 class Edges:
-    """
-    The prefixes at which the map's answer may change, to be found from those above them.
-    """
+    """The prefixes at which the map's answer may change, to be found from those above them."""
 
     def __init__(self, prefixes: Iterable[str]) -> None:
         self.prefixes = frozenset(prefixes)
@@ -94,9 +88,7 @@ class Edges:
                 self._paths.setdefault(registry, []).append(path)
 
     def below(self, names: Iterable[str]) -> Iterator[str]:
-        """
-        Yield the path from each of the prefixes *names* to each edge below it.
-        """
+        """Yield the path from each of the prefixes *names* to each edge below it."""
         for name in names:
             registry, _, within = name.partition("/")
             start = f"{within}/" if within else ""
@@ -109,9 +101,7 @@ class Edges:
 def asked(
     mirrors: MirrorMap, edges: Edges, registry: str, path: str, *, every: bool
 ) -> tuple[Entry, frozenset[str]]:
-    """
-    Return the entry of a prefix, and every prefix that its images pass on their way.
-    """
+    """Return the entry of a prefix, and every prefix that its images pass on their way."""
     is_everything = registry == EVERY_REGISTRY
     host = UNKNOWN_HOST if is_everything else registry.replace("*", UNKNOWN_PART)
     repository = f"{path}/{UNKNOWN}" if path else UNKNOWN
@@ -129,9 +119,7 @@ def asked(
 
 
 def place_of(candidate: Candidate) -> Place:
-    """
-    Return the place that a candidate for an unknown name is at.
-    """
+    """Return the place that a candidate for an unknown name is at."""
     flatten = any(mirror.flatten for _, mirror in candidate.steps)
     name = candidate.reference.name
     target = name.removesuffix(UNKNOWN_PART if flatten else UNKNOWN).rstrip("/")
@@ -139,12 +127,8 @@ def place_of(candidate: Candidate) -> Place:
     return Place(target.removesuffix(f"/{UNKNOWN_HOST}"), flatten, whole)
 
 
-def passing(
-    registry: str, repository: str, steps: Iterable[tuple[Rule, Mirror]]
-) -> Iterator[str]:
-    """
-    Yield the prefixes that an unknown name passes, up to a mirror that flattens it.
-    """
+def passing(registry: str, repository: str, steps: Iterable[tuple[Rule, Mirror]]) -> Iterator[str]:
+    """Yield the prefixes that an unknown name passes, up to a mirror that flattens it."""
     for rule, mirror in steps:
         name = rule.name_at(mirror, registry, repository)
         registry, _, repository = name.partition("/")
@@ -154,13 +138,9 @@ def passing(
 
 
 def distinct(found: dict[str, Entry]) -> Iterator[Entry]:
-    """
-    Yield the entries that say something else than the next shorter prefix.
-    """
+    """Yield the entries that say something else than the next shorter prefix."""
     kept: dict[str, Entry] = {}
-    order = sorted(
-        found.values(), key=lambda entry: (entry.registry.startswith("*"), entry.prefix)
-    )
+    order = sorted(found.values(), key=lambda entry: (entry.registry.startswith("*"), entry.prefix))
     for entry in sorted(
         order,
         key=lambda entry: (
@@ -181,9 +161,7 @@ def distinct(found: dict[str, Entry]) -> Iterator[Entry]:
 
 
 def shorter(entry: Entry) -> Iterator[str]:
-    """
-    Yield the prefixes that an entry lies under, the longest first.
-    """
+    """Yield the prefixes that an entry lies under, the longest first."""
     path = entry.path
     wider = [f"*{domain}" for domain in domains(entry.registry)]
     yield from (f"{registry}/{path}" if path else registry for registry in wider)
@@ -196,9 +174,7 @@ def shorter(entry: Entry) -> Iterator[str]:
 
 
 def domains(registry: str) -> Iterator[str]:
-    """
-    Yield the domains above a registry, with their leading dots, the longest first.
-    """
+    """Yield the domains above a registry, with their leading dots, the longest first."""
     dot = registry.find(".", registry.startswith("*") + 1)
     while dot != -1:
         yield registry[dot:]

@@ -1,6 +1,4 @@
-"""
-A prefix of image names, and the places that its images come from.
-"""
+"""A prefix of image names, and the places that its images come from."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Entry", "Place"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    Where the images of a prefix come from.
+    """Where the images of a prefix come from.
 
     Attributes:
         target: ``host[:port][/path]`` that takes the place of the prefix.
@@ -32,22 +29,16 @@ class Place:
 
     @property
     def registry(self) -> str:
-        """
-        The registry of the target.
-        """
+        """The registry of the target."""
         return self.target.partition("/")[0]
 
     @property
     def path(self) -> str:
-        """
-        The path of the target; it may be empty.
-        """
+        """The path of the target; it may be empty."""
         return self.target.partition("/")[2]
 
     def below(self, above: Entry, entry: Entry) -> Place:
-        """
-        Return the place of a longer prefix, if it is one of the entry *above*.
-        """
+        """Return the place of a longer prefix, if it is one of the entry *above*."""
         if self.whole:
             return Place(f"{self.target}/{entry.prefix}")
         rest = entry.path.removeprefix(above.path).removeprefix("/")
@@ -58,8 +49,7 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """
-    A prefix and what becomes of its images.
+    """A prefix and what becomes of its images.
 
     Attributes:
         registry: A registry, ``*.`` and a domain, or ``*``.
@@ -75,21 +65,15 @@ class Entry:
 
     @property
     def prefix(self) -> str:
-        """
-        The registry, and the path if there is one.
-        """
+        """The registry, and the path if there is one."""
         return f"{self.registry}/{self.path}" if self.path else self.registry
 
     @property
     def original(self) -> Original:
-        """
-        When the registry itself is asked.
-        """
+        """When the registry itself is asked."""
         return self.rule.original if self.rule is not None else Original.LAST
 
     @property
     def is_wildcard(self) -> bool:
-        """
-        Whether it stands for the subdomains of a domain.
-        """
+        """Whether it stands for the subdomains of a domain."""
         return self.registry.startswith("*.")

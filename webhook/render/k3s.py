@@ -1,5 +1,4 @@
-"""
-k3s and RKE2: ``registries.yaml`` (`format`_), read when the node's agent starts.
+"""k3s and RKE2: ``registries.yaml`` (`format`_), read when the node's agent starts.
 
 The endpoints of a registry share its rewrites, which change the repository's name and are
 not used at the registry itself. A path that only one endpoint has goes into its URL.
@@ -39,8 +38,7 @@ NEVER: Final = (
 
 
 def render_k3s(rules: Sequence[Rule]) -> Rendered:
-    """
-    Return the rules as the mirrors of k3s's registries.yaml.
+    """Return the rules as the mirrors of k3s's registries.yaml.
 
     Args:
         rules: The rules, as a map of mirrors holds them.
@@ -59,9 +57,7 @@ def render_k3s(rules: Sequence[Rule]) -> Rendered:
             continue
         mirrored.add(entry.registry)
         said |= {
-            part.prefix
-            for part in parts
-            if part.registry == entry.registry and rewrites.take(part)
+            part.prefix for part in parts if part.registry == entry.registry and rewrites.take(part)
         }
         text += lines(entry, rewrites)
     unsaid = [part for part in parts if part.prefix not in said]
@@ -72,16 +68,12 @@ def render_k3s(rules: Sequence[Rule]) -> Rendered:
 
 
 def rewrites_of(entry: Entry, deviations: Deviations) -> Rewrites | None:
-    """
-    Return what becomes of the names of a whole registry; None if that cannot be said.
-    """
+    """Return what becomes of the names of a whole registry; None if that cannot be said."""
     places = []
     for place in entry.places:
         name = f"{entry.prefix} → {place.target}"
         if place.registry == entry.registry:
-            deviations.note(
-                Code.SAME_REGISTRY, SAME_REGISTRY, name, misleads=len(entry.places) > 1
-            )
+            deviations.note(Code.SAME_REGISTRY, SAME_REGISTRY, name, misleads=len(entry.places) > 1)
         elif place.flatten is not entry.places[0].flatten:
             deviations.note(Code.FLATTEN, MIXED, name, misleads=True)
         else:
@@ -94,9 +86,7 @@ def rewrites_of(entry: Entry, deviations: Deviations) -> Rewrites | None:
 
 
 def lines(entry: Entry, rewrites: Rewrites) -> Iterator[str]:
-    """
-    Yield the lines of one registry.
-    """
+    """Yield the lines of one registry."""
     yield f"  {json.dumps(entry.registry)}:"
     yield "    endpoint:"
     if entry.original is Original.FIRST:

@@ -1,5 +1,4 @@
-"""
-kubeadm: the image repositories of ``ClusterConfiguration`` (`v1beta4`_).
+"""kubeadm: the image repositories of ``ClusterConfiguration`` (`v1beta4`_).
 
 kubeadm names its own images, and puts one repository before all of them but CoreDNS and
 etcd, which may have one each. So it is the decisions on those names that are rendered.
@@ -39,14 +38,12 @@ AT_DEFAULT: Final = {
     COREDNS: "coredns/coredns",
 }
 DIFFERENT: Final = (
-    "kubeadm puts one repository before the names of these images as they are, and the "
-    "rules do not"
+    "kubeadm puts one repository before the names of these images as they are, and the rules do not"
 )
 
 
 def render_kubeadm(mirrors: MirrorMap) -> Rendered:
-    """
-    Return the part of kubeadm's ClusterConfiguration that the rules decide on.
+    """Return the part of kubeadm's ClusterConfiguration that the rules decide on.
 
     The names of the images that they lead to are noted in it as comments.
 
@@ -73,21 +70,15 @@ def render_kubeadm(mirrors: MirrorMap) -> Rendered:
 
 
 def decided(mirrors: MirrorMap, name: str) -> str:
-    """
-    Return where the rules send an image of Kubernetes, without a tag.
-    """
+    """Return where the rules send an image of Kubernetes, without a tag."""
     decision = mirrors.decide(f"{DEFAULT}/{name}")
     if decision.outcome is Outcome.REWRITTEN:
         return decision.image
     return f"{DEFAULT}/{name}"
 
 
-def lines(
-    names: dict[str, str], repositories: dict[str, str], common: str
-) -> Iterator[str]:
-    """
-    Yield the lines of the file.
-    """
+def lines(names: dict[str, str], repositories: dict[str, str], common: str) -> Iterator[str]:
+    """Yield the lines of the file."""
     yield "# Written by mirrorhook render kubeadm. The node's runtime takes its pause image"
     yield f"# from its own configuration: {names['pause']} with the tag that kubeadm lists."
     yield "apiVersion: kubeadm.k8s.io/v1beta4"

@@ -1,6 +1,4 @@
-"""
-The parts of a policy, and of what goes with it, that are no expressions of the rules.
-"""
+"""The parts of a policy, and of what goes with it, that are no expressions of the rules."""
 
 from __future__ import annotations
 
@@ -33,18 +31,14 @@ SYSTEM: Final = ("kube-system", "kube-public", "kube-node-lease")
 
 
 class ApiVersion(StrEnum):
-    """
-    Version of MutatingAdmissionPolicy: on by default from Kubernetes 1.36; before, by gate.
-    """
+    """Version of MutatingAdmissionPolicy: on by default from Kubernetes 1.36; before, by gate."""
 
     V1 = "v1"
     V1BETA1 = "v1beta1"
 
 
 class Selection(StrEnum):
-    """
-    Which namespaces a policy is bound to, as in the chart.
-    """
+    """Which namespaces a policy is bound to, as in the chart."""
 
     OPT_IN = "opt-in"
     ALL = "all"
@@ -52,8 +46,7 @@ class Selection(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:
-    """
-    What a policy in a cluster needs to know besides the rules.
+    """What a policy in a cluster needs to know besides the rules.
 
     Attributes:
         name: Name of the policy, and of its binding.
@@ -73,16 +66,13 @@ class PolicyOptions:
 
 
 def parameter_kind(options: PolicyOptions) -> Iterator[str]:
-    """
-    Yield the line of a policy that says what its parameter is, if it has one.
-    """
+    """Yield the line of a policy that says what its parameter is, if it has one."""
     if options.params:
         yield "  paramKind: {apiVersion: v1, kind: ConfigMap}"
 
 
 def parameter_reference(options: PolicyOptions, missing: str) -> Iterator[str]:
-    """
-    Yield the lines of a binding that name its parameter, if it has one.
+    """Yield the lines of a binding that name its parameter, if it has one.
 
     Args:
         options: What is said besides the rules.
@@ -96,9 +86,7 @@ def parameter_reference(options: PolicyOptions, missing: str) -> Iterator[str]:
 
 
 def parameter(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
-    """
-    Yield the lines of the ConfigMap of the rules, if they are to be in one.
-    """
+    """Yield the lines of the ConfigMap of the rules, if they are to be in one."""
     if not options.params:
         return
     yield "---"
@@ -113,9 +101,7 @@ def parameter(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]
 
 
 def head(kind: str, version: str, name: str) -> Iterator[str]:
-    """
-    Yield the lines that an object begins with.
-    """
+    """Yield the lines that an object begins with."""
     yield f"apiVersion: {GROUP}/{version}"
     yield f"kind: {kind}"
     yield "metadata:"
@@ -125,9 +111,7 @@ def head(kind: str, version: str, name: str) -> Iterator[str]:
 
 
 def constraints() -> Iterator[str]:
-    """
-    Yield the lines that say which requests are looked at.
-    """
+    """Yield the lines that say which requests are looked at."""
     yield "  matchConstraints:"
     yield "    resourceRules:"
     for operations, resource in (
@@ -142,8 +126,7 @@ def constraints() -> Iterator[str]:
 
 
 def conditions(*, opt_out: bool) -> Iterator[str]:
-    """
-    Yield the lines of the conditions without which nothing is evaluated.
+    """Yield the lines of the conditions without which nothing is evaluated.
 
     Args:
         opt_out: Whether a Pod can be taken out by a label or annotation of its own.
@@ -157,8 +140,7 @@ def conditions(*, opt_out: bool) -> Iterator[str]:
     if opt_out:
         yield "    - name: is-not-opted-out"
         expression = (
-            f"{annotation(LABEL)}.orValue('') != 'disabled' &&\n"
-            f"{label}.orValue('') != 'disabled'"
+            f"{annotation(LABEL)}.orValue('') != 'disabled' &&\n{label}.orValue('') != 'disabled'"
         )
         yield from block("expression", expression, 6)
     yield "    - name: has-new-containers"
@@ -171,9 +153,7 @@ def conditions(*, opt_out: bool) -> Iterator[str]:
 
 
 def selected(selection: Selection) -> Iterator[str]:
-    """
-    Yield the lines of a binding that say which namespaces it is for.
-    """
+    """Yield the lines of a binding that say which namespaces it is for."""
     yield "  matchResources:"
     yield "    namespaceSelector:"
     if selection is Selection.OPT_IN:
@@ -189,9 +169,7 @@ def selected(selection: Selection) -> Iterator[str]:
 
 
 def block(key: str, text: str, spaces: int) -> Iterator[str]:
-    """
-    Yield the lines of a text of several lines under a key of YAML.
-    """
+    """Yield the lines of a text of several lines under a key of YAML."""
     yield f"{' ' * spaces}{key}: |-"
     for line in text.split("\n"):
         yield f"{' ' * (spaces + 2)}{line}"

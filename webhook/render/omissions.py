@@ -1,6 +1,4 @@
-"""
-What a table of prefixes cannot say of the rules.
-"""
+"""What a table of prefixes cannot say of the rules."""
 
 from __future__ import annotations
 
@@ -31,9 +29,7 @@ EVERYTHING: Final = (
 
 
 def unsayable(rules: Sequence[Rule]) -> Deviations:
-    """
-    Return a list with what a table of prefixes leaves out, as a node's runtime has it.
-    """
+    """Return a list with what a table of prefixes leaves out, as a node's runtime has it."""
     deviations = Deviations()
     note_regexes(rules, deviations)
     note_mirrors(rules, deviations)
@@ -44,9 +40,7 @@ def unsayable(rules: Sequence[Rule]) -> Deviations:
 
 
 def note_regexes(rules: Sequence[Rule], deviations: Deviations) -> None:
-    """
-    Note the rules with a regular expression, which no table of prefixes holds.
-    """
+    """Note the rules with a regular expression, which no table of prefixes holds."""
     others = any(rule.mirrors for rule in rules if rule.match is not None)
     for rule in rules:
         if rule.pattern is not None:
@@ -55,9 +49,7 @@ def note_regexes(rules: Sequence[Rule], deviations: Deviations) -> None:
 
 
 def note_mirrors(rules: Iterable[Rule], deviations: Deviations) -> None:
-    """
-    Note what belongs to a mirror, and only the webhook can heed.
-    """
+    """Note what belongs to a mirror, and only the webhook can heed."""
     for rule in rules:
         for mirror in rule.mirrors:
             name = f"{rule} → {mirror.target}"

@@ -1,6 +1,4 @@
-"""
-What a target is given: files, and what could not be said in them.
-"""
+"""What a target is given: files, and what could not be said in them."""
 
 from __future__ import annotations
 
@@ -14,9 +12,7 @@ MAX_NAMED: Final = 3
 
 
 class Code(StrEnum):
-    """
-    What of the rules a target cannot say; the names are documented in docs/render.md.
-    """
+    """What of the rules a target cannot say; the names are documented in docs/render.md."""
 
     REGEX = "regex"
     FLATTEN = "flatten"
@@ -38,8 +34,7 @@ class Code(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Deviation:
-    """
-    A way in which the target will not do what the rules say.
+    """A way in which the target will not do what the rules say.
 
     Attributes:
         code: Which one.
@@ -62,8 +57,7 @@ class Deviation:
 
 @dataclass(frozen=True, slots=True)
 class File:
-    """
-    A file of the target.
+    """A file of the target.
 
     Attributes:
         path: Where it belongs, below the target's own folder, with ``/``.
@@ -76,8 +70,7 @@ class File:
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """
-    All that a target is given.
+    """All that a target is given.
 
     Attributes:
         files: Its files; none where nothing of the rules can be said.
@@ -89,16 +82,13 @@ class Rendered:
 
 
 class Deviations:
-    """
-    Takes what cannot be said, and tells it by its kind rather than by the rule.
-    """
+    """Takes what cannot be said, and tells it by its kind rather than by the rule."""
 
     def __init__(self) -> None:
         self._names: dict[tuple[Code, str, bool], dict[str, None]] = {}
 
     def note(self, code: Code, message: str, name: str, *, misleads: bool = False) -> None:
-        """
-        Note that *message* holds for the rule or mirror *name*.
+        """Note that *message* holds for the rule or mirror *name*.
 
         Args:
             code: What cannot be said.
@@ -109,9 +99,7 @@ class Deviations:
         self._names.setdefault((code, message, misleads), {})[name] = None
 
     def __call__(self) -> tuple[Deviation, ...]:
-        """
-        Return what was noted, in the order in which it came up.
-        """
+        """Return what was noted, in the order in which it came up."""
         return tuple(
             Deviation(code, message, tuple(names), misleads)
             for (code, message, misleads), names in self._names.items()

@@ -1,5 +1,4 @@
-"""
-The patch of a policy, in CEL: ``replace`` for each image, ``add`` for the record of them.
+"""The patch of a policy, in CEL: ``replace`` for each image, ``add`` for the record of them.
 
 It is made of ``variables.slots`` and ``variables.images``, of which each image has the
 same place as in the lists of the Pod, one list behind the other.
@@ -19,9 +18,7 @@ RECORD: Final = r'^[{](?:"[^",\\]*":"[^",\\]*"(?:,"[^",\\]*":"[^",\\]*")*)?[}]$'
 
 
 def patch(*, record: bool) -> str:
-    """
-    Return the expression of the patch: ``replace`` for each image, ``add`` for the record.
-    """
+    """Return the expression of the patch: ``replace`` for each image, ``add`` for the record."""
     parts = []
     before: list[str] = []
     for field in LISTS:
@@ -40,8 +37,7 @@ def patch(*, record: bool) -> str:
 
 
 def recording() -> str:
-    """
-    Return the expression of the operation that writes down the images as they were.
+    """Return the expression of the operation that writes down the images as they were.
 
     CEL reads no JSON. So what was written down before is added to where it has the form
     in which it is written here, and stays as it is where it has not.

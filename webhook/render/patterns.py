@@ -1,5 +1,4 @@
-r"""
-Regular expressions for the rewrites of k3s: each covers one prefix, and nothing else does.
+r"""Regular expressions for the rewrites of k3s: each covers one prefix, and nothing else does.
 
 k3s tries its rewrites in no order, and Go's RE2 has no look-ahead. So a pattern that
 must leave longer prefixes to others spells out every name that is none of theirs.
@@ -21,8 +20,7 @@ LAST_PART: Final = "([^/]+)"
 
 
 def moving(path: str, target: str, others: Collection[str] = ()) -> tuple[str, str]:
-    """
-    Return a pattern for what lies below a path, and its replacement.
+    """Return a pattern for what lies below a path, and its replacement.
 
     Args:
         path: Leading parts of the repository; empty for all of it.
@@ -39,8 +37,7 @@ def moving(path: str, target: str, others: Collection[str] = ()) -> tuple[str, s
 
 
 def flattening(path: str, target: str) -> dict[str, str]:
-    """
-    Return patterns and replacements that keep the last part of what lies below a path.
+    """Return patterns and replacements that keep the last part of what lies below a path.
 
     Args:
         path: Leading parts of the repository; empty for all of it.
@@ -57,15 +54,11 @@ def flattening(path: str, target: str) -> dict[str, str]:
 
 
 def outside(paths: Collection[str]) -> str:
-    """
-    Return a pattern for every name that neither is one of *paths* nor lies below one.
-    """
+    """Return a pattern for every name that neither is one of *paths* nor lies below one."""
     if not paths:
         return ".*"
     trie: Trie = {}
-    topmost = [
-        path for path in paths if not any(path.startswith(f"{other}/") for other in paths)
-    ]
+    topmost = [path for path in paths if not any(path.startswith(f"{other}/") for other in paths)]
     for path in topmost:
         node = trie
         for character in f"{path}/":
@@ -74,9 +67,7 @@ def outside(paths: Collection[str]) -> str:
 
 
 def spelt(trie: Trie) -> str:
-    """
-    Return a pattern for what leaves a *trie* before the slash that ends a path of it.
-    """
+    """Return a pattern for what leaves a *trie* before the slash that ends a path of it."""
     known = "".join(sorted(trie))
     ways = [f"[^{re.escape(known)}].*"]
     for character, below in sorted(trie.items()):

@@ -1,5 +1,4 @@
-"""
-Policies that the API server evaluates itself, without a webhook (`mutating`_).
+"""Policies that the API server evaluates itself, without a webhook (`mutating`_).
 
 The same variables serve two kinds: a MutatingAdmissionPolicy rewrites images, and a
 ValidatingAdmissionPolicy refuses those that were to be rewritten. The rules are in the
@@ -45,8 +44,7 @@ UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables
 
 
 def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
-    """
-    Return a MutatingAdmissionPolicy that rewrites images, and its binding.
+    """Return a MutatingAdmissionPolicy that rewrites images, and its binding.
 
     Args:
         rules: The rules, as a map of mirrors holds them.
@@ -81,8 +79,7 @@ def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
 
 
 def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
-    """
-    Return a ValidatingAdmissionPolicy that refuses unmirrored images, and its binding.
+    """Return a ValidatingAdmissionPolicy that refuses unmirrored images, and its binding.
 
     Raises:
         InvalidRuleError: As `render_policy`.
@@ -114,18 +111,14 @@ def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> Rendere
 
 
 def table_for(rules: Sequence[Rule], deviations: Deviations) -> dict[str, str]:
-    """
-    Return the table of *rules*; what it cannot say is noted.
-    """
+    """Return the table of *rules*; what it cannot say is noted."""
     note_regexes(rules, deviations)
     note_mirrors(rules, deviations)
     return table_of(entries_of(rules, every=True))
 
 
 def variables() -> dict[str, str]:
-    """
-    Return the expressions of the variables, which use the table and are the same for any.
-    """
+    """Return the expressions of the variables, which use the table and are the same for any."""
     return {
         "depths": depths(),
         "domains": domains(),
@@ -135,9 +128,7 @@ def variables() -> dict[str, str]:
 
 
 def variable_lines(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
-    """
-    Yield the lines of the variables.
-    """
+    """Yield the lines of the variables."""
     yield "  variables:"
     given = PARAMETER if options.params else literal(table)
     for name, expression in {"table": given, **variables()}.items():

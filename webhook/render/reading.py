@@ -1,6 +1,4 @@
-"""
-Tables of prefixes read back, out of a policy or its ConfigMap, as rules.
-"""
+"""Tables of prefixes read back, out of a policy or its ConfigMap, as rules."""
 
 from __future__ import annotations
 
@@ -28,15 +26,12 @@ ADDRESS: Final = re.compile(r"^-([^-]*)-")
 
 
 def literal_table(text: str) -> dict[str, str]:
-    """
-    Return the table that is a literal of CEL; empty where *text* is none.
-    """
+    """Return the table that is a literal of CEL; empty where *text* is none."""
     return dict(PAIR.findall(text)) if text.lstrip().startswith("{") else {}
 
 
 def rules_of(table: Mapping[str, str]) -> tuple[Rule, ...]:
-    """
-    Return rules that say what a table says; what it says of itself is left out.
+    """Return rules that say what a table says; what it says of itself is left out.
 
     Raises:
         InvalidRuleError: Somebody else has written it.
@@ -51,9 +46,7 @@ def rules_of(table: Mapping[str, str]) -> tuple[Rule, ...]:
 
 
 def prefix_of(key: str) -> str:
-    """
-    Return the prefix that a key stands for.
-    """
+    """Return the prefix that a key stands for."""
     if key == EVERY_KEY:
         return EVERY_REGISTRY
     registry, dots, path = key.partition(SLASH)
@@ -64,8 +57,6 @@ def prefix_of(key: str) -> str:
 
 
 def mirror_of(target: str) -> Mirror:
-    """
-    Return the mirror that a target stands for.
-    """
+    """Return the mirror that a target stands for."""
     bare = target.removesuffix(FLATTEN)
     return Mirror(bare, flatten=bare != target)

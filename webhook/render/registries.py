@@ -1,6 +1,4 @@
-"""
-For targets that mirror whole registries: which entries are such, and which are not.
-"""
+"""For targets that mirror whole registries: which entries are such, and which are not."""
 
 from __future__ import annotations
 
@@ -26,8 +24,7 @@ BELOW: Final = (
 def whole_registries(
     entries: Iterable[Entry], wildcard: str, deviations: Deviations
 ) -> tuple[list[Entry], list[Entry]]:
-    """
-    Return the entries for a whole registry, and those for a part of one.
+    """Return the entries for a whole registry, and those for a part of one.
 
     Args:
         entries: The table.
@@ -49,8 +46,7 @@ def whole_registries(
 def note_paths(
     parts: Iterable[Entry], mirrored: Collection[str], target: str, deviations: Deviations
 ) -> None:
-    """
-    Note the entries for a part of a registry, of which a target knows nothing.
+    """Note the entries for a part of a registry, of which a target knows nothing.
 
     Args:
         parts: The entries.

@@ -1,6 +1,4 @@
-"""
-What the endpoints of one registry of k3s have in common, and what each has for itself.
-"""
+"""What the endpoints of one registry of k3s have in common, and what each has for itself."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["Rewrites"]
 
 
 class Rewrites:
-    """
-    The endpoints of a registry and the rewrites that they share.
+    """The endpoints of a registry and the rewrites that they share.
 
     Args:
         places: Where the images of the whole registry come from: all flatten, or none.
@@ -32,9 +29,7 @@ class Rewrites:
         self._paths = {"": [parts_of(place.path) for place in places]}
 
     def take(self, entry: Entry) -> bool:
-        """
-        Take up the entry for a part of the registry, if the endpoints have room for it.
-        """
+        """Take up the entry for a part of the registry, if the endpoints have room for it."""
         if self._flatten[""] or [p.registry for p in entry.places] != self._hosts:
             return False
         flatten = {place.flatten for place in entry.places}
@@ -49,9 +44,7 @@ class Rewrites:
         return True
 
     def endpoints(self) -> list[str]:
-        """
-        Return the URLs of the mirrors, each with the path that all its names begin with.
-        """
+        """Return the URLs of the mirrors, each with the path that all its names begin with."""
         if self._is_plain:
             own = ["/".join(path) for path in self._paths[""]]
         else:
@@ -62,9 +55,7 @@ class Rewrites:
         ]
 
     def patterns(self) -> dict[str, str]:
-        """
-        Return the patterns and replacements, of which one at most matches a name.
-        """
+        """Return the patterns and replacements, of which one at most matches a name."""
         if self._is_plain:
             return {}
         targets = shared(self._paths) or {}
@@ -80,30 +71,23 @@ class Rewrites:
 
     @property
     def _is_plain(self) -> bool:
-        """
-        Whether the paths of the endpoints say it all.
-        """
+        """Whether the paths of the endpoints say it all."""
         several = len({tuple(path) for path in self._paths[""]}) > 1
         return list(self._flatten.items()) == [("", False)] and several
 
 
 def parts_of(path: str) -> list[str]:
-    """
-    Return the parts of a path; none if it is empty.
-    """
+    """Return the parts of a path; none if it is empty."""
     return path.split("/") if path else []
 
 
 def is_below(path: str, above: str) -> bool:
-    """
-    Say whether one path lies below another.
-    """
+    """Say whether one path lies below another."""
     return path != above and (not above or path.startswith(f"{above}/"))
 
 
 def bases(paths: Iterable[list[list[str]]]) -> list[list[str]]:
-    """
-    Return for each endpoint the parts that all its paths begin with, unless it is alone.
+    """Return for each endpoint the parts that all its paths begin with, unless it is alone.
 
     A single endpoint needs none, and neither do several with the same paths.
     """
@@ -114,23 +98,17 @@ def bases(paths: Iterable[list[list[str]]]) -> list[list[str]]:
 
 
 def beginning(paths: list[list[str]]) -> list[str]:
-    """
-    Return the parts that all paths begin with.
-    """
+    """Return the parts that all paths begin with."""
     alike = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
     return [parts[0] for parts in alike]
 
 
 def shared(paths: dict[str, list[list[str]]]) -> dict[str, str] | None:
-    """
-    Return the target of each path below the endpoints; None if the endpoints differ.
-    """
+    """Return the target of each path below the endpoints; None if the endpoints differ."""
     own = bases(paths.values())
     targets = {}
     for path, columns in paths.items():
-        rests = {
-            "/".join(column[len(base) :]) for column, base in zip(columns, own, strict=True)
-        }
+        rests = {"/".join(column[len(base) :]) for column, base in zip(columns, own, strict=True)}
         if len(rests) != 1:
             return None
         targets[path] = rests.pop()

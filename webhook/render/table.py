@@ -1,5 +1,4 @@
-"""
-The rules as a table of texts, which is all that a policy has to know of them.
+"""The rules as a table of texts, which is all that a policy has to know of them.
 
 Its keys are prefixes in a form that a ConfigMap takes for its keys, so that a policy finds
 a rule in one as fast as in a literal: no budget is spent on reading the rules. A slash
@@ -53,8 +52,7 @@ MAX_DEPTH: Final = 10
 
 
 def table_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """
-    Return the targets by the key of each prefix; without a target an image is left alone.
+    """Return the targets by the key of each prefix; without a target an image is left alone.
 
     Raises:
         InvalidRuleError: A path is too long, or there are too many subdomains.
@@ -73,8 +71,7 @@ def table_of(entries: Sequence[Entry]) -> dict[str, str]:
 
 
 def literal(table: Mapping[str, str]) -> str:
-    """
-    Return a table as a literal of CEL.
+    """Return a table as a literal of CEL.
 
     Raises:
         InvalidRuleError: It is larger than the API server takes.
@@ -90,8 +87,7 @@ def literal(table: Mapping[str, str]) -> str:
 
 
 def key_of(entry: Entry) -> str:
-    """
-    Return the key of an entry.
+    """Return the key of an entry.
 
     Raises:
         InvalidRuleError: It is longer than those of a ConfigMap.
@@ -108,9 +104,7 @@ def key_of(entry: Entry) -> str:
 
 
 def in_registry(registry: str) -> str:
-    """
-    Return a registry as it begins a key; subdomains begin with their dot.
-    """
+    """Return a registry as it begins a key; subdomains begin with their dot."""
     key = registry.removeprefix("*")
     for character, written in IN_REGISTRIES.items():
         key = key.replace(character, written)
@@ -118,15 +112,12 @@ def in_registry(registry: str) -> str:
 
 
 def targets_of(places: Sequence[Place]) -> str:
-    """
-    Return the targets of places, the preferred first, as one text.
-    """
+    """Return the targets of places, the preferred first, as one text."""
     return " ".join(place.target + (FLATTEN if place.flatten else "") for place in places)
 
 
 def depth_of(entries: Iterable[Entry]) -> int:
-    """
-    Return the number of parts of the longest path.
+    """Return the number of parts of the longest path.
 
     Raises:
         InvalidRuleError: They are too many.
@@ -141,8 +132,7 @@ def depth_of(entries: Iterable[Entry]) -> int:
 
 
 def domains_of(entries: Iterable[Entry]) -> list[str]:
-    """
-    Return the domains whose subdomains have entries, the longest first.
+    """Return the domains whose subdomains have entries, the longest first.
 
     Raises:
         InvalidRuleError: They are too many.

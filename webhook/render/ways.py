@@ -1,5 +1,4 @@
-"""
-Ways that names below one prefix do not share, so that no table of prefixes has them.
+"""Ways that names below one prefix do not share, so that no table of prefixes has them.
 
 A table says what becomes of all names below a prefix. Two things tell those names apart by
 more than their prefix, and matter where another rule comes after: a mirror that flattens
@@ -39,8 +38,7 @@ def refuse_parted(
     repository: str,
     candidate: Candidate,
 ) -> None:
-    """
-    Refuse rules that send names below one prefix different ways.
+    """Refuse rules that send names below one prefix different ways.
 
     Args:
         mirrors: The rules.
@@ -72,15 +70,11 @@ def refuse_parted(
 
 
 def leading(mirrors: MirrorMap, registry: str, repository: str) -> Rule | None:
-    """
-    Return the rule that leads on from a name, if there is one.
-    """
+    """Return the rule that leads on from a name, if there is one."""
     rule = mirrors.applicable(registry, repository)
     return rule if rule is not None and rule.mirrors else None
 
 
 def in_library(path: str) -> bool:
-    """
-    Say whether a path on Docker Hub is that of its own images.
-    """
+    """Say whether a path on Docker Hub is that of its own images."""
     return f"{path}/".startswith(f"{LIBRARY}/")

@@ -1,6 +1,4 @@
-"""
-The webhook as a running process: HTTP, TLS, reloading, and the end of it.
-"""
+"""The webhook as a running process: HTTP, TLS, reloading, and the end of it."""
 
 from typing import Final
 

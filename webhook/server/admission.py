@@ -1,5 +1,4 @@
-"""
-``POST /mutate`` and ``POST /mutate/<policy>``: the one route that every Pod waits for.
+"""``POST /mutate`` and ``POST /mutate/<policy>``: the one route that every Pod waits for.
 
 It is plain ASGI. The router and the middleware of a framework would cost half as
 much again as reading the review and answering it.
@@ -37,8 +36,7 @@ CLOSE_FIELD: Final = (b"connection", b"close")
 
 
 class AdmissionEndpoint:
-    """
-    The admission route as an ASGI application.
+    """The admission route as an ASGI application.
 
     Args:
         policies: Gives the policies by name, as they are now.
@@ -71,9 +69,7 @@ class AdmissionEndpoint:
         self._intake = Intake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """
-        Answer one request.
-        """
+        """Answer one request."""
         stopwatch, recorder = self._stopwatch, self._recorder
         status, headers = 200, [JSON_FIELD]
         arrived = stopwatch()
@@ -101,8 +97,7 @@ class AdmissionEndpoint:
         await send({"type": "http.response.body", "body": content})
 
     def at_once(self, target: bytes, fields: Fields) -> Answerer | None:
-        """
-        Return who answers requests by POST that are as nearly all are.
+        """Return who answers requests by POST that are as nearly all are.
 
         To be asked as an application costs more than half as much again.
 
@@ -156,16 +151,12 @@ class AdmissionEndpoint:
         return policy
 
     def _at(self, path: str) -> Policy | None:
-        """
-        Return the policy that is served at *path*; None if there is none.
-        """
+        """Return the policy that is served at *path*; None if there is none."""
         if path == ADMISSION_PATH:
             return self._policies().get(DEFAULT_POLICY)
         return self._policies().get(path[len(BELOW) :]) if is_review(path) else None
 
 
 def is_review(path: str) -> bool:
-    """
-    Say whether reviews go to *path*.
-    """
+    """Say whether reviews go to *path*."""
     return path == ADMISSION_PATH or path.startswith(BELOW)

@@ -1,5 +1,4 @@
-"""
-The two FastAPI applications: reviews over TLS, and operations in plain HTTP.
+"""The two FastAPI applications: reviews over TLS, and operations in plain HTTP.
 
 They are made when the first request comes that `webhook.server.front` does not answer
 itself: FastAPI takes as long to be imported as all else takes to start, and 15 MiB.
@@ -27,8 +26,7 @@ __all__ = ["operations_app", "reviews_app"]
 
 
 def reviews_app(admission: ASGIApp) -> FastAPI:
-    """
-    Return the application on the TLS port.
+    """Return the application on the TLS port.
 
     Args:
         admission: Answers ``/mutate`` and everything below it.
@@ -45,17 +43,14 @@ def reviews_app(admission: ASGIApp) -> FastAPI:
 
 
 async def refused(request: Request, error: Exception) -> Response:
-    """
-    Answer a request for anything but reviews.
-    """
+    """Answer a request for anything but reviews."""
     code = error.status_code if isinstance(error, HTTPException) else 404
     problem = f"there is nothing at {request.url.path}; reviews go to {ADMISSION_PATH}"
     return Response(status_body(code, problem), code, media_type="application/json")
 
 
 def operations_app(operations: Operations, console: APIRouter | None = None) -> FastAPI:
-    """
-    Return the application on the operations port.
+    """Return the application on the operations port.
 
     Args:
         operations: Answers probes, whoever collects metrics, and other replicas.

@@ -1,6 +1,4 @@
-"""
-Work beside the requests, which an error must not end.
-"""
+"""Work beside the requests, which an error must not end."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ def kept_running(
     *,
     restart: float = RESTART_SECONDS,
 ) -> asyncio.Task[None]:
-    """
-    Start *work* as a task; when an error ends it, it is begun anew.
+    """Start *work* as a task; when an error ends it, it is begun anew.
 
     Args:
         name: What the log calls it.

@@ -1,6 +1,4 @@
-"""
-The certificate that reviews are served with, and what keeps it fresh.
-"""
+"""The certificate that reviews are served with, and what keeps it fresh."""
 
 from __future__ import annotations
 
@@ -36,34 +34,25 @@ RENEWAL: Final = timedelta(days=300)  # of the year that a self-made one lasts
 
 
 class ServingCertificate(Protocol):
-    """
-    A certificate in use; ``str()`` says in a few words where it comes from.
-    """
+    """A certificate in use; ``str()`` says in a few words where it comes from."""
 
     @property
     def context(self) -> ssl.SSLContext:
-        """
-        The context to accept connections with, now and after every change.
-        """
+        """The context to accept connections with, now and after every change."""
         ...
 
     @property
     def expires_at(self) -> datetime:
-        """
-        When the one in use expires.
-        """
+        """When the one in use expires."""
         ...
 
     async def follow(self) -> None:
-        """
-        Take up changes until cancelled.
-        """
+        """Take up changes until cancelled."""
         ...
 
 
 class Use:
-    """
-    Has a certificate served with, logged and counted.
+    """Has a certificate served with, logged and counted.
 
     Args:
         pair: The certificate to begin with.
@@ -81,9 +70,7 @@ class Use:
         self._note(pair, "certificate loaded")
 
     def take(self, change: KeyPair | CertificateError) -> None:
-        """
-        Serve with another certificate; with what cannot be used, the old one stays.
-        """
+        """Serve with another certificate; with what cannot be used, the old one stays."""
         if isinstance(change, KeyPair):
             try:
                 self.serving.use(change)
@@ -93,9 +80,7 @@ class Use:
                 self._note(change, "certificate replaced")
                 return
         self._metrics.certificate_refused()
-        self._log.error(
-            "certificate refused, the old one stays in use", problem=str(change)
-        )
+        self._log.error("certificate refused, the old one stays in use", problem=str(change))
 
     def _note(self, pair: KeyPair, event: str) -> None:
         self._metrics.certificate_loaded(pair.expires_at.timestamp())
@@ -103,36 +88,26 @@ class Use:
 
 
 class Served:
-    """
-    A certificate that is served with, wherever it comes from.
-    """
+    """A certificate that is served with, wherever it comes from."""
 
     def __init__(self, use: Use) -> None:
         self._use = use
 
     @property
     def context(self) -> ssl.SSLContext:
-        """
-        The context to accept connections with.
-        """
+        """The context to accept connections with."""
         return self._use.serving.context
 
     @property
     def expires_at(self) -> datetime:
-        """
-        When the one in use expires.
-        """
+        """When the one in use expires."""
         return self._use.serving.pair.expires_at
 
 
 class FromFiles(Served):
-    """
-    A certificate that others put into files.
-    """
+    """A certificate that others put into files."""
 
-    def __init__(
-        self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]
-    ) -> None:
+    def __init__(self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]) -> None:
         super().__init__(use)
         self._files = files
         self._clock = clock
@@ -141,17 +116,13 @@ class FromFiles(Served):
         return f"certificate of {self._files.certificate}"
 
     async def follow(self) -> None:
-        """
-        Take up every change of the files.
-        """
+        """Take up every change of the files."""
         async for change in self._files.watch(self._use.serving.pair, self._clock):
             self._use.take(change)
 
 
 class SelfMade(Served):
-    """
-    A certificate of our own making, kept in memory and trusted by nobody.
-    """
+    """A certificate of our own making, kept in memory and trusted by nobody."""
 
     def __init__(
         self,
@@ -167,17 +138,14 @@ class SelfMade(Served):
         return "self-made certificate, which clients cannot verify"
 
     async def follow(self) -> None:
-        """
-        Make another one before it expires.
-        """
+        """Make another one before it expires."""
         while True:
             await self._sleep(RENEWAL.total_seconds())
             self._use.take(made_for(own_names(), self._clock()))
 
 
 class Managed(Served):
-    """
-    A certificate signed by a CA that all replicas share, and that the cluster trusts.
+    """A certificate signed by a CA that all replicas share, and that the cluster trusts.
 
     Until it is there, a self-made one serves, and the replica is not ready.
     """
@@ -205,9 +173,7 @@ class Managed(Served):
         return f"certificate by the CA in Secret {secret}"
 
     async def follow(self) -> None:
-        """
-        Look after CA and certificate.
-        """
+        """Look after CA and certificate."""
         from webhook.tls.keeping import keep  # noqa: PLC0415 - see webhook.tls
 
         await keep(
@@ -234,8 +200,7 @@ def serving_certificate(
     readiness: Readiness,
     clock: Callable[[], datetime],
 ) -> ServingCertificate:
-    """
-    Return the certificate that *options* ask for.
+    """Return the certificate that *options* ask for.
 
     Args:
         options: Say whether it is in files, looked after in the cluster, or self-made.
@@ -266,9 +231,7 @@ def serving_certificate(
 
 
 def made_for(names: Sequence[str], now: datetime) -> KeyPair:
-    """
-    Return a certificate of our own making.
-    """
+    """Return a certificate of our own making."""
     from webhook.tls.issuing import self_signed  # noqa: PLC0415 - see webhook.tls
 
     pair, _ = self_signed(names, now=now)
@@ -276,7 +239,5 @@ def made_for(names: Sequence[str], now: datetime) -> KeyPair:
 
 
 def own_names() -> tuple[str, ...]:
-    """
-    Return the names that this machine is reached by from itself.
-    """
+    """Return the names that this machine is reached by from itself."""
     return tuple(dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname())))

@@ -1,5 +1,4 @@
-"""
-The head of an answer, kept back until its body comes.
+"""The head of an answer, kept back until its body comes.
 
 uvicorn writes them one after the other. Together they are one TLS record and one packet,
 which is a tenth of what a review costs.
@@ -18,8 +17,7 @@ INTERIM = b"HTTP/1.1 1"
 
 
 class Corked:
-    """
-    What one answer is written to: the part of a transport that uvicorn uses for it.
+    """What one answer is written to: the part of a transport that uvicorn uses for it.
 
     Args:
         transport: The connection.
@@ -32,9 +30,7 @@ class Corked:
         self._head: bytes | None = None
 
     def write(self, data: bytes) -> None:
-        """
-        Write, or keep what is the head of the answer.
-        """
+        """Write, or keep what is the head of the answer."""
         head = self._head
         if head:
             self._head = b""
@@ -45,16 +41,12 @@ class Corked:
             self._transport.write(data)
 
     def close(self) -> None:
-        """
-        Write what was kept, and close the connection.
-        """
+        """Write what was kept, and close the connection."""
         if self._head:
             self._transport.write(self._head)
             self._head = b""
         self._transport.close()
 
     def is_closing(self) -> bool:
-        """
-        Say whether the connection is closed, or about to be.
-        """
+        """Say whether the connection is closed, or about to be."""
         return self._transport.is_closing()

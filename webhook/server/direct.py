@@ -1,5 +1,4 @@
-"""
-Answering on a connection what needs no application: a review that is as nearly all are.
+"""Answering on a connection what needs no application: a review that is as nearly all are.
 
 For an application uvicorn makes a scope, a cycle, an event and a task, and has two messages
 sent. That is as much work again as reading a review and answering it.
@@ -32,8 +31,7 @@ ANSWER: Final = (
 
 
 class DirectProtocol(GuardedProtocol):
-    """
-    One connection, on which most requests are answered without the application.
+    """One connection, on which most requests are answered without the application.
 
     Args:
         at_once: Says who answers, or leaves a request to the application.
@@ -57,9 +55,7 @@ class DirectProtocol(GuardedProtocol):
         self._written = b""
 
     def data_received(self, data: bytes) -> None:
-        """
-        Take what came in; who is to wait for more is the application's when many do.
-        """
+        """Take what came in; who is to wait for more is the application's when many do."""
         if self._answered(data):
             return
         is_start = self._began is None
@@ -74,9 +70,7 @@ class DirectProtocol(GuardedProtocol):
             self._known = known_head(data, self._answered_by)
 
     def _answered(self, data: bytes) -> bool:
-        """
-        Answer a request whose head is known, past the parser; say whether that was one.
-        """
+        """Answer a request whose head is known, past the parser; say whether that was one."""
         known = self._known
         if known is None or not self.is_quiet or self.flow.write_paused:
             return False
@@ -93,9 +87,7 @@ class DirectProtocol(GuardedProtocol):
         return True
 
     def begin(self) -> None:
-        """
-        Wait for the body before anything is made for the request, where that may be enough.
-        """
+        """Wait for the body before anything is made for the request, where that may be enough."""
         answer = self._at_once(self.url, self.headers) if self._may_be_direct() else None
         if answer is None:
             super().begin()
@@ -120,9 +112,7 @@ class DirectProtocol(GuardedProtocol):
         )
 
     def on_body(self, body: bytes) -> None:
-        """
-        Take in a part of a body.
-        """
+        """Take in a part of a body."""
         if self._answer is None:
             super().on_body(body)
             return
@@ -131,9 +121,7 @@ class DirectProtocol(GuardedProtocol):
             self._leave_to_application()
 
     def on_message_complete(self) -> None:
-        """
-        Answer what is whole.
-        """
+        """Answer what is whole."""
         answer = self._answer
         if answer is not None:
             content = answer(self._body)
@@ -147,24 +135,18 @@ class DirectProtocol(GuardedProtocol):
         super().on_message_complete()
 
     def refuse(self, code: int, message: str) -> None:
-        """
-        Answer with an error, and close.
-        """
+        """Answer with an error, and close."""
         self._forget()
         self._known = None
         super().refuse(code, message)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """
-        Forget what was in hand.
-        """
+        """Forget what was in hand."""
         self._forget()
         super().connection_lost(exc)
 
     def shutdown(self) -> None:
-        """
-        End as any connection does: a request in hand is the application's from now on.
-        """
+        """End as any connection does: a request in hand is the application's from now on."""
         if self._answer is not None:
             self._leave_to_application()
         super().shutdown()
@@ -178,9 +160,7 @@ class DirectProtocol(GuardedProtocol):
         self.transport.write(ANSWER % (self._written, len(content), content))
 
     def _leave_to_application(self) -> None:
-        """
-        Have the application take up a request with what of its body is there.
-        """
+        """Have the application take up a request with what of its body is there."""
         body = self._body
         self._forget()
         super().begin()

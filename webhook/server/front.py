@@ -1,6 +1,4 @@
-"""
-What stands before an application: the routes that are asked all day, without the rest.
-"""
+"""What stands before an application: the routes that are asked all day, without the rest."""
 
 from __future__ import annotations
 
@@ -16,8 +14,7 @@ __all__ = ["Front"]
 
 
 class Front:
-    """
-    Answers some paths by one endpoint, and all others by an application made for the first.
+    """Answers some paths by one endpoint, and all others by an application made for the first.
 
     Args:
         is_ours: Says whether a path is the endpoint's.
@@ -41,9 +38,7 @@ class Front:
         self._app: ASGIApp | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """
-        Pass one request on.
-        """
+        """Pass one request on."""
         if self._before is not None:
             self._before()
         if scope["type"] == "http" and self._is_ours(scope["path"]):

@@ -1,5 +1,4 @@
-"""
-Heads of requests that need not be parsed again.
+"""Heads of requests that need not be parsed again.
 
 An API server sends the same head with each review, but for the length of the body. What
 the parser has taken once, byte for byte, it takes again: to parse it, with a call for each
@@ -27,8 +26,7 @@ MAX_DIGITS: Final = 5
 
 
 class KnownHead(NamedTuple):
-    """
-    A head that was parsed, but for the digits of its ``Content-Length``.
+    """A head that was parsed, but for the digits of its ``Content-Length``.
 
     Attributes:
         before: What stands before the digits.
@@ -41,8 +39,7 @@ class KnownHead(NamedTuple):
     answer: Answerer
 
     def body_of(self, data: bytes) -> bytes | None:
-        """
-        Return the body of a request with this head; None if *data* is anything else.
+        """Return the body of a request with this head; None if *data* is anything else.
 
         Args:
             data: What came in where a request is to begin.
@@ -61,8 +58,7 @@ class KnownHead(NamedTuple):
 
 
 def known_head(data: bytes, answer: Answerer) -> KnownHead | None:
-    """
-    Return the head of a request that was parsed and answered; None for an unusual one.
+    """Return the head of a request that was parsed and answered; None for an unusual one.
 
     Args:
         data: The request, as all that came in; a parser that bears with neither folded

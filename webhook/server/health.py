@@ -1,6 +1,4 @@
-"""
-What is known of a mirror, as far as it was asked.
-"""
+"""What is known of a mirror, as far as it was asked."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ __all__ = ["Health", "Standing"]
 
 
 class Standing(StrEnum):
-    """
-    Whether a mirror answers.
-    """
+    """Whether a mirror answers."""
 
     ANSWERS = "answers"  # whatever it says of the image
     FAILING = "failing"
@@ -24,8 +20,7 @@ class Standing(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Health:
-    """
-    What is known of a mirror.
+    """What is known of a mirror.
 
     Attributes:
         standing: Whether it answers.

@@ -1,6 +1,4 @@
-"""
-What became of the latest images, for people who ask why: kept in memory, within bounds.
-"""
+"""What became of the latest images, for people who ask why: kept in memory, within bounds."""
 
 from __future__ import annotations
 
@@ -35,8 +33,7 @@ ERROR_REASON: Final = "internal error; the log has the traceback"
 
 
 class ImageNote(NamedTuple):
-    """
-    What became of one image; or of a whole Pod, where none of its images was looked at.
+    """What became of one image; or of a whole Pod, where none of its images was looked at.
 
     Attributes:
         time: When, in seconds since the epoch.
@@ -68,8 +65,7 @@ class ImageNote(NamedTuple):
 
 
 class Minute(NamedTuple):
-    """
-    How many images of one minute were rewritten, left alone, or decided on doubt.
+    """How many images of one minute were rewritten, left alone, or decided on doubt.
 
     Attributes:
         start: Its begin, in seconds since the epoch.
@@ -82,8 +78,7 @@ class Minute(NamedTuple):
 
 
 class History:
-    """
-    Keeps the latest decisions, the counts of the last hour, and who was sent where.
+    """Keeps the latest decisions, the counts of the last hour, and who was sent where.
 
     Args:
         clock: Gives seconds since the epoch.
@@ -103,9 +98,7 @@ class History:
         self.last_review = 0.0
 
     def noted(self, note: Note) -> None:
-        """
-        Keep one review.
-        """
+        """Keep one review."""
         self.last_review = self._clock()
         verdict = note.verdict
         if verdict.totals.images or (
@@ -114,9 +107,7 @@ class History:
             self._keep(note)
 
     def counted(self, policy: str, _result: Result, totals: Totals, times: int) -> None:
-        """
-        Count reviews that came to the same.
-        """
+        """Count reviews that came to the same."""
         counts = self._minute(self._clock())
         counts[REWRITTEN] += times * totals.rewritten
         counts[DOUBTFUL] += times * totals.doubtful
@@ -126,24 +117,18 @@ class History:
             self.shares[share] = self.shares.get(share, 0) + times * count
 
     def failed(self, note: Note, error: Exception) -> None:  # noqa: ARG002 - the log has the error
-        """
-        Keep an error of ours.
-        """
+        """Keep an error of ours."""
         self.last_review = self._clock()
         self._keep(note)
 
     def latest(self) -> Iterator[ImageNote]:
-        """
-        Yield the decisions, the latest first.
-        """
+        """Yield the decisions, the latest first."""
         # A copy, as another thread may be the one that looks.
         pods = reversed(tuple(self._pods))
         return islice((note for each in pods for note in notes_of(*each)), MAX_NOTES)
 
     def last_hour(self) -> list[Minute]:
-        """
-        Return the counts of each of the last sixty minutes, this one last.
-        """
+        """Return the counts of each of the last sixty minutes, this one last."""
         this = int(self._clock()) // SECONDS
         minutes = []
         for number in range(this - MINUTES + 1, this + 1):
@@ -173,16 +158,12 @@ class History:
 
 
 def size_of(note: Note) -> int:
-    """
-    Return how many notes a Pod makes.
-    """
+    """Return how many notes a Pod makes."""
     return note.verdict.totals.images or 1
 
 
 def notes_of(time: float, note: Note) -> Iterator[ImageNote]:
-    """
-    Yield the notes of a Pod, that of its last image first.
-    """
+    """Yield the notes of a Pod, that of its last image first."""
     policy, _, namespace, name, operation, dry_run, verdict = note
     pod = time, policy, namespace, name, operation, dry_run
     if not verdict.totals.images:
@@ -194,8 +175,7 @@ def notes_of(time: float, note: Note) -> Iterator[ImageNote]:
 
 
 def bounded(note: Note) -> Note:
-    """
-    Return a note that does not take more than its share of memory.
+    """Return a note that does not take more than its share of memory.
 
     Most are kept as they are: their verdict the policy remembers, too.
     """
@@ -224,9 +204,7 @@ def bounded(note: Note) -> Note:
 
 
 def told_of(decision: Decision) -> tuple[str, str, str, str, str]:
-    """
-    Return the fields of a note that are the image's own, as texts.
-    """
+    """Return the fields of a note that are the image's own, as texts."""
     return (
         decision.original,
         str(decision.outcome),

@@ -1,6 +1,4 @@
-"""
-Taking in the bodies of reviews, within bounds.
-"""
+"""Taking in the bodies of reviews, within bounds."""
 
 from __future__ import annotations
 
@@ -25,23 +23,18 @@ RETRY_FIELD: Final = (b"retry-after", b"1")
 
 
 class DisconnectedError(Exception):
-    """
-    The client went away before its request was whole.
-    """
+    """The client went away before its request was whole."""
 
 
 class Intake:
-    """
-    Reads bodies, and knows how many are being read.
-    """
+    """Reads bodies, and knows how many are being read."""
 
     def __init__(self) -> None:
         self._in_hand = 0
         self._buffered = 0
 
     async def body(self, scope: Scope, receive: Receive) -> bytes:
-        """
-        Return the body of a request.
+        """Return the body of a request.
 
         Raises:
             RefusalError: It is too large, no JSON, or too much at once.
@@ -71,9 +64,7 @@ class Intake:
         return body
 
     async def _joined(self, first: bytes, receive: Receive) -> bytes:
-        """
-        Return a body that comes in parts; all of those together are bounded as well.
-        """
+        """Return a body that comes in parts; all of those together are bounded as well."""
         parts = []
         size = 0
         part, more = first, True
@@ -97,21 +88,15 @@ class Intake:
 
 
 def mime_type(content_type: bytes) -> bytes:
-    """
-    Return a content type without its parameters.
-    """
+    """Return a content type without its parameters."""
     return content_type.partition(b";")[0].strip().lower()
 
 
 def too_large() -> RefusalError:
-    """
-    Return the refusal of a body that is too large.
-    """
+    """Return the refusal of a body that is too large."""
     return RefusalError(413, f"the body is larger than {MAX_BODY} bytes")
 
 
 def overloaded() -> RefusalError:
-    """
-    Return the refusal for want of room: the API server tries again in its deadline.
-    """
+    """Return the refusal for want of room: the API server tries again in its deadline."""
     return RefusalError(503, "too many reviews at once; try again", RETRY_FIELD)

@@ -1,6 +1,4 @@
-"""
-A port, and the server behind it.
-"""
+"""A port, and the server behind it."""
 
 from __future__ import annotations
 
@@ -39,16 +37,12 @@ SETTINGS: Final[dict[str, Any]] = {
 
 
 class ListenError(Exception):
-    """
-    A port that cannot be listened on; the message says why.
-    """
+    """A port that cannot be listened on; the message says why."""
 
 
 @dataclass(frozen=True, slots=True)
 class Listener:
-    """
-    A socket that listens, and the server that is to answer there.
-    """
+    """A socket that listens, and the server that is to answer there."""
 
     socket: socket.socket
     server: GuardedServer
@@ -56,9 +50,7 @@ class Listener:
 
     @property
     def address(self) -> str:
-        """
-        The URL to reach it at.
-        """
+        """The URL to reach it at."""
         host, port = self.socket.getsockname()[:2]
         return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
 
@@ -72,8 +64,7 @@ def listen(
     at_once: AtOnce | None = None,
     limits: Limits = LIMITS,
 ) -> Listener:
-    """
-    Listen on a TCP port for *app*.
+    """Listen on a TCP port for *app*.
 
     Args:
         host: Address or name; empty for every address, of IPv6 too where there is one.
@@ -106,8 +97,7 @@ def listen(
 
 
 def opened_socket(host: str, port: int) -> socket.socket:
-    """
-    Return a socket that listens.
+    """Return a socket that listens.
 
     Raises:
         ListenError: As `listen`.

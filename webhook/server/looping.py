@@ -1,6 +1,4 @@
-"""
-Telling of owners that make the same Pod again and again.
-"""
+"""Telling of owners that make the same Pod again and again."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["Looping", "uncounted"]
 
 
 class Looping:
-    """
-    Gives each policy who counts for it, and tells log and metrics of whom that stops.
+    """Gives each policy who counts for it, and tells log and metrics of whom that stops.
 
     Args:
         log: The log.
@@ -34,15 +31,11 @@ class Looping:
         self._clock = clock
 
     def counter(self, limits: LoopLimits | None) -> Loops | None:
-        """
-        Return who counts, with nothing seen yet; None for nobody.
-        """
+        """Return who counts, with nothing seen yet; None for nobody."""
         return None if limits is None else Loops(limits, self._clock, self)
 
     def stopped(self, owner: StoppedOwner) -> None:
-        """
-        Note an owner whose Pods are left alone from now on.
-        """
+        """Note an owner whose Pods are left alone from now on."""
         self._metrics.looped()
         self._log.warning(
             "owner left alone",
@@ -55,7 +48,5 @@ class Looping:
 
 
 def uncounted(_: LoopLimits | None) -> Loops | None:
-    """
-    Return that nobody counts.
-    """
+    """Return that nobody counts."""
     return None

@@ -1,6 +1,4 @@
-"""
-Probes and metrics: what kubelets and Prometheus ask for all day; and what replicas ask.
-"""
+"""Probes and metrics: what kubelets and Prometheus ask for all day; and what replicas ask."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ JSON: Final = "application/json"
 
 
 class Operations:
-    """
-    These routes as an ASGI application.
+    """These routes as an ASGI application.
 
     Args:
         readiness: Whether this replica should get requests.
@@ -54,21 +51,15 @@ class Operations:
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """
-        The paths of the routes.
-        """
+        """The paths of the routes."""
         return tuple(self._answers)
 
     def answers(self, path: str) -> bool:
-        """
-        Say whether a path is one of the routes.
-        """
+        """Say whether a path is one of the routes."""
         return path in self._answers
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """
-        Answer one request for one of the routes.
-        """
+        """Answer one request for one of the routes."""
         if scope["method"] in ("GET", "HEAD"):
             code, body, content_type = self._answers[scope["path"]](scope)
             headers = [(b"content-type", content_type.encode())]
@@ -79,38 +70,28 @@ class Operations:
         await send({"type": "http.response.body", "body": body})
 
     def healthz(self, _scope: Scope) -> Answer:
-        """
-        Say that the process answers: for liveness and startup probes.
-        """
+        """Say that the process answers: for liveness and startup probes."""
         return 200, b"ok\n", PLAIN
 
     def readyz(self, _scope: Scope) -> Answer:
-        """
-        Say whether reviews should come here, and if not, why: for readiness probes.
-        """
+        """Say whether reviews should come here, and if not, why: for readiness probes."""
         problems = self._readiness.problems
         text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
         return 503 if problems else 200, text.encode(), PLAIN
 
     def scrape(self, scope: Scope) -> Answer:
-        """
-        Return the metrics in the Prometheus text format, or in OpenMetrics if asked for.
-        """
+        """Return the metrics in the Prometheus text format, or in OpenMetrics if asked for."""
         accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
         content, content_type = self._metrics.exposition(accept)
         return 200, content, content_type
 
 
 def encoded(state: ReplicaState) -> bytes:
-    """
-    Return the state of a replica as JSON, as FastAPI gives it.
-    """
+    """Return the state of a replica as JSON, as FastAPI gives it."""
     return json.dumps(asdict(state), default=written, ensure_ascii=False).encode()
 
 
 def written(value: Any) -> str:
-    """
-    Return a time in UTC as JSON has it (RFC 3339).
-    """
+    """Return a time in UTC as JSON has it (RFC 3339)."""
     assert isinstance(value, datetime)  # noqa: S101 - nothing else has no form in JSON
     return value.isoformat().replace("+00:00", "Z")

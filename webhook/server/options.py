@@ -1,6 +1,4 @@
-"""
-What `serve` is told on its command line.
-"""
+"""What `serve` is told on its command line."""
 
 from __future__ import annotations
 
@@ -17,8 +15,7 @@ __all__ = ["Options"]
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """
-    How to run the webhook.
+    """How to run the webhook.
 
     Attributes:
         config: Rules file.

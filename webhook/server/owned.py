@@ -1,6 +1,4 @@
-"""
-uvicorn's server, as one of several in a process that ends when its owner says so.
-"""
+"""uvicorn's server, as one of several in a process that ends when its owner says so."""
 
 from __future__ import annotations
 
@@ -22,8 +20,7 @@ __all__ = ["GuardedServer"]
 
 
 class GuardedServer(Server):
-    """
-    A server whose end is decided by its owner, not by signals.
+    """A server whose end is decided by its owner, not by signals.
 
     Attributes:
         opened: Is set when it takes connections.
@@ -34,23 +31,17 @@ class GuardedServer(Server):
         self.opened = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """
-        Begin to take connections.
-        """
+        """Begin to take connections."""
         await super().startup(sockets)
         self.opened.set()
 
     @contextmanager
     def capture_signals(self) -> Generator[None]:
-        """
-        Leave signals alone.
-        """
+        """Leave signals alone."""
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """
-        Look at every connection once a second; called ten times a second.
-        """
+        """Look at every connection once a second; called ten times a second."""
         if counter % 10 == 0:
             now = asyncio.get_running_loop().time()
             for connection in [*self.server_state.connections]:

@@ -1,5 +1,4 @@
-"""
-The two ports from their opening to their end.
+"""The two ports from their opening to their end.
 
 At the end no request is lost: the replica says that it is not ready, goes on
 serving while that gets about, with ``Connection: close`` on every answer, and then
@@ -23,8 +22,7 @@ __all__ = ["Ports"]
 
 
 class Ports:
-    """
-    Both ports, and the signals that end them.
+    """Both ports, and the signals that end them.
 
     Args:
         reviews: The port for reviews.
@@ -53,9 +51,7 @@ class Ports:
         self._running: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """
-        Begin to serve, and to listen to signals.
-        """
+        """Begin to serve, and to listen to signals."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._signal, number)
@@ -72,9 +68,7 @@ class Ports:
                 each.server.force_exit = True
 
     async def closed(self) -> None:
-        """
-        Wait for a signal, and for the end that it brings; a second one hurries it.
-        """
+        """Wait for a signal, and for the end that it brings; a second one hurries it."""
         await self._signalled.wait()
         self._readiness.drain()
         first = self._signals[0]

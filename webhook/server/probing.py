@@ -1,6 +1,4 @@
-"""
-Asking mirrors in the running webhook: who asks for which policy, and who is told.
-"""
+"""Asking mirrors in the running webhook: who asks for which policy, and who is told."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ __all__ = ["Probers"]
 
 
 class Probers:
-    """
-    One prober for each way of asking.
+    """One prober for each way of asking.
 
     A reload that leaves the way alone leaves its prober alone too, with all it knows.
 
@@ -43,16 +40,12 @@ class Probers:
         self._closing: set[asyncio.Task[None]] = set()
 
     async def prepare(self, policies: Iterable[PolicySettings]) -> None:
-        """
-        Import what asking takes, beside the reviews: that is a matter of some 300 ms.
-        """
+        """Import what asking takes, beside the reviews: that is a matter of some 300 ms."""
         if any(policy.availability is not None for policy in policies):
             await asyncio.to_thread(import_module, "webhook.probe")
 
     def choice(self, settings: Availability | None) -> Choice | None:
-        """
-        Return who chooses for one policy; None where nothing is asked.
-        """
+        """Return who chooses for one policy; None where nothing is asked."""
         if settings is None:
             return None
         prober = self._probers.get(settings)
@@ -64,9 +57,7 @@ class Probers:
         return prober.chooser()
 
     def keep(self, used: Iterable[Availability | None]) -> None:
-        """
-        Close the probers of ways of asking that are no longer used.
-        """
+        """Close the probers of ways of asking that are no longer used."""
         for settings in self._probers.keys() - set(used):
             del self._watches[settings]
             closing = asyncio.create_task(closed(self._probers.pop(settings)))
@@ -75,31 +66,24 @@ class Probers:
         self.count_down()
 
     def health(self, settings: Availability | None, mirror: Mirror) -> Health:
-        """
-        Return what is known of a mirror where it is asked in one way.
-        """
+        """Return what is known of a mirror where it is asked in one way."""
         watch = self._watches.get(settings) if settings is not None else None
         return watch.health(mirror) if watch else Health(Standing.NOT_ASKED)
 
     def count_down(self) -> None:
-        """
-        Have the metrics say how many registries are left alone.
-        """
+        """Have the metrics say how many registries are left alone."""
         self._metrics.registries_down(sum(len(w.down) for w in self._watches.values()))
 
 
 async def closed(prober: Prober) -> None:
-    """
-    Close a prober once no review can wait for its answers any more.
-    """
+    """Close a prober once no review can wait for its answers any more."""
     settings = prober.settings
     await asyncio.sleep(settings.budget + 2 * settings.timeout)
     await prober.close()
 
 
 class ProbeWatch:
-    """
-    Tells log and metrics what a prober finds out.
+    """Tells log and metrics what a prober finds out.
 
     Args:
         log: The log.
@@ -118,16 +102,12 @@ class ProbeWatch:
         self._latest: dict[str, Finding] = {}
 
     def answered(self, mirror: str, finding: Finding) -> None:
-        """
-        Count an answer.
-        """
+        """Count an answer."""
         self._latest[mirror] = finding
         self._metrics.probed(mirror, finding.answer, finding.seconds)
 
     def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
-        """
-        Note that a registry is left alone from now on, or is asked again.
-        """
+        """Note that a registry is left alone from now on, or is asked again."""
         if is_open:
             reason = self.down[registry] = f"{registry} {finding.reason}"
             self._log.warning("registry left alone", registry=registry, reason=reason)
@@ -137,9 +117,7 @@ class ProbeWatch:
         self._probers.count_down()
 
     def health(self, mirror: Mirror) -> Health:
-        """
-        Return what is known of a mirror.
-        """
+        """Return what is known of a mirror."""
         from webhook.probe.answers import FAILURES  # noqa: PLC0415 - as above
 
         if mirror.registry in self.down:
@@ -151,14 +129,10 @@ class ProbeWatch:
         return Health(Standing.FAILING if failed else Standing.ANSWERS, latest.reason)
 
     def failed(self, question: str, error: Exception) -> None:
-        """
-        Note an error of ours by its kind: its message could hold a credential.
-        """
+        """Note an error of ours by its kind: its message could hold a credential."""
         self._metrics.error()
         self._log.error("question failed", image=question, error=type(error).__name__)
 
     def troubled(self, problem: str) -> None:
-        """
-        Note a file that cannot be used.
-        """
+        """Note a file that cannot be used."""
         self._log.warning("availability", problem=problem)

@@ -1,5 +1,4 @@
-"""
-HTTP/1.1 on a connection: uvicorn's, with the limits that it leaves open.
+"""HTTP/1.1 on a connection: uvicorn's, with the limits that it leaves open.
 
 uvicorn bounds neither the size of a request's head nor the time that a request
 takes to come in, so that a few silent connections could hold a replica.
@@ -26,8 +25,7 @@ __all__ = ["LIMITS", "GuardedProtocol", "Limits"]
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """
-    What one connection may take.
+    """What one connection may take.
 
     Attributes:
         idle: Seconds without a request. Longer than the 90 after which the API server
@@ -52,9 +50,7 @@ LIMITS: Final = Limits()
 
 
 class GuardedProtocol(HttpToolsProtocol):
-    """
-    One connection, with bounds on the head and on the time of each request.
-    """
+    """One connection, with bounds on the head and on the time of each request."""
 
     def __init__(self, *args: Any, limits: Limits = LIMITS, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -68,9 +64,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._refused = False
 
     def data_received(self, data: bytes) -> None:
-        """
-        Take what came in; a head that does not end is refused when it is too long.
-        """
+        """Take what came in; a head that does not end is refused when it is too long."""
         if self._refused:
             return
         in_head = self._in_head
@@ -83,9 +77,7 @@ class GuardedProtocol(HttpToolsProtocol):
                 self.refuse_head()
 
     def on_message_begin(self) -> None:
-        """
-        Note when a request begins.
-        """
+        """Note when a request begins."""
         super().on_message_begin()
         self._began = self.loop.time()
         self._head = 0
@@ -93,9 +85,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_whole = True
 
     def on_headers_complete(self) -> None:
-        """
-        Note that the head is there.
-        """
+        """Note that the head is there."""
         self._in_head = False
         # What came in one piece, as nearly all do, is not longer than that.
         if not self._is_whole or self._came > self._limits.head:
@@ -106,9 +96,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.begin()
 
     def begin(self) -> None:
-        """
-        Have the application begin with a request whose head is there.
-        """
+        """Have the application begin with a request whose head is there."""
         super().on_headers_complete()
         cycle = self.latest
         if cycle is not None:
@@ -118,37 +106,28 @@ class GuardedProtocol(HttpToolsProtocol):
                 cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """
-        Note that a request is whole.
-        """
+        """Note that a request is whole."""
         self._began = None
         super().on_message_complete()
 
     def note_quiet(self) -> None:
-        """
-        Note that a request is whole, and answered already.
-        """
+        """Note that a request is whole, and answered already."""
         self._began = None
         self._quiet_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
-        """
-        Refuse what is not HTTP, or more of it than may be.
-        """
+        """Refuse what is not HTTP, or more of it than may be."""
         if self._head > self._limits.head:
             self.refuse_head()
         else:
             self.refuse(400, msg)
 
     def refuse_head(self) -> None:
-        """
-        Refuse a head that is too long.
-        """
+        """Refuse a head that is too long."""
         self.refuse(431, f"the head is larger than {self._limits.head} bytes")
 
     def refuse(self, code: int, message: str) -> None:
-        """
-        Answer with an error, and close.
+        """Answer with an error, and close.
 
         What is still coming in is thrown away: to close at once would take the answer
         from a client that is still sending.
@@ -170,8 +149,7 @@ class GuardedProtocol(HttpToolsProtocol):
         self.loop.call_later(self._limits.linger, self.transport.close)
 
     def sweep(self, now: float) -> None:
-        """
-        Close the connection if it has kept the server waiting for too long.
+        """Close the connection if it has kept the server waiting for too long.
 
         Args:
             now: The loop's time in seconds.
@@ -186,17 +164,13 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def latest(self) -> RequestResponseCycle | None:
-        """
-        The latest request whose head is there.
-        """
+        """The latest request whose head is there."""
         cycle: RequestResponseCycle | None = self.cycle
         return cycle
 
     @property
     def can_answer(self) -> bool:
-        """
-        Whether an answer would be the first to its request, and follow that of the last.
-        """
+        """Whether an answer would be the first to its request, and follow that of the last."""
         cycle = self.latest
         if cycle is None:
             return True
@@ -206,23 +180,17 @@ class GuardedProtocol(HttpToolsProtocol):
 
     @property
     def is_quiet(self) -> bool:
-        """
-        Whether nothing is in hand, and uvicorn is not waiting for the next request either.
-        """
+        """Whether nothing is in hand, and uvicorn is not waiting for the next request either."""
         return self.latest is None and self._began is None
 
     @property
     def is_aged(self) -> bool:
-        """
-        Whether the request in hand began when the connection was to end already.
-        """
+        """Whether the request in hand began when the connection was to end already."""
         began = self._began
         return began is not None and began - self._opened > self._limits.age
 
     def shutdown(self) -> None:
-        """
-        End when the request in hand is answered; a quiet connection may still send one.
-        """
+        """End when the request in hand is answered; a quiet connection may still send one."""
         if self._began is not None:
             passed = self.loop.time() - self._began
             self.loop.call_later(self._limits.request - passed, self.give_up)
@@ -232,15 +200,11 @@ class GuardedProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def give_up(self) -> None:
-        """
-        Close the connection if its request still is not whole.
-        """
+        """Close the connection if its request still is not whole."""
         if self._began is not None:
             self.transport.close()
 
     def close_if_quiet(self) -> None:
-        """
-        Close the connection if nothing has come in the meantime.
-        """
+        """Close the connection if nothing has come in the meantime."""
         if self.is_quiet:
             self.transport.close()

@@ -1,6 +1,4 @@
-"""
-What became of each review, told to metrics and log in the same words.
-"""
+"""What became of each review, told to metrics and log in the same words."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ OBSERVED: Final = Result.OBSERVED
 
 
 class Note(NamedTuple):
-    """
-    What is kept of a review until it is told, without the Pod.
+    """What is kept of a review until it is told, without the Pod.
 
     Attributes:
         policy: The policy.
@@ -44,9 +41,7 @@ class Note(NamedTuple):
 
 
 def note_of(policy: str, request: AdmissionRequest, verdict: Verdict) -> Note:
-    """
-    Return what is to be told of a review.
-    """
+    """Return what is to be told of a review."""
     metadata = request.object.metadata if request.object else None
     name = request.name or (metadata and (metadata.name or metadata.generate_name))
     return Note(
@@ -61,29 +56,20 @@ def note_of(policy: str, request: AdmissionRequest, verdict: Verdict) -> Note:
 
 
 class Observer(Protocol):
-    """
-    Who is told of each review, and then how many there were of a kind.
-    """
+    """Who is told of each review, and then how many there were of a kind."""
 
     def noted(self, note: Note) -> None:
-        """
-        Take one review down.
-        """
+        """Take one review down."""
 
     def counted(self, policy: str, result: Result, totals: Totals, times: int) -> None:
-        """
-        Count reviews that were noted, and came to the same.
-        """
+        """Count reviews that were noted, and came to the same."""
 
     def failed(self, note: Note, error: Exception) -> None:
-        """
-        Take down an error of ours, on which the Pod was left as it is.
-        """
+        """Take down an error of ours, on which the Pod was left as it is."""
 
 
 class Recording:
-    """
-    Notes reviews; a review that did nothing is counted, but not logged.
+    """Notes reviews; a review that did nothing is counted, but not logged.
 
     Args:
         log: Takes a line for each review that did something.
@@ -95,9 +81,7 @@ class Recording:
         self._metrics = metrics
 
     def noted(self, note: Note) -> None:
-        """
-        Log one review.
-        """
+        """Log one review."""
         verdict = note.verdict
         result, doubtful = verdict.result, verdict.totals.doubtful
         if doubtful or result is PATCHED or result is OBSERVED:
@@ -113,17 +97,13 @@ class Recording:
             )
 
     def counted(self, policy: str, result: Result, totals: Totals, times: int) -> None:
-        """
-        Count reviews that came to the same.
-        """
+        """Count reviews that came to the same."""
         self._metrics.review(policy, result, times)
         for (rule, outcome), count in totals.outcomes:
             self._metrics.image(policy, rule, outcome, count * times)
 
     def failed(self, note: Note, error: Exception) -> None:
-        """
-        Note an error of ours.
-        """
+        """Note an error of ours."""
         self._metrics.review(note.policy, Result.ERROR)
         self._metrics.error()
         self._log.failure(
@@ -139,30 +119,22 @@ class Recording:
 
 
 class Together:
-    """
-    Several observers that are told the same.
-    """
+    """Several observers that are told the same."""
 
     def __init__(self, *observers: Observer) -> None:
         self._observers = observers
 
     def noted(self, note: Note) -> None:
-        """
-        Take one review down.
-        """
+        """Take one review down."""
         for observer in self._observers:
             observer.noted(note)
 
     def counted(self, policy: str, result: Result, totals: Totals, times: int) -> None:
-        """
-        Count reviews that came to the same.
-        """
+        """Count reviews that came to the same."""
         for observer in self._observers:
             observer.counted(policy, result, totals, times)
 
     def failed(self, note: Note, error: Exception) -> None:
-        """
-        Take down an error of ours.
-        """
+        """Take down an error of ours."""
         for observer in self._observers:
             observer.failed(note, error)

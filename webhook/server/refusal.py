@@ -1,6 +1,4 @@
-"""
-Answers to requests that are no reviews: an HTTP status and a sentence.
-"""
+"""Answers to requests that are no reviews: an HTTP status and a sentence."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ REASONS: Final = {
 
 
 class RefusalError(Exception):
-    """
-    A request that gets no review.
+    """A request that gets no review.
 
     Args:
         code: HTTP status.
@@ -40,8 +37,7 @@ class RefusalError(Exception):
 
 
 def status_body(code: int, message: str) -> bytes:
-    """
-    Return the body of a refusal: a Kubernetes ``Status``, as the API server reads it.
+    """Return the body of a refusal: a Kubernetes ``Status``, as the API server reads it.
 
     Args:
         code: HTTP status.

@@ -1,6 +1,4 @@
-"""
-The rules in use, and taking up a change of their file.
-"""
+"""The rules in use, and taking up a change of their file."""
 
 from __future__ import annotations
 
@@ -24,8 +22,7 @@ __all__ = ["RulesInUse"]
 
 
 class RulesInUse:
-    """
-    The policies that reviews are judged by; a reload replaces all of them at once.
+    """The policies that reviews are judged by; a reload replaces all of them at once.
 
     Args:
         configuration: The rules to begin with.
@@ -65,9 +62,7 @@ class RulesInUse:
 
     def _use(self, configuration: Configuration, event: str) -> None:
         self.policies = policies_of(configuration, self._probers.choice, self._loops)
-        self._probers.keep(
-            settings.availability for settings in configuration.policies.values()
-        )
+        self._probers.keep(settings.availability for settings in configuration.policies.values())
         self.configuration = configuration
         self.loaded_at = self._clock()
         self.refused = ()
@@ -84,8 +79,7 @@ class RulesInUse:
             self._log.warning("rules", problem=warning)
 
     async def follow(self, path: Path) -> None:
-        """
-        Take up every change of the rules file; what is wrong with it keeps the old rules.
+        """Take up every change of the rules file; what is wrong with it keeps the old rules.
 
         Args:
             path: The rules file.
@@ -98,9 +92,7 @@ class RulesInUse:
                 continue
             self.refused = tuple(map(str, change.problems))
             self._metrics.configuration_refused()
-            self._log.error(
-                "rules refused, the old ones stay in use", problems=self.refused
-            )
+            self._log.error("rules refused, the old ones stay in use", problems=self.refused)
 
 
 def policies_of(
@@ -108,8 +100,7 @@ def policies_of(
     choice: Callable[[Availability | None], Choice | None],
     loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
 ) -> dict[str, Policy]:
-    """
-    Return the policies as reviews are judged by.
+    """Return the policies as reviews are judged by.
 
     Args:
         configuration: The rules.

@@ -1,6 +1,4 @@
-"""
-From the options of the command line to a running webhook: where the parts meet.
-"""
+"""From the options of the command line to a running webhook: where the parts meet."""
 
 from __future__ import annotations
 
@@ -51,8 +49,7 @@ LOG_SECONDS: Final = 2.0
 
 
 def run(options: Options, announce: Callable[[str], None]) -> None:
-    """
-    Run the webhook until a signal ends it.
+    """Run the webhook until a signal ends it.
 
     Args:
         options: How to run it.
@@ -70,9 +67,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
 
 
 async def serve(options: Options, announce: Callable[[str], None]) -> None:
-    """
-    Put the parts together, and serve until a signal comes.
-    """
+    """Put the parts together, and serve until a signal comes."""
     configuration = load(options.config)
     lines = LineWriter(STDOUT)
     log = Log(lines.write, time.time)

@@ -1,5 +1,4 @@
-"""
-Telling what became of reviews: each as it is answered, and a moment later how many.
+"""Telling what became of reviews: each as it is answered, and a moment later how many.
 
 Most of what comes together comes to the same, and is counted as one.
 """
@@ -28,8 +27,7 @@ Kind: TypeAlias = tuple[str, Result, Totals]
 
 
 class Telling:
-    """
-    Tells an observer of reviews; nobody is told in two threads.
+    """Tells an observer of reviews; nobody is told in two threads.
 
     Args:
         observer: Who is told.
@@ -49,9 +47,7 @@ class Telling:
         self._times: dict[Kind, int] = {}
 
     def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
-        """
-        Note one review, and count it soon.
-        """
+        """Note one review, and count it soon."""
         try:
             self._observer.noted(note_of(policy, request, verdict))
         except Exception as error:  # noqa: BLE001 - its Pod is answered all the same
@@ -66,15 +62,11 @@ class Telling:
             self.flush()
 
     def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
-        """
-        Note an error of ours.
-        """
+        """Note an error of ours."""
         self._observer.failed(note_of(policy, request, OUR_ERROR), error)
 
     def flush(self) -> None:
-        """
-        Count what has not been counted yet: before somebody asks, and at the end.
-        """
+        """Count what has not been counted yet: before somebody asks, and at the end."""
         counted, self._times = self._times, {}
         for (policy, result, totals), times in counted.items():
             try:

@@ -1,6 +1,4 @@
-"""
-What the webhook tells of itself: metrics, log lines and traces.
-"""
+"""What the webhook tells of itself: metrics, log lines and traces."""
 
 from webhook.telemetry.lines import LineWriter
 from webhook.telemetry.log import Log, ReviewLine, take_over

@@ -1,5 +1,4 @@
-"""
-Numbers that are counted in the path of every review.
+"""Numbers that are counted in the path of every review.
 
 The event loop alone counts, so that no lock is needed; names, labels and samples are
 made when somebody asks for them.
@@ -23,8 +22,7 @@ __all__ = ["Durations", "Tally"]
 
 
 class Tally(Collector):
-    """
-    A counter with labels.
+    """A counter with labels.
 
     Args:
         name: Name of the metric, without ``_total``.
@@ -49,16 +47,12 @@ class Tally(Collector):
         registry.register(self)
 
     def add(self, values: tuple[str, ...], count: int = 1) -> None:
-        """
-        Count so many more with these values of the labels.
-        """
+        """Count so many more with these values of the labels."""
         counts = self._counts
         counts[values] = counts.get(values, 0) + count
 
     def collect(self) -> Iterable[CounterMetricFamily]:
-        """
-        Yield the metric as it is now.
-        """
+        """Yield the metric as it is now."""
         family = CounterMetricFamily(*self._described, labels=self.labels)
         for values, count in self._counts.copy().items():
             family.add_metric(values, count)
@@ -66,8 +60,7 @@ class Tally(Collector):
 
 
 class Durations(Collector):
-    """
-    A histogram of durations.
+    """A histogram of durations.
 
     Args:
         name: Name of the metric.
@@ -90,16 +83,12 @@ class Durations(Collector):
         registry.register(self)
 
     def observe(self, seconds: float) -> None:
-        """
-        Note one duration.
-        """
+        """Note one duration."""
         self._counts[bisect_left(self._bounds, seconds)] += 1
         self._sum += seconds
 
     def collect(self) -> Iterable[HistogramMetricFamily]:
-        """
-        Yield the metric as it is now.
-        """
+        """Yield the metric as it is now."""
         names = [*map(str, self._bounds), "+Inf"]
         buckets = [*zip(names, accumulate(self._counts), strict=True)]
         family = HistogramMetricFamily(*self._described)

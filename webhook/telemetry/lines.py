@@ -1,6 +1,4 @@
-"""
-Writing lines without ever waiting for their reader.
-"""
+"""Writing lines without ever waiting for their reader."""
 
 from __future__ import annotations
 
@@ -23,8 +21,7 @@ GATHER_LINES: Final = 32
 
 
 class LineWriter:
-    """
-    A thread that writes lines to a file descriptor, in order.
+    """A thread that writes lines to a file descriptor, in order.
 
     A pipe that nobody reads must not hold up the creation of Pods: what does not
     fit into the queue is dropped, and counted.
@@ -46,9 +43,7 @@ class LineWriter:
         self.dropped = 0
 
     def write(self, line: bytes) -> None:
-        """
-        Hand over one line, without its end.
-        """
+        """Hand over one line, without its end."""
         waiting = self._waiting
         if len(waiting) >= MAX_WAITING:
             self.dropped += 1
@@ -59,9 +54,7 @@ class LineWriter:
             self._calls.put(None)
 
     def close(self, patience: float) -> None:
-        """
-        Write what is waiting, for *patience* seconds at most, and end.
-        """
+        """Write what is waiting, for *patience* seconds at most, and end."""
         self._closing = True
         self._gather = 0
         self._calls.put(None)

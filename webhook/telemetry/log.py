@@ -1,6 +1,4 @@
-"""
-Log lines: one JSON object each, with a time, a level and an event in words.
-"""
+"""Log lines: one JSON object each, with a time, a level and an event in words."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ __all__ = ["Log", "LogHandler", "ReviewLine"]
 
 
 class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
-    """
-    What the log says of a review that did something.
-    """
+    """What the log says of a review that did something."""
 
     time: str
     level: str
@@ -37,8 +33,7 @@ class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
 
 
 class Log:
-    """
-    The log of one process.
+    """The log of one process.
 
     Args:
         write: Takes one line, without its end.
@@ -53,41 +48,27 @@ class Log:
         self._written = ""
 
     def info(self, event: str, **fields: Any) -> None:
-        """
-        Note something that is as it should be.
-        """
+        """Note something that is as it should be."""
         self._note("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:
-        """
-        Note something that somebody should look at.
-        """
+        """Note something that somebody should look at."""
         self._note("warning", event, fields)
 
     def error(self, event: str, **fields: Any) -> None:
-        """
-        Note something that failed.
-        """
+        """Note something that failed."""
         self._note("error", event, fields)
 
     def failure(self, event: str, error: BaseException, **fields: Any) -> None:
-        """
-        Note an error that nobody expected, with its traceback.
-        """
-        self._note(
-            "error", event, {**fields, "traceback": "".join(format_exception(error))}
-        )
+        """Note an error that nobody expected, with its traceback."""
+        self._note("error", event, {**fields, "traceback": "".join(format_exception(error))})
 
     def line(self, line: object) -> None:
-        """
-        Note what becomes a JSON object with a time, a level and an event of its own.
-        """
+        """Note what becomes a JSON object with a time, a level and an event of its own."""
         self._write(self._encode(line))
 
     def time(self) -> str:
-        """
-        Return what is written as the time now, as RFC 3339 has it.
-        """
+        """Return what is written as the time now, as RFC 3339 has it."""
         moment = int(self._clock() * 1000)
         if moment != self._moment:
             self._moment = moment
@@ -101,18 +82,14 @@ class Log:
 
 
 class LogHandler(logging.Handler):
-    """
-    Passes what libraries log on to ours, as lines of the same form.
-    """
+    """Passes what libraries log on to ours, as lines of the same form."""
 
     def __init__(self, log: Log) -> None:
         super().__init__(logging.INFO)
         self._log = log
 
     def emit(self, record: logging.LogRecord) -> None:
-        """
-        Pass one record on.
-        """
+        """Pass one record on."""
         fields: dict[str, Any] = {"logger": record.name}
         if record.exc_info:
             formatter = self.formatter or logging.Formatter()
@@ -128,8 +105,7 @@ class LogHandler(logging.Handler):
 
 
 def take_over(log: Log, *names: str) -> None:
-    """
-    Have what libraries complain of in our log.
+    """Have what libraries complain of in our log.
 
     Args:
         log: Our log.

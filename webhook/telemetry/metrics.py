@@ -1,5 +1,4 @@
-"""
-Metrics in the Prometheus text format, named after its conventions.
+"""Metrics in the Prometheus text format, named after its conventions.
 
 Labels hold policies, rules and outcomes, which the rules file bounds; never an
 image, a Pod or a namespace.
@@ -35,8 +34,7 @@ PROBE_BUCKETS: Final = (0.005, 0.01, 0.025, *SLOW_BUCKETS)
 
 
 class Metrics:
-    """
-    The metrics of one process, in a registry of their own.
+    """The metrics of one process, in a registry of their own.
 
     Args:
         version: Version of mirrorhook.
@@ -146,86 +144,61 @@ class Metrics:
             self._certificate_reloads.labels(result)
 
     def review(self, policy: str, result: str, count: int = 1) -> None:
-        """
-        Count reviews of the same result.
-        """
+        """Count reviews of the same result."""
         self._reviews.add((policy, result), count)
 
     def image(self, policy: str, rule: str, outcome: str, count: int = 1) -> None:
-        """
-        Count images of the same rule and outcome.
-        """
+        """Count images of the same rule and outcome."""
         self._images.add((policy, rule, outcome), count)
 
     def answered(self, seconds: float, now: float) -> None:
-        """
-        Note how long an answer took, and when it was given, in seconds since the epoch.
-        """
+        """Note how long an answer took, and when it was given, in seconds since the epoch."""
         self._duration.observe(seconds)
         self._last_review = now
 
     def probed(self, mirror: str, answer: str, seconds: float) -> None:
-        """
-        Count a question to a mirror, by its target, and note how long it took.
-        """
+        """Count a question to a mirror, by its target, and note how long it took."""
         self._probes.labels(mirror, answer).inc()
         self._probe_duration.observe(seconds)
 
     def registries_down(self, count: int) -> None:
-        """
-        Note how many registries are left alone.
-        """
+        """Note how many registries are left alone."""
         self._down.set(count)
 
     def refused(self, code: int) -> None:
-        """
-        Count a request that was refused.
-        """
+        """Count a request that was refused."""
         self._refused.labels(str(code)).inc()
 
     def error(self) -> None:
-        """
-        Count an error of ours.
-        """
+        """Count an error of ours."""
         self._errors.inc()
 
     def looped(self) -> None:
-        """
-        Count an owner that is left alone.
-        """
+        """Count an owner that is left alone."""
         self._loops.inc()
 
     def configuration_loaded(self, now: float) -> None:
-        """
-        Note that the rules of the file were taken up, at *now* seconds since the epoch.
-        """
+        """Note that the rules of the file were taken up, at *now* seconds since the epoch."""
         self._reloads.labels("success").inc()
         self._reload_state.set(1)
         self._loaded.set(now)
 
     def configuration_refused(self) -> None:
-        """
-        Note that the rules of the file were refused.
-        """
+        """Note that the rules of the file were refused."""
         self._reloads.labels("failure").inc()
         self._reload_state.set(0)
 
     def certificate_loaded(self, expiry: float) -> None:
-        """
-        Note that a certificate was taken up, and when it expires, since the epoch.
-        """
+        """Note that a certificate was taken up, and when it expires, since the epoch."""
         self._certificate_reloads.labels("success").inc()
         self._certificate_expiry.set(expiry)
 
     def certificate_refused(self) -> None:
-        """
-        Note that a certificate was refused.
-        """
+        """Note that a certificate was refused."""
         self._certificate_reloads.labels("failure").inc()
 
     def exposition(self, accept: str) -> tuple[bytes, str]:
-        """
-        Return all metrics, and their content type.
+        """Return all metrics, and their content type.
 
         Args:
             accept: The header ``Accept`` of the request.

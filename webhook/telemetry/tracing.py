@@ -1,5 +1,4 @@
-"""
-Traces of reviews by OpenTelemetry, where its `standard variables`_ ask for them.
+"""Traces of reviews by OpenTelemetry, where its `standard variables`_ ask for them.
 
 The API server sends the context of its own trace along (KEP-647), so that a review is a
 span below the request for the Pod.
@@ -34,14 +33,11 @@ if TYPE_CHECKING:
 
 
 class TracingError(Exception):
-    """
-    Traces are asked for, and cannot be made.
-    """
+    """Traces are asked for, and cannot be made."""
 
 
 class Tracing:
-    """
-    Makes a span of every review.
+    """Makes a span of every review.
 
     Args:
         provider: Where spans go.
@@ -53,9 +49,7 @@ class Tracing:
         self._tracer = provider.get_tracer("mirrorhook", version)
 
     def of(self, app: App) -> App:
-        """
-        Return an ASGI application with a span around each request.
-        """
+        """Return an ASGI application with a span around each request."""
         from opentelemetry.propagate import extract  # noqa: PLC0415 - only where asked for
         from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
 
@@ -64,8 +58,7 @@ class Tracing:
                 await app(scope, receive, send)
                 return
             headers = {
-                name.decode("latin-1"): value.decode("latin-1")
-                for name, value in scope["headers"]
+                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
             }
             with self._tracer.start_as_current_span(
                 f"{scope['method']} {scope['path']}",
@@ -89,8 +82,7 @@ class Tracing:
         return traced
 
     def close(self, seconds: float) -> None:
-        """
-        Send what is left, and give up on a collector that does not take it.
+        """Send what is left, and give up on a collector that does not take it.
 
         Args:
             seconds: How long that may take.
@@ -102,8 +94,7 @@ class Tracing:
 
 
 def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None:
-    """
-    Return tracing where the environment asks for it.
+    """Return tracing where the environment asks for it.
 
     Args:
         environment: The variables of the process, which the SDK reads as well.
@@ -127,8 +118,7 @@ def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None
         from opentelemetry.sdk.trace.export import BatchSpanProcessor  # noqa: PLC0415
     except ImportError as error:
         raise TracingError(
-            f"traces are asked for, and a package is missing ({error}): "
-            "install mirrorhook[tracing]"
+            f"traces are asked for, and a package is missing ({error}): install mirrorhook[tracing]"
         ) from None
     names = {} if environment.get(NAME) else {"service.name": "mirrorhook"}
     provider = TracerProvider(resource=Resource.create(names), shutdown_on_exit=False)
@@ -137,9 +127,7 @@ def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None
 
 
 def is_asked_for(environment: Mapping[str, str]) -> bool:
-    """
-    Say whether the variables ask for traces.
-    """
+    """Say whether the variables ask for traces."""
     if environment.get(DISABLED, "").lower() == "true":
         return False
     exporter = environment.get(EXPORTER)

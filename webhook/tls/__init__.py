@@ -1,5 +1,4 @@
-"""
-Certificates to serve with: from files, self-signed, or from a CA kept in the cluster.
+"""Certificates to serve with: from files, self-signed, or from a CA kept in the cluster.
 
 `CertificateFiles` reads and watches files. `webhook.tls.issuing` makes a certificate in
 memory, and `webhook.tls.keeping` looks after one whose CA all replicas share: those are

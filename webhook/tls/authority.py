@@ -1,5 +1,4 @@
-"""
-What is to be done next about certificates that all replicas share a CA for.
+"""What is to be done next about certificates that all replicas share a CA for.
 
 The CA is in one Secret; each replica signs a certificate of its own with it, in
 memory, and the API server trusts the CA by the ``caBundle`` of a
@@ -59,8 +58,7 @@ MAX_CERTIFICATES: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """
-    How long things last.
+    """How long things last.
 
     Attributes:
         authority_life: Life of a CA.
@@ -82,8 +80,7 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Leaf:
-    """
-    The certificate that this replica serves with.
+    """The certificate that this replica serves with.
 
     Attributes:
         pair: The certificate and its key.
@@ -96,8 +93,7 @@ class Leaf:
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """
-    What the API server trusts.
+    """What the API server trusts.
 
     Attributes:
         certificates: Those that any of our webhooks is trusted by.
@@ -109,22 +105,17 @@ class Published:
 
     @classmethod
     def read(cls, bundles: Mapping[str, bytes]) -> Published:
-        """
-        Read the bundles of a configuration, by webhook; there is at least one.
-        """
+        """Read the bundles of a configuration, by webhook; there is at least one."""
         each = [certificates_in(bundle) for bundle in bundles.values()]
         return cls(
-            Stored()
-            .merged(certificate for some in each for certificate in some)
-            .certificates,
+            Stored().merged(certificate for some in each for certificate in some).certificates,
             frozenset.intersection(*(frozenset(map(fingerprint, some)) for some in each)),
         )
 
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """
-    A change of the Secret.
+    """A change of the Secret.
 
     Attributes:
         keep: What stays in it, or is taken back into it.
@@ -144,8 +135,7 @@ def change_of_secret(
     now: datetime,
     timing: Timing,
 ) -> Change | None:
-    """
-    Say how the Secret has to change, or None.
+    """Say how the Secret has to change, or None.
 
     Args:
         stored: What is in it; nothing where there is no Secret.
@@ -187,17 +177,12 @@ def change_of_secret(
 
 
 def newest_of(stored: Stored, count: int) -> Stored:
-    """
-    Return *stored* without the oldest where there are more than *count*.
-    """
+    """Return *stored* without the oldest where there are more than *count*."""
     return stored.only(stored.certificates[-count:])
 
 
-def bundle_to_publish(
-    stored: Stored, bundles: Mapping[str, bytes], now: datetime
-) -> bytes | None:
-    """
-    Return the bundle that every webhook should be trusted by, or None if it is.
+def bundle_to_publish(stored: Stored, bundles: Mapping[str, bytes], now: datetime) -> bytes | None:
+    """Return the bundle that every webhook should be trusted by, or None if it is.
 
     A Secret without a CA that can sign says nothing about whom to trust.
 
@@ -221,8 +206,7 @@ def signing(
     now: datetime,
     timing: Timing,
 ) -> tuple[Authority, str] | None:
-    """
-    Say which CA has to sign a new certificate for this replica now, and why, or None.
+    """Say which CA has to sign a new certificate for this replica now, and why, or None.
 
     Args:
         stored: What is in the Secret.
@@ -247,9 +231,7 @@ def signing(
     if published and issuer not in trusted:
         reason = "the CA of the last one is not trusted any more"
         return (best, reason) if publicly else None
-    choices = [
-        each for each in usable if fingerprint(each.certificate) in {issuer, *settled}
-    ]
+    choices = [each for each in usable if fingerprint(each.certificate) in {issuer, *settled}]
     if not choices:
         return None
     newest = choices[-1]

@@ -1,5 +1,4 @@
-"""
-The TLS context that connections are accepted with; its certificate can be changed.
+"""The TLS context that connections are accepted with; its certificate can be changed.
 
 A new certificate holds for new handshakes; open connections go on with the old one.
 """
@@ -19,8 +18,7 @@ __all__ = ["ServingContext"]
 
 
 class ServingContext:
-    """
-    A context to serve with, of TLS 1.2 or newer.
+    """A context to serve with, of TLS 1.2 or newer.
 
     It offers HTTP/1.1 alone, which is what the API server speaks to webhooks.
 
@@ -41,8 +39,7 @@ class ServingContext:
         self.use(pair)
 
     def use(self, pair: KeyPair) -> None:
-        """
-        Take another certificate up.
+        """Take another certificate up.
 
         Raises:
             CertificateError: OpenSSL refuses the pair; the old one stays in use.
@@ -63,9 +60,7 @@ class ServingContext:
 
 
 def server_context() -> ssl.SSLContext:
-    """
-    Return a context without a certificate.
-    """
+    """Return a context without a certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

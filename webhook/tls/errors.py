@@ -1,6 +1,4 @@
-"""
-What cannot be served with.
-"""
+"""What cannot be served with."""
 
 from __future__ import annotations
 
@@ -8,6 +6,4 @@ __all__ = ["CertificateError"]
 
 
 class CertificateError(Exception):
-    """
-    A certificate or key that cannot be used; the message is a sentence that says why.
-    """
+    """A certificate or key that cannot be used; the message is a sentence that says why."""

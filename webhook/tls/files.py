@@ -1,5 +1,4 @@
-"""
-A serving certificate in files, as cert-manager or a person puts them there.
+"""A serving certificate in files, as cert-manager or a person puts them there.
 
 Mounted Secrets change by the swap of one symbolic link, ``..data``: both files are
 read through where it points at one moment, so that they are of one pair. File
@@ -28,8 +27,7 @@ POLL_SECONDS: Final = 5.0
 
 @dataclass(frozen=True, slots=True)
 class CertificateFiles:
-    """
-    The two files of a serving certificate.
+    """The two files of a serving certificate.
 
     Attributes:
         certificate: PEM file of the certificate, with those that lead to its CA.
@@ -40,8 +38,7 @@ class CertificateFiles:
     key: Path
 
     def read(self, now: datetime) -> KeyPair:
-        """
-        Read both files.
+        """Read both files.
 
         Args:
             now: The time; a certificate that has expired, or is for later, is refused.
@@ -68,8 +65,7 @@ class CertificateFiles:
         *,
         interval: float = POLL_SECONDS,
     ) -> AsyncIterator[KeyPair | CertificateError]:
-        """
-        Give every change of the files: a pair to be used, or what is wrong with them.
+        """Give every change of the files: a pair to be used, or what is wrong with them.
 
         A problem is given once, and not before a second look has found it too: files
         that are written one after the other do not match in between. A certificate
@@ -97,8 +93,7 @@ class CertificateFiles:
                 yield pair
 
     def _contents(self) -> tuple[bytes, bytes]:
-        """
-        Return the contents of both, of one moment.
+        """Return the contents of both, of one moment.
 
         Raises:
             CertificateError: One cannot be read.
@@ -112,14 +107,10 @@ class CertificateFiles:
                 # What the link led to may be gone since; then it leads elsewhere now.
                 if paths == tried:
                     file = self.key if error.filename == str(paths[1]) else self.certificate
-                    raise CertificateError(
-                        f"cannot read {file}: {error.strerror}"
-                    ) from None
+                    raise CertificateError(f"cannot read {file}: {error.strerror}") from None
 
     def _paths(self) -> tuple[Path, Path]:
-        """
-        Return where both lie at this moment.
-        """
+        """Return where both lie at this moment."""
         moment = (self.certificate.parent / "..data").resolve()
         paths = moment / self.certificate.name, moment / self.key.name
         mounted = self.key.parent == self.certificate.parent

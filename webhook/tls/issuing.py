@@ -1,5 +1,4 @@
-"""
-A certificate authority of our own, and what it signs.
+"""A certificate authority of our own, and what it signs.
 
 Keys are on the curve P-256. The certificates pass OpenSSL's strict checks of RFC 5280
 (``VERIFY_X509_STRICT``, which Python 3.13 turns on): basic constraints, key usage and
@@ -41,8 +40,7 @@ MAX_COMMON_NAME: Final = 64  # RFC 5280, appendix A.1, ub-common-name
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """
-    A CA that can sign.
+    """A CA that can sign.
 
     Attributes:
         certificate: Its certificate.
@@ -54,21 +52,16 @@ class Authority:
 
     @property
     def pem(self) -> bytes:
-        """
-        The certificate in PEM.
-        """
+        """The certificate in PEM."""
         return self.certificate.public_bytes(Encoding.PEM)
 
     @property
     def key_pem(self) -> bytes:
-        """
-        The private key in PEM.
-        """
+        """The private key in PEM."""
         return pem_of(self.key)
 
     def issue(self, names: Sequence[str], now: datetime, lifetime: timedelta) -> KeyPair:
-        """
-        Sign a serving certificate for a new key; it never outlives the CA.
+        """Sign a serving certificate for a new key; it never outlives the CA.
 
         Args:
             names: Host names and addresses that it is for, at least one.
@@ -87,13 +80,9 @@ class Authority:
             .not_valid_after(min(now + lifetime, issuer.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(usage(signing=False), critical=True)
+            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
-                x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False
-            )
-            .add_extension(
-                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(
-                    identifier.value
-                ),
+                x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value),
                 critical=False,
             )
             .add_extension(
@@ -112,8 +101,7 @@ class Authority:
 
 
 def new_authority(name: str, now: datetime, lifetime: timedelta) -> Authority:
-    """
-    Make a CA.
+    """Make a CA.
 
     Args:
         name: Its common name.
@@ -135,8 +123,7 @@ def new_authority(name: str, now: datetime, lifetime: timedelta) -> Authority:
 def self_signed(
     names: Sequence[str], *, now: datetime, lifetime: timedelta = YEAR
 ) -> tuple[KeyPair, bytes]:
-    """
-    Make a serving certificate, and a CA that is thrown away once it has signed it.
+    """Make a serving certificate, and a CA that is thrown away once it has signed it.
 
     Args:
         names: Host names and addresses that it is for, at least one.
@@ -153,12 +140,8 @@ def self_signed(
     return authority.issue(names, now, lifetime), authority.pem
 
 
-def started(
-    key: ec.EllipticCurvePrivateKey, name: str, now: datetime
-) -> x509.CertificateBuilder:
-    """
-    Begin a certificate with what both kinds have.
-    """
+def started(key: ec.EllipticCurvePrivateKey, name: str, now: datetime) -> x509.CertificateBuilder:
+    """Begin a certificate with what both kinds have."""
     public = key.public_key()
     return (
         x509.CertificateBuilder()
@@ -171,17 +154,13 @@ def started(
 
 
 def common_name(name: str) -> x509.Name:
-    """
-    Return a subject; a name that is too long gives way, as clients read the SAN alone.
-    """
+    """Return a subject; a name that is too long gives way, as clients read the SAN alone."""
     fitting = name if 0 < len(name) <= MAX_COMMON_NAME else "mirrorhook"
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fitting)])
 
 
 def usage(*, signing: bool) -> x509.KeyUsage:
-    """
-    Return the key usage of a CA (*signing*) or of a server.
-    """
+    """Return the key usage of a CA (*signing*) or of a server."""
     return x509.KeyUsage(
         digital_signature=not signing,
         content_commitment=False,
@@ -196,8 +175,7 @@ def usage(*, signing: bool) -> x509.KeyUsage:
 
 
 def general_name(name: str) -> x509.GeneralName:
-    """
-    Return an address or a host name as it stands in a certificate.
+    """Return an address or a host name as it stands in a certificate.
 
     Raises:
         CertificateError: It is neither.
@@ -213,7 +191,5 @@ def general_name(name: str) -> x509.GeneralName:
 
 
 def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """
-    Return a private key in PEM.
-    """
+    """Return a private key in PEM."""
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

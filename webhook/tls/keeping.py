@@ -1,5 +1,4 @@
-"""
-Certificates that look after themselves, for as long as the process runs.
+"""Certificates that look after themselves, for as long as the process runs.
 
 `keep` is the entry point: it makes and replaces the CA in the Secret, has the API
 server trust it, and hands over this replica's certificate, now and whenever there is
@@ -57,8 +56,7 @@ TIMING = Timing()
 
 @dataclass(frozen=True, slots=True)
 class Pace:
-    """
-    Seconds between two rounds.
+    """Seconds between two rounds.
 
     Attributes:
         look: At the latest, as a watch may miss something and a clock may jump.
@@ -77,8 +75,7 @@ class Pace:
     longest_retry: float = 30.0
 
     def after(self, outcome: Round, failures: int) -> tuple[float, float]:
-        """
-        Return how long to wait after a round, at the least and at the latest.
+        """Return how long to wait after a round, at the least and at the latest.
 
         Args:
             outcome: What came of the round.
@@ -107,8 +104,7 @@ async def keep(
     timing: Timing = TIMING,
     pace: Pace = PACE,
 ) -> None:
-    """
-    Look after the certificates until cancelled.
+    """Look after the certificates until cancelled.
 
     Args:
         place: The objects to look after.
@@ -138,9 +134,7 @@ async def keep(
             stack.enter_context(watch)
             for watch in (
                 cluster.watch_registration(place.configuration, changed.set),
-                cluster.watch_secret(
-                    place.secret_namespace, place.secret_name, changed.set
-                ),
+                cluster.watch_secret(place.secret_namespace, place.secret_name, changed.set),
             )
         ]
         while True:
@@ -162,9 +156,7 @@ async def keep(
 
 
 def note(log: Log, before: Standing | None, after: Standing) -> None:
-    """
-    Log the problems that are new, and that there is none any more.
-    """
+    """Log the problems that are new, and that there is none any more."""
     old = before.problems if before else ()
     for problem in after.problems:
         if problem not in old:

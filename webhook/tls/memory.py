@@ -1,6 +1,4 @@
-"""
-PEM in files that are on no disk: OpenSSL takes certificates from files only.
-"""
+"""PEM in files that are on no disk: OpenSSL takes certificates from files only."""
 
 from __future__ import annotations
 
@@ -20,8 +18,7 @@ MEMORY_FILES: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").exis
 
 @contextmanager
 def pem_file(content: bytes, *, in_memory: bool = MEMORY_FILES) -> Iterator[str]:
-    """
-    Give a file of this user alone, for as long as it is needed.
+    """Give a file of this user alone, for as long as it is needed.
 
     Args:
         content: What is to be in it.

@@ -1,6 +1,4 @@
-"""
-A serving certificate with its private key.
-"""
+"""A serving certificate with its private key."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ SKEW: Final = timedelta(minutes=5)
 
 @dataclass(frozen=True, slots=True)
 class KeyPair:
-    """
-    A certificate and the key that belongs to it, checked.
+    """A certificate and the key that belongs to it, checked.
 
     Attributes:
         certificate: The certificate and those that lead to its CA, in PEM.
@@ -49,8 +46,7 @@ class KeyPair:
         certificate_source: str = "the certificate",
         key_source: str = "the private key",
     ) -> KeyPair:
-        """
-        Check that the two can be served with, whatever the date.
+        """Check that the two can be served with, whatever the date.
 
         Args:
             certificate: Certificates in PEM, the serving one first.
@@ -70,9 +66,7 @@ class KeyPair:
         return parsed_pair(certificate, key, certificate_source, key_source)
 
     def problem_at(self, now: datetime) -> str | None:
-        """
-        Say why no client would accept the certificate at *now*, or None.
-        """
+        """Say why no client would accept the certificate at *now*, or None."""
         if self.expires_at <= now:
             return f"expired on {stamp(self.expires_at)}"
         if self.valid_from > now + SKEW:
@@ -81,7 +75,5 @@ class KeyPair:
 
 
 def stamp(moment: datetime) -> str:
-    """
-    Return a moment as it stands in messages.
-    """
+    """Return a moment as it stands in messages."""
     return f"{moment:%Y-%m-%d %H:%M:%S} UTC"

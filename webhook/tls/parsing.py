@@ -1,5 +1,4 @@
-"""
-Certificates and keys taken apart, with a sentence for everything that can be wrong.
+"""Certificates and keys taken apart, with a sentence for everything that can be wrong.
 
 It needs cryptography, which takes 8 MiB: a process that is content with what OpenSSL
 tells (`webhook.tls.shown`) never imports this.
@@ -43,17 +42,14 @@ SAN_HINT: Final = "make one for DNS:SERVICE.NAMESPACE.svc"
 def parsed_pair(
     certificate: bytes, key: bytes, certificate_source: str, key_source: str
 ) -> KeyPair:
-    """
-    Read a pair, as `KeyPair.read` says.
-    """
+    """Read a pair, as `KeyPair.read` says."""
     chain = parse_certificates(certificate, certificate_source)
     private = parse_key(key, key_source)
     public = encoded(private.public_key())
     owners = [encoded(each.public_key()) == public for each in chain]
     if not any(owners):
         raise CertificateError(
-            f"{key_source} does not belong to {certificate_source}: "
-            "they are of different pairs"
+            f"{key_source} does not belong to {certificate_source}: they are of different pairs"
         )
     if not owners[0]:
         raise CertificateError(
@@ -72,8 +68,7 @@ def parsed_pair(
 
 
 def expiry_of(pem: bytes) -> datetime:
-    """
-    Return when the last of some certificates expires.
+    """Return when the last of some certificates expires.
 
     Args:
         pem: Certificates in PEM.
@@ -86,8 +81,7 @@ def expiry_of(pem: bytes) -> datetime:
 
 
 def parse_certificates(pem: bytes, source: str) -> list[x509.Certificate]:
-    """
-    Return the certificates of a PEM text; there is at least one.
+    """Return the certificates of a PEM text; there is at least one.
 
     Args:
         pem: The text; what is no certificate in it is passed over.
@@ -110,8 +104,7 @@ def parse_certificates(pem: bytes, source: str) -> list[x509.Certificate]:
 
 
 def parse_key(pem: bytes, source: str) -> PrivateKeyTypes:
-    """
-    Return the private key of a PEM text.
+    """Return the private key of a PEM text.
 
     Raises:
         CertificateError: There is none that can be read without a passphrase.
@@ -132,16 +125,13 @@ def parse_key(pem: bytes, source: str) -> PrivateKeyTypes:
 
 
 def names_of(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
-    """
-    Return the DNS names and addresses that a certificate is for.
+    """Return the DNS names and addresses that a certificate is for.
 
     Raises:
         CertificateError: It has none; the API server looks at no other name.
     """
     try:
-        extension = certificate.extensions.get_extension_for_class(
-            x509.SubjectAlternativeName
-        )
+        extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
         problem = "has no subject alternative name, so that no API server trusts it"
         raise CertificateError(f"{source} {problem}; {SAN_HINT}") from None
@@ -157,7 +147,5 @@ def names_of(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
 
 
 def encoded(key: PublicKeyTypes) -> bytes:
-    """
-    Return a public key in a form that can be compared.
-    """
+    """Return a public key in a form that can be compared."""
     return key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)

@@ -1,6 +1,4 @@
-"""
-Where the CA is kept, what is needed of the cluster for it, and how things stand.
-"""
+"""Where the CA is kept, what is needed of the cluster for it, and how things stand."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ __all__ = ["Cluster", "Log", "Place", "Standing", "Watch"]
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """
-    The objects of the cluster that the certificate depends on.
+    """The objects of the cluster that the certificate depends on.
 
     Attributes:
         secret_namespace: Namespace of the Secret with the CA.
@@ -37,17 +34,14 @@ class Place:
 
     @property
     def names(self) -> tuple[str, ...]:
-        """
-        The names of the Service; the API server asks for the first.
-        """
+        """The names of the Service; the API server asks for the first."""
         service = f"{self.service_name}.{self.service_namespace}"
         return f"{service}.svc", f"{service}.svc.cluster.local", service
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """
-    How things stand with the certificate of this replica.
+    """How things stand with the certificate of this replica.
 
     Attributes:
         ready: Whether the API server trusts it, or knows no webhook that it would
@@ -66,9 +60,7 @@ class Standing:
 
 
 class Watch(Protocol):
-    """
-    A watch on one object, from entering to leaving it.
-    """
+    """A watch on one object, from entering to leaving it."""
 
     problem: str
 
@@ -78,68 +70,44 @@ class Watch(Protocol):
 
 
 class Cluster(Protocol):
-    """
-    What is done in the cluster; see `webhook.kube.cluster.Cluster`.
-    """
+    """What is done in the cluster; see `webhook.kube.cluster.Cluster`."""
 
     async def secret(self, namespace: str, name: str) -> Secret | None:
-        """
-        Return a Secret, or None where there is none.
-        """
+        """Return a Secret, or None where there is none."""
         ...
 
     async def create_secret(
         self, namespace: str, name: str, kind: str, data: Mapping[str, bytes]
     ) -> Secret:
-        """
-        Make a Secret.
-        """
+        """Make a Secret."""
         ...
 
     async def patch_secret(self, secret: Secret, data: Mapping[str, bytes]) -> Secret:
-        """
-        Change keys of a Secret, if it still is as it was read.
-        """
+        """Change keys of a Secret, if it still is as it was read."""
         ...
 
     async def registration(self, name: str) -> Registration | None:
-        """
-        Return a MutatingWebhookConfiguration, or None where there is none.
-        """
+        """Return a MutatingWebhookConfiguration, or None where there is none."""
         ...
 
-    async def patch_bundles(
-        self, registration: Registration, bundle: bytes
-    ) -> Registration:
-        """
-        Set the CA bundle of every webhook, if the configuration is as it was read.
-        """
+    async def patch_bundles(self, registration: Registration, bundle: bytes) -> Registration:
+        """Set the CA bundle of every webhook, if the configuration is as it was read."""
         ...
 
     def watch_secret(self, namespace: str, name: str, changed: Callable[[], None]) -> Watch:
-        """
-        Watch a Secret.
-        """
+        """Watch a Secret."""
         ...
 
     def watch_registration(self, name: str, changed: Callable[[], None]) -> Watch:
-        """
-        Watch a MutatingWebhookConfiguration.
-        """
+        """Watch a MutatingWebhookConfiguration."""
         ...
 
 
 class Log(Protocol):
-    """
-    Takes notes.
-    """
+    """Takes notes."""
 
     def info(self, event: str, **fields: Any) -> None:
-        """
-        Note something that is as it should be.
-        """
+        """Note something that is as it should be."""
 
     def warning(self, event: str, **fields: Any) -> None:
-        """
-        Note something that somebody should look at.
-        """
+        """Note something that somebody should look at."""

@@ -1,6 +1,4 @@
-"""
-Noticing that somebody else keeps changing what we publish.
-"""
+"""Noticing that somebody else keeps changing what we publish."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ SECONDS: Final = 300.0
 
 
 class Repairs:
-    """
-    The latest times at which the same had to be published again.
+    """The latest times at which the same had to be published again.
 
     Args:
         configuration: Name of the configuration that it is published in.
@@ -32,8 +29,7 @@ class Repairs:
         self._times: deque[float] = deque(maxlen=COUNT)
 
     def note(self, wanted: Stored, now: float, *, published: bool) -> None:
-        """
-        Note what was found.
+        """Note what was found.
 
         Args:
             wanted: What is to be trusted.
@@ -45,9 +41,7 @@ class Repairs:
         self._agreed = wanted.certificates
 
     def problem(self, now: float) -> str:
-        """
-        Say what is wrong, or nothing.
-        """
+        """Say what is wrong, or nothing."""
         if len(self._times) < COUNT or now - self._times[0] >= SECONDS:
             return ""
         return (

@@ -1,6 +1,4 @@
-"""
-One replica's part in keeping the certificates: its rounds.
-"""
+"""One replica's part in keeping the certificates: its rounds."""
 
 from __future__ import annotations
 
@@ -42,8 +40,7 @@ __all__ = ["Replica", "Round"]
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """
-    What came of a round.
+    """What came of a round.
 
     Attributes:
         problems: What went wrong, in sentences.
@@ -59,8 +56,7 @@ class Round:
 
 
 class Replica:
-    """
-    What this replica knows, and what it does about it.
+    """What this replica knows, and what it does about it.
 
     Args:
         place: The objects to look after.
@@ -101,9 +97,7 @@ class Replica:
         self._repairs = Repairs(place.configuration)
 
     async def round(self) -> Round:
-        """
-        Look at both objects, and do what is to be done.
-        """
+        """Look at both objects, and do what is to be done."""
         problems: list[str] = []
         overtaken = unavailable = False
         try:
@@ -120,8 +114,7 @@ class Replica:
         return Round(tuple(problems), overtaken, unavailable, bool(dispute))
 
     def standing(self, problems: tuple[str, ...]) -> Standing:
-        """
-        Say how things stand.
+        """Say how things stand.
 
         Args:
             problems: What goes wrong at the moment.
@@ -146,8 +139,7 @@ class Replica:
         return ""
 
     async def _reconcile(self, problems: list[str]) -> None:
-        """
-        Bring the Secret into order, and then the configuration.
+        """Bring the Secret into order, and then the configuration.
 
         Raises:
             ClusterError: The API server is away, or another replica was faster.
@@ -167,9 +159,7 @@ class Replica:
                 problems.append(str(error))
 
     async def _read_registration(self, problems: list[str]) -> Registration | None:
-        """
-        Return the configuration, if there is one with webhooks.
-        """
+        """Return the configuration, if there is one with webhooks."""
         try:
             registration = await self._cluster.registration(self._place.configuration)
         except (ForbiddenError, RefusedError) as error:
@@ -181,9 +171,7 @@ class Replica:
         return registration
 
     def _note(self, registration: Registration | None) -> None:
-        """
-        Note what the API server trusts, and since when.
-        """
+        """Note what the API server trusts, and since when."""
         self._asked = True
         self._published = Published.read(registration.bundles) if registration else None
         trusted = self._published.trusted if self._published else frozenset()
@@ -191,15 +179,12 @@ class Replica:
         self._trusted_since = {each: self._trusted_since.get(each, now) for each in trusted}
 
     def _trusted_for(self, seconds: float) -> set[str]:
-        """
-        Return the fingerprints of what has been trusted for so long.
-        """
+        """Return the fingerprints of what has been trusted for so long."""
         since = self._stopwatch() - seconds
         return {each for each, seen in self._trusted_since.items() if seen <= since}
 
     async def _tidied(self, known: Published) -> Stored:
-        """
-        Bring the Secret into order, and return what is in it then.
+        """Bring the Secret into order, and return what is in it then.
 
         Args:
             known: What the API server trusts, as far as it is known.
@@ -227,9 +212,7 @@ class Replica:
         return stored
 
     async def _changed(self, secret: Secret | None, change: Change) -> Stored:
-        """
-        Change the Secret, or make it, and return what is in it then.
-        """
+        """Change the Secret, or make it, and return what is in it then."""
         place = self._place
         wanted = change.keep
         if change.renew:
@@ -255,9 +238,7 @@ class Replica:
         return stored_in(secret.data)
 
     async def _publish(self, registration: Registration, wanted: Stored) -> None:
-        """
-        Have the API server trust those CAs.
-        """
+        """Have the API server trust those CAs."""
         bundle = bundle_to_publish(wanted, registration.bundles, self._clock())
         if bundle is not None:
             self._note(await self._cluster.patch_bundles(registration, bundle))
@@ -270,14 +251,10 @@ class Replica:
         self._repairs.note(wanted, self._stopwatch(), published=bundle is not None)
 
     def _sign(self) -> None:
-        """
-        Give this replica a new certificate, if it is time.
-        """
+        """Give this replica a new certificate, if it is time."""
         settled = self._trusted_for(self._timing.settling)
         now = self._clock()
-        choice = signing(
-            self._stored, self._published, settled, self.leaf, now, self._timing
-        )
+        choice = signing(self._stored, self._published, settled, self.leaf, now, self._timing)
         if choice is None:
             return
         authority, reason = choice

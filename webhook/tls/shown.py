@@ -1,6 +1,4 @@
-"""
-What a client is shown of a certificate: by a handshake in memory, with OpenSSL alone.
-"""
+"""What a client is shown of a certificate: by a handshake in memory, with OpenSSL alone."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Shown", "shown_by"]
 
-CERTIFICATE: Final = re.compile(
-    rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n?"
-)
+CERTIFICATE: Final = re.compile(rb"-----BEGIN CERTIFICATE-----[^-]+-----END CERTIFICATE-----\r?\n?")
 KEY: Final = re.compile(rb"-----BEGIN PRIVATE KEY-----[^-]+-----END PRIVATE KEY-----\r?\n?")
 # X509_V_FLAG_NO_CHECK_TIME of OpenSSL, which the module ssl has no name for.
 WHATEVER_THE_DATE: Final = 0x200000
@@ -29,9 +25,7 @@ MAX_MESSAGES: Final = 10
 
 
 class Shown(NamedTuple):
-    """
-    The fields of a `webhook.tls.pair.KeyPair`.
-    """
+    """The fields of a `webhook.tls.pair.KeyPair`."""
 
     certificate: bytes
     key: bytes
@@ -42,8 +36,7 @@ class Shown(NamedTuple):
 
 
 def shown_by(certificate: bytes, key: bytes) -> Shown | None:
-    """
-    Return what clients are shown of a pair in its usual form.
+    """Return what clients are shown of a pair in its usual form.
 
     Args:
         certificate: Certificates in PEM, the serving one first.
@@ -75,8 +68,7 @@ def shown_by(certificate: bytes, key: bytes) -> Shown | None:
 
 
 def handshake(chain: bytes, key: bytes, trusted: str) -> ssl.SSLObject:
-    """
-    Return the client's end after a handshake with a server that has the pair.
+    """Return the client's end after a handshake with a server that has the pair.
 
     Args:
         chain: What the server presents.
@@ -112,31 +104,23 @@ def handshake(chain: bytes, key: bytes, trusted: str) -> ssl.SSLObject:
 
 
 def no_passphrase() -> str:
-    """
-    Refuse to ask for a passphrase, which OpenSSL would do at the terminal.
-    """
+    """Refuse to ask for a passphrase, which OpenSSL would do at the terminal."""
     raise ValueError("it is protected")
 
 
 def names_of(told: dict[str, Any], kind: str) -> Iterator[str]:
-    """
-    Yield the alternative names of a kind.
-    """
+    """Yield the alternative names of a kind."""
     for found, name in told.get("subjectAltName", ()):
         if found == kind:
             yield name
 
 
 def addresses_of(told: dict[str, Any]) -> Iterator[str]:
-    """
-    Yield the addresses, as they are usually written.
-    """
+    """Yield the addresses, as they are usually written."""
     for address in names_of(told, "IP Address"):
         yield str(ipaddress.ip_address(address.strip()))
 
 
 def moment(text: str) -> datetime:
-    """
-    Return a time that stands in a certificate.
-    """
+    """Return a time that stands in a certificate."""
     return datetime.fromtimestamp(ssl.cert_time_to_seconds(text), UTC)

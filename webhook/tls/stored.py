@@ -1,5 +1,4 @@
-"""
-Certificate authorities as the Secret holds them, and CA bundles.
+"""Certificate authorities as the Secret holds them, and CA bundles.
 
 ``ca.crt`` is the bundle that clients are to trust, oldest first, and ``ca.key`` the
 keys of those that still sign. The type of the Secret says that it is ours: a type
@@ -48,8 +47,7 @@ BLOCK: Final = re.compile(rb"-----BEGIN ([A-Z ]+)-----.*?-----END \1-----", re.D
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """
-    The authorities of a Secret.
+    """The authorities of a Secret.
 
     Attributes:
         certificates: Those to be trusted, oldest first.
@@ -60,9 +58,7 @@ class Stored:
     authorities: tuple[Authority, ...] = ()
 
     def usable(self, now: datetime) -> tuple[Authority, ...]:
-        """
-        Return the authorities that can sign at *now*, oldest first.
-        """
+        """Return the authorities that can sign at *now*, oldest first."""
         return tuple(each for each in self.authorities if is_valid(each.certificate, now))
 
     def merged(
@@ -70,9 +66,7 @@ class Stored:
         certificates: Iterable[x509.Certificate] = (),
         authorities: Iterable[Authority] = (),
     ) -> Stored:
-        """
-        Return these and others.
-        """
+        """Return these and others."""
         signing = {each.certificate: each for each in (*self.authorities, *authorities)}
         trusted = {*self.certificates, *certificates, *signing}
         return Stored(
@@ -81,9 +75,7 @@ class Stored:
         )
 
     def only(self, certificates: Iterable[x509.Certificate]) -> Stored:
-        """
-        Return those whose certificates are among *certificates*.
-        """
+        """Return those whose certificates are among *certificates*."""
         kept = set(certificates)
         return Stored(
             tuple(each for each in self.certificates if each in kept),
@@ -92,8 +84,7 @@ class Stored:
 
 
 def stored_in(data: Mapping[str, bytes]) -> Stored:
-    """
-    Read the contents of the Secret.
+    """Read the contents of the Secret.
 
     Args:
         data: Its contents by key, decoded.
@@ -111,9 +102,7 @@ def stored_in(data: Mapping[str, bytes]) -> Stored:
 
 
 def contents_of(stored: Stored) -> dict[str, bytes]:
-    """
-    Return the contents of the Secret, by key.
-    """
+    """Return the contents of the Secret, by key."""
     return {
         CERTIFICATES: bundle_of(stored.certificates),
         KEYS: b"".join(each.key_pem for each in stored.authorities),
@@ -121,17 +110,13 @@ def contents_of(stored: Stored) -> dict[str, bytes]:
 
 
 def bundle_of(certificates: Iterable[x509.Certificate]) -> bytes:
-    """
-    Return certificates in PEM, one after the other.
-    """
+    """Return certificates in PEM, one after the other."""
     return b"".join(each.public_bytes(Encoding.PEM) for each in certificates)
 
 
 @lru_cache(maxsize=16)  # every replica looks at the same few again and again
 def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
-    """
-    Return the certificates of a bundle that can be read, each once, oldest first.
-    """
+    """Return the certificates of a bundle that can be read, each once, oldest first."""
     found = set()
     for block in BLOCK.finditer(pem):
         try:
@@ -145,9 +130,7 @@ def certificates_in(pem: bytes) -> tuple[x509.Certificate, ...]:
 
 
 def keys_in(pem: bytes) -> list[ec.EllipticCurvePrivateKey]:
-    """
-    Return the private keys of a text that can be read, and are of our kind.
-    """
+    """Return the private keys of a text that can be read, and are of our kind."""
     found = []
     for block in BLOCK.finditer(pem):
         try:
@@ -161,9 +144,7 @@ def keys_in(pem: bytes) -> list[ec.EllipticCurvePrivateKey]:
 
 @lru_cache(maxsize=64)
 def is_authority(certificate: x509.Certificate) -> bool:
-    """
-    Say whether what is signed with its key would be trusted.
-    """
+    """Say whether what is signed with its key would be trusted."""
     try:
         extensions = certificate.extensions
         extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
@@ -173,29 +154,21 @@ def is_authority(certificate: x509.Certificate) -> bool:
 
 
 def fingerprint(certificate: x509.Certificate) -> str:
-    """
-    Return what tells a certificate from all others: its SHA-256, in lower-case hex.
-    """
+    """Return what tells a certificate from all others: its SHA-256, in lower-case hex."""
     return certificate.fingerprint(hashes.SHA256()).hex()
 
 
 def is_valid(certificate: x509.Certificate, now: datetime) -> bool:
-    """
-    Say whether *now* is within the life of a certificate.
-    """
+    """Say whether *now* is within the life of a certificate."""
     return certificate.not_valid_before_utc <= now < certificate.not_valid_after_utc
 
 
 def past_two_thirds(start: datetime, end: datetime, now: datetime) -> bool:
-    """
-    Say whether two thirds of a life from *start* to *end* are over.
-    """
+    """Say whether two thirds of a life from *start* to *end* are over."""
     return now >= start + (end - start) * 2 / 3
 
 
 @lru_cache(maxsize=64)
 def age(certificate: x509.Certificate) -> tuple[datetime, str]:
-    """
-    Return what certificates are ordered by.
-    """
+    """Return what certificates are ordered by."""
     return certificate.not_valid_before_utc, fingerprint(certificate)

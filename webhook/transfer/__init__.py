@@ -1,6 +1,4 @@
-"""
-Copying images from registry to registry, or by way of an archive.
-"""
+"""Copying images from registry to registry, or by way of an archive."""
 
 from webhook.transfer.archive import Archive, InvalidArchiveError
 from webhook.transfer.archived import ArchivedImage

@@ -1,5 +1,4 @@
-"""
-An archive of images: a folder as an `OCI image layout`_, for where no network is.
+"""An archive of images: a folder as an `OCI image layout`_, for where no network is.
 
 .. _OCI image layout: https://github.com/opencontainers/image-spec/blob/main/image-layout.md
 """
@@ -31,14 +30,11 @@ PIECE: Final = 1024 * 1024
 
 
 class InvalidArchiveError(Exception):
-    """
-    A folder that is no archive, or cannot be one; the message says why.
-    """
+    """A folder that is no archive, or cannot be one; the message says why."""
 
 
 class Archive:
-    """
-    A folder of images.
+    """A folder of images.
 
     Args:
         folder: Where it is.
@@ -50,8 +46,7 @@ class Archive:
 
     @classmethod
     def opened(cls, folder: Path) -> Archive:
-        """
-        Return an archive that is there.
+        """Return an archive that is there.
 
         Raises:
             InvalidArchiveError: It is none.
@@ -74,8 +69,7 @@ class Archive:
 
     @classmethod
     def made(cls, folder: Path) -> Archive:
-        """
-        Return an archive to write to: the one that is there, or a new one.
+        """Return an archive to write to: the one that is there, or a new one.
 
         Raises:
             InvalidArchiveError: The folder has something else in it, or cannot be made.
@@ -94,21 +88,15 @@ class Archive:
         return archive
 
     def path(self, digest: str) -> Path:
-        """
-        Return where the content of a digest is.
-        """
+        """Return where the content of a digest is."""
         return self.folder / "blobs" / Path(*digest.split(":"))
 
     def has(self, digest: str) -> bool:
-        """
-        Say whether a content is here.
-        """
+        """Say whether a content is here."""
         return self.path(digest).is_file()
 
     def images(self) -> Iterator[tuple[ImageReference, Descriptor]]:
-        """
-        Yield the images that have a whole name, each with its manifest or index.
-        """
+        """Yield the images that have a whole name, each with its manifest or index."""
         for entry in self.entries:
             annotations: Any = entry.value.get("annotations")
             told = annotations if isinstance(annotations, dict) else {}
@@ -121,8 +109,7 @@ class Archive:
                 continue
 
     def add(self, manifest: Manifest, reference: ImageReference | None) -> None:
-        """
-        List a manifest, in the place of what had its name.
+        """List a manifest, in the place of what had its name.
 
         Args:
             manifest: The manifest, which is here already.
@@ -142,9 +129,7 @@ class Archive:
             for each, named in self._named()
             if (named != str(reference) if reference else each.digest != manifest.digest)
         ]
-        entry = Descriptor(
-            manifest.media_type, manifest.digest, len(manifest.content), value
-        )
+        entry = Descriptor(manifest.media_type, manifest.digest, len(manifest.content), value)
         self.entries = [*others, entry]
         try:
             self._write_index()
@@ -158,8 +143,7 @@ class Archive:
             yield entry, names.get(id(entry), "")
 
     def read(self, digest: str) -> bytes:
-        """
-        Return a manifest.
+        """Return a manifest.
 
         Raises:
             TransferError: It cannot be read.
@@ -170,8 +154,7 @@ class Archive:
             raise self.failure(digest, error) from None
 
     def write(self, digest: str, content: bytes) -> None:
-        """
-        Keep a manifest.
+        """Keep a manifest.
 
         Raises:
             TransferError: It cannot be written.
@@ -187,16 +170,12 @@ class Archive:
         replace(self.folder / "index.json", index_of(self.entries).content)
 
     def failure(self, digest: str, error: OSError) -> TransferError:
-        """
-        Return what an error of the file system means for a content.
-        """
+        """Return what an error of the file system means for a content."""
         return TransferError(f"{self.path(digest)}: {error.strerror}")
 
 
 def replace(path: Path, content: bytes) -> None:
-    """
-    Write a file as a whole or not at all.
-    """
+    """Write a file as a whole or not at all."""
     new = path.with_name(f"{path.name}.new")
     with new.open("wb") as file:
         file.write(content)
@@ -206,8 +185,7 @@ def replace(path: Path, content: bytes) -> None:
 
 
 def pieces(path: Path, offset: int = 0) -> Iterator[bytes]:
-    """
-    Yield a file from a byte on, a piece at a time.
+    """Yield a file from a byte on, a piece at a time.
 
     Raises:
         OSError: It cannot be read.

@@ -1,6 +1,4 @@
-"""
-An image in an archive, to be read and written.
-"""
+"""An image in an archive, to be read and written."""
 
 from __future__ import annotations
 
@@ -29,8 +27,7 @@ __all__ = ["ArchivedImage"]
 
 
 class ArchivedImage:
-    """
-    An image in an archive.
+    """An image in an archive.
 
     Args:
         archive: The archive.
@@ -57,9 +54,7 @@ class ArchivedImage:
         return str(self._archive.folder)
 
     async def digest_of(self, name: str) -> str:
-        """
-        Return the digest of what goes by a name; empty if nothing does.
-        """
+        """Return the digest of what goes by a name; empty if nothing does."""
         if is_digest(name):
             return name if self._archive.has(name) else ""
         for reference, entry in self._archive.images():
@@ -68,9 +63,7 @@ class ArchivedImage:
         return ""
 
     async def manifest(self, name: str) -> Manifest:
-        """
-        Return what goes by a name, checked against its digest.
-        """
+        """Return what goes by a name, checked against its digest."""
         digest = await self.digest_of(name)
         if not digest:
             raise TransferError(f"{self}: there is no {name} of {self._reference.name}")
@@ -81,9 +74,7 @@ class ArchivedImage:
     async def blob(
         self, blob: Descriptor, offset: int
     ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-        """
-        Give a blob from a byte on, and the content.
-        """
+        """Give a blob from a byte on, and the content."""
         yield offset, self._pieces(blob, offset)
 
     async def _pieces(self, blob: Descriptor, offset: int) -> AsyncIterator[bytes]:
@@ -94,9 +85,7 @@ class ArchivedImage:
             raise self._archive.failure(blob.digest, error) from None
 
     async def referrers(self, digest: str) -> list[Descriptor]:
-        """
-        Return the manifests whose subject has a digest.
-        """
+        """Return the manifests whose subject has a digest."""
         return [
             entry
             for entry in self._archive.entries
@@ -105,17 +94,13 @@ class ArchivedImage:
         ]
 
     async def has_blob(self, blob: Descriptor) -> bool:
-        """
-        Say whether a blob is here.
-        """
+        """Say whether a blob is here."""
         return self._archive.has(blob.digest)
 
     async def receive(
         self, blob: Descriptor, source: Store, moved: Callable[[int], None]
     ) -> Received:
-        """
-        Take a blob from another store; what an earlier run has left of it is used.
-        """
+        """Take a blob from another store; what an earlier run has left of it is used."""
         async with self._locks.setdefault(blob.digest, asyncio.Lock()):
             if self._archive.has(blob.digest):
                 moved(blob.size)
@@ -152,19 +137,13 @@ class ArchivedImage:
         return blob.size - known
 
     async def put_manifest(self, manifest: Manifest, name: str) -> None:  # noqa: ARG002
-        """
-        Keep a manifest; it gets its name when the image is whole.
-        """
+        """Keep a manifest; it gets its name when the image is whole."""
         self._archive.write(manifest.digest, manifest.content)
 
     async def add_referrer(self, referrer: Manifest) -> None:
-        """
-        List a manifest, without a name: its subject says what it belongs to.
-        """
+        """List a manifest, without a name: its subject says what it belongs to."""
         self._archive.add(referrer, None)
 
     async def finish(self, root: Manifest) -> None:
-        """
-        List the image.
-        """
+        """List the image."""
         self._archive.add(root, self._reference)

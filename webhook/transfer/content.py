@@ -1,5 +1,4 @@
-"""
-Manifests and descriptors (`OCI image`_): pure.
+"""Manifests and descriptors (`OCI image`_): pure.
 
 .. _OCI image: https://github.com/opencontainers/image-spec/blob/main/manifest.md
 """
@@ -35,8 +34,7 @@ EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 
 @dataclass(frozen=True, slots=True)
 class Descriptor:
-    """
-    What names a piece of content.
+    """What names a piece of content.
 
     Attributes:
         media_type: What it is.
@@ -52,9 +50,7 @@ class Descriptor:
 
     @property
     def is_elsewhere(self) -> bool:
-        """
-        Whether it may not be distributed: its layer is fetched from the addresses in it.
-        """
+        """Whether it may not be distributed: its layer is fetched from the addresses in it."""
         return bool(self.value.get("urls")) and (
             "foreign" in self.media_type or "nondistributable" in self.media_type
         )
@@ -62,8 +58,7 @@ class Descriptor:
 
 @dataclass(frozen=True, slots=True)
 class Manifest:
-    """
-    A manifest or an index.
+    """A manifest or an index.
 
     Attributes:
         content: Its bytes, of which the digest is.
@@ -79,30 +74,22 @@ class Manifest:
 
     @property
     def is_index(self) -> bool:
-        """
-        Whether it lists other manifests.
-        """
+        """Whether it lists other manifests."""
         return isinstance(self.value.get("manifests"), list)
 
     @property
     def children(self) -> list[Descriptor]:
-        """
-        The manifests that an index lists.
-        """
+        """The manifests that an index lists."""
         return descriptors(self.value.get("manifests"))
 
     @property
     def config(self) -> Descriptor | None:
-        """
-        The configuration, where there is one.
-        """
+        """The configuration, where there is one."""
         return next(iter(descriptors([self.value.get("config")])), None)
 
     @property
     def blobs(self) -> list[Descriptor]:
-        """
-        Configuration and layers, each once, save those that are found elsewhere.
-        """
+        """Configuration and layers, each once, save those that are found elsewhere."""
         listed = descriptors([self.value.get("config")])
         listed += descriptors(self.value.get("layers"))
         distinct = {blob.digest: blob for blob in listed if not blob.is_elsewhere}
@@ -110,15 +97,11 @@ class Manifest:
 
     @property
     def subject(self) -> str:
-        """
-        The digest of the manifest that it is about; empty if it is about none.
-        """
+        """The digest of the manifest that it is about; empty if it is about none."""
         return next((each.digest for each in descriptors([self.value.get("subject")])), "")
 
     def described(self) -> Descriptor:
-        """
-        Return its descriptor, as a list of referrers has it.
-        """
+        """Return its descriptor, as a list of referrers has it."""
         value: dict[str, Any] = {
             "mediaType": self.media_type,
             "digest": self.digest,
@@ -136,16 +119,12 @@ class Manifest:
 
 
 def digest_of(content: bytes, algorithm: str = "sha256") -> str:
-    """
-    Return the digest of some bytes.
-    """
+    """Return the digest of some bytes."""
     return f"{algorithm}:{hashlib.new(algorithm, content).hexdigest()}"
 
 
 def descriptors(values: object) -> list[Descriptor]:
-    """
-    Read a list of descriptors; what is none is left out.
-    """
+    """Read a list of descriptors; what is none is left out."""
     found = []
     for value in values if isinstance(values, list) else []:
         if not isinstance(value, dict):
@@ -157,8 +136,7 @@ def descriptors(values: object) -> list[Descriptor]:
 
 
 def parse_manifest(content: bytes, media_type: str, wanted: str, what: str) -> Manifest:
-    """
-    Read a manifest, and check that it is the one that was asked for.
+    """Read a manifest, and check that it is the one that was asked for.
 
     Args:
         content: Its bytes.
@@ -189,8 +167,7 @@ def parse_manifest(content: bytes, media_type: str, wanted: str, what: str) -> M
 
 
 def index_of(manifests: Iterable[Descriptor], index: Manifest | None = None) -> Manifest:
-    """
-    Return an index of some manifests.
+    """Return an index of some manifests.
 
     Args:
         manifests: What it lists.

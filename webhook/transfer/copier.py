@@ -1,6 +1,4 @@
-"""
-Copying one image: blobs before the manifests that name them, these before their index.
-"""
+"""Copying one image: blobs before the manifests that name them, these before their index."""
 
 from __future__ import annotations
 
@@ -30,25 +28,18 @@ MAX_CONFIG: Final = 4 * 1024 * 1024
 
 
 class Watcher(Protocol):
-    """
-    Who is told how far it is: a progress bar.
-    """
+    """Who is told how far it is: a progress bar."""
 
     def planned(self, size: int) -> None:
-        """
-        Note that blobs of so many bytes have to be at the target.
-        """
+        """Note that blobs of so many bytes have to be at the target."""
 
     def moved(self, size: int) -> None:
-        """
-        Note that so many bytes are; less than 0 if they have to come again.
-        """
+        """Note that so many bytes are; less than 0 if they have to come again."""
 
 
 @dataclass(frozen=True, slots=True)
 class Copied:
-    """
-    What became of an image that is at its target now.
+    """What became of an image that is at its target now.
 
     Attributes:
         digest: The digest at the target.
@@ -70,8 +61,7 @@ class Copied:
 
 
 class Copier:
-    """
-    Copies one image.
+    """Copies one image.
 
     Args:
         source: Who has it.
@@ -105,8 +95,7 @@ class Copier:
         self._written = self._referrers = 0
 
     async def copy(self, wanted: str, name: str) -> Copied:
-        """
-        Copy the image that goes by *wanted* at the source, to *name* at the target.
+        """Copy the image that goes by *wanted* at the source, to *name* at the target.
 
         Args:
             wanted: A digest or a tag.
@@ -131,9 +120,7 @@ class Copier:
         )
 
     async def _copied(self, digest: str, name: str, *, is_root: bool = False) -> Manifest:
-        """
-        Copy a manifest with all that it needs; return what is at the target then.
-        """
+        """Copy a manifest with all that it needs; return what is at the target then."""
         if digest in self._done:
             return self._done[digest]
         there = await self._target.digest_of(name)
@@ -156,9 +143,7 @@ class Copier:
         return self._done[digest]
 
     async def _children(self, index: Manifest, *, is_root: bool) -> list[Descriptor]:
-        """
-        Copy the manifests of an index that are wanted, and return them.
-        """
+        """Copy the manifests of an index that are wanted, and return them."""
         kept = chosen(index.children, self._platforms)
         if self._source.is_partial:
             kept = [each for each in kept if await self._source.digest_of(each.digest)]
@@ -180,9 +165,7 @@ class Copier:
     async def _put_index(
         self, index: Manifest, kept: list[Descriptor], name: str, there: str
     ) -> Manifest:
-        """
-        Put an index under its name: as it is, or where that is refused what is left of it.
-        """
+        """Put an index under its name: as it is, or where that is refused what is left of it."""
         if there == index.digest:
             return index
         if len(kept) == len(index.children):
@@ -208,9 +191,7 @@ class Copier:
         return reduced
 
     async def _look_at_platform(self, manifest: Manifest) -> None:
-        """
-        Look whether a manifest, which no index describes, is for a platform that is wanted.
-        """
+        """Look whether a manifest, which no index describes, is for a platform that is wanted."""
         config = manifest.config
         if config is None or config.size > MAX_CONFIG:
             return
@@ -225,9 +206,7 @@ class Copier:
                 )
 
     async def _send_blobs(self, manifest: Manifest) -> None:
-        """
-        Send what a manifest names, several at once; one that fails does not stop others.
-        """
+        """Send what a manifest names, several at once; one that fails does not stop others."""
         blobs = manifest.blobs
         self._watcher.planned(sum(blob.size for blob in blobs))
         done = await asyncio.gather(*map(self._send, blobs), return_exceptions=True)
@@ -245,9 +224,7 @@ class Copier:
         self._written += 1
 
     async def _refer(self, referrer: Descriptor, subject: str) -> None:
-        """
-        Copy a manifest that is about another.
-        """
+        """Copy a manifest that is about another."""
         manifest = await self._copied(referrer.digest, referrer.digest)
         if manifest.subject == subject:
             await self._target.add_referrer(manifest)

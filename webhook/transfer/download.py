@@ -1,6 +1,4 @@
-"""
-A blob on its way: resumed where the connection breaks, and checked at its end.
-"""
+"""A blob on its way: resumed where the connection breaks, and checked at its end."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ __all__ = ["Download"]
 
 
 class Download:
-    """
-    The bytes of a blob, each once and in order, from however many connections it takes.
+    """The bytes of a blob, each once and in order, from however many connections it takes.
 
     Args:
         source: Who has it.
@@ -48,8 +45,7 @@ class Download:
             self.offset += len(part)
 
     async def parts(self) -> AsyncGenerator[bytes, None]:
-        """
-        Yield what is not here yet.
+        """Yield what is not here yet.
 
         Raises:
             WrongContentError: The blob is not what its digest and size say. What was
@@ -69,9 +65,7 @@ class Download:
         self._check()
 
     async def _once(self) -> AsyncGenerator[bytes, None]:
-        """
-        Yield what one connection gives.
-        """
+        """Yield what one connection gives."""
         async with self._source.blob(self._blob, self.offset) as (start, parts):
             surplus = self.offset - start
             async for part in parts:
@@ -95,8 +89,7 @@ class Download:
 
     def _refuse(self, problem: str) -> None:
         raise WrongContentError(
-            f"{self._what}: {problem}: it is not what its manifest names; nothing of it is "
-            "kept"
+            f"{self._what}: {problem}: it is not what its manifest names; nothing of it is kept"
         )
 
     @property

@@ -1,6 +1,4 @@
-"""
-What can go wrong when an image is copied.
-"""
+"""What can go wrong when an image is copied."""
 
 from __future__ import annotations
 
@@ -16,9 +14,7 @@ if TYPE_CHECKING:
 __all__ = ["SparseIndexError", "TransferError", "WrongContentError", "refusal"]
 
 # Another attempt may have another answer.
-TRANSIENT: Final = frozenset(
-    {Answer.LIMITED, Answer.FAILED, Answer.TIMEOUT, Answer.UNREACHABLE}
-)
+TRANSIENT: Final = frozenset({Answer.LIMITED, Answer.FAILED, Answer.TIMEOUT, Answer.UNREACHABLE})
 ADVICE: Final[Mapping[Answer, str]] = {
     Answer.UNAUTHORIZED: "name a file with its login by --credentials",
     Answer.FORBIDDEN: "its login has to be one that may read it",
@@ -34,8 +30,7 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class TransferError(Exception):
-    """
-    An image, or a part of it, that could not be copied; the message says what and where.
+    """An image, or a part of it, that could not be copied; the message says what and where.
 
     Args:
         problem: What is wrong, as a sentence.
@@ -43,31 +38,24 @@ class TransferError(Exception):
         pause: Seconds that the registry asks to wait for before it; 0 if it does not say.
     """
 
-    def __init__(
-        self, problem: str, *, is_transient: bool = False, pause: float = 0.0
-    ) -> None:
+    def __init__(self, problem: str, *, is_transient: bool = False, pause: float = 0.0) -> None:
         super().__init__(problem)
         self.is_transient = is_transient
         self.pause = pause
 
 
 class WrongContentError(TransferError):
-    """
-    Content that is not what its digest says.
-    """
+    """Content that is not what its digest says."""
 
 
 class SparseIndexError(TransferError):
-    """
-    A registry that takes no index of which platforms are missing.
-    """
+    """A registry that takes no index of which platforms are missing."""
 
 
 def refusal(
     what: str, registry: str, finding: Finding, retry: str = "", *, writes: bool = False
 ) -> TransferError:
-    """
-    Return the error for an answer of a registry.
+    """Return the error for an answer of a registry.
 
     Args:
         what: What was asked for.

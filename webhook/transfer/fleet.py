@@ -1,6 +1,4 @@
-"""
-Copying many images, several at once.
-"""
+"""Copying many images, several at once."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ __all__ = ["Fleet", "Listener", "Result", "Status"]
 
 
 class Status(StrEnum):
-    """
-    What became of an image.
-    """
+    """What became of an image."""
 
     COPIED = "copied"
     PRESENT = "present"  # all of it was there
@@ -39,8 +35,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """
-    What became of one image.
+    """What became of one image.
 
     Attributes:
         order: What was to be done.
@@ -54,9 +49,7 @@ class Result:
 
     @property
     def status(self) -> Status:
-        """
-        What became of it, in one word.
-        """
+        """What became of it, in one word."""
         if self.error or self.order.is_wrong:
             return Status.FAILED
         if self.copied is None:
@@ -64,34 +57,25 @@ class Result:
         return Status.COPIED if self.copied.written else Status.PRESENT
 
     def size(self, *arrivals: Arrival) -> int:
-        """
-        Return the bytes of the blobs that came in one of some ways.
-        """
+        """Return the bytes of the blobs that came in one of some ways."""
         blobs = self.copied.blobs if self.copied else ()
         return sum(blob.size for blob in blobs if blob.arrival in arrivals)
 
     @property
     def sent(self) -> int:
-        """
-        The bytes of blobs that were sent.
-        """
+        """The bytes of blobs that were sent."""
         return sum(blob.sent for blob in self.copied.blobs) if self.copied else 0
 
 
 class Listener(Protocol):
-    """
-    Who is told of each image.
-    """
+    """Who is told of each image."""
 
     def ended(self, result: Result) -> None:
-        """
-        Note what became of an image.
-        """
+        """Note what became of an image."""
 
 
 class Fleet:
-    """
-    Copies images.
+    """Copies images.
 
     Args:
         stores: Returns where an image comes from and goes to.
@@ -120,8 +104,7 @@ class Fleet:
         self._listener = listener
 
     async def copy(self, orders: Sequence[Order]) -> list[Result]:
-        """
-        Copy images; one that fails does not stop the others.
+        """Copy images; one that fails does not stop the others.
 
         Returns:
             What became of each, in the order of *orders*.
@@ -138,9 +121,7 @@ class Fleet:
         if order.target is None:
             return Result(order)
         source, target = self._stores(order)
-        copier = Copier(
-            source, target, self._platforms, self._blobs, self._watcher, self._patience
-        )
+        copier = Copier(source, target, self._platforms, self._blobs, self._watcher, self._patience)
         try:
             return Result(order, await copier.copy(order.wanted, order.name))
         except TransferError as error:

@@ -1,6 +1,4 @@
-"""
-Requests to one repository, with patience, and with errors that name what was asked for.
-"""
+"""Requests to one repository, with patience, and with errors that name what was asked for."""
 
 from __future__ import annotations
 
@@ -33,8 +31,7 @@ NOTHING: Final[Mapping[str, str]] = {}
 
 
 class Line:
-    """
-    The way to the repository of an image.
+    """The way to the repository of an image.
 
     Args:
         client: Sends requests.
@@ -42,9 +39,7 @@ class Line:
         patience: How long is waited.
     """
 
-    def __init__(
-        self, client: Client, reference: ImageReference, patience: Patience
-    ) -> None:
+    def __init__(self, client: Client, reference: ImageReference, patience: Patience) -> None:
         self._client = client
         self.reference = reference
         self.patience = patience
@@ -58,8 +53,7 @@ class Line:
         content: bytes | Stream = b"",
         also: str = "",
     ) -> Reply:
-        """
-        Return the answer to one request, whatever its status is.
+        """Return the answer to one request, whatever its status is.
 
         Args:
             method: The method of HTTP.
@@ -85,8 +79,7 @@ class Line:
     async def open(
         self, to: str, headers: Mapping[str, str] = NOTHING
     ) -> AsyncIterator[tuple[Opened, AsyncIterator[bytes]]]:
-        """
-        Give the answer to a request for a blob, and the body as it comes.
+        """Give the answer to a request for a blob, and the body as it comes.
 
         Raises:
             TransferError: There is none, or it breaks off.
@@ -109,9 +102,7 @@ class Line:
             raise self._failure(what, error) from None
 
     def refused(self, method: str, to: str, reply: Reply | Opened) -> TransferError:
-        """
-        Return the error for an answer with another status than was hoped for.
-        """
+        """Return the error for an answer with another status than was hoped for."""
         finding = interpreted(reply.status, "", "", "")
         if finding.answer is Answer.PAGE:
             finding = Finding(Answer.UNEXPECTED, f"HTTP {reply.status}")
@@ -127,8 +118,6 @@ class Line:
         return refusal(what, self.reference.registry, finding)
 
     def what(self, method: str, to: str) -> str:
-        """
-        Return what messages call a request: an upload's address may hold a secret.
-        """
+        """Return what messages call a request: an upload's address may hold a secret."""
         path = "an upload" if "://" in to else to
         return f"{method} {path} of {self.reference.name}"

@@ -1,6 +1,4 @@
-"""
-What is to be copied for an image, from where and to where: pure.
-"""
+"""What is to be copied for an image, from where and to where: pure."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ LATEST: Final = "latest"
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """
-    One image to be copied.
+    """One image to be copied.
 
     Attributes:
         image: The image as it was written.
@@ -42,24 +39,19 @@ class Order:
 
     @property
     def wanted(self) -> str:
-        """
-        What it goes by upstream: its digest, else its tag.
-        """
+        """What it goes by upstream: its digest, else its tag."""
         upstream = self.upstream
         return (upstream and (upstream.digest or upstream.tag)) or LATEST
 
     @property
     def name(self) -> str:
-        """
-        What it is to go by at the mirror: its tag, else its digest.
-        """
+        """What it is to go by at the mirror: its tag, else its digest."""
         target = self.target
         return (target and (target.tag or target.digest)) or LATEST
 
 
 def order_for(decision: Decision) -> Order:
-    """
-    Return what to copy for an image of which the rules have decided.
+    """Return what to copy for an image of which the rules have decided.
 
     What its first mirror has is a copy of the name before it in the chain of rules:
     where Docker Hub has moved an image, the mirror has what it was moved to.
@@ -67,28 +59,20 @@ def order_for(decision: Decision) -> Order:
     reference, candidate = decision.reference, decision.candidate
     if reference is None or candidate is None:
         is_wrong = decision.outcome in (Outcome.INVALID, Outcome.UNAVAILABLE)
-        return Order(
-            decision.original, reference, reference, None, decision.reason, is_wrong
-        )
+        return Order(decision.original, reference, reference, None, decision.reason, is_wrong)
     upstream = before_last(candidate, reference)
-    return Order(
-        decision.original, reference, upstream, candidate.reference, decision.reason
-    )
+    return Order(decision.original, reference, upstream, candidate.reference, decision.reason)
 
 
 def before_last(candidate: Candidate, reference: ImageReference) -> ImageReference:
-    """
-    Return the name from which the last rule of a chain led to its mirror.
-    """
+    """Return the name from which the last rule of a chain led to its mirror."""
     for rule, mirror in candidate.steps[:-1]:
         reference = rule.reference_at(mirror, reference)
     return reference
 
 
 def distinct(orders: Iterable[Order]) -> list[Order]:
-    """
-    Return the orders, each image once, in whatever ways it was written.
-    """
+    """Return the orders, each image once, in whatever ways it was written."""
     known: dict[object, Order] = {}
     for order in orders:
         upstream = order.upstream

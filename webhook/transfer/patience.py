@@ -1,6 +1,4 @@
-"""
-How long is waited for a registry, and how often it is asked again.
-"""
+"""How long is waited for a registry, and how often it is asked again."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ LONGEST_PAUSE: Final = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """
-    What is waited for.
+    """What is waited for.
 
     Attributes:
         silence: Seconds without a word from a registry, or with hardly any.
@@ -45,14 +42,11 @@ class Patience:
     clock: Callable[[], float] = time.monotonic
 
     def seconds_for(self, size: int) -> float:
-        """
-        Return how long *size* bytes may take to be sent and answered.
-        """
+        """Return how long *size* bytes may take to be sent and answered."""
         return self.silence + size / SLOWEST_SENDING
 
     async def wait(self, failures: int, error: TransferError) -> None:
-        """
-        Wait before another attempt.
+        """Wait before another attempt.
 
         Args:
             failures: How many there were in a row.
@@ -67,8 +61,7 @@ class Patience:
         await self.sleep(max(pause, error.pause))
 
     async def retried(self, work: Callable[[], Awaitable[Value]]) -> Value:
-        """
-        Return what *work* returns, as soon as an attempt succeeds.
+        """Return what *work* returns, as soon as an attempt succeeds.
 
         Raises:
             TransferError: The last attempt failed.
@@ -82,8 +75,7 @@ class Patience:
                 await self.wait(failures, error)
 
     async def steady(self, parts: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """
-        Yield *parts* as long as they keep coming.
+        """Yield *parts* as long as they keep coming.
 
         Only waiting for them counts, not what is done with them.
 

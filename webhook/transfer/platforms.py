@@ -1,6 +1,4 @@
-"""
-Which manifests of an index are for the platforms that are wanted: pure.
-"""
+"""Which manifests of an index are for the platforms that are wanted: pure."""
 
 from __future__ import annotations
 
@@ -19,11 +17,8 @@ ABOUT: Final = "vnd.docker.reference.digest"
 UNKNOWN: Final = "unknown"
 
 
-def chosen(
-    children: Sequence[Descriptor], platforms: Sequence[Platform]
-) -> list[Descriptor]:
-    """
-    Return those that are for one of *platforms*, or about one that is.
+def chosen(children: Sequence[Descriptor], platforms: Sequence[Platform]) -> list[Descriptor]:
+    """Return those that are for one of *platforms*, or about one that is.
 
     What names no platform may be for any; without *platforms* all are wanted.
     """
@@ -34,19 +29,13 @@ def chosen(
     return [child for child in children if child in fitting or about(child) in digests]
 
 
-def lacking(
-    children: Sequence[Descriptor], platforms: Sequence[Platform]
-) -> list[Platform]:
-    """
-    Return the platforms that none of *children* is for.
-    """
+def lacking(children: Sequence[Descriptor], platforms: Sequence[Platform]) -> list[Platform]:
+    """Return the platforms that none of *children* is for."""
     return [each for each in platforms if not any(fits(one, [each]) for one in children)]
 
 
 def names_of(children: Sequence[Descriptor]) -> tuple[str, ...]:
-    """
-    Return the platforms of *children* in words, each once.
-    """
+    """Return the platforms of *children* in words, each once."""
     named = {}
     for child in children:
         parts = parts_of(child)
@@ -56,17 +45,13 @@ def names_of(children: Sequence[Descriptor]) -> tuple[str, ...]:
 
 
 def fits(child: Descriptor, platforms: Sequence[Platform]) -> bool:
-    """
-    Say whether a manifest is for one of *platforms*.
-    """
+    """Say whether a manifest is for one of *platforms*."""
     parts = parts_of(child)
     return not parts[0] or any(platform.covers(*parts) for platform in platforms)
 
 
 def parts_of(child: Descriptor) -> tuple[str, str, str]:
-    """
-    Return system, architecture and variant; empty where they are not told.
-    """
+    """Return system, architecture and variant; empty where they are not told."""
     told: Any = child.value.get("platform")
     if not isinstance(told, dict):
         return "", "", ""
@@ -78,8 +63,6 @@ def parts_of(child: Descriptor) -> tuple[str, str, str]:
 
 
 def about(child: Descriptor) -> str:
-    """
-    Return the digest of the manifest that an attestation is about; empty for others.
-    """
+    """Return the digest of the manifest that an attestation is about; empty for others."""
     annotations = child.value.get("annotations")
     return str(annotations.get(ABOUT, "")) if isinstance(annotations, dict) else ""

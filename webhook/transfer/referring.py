@@ -1,5 +1,4 @@
-"""
-Referrers in a registry: the API of OCI 1.1, and the tags that stand in for it (`spec`_).
+"""Referrers in a registry: the API of OCI 1.1, and the tags that stand in for it (`spec`_).
 
 .. _spec: https://github.com/opencontainers/distribution-spec/blob/main/spec.md#listing-referrers
 """
@@ -22,16 +21,13 @@ MAX_PAGES: Final = 64
 
 
 def referrers_tag(digest: str) -> str:
-    """
-    Return the tag of the index that lists the referrers of a digest.
-    """
+    """Return the tag of the index that lists the referrers of a digest."""
     algorithm, _, encoded = digest.partition(":")
     return f"{algorithm[:32]}-{encoded[:64]}"
 
 
 async def listed(line: Line, digest: str) -> list[Descriptor] | None:
-    """
-    Ask the API; None where a registry does not have it.
+    """Ask the API; None where a registry does not have it.
 
     Raises:
         TransferError: There is no answer, or one that another attempt may better.

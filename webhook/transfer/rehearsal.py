@@ -1,6 +1,4 @@
-"""
-A target that gets nothing: what would be sent is counted.
-"""
+"""A target that gets nothing: what would be sent is counted."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["Rehearsal"]
 
 
 class Rehearsal:
-    """
-    A store of which others see what it has, and which takes nothing.
+    """A store of which others see what it has, and which takes nothing.
 
     Args:
         target: The store.
@@ -38,35 +35,25 @@ class Rehearsal:
         return str(self._target)
 
     async def digest_of(self, name: str) -> str:
-        """
-        Return the digest of what goes by a name; empty if nothing does.
-        """
+        """Return the digest of what goes by a name; empty if nothing does."""
         return await self._target.digest_of(name)
 
     async def manifest(self, name: str) -> Manifest:
-        """
-        Return what goes by a name.
-        """
+        """Return what goes by a name."""
         return await self._target.manifest(name)
 
     def blob(
         self, blob: Descriptor, offset: int
     ) -> AbstractAsyncContextManager[tuple[int, AsyncIterator[bytes]]]:
-        """
-        Give a blob from a byte on.
-        """
+        """Give a blob from a byte on."""
         return self._target.blob(blob, offset)
 
     async def referrers(self, digest: str) -> list[Descriptor]:
-        """
-        Return the manifests whose subject has a digest.
-        """
+        """Return the manifests whose subject has a digest."""
         return await self._target.referrers(digest)
 
     async def has_blob(self, blob: Descriptor) -> bool:
-        """
-        Say whether a blob is here.
-        """
+        """Say whether a blob is here."""
         return await self._target.has_blob(blob)
 
     async def receive(
@@ -75,9 +62,7 @@ class Rehearsal:
         source: Store,  # noqa: ARG002 - nothing is taken from it
         moved: Callable[[int], None],
     ) -> Received:
-        """
-        Count a blob.
-        """
+        """Count a blob."""
         is_here = await self._target.has_blob(blob)
         moved(blob.size)
         if is_here:
@@ -88,16 +73,10 @@ class Rehearsal:
         return Received(Arrival.SENT, blob.size, blob.size)
 
     async def put_manifest(self, manifest: Manifest, name: str) -> None:
-        """
-        Do nothing.
-        """
+        """Do nothing."""
 
     async def add_referrer(self, referrer: Manifest) -> None:
-        """
-        Do nothing.
-        """
+        """Do nothing."""
 
     async def finish(self, root: Manifest) -> None:
-        """
-        Do nothing.
-        """
+        """Do nothing."""

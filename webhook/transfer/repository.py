@@ -1,5 +1,4 @@
-"""
-A repository of a registry, to be read and written (`distribution`_).
+"""A repository of a registry, to be read and written (`distribution`_).
 
 .. _distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -47,8 +46,7 @@ LACKING: Final = frozenset({400, 404})
 
 
 class Repository:
-    """
-    The repository of an image.
+    """The repository of an image.
 
     Args:
         session: What the images of this run have in common.
@@ -77,9 +75,7 @@ class Repository:
         return self._reference.name
 
     async def digest_of(self, name: str) -> str:
-        """
-        Return the digest of what goes by a name; empty if nothing does.
-        """
+        """Return the digest of what goes by a name; empty if nothing does."""
         return await self._session.patience.retried(lambda: self._digest_of(name))
 
     async def _digest_of(self, name: str) -> str:
@@ -92,9 +88,7 @@ class Repository:
         return finding.digest or (await self.manifest(name)).digest
 
     async def manifest(self, name: str) -> Manifest:
-        """
-        Return what goes by a name, checked against its digest.
-        """
+        """Return what goes by a name, checked against its digest."""
         return await self._session.patience.retried(lambda: self._manifest(name))
 
     async def _manifest(self, name: str) -> Manifest:
@@ -106,9 +100,7 @@ class Repository:
         what = f"{name} from {self._reference.name}"
         return parse_manifest(reply.body, kind, finding.digest, what)
 
-    def _raise_unless_present(
-        self, method: str, to: str, reply: Reply, finding: Finding
-    ) -> None:
+    def _raise_unless_present(self, method: str, to: str, reply: Reply, finding: Finding) -> None:
         if finding.answer is Answer.PRESENT:
             return
         what, registry = self._line.what(method, to), self._reference.registry
@@ -120,9 +112,7 @@ class Repository:
     async def blob(
         self, blob: Descriptor, offset: int
     ) -> AsyncIterator[tuple[int, AsyncIterator[bytes]]]:
-        """
-        Give a blob from a byte on, or from an earlier one: which, and the content.
-        """
+        """Give a blob from a byte on, or from an earlier one: which, and the content."""
         to = f"blobs/{blob.digest}"
         headers = {"Range": f"bytes={offset}-"} if offset else {}
         async with self._line.open(to, headers) as (opened, parts):
@@ -140,9 +130,7 @@ class Repository:
             yield start, parts
 
     async def referrers(self, digest: str) -> list[Descriptor]:
-        """
-        Return the manifests whose subject has a digest.
-        """
+        """Return the manifests whose subject has a digest."""
         api = await self._session.patience.retried(lambda: listed(self._line, digest))
         return await self._tagged(digest) if api is None else api
 
@@ -151,17 +139,13 @@ class Repository:
         return (await self.manifest(tag)).children if await self.digest_of(tag) else []
 
     async def has_blob(self, blob: Descriptor) -> bool:
-        """
-        Say whether a blob is here.
-        """
+        """Say whether a blob is here."""
         return await self._session.patience.retried(lambda: self._has(blob))
 
     async def receive(
         self, blob: Descriptor, source: Store, moved: Callable[[int], None]
     ) -> Received:
-        """
-        Take a blob from another store, by mounting it if it is in this registry.
-        """
+        """Take a blob from another store, by mounting it if it is in this registry."""
         key = (self._reference.registry, blob.digest)
         async with self._session.locks[key]:
             received = await self._session.patience.retried(
@@ -205,8 +189,7 @@ class Repository:
         return reply.status == OK
 
     async def put_manifest(self, manifest: Manifest, name: str) -> None:
-        """
-        Keep a manifest under a name, and look whether it is there then.
+        """Keep a manifest under a name, and look whether it is there then.
 
         Raises:
             SparseIndexError: It is an index, and what it lists is looked for.
@@ -233,9 +216,7 @@ class Repository:
             self._linked.add(manifest.digest)
 
     async def add_referrer(self, referrer: Manifest) -> None:
-        """
-        List a manifest under the tag of its subject, unless the registry does so itself.
-        """
+        """List a manifest under the tag of its subject, unless the registry does so itself."""
         subject = referrer.subject
         if referrer.digest in self._linked:
             return
@@ -249,15 +230,11 @@ class Repository:
                 await self.put_manifest(index_of([*known, referrer.described()]), tag)
 
     async def finish(self, root: Manifest) -> None:
-        """
-        Do nothing: what was put under its name is whole.
-        """
+        """Do nothing: what was put under its name is whole."""
 
 
 def found(reply: Reply, name: str) -> Finding:
-    """
-    Return what an answer says of the manifest that goes by a name.
-    """
+    """Return what an answer says of the manifest that goes by a name."""
     return interpreted(
         reply.status,
         reply.headers.get("Content-Type", ""),

@@ -1,6 +1,4 @@
-"""
-What the images of one run have in common.
-"""
+"""What the images of one run have in common."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ __all__ = ["Session"]
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """
-    What the images of one run have in common.
+    """What the images of one run have in common.
 
     Attributes:
         client: Sends requests.

@@ -1,5 +1,4 @@
-"""
-Sending a blob to a registry, in chunks (`pushing`_).
+"""Sending a blob to a registry, in chunks (`pushing`_).
 
 A chunk that was lost on the way is sent again, and no other: the registry says how far
 it has come. Only one chunk is in memory.
@@ -39,20 +38,15 @@ UNABLE: Final = frozenset({405, 411, 415, 501})
 
 
 class LostUploadError(TransferError):
-    """
-    An upload that cannot go on, and has to begin anew.
-    """
+    """An upload that cannot go on, and has to begin anew."""
 
 
 class NoChunksError(TransferError):
-    """
-    A registry that takes a blob as a whole only.
-    """
+    """A registry that takes a blob as a whole only."""
 
 
 async def begun(line: Line, digest: str, home: str = "") -> Upload | None:
-    """
-    Begin to send a blob; None where the registry has mounted it instead.
+    """Begin to send a blob; None where the registry has mounted it instead.
 
     Args:
         line: The way to the repository.
@@ -76,8 +70,7 @@ async def begun(line: Line, digest: str, home: str = "") -> Upload | None:
 
 
 class Upload:
-    """
-    A blob that is being sent.
+    """A blob that is being sent.
 
     Args:
         line: The way to the repository.
@@ -99,8 +92,7 @@ class Upload:
         parts: AsyncGenerator[bytes, None],
         moved: Callable[[int], None],
     ) -> None:
-        """
-        Send a blob to its end.
+        """Send a blob to its end.
 
         Args:
             blob: The blob.
@@ -141,9 +133,7 @@ class Upload:
         moved(len(last))
 
     async def _patch(self, content: bytes, moved: Callable[[int], None]) -> None:
-        """
-        Send a chunk, as often as it takes.
-        """
+        """Send a chunk, as often as it takes."""
         failures, end = 0, self._offset + len(content)
         while self._offset < end:
             rest = content[len(content) - (end - self._offset) :]
@@ -177,9 +167,7 @@ class Upload:
         rest: AsyncGenerator[bytes, None],
         moved: Callable[[int], None],
     ) -> None:
-        """
-        Send a blob in one request, from its *first* bytes on, which are in memory.
-        """
+        """Send a blob in one request, from its *first* bytes on, which are in memory."""
 
         async def parts() -> AsyncGenerator[bytes, None]:
             yield first
@@ -195,12 +183,8 @@ class Upload:
         await self._end(blob.digest, Stream(blob.size, parts()))
 
     async def _find_out(self, least: int, most: int) -> None:
-        """
-        Ask how far the registry has come, and go on there.
-        """
-        reply = await self._line.patience.retried(
-            lambda: self._line.fetch("GET", self._location)
-        )
+        """Ask how far the registry has come, and go on there."""
+        reply = await self._line.patience.retried(lambda: self._line.fetch("GET", self._location))
         received = received_of(reply.headers.get("Range", ""))
         if reply.status != NO_CONTENT or not least <= received <= most:
             what = self._line.what("GET", self._location)
@@ -219,17 +203,12 @@ class Upload:
             self._location = reply.location
         if not self._location:
             raise TransferError(
-                f"{self._line.what('POST', UPLOADS)}: the registry names no place to send "
-                "it to"
+                f"{self._line.what('POST', UPLOADS)}: the registry names no place to send it to"
             )
 
 
-async def regrouped(
-    parts: AsyncGenerator[bytes, None], size: int
-) -> AsyncGenerator[bytes, None]:
-    """
-    Yield the same bytes in chunks of one size, of which only the last may be shorter.
-    """
+async def regrouped(parts: AsyncGenerator[bytes, None], size: int) -> AsyncGenerator[bytes, None]:
+    """Yield the same bytes in chunks of one size, of which only the last may be shorter."""
     held = bytearray()
     async with aclosing(parts):
         async for part in parts:
@@ -242,8 +221,7 @@ async def regrouped(
 
 
 def received_of(text: str) -> int:
-    """
-    Return how many bytes an answer says are there: ``0-99`` are a hundred.
+    """Return how many bytes an answer says are there: ``0-99`` are a hundred.
 
     Where none is, registries write ``0-0``, which could be one as well.
     """

@@ -1,5 +1,4 @@
-"""
-The chart's own test: ask the webhook what the API server would ask.
+"""The chart's own test: ask the webhook what the API server would ask.
 
 It is run by `helm test` with the URLs of the policies as arguments.
 """
@@ -42,9 +41,7 @@ REVIEW = {
 
 
 def trust() -> ssl.SSLContext:
-    """
-    Trust the CA that the API server is given, where the chart knows it.
-    """
+    """Trust the CA that the API server is given, where the chart knows it."""
     given = os.environ.get("CA_BUNDLE")
     if given:
         return ssl.create_default_context(cadata=given)
@@ -58,14 +55,10 @@ def trust() -> ssl.SSLContext:
 
 
 class ToService(HTTPSConnection):
-    """
-    A connection to a Service by its cluster IP, as the API server makes one: no DNS.
-    """
+    """A connection to a Service by its cluster IP, as the API server makes one: no DNS."""
 
     def connect(self) -> None:
-        """
-        Connect to the address that Kubernetes gives to Pods.
-        """
+        """Connect to the address that Kubernetes gives to Pods."""
         variable = self.host.partition(".")[0].upper().replace("-", "_") + "_SERVICE_HOST"
         address = os.environ.get(variable, self.host)
         plain = socket.create_connection((address, self.port), timeout=10)
@@ -73,9 +66,7 @@ class ToService(HTTPSConnection):
 
 
 def ask(url: str) -> str:
-    """
-    Send the review to *url*, and say what came back.
-    """
+    """Send the review to *url*, and say what came back."""
     parts = urlsplit(url)
     connection = ToService(parts.hostname or "", parts.port)
     body, headers = json.dumps(REVIEW), {"Content-Type": "application/json"}

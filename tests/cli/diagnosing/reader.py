@@ -1,6 +1,4 @@
-"""
-A cluster in memory, for those who read.
-"""
+"""A cluster in memory, for those who read."""
 
 from __future__ import annotations
 
@@ -26,14 +24,13 @@ CREATED = "2026-11-20T00:00:00Z"
 
 
 class MemoryReader:
-    """
-    Attributes:
-        objects: Objects by path.
-        lists: Collections by path.
-        pages: Status and text of the pages of Pods, by path.
-        tried: Gives the image that a Pod of an image gets; or raises.
-        served: What every replica serves with; an error is raised.
-        ahead: Seconds that our clock is ahead.
+    """Attributes:
+    objects: Objects by path.
+    lists: Collections by path.
+    pages: Status and text of the pages of Pods, by path.
+    tried: Gives the image that a Pod of an image gets; or raises.
+    served: What every replica serves with; an error is raised.
+    ahead: Seconds that our clock is ahead.
     """
 
     address = "https://api.example"
@@ -72,9 +69,7 @@ class MemoryReader:
 
     def try_pod(self, namespace, pod):
         container = pod["spec"]["containers"][0]
-        return {
-            "spec": {"containers": [{**container, "image": self.tried(container["image"])}]}
-        }
+        return {"spec": {"containers": [{**container, "image": self.tried(container["image"])}]}}
 
     def certificate(self, namespace, pod, port, name, authority):
         if isinstance(self.served, Exception):
@@ -83,9 +78,7 @@ class MemoryReader:
 
 
 def configuration(**changes):
-    """
-    Our configuration as the API server has it.
-    """
+    """Our configuration as the API server has it."""
     service = {"name": "mirrorhook", "namespace": "mirrorhook", "path": "/mutate"}
     bundle = base64.b64encode(AUTHORITY).decode()
     webhook = {
@@ -105,16 +98,12 @@ def configuration(**changes):
 
 
 def rules(text, name="mirrorhook-rules"):
-    """
-    A ConfigMap with rules.
-    """
+    """A ConfigMap with rules."""
     return {"metadata": {"name": name}, "data": {"rules.yaml": text}}
 
 
 def replica(name, status):
-    """
-    A Pod of the webhook.
-    """
+    """A Pod of the webhook."""
     ports = [{"name": "webhook", "containerPort": 9443}]
     return {
         "metadata": {"name": name, "namespace": "mirrorhook"},
@@ -124,9 +113,7 @@ def replica(name, status):
 
 
 def pod(*images, annotations=None, labels=None, namespace="shop", created=CREATED):
-    """
-    A Pod of somebody, with the images that it had as their names where they are given.
-    """
+    """A Pod of somebody, with the images that it had as their names where they are given."""
     metadata = {"name": "web", "namespace": namespace, "creationTimestamp": created}
     metadata |= {"annotations": annotations or {}, "labels": labels or {}}
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]

@@ -1,6 +1,4 @@
-"""
-A cluster with one fault each: what is found, and what mends it.
-"""
+"""A cluster with one fault each: what is found, and what mends it."""
 
 from __future__ import annotations
 
@@ -141,10 +139,7 @@ def test_a_clock_that_is_wrong_is_told(ahead):
 
 def test_a_namespace_that_has_not_opted_in_is_told_how():
     (found,) = faults(looked(MemoryReader(), "other"))
-    assert (
-        found.mend
-        == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
-    )
+    assert found.mend == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
 
 
 def test_a_namespace_that_is_not_there_is_told():
@@ -178,9 +173,7 @@ def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, w
 )
 def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
     reader = MemoryReader()
-    reader.lists[MAPS] = [
-        rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")
-    ]
+    reader.lists[MAPS] = [rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")]
     reader.tried = lambda image: image
     (found,) = faults(looked(reader))
     assert (found.check, found.verdict) == ("dry run", "note")
@@ -223,8 +216,6 @@ def test_without_a_rule_that_rewrites_there_is_nothing_to_try():
 
 def test_a_webhook_by_url_is_none_of_ours():
     reader = MemoryReader()
-    reader.lists[CONFIGURATIONS] = [
-        configuration(clientConfig={"url": "https://a.example/"})
-    ]
+    reader.lists[CONFIGURATIONS] = [configuration(clientConfig={"url": "https://a.example/"})]
     found, _ = faults(look_at_cluster(reader, NOW))
     assert "knows of no webhook" in found.what

@@ -1,6 +1,4 @@
-"""
-One Pod, explained.
-"""
+"""One Pod, explained."""
 
 from __future__ import annotations
 

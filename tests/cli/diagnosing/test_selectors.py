@@ -6,9 +6,7 @@ from webhook.cli.diagnosing.selectors import obstacle
 
 
 def needs(operator, *values, key="a"):
-    return {
-        "matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]
-    }
+    return {"matchExpressions": [{"key": key, "operator": operator, "values": list(values)}]}
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,4 @@
-"""
-An engine that pulls nothing and keeps no more than names: each of the four.
+"""An engine that pulls nothing and keeps no more than names: each of the four.
 
 A test may ask it in place of a real one. As a program it is `docker`, `podman` and so
 on, by its first argument, and its state is the JSON file that FAKE_STATE names.
@@ -14,9 +13,7 @@ from pathlib import Path
 
 
 class FakeEngine:
-    """
-    Names and digests: what it has, what is *available*, and the verbs that are *refused*.
-    """
+    """Names and digests: what it has, what is *available*, and the verbs that are *refused*."""
 
     def __init__(self, available=(), images=(), refused=(), calls=()):
         self.available = dict(available)
@@ -25,9 +22,7 @@ class FakeEngine:
         self.calls = [*calls]
 
     def answer(self, command):
-        """
-        Do what a command asks, and return the exit code and the lines that it writes.
-        """
+        """Do what a command asks, and return the exit code and the lines that it writes."""
         self.calls.append(" ".join(command))
         program, *words = [word for word in command if not word.startswith("--")]
         if words[0] in ("image", "images") and len(words) > 1:

@@ -1,6 +1,4 @@
-"""
-A machine for `mirrorhook pull`, with fake engines that are real programs.
-"""
+"""A machine for `mirrorhook pull`, with fake engines that are real programs."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ COMMAND = (sys.executable, "-m", "webhook", "pull")
 
 
 class Machine:
-    """
-    A folder with rules, and with engines as the only programs on the PATH.
-    """
+    """A folder with rules, and with engines as the only programs on the PATH."""
 
     def __init__(self, folder):
         self.bin = folder / "bin"
@@ -49,9 +45,7 @@ class Machine:
         }
         self.know()
 
-    def install(
-        self, *programs, script=f'exec {sys.executable} -SE {{engine}} {{name}} "$@"'
-    ):
+    def install(self, *programs, script=f'exec {sys.executable} -SE {{engine}} {{name}} "$@"'):
         for name in programs:
             path = self.bin / name
             path.write_text(

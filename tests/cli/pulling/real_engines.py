@@ -1,5 +1,4 @@
-"""
-Real engines with an empty storage of their own: podman, Docker and containerd.
+"""Real engines with an empty storage of their own: podman, Docker and containerd.
 
 Each is a context manager that takes a folder and the address of a registry on plain
 HTTP, and gives the environment in which the engine's programs use that storage. What an
@@ -34,15 +33,11 @@ PROGRAMS = {
 
 
 class CannotStartError(Exception):
-    """
-    An engine does not work on this machine; the message says why.
-    """
+    """An engine does not work on this machine; the message says why."""
 
 
 def missing(engine):
-    """
-    Return why an engine cannot be tried here, or nothing.
-    """
+    """Return why an engine cannot be tried here, or nothing."""
     programs = [name for name in PROGRAMS[engine] if shutil.which(name) is None]
     if programs:
         return f"not installed: {', '.join(programs)}"
@@ -57,15 +52,10 @@ def podman(folder, address):
     (home / "policy.json").write_text(json.dumps(policy), encoding="utf-8")
     files = {
         "CONTAINERS_STORAGE_CONF": (
-            f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/images"\n'
-            f'runroot = "{folder}/run"\n'
+            f'[storage]\ndriver = "vfs"\ngraphroot = "{folder}/images"\nrunroot = "{folder}/run"\n'
         ),
-        "CONTAINERS_REGISTRIES_CONF": (
-            f'[[registry]]\nlocation = "{address}"\ninsecure = true\n'
-        ),
-        "CONTAINERS_CONF": (
-            '[engine]\nevents_logger = "none"\ncgroup_manager = "cgroupfs"\n'
-        ),
+        "CONTAINERS_REGISTRIES_CONF": (f'[[registry]]\nlocation = "{address}"\ninsecure = true\n'),
+        "CONTAINERS_CONF": ('[engine]\nevents_logger = "none"\ncgroup_manager = "cgroupfs"\n'),
     }
     environment = {"HOME": str(folder / "home")}
     for name, content in files.items():
@@ -143,9 +133,7 @@ def daemon(command, log):
 
 
 def until_answered(command, environment, process=None):
-    """
-    Wait until a command succeeds; without a daemon's *process* it has one try.
-    """
+    """Wait until a command succeeds; without a daemon's *process* it has one try."""
     deadline = time.monotonic() + START
     while True:
         done = subprocess.run(
@@ -164,9 +152,7 @@ def until_answered(command, environment, process=None):
 
 
 def names_of(engine, environment):
-    """
-    Return the names of all images of an engine, in full where the engine tells them so.
-    """
+    """Return the names of all images of an engine, in full where the engine tells them so."""
     done = subprocess.run(
         NAMES[engine],
         env=os.environ | environment,

@@ -9,9 +9,7 @@ NAME = "docker.io/library/nginx:1"
 
 
 def only(*programs):
-    """
-    A machine with these programs and no others.
-    """
+    """A machine with these programs and no others."""
     return lambda program: f"/bin/{program}" if program in programs else None
 
 
@@ -75,9 +73,7 @@ def test_each_engine_is_told_in_its_own_words(engine, expected):
 def test_a_namespace_is_told_to_every_command_of_nerdctl():
     engine = ENGINES["nerdctl"].in_namespace("k8s.io")
 
-    assert all(
-        command.startswith("nerdctl --namespace=k8s.io ") for command in commands(engine)
-    )
+    assert all(command.startswith("nerdctl --namespace=k8s.io ") for command in commands(engine))
     assert [each.replace("--namespace=k8s.io ", "") for each in commands(engine)] == (
         commands(ENGINES["nerdctl"])
     )
@@ -118,8 +114,6 @@ def test_auto_says_what_to_install_where_no_engine_is_whole(programs):
         ("crictl", [], "crictl and ctr are not on the PATH: .* --engine podman"),
     ],
 )
-def test_an_engine_that_is_not_there_is_named_with_what_to_install(
-    engine, programs, problem
-):
+def test_an_engine_that_is_not_there_is_named_with_what_to_install(engine, programs, problem):
     with pytest.raises(MissingEngineError, match=problem):
         find_engine(engine, only(*programs))

@@ -130,9 +130,7 @@ def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
         (f"a/b@{DIGEST}", [], [f"docker.io/a/b@{DIGEST}"]),
     ],
 )
-def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(
-    image, by_tag, by_name
-):
+def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(image, by_tag, by_name):
     reference = parse_reference(image)
 
     assert names_to_give(ENGINES["docker"], reference, ["m/a:1"]) == by_tag

@@ -10,9 +10,7 @@ from webhook.cli.pull import pull
 from webhook.cli.pulling.engines import ENGINES
 
 PAGE = Path(__file__).parents[3] / "docs" / "pull.md"
-EXAMPLE = re.compile(
-    r"^```console\n\$ mirrorhook pull (.*)\n((?:.*\n)*?)```$", re.MULTILINE
-)
+EXAMPLE = re.compile(r"^```console\n\$ mirrorhook pull (.*)\n((?:.*\n)*?)```$", re.MULTILINE)
 # As Docker 28 says it.
 DOCKER = """
 case "$1 $2" in

@@ -104,9 +104,7 @@ def test_breaking_off_ends_the_program():
 
 def test_a_program_that_does_not_end_by_request_is_ended_by_force():
     stubborn = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
-    with subprocess.Popen(
-        ("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True
-    ) as process:
+    with subprocess.Popen(("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
 
         end(process, grace=0.2)

@@ -1,6 +1,4 @@
-"""
-The command with real engines and a real registry.
-"""
+"""The command with real engines and a real registry."""
 
 from __future__ import annotations
 
@@ -21,9 +19,7 @@ ENGINES = [
     for name in STARTS
     for reason in [missing(name)]
 ]
-pytestmark = pytest.mark.skipif(
-    registries.PROGRAM is None, reason="not installed: docker-registry"
-)
+pytestmark = pytest.mark.skipif(registries.PROGRAM is None, reason="not installed: docker-registry")
 
 
 @pytest.fixture(scope="module")
@@ -41,9 +37,7 @@ class RealEngine:
         return CliRunner().invoke(pull, command, input=stdin, env=self.environment)
 
     def names(self, repository):
-        """
-        The names it has that end in a repository, with tag or digest, in normal form.
-        """
+        """The names it has that end in a repository, with tag or digest, in normal form."""
         found = map(parse_reference, self.all_names())
         return {str(each) for each in found if each.repository.endswith(repository)}
 

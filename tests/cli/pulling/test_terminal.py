@@ -14,9 +14,7 @@ from tests.tools.terminal import terminal
 
 
 def slow(machine):
-    """
-    An engine that pulls for ever, and a file that holds its process id.
-    """
+    """An engine that pulls for ever, and a file that holds its process id."""
     pid = machine.bin / "pid"
     script = 'case "$1" in pull) echo $$ > {name}; echo slow; exec sleep 60;; esac; exit 1'
     machine.install("docker", script=script.replace("{name}", str(pid)))
@@ -52,8 +50,7 @@ def test_a_signal_ends_the_engine_too(machine, number, code, said):
 
 
 def in_terminal(machine, columns, *arguments, on_text=None):
-    """
-    What the command writes to a terminal, and its exit code.
+    """What the command writes to a terminal, and its exit code.
 
     Args:
         on_text: A text, and what to type once it is there.

@@ -42,9 +42,7 @@ ASKED = ContextVar("the console that is being asked")
 
 
 class Part:
-    """
-    A part of whichever console is being asked.
-    """
+    """A part of whichever console is being asked."""
 
     def __init__(self, name):
         self._name = name
@@ -59,18 +57,14 @@ def own_state():
 
 @cache
 def app_of_all():
-    """
-    The application of every console: FastAPI takes a tenth of a second to make one.
-    """
+    """The application of every console: FastAPI takes a tenth of a second to make one."""
     routes = console_routes(Part("board"), Part("neighbours"))
     operations = Operations(Part("readiness"), Part("metrics"), own_state)
     return operations_app(operations, routes)
 
 
 class Console:
-    """
-    A console, asked in this process, from an address of our choice.
-    """
+    """A console, asked in this process, from an address of our choice."""
 
     def __init__(self, rules=RULES, patience=20.0):
         self.now = NOON

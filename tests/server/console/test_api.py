@@ -1,6 +1,4 @@
-"""
-What the console tells, as JSON.
-"""
+"""What the console tells, as JSON."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The console in a real Chromium: it is painted by its own style, light and dark.
-"""
+"""The console in a real Chromium: it is painted by its own style, light and dark."""
 
 from __future__ import annotations
 
@@ -15,9 +13,7 @@ CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 LIGHT, DARK = (0xF6, 0xF7, 0xF9), (0x0D, 0x11, 0x17)
 DARKENED = "--blink-settings=preferredColorScheme=0"
 
-pytestmark = pytest.mark.skipif(
-    CHROMIUM is None, reason="Chromium (Debian: chromium) is not here"
-)
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="Chromium (Debian: chromium) is not here")
 
 
 def chromium(folder, *options):
@@ -29,9 +25,7 @@ def chromium(folder, *options):
 
 
 def first_pixel(png):
-    """
-    The size of a picture, and the colour of its upper left corner.
-    """
+    """The size of a picture, and the colour of its upper left corner."""
     width, height, _, kind = struct.unpack(">IIBB", png[16:26])
     data, place = b"", 8
     while place < len(png):

@@ -1,6 +1,4 @@
-"""
-Why was my Pod not rewritten? Each fault is made, and its answer read from the page.
-"""
+"""Why was my Pod not rewritten? Each fault is made, and its answer read from the page."""
 
 from __future__ import annotations
 

@@ -1,6 +1,4 @@
-"""
-The page of the console.
-"""
+"""The page of the console."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ VOID = {"meta", "link", "input"}
 
 
 class Page(HTMLParser):
-    """
-    The elements of a page, and whether they are closed in order.
-    """
+    """The elements of a page, and whether they are closed in order."""
 
     def __init__(self, text):
         super().__init__()
@@ -153,9 +149,7 @@ async def test_the_language_is_the_visitors(console, asked, accepted, language):
 
 
 class Noting(dict):
-    """
-    A table of words that notes what it is asked for.
-    """
+    """A table of words that notes what it is asked for."""
 
     def get(self, english, default=None):
         self.setdefault(english, CHINESE.get(english))

@@ -1,6 +1,4 @@
-"""
-All replicas in one look, each asked over a real socket.
-"""
+"""All replicas in one look, each asked over a real socket."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ PLACE = Place("system", "ca", "system", "mirrorhook", "mirrorhook.system")
 
 @asynccontextmanager
 async def replica(answer, name="mirrorhook-7d4b9-other"):
-    """
-    Somebody at loopback who answers every request with some bytes, or never if None.
-    """
+    """Somebody at loopback who answers every request with some bytes, or never if None."""
 
     async def serve(reader, writer):
         asked.append(await reader.readuntil(b"\r\n\r\n"))
@@ -47,9 +43,7 @@ async def replica(answer, name="mirrorhook-7d4b9-other"):
 
 
 def saying(**changes):
-    """
-    What a replica answers that stands as the one of the console, but for *changes*.
-    """
+    """What a replica answers that stands as the one of the console, but for *changes*."""
     state = {
         "identity": "other",
         "name": "other",

@@ -1,6 +1,4 @@
-"""
-Who may look at the console.
-"""
+"""Who may look at the console."""
 
 from __future__ import annotations
 

@@ -1,3 +1,1 @@
-"""
-The parts of `mirrorhook copy`: which images, between which stores, and what is told.
-"""
+"""The parts of `mirrorhook copy`: which images, between which stores, and what is told."""

@@ -1,6 +1,4 @@
-"""
-The images that are to be copied: from manifests, and from the Pods of a cluster.
-"""
+"""The images that are to be copied: from manifests, and from the Pods of a cluster."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ PODS: Final = "/api/v1/pods"
 def from_manifests(
     files: tuple[Path, ...], decide: Callable[[str], Decision]
 ) -> tuple[list[Decision], bool]:
-    """
-    Return the decision on each image of some manifests, and whether all could be read.
+    """Return the decision on each image of some manifests, and whether all could be read.
 
     What cannot be read is told on standard error.
 
@@ -55,8 +52,7 @@ def from_manifests(
 
 
 def from_cluster(kubeconfig: Path | None) -> list[str]:
-    """
-    Return the images of all Pods, as they were before the webhook rewrote them.
+    """Return the images of all Pods, as they were before the webhook rewrote them.
 
     Args:
         kubeconfig: File that says where the cluster is.
@@ -77,9 +73,7 @@ def from_cluster(kubeconfig: Path | None) -> list[str]:
 
 
 def images_of(pod: dict[str, Any]) -> Iterator[str]:
-    """
-    Yield the images of a Pod, save those that its node has under their own name.
-    """
+    """Yield the images of a Pod, save those that its node has under their own name."""
     from webhook.objects import image_slots, pod_from  # noqa: PLC0415 - as above
 
     read = pod_from(pod)
@@ -92,9 +86,7 @@ def images_of(pod: dict[str, Any]) -> Iterator[str]:
 
 
 def originals_of(pod: dict[str, Any]) -> dict[str, str]:
-    """
-    Return the images that the webhook has noted on a Pod, by container.
-    """
+    """Return the images that the webhook has noted on a Pod, by container."""
     from webhook.objects import ORIGINAL_IMAGES  # noqa: PLC0415 - as above
 
     metadata = pod.get("metadata")

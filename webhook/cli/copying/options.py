@@ -1,6 +1,4 @@
-"""
-The options of `mirrorhook copy` that say how registries are reached.
-"""
+"""The options of `mirrorhook copy` that say how registries are reached."""
 
 from __future__ import annotations
 
@@ -45,8 +43,7 @@ OPTIONS: Final = (
 
 
 def registry_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """
-    Give a command ``--credentials``, ``--ca`` and ``--plain-http``.
+    """Give a command ``--credentials``, ``--ca`` and ``--plain-http``.
 
     It is called with *credentials*, *authorities* and *plain_http*, for `reaching`.
     """
@@ -61,8 +58,7 @@ def reaching(
     authorities: tuple[str, ...],
     plain_http: tuple[str, ...],
 ) -> Availability:
-    """
-    Return how registries are reached: as the rules file says, and the options besides.
+    """Return how registries are reached: as the rules file says, and the options besides.
 
     Raises:
         click.BadParameter: An option is wrong.
@@ -82,9 +78,7 @@ def reaching(
 
 
 def authority(text: str) -> tuple[str, str]:
-    """
-    Read the value of ``--ca``.
-    """
+    """Read the value of ``--ca``."""
     host, _, path = text.partition("=")
     if not is_domain(host) or not Path(path).is_file():
         problem = f"{text!r} is no REGISTRY=FILE with a file that is there"
@@ -93,8 +87,7 @@ def authority(text: str) -> tuple[str, str]:
 
 
 def platform_values(texts: tuple[str, ...]) -> tuple[Platform, ...]:
-    """
-    Read the values of ``--platform``.
+    """Read the values of ``--platform``.
 
     Raises:
         click.BadParameter: One is none.

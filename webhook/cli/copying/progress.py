@@ -1,6 +1,4 @@
-"""
-How far `mirrorhook copy` is, as a bar on a terminal.
-"""
+"""How far `mirrorhook copy` is, as a bar on a terminal."""
 
 from __future__ import annotations
 
@@ -21,8 +19,7 @@ __all__ = ["Meter", "meter"]
 
 
 class Meter:
-    """
-    Counts images and bytes, and tells each image when it is done.
+    """Counts images and bytes, and tells each image when it is done.
 
     Args:
         bar: The bar.
@@ -40,22 +37,16 @@ class Meter:
         self._describe()
 
     def planned(self, size: int) -> None:
-        """
-        Note that blobs of so many bytes have to be at the target.
-        """
+        """Note that blobs of so many bytes have to be at the target."""
         self._bytes += size
         self._bar.update(self._task, total=self._bytes)
 
     def moved(self, size: int) -> None:
-        """
-        Note that so many bytes are; less than 0 if they have to come again.
-        """
+        """Note that so many bytes are; less than 0 if they have to come again."""
         self._bar.advance(self._task, size)
 
     def ended(self, result: Result) -> None:
-        """
-        Note what became of an image.
-        """
+        """Note what became of an image."""
         self.done += 1
         self._describe()
         if self._is_told:
@@ -68,9 +59,7 @@ class Meter:
 
 @contextmanager
 def meter(total: int, *, is_told: bool) -> Iterator[Meter]:
-    """
-    Give a meter, with a bar on standard error if that is a terminal; it goes at the end.
-    """
+    """Give a meter, with a bar on standard error if that is a terminal; it goes at the end."""
     from rich.console import Console  # noqa: PLC0415 - only where something is shown
     from rich.progress import (  # noqa: PLC0415 - as above
         BarColumn,

@@ -1,6 +1,4 @@
-"""
-What `mirrorhook copy` tells: of each image, in the end, and of a plan.
-"""
+"""What `mirrorhook copy` tells: of each image, in the end, and of a plan."""
 
 from __future__ import annotations
 
@@ -32,9 +30,7 @@ PLANNED: Final = "planned"
 
 
 def show_result(result: Result) -> None:
-    """
-    Write the line of an image, and on standard error what else is to be known of it.
-    """
+    """Write the line of an image, and on standard error what else is to be known of it."""
     status = result.status
     text = f"{printable(result.order.image)}{told(result)}"
     show_records([(f"{status:<{WORD}}", STYLES[status], text)])
@@ -42,17 +38,13 @@ def show_result(result: Result) -> None:
 
 
 def show_notes(result: Result) -> None:
-    """
-    Write to standard error what is not as one might expect.
-    """
+    """Write to standard error what is not as one might expect."""
     for note in result.copied.notes if result.copied else ():
         click.echo(f"Note: {printable(result.order.image)}: {note}", err=True)
 
 
 def told(result: Result) -> str:
-    """
-    Return what became of an image, as the end of a line.
-    """
+    """Return what became of an image, as the end of a line."""
     order = result.order
     if result.status is Status.FAILED:
         return f": {problem(result)}"
@@ -65,29 +57,21 @@ def told(result: Result) -> str:
 
 
 def problem(result: Result) -> str:
-    """
-    Return why an image is not at its mirror.
-    """
+    """Return why an image is not at its mirror."""
     return printable(result.error or result.order.reason)
 
 
 def show_summary(results: Sequence[Result]) -> None:
-    """
-    Write to standard error how many images were not copied; nothing if all were.
-    """
+    """Write to standard error how many images were not copied; nothing if all were."""
     failed = [result for result in results if result.status is Status.FAILED]
     if failed:
         lines = [f"Error: {len(failed)} of {len(results)} images not copied:"]
-        lines += [
-            f"  {printable(result.order.image)}: {problem(result)}" for result in failed
-        ]
+        lines += [f"  {printable(result.order.image)}: {problem(result)}" for result in failed]
         click.echo("\n".join(lines), err=True)
 
 
 def show_plan(results: Sequence[Result]) -> None:
-    """
-    Write what would be copied, with sizes and their sums.
-    """
+    """Write what would be copied, with sizes and their sums."""
     rows = [row(result) for result in results]
     size = sum(result.copied.size for result in results if result.copied)
     sent = sum(result.sent for result in results)
@@ -98,9 +82,7 @@ def show_plan(results: Sequence[Result]) -> None:
 
 
 def row(result: Result) -> tuple[str, ...]:
-    """
-    Return the cells of a table for an image.
-    """
+    """Return the cells of a table for an image."""
     image, copied = printable(result.order.image), result.copied
     if copied is None:
         reason = problem(result)
@@ -111,18 +93,14 @@ def row(result: Result) -> tuple[str, ...]:
 
 
 def in_words(size: int) -> str:
-    """
-    Return a number of bytes for people.
-    """
+    """Return a number of bytes for people."""
     from rich.filesize import decimal  # noqa: PLC0415 - only where something is shown
 
     return decimal(size)
 
 
 def as_object(result: Result, *, is_plan: bool) -> dict[str, Any]:
-    """
-    Return a result with the keys that ``--output json`` promises.
-    """
+    """Return a result with the keys that ``--output json`` promises."""
     order, copied = result.order, result.copied
     is_planned = is_plan and result.status is Status.COPIED
     return {

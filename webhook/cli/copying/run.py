@@ -1,6 +1,4 @@
-"""
-One run of `mirrorhook copy`.
-"""
+"""One run of `mirrorhook copy`."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ __all__ = ["Run"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Run:
-    """
-    How images are copied.
+    """How images are copied.
 
     Attributes:
         settings: How registries are reached.
@@ -51,9 +48,7 @@ class Run:
     is_json: bool
 
     async def copied(self, orders: Sequence[Order]) -> list[Result]:
-        """
-        Copy images, and return what became of each.
-        """
+        """Copy images, and return what became of each."""
         client = client_for(self.settings, time.monotonic, Aloud())
         session = Session(client, Patience(silence=self.silence))
         route = Route(session, self.saving, self.loading, self.is_plan)
@@ -68,9 +63,7 @@ class Run:
             await client.close()
 
     def told(self, results: Sequence[Result]) -> bool:
-        """
-        Tell what became of all images; say whether none failed.
-        """
+        """Tell what became of all images; say whether none failed."""
         if self.is_json:
             show_json([as_object(result, is_plan=self.is_plan) for result in results])
         elif self.is_plan:

@@ -1,6 +1,4 @@
-"""
-Between which stores an image is copied.
-"""
+"""Between which stores an image is copied."""
 
 from __future__ import annotations
 
@@ -19,9 +17,7 @@ __all__ = ["Route", "kept_as"]
 
 
 def kept_as(reference: ImageReference) -> ImageReference:
-    """
-    Return the name that an image has in an archive: its own, with a tag or a digest.
-    """
+    """Return the name that an image has in an archive: its own, with a tag or a digest."""
     if reference.tag or reference.digest:
         return reference
     return reference._replace(tag="latest")
@@ -29,8 +25,7 @@ def kept_as(reference: ImageReference) -> ImageReference:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """
-    The way of all images of one run.
+    """The way of all images of one run.
 
     Attributes:
         session: What they have in common.
@@ -49,9 +44,7 @@ class Route:
     locks: dict[str, asyncio.Lock] = field(default_factory=dict)
 
     def __call__(self, order: Order) -> tuple[Store, Store]:
-        """
-        Return where an image, which has a name at a mirror, comes from and goes to.
-        """
+        """Return where an image, which has a name at a mirror, comes from and goes to."""
         reference, upstream, target = order.reference, order.upstream, order.target
         assert reference and upstream and target  # noqa: S101, PT018 - of such orders
         source: Store

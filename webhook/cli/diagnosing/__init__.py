@@ -1,3 +1,1 @@
-"""
-What `mirrorhook doctor` looks at.
-"""
+"""What `mirrorhook doctor` looks at."""

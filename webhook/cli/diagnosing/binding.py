@@ -1,6 +1,4 @@
-"""
-What the API server knows of us without a webhook: policies of its own, and their bindings.
-"""
+"""What the API server knows of us without a webhook: policies of its own, and their bindings."""
 
 from __future__ import annotations
 
@@ -31,8 +29,7 @@ NOT_OURS: Final = "they are not in the form in which mirrorhook writes them"
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """
-    A policy of ours as one binding puts it into force.
+    """A policy of ours as one binding puts it into force.
 
     Attributes:
         policy: Name of the policy.
@@ -58,30 +55,23 @@ class Bound:
 
     @property
     def name(self) -> str:
-        """
-        What it is called where webhooks are called by their name.
-        """
+        """What it is called where webhooks are called by their name."""
         return f"policy {self.policy}"
 
     @property
     def resource(self) -> str:
-        """
-        What `kubectl` takes it out by.
-        """
+        """What `kubectl` takes it out by."""
         return f"mutatingadmissionpolicy {self.policy}"
 
     @property
     def settings(self) -> PolicySettings | None:
-        """
-        What it decides by, where that is known.
-        """
+        """What it decides by, where that is known."""
         return PolicySettings(self.policy, self.mirrors) if self.mirrors else None
 
 
 @dataclass(frozen=True, slots=True)
 class Policies:
-    """
-    What there is of policies of the API server.
+    """What there is of policies of the API server.
 
     Attributes:
         version: Version of their API that it serves; empty for none.
@@ -99,15 +89,12 @@ class Policies:
 
     @property
     def any(self) -> bool:
-        """
-        Whether anything of ours is there.
-        """
+        """Whether anything of ours is there."""
         return bool(self.bound or self.unbound or self.missing)
 
 
 def read_policies(reader: Reader) -> Policies:
-    """
-    Return our policies and what binds them.
+    """Return our policies and what binds them.
 
     Raises:
         ClusterError: The API server cannot be asked.
@@ -133,9 +120,7 @@ def read_policies(reader: Reader) -> Policies:
 
 
 def version_of(reader: Reader) -> str:
-    """
-    Return the version of the API in which the API server has policies that rewrite.
-    """
+    """Return the version of the API in which the API server has policies that rewrite."""
     for version in VERSIONS:
         served = reader.get(f"{GROUP}/{version}") or {}
         if any(each.get("name") == RESOURCE for each in served.get("resources") or ()):
@@ -144,19 +129,13 @@ def version_of(reader: Reader) -> str:
 
 
 def is_ours(binding: Mapping[str, Any]) -> bool:
-    """
-    Say whether a binding has our label.
-    """
+    """Say whether a binding has our label."""
     key, _, value = OURS.partition("=")
     return (binding["metadata"].get("labels") or {}).get(key) == value
 
 
-def bound_by(
-    reader: Reader, policy: Mapping[str, Any], binding: Mapping[str, Any]
-) -> Bound:
-    """
-    Return a policy as a binding puts it into force.
-    """
+def bound_by(reader: Reader, policy: Mapping[str, Any], binding: Mapping[str, Any]) -> Bound:
+    """Return a policy as a binding puts it into force."""
     constraints = policy["spec"].get("matchConstraints") or {}
     resources = binding["spec"].get("matchResources") or {}
     mirrors, problem = rules_in(reader, policy, binding)
@@ -166,9 +145,7 @@ def bound_by(
         namespaces=together(constraints, resources, "namespaceSelector"),
         objects=together(constraints, resources, "objectSelector"),
         ignores=policy["spec"].get("failurePolicy") == "Ignore",
-        created=max(
-            each["metadata"].get("creationTimestamp") or "" for each in (policy, binding)
-        ),
+        created=max(each["metadata"].get("creationTimestamp") or "" for each in (policy, binding)),
         mirrors=mirrors,
         problem=problem,
     )
@@ -177,9 +154,7 @@ def bound_by(
 def together(
     constraints: Mapping[str, Any], resources: Mapping[str, Any], key: str
 ) -> dict[str, Any]:
-    """
-    Return one selector that takes what those of a policy and its binding both take.
-    """
+    """Return one selector that takes what those of a policy and its binding both take."""
     one, other = constraints.get(key) or {}, resources.get(key) or {}
     labels = [
         {"key": name, "operator": "In", "values": [value]}
@@ -198,9 +173,7 @@ def together(
 def rules_in(
     reader: Reader, policy: Mapping[str, Any], binding: Mapping[str, Any]
 ) -> tuple[MirrorMap | None, str]:
-    """
-    Return the rules of a policy, or why they are not known.
-    """
+    """Return the rules of a policy, or why they are not known."""
     if policy["spec"].get("paramKind"):
         reference = binding["spec"].get("paramRef") or {}
         namespace, name = reference.get("namespace", ""), reference.get("name", "")

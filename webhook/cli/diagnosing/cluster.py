@@ -1,6 +1,4 @@
-"""
-A cluster, looked at step by step.
-"""
+"""A cluster, looked at step by step."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ SKEW: Final = 30.0
 
 
 def look_at_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
-    """
-    Look at everything but a namespace.
-    """
+    """Look at everything but a namespace."""
     version = reader.get("/version") or {}
     yield fine("API server", f"{reader.address} answers: {version.get('gitVersion')}")
     skew = reader.skew()
@@ -67,9 +63,7 @@ def look_at_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
 
 
 def look_at_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
-    """
-    Say how the rules of a release stand.
-    """
+    """Say how the rules of a release stand."""
     found = dict(read_rules(reader, namespace))
     if not found:
         yield unknown("rules", f"there is no ConfigMap with rules in namespace {namespace}")

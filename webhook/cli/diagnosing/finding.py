@@ -1,6 +1,4 @@
-"""
-What one look has found.
-"""
+"""What one look has found."""
 
 from __future__ import annotations
 
@@ -11,9 +9,7 @@ __all__ = ["Finding", "Verdict", "doubt", "fine", "unknown", "wrong"]
 
 
 class Verdict(StrEnum):
-    """
-    How it stands.
-    """
+    """How it stands."""
 
     FINE = "ok"
     DOUBT = "note"  # as it is meant, perhaps
@@ -23,8 +19,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """
-    What one look has found.
+    """What one look has found.
 
     Attributes:
         check: What was looked at, in a few words.
@@ -40,28 +35,20 @@ class Finding:
 
 
 def fine(check: str, what: str) -> Finding:
-    """
-    Return that something is as it should be.
-    """
+    """Return that something is as it should be."""
     return Finding(check, Verdict.FINE, what)
 
 
 def doubt(check: str, what: str, mend: str = "") -> Finding:
-    """
-    Return that something may be meant, and explains why nothing is rewritten.
-    """
+    """Return that something may be meant, and explains why nothing is rewritten."""
     return Finding(check, Verdict.DOUBT, what, mend)
 
 
 def wrong(check: str, what: str, mend: str) -> Finding:
-    """
-    Return that something is wrong, and what mends it.
-    """
+    """Return that something is wrong, and what mends it."""
     return Finding(check, Verdict.WRONG, what, mend)
 
 
 def unknown(check: str, what: str, mend: str = "") -> Finding:
-    """
-    Return that something could not be looked at.
-    """
+    """Return that something could not be looked at."""
     return Finding(check, Verdict.UNKNOWN, what, mend)

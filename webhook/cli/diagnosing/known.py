@@ -1,6 +1,4 @@
-"""
-What is known of us in a cluster: who rewrites there, and the rules that they decide by.
-"""
+"""What is known of us in a cluster: who rewrites there, and the rules that they decide by."""
 
 from __future__ import annotations
 
@@ -36,8 +34,7 @@ Rewriter: TypeAlias = Hook | Bound
 
 @dataclass(frozen=True, slots=True)
 class Cluster:
-    """
-    What is known of us in a cluster.
+    """What is known of us in a cluster.
 
     Attributes:
         hooks: The webhooks.
@@ -51,28 +48,21 @@ class Cluster:
 
     @property
     def rewriters(self) -> tuple[Rewriter, ...]:
-        """
-        All that rewrite.
-        """
+        """All that rewrite."""
         return (*self.hooks, *self.bound)
 
     def settings(self, rewriter: Rewriter) -> PolicySettings | None:
-        """
-        Return what a webhook or policy decides by, where it is known.
-        """
+        """Return what a webhook or policy decides by, where it is known."""
         if isinstance(rewriter, Bound):
             return rewriter.settings
         return self.policies.get((rewriter.namespace, rewriter.policy))
 
     def selecting(self, labels: Labels) -> list[Rewriter]:
-        """
-        Return what is asked about the Pods of a namespace.
-        """
+        """Return what is asked about the Pods of a namespace."""
         return [each for each in self.rewriters if not obstacle(each.namespaces, labels)]
 
     def unasked(self, namespace: str, labels: Labels) -> Finding:
-        """
-        Return that nothing is asked about the Pods of a namespace, and why.
+        """Return that nothing is asked about the Pods of a namespace, and why.
 
         Args:
             namespace: Its name.
@@ -89,9 +79,7 @@ class Cluster:
 
 
 def read_hooks(reader: Reader) -> tuple[Hook, ...]:
-    """
-    Return our webhooks.
-    """
+    """Return our webhooks."""
     found = reader.list(CONFIGURATIONS, OURS)
     return tuple(hook for configuration in found for hook in hooks_of(configuration))
 
@@ -99,9 +87,7 @@ def read_hooks(reader: Reader) -> tuple[Hook, ...]:
 def read_rules(
     reader: Reader, namespace: str
 ) -> Iterator[tuple[str, Configuration | ConfigurationError]]:
-    """
-    Yield the name of each ConfigMap of rules in a namespace, and what is in it.
-    """
+    """Yield the name of each ConfigMap of rules in a namespace, and what is in it."""
     for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OURS):
         data = each.get("data") or {}
         if RULES not in data:
@@ -117,9 +103,7 @@ def read_rules(
 
 
 def read_cluster(reader: Reader) -> Cluster:
-    """
-    Return what is known of us in a cluster; rules that are wrong are left out.
-    """
+    """Return what is known of us in a cluster; rules that are wrong are left out."""
     hooks = read_hooks(reader)
     bound = read_policies(reader).bound
     policies = {}

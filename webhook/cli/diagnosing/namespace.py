@@ -1,6 +1,4 @@
-"""
-One namespace, and a Pod that is tried in it.
-"""
+"""One namespace, and a Pod that is tried in it."""
 
 from __future__ import annotations
 
@@ -47,8 +45,7 @@ SMALL: Final = {"cpu": "1m", "memory": "1Mi"}
 def look_at_namespace(
     reader: Reader, cluster: Cluster, name: str, image: str | None
 ) -> Iterator[Finding]:
-    """
-    Say whether the Pods of a namespace are rewritten, and try one in a dry run.
+    """Say whether the Pods of a namespace are rewritten, and try one in a dry run.
 
     Args:
         reader: The cluster.
@@ -75,9 +72,7 @@ def look_at_namespace(
 def try_one(
     reader: Reader, cluster: Cluster, rewriter: Rewriter, namespace: str, image: str | None
 ) -> Finding:
-    """
-    Create a Pod in a dry run, and say what becomes of its image.
-    """
+    """Create a Pod in a dry run, and say what becomes of its image."""
     settings = cluster.settings(rewriter)
     image = image or (sample(settings.mirrors) if settings else None)
     if settings is None or image is None:
@@ -91,9 +86,7 @@ def try_one(
 
 
 def mend_of_refusal(reason: str, rewriter: Rewriter) -> str:
-    """
-    Return what to do where a Pod was refused.
-    """
+    """Return what to do where a Pod was refused."""
     enforcing = VALIDATING.search(reason)
     if enforcing:
         emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"
@@ -102,11 +95,8 @@ def mend_of_refusal(reason: str, rewriter: Rewriter) -> str:
     return f"see the {where} above; in an emergency: kubectl delete {rewriter.resource}"
 
 
-def compared(
-    image: str, found: str, settings: PolicySettings, rewriter: Rewriter
-) -> Finding:
-    """
-    Say whether an image became what the rules say.
+def compared(image: str, found: str, settings: PolicySettings, rewriter: Rewriter) -> Finding:
+    """Say whether an image became what the rules say.
 
     Args:
         image: The image that was asked for.
@@ -123,9 +113,7 @@ def compared(
         mend = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
         return doubt("dry run", f"{stayed}: {expected.reason}", mend)
     if found == image and settings.mode is Mode.OBSERVE:
-        return doubt(
-            "dry run", f"{image} stayed as it is: policy {rewriter.policy} only observes"
-        )
+        return doubt("dry run", f"{image} stayed as it is: policy {rewriter.policy} only observes")
     if found == image and settings.availability:
         return doubt(
             "dry run",
@@ -142,9 +130,7 @@ def compared(
 
 
 def sample(mirrors: MirrorMap) -> str | None:
-    """
-    Return an image that a rule rewrites.
-    """
+    """Return an image that a rule rewrites."""
     for rule in mirrors.rules:
         prefix = str(rule.match or "").replace("*.", "x.").replace("*", "registry.example")
         for image in (f"{prefix}/mirrorhook/doctor", f"{prefix}/doctor"):
@@ -154,9 +140,7 @@ def sample(mirrors: MirrorMap) -> str | None:
 
 
 def pod_of(image: str) -> dict[str, Any]:
-    """
-    Return a Pod that most namespaces admit.
-    """
+    """Return a Pod that most namespaces admit."""
     container = {
         "name": "doctor",
         "image": image,

@@ -1,6 +1,4 @@
-"""
-One Pod, explained: why each of its images is what it is.
-"""
+"""One Pod, explained: why each of its images is what it is."""
 
 from __future__ import annotations
 
@@ -33,11 +31,8 @@ if TYPE_CHECKING:
 __all__ = ["look_at_pod"]
 
 
-def look_at_pod(
-    reader: Reader, cluster: Cluster, namespace: str, name: str
-) -> Iterator[Finding]:
-    """
-    Say why the images of a Pod are what they are.
+def look_at_pod(reader: Reader, cluster: Cluster, namespace: str, name: str) -> Iterator[Finding]:
+    """Say why the images of a Pod are what they are.
 
     Args:
         reader: The cluster.
@@ -56,8 +51,7 @@ def look_at_pod(
 def explain(
     pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
 ) -> Iterator[Finding]:
-    """
-    Say why the images of a Pod are what they are.
+    """Say why the images of a Pod are what they are.
 
     Args:
         pod: The Pod.
@@ -97,9 +91,7 @@ def explain(
 def asked(
     pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
 ) -> Rewriter | Finding:
-    """
-    Return the webhook or policy that is asked about a Pod, or why there is none.
-    """
+    """Return the webhook or policy that is asked about a Pod, or why there is none."""
     if not cluster.rewriters:
         none = "the API server knows of no webhook and of no policy of mirrorhook"
         return wrong("webhook", none, "mirrorhook doctor")
@@ -121,9 +113,7 @@ def asked(
 
 
 def originals_of(metadata: Mapping[str, Any]) -> Mapping[str, str]:
-    """
-    Return what the images were, as the webhook has written it on the Pod.
-    """
+    """Return what the images were, as the webhook has written it on the Pod."""
     text = (metadata.get("annotations") or {}).get(ORIGINAL_IMAGES) or "{}"
     try:
         found = json.loads(text)
@@ -138,9 +128,7 @@ def of_image(
     metadata: Mapping[str, Any],
     rewriter: Rewriter,
 ) -> Finding:
-    """
-    Say why one image is what it is.
-    """
+    """Say why one image is what it is."""
     slot, decision = placement
     if slot.name in originals:
         return fine(slot.name, f"{slot.image}, which was {originals[slot.name]}")

@@ -1,6 +1,4 @@
-"""
-Policies of the API server, which rewrite where no webhook does.
-"""
+"""Policies of the API server, which rewrite where no webhook does."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ NO_POLICIES: Final = (
 
 
 def look_at_policies(policies: Policies) -> Iterator[Finding]:
-    """
-    Say how our policies stand.
-    """
+    """Say how our policies stand."""
     for name in policies.unbound:
         yield wrong(
             "binding",
@@ -52,13 +48,9 @@ def look_at_policies(policies: Policies) -> Iterator[Finding]:
 
 
 def look_at_rules(bound: Bound) -> Finding:
-    """
-    Say how the rules of a policy stand.
-    """
+    """Say how the rules of a policy stand."""
     if bound.mirrors is None:
-        return wrong(
-            "rules", f"those of {bound.name} are not known: {bound.problem}", AGAIN
-        )
+        return wrong("rules", f"those of {bound.name} are not known: {bound.problem}", AGAIN)
     count = sum(bool(rule.mirrors) for rule in bound.mirrors.rules)
     if not count:
         return wrong(

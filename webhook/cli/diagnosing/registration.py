@@ -1,6 +1,4 @@
-"""
-What the API server knows of us: the webhooks of a MutatingWebhookConfiguration.
-"""
+"""What the API server knows of us: the webhooks of a MutatingWebhookConfiguration."""
 
 from __future__ import annotations
 
@@ -14,17 +12,14 @@ if TYPE_CHECKING:
 
 __all__ = ["CONFIGURATIONS", "OURS", "Hook", "hooks_of"]
 
-CONFIGURATIONS: Final = (
-    "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
-)
+CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 OURS: Final = "app.kubernetes.io/name=mirrorhook"
 PATH: Final = "/mutate"
 
 
 @dataclass(frozen=True, slots=True)
 class Hook:
-    """
-    One webhook of a configuration.
+    """One webhook of a configuration.
 
     Attributes:
         configuration: Name of the configuration.
@@ -54,23 +49,17 @@ class Hook:
 
     @property
     def resource(self) -> str:
-        """
-        What `kubectl` takes it out by.
-        """
+        """What `kubectl` takes it out by."""
         return f"mutatingwebhookconfiguration {self.configuration}"
 
     @property
     def host(self) -> str:
-        """
-        The name that its certificate has to be for.
-        """
+        """The name that its certificate has to be for."""
         return f"{self.service}.{self.namespace}.svc"
 
 
 def hooks_of(configuration: Mapping[str, Any]) -> list[Hook]:
-    """
-    Return the webhooks of a configuration that lead to a Service.
-    """
+    """Return the webhooks of a configuration that lead to a Service."""
     metadata = configuration["metadata"]
     return [
         Hook(
@@ -91,16 +80,12 @@ def hooks_of(configuration: Mapping[str, Any]) -> list[Hook]:
 
 
 def policy_of(path: str) -> str:
-    """
-    Return the policy that a path asks for.
-    """
+    """Return the policy that a path asks for."""
     return path.removeprefix(PATH).strip("/") or "default"
 
 
 def decoded(bundle: str) -> bytes:
-    """
-    Return a bundle in PEM; empty where it is none.
-    """
+    """Return a bundle in PEM; empty where it is none."""
     try:
         return base64.b64decode(bundle, validate=True)
     except binascii.Error:

@@ -1,6 +1,4 @@
-"""
-The replicas behind a Service: whether they are there, ready, and trusted.
-"""
+"""The replicas behind a Service: whether they are there, ready, and trusted."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ SOON: Final = timedelta(days=2)
 
 
 def look_at_replicas(reader: Reader, hook: Hook) -> Iterator[Finding]:
-    """
-    Say how the replicas of a webhook stand.
-    """
+    """Say how the replicas of a webhook stand."""
     path = f"/api/v1/namespaces/{hook.namespace}"
     service = reader.get(f"{path}/services/{hook.service}")
     if service is None:
@@ -62,17 +58,13 @@ def look_at_replicas(reader: Reader, hook: Hook) -> Iterator[Finding]:
 
 
 def is_ready(pod: dict[str, Any]) -> bool:
-    """
-    Say whether a Pod gets requests.
-    """
+    """Say whether a Pod gets requests."""
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def look_at_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
-    """
-    Say why a replica is not ready.
-    """
+    """Say why a replica is not ready."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     for status in pod.get("status", {}).get("containerStatuses") or ():
         waiting = status.get("state", {}).get("waiting")
@@ -81,9 +73,7 @@ def look_at_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
             pulling = "Image" in reason
             return wrong(
                 "replica",
-                f"{name} does not start: {reason}: {waiting.get('message', '')}".rstrip(
-                    ": "
-                ),
+                f"{name} does not start: {reason}: {waiting.get('message', '')}".rstrip(": "),
                 "set image.registry, or global.imageRegistry, to where the image can be had"
                 if pulling
                 else f"kubectl --namespace {namespace} logs {name} --previous",
@@ -103,9 +93,7 @@ def look_at_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
 
 
 def port_of(pod: dict[str, Any], name: str) -> int:
-    """
-    Return the number of a named port of a replica.
-    """
+    """Return the number of a named port of a replica."""
     for container in pod["spec"]["containers"]:
         for port in container.get("ports") or ():
             if port.get("name") == name:
@@ -114,9 +102,7 @@ def port_of(pod: dict[str, Any], name: str) -> int:
 
 
 def look_at_bundle(hook: Hook, now: datetime) -> Finding:
-    """
-    Say what the API server trusts.
-    """
+    """Say what the API server trusts."""
     logs = f"kubectl --namespace {hook.namespace} logs -l app.kubernetes.io/name=mirrorhook"
     if not hook.bundle:
         return wrong(
@@ -134,9 +120,7 @@ def look_at_bundle(hook: Hook, now: datetime) -> Finding:
 
 
 def look_at_certificate(reader: Reader, hook: Hook, pod: dict[str, Any]) -> Finding:
-    """
-    Say whether the API server trusts what a replica serves with.
-    """
+    """Say whether the API server trusts what a replica serves with."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     port = port_of(pod, "webhook")
     try:
@@ -159,9 +143,7 @@ def look_at_certificate(reader: Reader, hook: Hook, pod: dict[str, Any]) -> Find
 
 
 def look_at_rules_in_use(reader: Reader, pod: dict[str, Any]) -> Iterator[Finding]:
-    """
-    Say whether a replica could load the rules that it was given last.
-    """
+    """Say whether a replica could load the rules that it was given last."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     try:
         _, text = reader.page(namespace, name, port_of(pod, "operations"), "/metrics")
@@ -176,7 +158,5 @@ def look_at_rules_in_use(reader: Reader, pod: dict[str, Any]) -> Iterator[Findin
 
 
 def stamp(moment: datetime) -> str:
-    """
-    Return a moment as people read it.
-    """
+    """Return a moment as people read it."""
     return f"{moment:%Y-%m-%d %H:%M} UTC"

@@ -1,5 +1,4 @@
-"""
-Label selectors, as the API server reads them (`LabelSelector`_ of meta/v1).
+"""Label selectors, as the API server reads them (`LabelSelector`_ of meta/v1).
 
 .. _LabelSelector: https://kubernetes.io/docs/reference/kubernetes-api/common-definitions/label-selector/
 """
@@ -15,8 +14,7 @@ Labels = Mapping[str, str]
 
 
 def obstacle(selector: Mapping[str, Any] | None, labels: Labels) -> str:
-    """
-    Return the requirement that labels do not fulfil, in words; empty if they fulfil all.
+    """Return the requirement that labels do not fulfil, in words; empty if they fulfil all.
 
     Args:
         selector: A label selector; an empty one, or none, takes everything.
@@ -34,9 +32,7 @@ def obstacle(selector: Mapping[str, Any] | None, labels: Labels) -> str:
 
 
 def unmet(expression: Mapping[str, Any], labels: Labels) -> str:
-    """
-    Return what one requirement asks for and labels do not have.
-    """
+    """Return what one requirement asks for and labels do not have."""
     key, values = expression["key"], expression.get("values") or []
     listed = " or ".join(values)
     match expression["operator"]:
@@ -52,7 +48,5 @@ def unmet(expression: Mapping[str, Any], labels: Labels) -> str:
 
 
 def described(key: str, labels: Labels) -> str:
-    """
-    Return what the label is now.
-    """
+    """Return what the label is now."""
     return f"is {labels[key]}" if key in labels else "there is none"

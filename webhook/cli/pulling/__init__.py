@@ -1,3 +1,1 @@
-"""
-The parts of `mirrorhook pull`: engines, their processes, and what to do with an image.
-"""
+"""The parts of `mirrorhook pull`: engines, their processes, and what to do with an image."""

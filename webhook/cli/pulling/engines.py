@@ -1,5 +1,4 @@
-"""
-Container engines, and how each is told to pull, tag and remove an image.
+"""Container engines, and how each is told to pull, tag and remove an image.
 
 The words are those of the programs' own references: `docker`_, `podman`_, `nerdctl`_,
 `crictl`_ and `ctr`_. Images are always named in full, as ``docker.io/library/nginx:1``:
@@ -30,15 +29,12 @@ Words = tuple[str, ...]
 
 
 class MissingEngineError(Exception):
-    """
-    A program that an engine needs is not there; the message says what to install.
-    """
+    """A program that an engine needs is not there; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """
-    A container engine: the words of its commands, to which the names of images are added.
+    """A container engine: the words of its commands, to which the names of images are added.
 
     Attributes:
         name: What ``--engine`` calls it.
@@ -69,34 +65,24 @@ class Engine:
     names_digests: bool = False
 
     def pull(self, image: str, platform: str | None = None) -> Words:
-        """
-        Return the command that pulls an image, for a *platform* as ``linux/arm64``.
-        """
+        """Return the command that pulls an image, for a *platform* as ``linux/arm64``."""
         options = () if platform is None else (f"--platform={platform}",)
         return (*self.pulling, *options, image)
 
     def tag(self, image: str, name: str) -> Words:
-        """
-        Return the command that gives *image* the *name* too, even if another has it.
-        """
+        """Return the command that gives *image* the *name* too, even if another has it."""
         return (*self.tagging, image, name)
 
     def remove(self, name: str) -> Words:
-        """
-        Return the command that takes a name off its image.
-        """
+        """Return the command that takes a name off its image."""
         return (*self.removing, name)
 
     def find(self, image: str) -> Words:
-        """
-        Return the command that tells whether there is an image of this name.
-        """
+        """Return the command that tells whether there is an image of this name."""
         return (*self.finding, image) if self.finding else self.listing
 
     def in_namespace(self, namespace: str) -> Engine:
-        """
-        Return this engine for the images of one namespace of containerd.
-        """
+        """Return this engine for the images of one namespace of containerd."""
 
         def within(words: Words) -> Words:
             return (words[0], f"--namespace={namespace}", *words[1:])
@@ -172,8 +158,7 @@ ENGINES: Final = MappingProxyType(
 
 
 def find_engine(name: str, which: Callable[[str], str | None]) -> Engine:
-    """
-    Return the engine that ``--engine`` asks for.
+    """Return the engine that ``--engine`` asks for.
 
     Args:
         name: A key of `ENGINES`, or `AUTO` for the first that is there.

@@ -1,6 +1,4 @@
-"""
-What is to be pulled for an image, and what it is to be called.
-"""
+"""What is to be pulled for an image, and what it is to be called."""
 
 from __future__ import annotations
 
@@ -21,16 +19,13 @@ LATEST: Final = "latest"
 
 
 def tagged(reference: ImageReference) -> str:
-    """
-    Return the full name with its tag, ``latest`` where there is none, as every engine does.
-    """
+    """Return the full name with its tag, ``latest`` where there is none, as every engine does."""
     return f"{reference.name}:{reference.tag or LATEST}"
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """
-    Where an image may be pulled from.
+    """Where an image may be pulled from.
 
     Attributes:
         reference: Its name there.
@@ -42,17 +37,14 @@ class Source:
 
     @property
     def image(self) -> str:
-        """
-        The name to pull: by digest alone if there is one, since it says all.
-        """
+        """The name to pull: by digest alone if there is one, since it says all."""
         digest = self.reference.digest
         return f"{self.reference.name}@{digest}" if digest else tagged(self.reference)
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """
-    One image to be pulled.
+    """One image to be pulled.
 
     Attributes:
         image: The image as it was written.
@@ -68,8 +60,7 @@ class Order:
 
 
 def order_for(decision: Decision) -> Order:
-    """
-    Return what to pull for an image of which the rules have decided.
+    """Return what to pull for an image of which the rules have decided.
 
     To pull is to see what is available: the image's own registry has the place among
     the mirrors that the rule's ``original`` gives it. An image that no mirror can have
@@ -92,9 +83,7 @@ def order_for(decision: Decision) -> Order:
 
 
 def distinct(orders: Iterable[Order]) -> list[Order]:
-    """
-    Return the orders, each image once, in whatever ways it was written.
-    """
+    """Return the orders, each image once, in whatever ways it was written."""
     known: dict[str, Order] = {}
     for order in orders:
         reference = order.reference
@@ -108,11 +97,8 @@ def distinct(orders: Iterable[Order]) -> list[Order]:
     return list(known.values())
 
 
-def names_to_give(
-    engine: Engine, reference: ImageReference, brought: Iterable[str]
-) -> list[str]:
-    """
-    Return the image's own names, as a pull from its own registry would have given them.
+def names_to_give(engine: Engine, reference: ImageReference, brought: Iterable[str]) -> list[str]:
+    """Return the image's own names, as a pull from its own registry would have given them.
 
     Args:
         engine: Where it was pulled to.

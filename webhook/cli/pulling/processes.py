@@ -1,6 +1,4 @@
-"""
-Running the programs of an engine.
-"""
+"""Running the programs of an engine."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ PREFIX: Final = re.compile(r"(?:(?:FATA|ERRO|WARN)\[\d+\]|Error:)\s+")
 
 @dataclass(frozen=True, slots=True)
 class Finished:
-    """
-    A program that has ended.
+    """A program that has ended.
 
     Attributes:
         code: Its exit code; the negative number of the signal that ended it.
@@ -42,9 +39,7 @@ class Finished:
 
     @property
     def error(self) -> str:
-        """
-        The last that it said, or in what way it ended without a word.
-        """
+        """The last that it said, or in what way it ended without a word."""
         for line in reversed(self.lines):
             if line:
                 return line
@@ -54,26 +49,19 @@ class Finished:
 
 
 class CannotRunError(Exception):
-    """
-    A program that cannot be started.
-    """
+    """A program that cannot be started."""
 
 
 class Run(Protocol):
-    """
-    What runs a command to its end.
-    """
+    """What runs a command to its end."""
 
     def __call__(self, command: Sequence[str], heard: Callable[[str], None], /) -> Finished:
-        """
-        Run *command*, and tell each line that it writes to *heard* at once.
-        """
+        """Run *command*, and tell each line that it writes to *heard* at once."""
         ...
 
 
 def run_program(command: Sequence[str], heard: Callable[[str], None], /) -> Finished:
-    """
-    Run a command without a terminal and without standard input, and wait for its end.
+    """Run a command without a terminal and without standard input, and wait for its end.
 
     Whatever breaks off the waiting, Ctrl-C too, ends the program first. It is for the
     main thread, which is where signals arrive.
@@ -100,8 +88,7 @@ def run_program(command: Sequence[str], heard: Callable[[str], None], /) -> Fini
 
 
 def start(command: Sequence[str]) -> subprocess.Popen[str]:
-    """
-    Start a program with one pipe for all that it writes.
+    """Start a program with one pipe for all that it writes.
 
     Raises:
         CannotRunError: The operating system refuses.
@@ -122,8 +109,7 @@ def start(command: Sequence[str]) -> subprocess.Popen[str]:
 
 @contextmanager
 def held_back(*numbers: int) -> Iterator[None]:
-    """
-    Let signals take effect at the end of the block only, so that it is done whole.
+    """Let signals take effect at the end of the block only, so that it is done whole.
 
     Without it a program might be running already, and nobody know it yet.
     """
@@ -144,9 +130,7 @@ def held_back(*numbers: int) -> Iterator[None]:
 
 
 def message(line: str) -> str:
-    """
-    Return what a line of a program says, without the clothes of a log.
-    """
+    """Return what a line of a program says, without the clothes of a log."""
     logged = LOGGED.match(line)
     if logged:
         return re.sub(r"\\(.)", r"\1", logged[1])
@@ -155,9 +139,7 @@ def message(line: str) -> str:
 
 
 def end(process: subprocess.Popen[str], grace: float = GRACE) -> None:
-    """
-    End a process, if it has not: by request, and after *grace* seconds by force.
-    """
+    """End a process, if it has not: by request, and after *grace* seconds by force."""
     try:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

@@ -1,6 +1,4 @@
-"""
-Pulling one image: from the first source that has it, and under its own name.
-"""
+"""Pulling one image: from the first source that has it, and under its own name."""
 
 from __future__ import annotations
 
@@ -21,15 +19,13 @@ if TYPE_CHECKING:
 __all__ = ["Failure", "Puller", "Result"]
 
 DIGEST_ONLY: Final = (
-    "a digest has no tag to restore, and {engine} names no image by a digest: it stays "
-    "{image}"
+    "a digest has no tag to restore, and {engine} names no image by a digest: it stays {image}"
 )
 
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """
-    A source that did not give the image.
+    """A source that did not give the image.
 
     Attributes:
         source: The name that was to be pulled; empty if the image is no image name.
@@ -45,8 +41,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """
-    What became of an order.
+    """What became of an order.
 
     Attributes:
         order: The order.
@@ -64,16 +59,13 @@ class Result:
 
     @property
     def is_pulled(self) -> bool:
-        """
-        Whether the engine has the image under its name.
-        """
+        """Whether the engine has the image under its name."""
         return self.source is not None
 
 
 @dataclass(frozen=True, slots=True)
 class Puller:
-    """
-    Pulls images by means of one engine.
+    """Pulls images by means of one engine.
 
     Attributes:
         engine: The engine.
@@ -88,8 +80,7 @@ class Puller:
     keeps_mirror_names: bool = False
 
     def pull(self, order: Order, heard: Callable[[str, str], None]) -> Result:
-        """
-        Pull one image from the first of its sources that has it.
+        """Pull one image from the first of its sources that has it.
 
         Args:
             order: The image, with its sources.
@@ -121,8 +112,7 @@ class Puller:
         source: Source,
         before: frozenset[str] | None,
     ) -> Result:
-        """
-        Give a pulled image its own names, and then take off those that the pull brought.
+        """Give a pulled image its own names, and then take off those that the pull brought.
 
         Args:
             order: The image.
@@ -147,8 +137,7 @@ class Puller:
         return Result(order, image, tuple(names), notes=tuple(notes))
 
     def names(self, source: Source) -> frozenset[str] | None:
-        """
-        Return the names in a source's repository that the engine has; None if it is silent.
+        """Return the names in a source's repository that the engine has; None if it is silent.
 
         An engine that is asked for one name tells of that one only.
         """
@@ -162,9 +151,7 @@ class Puller:
         return frozenset(line for line in found.lines if line.startswith(here))
 
     def brought(self, source: Source, before: frozenset[str] | None) -> list[str] | None:
-        """
-        Return the names that a pull from *source* brought, in order; None if not known.
-        """
+        """Return the names that a pull from *source* brought, in order; None if not known."""
         if before is None:
             return None
         if not self.engine.names_digests:
@@ -173,9 +160,7 @@ class Puller:
         return None if after is None else sorted(after - before)
 
     def taken_off(self, image: str, brought: list[str] | None) -> list[str]:
-        """
-        Take the names off that the pull of *image* brought, and return what is to note.
-        """
+        """Take the names off that the pull of *image* brought, and return what is to note."""
         if brought is None:
             return [f"{self.engine.name} did not tell its images: {image} stays"]
         notes = []
@@ -189,6 +174,4 @@ class Puller:
 
 
 def ignore(line: str) -> None:
-    """
-    Hear what a program says, and do nothing.
-    """
+    """Hear what a program says, and do nothing."""

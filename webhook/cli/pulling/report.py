@@ -1,6 +1,4 @@
-"""
-What `mirrorhook pull` tells: while it works, of each image, and in the end.
-"""
+"""What `mirrorhook pull` tells: while it works, of each image, and in the end."""
 
 from __future__ import annotations
 
@@ -29,8 +27,7 @@ FRAMES_A_SECOND: Final = 8
 
 @contextmanager
 def working(title: str) -> Iterator[Callable[[str, str], None]]:
-    """
-    Show, on a terminal, what is being done until the end of the block.
+    """Show, on a terminal, what is being done until the end of the block.
 
     Args:
         title: Which image of how many.
@@ -60,9 +57,7 @@ def working(title: str) -> Iterator[Callable[[str, str], None]]:
 
 
 def doing(title: str, seconds: float, source: str, said: str) -> RenderableType:
-    """
-    Return two lines, to be cut to the width of the terminal.
-    """
+    """Return two lines, to be cut to the width of the terminal."""
     from rich.console import Group  # noqa: PLC0415 - as above
     from rich.text import Text  # noqa: PLC0415 - as above
 
@@ -77,9 +72,7 @@ def doing(title: str, seconds: float, source: str, said: str) -> RenderableType:
 
 
 def show_result(result: Result) -> None:
-    """
-    Write the line of an image, and on standard error what else is to be known of it.
-    """
+    """Write the line of an image, and on standard error what else is to be known of it."""
     image = printable(result.order.image)
     if result.is_pulled:
         show_records([("pulled", "green", f"{image} from {result.source}")], indent="")
@@ -94,8 +87,7 @@ def show_result(result: Result) -> None:
 
 
 def show_summary(results: Sequence[Result], engine: str) -> None:
-    """
-    Write to standard error which images were not pulled, and each reason.
+    """Write to standard error which images were not pulled, and each reason.
 
     Args:
         results: All of them.
@@ -112,9 +104,7 @@ def show_summary(results: Sequence[Result], engine: str) -> None:
 
 
 def as_object(result: Result) -> dict[str, Any]:
-    """
-    Return a result with the keys that ``--output json`` promises.
-    """
+    """Return a result with the keys that ``--output json`` promises."""
     return {
         "image": printable(result.order.image),
         "status": "pulled" if result.is_pulled else "failed",

@@ -1,3 +1,1 @@
-"""
-The parts of `mirrorhook rewrite`: where manifests come from, and where they go.
-"""
+"""The parts of `mirrorhook rewrite`: where manifests come from, and where they go."""

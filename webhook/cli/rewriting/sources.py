@@ -1,6 +1,4 @@
-"""
-Manifests from files, folders and standard input.
-"""
+"""Manifests from files, folders and standard input."""
 
 from __future__ import annotations
 
@@ -28,8 +26,7 @@ HELD: Final = 4 * 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """
-    Manifests from one place, which can be read more than once.
+    """Manifests from one place, which can be read more than once.
 
     Attributes:
         name: What messages call it.
@@ -42,9 +39,7 @@ class Source:
     copy: IO[bytes] | None = None
 
     def blocks(self) -> Iterator[bytes]:
-        """
-        Yield its bytes, from the beginning, so that none of them has to be held.
-        """
+        """Yield its bytes, from the beginning, so that none of them has to be held."""
         if self.copy is not None:
             self.copy.seek(0)
             yield from blocks_of(self.copy)
@@ -57,24 +52,18 @@ class Source:
 
     @property
     def content(self) -> bytes:
-        """
-        All of its bytes.
-        """
+        """All of its bytes."""
         return b"".join(self.blocks())
 
 
 def blocks_of(file: IO[bytes]) -> Iterator[bytes]:
-    """
-    Yield what is left of a file.
-    """
+    """Yield what is left of a file."""
     while block := file.read(BLOCK):
         yield block
 
 
 def sources(files: tuple[Path, ...]) -> Iterator[Source]:
-    """
-    Yield the manifests, a folder's files in the order of their names.
-    """
+    """Yield the manifests, a folder's files in the order of their names."""
     for path in files or (Path(STDIN),):
         if path == Path(STDIN):
             yield Source("standard input", None, kept(sys.stdin.buffer))
@@ -88,9 +77,7 @@ def sources(files: tuple[Path, ...]) -> Iterator[Source]:
 
 
 def of_file(path: Path) -> Source:
-    """
-    Return the manifests in a file; a pipe is read now, since it can be read once only.
-    """
+    """Return the manifests in a file; a pipe is read now, since it can be read once only."""
     if path.is_file():
         return Source(str(path), path)
     try:
@@ -101,9 +88,7 @@ def of_file(path: Path) -> Source:
 
 
 def kept(stream: IO[bytes]) -> IO[bytes]:
-    """
-    Return what comes in on a stream as a file, to read it as often as it takes.
-    """
+    """Return what comes in on a stream as a file, to read it as often as it takes."""
     head = stream.read(HELD)
     if len(head) < HELD:
         return io.BytesIO(head)
@@ -121,9 +106,7 @@ def kept(stream: IO[bytes]) -> IO[bytes]:
 
 
 def manifests_in(folder: Path) -> Iterator[Path]:
-    """
-    Yield the manifests below *folder*, save those that are hidden.
-    """
+    """Yield the manifests below *folder*, save those that are hidden."""
     for path in folder.rglob("*"):
         parts = path.relative_to(folder).parts
         hidden = any(part.startswith(".") for part in parts)

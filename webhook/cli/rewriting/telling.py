@@ -1,6 +1,4 @@
-"""
-What is told of a rewritten file: to people, and to programs.
-"""
+"""What is told of a rewritten file: to people, and to programs."""
 
 from __future__ import annotations
 
@@ -18,9 +16,7 @@ __all__ = ["as_object", "complain", "show_diff"]
 
 
 def complain(source: Source, part: Rewritten) -> bool:
-    """
-    Tell what was left alone on doubt; say whether the work failed.
-    """
+    """Tell what was left alone on doubt; say whether the work failed."""
     failed = False
     for problem in part.problems:
         click.echo(f"Error: {source.name}:{problem.line}: {problem.text}", err=True)
@@ -39,9 +35,7 @@ def complain(source: Source, part: Rewritten) -> bool:
 
 
 def as_object(source: Source, image: Image) -> dict[str, Any]:
-    """
-    Return an image of a file with the keys that ``--output json`` promises.
-    """
+    """Return an image of a file with the keys that ``--output json`` promises."""
     decision = image.decision
     return {
         "file": str(source.path) if source.path else None,
@@ -55,9 +49,7 @@ def as_object(source: Source, image: Image) -> dict[str, Any]:
 
 
 def left_alone(image: Image) -> str:
-    """
-    Say why an image is left alone although a rule applies; empty if it is not.
-    """
+    """Say why an image is left alone although a rule applies; empty if it is not."""
     if not image.shared:
         return ""
     return (
@@ -67,9 +59,7 @@ def left_alone(image: Image) -> str:
 
 
 def show_diff(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
-    """
-    Show what changes in a file, as a unified diff, and hand its parts on.
-    """
+    """Show what changes in a file, as a unified diff, and hand its parts on."""
     from webhook.cli.diff import unified  # noqa: PLC0415 - for this option only
 
     held = [*parts]

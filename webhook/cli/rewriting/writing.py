@@ -1,6 +1,4 @@
-"""
-Where rewritten manifests go, part by part: standard output, or the files they are from.
-"""
+"""Where rewritten manifests go, part by part: standard output, or the files they are from."""
 
 from __future__ import annotations
 
@@ -19,8 +17,7 @@ __all__ = ["Stream", "write_in_place"]
 
 
 class Stream:
-    """
-    Several files as one stream of documents.
+    """Several files as one stream of documents.
 
     Args:
         output: Where it goes.
@@ -31,34 +28,27 @@ class Stream:
         self._last = b""
 
     def take(self, source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
-        """
-        Write what becomes of a file, and hand its parts on.
-        """
+        """Write what becomes of a file, and hand its parts on."""
         self._begin(source)
         for part in parts:
             self._write(part.content)
             yield part
 
     def _begin(self, source: Source) -> None:
-        """
-        Part the file that follows from those before it.
-        """
+        """Part the file that follows from those before it."""
         if self._last and self._last != b"\n":
             self._write(b"\n")
         if self._last and not next(source.blocks(), b"").startswith((b"---", b"%")):
             self._write(b"---\n")
 
     def _write(self, content: bytes) -> None:
-        """
-        Write the next part.
-        """
+        """Write the next part."""
         self._output.write(content)
         self._last = content[-1:] or self._last
 
 
 def write_in_place(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
-    """
-    Write a file if it changes, as a whole or not at all, and tell it.
+    """Write a file if it changes, as a whole or not at all, and tell it.
 
     Args:
         source: The file.
@@ -89,9 +79,7 @@ def write_in_place(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewri
 
 
 def copy_beginning(source: Source, size: int, file: IO[bytes]) -> None:
-    """
-    Copy so many bytes of a file.
-    """
+    """Copy so many bytes of a file."""
     for block in source.blocks():
         file.write(block[:size])
         size -= len(block)

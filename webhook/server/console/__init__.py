@@ -1,5 +1,4 @@
-"""
-The console: what the webhook does and why, as a page for people and as JSON.
+"""The console: what the webhook does and why, as a page for people and as JSON.
 
 `webhook.server.console.routes` is imported when somebody looks, as it takes FastAPI.
 """

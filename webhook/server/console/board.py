@@ -1,6 +1,4 @@
-"""
-Gathering what the console shows from the parts of the running webhook.
-"""
+"""Gathering what the console shows from the parts of the running webhook."""
 
 from __future__ import annotations
 
@@ -41,15 +39,12 @@ __all__ = ["Board", "UnknownPolicyError"]
 
 
 class UnknownPolicyError(LookupError):
-    """
-    There is no such policy; the message names those that there are.
-    """
+    """There is no such policy; the message names those that there are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Board:
-    """
-    What the console shows, as it is at each call.
+    """What the console shows, as it is at each call.
 
     Attributes:
         history: The latest decisions.
@@ -72,9 +67,7 @@ class Board:
     identity: str = field(default_factory=lambda: token_hex(8))
 
     def own(self) -> ReplicaState:
-        """
-        Return what the other replicas are told of this one.
-        """
+        """Return what the other replicas are told of this one."""
         problems = self.readiness.problems
         return ReplicaState(
             identity=self.identity,
@@ -92,9 +85,7 @@ class Board:
         )
 
     def state(self) -> State:
-        """
-        Return the state of this replica.
-        """
+        """Return the state of this replica."""
         configuration = self.rules.configuration
         problems = self.readiness.problems
         last = self.history.last_review
@@ -105,9 +96,7 @@ class Board:
             ready=not problems,
             problems=list(problems),
             reviewed=moment(last) if last else None,
-            certificate=CertificateState(
-                str(self.certificate), self.certificate.expires_at
-            ),
+            certificate=CertificateState(str(self.certificate), self.certificate.expires_at),
             rules=RulesState(
                 digest=configuration.digest[:12],
                 loaded=moment(self.rules.loaded_at),
@@ -115,17 +104,13 @@ class Board:
                 warnings=list(configuration.warnings),
             ),
             policies=[
-                PolicyState(
-                    name, policy.mode, len(policy.mirrors.rules), bool(policy.availability)
-                )
+                PolicyState(name, policy.mode, len(policy.mirrors.rules), bool(policy.availability))
                 for name, policy in configuration.policies.items()
             ],
         )
 
     def rule_rows(self) -> list[RuleRow]:
-        """
-        Return every rule of every policy, with its mirrors.
-        """
+        """Return every rule of every policy, with its mirrors."""
         return [
             RuleRow(
                 policy=name,
@@ -161,26 +146,19 @@ class Board:
         return rows
 
     def minutes(self) -> list[MinuteRow]:
-        """
-        Return the last hour by minutes, this one last.
-        """
+        """Return the last hour by minutes, this one last."""
         return [
             MinuteRow(moment(each.start), each.rewritten, each.left, each.doubtful)
             for each in self.history.last_hour()
         ]
 
     def decisions(self, wanted: Filter, limit: int) -> list[DecisionRow]:
-        """
-        Return the latest decisions that pass a filter, the latest first.
-        """
+        """Return the latest decisions that pass a filter, the latest first."""
         passing = (note for note in self.history.latest() if wanted.passes(note))
-        return [
-            DecisionRow(moment(note.time), *note[1:]) for note in islice(passing, limit)
-        ]
+        return [DecisionRow(moment(note.time), *note[1:]) for note in islice(passing, limit)]
 
     def explain(self, image: str, policy: str) -> Explanation:
-        """
-        Return what would become of an image, without asking anybody for it.
+        """Return what would become of an image, without asking anybody for it.
 
         Raises:
             UnknownPolicyError: There is no such policy.
@@ -225,7 +203,5 @@ class Board:
 
 
 def moment(seconds: float) -> datetime:
-    """
-    Return a time, of seconds since the epoch.
-    """
+    """Return a time, of seconds since the epoch."""
     return datetime.fromtimestamp(seconds, UTC)

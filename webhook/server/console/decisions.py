@@ -1,6 +1,4 @@
-"""
-The latest decisions with their filters, as a section of the page.
-"""
+"""The latest decisions with their filters, as a section of the page."""
 
 from __future__ import annotations
 
@@ -26,9 +24,7 @@ OUTCOMES: Final = (*map(str, Outcome), SKIPPED, ERROR)
 
 
 def decisions_section(board: Board, asked: Asked, words: Words, rows: int) -> Markup:
-    """
-    Return the section: filters, and the decisions that pass them.
-    """
+    """Return the section: filters, and the decisions that pass them."""
     wanted = asked.wanted
     found = board.decisions(wanted, rows)
     kept = {"lang": asked.lang, "image": asked.image, "policy": asked.policy}
@@ -46,8 +42,7 @@ def decisions_section(board: Board, asked: Asked, words: Words, rows: int) -> Ma
         field("text", words("Image or Pod contains"), wanted.text),
     )
     heads = [
-        words(head)
-        for head in ("Time", "Namespace", "Pod", "Image", "Outcome", "Rule", "Reason")
+        words(head) for head in ("Time", "Namespace", "Pod", "Image", "Outcome", "Rule", "Reason")
     ]
     shown = (
         table(
@@ -67,9 +62,7 @@ def decisions_section(board: Board, asked: Asked, words: Words, rows: int) -> Ma
 
 
 def row(decision: DecisionRow, words: Words) -> tuple[Child, ...]:
-    """
-    Return the cells of a decision.
-    """
+    """Return the cells of a decision."""
     image: list[Child] = []
     if decision.image:
         image += [tag("span", code(decision.image), class_="line")]

@@ -1,6 +1,4 @@
-"""
-The box that explains an image, as a section of the page.
-"""
+"""The box that explains an image, as a section of the page."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ __all__ = ["explain_section"]
 
 
 def explain_section(board: Board, asked: Asked, words: Words) -> Markup:
-    """
-    Return the section: a box for an image, and what would become of the one asked for.
-    """
+    """Return the section: a box for an image, and what would become of the one asked for."""
     wanted = asked.wanted
     kept = {
         "lang": asked.lang,
@@ -52,9 +48,7 @@ def explain_section(board: Board, asked: Asked, words: Words) -> Markup:
 
 
 def answered(board: Board, asked: Asked, words: Words) -> Markup:
-    """
-    Return what would become of the image asked for.
-    """
+    """Return what would become of the image asked for."""
     try:
         explanation = board.explain(asked.image.strip(), asked.policy)
     except UnknownPolicyError as error:
@@ -80,9 +74,7 @@ def answered(board: Board, asked: Asked, words: Words) -> Markup:
 
 
 def candidates(explanation: Explanation, words: Words) -> Markup:
-    """
-    Return the names that the image has at mirrors, the preferred first.
-    """
+    """Return the names that the image has at mirrors, the preferred first."""
     return table(
         words("Candidates, the preferred first"),
         [words(head) for head in ("Image", "Chain of rules", "Mirror")],
@@ -98,9 +90,7 @@ def candidates(explanation: Explanation, words: Words) -> Markup:
 
 
 def considered(rows: list[ConsideredRow], words: Words) -> Markup:
-    """
-    Return every rule; those that do not match are folded away.
-    """
+    """Return every rule; those that do not match are folded away."""
     matching = [row for row in rows if row.bearing is not Bearing.UNMATCHED]
     others = [row for row in rows if row.bearing is Bearing.UNMATCHED]
     folded = tag(
@@ -109,15 +99,11 @@ def considered(rows: list[ConsideredRow], words: Words) -> Markup:
         ruled(others, words),
         open=not matching,
     )
-    return tag(
-        "div", ruled(matching, words) if matching else None, folded if others else None
-    )
+    return tag("div", ruled(matching, words) if matching else None, folded if others else None)
 
 
 def ruled(rows: Iterable[ConsideredRow], words: Words) -> Markup:
-    """
-    Return rules, and what each has to do with the image.
-    """
+    """Return rules, and what each has to do with the image."""
     return table(
         words("Rules considered"),
         [words(head) for head in ("Rule", "Mirrors", "What of it")],
@@ -133,18 +119,14 @@ def ruled(rows: Iterable[ConsideredRow], words: Words) -> Markup:
 
 
 def mirrors(row: ConsideredRow, words: Words) -> list[Child]:
-    """
-    Return the mirrors of a rule; or that it keeps images.
-    """
+    """Return the mirrors of a rule; or that it keeps images."""
     if row.keep:
         return [words("keep")]
     return [tag("span", code(mirror), class_="line") for mirror in row.mirrors]
 
 
 def told(row: ConsideredRow, words: Words) -> str:
-    """
-    Return in words what a rule has to do with the image, where a sign is not enough.
-    """
+    """Return in words what a rule has to do with the image, where a sign is not enough."""
     if row.bearing is Bearing.SHADOWED:
         return " " + words("by the rule {rule}, which wins", rule=row.winner)
     if row.bearing is Bearing.AT_MIRROR:

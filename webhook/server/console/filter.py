@@ -1,6 +1,4 @@
-"""
-Which decisions a visitor wants to see.
-"""
+"""Which decisions a visitor wants to see."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["Filter"]
 
 @dataclass(frozen=True, slots=True)
 class Filter:
-    """
-    Which decisions to show; an empty text lets everything through.
+    """Which decisions to show; an empty text lets everything through.
 
     Attributes:
         namespace: The namespace.
@@ -29,9 +26,7 @@ class Filter:
     text: str = ""
 
     def passes(self, note: ImageNote) -> bool:
-        """
-        Say whether a decision is to be shown.
-        """
+        """Say whether a decision is to be shown."""
         if self.namespace and note.namespace != self.namespace:
             return False
         if self.outcome and note.outcome != self.outcome:

@@ -1,6 +1,4 @@
-"""
-Forms that ask by GET: what was asked for can be kept as a bookmark.
-"""
+"""Forms that ask by GET: what was asked for can be kept as a bookmark."""
 
 from __future__ import annotations
 
@@ -15,8 +13,7 @@ __all__ = ["choice", "field", "form"]
 
 
 def form(anchor: str, action: str, kept: Mapping[str, str], *fields: Markup) -> Markup:
-    """
-    Return a form.
+    """Return a form.
 
     Args:
         anchor: Where on the page the answer is.
@@ -25,18 +22,14 @@ def form(anchor: str, action: str, kept: Mapping[str, str], *fields: Markup) -> 
         fields: Its fields.
     """
     hidden = [
-        tag("input", type="hidden", name=name, value=value)
-        for name, value in kept.items()
-        if value
+        tag("input", type="hidden", name=name, value=value) for name, value in kept.items() if value
     ]
     button = tag("button", action, type="submit")
     return tag("form", *hidden, *fields, button, method="get", action=f"/{anchor}")
 
 
 def field(name: str, label: str, value: str, example: str = "") -> Markup:
-    """
-    Return a field for a text.
-    """
+    """Return a field for a text."""
     box = tag(
         "input",
         name=name,
@@ -50,9 +43,7 @@ def field(name: str, label: str, value: str, example: str = "") -> Markup:
 
 
 def choice(name: str, label: str, options: Mapping[str, str], value: str) -> Markup:
-    """
-    Return a field for one of a few values, each with what it is called.
-    """
+    """Return a field for one of a few values, each with what it is called."""
     listed = [
         tag("option", shown, value=option, selected=option == value)
         for option, shown in options.items()

@@ -1,5 +1,4 @@
-"""
-HTML and SVG by calls: every text is escaped where it is put in.
+"""HTML and SVG by calls: every text is escaped where it is put in.
 
 One page does not need a template engine, and here nobody can forget to escape.
 """
@@ -20,9 +19,7 @@ VOID: Final = frozenset({"input", "link", "meta"})
 
 @dataclass(frozen=True, slots=True)
 class Markup:
-    """
-    Text that is HTML already.
-    """
+    """Text that is HTML already."""
 
     text: str
 
@@ -31,8 +28,7 @@ Child: TypeAlias = str | Markup | None
 
 
 def tag(name: str, /, *children: Child, **attributes: str | float | bool | None) -> Markup:
-    """
-    Return an element.
+    """Return an element.
 
     Args:
         name: Its name.
@@ -52,16 +48,12 @@ def tag(name: str, /, *children: Child, **attributes: str | float | bool | None)
 
 
 def attribute(key: str, value: str | float | bool) -> str:
-    """
-    Return an attribute with the blank before it.
-    """
+    """Return an attribute with the blank before it."""
     return f" {key}" if isinstance(value, bool) else f' {key}="{escape(str(value))}"'
 
 
 def joined(children: Iterable[Child]) -> Markup:
-    """
-    Return one after the other.
-    """
+    """Return one after the other."""
     return Markup(
         "".join(
             child.text if isinstance(child, Markup) else escape(child)
@@ -72,7 +64,5 @@ def joined(children: Iterable[Child]) -> Markup:
 
 
 def document(root: Markup) -> str:
-    """
-    Return a whole document.
-    """
+    """Return a whole document."""
     return f"<!doctype html>\n{root.text}\n"

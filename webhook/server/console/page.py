@@ -1,6 +1,4 @@
-"""
-The page: one look at state, rewrites, an image, the latest decisions and the rules.
-"""
+"""The page: one look at state, rewrites, an image, the latest decisions and the rules."""
 
 from __future__ import annotations
 
@@ -27,8 +25,7 @@ __all__ = ["Asked", "page"]
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """
-    What a visitor asked for.
+    """What a visitor asked for.
 
     Attributes:
         lang: The language that was asked for by name; empty for that of the browser.
@@ -44,8 +41,7 @@ class Asked:
 
 
 def page(board: Board, replicas: Replicas, asked: Asked, words: Words, rows: int) -> str:
-    """
-    Return the page.
+    """Return the page.
 
     Args:
         board: Gathers what is shown.
@@ -93,9 +89,7 @@ def page(board: Board, replicas: Replicas, asked: Asked, words: Words, rows: int
 
 
 def header(words: Words) -> Markup:
-    """
-    Return the head of the page, with the other languages.
-    """
+    """Return the head of the page, with the other languages."""
     languages = [
         tag(
             "a",
@@ -115,9 +109,7 @@ def header(words: Words) -> Markup:
 
 
 def footer(words: Words) -> Markup:
-    """
-    Return the foot of the page: where the same is to be had as JSON.
-    """
+    """Return the foot of the page: where the same is to be had as JSON."""
     paths = ("state", "replicas", "rules", "rewrites", "decisions", "explain?image=nginx")
     links = [tag("a", f"/api/{path}", href=f"/api/{path}") for path in paths]
     links += [tag("a", path, href=path) for path in ("/openapi.json", "/metrics")]
@@ -125,7 +117,5 @@ def footer(words: Words) -> Markup:
 
 
 def spaced(parts: list[Markup]) -> list[Markup | str]:
-    """
-    Return parts with blanks between them.
-    """
+    """Return parts with blanks between them."""
     return [each for part in parts for each in (part, " ")][:-1]

@@ -1,6 +1,4 @@
-"""
-The last hour as bars, drawn here: no script, no picture from elsewhere.
-"""
+"""The last hour as bars, drawn here: no script, no picture from elsewhere."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ KINDS: Final = ("rewritten", "left", "doubtful")
 
 
 def plot_section(minutes: list[MinuteRow], words: Words) -> Markup:
-    """
-    Return the section: a bar for each minute of the last hour, in words too.
-    """
+    """Return the section: a bar for each minute of the last hour, in words too."""
     names = {
         "rewritten": words("rewritten"),
         "left": words("left as they were"),
@@ -45,9 +41,7 @@ def plot_section(minutes: list[MinuteRow], words: Words) -> Markup:
 
 
 def drawing(minutes: list[MinuteRow], label: str, names: dict[str, str]) -> Markup:
-    """
-    Return the plot.
-    """
+    """Return the plot."""
     most = ceiling(max((e.rewritten + e.left + e.doubtful for e in minutes), default=0))
     width = LEFT + STEP * len(minutes)
     parts = [
@@ -80,9 +74,7 @@ def drawing(minutes: list[MinuteRow], label: str, names: dict[str, str]) -> Mark
 
 
 def bar(minute: MinuteRow, x: float, scale: float, names: dict[str, str]) -> Markup:
-    """
-    Return the bar of one minute.
-    """
+    """Return the bar of one minute."""
     told = ", ".join(f"{getattr(minute, kind)} {names[kind]}" for kind in KINDS)
     parts = [tag("title", f"{minute.start:%H:%M} UTC: {told}")]
     y = float(TOP + HEIGHT)
@@ -104,18 +96,14 @@ def bar(minute: MinuteRow, x: float, scale: float, names: dict[str, str]) -> Mar
 
 
 def level(value: int, y: float, width: int) -> tuple[Markup, Markup]:
-    """
-    Return a line across the plot, and its value.
-    """
+    """Return a line across the plot, and its value."""
     line = tag("line", x1=LEFT, x2=width, y1=f"{y:.1f}", y2=f"{y:.1f}", class_="level")
     text = tag("text", str(value), x=LEFT - 6, y=f"{y + 4:.1f}", text_anchor="end")
     return line, text
 
 
 def ceiling(value: int) -> int:
-    """
-    Return the next number with one digit that is even, and at least 2.
-    """
+    """Return the next number with one digit that is even, and at least 2."""
     size = 1
     while size * 10 < value:
         size *= 10

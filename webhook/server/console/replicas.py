@@ -1,6 +1,4 @@
-"""
-All replicas, and in what they differ, as a section of the page.
-"""
+"""All replicas, and in what they differ, as a section of the page."""
 
 from __future__ import annotations
 
@@ -30,13 +28,8 @@ DIFFERENCES: Final = {
 
 
 def replicas_section(replicas: Replicas, words: Words) -> Markup:
-    """
-    Return the section: what replicas do not have in common, and each of them.
-    """
-    heads = [
-        words(head)
-        for head in ("Replica", "Ready", "Version", "Rules", "Certificate until")
-    ]
+    """Return the section: what replicas do not have in common, and each of them."""
+    heads = [words(head) for head in ("Replica", "Ready", "Version", "Rules", "Certificate until")]
     return section(
         "replicas",
         words("Replicas"),
@@ -50,9 +43,7 @@ def replicas_section(replicas: Replicas, words: Words) -> Markup:
 
 
 def notices(replicas: Replicas, words: Words) -> list[Markup]:
-    """
-    Return what is to be said of all of them.
-    """
+    """Return what is to be said of all of them."""
     if not replicas.complete:
         alone = words("Only this replica is known")
         return [tag("p", alone, ": ", words(replicas.reason), class_="notice doubtful")]
@@ -68,9 +59,7 @@ def notices(replicas: Replicas, words: Words) -> list[Markup]:
     total = len(replicas.replicas)
     silent = sum(each.presence is Presence.SILENT for each in replicas.replicas)
     if silent:
-        said = words(
-            "{count} of {total} replicas do not answer.", count=silent, total=total
-        )
+        said = words("{count} of {total} replicas do not answer.", count=silent, total=total)
         found.append(tag("p", said, class_="notice bad", role="alert"))
     if not found and total > 1:
         same = "All {count} replicas have the same version and the same rules."
@@ -79,9 +68,7 @@ def notices(replicas: Replicas, words: Words) -> list[Markup]:
 
 
 def row(replica: ReplicaRow, words: Words) -> tuple[Child, ...]:
-    """
-    Return the cells of a replica.
-    """
+    """Return the cells of a replica."""
     this = tag("small", " ", words("this one")) if replica.this else None
     reason = f" {replica.reason}" if replica.reason else None
     state = replica.state
@@ -95,9 +82,7 @@ def row(replica: ReplicaRow, words: Words) -> tuple[Child, ...]:
 
 
 def rules(state: ReplicaState, words: Words) -> Markup:
-    """
-    Return which rules a replica has, and since when.
-    """
+    """Return which rules a replica has, and since when."""
     refused = words("file refused")
     return tag(
         "span",

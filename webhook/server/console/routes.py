@@ -1,6 +1,4 @@
-"""
-The routes of the console: the page, its style, and the same data as JSON.
-"""
+"""The routes of the console: the page, its style, and the same data as JSON."""
 
 from __future__ import annotations
 
@@ -43,8 +41,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_NOTES)]
 
 
 def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
-    """
-    Return the routes of the console, and the one by which replicas ask each other.
+    """Return the routes of the console, and the one by which replicas ask each other.
 
     What takes time works in threads: reviews go on while a page is made.
 
@@ -77,15 +74,12 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
 
     @router.get("/api/state")
     def state() -> State:
-        """
-        Return the state of this replica: ready or why not, rules, certificate, version.
-        """
+        """Return the state of this replica: ready or why not, rules, certificate, version."""
         return board.state()
 
     @router.get("/api/replicas")
     async def replicas() -> Replicas:
-        """
-        Return all replicas: version, rules, certificate, ready or not, and differences.
+        """Return all replicas: version, rules, certificate, ready or not, and differences.
 
         Each is asked now, and one that does not answer within a second is told as such.
         """
@@ -93,16 +87,12 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
 
     @router.get("/api/rules")
     def rules() -> list[RuleRow]:
-        """
-        Return the rules of every policy, their mirrors, and what is known of those.
-        """
+        """Return the rules of every policy, their mirrors, and what is known of those."""
         return board.rule_rows()
 
     @router.get("/api/rewrites")
     def rewrites() -> list[MinuteRow]:
-        """
-        Return how many images were rewritten or left alone in each minute of an hour.
-        """
+        """Return how many images were rewritten or left alone in each minute of an hour."""
         return board.minutes()
 
     @router.get("/api/decisions")
@@ -113,8 +103,7 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
         text: Text = "",
         limit: Limit = ROWS,
     ) -> list[DecisionRow]:
-        """
-        Return the latest decisions, the latest first.
+        """Return the latest decisions, the latest first.
 
         `text` is a part of the image, of the candidate or of the Pod's name.
         """
@@ -122,8 +111,7 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
 
     @router.get("/api/explain", responses={404: {"description": "No such policy"}})
     def explain(image: Text, policy: Text = "default") -> Explanation:
-        """
-        Return what would become of an image: every rule considered, and the candidates.
+        """Return what would become of an image: every rule considered, and the candidates.
 
         No registry is asked.
         """

@@ -1,6 +1,4 @@
-"""
-The rules and their mirrors, as a section of the page.
-"""
+"""The rules and their mirrors, as a section of the page."""
 
 from __future__ import annotations
 
@@ -22,9 +20,7 @@ MOST: Final = 200
 
 
 def rules_section(rows: list[RuleRow], words: Words) -> Markup:
-    """
-    Return the section: each mirror of each rule, its share and its health.
-    """
+    """Return the section: each mirror of each rule, its share and its health."""
     title = words("Rules and mirrors")
     if not rows:
         return section("rules", title, tag("p", words("There are no rules.")))
@@ -35,9 +31,7 @@ def rules_section(rows: list[RuleRow], words: Words) -> Markup:
 
 
 def lines(row: RuleRow, words: Words) -> Iterator[tuple[Child, ...]]:
-    """
-    Yield the cells of each mirror of a rule.
-    """
+    """Yield the cells of each mirror of a rule."""
     rule = tag("span", code(row.rule), f" {row.profile}".rstrip())
     if row.keep:
         yield row.policy, rule, words("keep"), NONE, NONE, NONE
@@ -46,17 +40,13 @@ def lines(row: RuleRow, words: Words) -> Iterator[tuple[Child, ...]]:
 
 
 def target(mirror: MirrorRow, words: Words) -> Markup:
-    """
-    Return the target of a mirror.
-    """
+    """Return the target of a mirror."""
     flat = f" {words('flat')}" if mirror.flatten else ""
     return tag("span", code(mirror.target), flat)
 
 
 def standing(mirror: MirrorRow, words: Words) -> tuple[Child, ...]:
-    """
-    Return how much a mirror is used, and whether it answers.
-    """
+    """Return how much a mirror is used, and whether it answers."""
     share = NONE if mirror.share is None else f"{mirror.share:.0%}"
     sign = badge(mirror.standing, words)
     return str(mirror.images), share, tag("span", sign, f" {mirror.reason}".rstrip())

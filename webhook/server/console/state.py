@@ -1,6 +1,4 @@
-"""
-The state of the webhook, as a section of the page.
-"""
+"""The state of the webhook, as a section of the page."""
 
 from __future__ import annotations
 
@@ -25,9 +23,7 @@ EVENTS: Final = "kubectl get events --all-namespaces --field-selector type=Warni
 
 
 def state_section(state: State, words: Words) -> Markup:
-    """
-    Return the section: ready or why not, and what is in use since when.
-    """
+    """Return the section: ready or why not, and what is in use since when."""
     ready = (
         tag("p", words("Ready: reviews come here."), class_="notice good")
         if state.ready
@@ -101,20 +97,14 @@ def state_section(state: State, words: Words) -> Markup:
 
 
 def policy(state: PolicyState, words: Words) -> Markup:
-    """
-    Return a policy with its options.
-    """
+    """Return a policy with its options."""
     mirrors = words("mirrors are asked") if state.checks else words("mirrors are not asked")
     count = words("{count} rules", count=state.rules)
-    return tag(
-        "span", code(state.name), f" {words(state.mode)}, {count}, {mirrors}", class_="line"
-    )
+    return tag("span", code(state.name), f" {words(state.mode)}, {count}, {mirrors}", class_="line")
 
 
 def unreached(words: Words) -> Markup:
-    """
-    Return why no review may come, each with the way to find out.
-    """
+    """Return why no review may come, each with the way to find out."""
     selected = words("Is the namespace selected? It needs a label, by default:")
     reached = words("Is the webhook registered, reached and trusted?")
     opted_out = words("Did the Pod opt out? Then it has the label or annotation:")
@@ -132,14 +122,10 @@ def unreached(words: Words) -> Markup:
 
 
 def listed(texts: Iterable[str]) -> Markup:
-    """
-    Return a list of sentences.
-    """
+    """Return a list of sentences."""
     return tag("ul", *(tag("li", text) for text in texts))
 
 
 def facts(*pairs: tuple[str, Child]) -> Markup:
-    """
-    Return a list of names and values.
-    """
+    """Return a list of names and values."""
     return tag("dl", *(tag("div", tag("dt", k), tag("dd", v)) for k, v in pairs))

@@ -1,6 +1,4 @@
-"""
-Tables that turn into cards where the window is narrow, and small signs.
-"""
+"""Tables that turn into cards where the window is narrow, and small signs."""
 
 from __future__ import annotations
 
@@ -43,17 +41,13 @@ TONES: Final = {
 
 
 def section(name: str, title: str, *children: Child) -> Markup:
-    """
-    Return a section of the page with its heading.
-    """
+    """Return a section of the page with its heading."""
     heading = tag("h2", title, id=name)
     return tag("section", heading, *children, aria_labelledby=name)
 
 
 def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Child]]) -> Markup:
-    """
-    Return a table; each cell knows the head of its column, for narrow windows.
-    """
+    """Return a table; each cell knows the head of its column, for narrow windows."""
     body = [
         tag(
             "tr",
@@ -73,22 +67,16 @@ def table(caption: str, heads: Sequence[str], rows: Iterable[Sequence[Child]]) -
 
 
 def badge(value: str, words: Words) -> Markup:
-    """
-    Return a value of few, such as an outcome, as a small sign, in words.
-    """
+    """Return a value of few, such as an outcome, as a small sign, in words."""
     return tag("span", words(value), class_=f"badge {TONES.get(value, PLAIN)}")
 
 
 def code(text: str) -> Markup:
-    """
-    Return a name as it is written.
-    """
+    """Return a name as it is written."""
     return tag("code", text)
 
 
 def time(moment: datetime) -> Markup:
-    """
-    Return a time, in UTC.
-    """
+    """Return a time, in UTC."""
     shown = moment.strftime("%Y-%m-%d %H:%M:%S")
     return tag("time", f"{shown} UTC", datetime=moment.isoformat())

@@ -1,6 +1,4 @@
-"""
-What the console shows, as values: the page and the JSON are made of the same.
-"""
+"""What the console shows, as values: the page and the JSON are made of the same."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ __all__ = [
 
 @dataclass(frozen=True, slots=True)
 class CertificateState:
-    """
-    The certificate that reviews are served with.
-    """
+    """The certificate that reviews are served with."""
 
     source: str
     expires: datetime
@@ -37,8 +33,7 @@ class CertificateState:
 
 @dataclass(frozen=True, slots=True)
 class RulesState:
-    """
-    The rules file.
+    """The rules file.
 
     Attributes:
         digest: Which content is in use.
@@ -55,9 +50,7 @@ class RulesState:
 
 @dataclass(frozen=True, slots=True)
 class PolicyState:
-    """
-    A policy and its options.
-    """
+    """A policy and its options."""
 
     name: str
     mode: str
@@ -67,8 +60,7 @@ class PolicyState:
 
 @dataclass(frozen=True, slots=True)
 class State:
-    """
-    The state of one replica.
+    """The state of one replica.
 
     Attributes:
         replica: Its name.
@@ -91,8 +83,7 @@ class State:
 
 @dataclass(frozen=True, slots=True)
 class MirrorRow:
-    """
-    A mirror of a rule.
+    """A mirror of a rule.
 
     Attributes:
         images: How many images were sent there since the start.
@@ -111,9 +102,7 @@ class MirrorRow:
 
 @dataclass(frozen=True, slots=True)
 class RuleRow:
-    """
-    A rule of a policy.
-    """
+    """A rule of a policy."""
 
     policy: str
     rule: str
@@ -124,9 +113,7 @@ class RuleRow:
 
 @dataclass(frozen=True, slots=True)
 class MinuteRow:
-    """
-    How many images of one minute were rewritten, left alone, or decided on doubt.
-    """
+    """How many images of one minute were rewritten, left alone, or decided on doubt."""
 
     start: datetime
     rewritten: int
@@ -136,8 +123,7 @@ class MinuteRow:
 
 @dataclass(frozen=True, slots=True)
 class DecisionRow:
-    """
-    What became of one image, or of a Pod none of whose images was looked at.
+    """What became of one image, or of a Pod none of whose images was looked at.
 
     Attributes:
         dry: Whether nothing was to be stored.
@@ -161,8 +147,7 @@ class DecisionRow:
 
 @dataclass(frozen=True, slots=True)
 class ConsideredRow:
-    """
-    A rule, and what it has to do with an image.
+    """A rule, and what it has to do with an image.
 
     Attributes:
         winner: The rule that wins over it, where it is shadowed.
@@ -178,9 +163,7 @@ class ConsideredRow:
 
 @dataclass(frozen=True, slots=True)
 class CandidateRow:
-    """
-    An image as one mirror would name it.
-    """
+    """An image as one mirror would name it."""
 
     image: str
     reason: str
@@ -191,8 +174,7 @@ class CandidateRow:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """
-    What would become of an image under a policy, and why.
+    """What would become of an image under a policy, and why.
 
     Attributes:
         checks: Whether mirrors are asked at admission, which may choose another candidate.

@@ -1,5 +1,4 @@
-"""
-Who may look: whoever may forward a port of the Pod, and nobody else.
+"""Who may look: whoever may forward a port of the Pod, and nobody else.
 
 `kubectl port-forward` comes from the loopback address of the Pod, and the API server
 has checked who asked for it. Other Pods, which reach this port for metrics, are told
@@ -36,8 +35,7 @@ FORWARD: Final = (
 
 
 def admit(request: Request, response: Response) -> None:
-    """
-    Let a visitor in, and give the answer its headers.
+    """Let a visitor in, and give the answer its headers.
 
     Raises:
         HTTPException: The visitor comes from elsewhere, or asks for another site.
@@ -52,9 +50,7 @@ def admit(request: Request, response: Response) -> None:
 
 
 def is_loopback(host: str) -> bool:
-    """
-    Say whether an address is of this machine or Pod itself.
-    """
+    """Say whether an address is of this machine or Pod itself."""
     try:
         address = ip_address(host)
     except ValueError:
@@ -64,9 +60,7 @@ def is_loopback(host: str) -> bool:
 
 
 def is_local_name(host: str) -> bool:
-    """
-    Say whether nobody could have registered *host*: an address, or a name without a dot.
-    """
+    """Say whether nobody could have registered *host*: an address, or a name without a dot."""
     if "." not in host or host.endswith(".localhost"):
         return True
     try:

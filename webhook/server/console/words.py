@@ -1,5 +1,4 @@
-"""
-The words of the page in its languages. English is the key of every other one.
+"""The words of the page in its languages. English is the key of every other one.
 
 Reasons stay as they are: logs, warnings and audit events have the same.
 """
@@ -51,9 +50,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "Rules differ: a change of the file gets about, or a replica did not take it.": (
         "规则不一致：规则文件的更改正在传播，或有副本没有采用它。"
     ),
-    "{count} of {total} replicas do not answer.": (
-        "有 {count} 个副本没有应答（共 {total} 个）。"
-    ),
+    "{count} of {total} replicas do not answer.": ("有 {count} 个副本没有应答（共 {total} 个）。"),
     "Only this replica is known": "只知道这一个副本",
     "where certificates are not kept by the webhook itself, it may not ask the API server "
     "where the others are. Look at each of them: kubectl port-forward pod/NAME 8080": (
@@ -111,9 +108,7 @@ CHINESE: Final[Mapping[str, str]] = {
     "Pod": "Pod",
     "Reason": "原因",
     "The latest {count}, the latest first": "最近 {count} 条，最新在前",
-    "No decision is known of these Pods since the start.": (
-        "自启动以来没有关于这些 Pod 的决定。"
-    ),
+    "No decision is known of these Pods since the start.": ("自启动以来没有关于这些 Pod 的决定。"),
     "dry run": "试运行",
     "Rules and mirrors": "规则与镜像站",
     "There are no rules.": "没有规则。",
@@ -159,8 +154,7 @@ TABLES: Final[Mapping[str, Mapping[str, str]]] = {"en": ENGLISH, "zh": CHINESE}
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """
-    One language.
+    """One language.
 
     Attributes:
         language: Its code, as HTML has it.
@@ -171,16 +165,13 @@ class Words:
     table: Mapping[str, str]
 
     def __call__(self, english: str, **values: object) -> str:
-        """
-        Return a text in this language, with *values* in its braces.
-        """
+        """Return a text in this language, with *values* in its braces."""
         text = self.table.get(english, english)
         return text.format(**values) if values else text
 
 
 def words_for(asked: str, accepted: str) -> Words:
-    """
-    Return the language of a visitor.
+    """Return the language of a visitor.
 
     Args:
         asked: The language asked for by name; empty for none.
@@ -191,9 +182,7 @@ def words_for(asked: str, accepted: str) -> Words:
 
 
 def preferred(accepted: str) -> str:
-    """
-    Return the language that a browser likes best of those that there are.
-    """
+    """Return the language that a browser likes best of those that there are."""
     best, weight = "en", 0.0
     for part in accepted.split(","):
         name, _, parameter = part.partition(";")
@@ -204,9 +193,7 @@ def preferred(accepted: str) -> str:
 
 
 def quality(parameter: str) -> float:
-    """
-    Return the weight of a language; 1 where none is given, 0 where it cannot be read.
-    """
+    """Return the weight of a language; 1 where none is given, 0 where it cannot be read."""
     name, equals, value = parameter.strip().partition("=")
     if not equals:
         return 1.0

@@ -1,6 +1,4 @@
-"""
-The replicas of the webhook: what one tells the others, and what is known of all.
-"""
+"""The replicas of the webhook: what one tells the others, and what is known of all."""
 
 from webhook.server.replicas.finding import ServiceEndpoints
 from webhook.server.replicas.neighbours import Neighbours

@@ -1,5 +1,4 @@
-"""
-Asking another replica how it stands: one small request in plain HTTP.
+"""Asking another replica how it stands: one small request in plain HTTP.
 
 There is no need of a client library: HTTP/1.0 has no chunks and no second request.
 """
@@ -26,14 +25,11 @@ OK: Final = 200
 
 
 class NoAnswerError(Exception):
-    """
-    A replica does not say how it stands; the message says why.
-    """
+    """A replica does not say how it stands; the message says why."""
 
 
 async def ask(endpoint: Endpoint) -> ReplicaState:
-    """
-    Return how a replica says that it stands; who calls sets the limit of time.
+    """Return how a replica says that it stands; who calls sets the limit of time.
 
     Raises:
         NoAnswerError: It cannot be reached, or says something else.
@@ -61,8 +57,7 @@ async def ask(endpoint: Endpoint) -> ReplicaState:
 
 
 async def fetched(endpoint: Endpoint) -> bytes:
-    """
-    Return an answer with its head, cut where it is too long.
+    """Return an answer with its head, cut where it is too long.
 
     Raises:
         OSError: There is none.
@@ -80,25 +75,20 @@ async def fetched(endpoint: Endpoint) -> bytes:
 
 
 def authority(endpoint: Endpoint) -> str:
-    """
-    Return address and port as they stand in a URL.
-    """
+    """Return address and port as they stand in a URL."""
     host = f"[{endpoint.address}]" if ":" in endpoint.address else endpoint.address
     return f"{host}:{endpoint.port}"
 
 
 def status_in(head: bytes) -> int:
-    """
-    Return the status of an answer; 0 if it is no HTTP.
-    """
+    """Return the status of an answer; 0 if it is no HTTP."""
     protocol, _, rest = head.partition(b" ")
     code = rest[:3]
     return int(code) if protocol.startswith(b"HTTP/") and code.isdigit() else 0
 
 
 def state_of(body: bytes) -> ReplicaState:
-    """
-    Return a state from its JSON; what a newer version adds is passed over.
+    """Return a state from its JSON; what a newer version adds is passed over.
 
     Raises:
         ValueError: It is no JSON, or a time in it is none.
@@ -125,8 +115,7 @@ def state_of(body: bytes) -> ReplicaState:
 
 
 def text(value: Any) -> str:
-    """
-    Return a text, cut where it is too long.
+    """Return a text, cut where it is too long.
 
     Raises:
         TypeError: It is none.
@@ -137,8 +126,7 @@ def text(value: Any) -> str:
 
 
 def moment(value: Any) -> datetime:
-    """
-    Return a time with its zone.
+    """Return a time with its zone.
 
     Raises:
         TypeError: It is no text.

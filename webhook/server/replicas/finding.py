@@ -1,6 +1,4 @@
-"""
-Where the other replicas are: the Pods behind the Service that the API server calls.
-"""
+"""Where the other replicas are: the Pods behind the Service that the API server calls."""
 
 from __future__ import annotations
 
@@ -25,8 +23,7 @@ WITHOUT: Final = (
 
 
 class ServiceEndpoints:
-    """
-    Finds the replicas; the cluster is not asked, nor even connected to, before that.
+    """Finds the replicas; the cluster is not asked, nor even connected to, before that.
 
     Args:
         place: The Service; None where there is no way to the API server.
@@ -41,8 +38,7 @@ class ServiceEndpoints:
         self._endpoints: Endpoints | None = None
 
     async def __call__(self) -> list[Endpoint]:
-        """
-        Return where they are, this replica among them.
+        """Return where they are, this replica among them.
 
         Raises:
             ClusterError: It cannot be told.

@@ -1,6 +1,4 @@
-"""
-Looking at all replicas, when somebody asks for it and not before.
-"""
+"""Looking at all replicas, when somebody asks for it and not before."""
 
 from __future__ import annotations
 
@@ -29,8 +27,7 @@ FRESH_SECONDS: Final = 2.0
 
 
 class Neighbours:
-    """
-    All replicas, of which this one is known without asking.
+    """All replicas, of which this one is known without asking.
 
     Args:
         own: Gives the state of this replica.
@@ -58,9 +55,7 @@ class Neighbours:
         self._began = 0.0
 
     async def look(self) -> Replicas:
-        """
-        Return how all replicas stand, at most a moment ago; visitors share one look.
-        """
+        """Return how all replicas stand, at most a moment ago; visitors share one look."""
         now = self._clock()
         if self._looking is None or now - self._began >= self._fresh:
             self._began = now
@@ -98,17 +93,11 @@ class Neighbours:
             this = state.identity == own.identity
             return row_of(state, this=this, endpoint=endpoint)
         where = authority(endpoint)
-        return ReplicaRow(
-            endpoint.pod or where, where, False, Presence.SILENT, reason, None
-        )
+        return ReplicaRow(endpoint.pod or where, where, False, Presence.SILENT, reason, None)
 
 
-def row_of(
-    state: ReplicaState, *, this: bool, endpoint: Endpoint | None = None
-) -> ReplicaRow:
-    """
-    Return the row of a replica that says how it stands.
-    """
+def row_of(state: ReplicaState, *, this: bool, endpoint: Endpoint | None = None) -> ReplicaRow:
+    """Return the row of a replica that says how it stands."""
     return ReplicaRow(
         name=endpoint.pod if endpoint and endpoint.pod else state.name,
         address=authority(endpoint) if endpoint else "",

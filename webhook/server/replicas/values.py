@@ -1,6 +1,4 @@
-"""
-What is known of replicas, as values, and in what they differ.
-"""
+"""What is known of replicas, as values, and in what they differ."""
 
 from __future__ import annotations
 
@@ -24,9 +22,7 @@ __all__ = [
 
 
 class Presence(StrEnum):
-    """
-    Whether a replica is there.
-    """
+    """Whether a replica is there."""
 
     READY = "ready"
     NOT_READY = "not-ready"
@@ -34,9 +30,7 @@ class Presence(StrEnum):
 
 
 class Difference(StrEnum):
-    """
-    In what replicas differ that should be the same.
-    """
+    """In what replicas differ that should be the same."""
 
     VERSION = "version"
     RULES = "rules"
@@ -44,8 +38,7 @@ class Difference(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class RulesInReplica:
-    """
-    The rules file, without a word of what is in it.
+    """The rules file, without a word of what is in it.
 
     Attributes:
         digest: Which content is in use.
@@ -60,8 +53,7 @@ class RulesInReplica:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaState:
-    """
-    What a replica tells of itself to whoever can reach its metrics.
+    """What a replica tells of itself to whoever can reach its metrics.
 
     Attributes:
         identity: A number that no other process has.
@@ -84,8 +76,7 @@ class ReplicaState:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRow:
-    """
-    One replica.
+    """One replica.
 
     Attributes:
         name: The Pod, as the cluster calls it; or the host, as it calls itself.
@@ -106,8 +97,7 @@ class ReplicaRow:
 
 @dataclass(frozen=True, slots=True)
 class Replicas:
-    """
-    All replicas that are known.
+    """All replicas that are known.
 
     Attributes:
         replicas: They, by name.
@@ -125,9 +115,7 @@ class Replicas:
 
 
 def differences(states: Iterable[ReplicaState]) -> list[Difference]:
-    """
-    Return in what replicas differ.
-    """
+    """Return in what replicas differ."""
     known = list(states)
     aspects = {
         Difference.VERSION: {each.version for each in known},
