@@ -22,8 +22,8 @@ from tests.tools.loopback import unverified
 from tests.tools.registry import push_image, registry
 from webhook.cli.table import listing, show
 from webhook.core import Availability, MirrorMap, Rule
-from webhook.probe import Answer, Chooser, Finding
-from webhook.probe.inquiry import Inquirer
+from webhook.registry import Answer, Chooser, Finding
+from webhook.registry.inquiry import Inquirer
 
 MOST = 1.2
 PODS_A_SECOND = 200

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from tests.probe.asking import secret
+from tests.registry.asking import secret
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
 from tests.server.process import JSON, serving
@@ -17,7 +17,7 @@ from tests.tools.faults import faulty_proxy, unused_port
 from tests.tools.registry import push_image, registry
 from webhook.config import parse
 from webhook.core import Availability
-from webhook.probe import Answer, Finding
+from webhook.registry import Answer, Finding
 from webhook.server.patience import patience
 from webhook.server.probing import Probers
 from webhook.server.rules import RulesInUse

@@ -8,12 +8,12 @@ import json
 
 import httpx
 
-from tests.probe.virtual import now
+from tests.registry.virtual import now
 from webhook.core import parse_reference
-from webhook.probe.client import Client
-from webhook.probe.exchange import Network
-from webhook.probe.login import Login
-from webhook.probe.places import Places
+from webhook.registry.client import Client
+from webhook.registry.exchange import Network
+from webhook.registry.login import Login
+from webhook.registry.places import Places
 from webhook.transfer import Patience, Repository, Session
 from webhook.transfer.copier import Copier
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.cli.probing import answer_cells, as_record, probe
 from webhook.core import Outcome
-from webhook.probe import Presence
+from webhook.registry import Presence
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping

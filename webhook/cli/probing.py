@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import click
 
 from webhook.core import Availability
-from webhook.probe import Prober, Silent, options_of
+from webhook.registry import Prober, Silent, options_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from rich.progress import Progress
 
     from webhook.core import Decision
-    from webhook.probe import Chooser, Finding
+    from webhook.registry import Chooser, Finding
 
 __all__ = [
     "ANSWER_COLUMNS",

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from webhook.admission import Choice
     from webhook.config import PolicySettings
     from webhook.core import Availability, Mirror
-    from webhook.probe import Finding, Prober
+    from webhook.registry import Finding, Prober
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["Probers"]
@@ -42,7 +42,7 @@ class Probers:
     async def prepare(self, policies: Iterable[PolicySettings]) -> None:
         """Import what asking takes, beside the reviews: that is a matter of some 300 ms."""
         if any(policy.availability is not None for policy in policies):
-            await asyncio.to_thread(import_module, "webhook.probe")
+            await asyncio.to_thread(import_module, "webhook.registry")
 
     def choice(self, settings: Availability | None) -> Choice | None:
         """Return who chooses for one policy; None where nothing is asked."""
@@ -50,7 +50,7 @@ class Probers:
             return None
         prober = self._probers.get(settings)
         if prober is None:
-            from webhook.probe import Prober  # noqa: PLC0415 - it costs memory and time
+            from webhook.registry import Prober  # noqa: PLC0415 - it costs memory and time
 
             watch = self._watches[settings] = ProbeWatch(self._log, self._metrics, self)
             prober = self._probers[settings] = Prober(settings, self._clock, watch)
@@ -118,7 +118,7 @@ class ProbeWatch:
 
     def health(self, mirror: Mirror) -> Health:
         """Return what is known of a mirror."""
-        from webhook.probe.answers import FAILURES  # noqa: PLC0415 - as above
+        from webhook.registry.answers import FAILURES  # noqa: PLC0415 - as above
 
         if mirror.registry in self.down:
             return Health(Standing.LEFT_ALONE, self.down[mirror.registry])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core.reference import is_digest
-from webhook.probe import covered
+from webhook.registry import covered
 from webhook.transfer.content import index_of
 from webhook.transfer.download import Download
 from webhook.transfer.errors import SparseIndexError, TransferError

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.probe import Answer
+from webhook.registry import Answer
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from webhook.probe import Finding
+    from webhook.registry import Finding
 
 __all__ = ["SparseIndexError", "TransferError", "WrongContentError", "refusal"]
 

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from webhook.probe import (
+from webhook.registry import (
     EXCHANGE_ERRORS,
     Answer,
     Call,
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from webhook.core import ImageReference
-    from webhook.probe import Client, Opened, Reply
+    from webhook.registry import Client, Opened, Reply
     from webhook.transfer.patience import Patience
 
 __all__ = ["Line"]

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.reference import is_digest
-from webhook.probe import MEDIA_TYPES, Answer, interpreted
+from webhook.registry import MEDIA_TYPES, Answer, interpreted
 from webhook.transfer.content import index_of, parse_manifest
 from webhook.transfer.download import Download
 from webhook.transfer.errors import (
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from webhook.core import ImageReference
-    from webhook.probe import Finding, Reply
+    from webhook.registry import Finding, Reply
     from webhook.transfer.content import Descriptor, Manifest
     from webhook.transfer.session import Session
     from webhook.transfer.store import Store

@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.console.conftest import Console
 from webhook.config import parse
-from webhook.probe import Answer, Finding
+from webhook.registry import Answer, Finding
 
 pytestmark = pytest.mark.anyio
 

@@ -11,7 +11,7 @@ from webhook.cli.copying.report import as_object, show_plan, show_summary
 from webhook.cli.copying.stores import Route
 from webhook.cli.probing import Aloud
 from webhook.cli.table import show_json
-from webhook.probe import client_for
+from webhook.registry import client_for
 from webhook.transfer import Fleet, Patience, Session, Status
 
 if TYPE_CHECKING:

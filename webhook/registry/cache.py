@@ -6,7 +6,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.probe.answers import FAILURES, Finding, Presence
+from webhook.registry.answers import FAILURES, Finding, Presence
 
 if TYPE_CHECKING:
     from webhook.core import Availability

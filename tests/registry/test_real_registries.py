@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.probe.asking import secret
-from tests.probe.scripted import Watching
+from tests.registry.asking import secret
+from tests.registry.scripted import Watching
 from tests.tools import registry as registries
 from tests.tools.faults import ANSWERS, faulty_proxy, unused_port
 from tests.tools.loopback import NO_CAS
@@ -25,7 +25,7 @@ from webhook.core import (
     parse_platform,
     parse_reference,
 )
-from webhook.probe import Answer, Prober, question_for
+from webhook.registry import Answer, Prober, question_for
 
 pytestmark = [
     pytest.mark.anyio,

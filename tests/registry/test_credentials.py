@@ -8,15 +8,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.probe.asking import answer, ask, manifest, secret
-from webhook.probe.answers import Answer
-from webhook.probe.credentials import (
+from tests.registry.asking import answer, ask, manifest, secret
+from webhook.registry.answers import Answer
+from webhook.registry.credentials import (
     Credential,
     CredentialFiles,
     InvalidCredentialsError,
     parse_credentials,
 )
-from webhook.probe.hosts import known_as
+from webhook.registry.hosts import known_as
 
 PASSWORD = "s3cr3t-p4ss"
 BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from webhook import __version__
-from webhook.probe.answers import Answer, Finding
-from webhook.probe.bodies import MAX_BODY, TooLargeError, body_of, length_of, whole
-from webhook.probe.hosts import known_as
-from webhook.probe.places import host_of
+from webhook.registry.answers import Answer, Finding
+from webhook.registry.bodies import MAX_BODY, TooLargeError, body_of, length_of, whole
+from webhook.registry.hosts import known_as
+from webhook.registry.places import host_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from webhook.probe.bodies import Stream
+    from webhook.registry.bodies import Stream
 
     Transports = Callable[[str], httpx.AsyncBaseTransport]
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.probe.challenge import Challenge, parse_challenges, preferred
+from webhook.registry.challenge import Challenge, parse_challenges, preferred
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from webhook.probe.answers import Finding
+    from webhook.registry.answers import Finding
 
 __all__ = ["Observer", "Silent"]
 

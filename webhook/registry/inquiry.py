@@ -7,17 +7,17 @@ from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
-from webhook.probe.answers import FAILURES, Answer, Finding, Presence
-from webhook.probe.breaker import Breaker
-from webhook.probe.cache import FindingCache
-from webhook.probe.observer import Silent
+from webhook.registry.answers import FAILURES, Answer, Finding, Presence
+from webhook.registry.breaker import Breaker
+from webhook.registry.cache import FindingCache
+from webhook.registry.observer import Silent
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
     from webhook.core import Availability, ImageReference
-    from webhook.probe.observer import Observer
-    from webhook.probe.question import Question
+    from webhook.registry.observer import Observer
+    from webhook.registry.question import Question
 
 __all__ = ["Inquirer"]
 

@@ -11,18 +11,18 @@ from typing import TYPE_CHECKING, Final, Protocol
 
 import httpx
 
-from webhook.probe.answers import Answer, Finding
-from webhook.probe.challenge import BEARER, preferred
-from webhook.probe.manifests import interpreted, read
-from webhook.probe.places import host_of, origin
+from webhook.registry.answers import Answer, Finding
+from webhook.registry.challenge import BEARER, preferred
+from webhook.registry.manifests import interpreted, read
+from webhook.registry.places import host_of, origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from webhook.probe.challenge import Challenge
-    from webhook.probe.credentials import Credential
-    from webhook.probe.exchange import Network
-    from webhook.probe.places import Places
+    from webhook.registry.challenge import Challenge
+    from webhook.registry.credentials import Credential
+    from webhook.registry.exchange import Network
+    from webhook.registry.places import Places
 
 __all__ = ["Keyring", "Login", "LoginError"]
 

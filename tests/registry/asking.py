@@ -6,14 +6,14 @@ import json
 
 import httpx
 
-from tests.probe.virtual import now, run
+from tests.registry.virtual import now, run
 from webhook.core import Availability, parse_reference
-from webhook.probe.client import Client
-from webhook.probe.credentials import CredentialFiles
-from webhook.probe.exchange import Network
-from webhook.probe.login import Login
-from webhook.probe.places import Places
-from webhook.probe.registry import Registries
+from webhook.registry.client import Client
+from webhook.registry.credentials import CredentialFiles
+from webhook.registry.exchange import Network
+from webhook.registry.login import Login
+from webhook.registry.places import Places
+from webhook.registry.registry import Registries
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"

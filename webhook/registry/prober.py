@@ -5,22 +5,22 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from webhook.probe.chooser import Chooser
-from webhook.probe.client import Client
-from webhook.probe.credentials import CredentialFiles
-from webhook.probe.exchange import Network, connections
-from webhook.probe.inquiry import Inquirer
-from webhook.probe.login import Login
-from webhook.probe.observer import Silent
-from webhook.probe.places import Places
-from webhook.probe.registry import Registries
+from webhook.registry.chooser import Chooser
+from webhook.registry.client import Client
+from webhook.registry.credentials import CredentialFiles
+from webhook.registry.exchange import Network, connections
+from webhook.registry.inquiry import Inquirer
+from webhook.registry.login import Login
+from webhook.registry.observer import Silent
+from webhook.registry.places import Places
+from webhook.registry.registry import Registries
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.core import Availability
-    from webhook.probe.exchange import Transports
-    from webhook.probe.observer import Observer
+    from webhook.registry.exchange import Transports
+    from webhook.registry.observer import Observer
 
 __all__ = ["Prober", "client_for"]
 

@@ -2,16 +2,16 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.probe.scripted import HANGS, Scripted
-from tests.probe.virtual import now, run
+from tests.registry.scripted import HANGS, Scripted
+from tests.registry.virtual import now, run
 from webhook.core import Availability, parse_reference
-from webhook.probe.answers import Answer, Finding
-from webhook.probe.inquiry import (
+from webhook.registry.answers import Answer, Finding
+from webhook.registry.inquiry import (
     MAX_IN_FLIGHT,
     MAX_PER_REGISTRY,
     MAX_REGISTRIES,
 )
-from webhook.probe.question import question_for
+from webhook.registry.question import question_for
 
 PRESENT, ABSENT = Answer.PRESENT, Answer.ABSENT
 

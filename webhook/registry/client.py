@@ -8,19 +8,19 @@ from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from webhook.probe.answers import Answer, Finding
-from webhook.probe.bodies import TooLargeError, parts, whole
-from webhook.probe.challenge import parse_challenges
-from webhook.probe.exchange import AuthorityError, told
-from webhook.probe.login import Login, LoginError
+from webhook.registry.answers import Answer, Finding
+from webhook.registry.bodies import TooLargeError, parts, whole
+from webhook.registry.challenge import parse_challenges
+from webhook.registry.exchange import AuthorityError, told
+from webhook.registry.login import Login, LoginError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from webhook.core import ImageReference
-    from webhook.probe.bodies import Stream
-    from webhook.probe.exchange import Network
-    from webhook.probe.places import Places
+    from webhook.registry.bodies import Stream
+    from webhook.registry.exchange import Network
+    from webhook.registry.places import Places
 
 __all__ = ["EXCHANGE_ERRORS", "Call", "Client", "Opened", "Reply", "explained"]
 

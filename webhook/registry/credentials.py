@@ -16,7 +16,7 @@ from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.core.reference import DOCKER_HUB
-from webhook.probe.hosts import known_as
+from webhook.registry.hosts import known_as
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable

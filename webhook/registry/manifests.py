@@ -9,7 +9,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.core.reference import is_digest
-from webhook.probe.answers import Answer, Finding
+from webhook.registry.answers import Answer, Finding
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from webhook.core.reference import DOCKER_HUB
-from webhook.probe.hosts import HUB_HOST, known_as
+from webhook.registry.hosts import HUB_HOST, known_as
 
 if TYPE_CHECKING:
     from webhook.core import ImageReference

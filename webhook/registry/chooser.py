@@ -7,16 +7,16 @@ from collections import OrderedDict
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Outcome
-from webhook.probe.answers import Answer, Finding, Presence
-from webhook.probe.choice import choose, options_of, verified
+from webhook.registry.answers import Answer, Finding, Presence
+from webhook.registry.choice import choose, options_of, verified
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from webhook.core import Availability, Decision
-    from webhook.probe.choice import Option
-    from webhook.probe.inquiry import Inquirer
-    from webhook.probe.question import Question
+    from webhook.registry.choice import Option
+    from webhook.registry.inquiry import Inquirer
+    from webhook.registry.question import Question
 
     Heard = Mapping[str, Finding]
 

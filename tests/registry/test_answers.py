@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.probe.asking import (
+from tests.registry.asking import (
     DIGEST,
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -21,7 +21,7 @@ from tests.probe.asking import (
     manifest,
 )
 from webhook.core import parse_platform
-from webhook.probe.answers import FAILURES, Answer, Finding, Presence
+from webhook.registry.answers import FAILURES, Answer, Finding, Presence
 
 PRESENT, ABSENT, UNKNOWN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
 

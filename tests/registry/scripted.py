@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 
-from tests.probe.virtual import now
+from tests.registry.virtual import now
 from webhook.core import Availability, MirrorMap, Rule
-from webhook.probe.answers import Answer, Finding
-from webhook.probe.chooser import Chooser
-from webhook.probe.inquiry import Inquirer
-from webhook.probe.observer import Silent
+from webhook.registry.answers import Answer, Finding
+from webhook.registry.chooser import Chooser
+from webhook.registry.inquiry import Inquirer
+from webhook.registry.observer import Silent
 
 HANGS = "hangs"
 TIMEOUT = Finding(Answer.TIMEOUT, "800 ms")

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 import httpx
 
-from webhook.probe.answers import Answer, Finding, Presence
-from webhook.probe.client import EXCHANGE_ERRORS, Call, explained
-from webhook.probe.manifests import ACCEPT, config_of, covered, interpreted, missing
-from webhook.probe.places import blob_path, manifest_path
+from webhook.registry.answers import Answer, Finding, Presence
+from webhook.registry.client import EXCHANGE_ERRORS, Call, explained
+from webhook.registry.manifests import ACCEPT, config_of, covered, interpreted, missing
+from webhook.registry.places import blob_path, manifest_path
 
 if TYPE_CHECKING:
     from webhook.core import Availability, ImageReference
-    from webhook.probe.client import Client, Reply
+    from webhook.registry.client import Client, Reply
 
 __all__ = ["Registries"]
 

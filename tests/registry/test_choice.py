@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import images, maps
 from webhook.core import Mirror, MirrorMap, OnUnknown, Original, Outcome, Rule
-from webhook.probe.answers import Answer, Finding, Presence
-from webhook.probe.choice import choose, options_of, verified
+from webhook.registry.answers import Answer, Finding, Presence
+from webhook.registry.choice import choose, options_of, verified
 
 HAS, HAS_NOT, HANGS = Answer.PRESENT, Answer.ABSENT, Answer.TIMEOUT
 DOWN, LOGIN, DENIED = Answer.DOWN, Answer.UNAUTHORIZED, Answer.FORBIDDEN

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.core import Availability
-from webhook.probe.answers import FAILURES, Answer, Finding, Presence
-from webhook.probe.cache import FindingCache
+from webhook.registry.answers import FAILURES, Answer, Finding, Presence
+from webhook.registry.cache import FindingCache
 
 SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
 THERE, NOT_THERE = Finding(Answer.PRESENT), Finding(Answer.ABSENT)

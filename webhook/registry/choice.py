@@ -6,14 +6,14 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidReferenceError, OnUnknown, Original, Outcome
-from webhook.probe.answers import Answer, Finding, Presence
-from webhook.probe.question import question_for
+from webhook.registry.answers import Answer, Finding, Presence
+from webhook.registry.question import question_for
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
     from webhook.core import Candidate, Decision, ImageReference
-    from webhook.probe.question import Question
+    from webhook.registry.question import Question
 
 __all__ = ["Option", "choose", "options_of", "verified"]
 

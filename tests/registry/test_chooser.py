@@ -4,10 +4,10 @@ import asyncio
 
 import pytest
 
-from tests.probe.scripted import HANGS, Scripted
-from tests.probe.virtual import now, run
+from tests.registry.scripted import HANGS, Scripted
+from tests.registry.virtual import now, run
 from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule
-from webhook.probe.answers import Answer, Finding
+from webhook.registry.answers import Answer, Finding
 
 PRESENT, ABSENT = Answer.PRESENT, Answer.ABSENT
 ON_MIRROR = Availability(on_unknown=OnUnknown.MIRROR)
