@@ -58,7 +58,7 @@ UPWARDS = [
     ("registry/client.py", "import webhook.transfer"),
     ("server/run.py", "import kubernetes"),
     ("cli/main.py", "import uvicorn"),
-    ("documents/tree.py", "import yaml, msgspec"),
+    ("manifests/tree.py", "import yaml, msgspec"),
 ]
 
 
@@ -113,7 +113,7 @@ def imported_by(code):
         ("import webhook.admission", set()),
         ("import webhook.cli.main", set()),
         ("import webhook.config", {"yaml"}),
-        ("import webhook.documents", {"yaml"}),
+        ("import webhook.manifests", {"yaml"}),
         ("import webhook.telemetry", {"prometheus_client"}),
         ("import webhook.registry", {"httpx", "rich"}),  # httpx has a command line as well
         ("import webhook.transfer", {"httpx", "rich"}),

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
-    from webhook.documents import ImagePath, Problem, Rewritten
+    from webhook.manifests import ImagePath, Problem, Rewritten
 
     Destination: TypeAlias = Callable[[Source, Iterable[Rewritten]], Iterable[Rewritten]]
 
@@ -130,7 +130,7 @@ def few_collections() -> Iterator[None]:
 
 def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, Problem | None]]:
     """Yield the manifests, each with what keeps it from being read as text."""
-    from webhook.documents import unreadable  # noqa: PLC0415 - YAML is not for all commands
+    from webhook.manifests import unreadable  # noqa: PLC0415 - YAML is not for all commands
 
     for source in sources(files):
         yield source, unreadable(source.blocks())
@@ -143,7 +143,7 @@ def rewritten(
     paths: Iterable[ImagePath],
 ) -> Iterator[Rewritten]:
     """Yield what becomes of the parts of a file."""
-    from webhook.documents import Rewritten, rewritten_parts  # noqa: PLC0415 - as above
+    from webhook.manifests import Rewritten, rewritten_parts  # noqa: PLC0415 - as above
 
     if problem is None:
         yield from rewritten_parts(source.blocks(), decide, paths)
@@ -154,7 +154,7 @@ def rewritten(
 
 def image_path(text: str) -> ImagePath:
     """Read the value of ``--image-path``."""
-    from webhook.documents import (  # noqa: PLC0415 - YAML is not for all commands
+    from webhook.manifests import (  # noqa: PLC0415 - YAML is not for all commands
         ImagePath,
         InvalidImagePathError,
     )

@@ -34,7 +34,7 @@ def from_manifests(
         files: Files, folders, or ``-`` for standard input.
         decide: Decides on one image.
     """
-    from webhook.documents import rewrite_manifests  # noqa: PLC0415 - YAML is not for all
+    from webhook.manifests import rewrite_manifests  # noqa: PLC0415 - YAML is not for all
 
     found: list[Decision] = []
     is_whole = True

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from webhook.cli.rewriting.sources import Source
-    from webhook.documents import Image, Rewritten
+    from webhook.manifests import Image, Rewritten
 
 __all__ = ["as_object", "complain", "show_diff"]
 

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from webhook.cli.rewriting.sources import Source
-    from webhook.documents import Rewritten
+    from webhook.manifests import Rewritten
 
 __all__ = ["Stream", "write_in_place"]
 

@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from webhook.core import MirrorMap, Rule
-from webhook.documents import rewrite_manifests
+from webhook.manifests import rewrite_manifests
 
 NEW = "m.example/hub/library/nginx:1"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from webhook.documents import ImagePath, InvalidImagePathError
+from webhook.manifests import ImagePath, InvalidImagePathError
 
 NEW = "m.example/hub/library/nginx"
 TEMPLATE = ("spec", "template")

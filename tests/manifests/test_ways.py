@@ -10,16 +10,16 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from tests.documents.test_properties import PODS, in_yaml
+from tests.manifests.test_properties import PODS, in_yaml
 from webhook.core import MirrorMap, Rule
-from webhook.documents import rewrite_manifests, rewriting, rewritten_parts, unreadable
-from webhook.documents.composing import UnusualError, composed, may_be_deep
+from webhook.manifests import rewrite_manifests, rewriting, rewritten_parts, unreadable
+from webhook.manifests.composing import UnusualError, composed, may_be_deep
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]).decide
 ROOT = Path(__file__).parents[2]
 CORPUS = sorted(
     path
-    for folder in ("tests/cases", "manifests", "docs", "charts", "tests/documents")
+    for folder in ("tests/cases", "manifests", "docs", "charts", "tests/manifests")
     for path in (ROOT / folder).rglob("*")
     if path.suffix in {".yaml", ".yml", ".json", ".md", ".py", ".tpl"}
 )

@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from webhook.documents.tree import Scalar
+    from webhook.manifests.tree import Scalar
 
 __all__ = ["spliced"]
 

@@ -5,22 +5,22 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from webhook.documents.composing import UnusualError
-from webhook.documents.encoding import decoded
-from webhook.documents.finding import images_of
-from webhook.documents.quick import quick_images
-from webhook.documents.results import Image, Problem, Rewritten
-from webhook.documents.splicing import spliced
-from webhook.documents.stream import documents
-from webhook.documents.tree import DocumentError
+from webhook.manifests.composing import UnusualError
+from webhook.manifests.encoding import decoded
+from webhook.manifests.finding import images_of
+from webhook.manifests.quick import quick_images
+from webhook.manifests.results import Image, Problem, Rewritten
+from webhook.manifests.splicing import spliced
+from webhook.manifests.stream import documents
+from webhook.manifests.tree import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
-    from webhook.documents.finding import Found
-    from webhook.documents.places import ImagePath
-    from webhook.documents.stream import Document
+    from webhook.manifests.finding import Found
+    from webhook.manifests.places import ImagePath
+    from webhook.manifests.stream import Document
 
 __all__ = ["rewrite_manifests", "rewritten_parts", "unreadable"]
 

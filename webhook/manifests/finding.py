@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.documents.places import places
-from webhook.documents.tree import Scalar, child, plain
+from webhook.manifests.places import places
+from webhook.manifests.tree import Scalar, child, plain
 from webhook.objects import ImageSlot, exempt, image_slots, pod_from, rewrite
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from webhook.core import Decision
-    from webhook.documents.places import ImagePath, Place
-    from webhook.documents.tree import Node
+    from webhook.manifests.places import ImagePath, Place
+    from webhook.manifests.tree import Node
     from webhook.objects import Placement
 
 __all__ = ["Found", "images_of"]

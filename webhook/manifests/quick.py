@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from yaml import MappingNode, ScalarNode, SequenceNode
 
-from webhook.documents.composing import UnusualError, composed
-from webhook.documents.finding import Found
-from webhook.documents.places import GROUPS, LIST, MAX_LISTS
-from webhook.documents.tree import Scalar
-from webhook.documents.yaml_tree import is_text
+from webhook.manifests.composing import UnusualError, composed
+from webhook.manifests.finding import Found
+from webhook.manifests.places import GROUPS, LIST, MAX_LISTS
+from webhook.manifests.tree import Scalar
+from webhook.manifests.yaml_tree import is_text
 from webhook.objects import (
     CONTAINER_FIELDS,
     MIRROR_POD,

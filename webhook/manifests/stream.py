@@ -6,13 +6,13 @@ import re
 from itertools import chain, pairwise
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.documents.json_tree import json_ends, json_trees
-from webhook.documents.yaml_tree import yaml_trees
+from webhook.manifests.json_tree import json_ends, json_trees
+from webhook.manifests.yaml_tree import yaml_trees
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from webhook.documents.tree import Node
+    from webhook.manifests.tree import Node
 
 __all__ = ["Document", "documents"]
 

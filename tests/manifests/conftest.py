@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from webhook.core import MirrorMap, Rule
-from webhook.documents import ImagePath, rewrite_manifests
+from webhook.manifests import ImagePath, rewrite_manifests
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("gcr.io", ["m.example/gcr"])])
 

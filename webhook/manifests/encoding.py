@@ -6,7 +6,7 @@ import codecs
 from itertools import chain
 from typing import TYPE_CHECKING, Final
 
-from webhook.documents.tree import DocumentError
+from webhook.manifests.tree import DocumentError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

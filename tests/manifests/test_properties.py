@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.core import MirrorMap, Rule
-from webhook.documents import rewrite_manifests
+from webhook.manifests import rewrite_manifests
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]).decide
 IMAGES = st.sampled_from(["nginx", "a/b:1", "quay.io/c", "gcr.io/d", "Not Good", "m.example/x"])
