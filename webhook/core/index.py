@@ -6,10 +6,7 @@ looked up, however many prefixes the table holds.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Generic, TypeVar
-
-if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+from typing import Generic, TypeVar
 
 __all__ = ["PrefixIndex"]
 
@@ -22,13 +19,6 @@ class PrefixIndex(Generic[Value]):
     def __init__(self) -> None:
         self._registries: dict[str, dict[str, Value]] = {}
         self._depths: dict[str, int] = {}
-
-    def __contains__(self, registry: object) -> bool:
-        return registry in self._registries
-
-    def registries(self) -> Iterable[tuple[str, Mapping[str, Value]]]:
-        """Return each registry, and its values by path."""
-        return self._registries.items()
 
     def add(self, registry: str, path: str, value: Value) -> Value:
         """Add *value*, and return the value that the prefix has: an earlier one stays.

@@ -20,13 +20,11 @@ from webhook.core.errors import (
 from webhook.core.index import PrefixIndex
 from webhook.core.pattern import PatternSet
 from webhook.core.reference import parse_reference
-from webhook.core.search import MAX_CANDIDATES, Search
-from webhook.core.straight import named_straight, ways_of
+from webhook.core.search import Search
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from webhook.core.mirror import Mirror
     from webhook.core.reference import ImageReference
     from webhook.core.rules import Rule
 
@@ -59,14 +57,6 @@ class MirrorMap:
         self._targets: PrefixIndex[Rule] = PrefixIndex()
         for rule in self.rules:
             self._add(rule)
-        self._only = self._only_rules()
-        self._straight = {
-            id(rule): ways_of(rule)
-            for rule in self.rules
-            if rule.composes
-            and len(rule.mirrors) <= MAX_CANDIDATES
-            and all(self._ends_at(mirror) for mirror in rule.mirrors)
-        }
         cycle = find_cycle(self.rules, self.applicable)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
@@ -89,27 +79,6 @@ class MirrorMap:
             problem = f"match {str(match)!r} stands in two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
-    def _only_rules(self) -> dict[str, Rule]:
-        """Return the rules of registries that have one for all that lies there, and no other."""
-        if self._patterns or self._subdomains:
-            return {}
-        return {
-            registry: paths[""]
-            for registry, paths in self._exact.registries()
-            if len(paths) == 1 and "" in paths
-        }
-
-    def _ends_at(self, mirror: Mirror) -> bool:
-        """Say whether a mirror takes any image, and no rule matches anything there."""
-        return (
-            mirror.allowlist is None
-            and mirror.composes
-            and not self._patterns
-            and self._everything is None
-            and mirror.registry not in self._exact
-            and not any(parent in self._subdomains for parent in parents(mirror.registry))
-        )
-
     def matching(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that match a name, the one that wins first.
 
@@ -131,15 +100,10 @@ class MirrorMap:
 
     def applicable(self, registry: str, repository: str) -> Rule | None:
         """Return the rule that applies to a name: the first that does not lead there."""
-        only = self._only.get(registry)
-        if only is not None and not only.is_mirrored(f"{registry}/{repository}"):
-            return only
-        rules = self.matching(registry, repository)
-        if rules:
-            name = f"{registry}/{repository}" if repository else registry
-            for rule in rules:
-                if not rule.is_mirrored(name):
-                    return rule
+        name = f"{registry}/{repository}" if repository else registry
+        for rule in self.matching(registry, repository):
+            if not rule.is_mirrored(name):
+                return rule
         return None
 
     def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
@@ -154,11 +118,6 @@ class MirrorMap:
     def _search(
         self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        ways = self._straight.get(id(rule))
-        if ways:
-            named = named_straight(reference, ways)
-            if named:
-                return named, ()
         search = Search(self.applicable)
         search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)

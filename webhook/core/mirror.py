@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from webhook.core.errors import InvalidRuleError, quoted
@@ -32,10 +32,6 @@ class Mirror:
         pull_secrets: Names of the Secrets that a Pod needs to pull from it.
         allowlist: The images that it has; None for any.
 
-    Attributes:
-        composes: Whether any repository can follow the target as it stands: on Docker Hub
-            a single part would become another name.
-
     Raises:
         InvalidRuleError: The target could not start an image name.
     """
@@ -44,7 +40,6 @@ class Mirror:
     flatten: bool = False
     pull_secrets: tuple[str, ...] = ()
     allowlist: Allowlist | None = None
-    composes: bool = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         sample = Template(self.target).filled("x")
@@ -70,9 +65,6 @@ class Mirror:
         if registry == LEGACY_DOCKER_HUB:
             target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
             object.__setattr__(self, "target", target)
-        hubs = DOCKER_HUB, LEGACY_DOCKER_HUB
-        composes = registry not in hubs and not self.is_template
-        object.__setattr__(self, "composes", composes)
 
     @property
     def is_template(self) -> bool:

@@ -95,11 +95,6 @@ class Rule:
         self._check()
 
     @cached_property
-    def composes(self) -> bool:
-        """Whether it puts whole parts of the repository, and nothing else, below a target."""
-        return self.match is not None and not self.match.is_everything
-
-    @cached_property
     def _under(self) -> tuple[str, ...]:
         """What a name with a slash behind it begins with if it lies under a mirror."""
         if self.match is not None and self.match.is_everything:
