@@ -1,4 +1,4 @@
-"""What a profile is: rules for one public mirror, and what is known about it."""
+"""The parts of a profile."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from webhook.core import Mirror, Rule
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Profile", "Status", "mirrored"]
+__all__ = ["Profile", "Status", "build_rules"]
 
 
 class Status(StrEnum):
     """Who can pull from the mirrors of a profile, as its source says."""
 
-    OPEN = "open"  # anybody, within the conditions
+    OPEN = "open"  # anybody, within its conditions
     RESTRICTED = "restricted"  # only from some networks
-    FROZEN = "frozen"  # anybody, but images get no updates any more
+    FROZEN = "frozen"  # anybody, but the images are no longer updated
     CLOSED = "closed"  # nobody
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Profile:
-    """Rules for one public mirror, dated.
+    """Rules for one public mirror, with their source and its date.
 
     Attributes:
         name: Its name in the rules file.
         title: What it is for, in a few words.
-        source: Where the mirror's names and its status were read.
-        date: The day or month of the source as it was read, in ISO 8601.
+        source: Where the mirror's names and its status are documented.
+        date: Day or month when the source was last checked, in ISO 8601.
         status: Who can pull from it.
         note: The status in one sentence.
-        conditions: What else to know before using it, a sentence each.
+        conditions: What else to know before using it, one sentence each.
         rules: The rules; the ``source`` of each is the profile's name.
     """
 
@@ -48,7 +48,7 @@ class Profile:
     rules: tuple[Rule, ...]
 
 
-def mirrored(
+def build_rules(
     profile: str,
     targets: Mapping[str, str | tuple[str, ...]],
     *,
@@ -58,8 +58,8 @@ def mirrored(
 
     Args:
         profile: Name of the profile.
-        targets: The target or targets in order of preference, by what they stand for.
-        flatten: Keep the last part of each repository only.
+        targets: Match of each rule → its target, or its targets in order of preference.
+        flatten: Keep only the last part of each repository.
     """
     return tuple(
         Rule(
