@@ -135,7 +135,7 @@ def test_the_library_is_what_the_design_says():
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_modules_can_be_read_in_one_go(path):
-    assert len(path.read_text().splitlines()) <= 310
+    assert len(path.read_text().splitlines()) <= 500
 
 
 def tracked():

@@ -7,7 +7,7 @@ from functools import cache
 import pytest
 
 from webhook.core import MirrorMap, Rule
-from webhook.core.index import PrefixIndex
+from webhook.core.rules import PrefixIndex
 
 FORMS = (
     "registry{}.example.com",

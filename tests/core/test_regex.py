@@ -7,7 +7,7 @@ import time
 import pytest
 
 from webhook.core import InvalidRuleError, MirrorMap, Rule
-from webhook.core.pattern import Pattern, PatternSet, Template
+from webhook.core.regex import Pattern, PatternSet, Template
 
 
 @pytest.mark.parametrize(

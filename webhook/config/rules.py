@@ -11,7 +11,7 @@ import yaml
 
 from webhook.core import InvalidRuleError, Mirror, Original, Rule, parse_match
 from webhook.core.errors import quoted
-from webhook.core.pattern import Pattern
+from webhook.core.regex import Pattern
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -1,25 +1,23 @@
 """References, rules and what becomes of an image: pure, without I/O, clock or log."""
 
 from webhook.core.allowlist import Allowlist
-from webhook.core.availability import (
-    Availability,
-    OnUnknown,
-    Platform,
-    parse_platform,
-)
-from webhook.core.consideration import Bearing, Consideration, consider
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import (
     InvalidReferenceError,
     InvalidRuleError,
     RuleCycleError,
 )
-from webhook.core.loops import LoopLimits
+from webhook.core.explanation import Bearing, Consideration, consider
 from webhook.core.mapping import MirrorMap
-from webhook.core.match import Match, parse_match
-from webhook.core.mirror import Mirror
 from webhook.core.reference import ImageReference, parse_reference
-from webhook.core.rules import Original, Rule
+from webhook.core.rules import Match, Mirror, Original, Rule, parse_match
+from webhook.core.settings import (
+    Availability,
+    LoopLimits,
+    OnUnknown,
+    Platform,
+    parse_platform,
+)
 
 __all__ = [
     "Allowlist",

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from webhook.core.errors import InvalidRuleError, quoted
-from webhook.core.pattern import Pattern, PatternSet
 from webhook.core.reference import DOCKER_HUB, LEGACY_DOCKER_HUB, OFFICIAL, names_registry
+from webhook.core.regex import Pattern, PatternSet
 
 __all__ = ["Allowlist"]
 

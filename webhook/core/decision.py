@@ -6,9 +6,8 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
 
 if TYPE_CHECKING:
-    from webhook.core.mirror import Mirror
     from webhook.core.reference import ImageReference
-    from webhook.core.rules import Rule
+    from webhook.core.rules import Mirror, Rule
 
     # Rules, and the mirror that each of them gave, in order.
     Steps: TypeAlias = tuple[tuple[Rule, Mirror], ...]

@@ -8,25 +8,23 @@ that mapping it again changes nothing, whatever the rules.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from webhook.core.cycles import find_cycle
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import (
     InvalidReferenceError,
     InvalidRuleError,
     RuleCycleError,
 )
-from webhook.core.index import PrefixIndex
-from webhook.core.pattern import PatternSet
 from webhook.core.reference import parse_reference
-from webhook.core.search import Search
+from webhook.core.regex import PatternSet
+from webhook.core.rules import PrefixIndex
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core.reference import ImageReference
-    from webhook.core.rules import Rule
+    from webhook.core.rules import Mirror, Rule
 
 __all__ = ["MirrorMap"]
 
@@ -174,3 +172,155 @@ def parents(registry: str) -> Iterator[str]:
     while dot != -1:
         yield registry[dot:]
         dot = registry.find(".", dot + 1)
+
+
+# Only regular expressions can make longer chains or more names than people write;
+# what they make beyond this ends in the original.
+MAX_STEPS: Final = 16
+MAX_CANDIDATES: Final = 64
+
+
+class Search:
+    """The walk from one reference through rules and mirrors to the names at rest.
+
+    A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
+    the one that the walk began with; a way that leads back gives nothing.
+
+    Args:
+        applicable: Gives the rule that applies to a registry and a repository.
+
+    Attributes:
+        found: The candidates by their names, in order of preference.
+        problems: What kept other mirrors from giving a name.
+    """
+
+    def __init__(self, applicable: Callable[[str, str], Rule | None]) -> None:
+        self._applicable = applicable
+        self.found: dict[str, Candidate] = {}
+        self.problems: list[str] = []
+
+    def walk(
+        self,
+        reference: ImageReference,
+        rule: Rule | None,
+        steps: tuple[tuple[Rule, Mirror], ...],
+        names: tuple[str, ...],
+    ) -> None:
+        """Find the names at rest from *reference* on.
+
+        Args:
+            reference: Where to begin.
+            rule: The rule that applies to it.
+            steps: The rules and mirrors that led there.
+            names: The names on the way.
+        """
+        if rule is None or rule.keep:
+            self.rest(reference, steps)
+            return
+        refused = 0
+        for mirror in rule.mirrors:
+            if len(self.found) == MAX_CANDIDATES:
+                return
+            if mirror.allowlist is not None and not mirror.allowlist.holds(reference.name):
+                unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
+                self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
+                refused += 1
+                continue
+            try:
+                named = rule.reference_at(mirror, reference)
+            except InvalidReferenceError as error:
+                self.problems.append(f"rule {rule} → {mirror.target}: {error}")
+                refused += 1
+                continue
+            if named.name in names or len(steps) == MAX_STEPS:
+                walk = " → ".join(names)
+                self.problems.append(f"the rules lead back to where they began: {walk}")
+                continue
+            onward = self._applicable(named.registry, named.repository)
+            self.walk(named, onward, (*steps, (rule, mirror)), (*names, named.name))
+        if refused == len(rule.mirrors):
+            self.rest(reference, steps)
+
+    def rest(self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]) -> None:
+        """Note that no rule leads on from *reference*."""
+        if steps:
+            image = str(reference)
+            self.found.setdefault(image, Candidate(reference, steps, image))
+
+
+MAX_PREFIX: Final = 600  # a repository of 255 characters, and a long registry
+
+
+def find_cycle(
+    rules: Iterable[Rule], applicable: Callable[[str, str], Rule | None]
+) -> tuple[Rule, ...]:
+    """Return rules that feed each other in a circle, in order; empty if there are none.
+
+    Args:
+        rules: The rules.
+        applicable: Gives the rule that applies to a registry and a repository.
+    """
+    at_rest: set[str] = set()
+    for rule in rules:
+        starts = [mirror.target for mirror in rule.mirrors if not mirror.is_template]
+        if rule.match is not None and not (rule.match.is_everything or rule.match.is_wildcard):
+            starts.append(str(rule.match))
+        for start in starts:
+            cycle = follow(start, applicable, at_rest)
+            if cycle:
+                return cycle
+    return ()
+
+
+def follow(
+    start: str,
+    applicable: Callable[[str, str], Rule | None],
+    at_rest: set[str],
+) -> tuple[Rule, ...]:
+    """Return the circle that the way from the prefix *start* ends in, if it does.
+
+    Args:
+        start: A registry, or a registry and leading path parts.
+        applicable: Gives the rule that applies to a registry and a repository.
+        at_rest: Prefixes from which every way is known to end; added to.
+    """
+    way: list[tuple[str, Rule]] = []
+    ahead: list[list[str]] = [[start]]
+    while ahead:
+        if not ahead[-1]:
+            ahead.pop()
+            if way:
+                at_rest.add(way.pop()[0])
+            continue
+        prefix = ahead[-1].pop()
+        if prefix in at_rest:
+            continue
+        passed = [name for name, _ in way]
+        if prefix in passed:
+            return tuple(rule for _, rule in way[passed.index(prefix) :])
+        if len(prefix) > MAX_PREFIX:
+            turn = last_round([rule for _, rule in way])
+            if turn:
+                return turn
+            at_rest.add(prefix)  # long targets in a row, and no name fits any more
+            continue
+        registry, _, path = prefix.partition("/")
+        rule = applicable(registry, path)
+        if rule is None or rule.keep or rule.pattern is not None:
+            at_rest.add(prefix)
+            continue
+        way.append((prefix, rule))
+        ahead.append([rule.name_at(mirror, registry, path) for mirror in rule.mirrors])
+    return ()
+
+
+def last_round(rules: list[Rule]) -> tuple[Rule, ...]:
+    """Return one round of a growing way: the rules from one turn of a rule to its next.
+
+    It is empty if no rule has had two turns.
+    """
+    for end in range(len(rules) - 1, 0, -1):
+        for begin in range(end - 1, -1, -1):
+            if rules[begin] == rules[end]:
+                return tuple(rules[begin:end])
+    return ()

@@ -14,20 +14,146 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
 from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quoted
-from webhook.core.match import parse_match
-from webhook.core.mirror import Mirror
-from webhook.core.pattern import Pattern, Template
-from webhook.core.reference import ImageReference, names_registry, parse_reference
+from webhook.core.reference import (
+    DOCKER_HUB,
+    LEGACY_DOCKER_HUB,
+    ImageReference,
+    is_domain,
+    is_path,
+    names_registry,
+    parse_reference,
+)
+from webhook.core.regex import Pattern, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webhook.core.match import Match
+    from webhook.core.allowlist import Allowlist
 
-__all__ = ["Original", "Rule"]
+__all__ = ["EVERY_REGISTRY", "Match", "Mirror", "Original", "PrefixIndex", "Rule", "parse_match"]
+
+EVERY_REGISTRY: Final = "*"
+SUBDOMAINS: Final = "*."
+
+
+@dataclass(frozen=True, slots=True)
+class Match:
+    """What a rule matches: a registry, and a path below it in whole parts.
+
+    Attributes:
+        registry: A registry, ``*.`` and a domain, or ``*``.
+        path: Leading parts of the repository, ``bitnami`` or ``a/b``; may be empty.
+    """
+
+    registry: str
+    path: str = ""
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for the subdomains of a domain."""
+        return self.registry.startswith(SUBDOMAINS)
+
+    @property
+    def is_everything(self) -> bool:
+        """Whether it stands for every registry that no other rule matches."""
+        return self.registry == EVERY_REGISTRY
+
+    def __str__(self) -> str:
+        return f"{self.registry}/{self.path}" if self.path else self.registry
+
+
+def parse_match(text: str) -> Match:
+    """Read the ``match`` of a rule.
+
+    Raises:
+        InvalidRuleError: It is no registry, with or without a path; the message
+            says what to write instead.
+    """
+
+    def refuse(problem: str) -> InvalidRuleError:
+        return InvalidRuleError(f"match {quoted(text)} {problem}", field="match")
+
+    if text == EVERY_REGISTRY:
+        return Match(EVERY_REGISTRY)
+    registry, slash, path = text.partition("/")
+    domain = registry.removeprefix(SUBDOMAINS)
+    if "*" in domain or "*" in path:
+        raise refuse('has a "*" that is neither alone nor a leading "*."')
+    if not is_domain(domain):
+        problem = "does not start with a registry host such as docker.io"
+        raise refuse(problem)
+    if slash and not is_path(path):
+        if ":" in path or "@" in path:
+            raise refuse("has a tag or digest; rules match repositories only")
+        raise refuse(f"has {quoted(path)} for a path, which no repository can have")
+    if domain == LEGACY_DOCKER_HUB and registry == domain:
+        registry = DOCKER_HUB
+    return Match(registry, path)
+
+
+@dataclass(frozen=True, slots=True)
+class Mirror:
+    r"""A target that takes the place of what a rule matched.
+
+    Args:
+        target: ``host[:port][/path]``; in a rule with a regular expression the
+            whole new name, with ``\1`` for its groups.
+        flatten: Keep the last part of the repository only.
+        pull_secrets: Names of the Secrets that a Pod needs to pull from it.
+        allowlist: The images that it has; None for any.
+
+    Raises:
+        InvalidRuleError: The target could not start an image name.
+    """
+
+    target: str
+    flatten: bool = False
+    pull_secrets: tuple[str, ...] = ()
+    allowlist: Allowlist | None = None
+
+    def __post_init__(self) -> None:
+        sample = Template(self.target).filled("x")
+        registry, slash, path = sample.partition("/")
+
+        def refuse(problem: str) -> InvalidRuleError:
+            text = f"mirror {quoted(self.target)} {problem}"
+            return InvalidRuleError(text, field="target")
+
+        if "://" in sample:
+            raise refuse("has a scheme; write host[:port][/path] alone")
+        if not is_domain(registry):
+            raise refuse("does not start with a registry host")
+        if not names_registry(registry) and not self.is_template:
+            raise refuse(
+                f"would be read as a name on Docker Hub, as {registry!r} has neither "
+                f"'.' nor ':'; write {registry}:443 or docker.io/{self.target}"
+            )
+        if slash and not is_path(path):
+            if ":" in path or "@" in path:
+                raise refuse("has a tag or digest, which a mirror cannot have")
+            raise refuse(f"has {quoted(path)} for a path, which no repository can have")
+        if registry == LEGACY_DOCKER_HUB:
+            target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
+            object.__setattr__(self, "target", target)
+
+    @property
+    def is_template(self) -> bool:
+        """Whether the target holds groups of a regular expression."""
+        return "\\" in self.target
+
+    @property
+    def registry(self) -> str:
+        """The registry of the target."""
+        return self.target.partition("/")[0]
+
+    def holds(self, name: str) -> bool:
+        """Say whether *name* (registry, or registry and repository) lies under the target."""
+        if self.is_template:
+            return Template(self.target).could_have_made(name)
+        return name == self.target or name.startswith(self.target + "/")
 
 
 class Original(StrEnum):
@@ -191,3 +317,46 @@ class Rule:
         if not names_registry(registry):
             raise InvalidReferenceError(name, f"{quoted(registry)} is no registry host")
         return parse_reference(name + reference.suffix)
+
+
+Value = TypeVar("Value")
+
+
+class PrefixIndex(Generic[Value]):
+    """Values by registry and leading path parts, found from the longest prefix down."""
+
+    def __init__(self) -> None:
+        self._registries: dict[str, dict[str, Value]] = {}
+        self._depths: dict[str, int] = {}
+
+    def add(self, registry: str, path: str, value: Value) -> Value:
+        """Add *value*, and return the value that the prefix has: an earlier one stays.
+
+        Args:
+            registry: The registry.
+            path: Leading parts of the repository, or empty for all of it.
+            value: What is to be found.
+        """
+        depth = path.count("/") + 1 if path else 0
+        self._depths[registry] = max(depth, self._depths.get(registry, 0))
+        return self._registries.setdefault(registry, {}).setdefault(path, value)
+
+    def __bool__(self) -> bool:
+        return bool(self._registries)
+
+    def longest_first(self, registry: str, repository: str) -> list[tuple[str, Value]]:
+        """Return the path and value of each prefix that *repository* lies under."""
+        paths = self._registries.get(registry)
+        if paths is None:
+            return []
+        found = []
+        depth = self._depths[registry]
+        if depth:
+            parts = repository.split("/", depth)
+            for count in range(min(depth, len(parts)), 0, -1):
+                path = "/".join(parts[:count])
+                if path in paths:
+                    found.append((path, paths[path]))
+        if "" in paths:
+            found.append(("", paths[""]))
+        return found

@@ -13,7 +13,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
-from webhook.core.match import EVERY_REGISTRY
+from webhook.core.rules import EVERY_REGISTRY
 from webhook.render.entry import Entry, Place
 from webhook.render.ways import refuse_parted
 

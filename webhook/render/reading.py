@@ -6,7 +6,7 @@ import re
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Mirror, Rule
-from webhook.core.match import EVERY_REGISTRY
+from webhook.core.rules import EVERY_REGISTRY
 from webhook.render.table import (
     DEPTH_KEY,
     DOMAINS_KEY,

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidRuleError
-from webhook.core.match import EVERY_REGISTRY
+from webhook.core.rules import EVERY_REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
