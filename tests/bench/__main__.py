@@ -21,7 +21,7 @@ from tests.bench.lookup import lookup
 from tests.bench.report import bound_table, contest_table, machine, write_json
 from tests.bench.starting import commands, endurance, readiness
 from tests.tools.golang import GoMissingError
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator

@@ -20,7 +20,7 @@ from tests.server.process import serving
 from tests.tools.faults import faulty_proxy
 from tests.tools.loopback import unverified
 from tests.tools.registry import push_image, registry
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show
 from webhook.core import Availability, MirrorMap, Rule
 from webhook.registry import Answer, Chooser, Finding
 from webhook.registry.inquiry import Inquirer

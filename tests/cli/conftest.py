@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.cli.pulling.machine import Machine
+from tests.cli.pull.machine import Machine
 
 
 @pytest.fixture

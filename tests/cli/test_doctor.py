@@ -8,8 +8,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tools.faults import unused_port
-from webhook.cli.diagnosing.finding import Verdict, doubt, fine, unknown, wrong
-from webhook.cli.doctor import STYLES, as_object, doctor, told
+from webhook.cli.doctor.command import STYLES, as_object, doctor, told
+from webhook.cli.doctor.report import Verdict, doubt, fine, unknown, wrong
 
 FINDINGS = [
     fine("clock", "right"),

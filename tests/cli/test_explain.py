@@ -12,7 +12,7 @@ from click.testing import CliRunner
 
 from tests.tools.terminal import terminal
 from webhook.cli.explain import explain
-from webhook.cli.rules import load_policy
+from webhook.cli.options import load_policy
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
 RULES = r"""

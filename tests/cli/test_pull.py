@@ -5,7 +5,7 @@ import subprocess
 
 import pytest
 
-from tests.cli.pulling.machine import DIGEST, HUB, NGINX, SPARE, Machine
+from tests.cli.pull.machine import DIGEST, HUB, NGINX, SPARE, Machine
 
 
 def test_an_image_is_pulled_from_its_mirror_under_its_own_name(machine):

@@ -12,8 +12,8 @@ import pytest
 from click.testing import CliRunner
 
 from tests.bench.rewriting import DOCUMENT, manifests, usage
+from webhook.cli import files
 from webhook.cli.main import mirrorhook
-from webhook.cli.rewriting import sources
 
 POD = "kind: Pod\nspec:\n  containers:\n  - {name: a, image: nginx}  # keep\n"
 NEW = POD.replace("nginx", "m.example/hub/library/nginx")
@@ -46,13 +46,13 @@ def room(request, monkeypatch):
         raise FileNotFoundError
 
     if request.param != "held":
-        monkeypatch.setattr(sources, "HELD", 10)
+        monkeypatch.setattr(files, "HELD", 10)
     if request.param == "without a folder for files":
-        monkeypatch.setattr(sources.tempfile, "TemporaryFile", refused)
+        monkeypatch.setattr(files.tempfile, "TemporaryFile", refused)
 
 
 def test_standard_input_of_any_size_is_rewritten(call, room, monkeypatch):
-    monkeypatch.setattr(sources, "BLOCK", 7)
+    monkeypatch.setattr(files, "BLOCK", 7)
     done = call(stdin=f"{NO_POD}---\n{POD}---\n{POD}".encode())
     assert done.stdout == f"{NO_POD}---\n{NEW}---\n{NEW}"
 
@@ -83,7 +83,7 @@ def test_a_pipe_in_place_of_a_file_is_read_once(call):
 
 
 def test_in_place_all_before_the_first_change_stays(call, monkeypatch):
-    monkeypatch.setattr(sources, "BLOCK", 7)
+    monkeypatch.setattr(files, "BLOCK", 7)
     Path("a.yaml").write_text(f"{NO_POD}---\n{NO_POD}---\n{POD}---\n{NO_POD}")
     done = call("--in-place", "a.yaml")
     assert done.stderr == "a.yaml: 1 image rewritten\n"

@@ -21,7 +21,7 @@ from tests.cluster.world import ENABLED, World, images, pod
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError, helm4
 from tests.tools.registry import push_layout
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show
 
 IMAGES = {
     "nginx": "hub/library/nginx:latest",

@@ -15,7 +15,7 @@ from tests.cluster.doctoring import doctored, faults
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.world import ENABLED, pod
-from webhook.cli.diagnosing.registration import CONFIGURATIONS
+from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.tls.issuing import new_authority
 
 CONFIGURATION = f"{CONFIGURATIONS}/mirrorhook.mirrorhook"

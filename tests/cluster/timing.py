@@ -19,7 +19,7 @@ from tests.cluster.release import Release
 from tests.cluster.world import ENABLED, MIRROR, RULES, World, pod
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show
 
 ROUNDS = 6
 REQUESTS = {1: 150, 50: 600}

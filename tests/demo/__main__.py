@@ -15,7 +15,7 @@ import yaml
 from rich.text import Text
 
 from tests.server.process import ROOT, serving
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show
 
 HERE = Path(__file__).parent
 COLUMNS = ("IN", "BEFORE", "AFTER", "WHY")

@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.rules import (
+from webhook.cli.options import (
     ConfigurationFailure,
     read_configuration,
     source_options,
     told,
 )
-from webhook.cli.table import listing, output_option, show, show_json
+from webhook.cli.output import listing, output_option, show, show_json
 
 if TYPE_CHECKING:
-    from webhook.cli.mirrors import MirrorProbe
+    from webhook.cli.probe import MirrorProbe
     from webhook.config import Configuration, PolicySettings, Problem
 
 __all__ = ["check"]
@@ -74,14 +74,14 @@ def check(
         show_summary(configuration)
         show_probes(probes)
     if probes is not None:
-        from webhook.cli.mirrors import is_missing  # noqa: PLC0415 - as in probed
+        from webhook.cli.probe import is_missing  # noqa: PLC0415 - as in probed
 
         context.exit(FAILED if is_missing(probes) else 0)
 
 
 def probed(configuration: Configuration, images: tuple[str, ...]) -> list[MirrorProbe]:
     """Ask each mirror of each policy for an image."""
-    from webhook.cli.mirrors import probe_mirrors  # noqa: PLC0415 - it needs HTTP
+    from webhook.cli.probe import probe_mirrors  # noqa: PLC0415 - it needs HTTP
 
     policies = configuration.policies.values()
     return [each for policy in policies for each in probe_mirrors(policy, images)]
@@ -91,7 +91,7 @@ def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
     """Return what mirrors answered as a part of the object; nothing if none was asked."""
     if probes is None:
         return {}
-    from webhook.cli.mirrors import mirror_record  # noqa: PLC0415 - as in probed
+    from webhook.cli.probe import mirror_record  # noqa: PLC0415 - as in probed
 
     return {"probes": [mirror_record(each) for each in probes]}
 
@@ -99,7 +99,7 @@ def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
 def show_probes(probes: list[MirrorProbe] | None) -> None:
     """Write for people what mirrors answered; nothing if none was asked."""
     if probes is not None:
-        from webhook.cli.mirrors import COLUMNS, mirror_cells  # noqa: PLC0415 - as in probed
+        from webhook.cli.probe import COLUMNS, mirror_cells  # noqa: PLC0415 - as in probed
 
         show("", listing(COLUMNS, [mirror_cells(each) for each in probes]))
 

@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from webhook.cli.cluster import kubeconfig_option
 from webhook.cli.copying.options import platform_values, reaching, registry_options
 from webhook.cli.explain import asked
-from webhook.cli.rules import ConfigurationFailure, load_policy, rules_options
-from webhook.cli.table import output_option
+from webhook.cli.options import ConfigurationFailure, kubeconfig_option, load_policy, rules_options
+from webhook.cli.output import output_option
 
 if TYPE_CHECKING:
     from collections.abc import Callable

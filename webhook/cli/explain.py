@@ -7,16 +7,15 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.records import show_records
-from webhook.cli.rules import load_policy, rules_options
-from webhook.cli.table import listing, output_option, show, show_json
+from webhook.cli.options import load_policy, rules_options
+from webhook.cli.output import listing, output_option, show, show_json, show_records
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from webhook.cli.probing import Probed
+    from webhook.cli.probe import Probed
     from webhook.core import Decision
 
 __all__ = ["explain"]
@@ -66,9 +65,9 @@ def explain(
     decisions = [settings.mirrors.decide(image) for image in asked(images)]
     probed: list[Probed] = []
     if probe:
-        from webhook.cli import probing  # noqa: PLC0415 - the HTTP client is for this only
+        from webhook.cli.probe import probe as ask  # noqa: PLC0415 - for this option only
 
-        probed = probing.probe(settings.availability, decisions)
+        probed = ask(settings.availability, decisions)
         decisions = [each.decision for each in probed]
     if output == "json":
         show_json(as_objects(decisions, probed))
@@ -89,7 +88,7 @@ def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str
     """
     objects = [as_object(decision) for decision in decisions]
     if probed:
-        from webhook.cli.probing import as_record  # noqa: PLC0415 - as above
+        from webhook.cli.probe import as_record  # noqa: PLC0415 - as above
 
         for entry, each in zip(objects, probed, strict=True):
             for candidate, answer in zip(entry["candidates"], each.candidates, strict=True):
@@ -100,7 +99,7 @@ def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str
 def show_answers(probed: list[Probed]) -> None:
     """Write for people what registries answered; nothing where none was asked."""
     if probed:
-        from webhook.cli.probing import (  # noqa: PLC0415 - as above
+        from webhook.cli.probe import (  # noqa: PLC0415 - as above
             ANSWER_COLUMNS,
             answer_rows,
         )

@@ -13,7 +13,7 @@ from webhook import __version__
 
 __all__ = ["main", "mirrorhook"]
 
-# In the order of the help page; each is `webhook.cli.<name>.<name>`, or stands in PLACES.
+# In the order of the help page; each is `webhook.cli.<name>.<name>`, or is in PLACES.
 COMMANDS: Final = {
     "serve": "Run the webhook.",
     "explain": "Say what would become of images, and why.",
@@ -27,8 +27,10 @@ COMMANDS: Final = {
     "profiles": "List and show the built-in mirror profiles.",
 }
 
-# A keyword of Python names neither a module nor a function.
-PLACES: Final = {"import": ("importing", "import_rules")}
+PLACES: Final = {
+    "import": ("import_rules", "import_rules"),  # `import` is a keyword of Python
+    "doctor": ("doctor.command", "doctor"),
+}
 
 
 class Commands(click.Group):

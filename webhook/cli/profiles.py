@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.table import listing, output_option, show, show_json
+from webhook.cli.output import listing, output_option, show, show_json
 from webhook.profiles import PROFILES
 
 if TYPE_CHECKING:

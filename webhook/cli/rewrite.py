@@ -4,17 +4,15 @@ from __future__ import annotations
 
 import gc
 import sys
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
 import click
 
-from webhook.cli.rewriting.sources import STDIN, Source, sources
-from webhook.cli.rewriting.telling import as_object, complain, show_diff
-from webhook.cli.rewriting.writing import Stream, write_in_place
-from webhook.cli.rules import load_policy, rules_options
-from webhook.cli.table import show_json
+from webhook.cli.files import STDIN, Source, sources
+from webhook.cli.options import load_policy, rules_options
+from webhook.cli.output import show_json
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -23,11 +21,17 @@ if TYPE_CHECKING:
     from webhook.manifests import ImagePath, Problem, Rewritten
 
     Destination: TypeAlias = Callable[[Source, Iterable[Rewritten]], Iterable[Rewritten]]
+    from collections.abc import Iterable
 
-__all__ = ["rewrite"]
+    from webhook.cli.files import Source
+    from webhook.manifests import Image, Rewritten
+
+__all__ = ["Stream", "as_object", "complain", "rewrite", "show_diff", "write_in_place"]
 
 FAILED: Final = 1
+
 OUTPUTS: Final = ("manifests", "json")
+
 MANY: Final = 50_000
 
 
@@ -163,3 +167,131 @@ def image_path(text: str) -> ImagePath:
         return ImagePath.parse(text)
     except InvalidImagePathError as error:
         raise click.BadParameter(str(error), param_hint="--image-path") from None
+
+
+def complain(source: Source, part: Rewritten) -> bool:
+    """Tell what was left alone on doubt; say whether the work failed."""
+    failed = False
+    for problem in part.problems:
+        click.echo(f"Error: {source.name}:{problem.line}: {problem.text}", err=True)
+        failed = True
+    for image in part.images:
+        where = f"{source.name}:{image.line}"
+        decision = image.decision
+        if image.shared:
+            text = f"{decision.original} is left as it is: {left_alone(image)}"
+            click.echo(f"Warning: {where}: {text}", err=True)
+        elif decision.outcome.is_doubtful:
+            text = f"image {decision.original!r} is left as it is: {decision.reason}"
+            click.echo(f"Error: {where}: {text}", err=True)
+            failed = True
+    return failed
+
+
+def as_object(source: Source, image: Image) -> dict[str, Any]:
+    """Return an image of a file with the keys that ``--output json`` promises."""
+    decision = image.decision
+    return {
+        "file": str(source.path) if source.path else None,
+        "line": image.line,
+        "name": image.name,
+        "image": decision.original,
+        "outcome": str(decision.outcome),
+        "result": decision.image if image.changes else decision.original,
+        "reason": left_alone(image) or decision.reason,
+    }
+
+
+def left_alone(image: Image) -> str:
+    """Say why an image is left alone although a rule applies; empty if it is not."""
+    if not image.shared:
+        return ""
+    return (
+        f"its text has an anchor and stands for something else too; to have "
+        f"{image.decision.image}, write it out where it is an image"
+    )
+
+
+def show_diff(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+    """Show what changes in a file, as a unified diff, and hand its parts on."""
+    from webhook.cli.output import unified  # noqa: PLC0415 - for this option only
+
+    held = [*parts]
+    before, after = (
+        content.decode("utf-8", "backslashreplace")
+        for content in (source.content, b"".join(part.content for part in held))
+    )
+    for text, style in unified(before, after, source.name):
+        click.secho(text, fg=style, nl=not text.endswith("\n"))
+    yield from held
+
+
+class Stream:
+    """Several files as one stream of documents.
+
+    Args:
+        output: Where it goes.
+    """
+
+    def __init__(self, output: IO[bytes]) -> None:
+        self._output = output
+        self._last = b""
+
+    def take(self, source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+        """Write what becomes of a file, and hand its parts on."""
+        self._begin(source)
+        for part in parts:
+            self._write(part.content)
+            yield part
+
+    def _begin(self, source: Source) -> None:
+        """Part the file that follows from those before it."""
+        if self._last and self._last != b"\n":
+            self._write(b"\n")
+        if self._last and not next(source.blocks(), b"").startswith((b"---", b"%")):
+            self._write(b"---\n")
+
+    def _write(self, content: bytes) -> None:
+        """Write the next part."""
+        self._output.write(content)
+        self._last = content[-1:] or self._last
+
+
+def write_in_place(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+    """Write a file if it changes, as a whole or not at all, and tell it.
+
+    Args:
+        source: The file.
+        parts: What becomes of it; they are handed on.
+    """
+    from webhook.cli.files import replacing  # noqa: PLC0415 - for this option only
+
+    assert source.path is not None  # noqa: S101 - standard input is refused before
+    count = unchanged = 0
+    file: IO[bytes] | None = None
+    try:
+        with ExitStack() as stack:
+            for part in parts:
+                changes = sum(image.changes for image in part.images)
+                if changes and file is None:
+                    file = stack.enter_context(replacing(source.path))
+                    copy_beginning(source, unchanged, file)
+                if file is not None:
+                    file.write(part.content)
+                unchanged += len(part.content)
+                count += changes
+                yield part
+    except OSError as error:
+        raise click.FileError(source.name, error.strerror) from None
+    if count:
+        noun = "image" if count == 1 else "images"
+        click.echo(f"{source.name}: {count} {noun} rewritten", err=True)
+
+
+def copy_beginning(source: Source, size: int, file: IO[bytes]) -> None:
+    """Copy so many bytes of a file."""
+    for block in source.blocks():
+        file.write(block[:size])
+        size -= len(block)
+        if size <= 0:
+            return

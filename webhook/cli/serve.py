@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from webhook.cli.rules import ConfigurationFailure, told
+from webhook.cli.options import ConfigurationFailure, told
 
 __all__ = ["serve"]
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.cluster import reader_of
-from webhook.cli.rewriting.sources import sources
-from webhook.cli.rules import ConfigurationFailure
+from webhook.cli.files import sources
+from webhook.cli.options import ConfigurationFailure, reader_of
 from webhook.core import Outcome
 
 if TYPE_CHECKING:

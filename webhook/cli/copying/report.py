@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.explain import printable
-from webhook.cli.records import show_records
-from webhook.cli.table import listing, show
+from webhook.cli.output import listing, show, show_records
 from webhook.transfer import Arrival, Status
 
 if TYPE_CHECKING:

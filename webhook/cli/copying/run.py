@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from webhook.cli.copying.progress import meter
 from webhook.cli.copying.report import as_object, show_plan, show_summary
 from webhook.cli.copying.stores import Route
-from webhook.cli.probing import Aloud
-from webhook.cli.table import show_json
+from webhook.cli.output import show_json
+from webhook.cli.probe import Aloud
 from webhook.registry import client_for
 from webhook.transfer import Fleet, Patience, Session, Status
 

@@ -1,0 +1,124 @@
+"""A cluster in memory, for those who read."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import UTC, datetime
+
+from webhook.cli.doctor.webhooks import CONFIGURATIONS
+from webhook.kube import UnavailableError
+from webhook.tls.issuing import self_signed
+
+NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
+PAIR, AUTHORITY = self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)
+RULES = """\
+rules:
+  - {match: docker.io, mirrors: [m.example/hub]}
+  - {match: quay.io/our, keep: true}
+"""
+READY = {"conditions": [{"type": "Ready", "status": "True"}]}
+SELECTOR = {"app": "webhook"}
+ENABLED = {"mirrorhook.io/rewrite": "enabled"}
+CREATED = "2026-11-20T00:00:00Z"
+
+
+class MemoryReader:
+    """Attributes:
+    objects: Objects by path.
+    lists: Collections by path.
+    pages: Status and text of the pages of Pods, by path.
+    tried: Gives the image that a Pod of an image gets; or raises.
+    served: What every replica serves with; an error is raised.
+    ahead: Seconds that our clock is ahead.
+    """
+
+    address = "https://api.example"
+
+    def __init__(self):
+        namespace = "/api/v1/namespaces/mirrorhook"
+        self.objects = {
+            "/version": {"gitVersion": "v1.37.2"},
+            f"{namespace}/services/mirrorhook": {"spec": {"selector": SELECTOR}},
+            "/api/v1/namespaces/shop": {"metadata": {"labels": ENABLED}},
+            "/api/v1/namespaces/other": {"metadata": {}},
+        }
+        self.lists = {
+            CONFIGURATIONS: [configuration()],
+            f"{namespace}/pods": [replica("mirrorhook-1", READY)],
+            f"{namespace}/configmaps": [rules(RULES)],
+        }
+        self.pages = {}
+        self.tried = lambda image: image.replace("docker.io", "m.example/hub")
+        self.served = PAIR.certificate
+        self.ahead = 0.2
+
+    def get(self, path):
+        return self.objects.get(path)
+
+    def list(self, path, selector=""):
+        return self.lists.get(path, [])
+
+    def skew(self):
+        return self.ahead
+
+    def page(self, namespace, pod, port, path):
+        if path not in self.pages:
+            raise UnavailableError(f"cannot read {path}")
+        return self.pages[path]
+
+    def try_pod(self, namespace, pod):
+        container = pod["spec"]["containers"][0]
+        return {"spec": {"containers": [{**container, "image": self.tried(container["image"])}]}}
+
+    def certificate(self, namespace, pod, port, name, authority):
+        if isinstance(self.served, Exception):
+            raise self.served
+        return self.served
+
+
+def configuration(**changes):
+    """Our configuration as the API server has it."""
+    service = {"name": "mirrorhook", "namespace": "mirrorhook", "path": "/mutate"}
+    bundle = base64.b64encode(AUTHORITY).decode()
+    webhook = {
+        "name": "default.mirrorhook.io",
+        "clientConfig": {"service": service, "caBundle": bundle},
+        "failurePolicy": "Ignore",
+        "namespaceSelector": {"matchLabels": ENABLED},
+        "objectSelector": {
+            "matchExpressions": [
+                {"key": "cnpg.io/podRole", "operator": "NotIn", "values": ["instance"]}
+            ]
+        },
+    }
+    created = "2026-11-01T00:00:00Z"
+    metadata = {"name": "mirrorhook.mirrorhook", "creationTimestamp": created}
+    return {"metadata": metadata, "webhooks": [{**webhook, **changes}]}
+
+
+def rules(text, name="mirrorhook-rules"):
+    """A ConfigMap with rules."""
+    return {"metadata": {"name": name}, "data": {"rules.yaml": text}}
+
+
+def replica(name, status):
+    """A Pod of the webhook."""
+    ports = [{"name": "webhook", "containerPort": 9443}]
+    return {
+        "metadata": {"name": name, "namespace": "mirrorhook"},
+        "spec": {"containers": [{"name": "webhook", "ports": ports}]},
+        "status": status,
+    }
+
+
+def pod(*images, annotations=None, labels=None, namespace="shop", created=CREATED):
+    """A Pod of somebody, with the images that it had as their names where they are given."""
+    metadata = {"name": "web", "namespace": namespace, "creationTimestamp": created}
+    metadata |= {"annotations": annotations or {}, "labels": labels or {}}
+    containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
+    return {"metadata": metadata, "spec": {"containers": containers}}
+
+
+def recorded(**originals):
+    return {"mirrorhook.io/original-images": json.dumps(originals)}

@@ -1,0 +1,220 @@
+"""A cluster with one fault each: what is found, and what mends it."""
+
+from __future__ import annotations
+
+import ssl
+
+import pytest
+
+from tests.cli.doctor.reader import (
+    NOW,
+    MemoryReader,
+    configuration,
+    replica,
+    rules,
+)
+from webhook.cli.doctor.checks import look_at_cluster, look_at_namespace
+from webhook.cli.doctor.installation import read_cluster
+from webhook.cli.doctor.webhooks import CONFIGURATIONS
+from webhook.kube import RefusedError, UnavailableError
+
+PODS = "/api/v1/namespaces/mirrorhook/pods"
+MAPS = "/api/v1/namespaces/mirrorhook/configmaps"
+
+
+def looked(reader, namespace="shop", image=None):
+    found = [*look_at_cluster(reader, NOW)]
+    return [*found, *look_at_namespace(reader, read_cluster(reader), namespace, image)]
+
+
+def faults(found):
+    return [each for each in found if each.verdict != "ok"]
+
+
+def test_a_cluster_without_a_fault_is_said_to_be_fine():
+    found = looked(MemoryReader())
+    assert faults(found) == []
+    assert {each.check for each in found} == {
+        *("API server", "clock", "webhook", "trust", "replicas", "certificate", "rules"),
+        *("namespace", "dry run"),
+    }
+
+
+def untrusted():
+    error = ssl.SSLCertVerificationError("certificate verify failed")
+    error.verify_message = "unable to get local issuer certificate"
+    return error
+
+
+def refusing(image):
+    raise RefusedError("cannot try a Pod: failed calling webhook")
+
+
+WAITING = {"reason": "ImagePullBackOff", "message": "no such host"}
+CRASHING = {"reason": "CrashLoopBackOff"}
+SERVICE = {"name": "mirrorhook", "namespace": "mirrorhook"}
+
+
+def unready(waiting=None):
+    statuses = [{"state": {"waiting": waiting}}] if waiting else []
+    return [replica("mirrorhook-1", {"containerStatuses": statuses})]
+
+
+# What to set on the reader; then the check, words of what is found, and words of the mend.
+FAULTS = {
+    "not installed": ({CONFIGURATIONS: []}, "webhook", "knows of no", "helm install"),
+    "no bundle": (
+        {CONFIGURATIONS: [configuration(clientConfig={"service": SERVICE})]},
+        *("trust", "caBundle is empty", "logs"),
+    ),
+    "no Pods": ({PODS: []}, "replicas", "no Pod runs", "replicaset -l app=webhook"),
+    "no image": ({PODS: unready(WAITING)}, "replica", "no such host", "image.registry"),
+    "a crash": ({PODS: unready(CRASHING)}, "replica", "CrashLoopBackOff", "--previous"),
+    "not scheduled": ({PODS: unready()}, "replica", "is not ready", "describe pod"),
+    "wrong rules": (
+        {MAPS: [rules("rules: [{match: a}]")]},
+        *("rules", "neither mirrors", "helm upgrade"),
+    ),
+    "no rules": ({MAPS: [rules("rules: []")]}, "rules", "has none", "give rules"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_its_mend_told(fault):
+    lists, check, what, mend = FAULTS[fault]
+    reader = MemoryReader()
+    reader.lists |= lists
+    found = [each for each in look_at_cluster(reader, NOW) if each.verdict == "wrong"]
+    assert [each.check for each in found] == [check]
+    assert what in found[0].what
+    assert mend in found[0].mend
+
+
+def test_a_service_that_is_missing_is_told():
+    reader = MemoryReader()
+    del reader.objects["/api/v1/namespaces/mirrorhook/services/mirrorhook"]
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert "there is no Service mirrorhook/mirrorhook" in found.what
+
+
+def test_a_replica_says_itself_why_it_is_not_ready():
+    reader = MemoryReader()
+    reader.lists[PODS] = unready()
+    reader.pages["/readyz"] = (503, "certificate: no CA can be read\n")
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert "mirrorhook-1 is not ready: certificate: no CA can be read" in found.what
+
+
+def test_a_replica_with_older_rules_is_told():
+    reader = MemoryReader()
+    reader.pages["/metrics"] = (200, "mirrorhook_config_last_reload_successful 0.0\n")
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert found.check == "rules in use"
+
+
+@pytest.mark.parametrize(
+    ("served", "verdict", "what"),
+    [
+        (untrusted(), "wrong", "unable to get local issuer certificate"),
+        (UnavailableError("cannot reach port 9443"), "unknown", "cannot reach port 9443"),
+        (ConnectionResetError("reset"), "unknown", "reset"),
+    ],
+)
+def test_a_certificate_that_is_not_trusted_is_told(served, verdict, what):
+    reader = MemoryReader()
+    reader.served = served
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert (found.check, found.verdict) == ("certificate", verdict)
+    assert what in found.what
+
+
+@pytest.mark.parametrize("ahead", [-300, 300])
+def test_a_clock_that_is_wrong_is_told(ahead):
+    reader = MemoryReader()
+    reader.ahead = ahead
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert "300 s" in found.what
+
+
+def test_a_namespace_that_has_not_opted_in_is_told_how():
+    (found,) = faults(looked(MemoryReader(), "other"))
+    assert found.mend == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
+
+
+def test_a_namespace_that_is_not_there_is_told():
+    (found,) = faults(looked(MemoryReader(), "nowhere"))
+    assert found.what == "there is no namespace nowhere"
+
+
+@pytest.mark.parametrize(
+    ("tried", "image", "verdict", "what"),
+    [
+        (lambda image: image, None, "wrong", "came back as it was"),
+        (lambda _: "m.example/else", None, "note", "became m.example/else, and not"),
+        (refusing, None, "wrong", "failed calling webhook"),
+        (lambda image: image, "r.example/x", "note", "no rule matches r.example/x"),
+    ],
+)
+def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, what):
+    reader = MemoryReader()
+    reader.tried = tried
+    (found,) = faults(looked(reader, image=image))
+    assert (found.check, found.verdict) == ("dry run", verdict)
+    assert what in found.what
+
+
+@pytest.mark.parametrize(
+    ("more", "what"),
+    [
+        ("mode: observe", "policy default only observes"),
+        ("availability: {mode: check}", "mirrors are asked first"),
+    ],
+)
+def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
+    reader = MemoryReader()
+    reader.lists[MAPS] = [rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")]
+    reader.tried = lambda image: image
+    (found,) = faults(looked(reader))
+    assert (found.check, found.verdict) == ("dry run", "note")
+    assert what in found.what
+
+
+def test_a_second_mirror_is_as_good_as_the_first():
+    reader = MemoryReader()
+    two = "rules: [{match: gcr.io, mirrors: [a.example, b.example]}]"
+    reader.lists[MAPS] = [rules(two)]
+    reader.tried = lambda image: image.replace("gcr.io", "b.example")
+    assert faults(looked(reader)) == []
+
+
+def test_a_file_that_the_rules_name_is_beside_them():
+    reader = MemoryReader()
+    listed = "{target: m.example, allowlist: list.txt}"
+    given = rules(f"rules: [{{match: gcr.io, mirrors: [{listed}]}}]")
+    given["data"]["list.txt"] = "gcr.io/mirrorhook/doctor\n"
+    reader.lists[MAPS] = [given]
+    reader.tried = lambda image: image.replace("gcr.io", "m.example")
+    assert faults(looked(reader)) == []
+
+
+@pytest.mark.parametrize("match", ["docker.io", "gcr.io/a/b", "'*.gcr.io'", "'*'"])
+def test_an_image_to_try_is_found_for_any_match(match):
+    reader = MemoryReader()
+    reader.lists[MAPS] = [rules(f"rules: [{{match: {match}, mirrors: [m.example]}}]")]
+    tried = []
+    reader.tried = lambda image: tried.append(image) or image
+    looked(reader)
+    assert len(tried) == 1
+
+
+def test_without_a_rule_that_rewrites_there_is_nothing_to_try():
+    reader = MemoryReader()
+    reader.lists[MAPS] = [rules("rules: [{match: docker.io, keep: true}]")]
+    assert faults(looked(reader))[-1].mend == "give --image IMAGE"
+
+
+def test_a_webhook_by_url_is_none_of_ours():
+    reader = MemoryReader()
+    reader.lists[CONFIGURATIONS] = [configuration(clientConfig={"url": "https://a.example/"})]
+    found, _ = faults(look_at_cluster(reader, NOW))
+    assert "knows of no webhook" in found.what

@@ -1,0 +1,103 @@
+"""One Pod, explained."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.cli.doctor.reader import MemoryReader, pod, recorded, rules
+from webhook.cli.doctor.installation import read_cluster
+from webhook.cli.doctor.pods import look_at_pod
+from webhook.cli.doctor.webhooks import CONFIGURATIONS
+
+OPERATOR = {"cnpg.io/podRole": "instance"}
+DISABLED = {"mirrorhook.io/rewrite": "disabled"}
+STATIC = {"kubernetes.io/config.mirror": "1"}
+OLD = "2026-10-01T00:00:00Z"
+
+# By what is the matter: the Pod; then the check, the verdict, words of what is found and
+# words of the mend.
+PODS = {
+    "rewritten": (
+        pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
+        *("c0", "ok", "which was nginx", ""),
+    ),
+    "older than the webhook": (
+        pod("nginx", created=OLD),
+        *("c0", "wrong", "the Pod is older than the webhook", "rollout restart"),
+    ),
+    "not reached": (
+        pod("nginx"),
+        *(
+            "c0",
+            "wrong",
+            "the webhook was not reached",
+            "mirrorhook doctor --namespace shop",
+        ),
+    ),
+    "no rule": (
+        pod("r.example/x"),
+        *("c0", "note", "no rule matches r.example/x", "add a rule"),
+    ),
+    "kept": (pod("quay.io/our/a"), "c0", "note", "rule quay.io/our keeps it", ""),
+    "at the mirror": (pod("m.example/hub/x"), "c0", "note", "stays as it is", ""),
+    "no image": (pod("Nginx"), "c0", "wrong", "must be in lower case", "correct the name"),
+    "static": (
+        pod("nginx", annotations=STATIC),
+        *("Pod", "note", "static Pod", "mirrorhook render containerd"),
+    ),
+    "opted out": (
+        pod("nginx", labels=DISABLED),
+        *("Pod", "note", "its label mirrorhook.io/rewrite is disabled", "remove"),
+    ),
+    "of an operator": (
+        pod("nginx", labels=OPERATOR),
+        *("Pod", "note", "cnpg.io/podRole must not be instance", "docs/install.md"),
+    ),
+    "not opted in": (
+        pod("nginx", namespace="other"),
+        *("namespace", "wrong", "mirrorhook.io/rewrite has to be enabled", "kubectl label"),
+    ),
+    "a broken annotation": (
+        pod("nginx", annotations={"mirrorhook.io/original-images": "{"}),
+        *("c0", "wrong", "would be m.example/hub/library/nginx", "delete pod web"),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PODS)
+def test_the_cause_is_told_with_what_mends_it(case):
+    given, check, verdict, what, mend = PODS[case]
+    reader = MemoryReader()
+    namespace = given["metadata"]["namespace"]
+    reader.objects[f"/api/v1/namespaces/{namespace}/pods/web"] = given
+    (found,) = look_at_pod(reader, read_cluster(reader), namespace, "web")
+    assert (found.check, found.verdict) == (check, verdict)
+    assert what in found.what
+    assert mend in found.mend
+
+
+def test_a_pod_that_is_not_there_is_told():
+    reader = MemoryReader()
+    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "gone")
+    assert found.what == "there is no Pod shop/gone"
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "what"),
+    [
+        (CONFIGURATIONS, [], "knows of no webhook and of no policy"),
+        ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are not known"),
+        (
+            "/api/v1/namespaces/mirrorhook/configmaps",
+            [rules("mode: observe\nrules: [{match: docker.io, mirrors: [m.example]}]")],
+            "policy default only observes",
+        ),
+        ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are not known"),
+    ],
+)
+def test_what_is_known_of_the_rules_is_told(path, value, what):
+    reader = MemoryReader()
+    reader.lists[path] = value
+    reader.objects["/api/v1/namespaces/shop/pods/web"] = pod("nginx")
+    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "web")
+    assert what in found.what

@@ -1,0 +1,221 @@
+"""A cluster in which a policy of the API server rewrites, with one fault each."""
+
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from tests.cli.doctor.reader import CREATED, NOW, MemoryReader, pod, recorded
+from webhook.cli.doctor.checks import look_at_cluster, look_at_namespace
+from webhook.cli.doctor.installation import read_cluster
+from webhook.cli.doctor.pods import look_at_pod
+from webhook.cli.doctor.webhooks import CONFIGURATIONS
+from webhook.core import Rule
+from webhook.kube import ForbiddenError, RefusedError
+from webhook.render import ApiVersion, PolicyOptions, render_policy
+
+GROUP = "/apis/admissionregistration.k8s.io"
+RULES = [Rule("docker.io", ["m.example/hub"]), Rule("docker.io/our", keep=True)]
+EARLIER = "2026-11-01T00:00:00Z"
+PARAMETER = "/api/v1/namespaces/mirrors/configmaps/mirrorhook-rules"
+
+
+def evaluating(rules=RULES, **options):
+    """A cluster with what the command renders of rules, and without a webhook."""
+    chosen = PolicyOptions(**options)
+    (file,) = render_policy(rules, chosen).files
+    policy, binding, *parameter = yaml.safe_load_all(file.text)
+    for each in (policy, binding):
+        each["metadata"]["creationTimestamp"] = EARLIER
+    reader = MemoryReader()
+    api = f"{GROUP}/{chosen.api_version}"
+    reader.objects[api] = {"resources": [{"name": "mutatingadmissionpolicies"}]}
+    reader.objects |= dict(zip([PARAMETER], parameter, strict=False))
+    reader.lists = {
+        f"{api}/mutatingadmissionpolicies": [policy],
+        f"{api}/mutatingadmissionpolicybindings": [binding],
+    }
+    return reader
+
+
+def policies(reader, version="v1"):
+    return reader.lists[f"{GROUP}/{version}/mutatingadmissionpolicies"]
+
+
+def bindings(reader):
+    return reader.lists[f"{GROUP}/v1/mutatingadmissionpolicybindings"]
+
+
+def looked(reader, namespace="shop", image=None):
+    found = [*look_at_cluster(reader, NOW)]
+    return [*found, *look_at_namespace(reader, read_cluster(reader), namespace, image)]
+
+
+def faults(found):
+    return [each for each in found if each.verdict != "ok"]
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"params": "mirrors"}, {"api_version": ApiVersion.V1BETA1}], ids=str
+)
+def test_a_cluster_without_a_fault_is_said_to_be_fine(options):
+    found = looked(evaluating(**options))
+    assert faults(found) == []
+    assert [each.check for each in found] == [
+        *("API server", "clock", "policy", "rules", "namespace", "dry run")
+    ]
+
+
+def test_a_policy_and_a_webhook_may_stand_side_by_side():
+    reader = evaluating()
+    reader.lists |= MemoryReader().lists
+    found = looked(reader)
+    assert faults(found) == []
+    assert {"policy", "webhook"} <= {each.check for each in found}
+
+
+def edited(reader):
+    policies(reader)[0]["spec"]["variables"][0]["expression"] = "{'a b': 'c d'}"
+
+
+def other_table(reader):
+    policies(reader)[0]["spec"]["variables"][0]["expression"] = "variables.mine"
+
+
+# What is done to the cluster; then the check, words of what is found, and of the mend.
+FAULTS = {
+    "no policy": (
+        lambda reader: policies(reader).clear(),
+        *("policy", "no policy mirrorhook, which binding mirrorhook is for", "helm"),
+    ),
+    "no binding": (
+        lambda reader: bindings(reader).clear(),
+        *("binding", "policy mirrorhook has no binding", "render policy"),
+    ),
+    "edited": (edited, "rules", "not in the form in which mirrorhook writes", "helm"),
+    "other table": (other_table, "rules", "not in the form in which", "helm"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_each_fault_is_found_and_its_mend_told(fault):
+    change, check, what, mend = FAULTS[fault]
+    reader = evaluating()
+    change(reader)
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert (found.check, found.verdict) == (check, "wrong")
+    assert what in found.what
+    assert mend in found.mend
+
+
+def test_a_config_map_of_rules_that_is_missing_is_told():
+    reader = evaluating(params="mirrors")
+    del reader.objects[PARAMETER]
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert "its ConfigMap mirrors/mirrorhook-rules is not there" in found.what
+
+
+def test_a_policy_without_rules_is_told():
+    (found,) = faults(look_at_cluster(evaluating([]), NOW))
+    assert "policy mirrorhook has none" in found.what
+
+
+def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
+    reader = evaluating()
+    policies(reader).clear()
+    (found,) = faults(looked(reader))
+    assert found.check == "policy"
+
+
+@pytest.mark.parametrize("version", ["v1.30.14", "v1.35.0"])
+def test_an_api_server_that_has_no_such_policies_is_told(version):
+    reader = MemoryReader()
+    reader.lists = {CONFIGURATIONS: []}
+    reader.objects["/version"] = {"gitVersion": version}
+    nothing, old = faults(look_at_cluster(reader, NOW))
+    assert "no webhook and of no policy" in nothing.what
+    assert f"this API server ({version}) has no MutatingAdmissionPolicy" in old.what
+    assert "1.36" in old.what
+
+
+def test_what_may_not_be_read_is_not_said_to_be_missing():
+    reader = evaluating()
+
+    def refused(path, selector=""):
+        if "mutatingadmissionpolic" in path:
+            raise ForbiddenError("you may not list them")
+        return []
+
+    reader.list = refused
+    (found,) = faults(look_at_cluster(reader, NOW))
+    assert (found.check, found.verdict) == ("policy", "unknown")
+    assert "you may not list them" in found.what
+
+
+def refusing(message):
+    def tried(image):
+        raise RefusedError(message)
+
+    return tried
+
+
+ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied request"
+
+
+@pytest.mark.parametrize(
+    ("tried", "image", "verdict", "what", "mend"),
+    [
+        (lambda image: image, None, "wrong", "came back as it was", "admission_policy"),
+        (
+            lambda image: image,
+            "r.example/x",
+            *("note", "no rule matches r.example/x", "add a rule"),
+        ),
+        (refusing("no"), None, "wrong", "no", "delete mutatingadmissionpolicy mirrorhook"),
+        (
+            refusing(ENFORCED),
+            None,
+            *("wrong", ENFORCED, "validatingadmissionpolicy enforce"),
+        ),
+    ],
+)
+def test_a_dry_run_shows_whether_the_policy_acts(tried, image, verdict, what, mend):
+    reader = evaluating()
+    reader.tried = tried
+    (found,) = faults(looked(reader, image=image))
+    assert (found.check, found.verdict) == ("dry run", verdict)
+    assert what in found.what
+    assert mend in found.mend
+
+
+def test_a_namespace_that_has_not_opted_in_is_told_how():
+    (found,) = faults(looked(evaluating(), "other"))
+    assert "no policy is asked about the Pods of other" in found.what
+    assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.mend
+
+
+# By what is the matter: the Pod; then the verdict, and words of what is found.
+PODS = {
+    "rewritten": (
+        pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
+        *("ok", "which was nginx"),
+    ),
+    "older": (pod("nginx", created="2026-10-01T00:00:00Z"), "wrong", "than the policy"),
+    "not reached": (pod("nginx", created=CREATED), "wrong", "the policy was not reached"),
+    "no rule": (pod("r.example/x"), "note", "no rule matches r.example/x"),
+    "kept": (pod("our/a"), "note", "rule docker.io/our keeps it"),
+    "an operator's": (pod("nginx", labels={"a": "b"}), "note", "keep it from the policy"),
+}
+
+
+@pytest.mark.parametrize("case", PODS)
+def test_a_pod_is_explained(case):
+    given, verdict, what = PODS[case]
+    reader = evaluating()
+    exclusion = {"key": "a", "operator": "NotIn", "values": ["b"]}
+    constraints = policies(reader)[0]["spec"]["matchConstraints"]
+    constraints["objectSelector"] = {"matchExpressions": [exclusion]}
+    reader.objects["/api/v1/namespaces/shop/pods/web"] = given
+    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "web")
+    assert found.verdict == verdict
+    assert what in found.what

@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from webhook.cli.engines import ENGINES
+from webhook.cli.puller import distinct, names_to_give, order_for
+from webhook.core import MirrorMap, Original, Rule, parse_reference
+
+DIGEST = "sha256:" + "0123456789abcdef" * 4
+HUB = "harbor.example.com/hub/library/"
+
+
+def order(image, original=Original.LAST):
+    rules = MirrorMap(
+        [
+            Rule(
+                "docker.io",
+                ["harbor.example.com/hub", "b.example.com"],
+                original=original,
+            ),
+            Rule("quay.io/team", keep=True),
+            Rule(regex=r"icr\.io/(.*)", mirrors=[r"\1/x"], original=original),
+        ]
+    )
+    return order_for(rules.decide(image))
+
+
+def sources(image, original=Original.LAST):
+    return [source.image for source in order(image, original).sources]
+
+
+@pytest.mark.parametrize(
+    ("original", "expected"),
+    [
+        (Original.LAST, ["mirror", "mirror", "own"]),
+        (Original.FIRST, ["own", "mirror", "mirror"]),
+        (Original.NEVER, ["mirror", "mirror"]),
+    ],
+)
+def test_the_own_registry_has_the_place_that_the_rule_gives_it(original, expected):
+    found = order("nginx", original).sources
+
+    assert ["mirror" if source.is_mirror else "own" for source in found] == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("nginx", f"{HUB}nginx:latest"),
+        ("nginx:1.27", f"{HUB}nginx:1.27"),
+        (f"nginx@{DIGEST}", f"{HUB}nginx@{DIGEST}"),
+        (f"nginx:1.27@{DIGEST}", f"{HUB}nginx@{DIGEST}"),
+    ],
+)
+def test_a_digest_is_pulled_by_and_else_the_tag(image, expected):
+    assert sources(image)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [
+        ("quay.io/team/app", "quay.io/team/app:latest"),  # kept
+        ("quay.io/other:1", "quay.io/other:1"),  # unmatched
+        ("harbor.example.com/hub/library/nginx", f"{HUB}nginx:latest"),  # mirrored
+        ("icr.io/a", "icr.io/a:latest"),  # no mirror has a valid name for it
+    ],
+)
+def test_an_image_without_a_mirror_is_pulled_from_its_own_registry(image, expected):
+    (source,) = order(image).sources
+
+    assert (source.image, source.is_mirror) == (expected, False)
+
+
+def test_an_image_at_a_mirror_is_pulled_there_whatever_original_says():
+    assert sources(f"{HUB}nginx:1", Original.NEVER) == [f"{HUB}nginx:1"]
+
+
+def test_an_image_without_a_mirror_comes_from_nowhere_if_the_rule_forbids_its_own():
+    assert sources("icr.io/a", Original.NEVER) == []
+
+
+def test_what_is_no_image_comes_from_nowhere_and_the_reason_says_so():
+    found = order("NGINX")
+
+    assert (found.sources, found.reference) == ((), None)
+    assert "must be in lower case" in found.reason
+
+
+def test_an_image_is_pulled_once_however_it_is_written():
+    written = [
+        "nginx",
+        "quay.io/a",
+        "docker.io/nginx",
+        "docker.io/library/nginx:latest",
+        "quay.io/a:latest",
+        "NGINX",
+        f"nginx@{DIGEST}",
+        f"nginx:latest@{DIGEST}",
+        f"index.docker.io/library/nginx@{DIGEST}",
+        "NGINX",
+        "nginx:1",
+    ]
+
+    assert [each.image for each in distinct(map(order, written))] == [
+        "nginx",
+        "quay.io/a",
+        "NGINX",
+        f"nginx@{DIGEST}",
+        f"nginx:latest@{DIGEST}",
+        "nginx:1",
+    ]
+
+
+@given(st.lists(st.sampled_from(["a", "b", "docker.io/a", "a:latest", "a:1", "c.io/a"])))
+def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
+    left = [each.image for each in distinct(map(order, written))]
+    pulled = [sources(image)[0] for image in left]
+
+    assert pulled == [*dict.fromkeys(sources(image)[0] for image in written)]
+
+
+@pytest.mark.parametrize(
+    ("image", "by_tag", "by_name"),
+    [
+        ("nginx", ["docker.io/library/nginx:latest"], []),
+        ("a/b:1", ["docker.io/a/b:1"], []),
+        (f"a/b:1@{DIGEST}", ["docker.io/a/b:1"], [f"docker.io/a/b@{DIGEST}"]),
+        (f"a/b@{DIGEST}", [], [f"docker.io/a/b@{DIGEST}"]),
+    ],
+)
+def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(image, by_tag, by_name):
+    reference = parse_reference(image)
+
+    assert names_to_give(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
+    assert names_to_give(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
+
+
+def test_the_digest_that_a_pull_by_tag_brings_is_restored_too():
+    brought = ["m.example.com:5000/a:1", f"m.example.com:5000/a@{DIGEST}"]
+
+    assert names_to_give(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [
+        "quay.io/a:1",
+        f"quay.io/a@{DIGEST}",
+    ]

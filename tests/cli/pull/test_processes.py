@@ -1,0 +1,137 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+
+import pytest
+
+from webhook.cli.engines import Finished, end, held_back, run_program
+
+
+def run(script):
+    heard = []
+    finished = run_program(("sh", "-c", script), heard.append)
+    assert tuple(heard) == finished.lines
+    return finished
+
+
+def is_running(pid):
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_both_outputs_are_heard_line_by_line():
+    finished = run("echo one; echo two >&2; printf 'three\\rfour'; exit 3")
+
+    assert finished == Finished(3, ("one", "two", "three", "four"))
+
+
+def test_lines_are_heard_while_the_program_runs(tmp_path):
+    go = tmp_path / "go"
+    script = f"echo ready; until [ -e {go} ]; do sleep 0.01; done; echo done"
+
+    finished = run_program(("sh", "-c", script), lambda _line: go.touch())
+
+    assert finished.lines == ("ready", "done")
+
+
+def test_there_is_nothing_to_read_for_the_program():
+    assert run("cat; echo end").lines == ("end",)
+
+
+def test_bytes_that_are_no_text_are_no_obstacle():
+    assert run("printf 'a\\377b\\n'").lines == ("a\N{REPLACEMENT CHARACTER}b",)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("Error response from daemon: denied\n", "Error response from daemon: denied"),
+        ("pulling\nError: denied\n\n", "denied"),
+        ("FATA[0000] denied\n", "denied"),
+        (
+            'time="2026-11-25T14:29:54Z" level=fatal msg="no \\"a\\": c:\\\\x"\n',
+            'no "a": c:\\x',
+        ),
+        ("", "ended with exit code 4"),
+    ],
+)
+def test_the_error_is_the_last_that_an_engine_says(written, expected, tmp_path):
+    said = tmp_path / "said"
+    said.write_text(written, encoding="utf-8")
+
+    assert run(f"cat {said}; exit 4").error == expected
+
+
+def test_a_program_that_a_signal_ends_says_which():
+    assert run("kill -9 $$").error == "ended by SIGKILL"
+
+
+@pytest.mark.parametrize(
+    ("mode", "expected"),
+    [(None, "No such file or directory"), (0o644, "Permission denied")],
+)
+def test_a_program_that_cannot_be_run_is_a_failure(tmp_path, mode, expected):
+    program = tmp_path / "engine"
+    if mode is not None:
+        program.write_text("#!/bin/sh\n", encoding="utf-8")
+        program.chmod(mode)
+
+    finished = run_program((str(program), "pull"), print)
+
+    assert finished.code != 0
+    assert finished.error == f"{program} cannot be run: {expected}"
+
+
+class BrokenOffError(Exception):
+    pass
+
+
+def break_off(line):
+    raise BrokenOffError(line)
+
+
+def test_breaking_off_ends_the_program():
+    with pytest.raises(BrokenOffError) as broken:
+        run_program(("sh", "-c", "echo $$; exec sleep 60"), break_off)
+
+    assert not is_running(int(str(broken.value)))
+
+
+def test_a_program_that_does_not_end_by_request_is_ended_by_force():
+    stubborn = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
+    with subprocess.Popen(("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout.readline() == "ready\n"
+
+        end(process, grace=0.2)
+
+    assert process.returncode == -signal.SIGKILL
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_that_is_held_back_comes_after_the_block(number):
+    done = []
+    before = signal.signal(number, lambda number, _frame: done.append(number))
+    try:
+        with held_back(signal.SIGINT, signal.SIGTERM):
+            signal.raise_signal(number)
+            done.append("block")
+    finally:
+        signal.signal(number, before)
+
+    assert done == ["block", number]
+
+
+def test_a_signal_that_is_ignored_stays_ignored_by_the_program():
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        lines = run("kill -INT $$; echo alive").lines
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+    assert lines == ("alive",)
+    assert run("kill -INT $$; echo alive").error == "ended by SIGINT"

@@ -1,1 +1,0 @@
-"""What `mirrorhook doctor` looks at."""

@@ -1,0 +1,1 @@
+"""`mirrorhook doctor`: find what keeps Pods from being rewritten in a cluster."""

@@ -1,0 +1,100 @@
+"""`mirrorhook import`: rules from another tool's file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from webhook.cli.options import ConfigurationFailure
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["import_rules"]
+
+FAILED: Final = 1
+
+HOSTS_TOML: Final = "hosts.toml"
+
+MAX_BYTES: Final = 1024 * 1024
+
+
+@click.command("import")
+@click.argument("format_", metavar="FORMAT")
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.option("--strict", is_flag=True, help="End with exit code 1 at any warning.")
+@click.pass_context
+def import_rules(context: click.Context, format_: str, file: Path, strict: bool) -> None:
+    """Write a rules file that does what FILE of another tool does.
+
+    What has no equivalent is told on standard error, with its line. docs/import.md says
+    what each FORMAT is read for: imageswap, harbor-container-webhook, kube-image-keeper,
+    mutating-registry-webhook, repimage, registry-proxy, kyverno, registries.conf,
+    hosts.toml (FILE may be the folder certs.d), k3s, daemon.json.
+
+    The exit code is 2 if FILE cannot be read as what it is said to be.
+
+    \b
+    mirrorhook import imageswap maps.conf > rules.yaml
+    mirrorhook import hosts.toml /etc/containerd/certs.d
+    """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
+    from webhook.imports import (  # noqa: PLC0415 - YAML and TOML are not for all
+        FORMATS,
+        Sketch,
+        UnreadableFileError,
+        written,
+    )
+
+    if format_ not in FORMATS:
+        problem = f"there is no format {format_!r}; there are {', '.join(FORMATS)}"
+        raise click.UsageError(problem)
+    sketch = Sketch(str(file))
+    for path in files_of(file, format_):
+        sketch.origin = str(path)
+        try:
+            FORMATS[format_](content_of(path), sketch)
+        except UnreadableFileError as error:
+            raise ConfigurationFailure(f"{path}: {error}") from None
+    for remark in sketch.remarks:
+        click.echo(f"Warning: {remark}", err=True)
+    title = f"Imported by mirrorhook import {format_} from {file.name}."
+    click.echo(written(sketch.rules, title), nl=False)
+    if strict and sketch.remarks:
+        context.exit(FAILED)
+
+
+def files_of(path: Path, format_: str) -> Iterator[Path]:
+    """Yield the file, or of a folder certs.d those of its hosts.
+
+    Raises:
+        click.UsageError: A folder has none, or is given for another format.
+    """
+    if path.is_file():
+        yield path
+        return
+    hosts = sorted(path.glob(f"*/{HOSTS_TOML}")) if format_ == HOSTS_TOML else []
+    if not hosts:
+        raise click.UsageError(f"{path} is a folder without HOST/{HOSTS_TOML}")
+    yield from hosts
+
+
+def content_of(path: Path) -> str:
+    """Return the text of a file.
+
+    Raises:
+        click.ClickException: It cannot be read, is too big, or is no text.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_BYTES + 1)
+        text = content.decode("utf-8-sig")
+    except OSError as error:
+        problem = f"{path} cannot be read: {error.strerror or error}"
+        raise ConfigurationFailure(problem) from None
+    except UnicodeDecodeError:
+        raise ConfigurationFailure(f"{path} is not UTF-8") from None
+    if len(content) > MAX_BYTES:
+        raise ConfigurationFailure(f"{path} is larger than {MAX_BYTES} bytes")
+    return text

@@ -1,1 +1,0 @@
-"""The parts of `mirrorhook rewrite`: where manifests come from, and where they go."""
