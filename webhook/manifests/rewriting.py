@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import TYPE_CHECKING, Final
 
-from webhook.manifests.composing import UnusualError
 from webhook.manifests.encoding import decoded
 from webhook.manifests.finding import images_of
-from webhook.manifests.quick import quick_images
 from webhook.manifests.results import Image, Problem, Rewritten
 from webhook.manifests.splicing import spliced
 from webhook.manifests.stream import documents
@@ -97,7 +94,7 @@ def rewritten(
 ) -> Rewritten:
     """Rewrite one document."""
     try:
-        found = found_in(document, decide, paths)
+        found = [each for tree in document.trees() for each in images_of(tree, decide, paths)]
     except DocumentError as error:
         line = document.line + document.text.count(NEWLINE, 0, error.offset)
         problem = Problem(line, error.problem)
@@ -110,22 +107,6 @@ def rewritten(
         for each, line in zip(found, lines_of(document, found), strict=True)
     ]
     return Rewritten(text.encode(encoding), tuple(images))
-
-
-def found_in(
-    document: Document,
-    decide: Callable[[str], Decision],
-    paths: tuple[ImagePath, ...],
-) -> list[Found]:
-    """Return the images of one document.
-
-    Raises:
-        DocumentError: It cannot be read.
-    """
-    if not paths and not document.is_json:
-        with suppress(UnusualError):
-            return quick_images(document.text, decide)
-    return [each for tree in document.trees() for each in images_of(tree, decide, paths)]
 
 
 def lines_of(document: Document, found: list[Found]) -> Iterator[int]:
