@@ -46,7 +46,7 @@ UPWARDS = [
     ("objects/slots.py", "import socket"),
     ("profiles/model.py", "import webhook.config"),
     ("admission/policy.py", "import webhook.config"),
-    ("config/values.py", "import webhook.telemetry"),
+    ("config/models.py", "import webhook.telemetry"),
     ("registry/inquiry.py", "import webhook.config"),
     ("registry/inquiry.py", "import webhook.admission"),
     ("admission/policy.py", "import webhook.registry"),

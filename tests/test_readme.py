@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from webhook.config import parse
+from webhook.config import parse_rules
 
 ROOT = Path(__file__).resolve().parents[1]
 READMES = ("README.md", "README.zh.md")
@@ -70,7 +70,7 @@ def test_every_command_named_in_the_text_is_one(name):
 def test_the_rule_does_what_the_table_says(name):
     (rules,) = re.findall(r"```yaml\n(.*?)```", TEXTS[name], re.DOTALL)
     assert yaml.safe_load(rules)
-    decide = parse(rules, "rules.yaml").policies["default"].mirrors.decide
+    decide = parse_rules(rules, "rules.yaml").policies["default"].mirrors.decide
     digest = "@sha256:" + "a" * 64
     shown = SHOWN.findall(TEXTS[name])
     assert len(shown) == 3

@@ -10,10 +10,9 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from tests.chart.rendering import CHART, WEBHOOK_VALUES, render
-from webhook.config import ConfigurationError, Mode, parse
-from webhook.config.availability import AVAILABILITY_KEYS
-from webhook.config.loops import LOOP_KEYS
+from webhook.config import ConfigurationError, Mode, parse_rules
 from webhook.config.rules import MIRROR_KEYS, RULE_KEYS
+from webhook.config.settings import AVAILABILITY_KEYS, LOOP_KEYS
 from webhook.core import LoopLimits, OnUnknown
 
 
@@ -28,7 +27,7 @@ def configuration(rendered):
         for name, content in files.items():
             Path(folder, name).write_text(content)
         with chdir(folder):
-            return parse(files["rules.yaml"], "rules.yaml")
+            return parse_rules(files["rules.yaml"], "rules.yaml")
 
 
 @pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
@@ -103,7 +102,7 @@ def accepted(rule, folder):
     (folder / "allows.txt").write_text("docker.io/**")
     rules = {"rules": [rule], "availability": {"mode": "check"}}
     try:
-        parse(json.dumps(rules), str(folder / "rules.yaml"))
+        parse_rules(json.dumps(rules), str(folder / "rules.yaml"))
     except ConfigurationError:
         return False
     return True

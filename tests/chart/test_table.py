@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.chart.rendering import CHART, HELM_VERSIONS, run_helm
 from tests.core.strategies import HOSTS, matches, paths
-from webhook.config import ConfigurationError, parse
+from webhook.config import ConfigurationError, parse_rules
 from webhook.core import InvalidRuleError
 from webhook.profiles import PROFILES
 from webhook.render.entries import entries_of
@@ -28,7 +28,7 @@ profiles = st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True)
 def by_the_command(values):
     """The table; nothing where the rules are refused."""
     try:
-        read = parse(json.dumps(values), "rules.yaml").policies["default"].mirrors
+        read = parse_rules(json.dumps(values), "rules.yaml").policies["default"].mirrors
         return table_of(entries_of(read.rules, every=True))
     except (ConfigurationError, InvalidRuleError):
         return None

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.cli.main import mirrorhook
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.imports import FORMATS
 
 PAGE = (Path(__file__).parents[2] / "docs/import.md").read_text(encoding="utf-8")
@@ -36,7 +36,7 @@ def test_a_rules_file_goes_to_standard_output_and_remarks_do_not(maps):
         "      - h.example.com/quay\n"
     )
     assert result.stderr.startswith(f"Warning: {maps}:3: h.example.com/x- is put before")
-    parse(result.stdout, "imported")
+    parse_rules(result.stdout, "imported")
 
 
 def test_with_strict_a_remark_is_a_failure(maps):

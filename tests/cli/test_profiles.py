@@ -8,7 +8,7 @@ import pytest
 from click.testing import CliRunner
 
 from webhook.cli.profiles import profiles
-from webhook.config import from_profiles, parse
+from webhook.config import load_profiles, parse_rules
 from webhook.profiles import PROFILES
 
 
@@ -36,8 +36,8 @@ def test_all_profiles_are_listed_with_status_and_date():
 def test_a_profile_is_shown_as_a_rules_file_that_does_the_same(name):
     result = run(name)
 
-    pasted = parse(result.stdout, "pasted.yaml").policies["default"].mirrors.rules
-    built_in = from_profiles([name]).policies["default"].mirrors.rules
+    pasted = parse_rules(result.stdout, "pasted.yaml").policies["default"].mirrors.rules
+    built_in = load_profiles([name]).policies["default"].mirrors.rules
     assert [(r.name, r.mirrors, r.keep) for r in pasted] == [
         (r.name, r.mirrors, r.keep) for r in built_in
     ]

@@ -10,7 +10,7 @@ import yaml
 from tests.cli.guides import COMMANDS, MIRRORED, argo_cd, furnish, typed
 from tests.cluster.programs import KUBEADM, KUSTOMIZE, program
 from tests.tools.golang import GoMissingError
-from webhook.config import load
+from webhook.config import load_rules
 from webhook.core import MirrorMap, parse_reference
 from webhook.profiles import PROFILES
 
@@ -78,7 +78,7 @@ def rules_of(folder, profile):
     """The rules that decide."""
     if profile:
         return MirrorMap(PROFILES[profile].rules)
-    return load(folder / "rules.yaml").policies["default"].mirrors
+    return load_rules(folder / "rules.yaml").policies["default"].mirrors
 
 
 def test_what_kustomize_builds_is_rewritten(folder):

@@ -13,7 +13,7 @@ from cel_expr_python.ext import ext_optional, ext_strings
 from tests.chart.rendering import Rendered, render
 from webhook.admission import Policy, Result, judge
 from webhook.admission.review import read_review
-from webhook.config import parse
+from webhook.config import parse_rules
 
 FROM_RULES = "mirrorhook.io/has-images-of-the-rules"
 
@@ -106,7 +106,7 @@ def of_policy(rendered: Rendered, name: str) -> Registered:
 
 @cache
 def settings(text):
-    return parse(text, "rules.yaml")
+    return parse_rules(text, "rules.yaml")
 
 
 @cache

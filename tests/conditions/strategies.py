@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.conditions.asking import Asked
 from tests.core import strategies
-from webhook.config import ConfigurationError, parse
+from webhook.config import ConfigurationError, parse_rules
 from webhook.profiles import PROFILES
 
 REGEXES = (
@@ -69,7 +69,7 @@ def policies(draw):
     taken = []
     for rule in draw(st.lists(one, min_size=1, max_size=5)):
         try:
-            parse(json.dumps({**policy, "rules": [*taken, rule]}), "rules.yaml")
+            parse_rules(json.dumps({**policy, "rules": [*taken, rule]}), "rules.yaml")
         except ConfigurationError:
             continue
         taken.append(rule)

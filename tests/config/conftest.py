@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.config import ConfigurationError, parse
+from webhook.config import ConfigurationError, parse_rules
 
 
 @pytest.fixture
@@ -16,7 +16,7 @@ def refused():
 
     def read(text):
         with pytest.raises(ConfigurationError) as caught:
-            parse(text, "rules.yaml")
+            parse_rules(text, "rules.yaml")
         assert str(caught.value) == "\n".join(map(str, caught.value.problems))
         return [str(problem) for problem in caught.value.problems]
 

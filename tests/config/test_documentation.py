@@ -11,7 +11,7 @@ from tests.tools.faults import unused_port
 from webhook.cli.check import check
 from webhook.cli.explain import explain
 from webhook.cli.profiles import profiles
-from webhook.config import parse
+from webhook.config import parse_rules
 
 PAGE = (Path(__file__).parents[2] / "docs" / "rules.md").read_text(encoding="utf-8")
 BLOCK = re.compile(r"```yaml\n(.*?)```(.*?)(?=```yaml|\n## |\Z)", re.DOTALL)
@@ -23,12 +23,12 @@ PROMISES = [(block, image, expected) for block, rows in EXAMPLES for image, expe
 
 @pytest.mark.parametrize("block", [block for block, _ in EXAMPLES])
 def test_every_example_is_a_valid_file(block):
-    assert parse(block, "rules.md").policies
+    assert parse_rules(block, "rules.md").policies
 
 
 @pytest.mark.parametrize(("block", "image", "expected"), PROMISES)
 def test_an_example_does_what_the_page_says(block, image, expected):
-    decide = parse(block, "rules.md").policies["default"].mirrors.decide
+    decide = parse_rules(block, "rules.md").policies["default"].mirrors.decide
 
     assert decide(image).image == expected
 

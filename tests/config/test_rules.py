@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.core import Mirror, Original, Rule
 
 TAKEN = "a rule for a.io stands in line 2 (rules[0]) already: put the mirrors into one rule"
@@ -10,7 +10,7 @@ EMPTY = "the list is empty: name a mirror, or write keep: true in its place"
 
 
 def rules_in(text):
-    return parse(text, "rules.yaml").policies["default"].mirrors.rules
+    return parse_rules(text, "rules.yaml").policies["default"].mirrors.rules
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from time import process_time
 
-from webhook.config import parse
+from webhook.config import parse_rules
 
 
 def seconds(count):
@@ -12,7 +12,7 @@ def seconds(count):
     )
     text = 'rules:\n- {match: "*", mirrors: [cache.example.com/all]}\n' + rules
     start = process_time()
-    configuration = parse(text, "rules.yaml")
+    configuration = parse_rules(text, "rules.yaml")
     spent = process_time() - start
     assert len(configuration.policies["default"].mirrors.rules) == count + 1
     return spent

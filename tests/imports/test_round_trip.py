@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import maps, names
 from tests.render.expecting import IMAGES, RULES, excused
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.core import Mirror, MirrorMap, Original, Rule, parse_reference
 from webhook.imports import FORMATS, Sketch, written
 from webhook.render import render_containerd, render_crio, render_docker, render_k3s
@@ -54,7 +54,7 @@ def test_every_form_of_a_rule_is_written_so_that_it_can_be_read():
         Rule(regex="a'b/(.+)", mirrors=[r"m.example.com/\1"]),
         Rule("*", ["m.example.com/all"]),
     ]
-    again = parse(written(rules, "all forms"), "again").policies["default"].mirrors
+    again = parse_rules(written(rules, "all forms"), "again").policies["default"].mirrors
     assert again.rules == tuple(rules)
 
 
@@ -64,7 +64,7 @@ def test_registries_conf_gives_back_whatever_rules_it_can_hold(mirrors, texts):
     if rendered.deviations:
         reject()
     sketch = imported(rendered, "registries.conf")
-    again = parse(written(sketch.rules, "again"), "again").policies["default"].mirrors
+    again = parse_rules(written(sketch.rules, "again"), "again").policies["default"].mirrors
     for text in texts:
         image = f"{parse_reference(text).name}/zz/zz:1"
         assert again.decide(image).image == mirrors.decide(image).image

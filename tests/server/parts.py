@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.server.process import RULES
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.server.admission import AdmissionEndpoint
 from webhook.server.apps import reviews_app
 from webhook.server.readiness import Readiness
@@ -29,7 +29,7 @@ class Parts:
         self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
         self.metrics = Metrics("0", lambda: 0.0)
         self.readiness = Readiness()
-        self.policies = policies_of(parse(rules, "rules.yaml"), lambda _: choice)
+        self.policies = policies_of(parse_rules(rules, "rules.yaml"), lambda _: choice)
 
     @property
     def failures(self):

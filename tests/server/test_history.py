@@ -10,7 +10,7 @@ import pytest
 from tests.server.conftest import review_of
 from tests.server.parts import telling
 from webhook.admission import answer
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
 from webhook.server.rules import policies_of
 
@@ -24,7 +24,7 @@ class World:
     def __init__(self):
         self.now = NOON
         self.history = History(lambda: self.now)
-        self.policy = policies_of(parse(RULES, "rules.yaml"), lambda _: None)["default"]
+        self.policy = policies_of(parse_rules(RULES, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
         answer(review_of(*images, **request), self.policy, telling(self.history, None))

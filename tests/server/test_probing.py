@@ -15,7 +15,7 @@ from tests.server.process import JSON, serving
 from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy, unused_port
 from tests.tools.registry import push_image, registry
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.core import Availability
 from webhook.registry import Answer, Finding
 from webhook.server.patience import patience
@@ -98,18 +98,18 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
     told = Told()
     text = CHECKED.format("m.example", "")
     rules = RulesInUse(
-        parse(text, "x"),
+        parse_rules(text, "x"),
         log=told.log,
         metrics=told.metrics,
         clock=time.time,
         probers=told.probers,
     )
     first = rules.policies["default"].choice
-    rules._use(parse(text + "record: false\n", "x"), "rules reloaded")
+    rules._use(parse_rules(text + "record: false\n", "x"), "rules reloaded")
     second = rules.policies["default"].choice
-    rules._use(parse(CHECKED.format("m.example", ", ttl: 1m"), "x"), "rules reloaded")
+    rules._use(parse_rules(CHECKED.format("m.example", ", ttl: 1m"), "x"), "rules reloaded")
     third = rules.policies["default"].choice
-    rules._use(parse("profiles: [nju]", "x"), "rules reloaded")
+    rules._use(parse_rules("profiles: [nju]", "x"), "rules reloaded")
 
     assert first._inquirer is second._inquirer is not third._inquirer
     assert rules.policies["default"].choice is None

@@ -94,13 +94,13 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
         click.UsageError: Neither is given, or both.
         ConfigurationError: The rules are wrong; it holds every problem.
     """
-    from webhook.config import from_profiles, load  # noqa: PLC0415 - YAML is not for all
+    from webhook.config import load_profiles, load_rules  # noqa: PLC0415 - YAML is not for all
 
     if config and profile and not is_asked_for("config"):
         config = None
     if bool(config) == bool(profile):
         raise click.UsageError(NO_RULES)
-    return load(config) if config else from_profiles(profile)
+    return load_rules(config) if config else load_profiles(profile)
 
 
 def is_asked_for(option: str) -> bool:

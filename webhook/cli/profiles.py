@@ -51,11 +51,11 @@ def known(name: str) -> Profile:
     """
     from webhook.config import (  # noqa: PLC0415 - a list needs no YAML
         ConfigurationError,
-        from_profiles,
+        load_profiles,
     )
 
     try:
-        from_profiles([name])
+        load_profiles([name])
     except ConfigurationError as error:
         raise click.UsageError(str(error)) from None
     return PROFILES[name]

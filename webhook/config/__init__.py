@@ -1,12 +1,11 @@
-"""Rules files: read, and checked as a whole.
+"""Read and check rules files.
 
-`webhook.config.watching` watches them for changes; only a server needs that, and what it
-takes to be imported.
+`webhook.config.watcher` is not imported here: only a server needs watchfiles.
 """
 
-from webhook.config.loading import from_profiles, load, parse
-from webhook.config.problems import ConfigurationError, Problem
-from webhook.config.values import Configuration, Mode, PolicySettings
+from webhook.config.errors import ConfigurationError, Problem
+from webhook.config.loader import load_profiles, load_rules, parse_rules
+from webhook.config.models import Configuration, Mode, PolicySettings
 
 __all__ = [
     "Configuration",
@@ -14,7 +13,7 @@ __all__ = [
     "Mode",
     "PolicySettings",
     "Problem",
-    "from_profiles",
-    "load",
-    "parse",
+    "load_profiles",
+    "load_rules",
+    "parse_rules",
 ]

@@ -1,186 +1,272 @@
-"""Reading one rule."""
+"""Read the rules of a policy, and the files that they name."""
 
 from __future__ import annotations
 
 import re
 from enum import StrEnum
 from functools import partial
+from hashlib import sha256
+from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
 
 import yaml
 
-from webhook.core import InvalidRuleError, Mirror, Original, Rule, parse_match
+from webhook.config.yaml_values import MAX_BYTES
+from webhook.core import Allowlist, InvalidRuleError, Mirror, Original, Rule, parse_match
 from webhook.core.errors import quoted
 from webhook.core.regex import Pattern
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
-    from webhook.config.files import Files
-    from webhook.config.place import Place
-    from webhook.config.problems import Spot
+    from webhook.config.errors import SourceLocation
+    from webhook.config.yaml_values import YAMLValue
 
-__all__ = ["ReadRule", "read_rule"]
+__all__ = [
+    "MIRROR_KEYS",
+    "RULE_KEYS",
+    "LocatedRule",
+    "NamedFiles",
+    "compute_digest",
+    "read_file",
+    "read_rules",
+]
 
 Value = TypeVar("Value")
 
-RULE_KEYS: Final = (
-    "match",
-    "regex",
-    "mirrors",
-    "keep",
-    "original",
-    "verify",
-    "trusted",
-)
+RULE_KEYS: Final = ("match", "regex", "mirrors", "keep", "original", "verify", "trusted")
 MIRROR_KEYS: Final = ("target", "flatten", "pullSecrets", "ca", "allowlist")
 TRUSTED_KEYS: Final = ("target", "flatten", "ca")
-# RFC 1123 subdomain, as the API server has it for the names of Secrets.
+# An RFC 1123 subdomain, which the API server requires for the names of Secrets.
 SECRET_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
-# How the core names the part of a rule that is wrong.
+# `InvalidRuleError.field`
 FIELD: Final = re.compile(r"(\w+)(?:\[(\d+)\])?")
 
 
 class Verify(StrEnum):
-    """What an image of a mirror has to have in common with the original."""
+    """What an image of a mirror must have in common with the original."""
 
     DIGEST = "digest"
 
 
-class ReadRule(NamedTuple):
-    """A rule as it was read from a file.
+class LocatedRule(NamedTuple):
+    """A rule of the file, and where it is."""
 
-    Attributes:
-        name: What it matches, in the form of `Rule.name`; empty if that is wrong.
-        rule: The rule; None if anything is wrong with it.
-        spot: Where it stands.
-    """
-
-    name: str
-    rule: Rule | None
-    spot: Spot
+    rule: Rule
+    location: SourceLocation
 
 
-def read_rule(place: Place, files: Files) -> ReadRule:
-    """Return the rule at *place*.
+def read_file(path: Path) -> bytes:
+    """Return the content of a file, or enough of it to exceed `MAX_BYTES`."""
+    with path.open("rb") as file:
+        return file.read(MAX_BYTES + 1)
+
+
+def compute_digest(content: bytes, files: Iterable[Path]) -> str:
+    """Return the SHA-256 of a rules file and of the files that it names, in hexadecimal.
 
     Args:
-        place: Where it stands.
-        files: Takes the files that it names.
+        content: The rules file.
+        files: The other files. One that cannot be read differs from any that can.
     """
-    before = place.findings.count
-    entries = place.entries(RULE_KEYS)
-    if place.findings.count == before:
+    digest = sha256(content)
+    for file in files:
+        try:
+            digest.update(b"\0" + sha256(read_file(file)).digest())
+        except OSError:
+            digest.update(b"\1")
+    return digest.hexdigest()
+
+
+class NamedFiles:
+    """The files that a rules file names, by paths relative to its own folder.
+
+    Args:
+        origin: The rules file.
+
+    Attributes:
+        authorities: CA files by registry. They are read when the registry is asked.
+    """
+
+    def __init__(self, origin: str) -> None:
+        self._folder = Path(origin).parent
+        self._allowlists: dict[Path, Allowlist | None] = {}
+        self.authorities: dict[str, str] = {}
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The files whose content affects decisions, also those that cannot be read."""
+        return tuple(self._allowlists)
+
+    def read_path(self, value: YAMLValue) -> str | None:
+        """Return the path of a file."""
+        text = value.read_text()
+        if text == "":
+            value.add_problem("it is empty: write the path of a file")
+        return str(self._folder / text) if text else None
+
+    def read_allowlist(self, value: YAMLValue) -> Allowlist | None:
+        """Return the allowlist in the file that *value* names."""
+        path = self.read_path(value)
+        if path is None:
+            return None
+        file = Path(path)
+        if self._allowlists.get(file) is None:
+            self._allowlists[file] = None
+            try:
+                content = read_file(file)
+                if len(content) > MAX_BYTES:
+                    value.add_problem(f"{path} is larger than {MAX_BYTES} bytes")
+                else:
+                    self._allowlists[file] = Allowlist(content.decode(), file.name)
+            except OSError as error:
+                value.add_problem(f"{path} cannot be read: {error.strerror or error}")
+            except UnicodeDecodeError:
+                value.add_problem(f"{path} is not UTF-8")
+            except InvalidRuleError as error:
+                value.add_problem(error.problem)
+        return self._allowlists[file]
+
+    def read_authority(self, value: YAMLValue, registry: str) -> None:
+        """Take the CA file that *value* names for *registry*."""
+        if "\\" in registry:
+            value.add_problem("a CA belongs to one host, and this target takes it from the regex")
+            return
+        path = self.read_path(value)
+        if path is not None and self.authorities.setdefault(registry, path) != path:
+            value.add_problem(
+                f"{registry} has the CA file {self.authorities[registry]} already: a "
+                "registry has one"
+            )
+
+
+def read_rules(values: Iterable[YAMLValue], files: NamedFiles) -> list[LocatedRule]:
+    """Return the rules that are valid, and the first of their match.
+
+    Args:
+        values: The items of ``rules``.
+        files: Collects the files that they name.
+    """
+    rules: list[LocatedRule] = []
+    locations: dict[str, SourceLocation] = {}
+    for value in values:
+        name, rule = _read_rule(value, files)
+        first = locations.get(name)
+        if first is not None:
+            value.add_problem(
+                f"a rule for {name} stands in line {first.line} ({first.path}) already: "
+                "put the mirrors into one rule"
+            )
+            continue
+        if name:
+            locations[name] = value.location
+        if rule is not None:
+            rules.append(LocatedRule(rule, value.location))
+    return rules
+
+
+def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
+    """Return `Rule.name`, empty if that is wrong, and the rule, None if anything is wrong."""
+    before = value.diagnostics.problem_count
+    entries = value.read_mapping(RULE_KEYS)
+    if value.diagnostics.problem_count == before:
         if "match" not in entries and "regex" not in entries:
-            place.refuse("the rule has neither match nor regex: say what it is for")
+            value.add_problem("the rule has neither match nor regex: say what it is for")
         if "mirrors" not in entries and "keep" not in entries:
-            place.refuse("the rule has neither mirrors nor keep: true: write one of them")
-    match = entries["match"].text() if "match" in entries else None
-    regex = entries["regex"].text() if "regex" in entries else None
-    mirrors = read_mirrors(entries["mirrors"], files) if "mirrors" in entries else []
-    keep = entries["keep"].boolean() if "keep" in entries else False
-    original = entries["original"].choice(Original) if "original" in entries else None
-    verify = entries["verify"].choice(Verify) if "verify" in entries else None
-    trusted = read_mirror(entries["trusted"], files, TRUSTED_KEYS) if "trusted" in entries else None
+            value.add_problem("the rule has neither mirrors nor keep: true: write one of them")
+    match = entries["match"].read_text() if "match" in entries else None
+    regex = entries["regex"].read_text() if "regex" in entries else None
+    mirrors = _read_mirrors(entries["mirrors"], files) if "mirrors" in entries else []
+    keep = entries["keep"].read_boolean() if "keep" in entries else False
+    original = entries["original"].read_choice(Original) if "original" in entries else None
+    verify = entries["verify"].read_choice(Verify) if "verify" in entries else None
+    trusted = (
+        _read_mirror(entries["trusted"], files, TRUSTED_KEYS) if "trusted" in entries else None
+    )
     name = f"/{regex}/" if regex is not None else ""
     if match is not None:
-        name = str(accepted(entries["match"], parse_match, match) or "")
-    if regex is not None and place.findings.count != before:
-        accepted(entries["regex"], Pattern, regex)
-    rule = None
-    if place.findings.count == before:
-        try:
-            rule = Rule(
-                match,
-                mirrors,
-                regex=regex,
-                keep=bool(keep),
-                original=original or Original.LAST,
-                verify=verify is not None,
-                trusted=trusted,
-            )
-        except InvalidRuleError as error:
-            at_fault(place, entries, error.field).refuse(error.problem)
-    return ReadRule(name, rule, place.spot)
+        name = str(_make(entries["match"], parse_match, match) or "")
+    if regex is not None and value.diagnostics.problem_count != before:
+        _make(entries["regex"], Pattern, regex)
+    if value.diagnostics.problem_count != before:
+        return name, None
+    try:
+        return name, Rule(
+            match,
+            mirrors,
+            regex=regex,
+            keep=bool(keep),
+            original=original or Original.LAST,
+            verify=verify is not None,
+            trusted=trusted,
+        )
+    except InvalidRuleError as error:
+        _find_field(value, entries, error.field).add_problem(error.problem)
+        return name, None
 
 
-def read_mirrors(place: Place, files: Files) -> list[Mirror]:
-    """Return the mirrors of a rule that are right."""
-    items = place.items()
-    if isinstance(place.node, yaml.SequenceNode) and not items:
-        place.refuse("the list is empty: name a mirror, or write keep: true in its place")
-    mirrors = [read_mirror(item, files, MIRROR_KEYS) for item in items]
+def _read_mirrors(value: YAMLValue, files: NamedFiles) -> list[Mirror]:
+    items = value.read_list()
+    if isinstance(value.node, yaml.SequenceNode) and not items:
+        value.add_problem("the list is empty: name a mirror, or write keep: true in its place")
+    mirrors = [_read_mirror(item, files, MIRROR_KEYS) for item in items]
     return [mirror for mirror in mirrors if mirror is not None]
 
 
-def read_mirror(place: Place, files: Files, keys: tuple[str, ...]) -> Mirror | None:
-    """Return one mirror, which is its target or a mapping.
-
-    Args:
-        place: Where it stands.
-        files: Takes the files that it names.
-        keys: The keys that the mapping may have.
-    """
-    if not isinstance(place.node, yaml.MappingNode):
-        target = place.text()
-        return None if target is None else accepted(place, Mirror, target)
-    before = place.findings.count
-    entries = place.entries(keys)
-    flatten = bool(entries["flatten"].boolean()) if "flatten" in entries else False
-    secrets = read_secrets(entries["pullSecrets"]) if "pullSecrets" in entries else ()
-    allowlist = files.allowlist(entries["allowlist"]) if "allowlist" in entries else None
+def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> Mirror | None:
+    """Return a mirror, which is written as its target or as a mapping with some of *keys*."""
+    if not isinstance(value.node, yaml.MappingNode):
+        target = value.read_text()
+        return None if target is None else _make(value, Mirror, target)
+    before = value.diagnostics.problem_count
+    entries = value.read_mapping(keys)
+    flatten = bool(entries["flatten"].read_boolean()) if "flatten" in entries else False
+    secrets = _read_secrets(entries["pullSecrets"]) if "pullSecrets" in entries else ()
+    allowlist = files.read_allowlist(entries["allowlist"]) if "allowlist" in entries else None
     if "target" not in entries:
-        if place.findings.count == before:
-            place.refuse("the mirror has no target: write target: and host[:port][/path]")
+        if value.diagnostics.problem_count == before:
+            value.add_problem("the mirror has no target: write target: and host[:port][/path]")
         return None
-    target = entries["target"].text()
+    target = entries["target"].read_text()
     if target is None:
         return None
     make = partial(Mirror, flatten=flatten, pull_secrets=secrets, allowlist=allowlist)
-    mirror = accepted(entries["target"], make, target)
+    mirror = _make(entries["target"], make, target)
     if mirror is not None and "ca" in entries:
-        read_authority(entries["ca"], mirror, files)
+        files.read_authority(entries["ca"], mirror.registry)
     return mirror
 
 
-def read_secrets(place: Place) -> tuple[str, ...]:
+def _read_secrets(value: YAMLValue) -> tuple[str, ...]:
     """Return names of Secrets, each once."""
     names: dict[str, None] = {}
-    for item in place.items():
-        name = item.text()
+    for item in value.read_list():
+        name = item.read_text()
         if name is None:
             continue
         if SECRET_NAME.fullmatch(name):
             names[name] = None
         else:
-            item.refuse(
+            item.add_problem(
                 f"{quoted(name)} cannot name a Secret: use lower-case letters, digits, "
                 "dashes and dots"
             )
     return tuple(names)
 
 
-def read_authority(place: Place, mirror: Mirror, files: Files) -> None:
-    """Note the CA file of a mirror."""
-    if "\\" in mirror.registry:
-        place.refuse("a CA belongs to one host, and this target takes it from the regex")
-    else:
-        files.authority(place, mirror.registry)
-
-
-def accepted(place: Place, make: Callable[[str], Value], text: str) -> Value | None:
-    """Return what *make* makes of *text*; what it refuses is noted, and gives None."""
+def _make(value: YAMLValue, make: Callable[[str], Value], text: str) -> Value | None:
+    """Return ``make(text)``; if that fails, add the problem to *value* and return None."""
     try:
         return make(text)
     except InvalidRuleError as error:
-        place.refuse(error.problem)
+        value.add_problem(error.problem)
         return None
 
 
-def at_fault(place: Place, entries: dict[str, Place], field: str) -> Place:
-    """Return the part of the rule at *place* that the core calls *field*."""
+def _find_field(rule: YAMLValue, entries: dict[str, YAMLValue], field: str) -> YAMLValue:
+    """Return the part of a rule that `InvalidRuleError.field` names."""
     found = FIELD.fullmatch(field)
     if found is None or found[1] not in entries:
-        return place
+        return rule
     part = entries[found[1]]
-    return part.items()[int(found[2])] if found[2] else part
+    return part.read_list()[int(found[2])] if found[2] else part

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from webhook.admission import Policy
 from webhook.config import Configuration, Mode
-from webhook.config.watching import watch
+from webhook.config.watcher import watch_rules
 from webhook.server.looping import uncounted
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ class RulesInUse:
             path: The rules file.
         """
         using = self.configuration
-        async for change in watch(path, using.digest, using.files):
+        async for change in watch_rules(path, using.digest, using.files):
             if isinstance(change, Configuration):
                 await self._probers.prepare(change.policies.values())
                 self._use(change, "rules reloaded")

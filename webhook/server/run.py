@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from webhook import __version__
-from webhook.config import load
+from webhook.config import load_rules
 from webhook.server.admission import AdmissionEndpoint, is_review
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
@@ -68,7 +68,7 @@ def run(options: Options, announce: Callable[[str], None]) -> None:
 
 async def serve(options: Options, announce: Callable[[str], None]) -> None:
     """Put the parts together, and serve until a signal comes."""
-    configuration = load(options.config)
+    configuration = load_rules(options.config)
     lines = LineWriter(STDOUT)
     log = Log(lines.write, time.time)
     take_over(log, *LIBRARIES)

@@ -11,7 +11,7 @@ import pytest
 from tests.server.conftest import review_of
 from tests.server.parts import Parts, telling
 from webhook.admission import answer, answer_asking
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.server.apps import operations_app
 from webhook.server.console import Board
 from webhook.server.console.routes import console_routes
@@ -74,7 +74,7 @@ class Console:
         self.recorder = telling(self.history, parts.log)
         self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
         self.rules = RulesInUse(
-            parse(rules, "rules.yaml"),
+            parse_rules(rules, "rules.yaml"),
             log=parts.log,
             metrics=parts.metrics,
             clock=lambda: self.now,

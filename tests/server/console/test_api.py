@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.server.console.conftest import Console
-from webhook.config import parse
+from webhook.config import parse_rules
 from webhook.registry import Answer, Finding
 
 pytestmark = pytest.mark.anyio
@@ -182,6 +182,6 @@ async def test_the_description_lists_every_route_and_loads_nothing(console):
 
 
 async def test_a_reload_shows_at_once(console):
-    changed = parse("rules: [{match: ghcr.io, mirrors: [h.example/g]}]", "rules.yaml")
+    changed = parse_rules("rules: [{match: ghcr.io, mirrors: [h.example/g]}]", "rules.yaml")
     console.rules._use(changed, "rules reloaded")
     assert [rule["rule"] for rule in await console.json("/api/rules")] == ["ghcr.io"]

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, TypeAlias
 from webhook.cli.doctor.policies import Bound, read_policies
 from webhook.cli.doctor.report import Finding, wrong
 from webhook.cli.doctor.webhooks import CONFIGURATIONS, OURS, Hook, hooks_of
-from webhook.config import Configuration, ConfigurationError, load
+from webhook.config import Configuration, ConfigurationError, load_rules
 from webhook.objects import OPT_OUT
 
 if TYPE_CHECKING:
@@ -107,7 +107,7 @@ def read_rules(
             for name, text in data.items():
                 Path(folder, name).write_text(text)
             try:
-                yield each["metadata"]["name"], load(Path(folder, RULES))
+                yield each["metadata"]["name"], load_rules(Path(folder, RULES))
             except ConfigurationError as error:
                 yield each["metadata"]["name"], error
 

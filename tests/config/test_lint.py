@@ -2,11 +2,11 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.config import from_profiles, parse
+from webhook.config import load_profiles, parse_rules
 
 
 def warnings_of(text):
-    return [warning.partition(": ")[2] for warning in parse(text, "rules.yaml").warnings]
+    return [warning.partition(": ")[2] for warning in parse_rules(text, "rules.yaml").warnings]
 
 
 @pytest.mark.parametrize(
@@ -20,7 +20,7 @@ def warnings_of(text):
 )
 def test_a_mirror_that_is_not_for_everybody_is_warned_of(profile, state):
     (in_file,) = warnings_of(f"profiles: [{profile}]")
-    (alone,) = from_profiles([profile]).warnings
+    (alone,) = load_profiles([profile]).warnings
 
     assert in_file == f"profiles[0]: {alone}"
     assert alone.startswith(f"profile {profile} is {state}")
@@ -28,7 +28,7 @@ def test_a_mirror_that_is_not_for_everybody_is_warned_of(profile, state):
 
 @pytest.mark.parametrize("profile", ["daocloud", "nju", "k8s-gcr-io", "mirror-gcr-io"])
 def test_a_mirror_for_everybody_is_not_warned_of(profile):
-    assert from_profiles([profile]).warnings == ()
+    assert load_profiles([profile]).warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -105,7 +105,7 @@ rules:
 def test_the_warning_of_a_detour_is_what_happens():
     text = 'profiles: [daocloud]\nrules: [{match: "*", mirrors: [cache.example.com]}]'
     (warning,) = warnings_of(text)
-    decide = parse(text, "rules.yaml").policies["default"].mirrors.decide
+    decide = parse_rules(text, "rules.yaml").policies["default"].mirrors.decide
 
     assert decide("quay.io/a").image == "cache.example.com/m.daocloud.io/quay.io/a"
     assert "docker.io (profile daocloud)" in warning
@@ -140,7 +140,7 @@ def test_a_policy_without_rules_is_warned_of():
 def test_warnings_come_in_the_order_of_the_file():
     text = "rules: [{match: nginx, keep: true}]\nprofiles: [ustc]\npolicies: {a: {}}"
 
-    assert [warning.split(":")[1] for warning in parse(text, "f").warnings] == [
+    assert [warning.split(":")[1] for warning in parse_rules(text, "f").warnings] == [
         "1",
         "2",
         "3",

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from webhook.config import parse
-from webhook.config.syntax import explained
+from webhook.config import parse_rules
+from webhook.config.errors import explain_yaml_error
 
 EMPTY = (
     "rules.yaml: the file is empty: write rules: with a list of rules, or profiles: with "
@@ -95,13 +95,13 @@ def test_what_is_no_text_is_told(refused, content, problem):
 
 
 def test_a_byte_order_mark_is_no_mistake():
-    configuration = parse(b"\xef\xbb\xbfprofiles: [daocloud]", "rules.yaml")
+    configuration = parse_rules(b"\xef\xbb\xbfprofiles: [daocloud]", "rules.yaml")
 
     assert configuration.policies["default"].profiles == ("daocloud",)
 
 
 def test_windows_line_ends_are_no_mistake():
-    configuration = parse("rules:\r\n- match: a.io\r\n  keep: true\r\n", "rules.yaml")
+    configuration = parse_rules("rules:\r\n- match: a.io\r\n  keep: true\r\n", "rules.yaml")
 
     assert [str(rule) for rule in configuration.policies["default"].mirrors.rules] == ["a.io"]
 
@@ -146,7 +146,7 @@ def test_aliases_that_multiply_are_refused(refused):
 
 
 def test_an_alias_stands_for_what_it_names():
-    configuration = parse(
+    configuration = parse_rules(
         "rules:\n"
         "- {match: docker.io, mirrors: &m [a.example.com/x]}\n"
         "- {match: quay.io, mirrors: *m}\n",
@@ -158,7 +158,7 @@ def test_an_alias_stands_for_what_it_names():
 
 
 def test_an_error_of_the_parser_without_a_place_is_told_as_it_is():
-    problem = explained(yaml.YAMLError("out of luck"), "", "rules.yaml")
+    problem = explain_yaml_error(yaml.YAMLError("out of luck"), "", "rules.yaml")
 
     assert str(problem) == "rules.yaml: it is not YAML: out of luck"
 
@@ -167,6 +167,6 @@ def test_any_other_complaint_of_the_parser_is_told_with_its_context():
     mark = yaml.Mark("x", 4, 1, 2, None, 0)
     error = yaml.MarkedYAMLError("while dreaming", mark, "found a sheep", mark)
 
-    problem = explained(error, "a: \nb: c", "rules.yaml")
+    problem = explain_yaml_error(error, "a: \nb: c", "rules.yaml")
 
     assert str(problem) == "rules.yaml:2:3: it is not YAML: while dreaming, found a sheep"

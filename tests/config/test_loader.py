@@ -13,9 +13,9 @@ from webhook.config import (
     Mode,
     PolicySettings,
     Problem,
-    from_profiles,
-    load,
-    parse,
+    load_profiles,
+    load_rules,
+    parse_rules,
 )
 from webhook.core import Availability, LoopLimits, Mirror, OnUnknown, Platform
 
@@ -53,7 +53,7 @@ policies:
 
 
 def default(text):
-    return parse(text, "rules.yaml").policies["default"]
+    return parse_rules(text, "rules.yaml").policies["default"]
 
 
 @pytest.mark.parametrize(
@@ -73,14 +73,14 @@ def test_a_file_with_every_key_does_what_it_says(image, expected):
 
 
 def test_policies_stand_by_their_names_the_default_first():
-    policies = parse(EVERY_KEY, "rules.yaml").policies
+    policies = parse_rules(EVERY_KEY, "rules.yaml").policies
 
     assert list(policies) == ["default", "team-a"]
     assert [policy.name for policy in policies.values()] == ["default", "team-a"]
 
 
 def test_a_policy_takes_nothing_from_the_top_level():
-    policy = parse(EVERY_KEY, "rules.yaml").policies["team-a"]
+    policy = parse_rules(EVERY_KEY, "rules.yaml").policies["team-a"]
 
     assert [str(rule) for rule in policy.mirrors.rules] == [
         "docker.io",
@@ -97,7 +97,7 @@ def test_what_is_not_written_has_its_default():
 
 
 def test_a_configuration_cannot_be_changed():
-    configuration = parse(EVERY_KEY, "rules.yaml")
+    configuration = parse_rules(EVERY_KEY, "rules.yaml")
 
     with pytest.raises(TypeError):
         configuration.policies["other"] = configuration.policies["default"]
@@ -109,7 +109,7 @@ def test_a_configuration_cannot_be_changed():
 def test_availability_can_be_off_however_yaml_reads_it(mode):
     text = f"rules: [{{match: a.io, keep: true}}]\navailability: {{mode: {mode}}}"
 
-    assert parse(text, "rules.yaml").warnings == ()
+    assert parse_rules(text, "rules.yaml").warnings == ()
 
 
 @pytest.mark.parametrize(
@@ -136,11 +136,11 @@ def test_other_availability_is_refused(refused, text, problem):
 
 
 def test_availability_without_a_mode_is_off():
-    assert parse("profiles: [nju]\navailability: {}", "rules.yaml").warnings == ()
+    assert parse_rules("profiles: [nju]\navailability: {}", "rules.yaml").warnings == ()
 
 
 def test_settings_without_a_mode_are_warned_of():
-    (warning,) = parse("profiles: [nju]\navailability: {ttl: 1m}", "rules.yaml").warnings
+    (warning,) = parse_rules("profiles: [nju]\navailability: {ttl: 1m}", "rules.yaml").warnings
 
     assert warning.endswith("nothing is checked without a mode: write mode: check, or off")
 
@@ -169,7 +169,7 @@ availability:
   plainHTTP: ["registry.lan:5000"]
   credentials: [auth/config.json]
 """
-    policy = parse(text, "etc/rules.yaml").policies["default"]
+    policy = parse_rules(text, "etc/rules.yaml").policies["default"]
 
     assert policy.availability == Availability(
         timeout=0.5,
@@ -197,7 +197,7 @@ def test_a_profile_like_no_other_is_refused_with_all_names(refused):
 def test_a_policy_can_have_any_name_that_fits_into_a_path(name):
     text = f"policies: {{{name}: {{rules: [{{match: a.io, keep: true}}]}}}}"
 
-    assert list(parse(text, "rules.yaml").policies) == ["default", name]
+    assert list(parse_rules(text, "rules.yaml").policies) == ["default", name]
 
 
 @pytest.mark.parametrize("name", ["Team", "a_b", "-a", "a-", "a.b", "a/b", "ä", "a" * 64, ""])
@@ -281,17 +281,17 @@ def test_of_very_many_problems_the_first_are_told_and_how_many_more(refused):
 
 def test_the_digest_is_that_of_the_content():
     content = "profiles: [nju]\n"
-    configuration = parse(content, "rules.yaml")
+    configuration = parse_rules(content, "rules.yaml")
 
     assert configuration.digest == sha256(content.encode()).hexdigest()
-    assert configuration.digest == parse(content.encode(), "other.yaml").digest
+    assert configuration.digest == parse_rules(content.encode(), "other.yaml").digest
 
 
 def test_a_file_is_read_from_its_path(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(EVERY_KEY, encoding="utf-8")
 
-    assert load(path).digest == parse(EVERY_KEY, "x").digest
+    assert load_rules(path).digest == parse_rules(EVERY_KEY, "x").digest
 
 
 def test_a_mistake_names_the_file_by_its_path(tmp_path):
@@ -299,7 +299,7 @@ def test_a_mistake_names_the_file_by_its_path(tmp_path):
     path.write_text("rules: 7", encoding="utf-8")
 
     with pytest.raises(ConfigurationError) as caught:
-        load(path)
+        load_rules(path)
 
     message = "'7' stands where a list belongs: write [7]"
     assert caught.value.problems == (Problem(str(path), 1, 8, "rules", message),)
@@ -313,7 +313,7 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, name, problem):
     path = tmp_path / name
 
     with pytest.raises(ConfigurationError) as caught:
-        load(path)
+        load_rules(path)
 
     message = f"the file cannot be read: {problem}"
     assert caught.value.problems == (Problem(str(path), 0, 0, "", message),)
@@ -321,7 +321,7 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, name, problem):
 
 
 def test_profiles_alone_make_a_configuration():
-    configuration = from_profiles(["nju", "daocloud"])
+    configuration = load_profiles(["nju", "daocloud"])
 
     policy = configuration.policies["default"]
     assert isinstance(configuration, Configuration)
@@ -329,12 +329,12 @@ def test_profiles_alone_make_a_configuration():
     assert policy.profiles == ("nju", "daocloud")
     assert policy.mirrors.decide("nginx").image == "m.daocloud.io/docker.io/library/nginx"
     assert configuration.warnings == ()
-    assert configuration.digest != from_profiles(["daocloud", "nju"]).digest
+    assert configuration.digest != load_profiles(["daocloud", "nju"]).digest
 
 
 def test_profiles_that_are_none_are_all_told():
     with pytest.raises(ConfigurationError) as caught:
-        from_profiles(["daoclod", "ustc", "ustc"])
+        load_profiles(["daoclod", "ustc", "ustc"])
 
     assert str(caught.value).splitlines() == [
         "there is no profile 'daoclod'; did you mean daocloud?",
@@ -352,7 +352,7 @@ WORDS = (
 
 def problems_of(content):
     try:
-        parse(content, "rules.yaml")
+        parse_rules(content, "rules.yaml")
     except ConfigurationError as error:
         return error.problems
     return None

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.config import ConfigurationError, load
-from webhook.config.watching import watch
+from webhook.config import ConfigurationError, load_rules
+from webhook.config.watcher import watch_rules
 
 pytestmark = pytest.mark.anyio
 
@@ -31,7 +31,7 @@ def image(configuration, name):
 
 
 def test_a_list_is_read_from_beside_the_rules(path):
-    configuration = load(path)
+    configuration = load_rules(path)
 
     assert image(configuration, "nginx") == "a.example/library/nginx"
     assert image(configuration, "a/b") == "b.example/a/b"
@@ -51,7 +51,7 @@ def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(path, conte
     path.with_name("allows.txt").write_bytes(content)
 
     with pytest.raises(ConfigurationError) as caught:
-        load(path)
+        load_rules(path)
 
     (line,) = caught.value.problems
     assert (line.line, line.path) == (5, "rules[0].mirrors[0].allowlist")
@@ -66,10 +66,10 @@ async def changes(path, *steps):
             step()
             yield
 
-    before = load(path)
+    before = load_rules(path)
     return [
         str(change) if isinstance(change, ConfigurationError) else change
-        async for change in watch(path, before.digest, before.files, notifier=notifier)
+        async for change in watch_rules(path, before.digest, before.files, notifier=notifier)
     ]
 
 

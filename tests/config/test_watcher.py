@@ -5,8 +5,8 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from webhook.config import Configuration, ConfigurationError, load
-from webhook.config.watching import directory_changes, watch
+from webhook.config import Configuration, ConfigurationError, load_rules
+from webhook.config.watcher import watch_directory, watch_rules
 
 pytestmark = pytest.mark.anyio
 
@@ -41,8 +41,8 @@ async def looks(path, *steps, digest=None):
             step()
             yield
 
-    digest = load(path).digest if digest is None else digest
-    return [told(change) async for change in watch(path, digest, notifier=notifier)]
+    digest = load_rules(path).digest if digest is None else digest
+    return [told(change) async for change in watch_rules(path, digest, notifier=notifier)]
 
 
 def writing(path, text):
@@ -109,7 +109,7 @@ async def test_a_directory_in_the_place_of_the_file_is_told(path):
 @asynccontextmanager
 async def changes_of(path, poll):
     """The changes of a real file in a real directory, with the watch in place."""
-    async with aclosing(watch(path, load(path).digest, poll=poll)) as changes:
+    async with aclosing(watch_rules(path, load_rules(path).digest, poll=poll)) as changes:
         upcoming = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0.3)
 
@@ -199,12 +199,12 @@ async def test_a_directory_that_is_made_anew_is_watched_again(tmp_path):
 
 
 async def test_a_directory_that_is_not_there_is_looked_for_at_every_poll(tmp_path):
-    async with aclosing(directory_changes(tmp_path / "missing", 0.01)) as changes:
+    async with aclosing(watch_directory(tmp_path / "missing", 0.01)) as changes:
         async with asyncio.timeout(5):
             assert [await anext(changes) for _ in range(3)] == [None] * 3
 
 
 async def test_what_happened_before_there_was_a_watch_is_looked_for_soon(tmp_path):
-    async with aclosing(directory_changes(tmp_path, 3600)) as changes:
+    async with aclosing(watch_directory(tmp_path, 3600)) as changes:
         async with asyncio.timeout(10):
             await anext(changes)

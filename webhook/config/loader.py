@@ -1,0 +1,208 @@
+"""Load policies from a rules file, or from names of profiles."""
+
+from __future__ import annotations
+
+import re
+from hashlib import sha256
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final
+
+from webhook.config.errors import ConfigurationError, Diagnostics, SourceLocation
+from webhook.config.lint import lint_policies, lint_profiles, lint_rules
+from webhook.config.models import (
+    DEFAULT_LOOP_LIMITS,
+    DEFAULT_POLICY,
+    Configuration,
+    Mode,
+    PolicySettings,
+)
+from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rules
+from webhook.config.settings import read_availability, read_loops
+from webhook.config.yaml_values import parse_yaml, suggest
+from webhook.core import MirrorMap, RuleCycleError
+from webhook.core.errors import quoted
+from webhook.profiles import PROFILES
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Mapping
+    from pathlib import Path
+
+    from webhook.config.rules import LocatedRule
+    from webhook.config.yaml_values import YAMLValue
+
+__all__ = ["load_profiles", "load_rules", "parse_rules", "read_rules_file"]
+
+KEYS: Final = ("profiles", "rules", "availability", "loops", "record", "mode", "policies")
+# A policy is served at a path of its name (RFC 1123 label).
+POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+MAX_CYCLES: Final = 10  # finding each takes a search of its own, and few files have more than one
+
+
+def load_rules(path: Path) -> Configuration:
+    """Read a rules file.
+
+    Raises:
+        ConfigurationError: The file cannot be read or has problems.
+    """
+    return parse_rules(read_rules_file(path), str(path))
+
+
+def read_rules_file(path: Path) -> bytes:
+    """Return the content of a rules file, or enough of it to see that it is too large.
+
+    Raises:
+        ConfigurationError: The file cannot be read.
+    """
+    try:
+        return read_file(path)
+    except OSError as error:
+        problem = f"the file cannot be read: {error.strerror or error}"
+        raise ConfigurationError([SourceLocation(str(path)).make_problem(problem)]) from None
+
+
+def parse_rules(content: bytes | str, origin: str) -> Configuration:
+    """Parse the content of a rules file.
+
+    Args:
+        content: The content; bytes are UTF-8.
+        origin: The path of the file, for messages and for the files that it names.
+
+    Raises:
+        ConfigurationError: The file has problems.
+    """
+    if isinstance(content, str):
+        content = content.encode(errors="surrogatepass")
+    diagnostics = Diagnostics()
+    files = NamedFiles(origin)
+    policies = _read_policies(parse_yaml(content, origin, diagnostics), files)
+    diagnostics.raise_problems(files.paths)
+    digest = compute_digest(content, files.paths)
+    return Configuration(policies, diagnostics.warnings, digest, files.paths)
+
+
+def load_profiles(names: Iterable[str]) -> Configuration:
+    """Return a configuration of built-in profiles only.
+
+    Args:
+        names: Names of profiles, in order of precedence.
+
+    Raises:
+        ConfigurationError: A profile does not exist or is named twice.
+    """
+    diagnostics = Diagnostics()
+    nowhere = SourceLocation()
+    profiles = _select_profiles(((name, nowhere) for name in names), diagnostics)
+    mirrors = _build_map((), profiles, nowhere, diagnostics)
+    lint_profiles(profiles, diagnostics)
+    diagnostics.raise_problems()
+    policy = PolicySettings(DEFAULT_POLICY, mirrors, profiles=tuple(profiles))
+    digest = sha256("\n".join(profiles).encode()).hexdigest()
+    policies = MappingProxyType({DEFAULT_POLICY: policy})
+    return Configuration(policies, diagnostics.warnings, digest)
+
+
+def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySettings]:
+    """Return all policies of a file, ``default`` first."""
+    entries = root.read_mapping(KEYS)
+    policies = {DEFAULT_POLICY: _read_policy(DEFAULT_POLICY, root, entries, files)}
+    others = entries["policies"].read_mapping() if "policies" in entries else {}
+    for name, value in others.items():
+        if name == DEFAULT_POLICY:
+            value.add_problem(f"{name} is the top level of the file: write its keys there")
+        elif not POLICY_NAME.fullmatch(name):
+            value.add_problem(
+                f"{quoted(name)} cannot name a policy, which is a part of a URL: use up to "
+                "63 lower-case letters, digits and dashes between them"
+            )
+        entries = value.read_mapping(KEYS)
+        if "policies" in entries:
+            entries["policies"].add_problem("policies stand at the top level of the file only")
+        policies[name] = _read_policy(name, value, entries, files)
+    locations = {name: value.location for name, value in others.items()}
+    lint_policies(policies.values(), {DEFAULT_POLICY: root.location, **locations}, root.diagnostics)
+    return MappingProxyType(policies)
+
+
+def _read_policy(
+    name: str, value: YAMLValue, entries: dict[str, YAMLValue], files: NamedFiles
+) -> PolicySettings:
+    """Return one policy, without what is wrong in it."""
+    diagnostics = value.diagnostics
+    profiles = _read_profiles(entries["profiles"]) if "profiles" in entries else {}
+    rules = read_rules(entries["rules"].read_list() if "rules" in entries else [], files)
+    availability = (
+        read_availability(entries["availability"], files) if "availability" in entries else None
+    )
+    for rule, location in rules:
+        if rule.verify and availability is None:
+            diagnostics.add_problem(
+                location,
+                "verify: digest compares nothing as long as mirrors are not asked: write "
+                "availability: {mode: check}",
+            )
+    loops = read_loops(entries["loops"]) if "loops" in entries else DEFAULT_LOOP_LIMITS
+    record = entries["record"].read_boolean() if "record" in entries else True
+    mode = entries["mode"].read_choice(Mode) if "mode" in entries else None
+    mirrors = _build_map(rules, profiles, value.location, diagnostics)
+    lint_profiles(profiles, diagnostics)
+    lint_rules(rules, mirrors, diagnostics)
+    return PolicySettings(
+        name, mirrors, mode or Mode.REWRITE, bool(record), tuple(profiles), availability, loops
+    )
+
+
+def _read_profiles(value: YAMLValue) -> dict[str, SourceLocation]:
+    """Return where each known profile of a list is named."""
+    texts = ((item.read_text(), item.location) for item in value.read_list())
+    named = [(name, location) for name, location in texts if name is not None]
+    return _select_profiles(named, value.diagnostics)
+
+
+def _select_profiles(
+    named: Iterable[tuple[str, SourceLocation]], diagnostics: Diagnostics
+) -> dict[str, SourceLocation]:
+    """Return the profiles that exist; the others are problems."""
+    known: dict[str, SourceLocation] = {}
+    for name, location in named:
+        if name in known:
+            problem = f"profile {name} is named already: remove one of them"
+            diagnostics.add_problem(location, problem)
+        elif name in PROFILES:
+            known[name] = location
+        else:
+            advice = suggest(name, tuple(PROFILES)) or f"there are {', '.join(PROFILES)}"
+            diagnostics.add_problem(location, f"there is no profile {quoted(name)}; {advice}")
+    return known
+
+
+def _build_map(
+    located: Iterable[LocatedRule],
+    profiles: Iterable[str],
+    location: SourceLocation,
+    diagnostics: Diagnostics,
+) -> MirrorMap:
+    """Return the map of the rules of a policy; rules of a cycle are a problem, and left out.
+
+    Args:
+        located: Rules of the file. They win over those of profiles with the same match.
+        profiles: Names of known profiles, in order of precedence.
+        location: Where the policy is.
+        diagnostics: Where cycles are added.
+    """
+    by_match = {rule.name: rule for rule, _ in located}
+    for profile in profiles:
+        for rule in PROFILES[profile].rules:
+            by_match.setdefault(rule.name, rule)
+    rules = list(by_match.values())
+    locations = {str(rule): location for rule, location in located}
+    for _ in range(MAX_CYCLES):
+        try:
+            return MirrorMap(rules)
+        except RuleCycleError as error:
+            found = [locations[name] for name in error.names if name in locations]
+            found.sort(key=lambda each: (each.line, each.column))
+            others = ", ".join(f"line {each.line}" for each in found[1:])
+            detail = f" (see also {others})" if others else ""
+            diagnostics.add_problem(found[0] if found else location, error.problem + detail)
+            rules = [rule for rule in rules if str(rule) not in error.names]
+    return MirrorMap([])

@@ -1,0 +1,355 @@
+"""The YAML tree of a rules file: checked to be safe, and read value by value.
+
+Nodes are read instead of Python objects, so that each value has its source location, and ``off``
+and ``012`` are still the texts that somebody wrote.
+"""
+
+from __future__ import annotations
+
+import codecs
+import re
+from dataclasses import dataclass
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import yaml
+
+from webhook.config.errors import (
+    ConfigurationError,
+    Diagnostics,
+    SourceLocation,
+    explain_yaml_error,
+)
+from webhook.core.errors import quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from enum import StrEnum
+
+    Choice = TypeVar("Choice", bound=StrEnum)
+
+__all__ = ["MAX_BYTES", "YAMLValue", "parse_yaml", "suggest"]
+
+# A ConfigMap cannot hold more than this either.
+MAX_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 32  # libyaml itself refuses more than 1,000 levels
+MAX_NODES: Final = 1_000_000  # with every alias written out
+
+# Characters that YAML 1.1 does not allow (section 5.1).
+UNPRINTABLE: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
+EMPTY: Final = (
+    "the file is empty: write rules: with a list of rules, or profiles: with a list "
+    "of names (`mirrorhook profiles` lists them)"
+)
+
+CORE: Final = "tag:yaml.org,2002:"
+TEXT: Final = CORE + "str"
+LIST: Final = CORE + "seq"
+MAPPING: Final = CORE + "map"
+BOOLEAN: Final = CORE + "bool"
+INTEGER: Final = CORE + "int"
+NULL: Final = CORE + "null"
+MERGE: Final = CORE + "merge"
+# What YAML 1.1 makes of a value without quotes if it is not a text.
+KINDS: Final = {
+    BOOLEAN: "a boolean",
+    NULL: "nothing",
+    INTEGER: "a number",
+    CORE + "float": "a number",
+    CORE + "timestamp": "a date",
+    CORE + "value": "a sign of its own",
+    MERGE: "a sign of its own",
+}
+# The tags that values have without being given one.
+NATURAL_TAGS: Final[dict[type[yaml.Node], frozenset[str]]] = {
+    yaml.ScalarNode: frozenset({TEXT, *KINDS}),
+    yaml.SequenceNode: frozenset({LIST}),
+    yaml.MappingNode: frozenset({MAPPING}),
+}
+BOOLEANS: Final = {
+    "yes": True,
+    "true": True,
+    "on": True,
+    "no": False,
+    "false": False,
+    "off": False,
+}
+PLAIN_NUMBER: Final = re.compile(r"[1-9]\d{0,8}")
+PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
+
+
+def parse_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLValue:
+    """Return the content of a rules file: one YAML document, which is a mapping.
+
+    Args:
+        content: The file.
+        origin: Its name, for messages.
+        diagnostics: Where problems with the values are added.
+
+    Raises:
+        ConfigurationError: The file is too large, not UTF-8, not YAML or not a mapping.
+    """
+    start = SourceLocation(origin)
+    if len(content) > MAX_BYTES:
+        raise _error(start, f"the file is larger than {MAX_BYTES} bytes")
+    text = _decode(content, origin)
+    try:
+        root = yaml.compose(text, Loader=yaml.CSafeLoader)
+    except yaml.YAMLError as error:
+        raise ConfigurationError([explain_yaml_error(error, text, origin)]) from None
+    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
+        raise _error(start, EMPTY)
+    location = _locate(root, origin, "")
+    if isinstance(root, yaml.SequenceNode):
+        raise _error(location, "the file is a list: write it under a key, such as rules:")
+    if not isinstance(root, yaml.MappingNode):
+        raise _error(
+            location, "the file is a single value: write keys, such as rules: and profiles:"
+        )
+    _measure(root, origin, (), {})
+    return YAMLValue(root, location, diagnostics)
+
+
+def _error(location: SourceLocation, message: str) -> ConfigurationError:
+    return ConfigurationError([location.make_problem(message)])
+
+
+def _locate(node: yaml.Node, origin: str, path: str) -> SourceLocation:
+    return SourceLocation(origin, node.start_mark.line + 1, node.start_mark.column + 1, path)
+
+
+def _decode(content: bytes, origin: str) -> str:
+    """Return the text of a file in UTF-8, without a byte order mark."""
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        raise _error(SourceLocation(origin), "the file is in UTF-16: save it as UTF-8")
+    content = content.removeprefix(codecs.BOM_UTF8)
+
+    def after(before: str) -> SourceLocation:
+        return SourceLocation(origin, before.count("\n") + 1, len(before) - before.rfind("\n"))
+
+    try:
+        text = content.decode()
+    except UnicodeDecodeError as error:
+        before = content[: error.start].decode()
+        problem = f"byte {content[error.start]:#04x} is not UTF-8: save the file as UTF-8"
+        raise _error(after(before), problem) from None
+    unprintable = UNPRINTABLE.search(text)
+    if unprintable:
+        problem = f"the control character {unprintable[0]!r} cannot stand in YAML: remove it"
+        raise _error(after(text[: unprintable.start()]), problem)
+    return text
+
+
+def _measure(
+    node: yaml.Node, origin: str, parents: tuple[int, ...], known: dict[int, tuple[int, int]]
+) -> tuple[int, int]:
+    """Return the number of nodes and of levels of a tree, with every alias written out.
+
+    Aliases make a tree a graph: it may contain itself, or be small and yet endless when written
+    out. Each collection is measured once.
+
+    Args:
+        node: The tree.
+        origin: The file.
+        parents: The collections around *node*, by identity.
+        known: Sizes of collections, by identity.
+
+    Raises:
+        ConfigurationError: The tree is too deep, too large, or contains itself.
+    """
+    if isinstance(node, yaml.ScalarNode):
+        return 1, 1
+    key = id(node)
+    if key in parents:
+        location = _locate(node, origin, "")
+        raise _error(location, "an alias stands inside of what it names: remove it")
+    if key not in known:
+        parts = node.value
+        if isinstance(node, yaml.MappingNode):
+            parts = [part for pair in parts for part in pair]
+        nodes = levels = 1
+        if len(parents) < MAX_DEPTH:
+            sizes = [_measure(part, origin, (*parents, key), known) for part in parts]
+            nodes += sum(size for size, _ in sizes)
+            levels += max((depth for _, depth in sizes), default=0)
+        known[key] = nodes, levels
+    nodes, levels = known[key]
+    if len(parents) + levels > MAX_DEPTH:
+        problem = f"the file is nested deeper than {MAX_DEPTH} levels, and rules never are"
+        raise _error(SourceLocation(origin), problem)
+    if nodes > MAX_NODES:
+        problem = "with its aliases written out, this is too large"
+        raise _error(_locate(node, origin, ""), problem)
+    return known[key]
+
+
+@dataclass(frozen=True, slots=True)
+class YAMLValue:
+    """A value in a rules file.
+
+    The methods named ``read_…`` raise nothing: they add a problem to *diagnostics*, and return
+    None or an empty collection.
+
+    Attributes:
+        node: The value.
+        location: Where it is.
+        diagnostics: Where problems with the value are added.
+    """
+
+    node: yaml.Node
+    location: SourceLocation
+    diagnostics: Diagnostics
+
+    def add_problem(self, message: str) -> None:
+        """Add a problem with this value."""
+        self.diagnostics.add_problem(self.location, message)
+
+    def read_text(self) -> str | None:
+        """Return a text."""
+        node = self.node
+        if isinstance(node, yaml.ScalarNode) and node.tag == TEXT:
+            return str(node.value)
+        if isinstance(node, yaml.ScalarNode) and node.value and node.tag in KINDS:
+            kind = KINDS[node.tag]
+            self.add_problem(f'{node.value} is {kind} to YAML: write it in quotes, "{node.value}"')
+        else:
+            self.add_problem(f"{self.describe()} stands where a text belongs")
+        return None
+
+    def read_boolean(self) -> bool | None:
+        """Return true or false."""
+        value = self._parse_boolean()
+        if value is None:
+            written = str(self.node.value).lower()
+            advice = f": write {written} without quotes" if written in BOOLEANS else ""
+            self.add_problem(f"{self.describe()} stands where true or false belongs{advice}")
+        return value
+
+    def is_false(self) -> bool:
+        """Return whether this is one of the spellings of false, without adding a problem."""
+        return self._parse_boolean() is False
+
+    def _parse_boolean(self) -> bool | None:
+        if self.node.tag != BOOLEAN:
+            return None
+        return BOOLEANS.get(str(self.node.value).lower())
+
+    def read_integer(self, least: int, most: int) -> int | None:
+        """Return a whole number from *least* to *most*."""
+        text = str(self.node.value) if self.node.tag == INTEGER else ""
+        if not PLAIN_NUMBER.fullmatch(text) or not least <= int(text) <= most:
+            self.add_problem(f"{self.describe()} is no whole number from {least} to {most}")
+            return None
+        return int(text)
+
+    def read_choice(self, choices: type[Choice]) -> Choice | None:
+        """Return one of a few texts."""
+        text = self.read_text()
+        if text is None:
+            return None
+        try:
+            return choices(text)
+        except ValueError:
+            advice = suggest(text, tuple(choices)) or f"write {' or '.join(choices)}"
+            self.add_problem(f"{quoted(text)} is none of its values; {advice}")
+            return None
+
+    def read_list(self) -> list[YAMLValue]:
+        """Return the values of a list."""
+        if not isinstance(self.node, yaml.SequenceNode) or self.node.tag != LIST:
+            advice = ""
+            if isinstance(self.node, yaml.ScalarNode) and self.node.value:
+                advice = f": write [{self.node.value}]"
+            self.add_problem(f"{self.describe()} stands where a list belongs{advice}")
+            return []
+        return [self._child(node, f"[{i}]") for i, node in enumerate(self.node.value)]
+
+    def read_mapping(self, known: tuple[str, ...] | None = None) -> dict[str, YAMLValue]:
+        """Return the values of a mapping by their keys, which are read as texts.
+
+        Of a repeated key the first value is kept. Keys that ``<<`` merges in (`merge`_) give way
+        to those that are written.
+
+        Args:
+            known: The keys that are allowed; None for all.
+
+        .. _merge: https://yaml.org/type/merge.html
+        """
+        if not isinstance(self.node, yaml.MappingNode) or self.node.tag != MAPPING:
+            self.add_problem(f"{self.describe()} stands where a mapping belongs")
+            return {}
+        entries: dict[str, YAMLValue] = {}
+        for name, key, node in self._pairs(self.node):
+            if known is not None and name not in known:
+                advice = suggest(name, known) or f"known are {', '.join(known)}"
+                key.add_problem(f"there is no such key here; {advice}")
+                continue
+            value = self._at(node, key.location.path)
+            if isinstance(node, yaml.ScalarNode) and not node.value:
+                # An empty value has no place of its own: use that of its key.
+                value = YAMLValue(node, key.location, self.diagnostics)
+            entries[name] = value
+        return entries
+
+    def _pairs(self, mapping: yaml.MappingNode) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
+        """Yield the name, the key and the value of each entry, and each key once."""
+        lines: dict[str, int] = {}
+        merged: list[yaml.Node] = []
+        for node, value in mapping.value:
+            if node.tag == MERGE:
+                merged.append(value)
+                continue
+            key = self._key(node)
+            if not isinstance(node, yaml.ScalarNode):
+                key.add_problem(f"{key.describe()} stands where a key belongs")
+            elif node.value in lines:
+                key.add_problem(f"the key stands in line {lines[node.value]} already")
+            else:
+                lines[node.value] = key.location.line
+                yield node.value, key, value
+        for value in merged:
+            for name, key, inherited in self._merged_pairs(value):
+                if name not in lines:
+                    lines[name] = key.location.line
+                    yield name, key, inherited
+
+    def _merged_pairs(self, value: yaml.Node) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
+        sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
+        for source in sources:
+            if isinstance(source, yaml.MappingNode):
+                yield from self._pairs(source)
+            else:
+                self._child(source, "").add_problem("<< merges mappings only")
+
+    def _key(self, node: yaml.Node) -> YAMLValue:
+        """Return a key, with the path of its value."""
+        if not isinstance(node, yaml.ScalarNode):
+            return self._child(node, "")
+        if not PLAIN_KEY.fullmatch(node.value):
+            return self._child(node, f"[{quoted(node.value)}]")
+        return self._child(node, f".{node.value}" if self.location.path else node.value)
+
+    def _child(self, node: yaml.Node, step: str) -> YAMLValue:
+        return self._at(node, self.location.path + step)
+
+    def _at(self, node: yaml.Node, path: str) -> YAMLValue:
+        return YAMLValue(node, _locate(node, self.location.origin, path), self.diagnostics)
+
+    def describe(self) -> str:
+        """Return what this value is, in a few words for a message."""
+        node = self.node
+        if node.tag not in NATURAL_TAGS[type(node)]:
+            return f"a value with the tag {quoted(node.tag)}"
+        if isinstance(node, yaml.ScalarNode):
+            return "nothing" if node.tag == NULL else quoted(node.value)
+        return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
+
+
+@lru_cache(maxsize=1024)
+def suggest(word: str, known: tuple[str, ...]) -> str:
+    """Return "did you mean …?" for a misspelt *word*; empty if no known word is similar."""
+    by_lower_case = {name.lower(): name for name in known}
+    found = get_close_matches(word.lower(), by_lower_case, n=1)
+    return f"did you mean {by_lower_case[found[0]]}?" if found else ""
