@@ -58,7 +58,7 @@ UPWARDS = [
     ("registry/client.py", "import webhook.transfer"),
     ("server/run.py", "import kubernetes"),
     ("cli/main.py", "import uvicorn"),
-    ("manifests/tree.py", "import yaml, msgspec"),
+    ("manifests/nodes.py", "import yaml, msgspec"),
 ]
 
 

@@ -14,8 +14,8 @@ from tests.core.strategies import HOSTS, matches, paths
 from webhook.config import ConfigurationError, parse_rules
 from webhook.core import InvalidRuleError
 from webhook.profiles import PROFILES
-from webhook.render.entries import entries_of
-from webhook.render.table import table_of
+from webhook.render.policy_table import table_of
+from webhook.render.prefix_table import entries_of
 
 targets = st.builds("{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just(""))
 mirrors = targets | st.fixed_dictionaries({"target": targets, "flatten": st.booleans()})

@@ -5,10 +5,9 @@ from __future__ import annotations
 import json
 
 from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
-from webhook.render.cel import NAMES_REGISTRY
-from webhook.render.patching import patch
+from webhook.render.cel import NAMES_REGISTRY, patch
 from webhook.render.policy import MESSAGE, UNMIRRORED, variables
-from webhook.render.table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
+from webhook.render.policy_table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
 
 MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
 TARGET = rf"^{DOMAIN}(?:/{PATH})?$"

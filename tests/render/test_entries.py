@@ -16,7 +16,7 @@ from webhook.core import (
     Rule,
     parse_reference,
 )
-from webhook.render.entries import entries_of
+from webhook.render.prefix_table import entries_of
 
 
 def entry_for(entries, reference):

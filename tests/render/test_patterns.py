@@ -5,7 +5,7 @@ import re
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.render.patterns import outside
+from webhook.render.k3s import outside
 
 parts = st.sampled_from(["a", "b", "ab", "a-b", "library", "lib", "a.b", "0"])
 paths = st.lists(parts, min_size=1, max_size=4).map("/".join)

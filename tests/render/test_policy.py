@@ -24,8 +24,8 @@ from webhook.render import (
     render_enforcement,
     render_policy,
 )
-from webhook.render.entries import entries_of
-from webhook.render.table import table_of
+from webhook.render.policy_table import table_of
+from webhook.render.prefix_table import entries_of
 
 # This CEL compiles each regular expression anew for each image, which takes its time; all
 # of them are asked for by test_agreement.py.

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, texts
 from tests.render.expecting import EXTRA, RULES
 from webhook.core import InvalidRuleError, MirrorMap
-from webhook.render.entries import entries_of
-from webhook.render.reading import literal_table, rules_of
-from webhook.render.table import literal, table_of
+from webhook.render.policy_table import literal, literal_table, rules_of, table_of
+from webhook.render.prefix_table import entries_of
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])

@@ -1,8 +1,14 @@
 """Manifests as text: what they say of images is changed, and every other byte stays."""
 
-from webhook.manifests.places import ImagePath, InvalidImagePathError
-from webhook.manifests.results import Image, Problem, Rewritten
-from webhook.manifests.rewriting import rewrite_manifests, rewritten_parts, unreadable
+from webhook.manifests.image_paths import ImagePath, InvalidImagePathError
+from webhook.manifests.rewriter import (
+    Image,
+    Problem,
+    Rewritten,
+    rewrite_manifests,
+    rewritten_parts,
+    unreadable,
+)
 
 __all__ = [
     "Image",

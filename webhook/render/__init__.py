@@ -9,9 +9,14 @@ from webhook.render.crio import render_crio
 from webhook.render.docker import render_docker
 from webhook.render.k3s import render_k3s
 from webhook.render.kubeadm import render_kubeadm
-from webhook.render.manifest import ApiVersion, PolicyOptions, Selection
 from webhook.render.output import Code, Deviation, File, Rendered
-from webhook.render.policy import render_enforcement, render_policy
+from webhook.render.policy import (
+    ApiVersion,
+    PolicyOptions,
+    Selection,
+    render_enforcement,
+    render_policy,
+)
 
 __all__ = [
     "ApiVersion",

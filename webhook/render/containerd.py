@@ -12,18 +12,15 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
-from webhook.render.endpoints import api_of, is_loopback
-from webhook.render.entries import entries_of
-from webhook.render.entry import Place
-from webhook.render.omissions import unsayable
-from webhook.render.output import Code, File, Rendered
-from webhook.render.registries import note_paths, whole_registries
+from webhook.render.output import Code, File, Rendered, unsayable
+from webhook.render.prefix_table import Place, entries_of
+from webhook.render.registries import api_of, is_loopback, note_paths, whole_registries
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
-    from webhook.render.entry import Entry
+    from webhook.render.prefix_table import Entry
 
 __all__ = ["render_containerd"]
 

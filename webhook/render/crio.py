@@ -12,16 +12,14 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
-from webhook.render.entries import entries_of
-from webhook.render.entry import Place
-from webhook.render.omissions import unsayable
-from webhook.render.output import Code, Deviations, File, Rendered
+from webhook.render.output import Code, Deviations, File, Rendered, unsayable
+from webhook.render.prefix_table import Place, entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
-    from webhook.render.entry import Entry
+    from webhook.render.prefix_table import Entry
 
 __all__ = ["render_crio"]
 

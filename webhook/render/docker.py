@@ -10,17 +10,15 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
 from webhook.core.reference import DOCKER_HUB
-from webhook.render.endpoints import base_url
-from webhook.render.entries import entries_of
-from webhook.render.omissions import unsayable
-from webhook.render.output import Code, File, Rendered
-from webhook.render.registries import note_paths, whole_registries
+from webhook.render.output import Code, File, Rendered, unsayable
+from webhook.render.prefix_table import entries_of
+from webhook.render.registries import base_url, note_paths, whole_registries
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webhook.core import Rule
-    from webhook.render.entry import Place
+    from webhook.render.prefix_table import Place
 
 __all__ = ["render_docker"]
 

@@ -9,38 +9,47 @@ policy, or in a ConfigMap that is its parameter.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from webhook.render.cel import depths, domains, images, slots
-from webhook.render.entries import entries_of
-from webhook.render.manifest import (
-    block,
-    conditions,
-    constraints,
-    head,
-    parameter,
-    parameter_kind,
-    parameter_reference,
-    selected,
-)
-from webhook.render.omissions import note_mirrors, note_regexes
-from webhook.render.output import Deviations, File, Rendered
-from webhook.render.patching import patch
-from webhook.render.table import literal, table_of
+from webhook.render.cel import depths, domains, images, patch, slots
+from webhook.render.output import Deviations, File, Rendered, note_mirrors, note_regexes
+from webhook.render.policy_table import literal, table_of
+from webhook.render.prefix_table import entries_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
     from webhook.core import Rule
-    from webhook.render.manifest import PolicyOptions
 
-__all__ = ["render_enforcement", "render_policy", "variables"]
+__all__ = [
+    "ApiVersion",
+    "PolicyOptions",
+    "Selection",
+    "block",
+    "conditions",
+    "constraints",
+    "head",
+    "parameter",
+    "parameter_kind",
+    "parameter_reference",
+    "render_enforcement",
+    "render_policy",
+    "selected",
+    "variables",
+]
 
 PATH: Final = "policy.yaml"
 PARAMETER: Final = "params.?data.orValue({})"
 MESSAGE: Final = "'these images are not from a mirror: ' + variables.unmirrored.join(', ')"
 
 UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables.slots[i])"
+GROUP: Final = "admissionregistration.k8s.io"
+# By it `mirrorhook doctor` finds them, and those of the chart.
+OURS: Final = "app.kubernetes.io/name: mirrorhook"
+LABEL: Final = "mirrorhook.io/rewrite"
+SYSTEM: Final = ("kube-system", "kube-public", "kube-node-lease")
 
 
 def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
@@ -134,3 +143,148 @@ def variable_lines(table: Mapping[str, str], options: PolicyOptions) -> Iterator
     for name, expression in {"table": given, **variables()}.items():
         yield f"    - name: {name}"
         yield from block("expression", expression, 6)
+
+
+class ApiVersion(StrEnum):
+    """Version of MutatingAdmissionPolicy: on by default from Kubernetes 1.36; before, by gate."""
+
+    V1 = "v1"
+    V1BETA1 = "v1beta1"
+
+
+class Selection(StrEnum):
+    """Which namespaces a policy is bound to, as in the chart."""
+
+    OPT_IN = "opt-in"
+    ALL = "all"
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyOptions:
+    """What a policy in a cluster needs to know besides the rules.
+
+    Attributes:
+        name: Name of the policy, and of its binding.
+        api_version: Version of MutatingAdmissionPolicy.
+        selection: Which namespaces it is for.
+        record: Write the images as they were into an annotation of the Pod.
+        warn: Only warn of images that an enforcement would refuse.
+        params: Namespace of a ConfigMap for the rules; without one they are in the policy.
+    """
+
+    name: str = "mirrorhook"
+    api_version: ApiVersion = ApiVersion.V1
+    selection: Selection = Selection.OPT_IN
+    record: bool = True
+    warn: bool = False
+    params: str = ""
+
+
+def parameter_kind(options: PolicyOptions) -> Iterator[str]:
+    """Yield the line of a policy that says what its parameter is, if it has one."""
+    if options.params:
+        yield "  paramKind: {apiVersion: v1, kind: ConfigMap}"
+
+
+def parameter_reference(options: PolicyOptions, missing: str) -> Iterator[str]:
+    """Yield the lines of a binding that name its parameter, if it has one.
+
+    Args:
+        options: What is said besides the rules.
+        missing: What becomes of a Pod where there is no such ConfigMap.
+    """
+    if options.params:
+        yield "  paramRef:"
+        yield f"    name: {options.name}-rules"
+        yield f"    namespace: {options.params}"
+        yield f"    parameterNotFoundAction: {missing}"
+
+
+def parameter(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
+    """Yield the lines of the ConfigMap of the rules, if they are to be in one."""
+    if not options.params:
+        return
+    yield "---"
+    yield "apiVersion: v1"
+    yield "kind: ConfigMap"
+    yield "metadata:"
+    yield f"  name: {options.name}-rules"
+    yield f"  namespace: {options.params}"
+    yield "data:"
+    for key, targets in table.items():
+        yield f'  "{key}": "{targets}"'
+
+
+def head(kind: str, version: str, name: str) -> Iterator[str]:
+    """Yield the lines that an object begins with."""
+    yield f"apiVersion: {GROUP}/{version}"
+    yield f"kind: {kind}"
+    yield "metadata:"
+    yield f"  name: {name}"
+    yield f"  labels: {{{OURS}}}"
+    yield "spec:"
+
+
+def constraints() -> Iterator[str]:
+    """Yield the lines that say which requests are looked at."""
+    yield "  matchConstraints:"
+    yield "    resourceRules:"
+    for operations, resource in (
+        ("CREATE, UPDATE", "pods"),
+        ("UPDATE", "pods/ephemeralcontainers"),
+    ):
+        yield '      - apiGroups: [""]'
+        yield "        apiVersions: [v1]"
+        yield f"        operations: [{operations}]"
+        yield f"        resources: [{resource}]"
+        yield "        scope: Namespaced"
+
+
+def conditions(*, opt_out: bool) -> Iterator[str]:
+    """Yield the lines of the conditions without which nothing is evaluated.
+
+    Args:
+        opt_out: Whether a Pod can be taken out by a label or annotation of its own.
+    """
+    annotation = "object.?metadata.?annotations[?'{}']".format
+    label = f"object.?metadata.?labels[?'{LABEL}']"
+    yield "  matchConditions:"
+    yield "    - name: is-no-mirror-pod"
+    mirror_pod = f"!{annotation('kubernetes.io/config.mirror')}.hasValue()"
+    yield from block("expression", mirror_pod, 6)
+    if opt_out:
+        yield "    - name: is-not-opted-out"
+        expression = (
+            f"{annotation(LABEL)}.orValue('') != 'disabled' &&\n{label}.orValue('') != 'disabled'"
+        )
+        yield from block("expression", expression, 6)
+    yield "    - name: has-new-containers"
+    expression = (
+        "request.operation != 'UPDATE' ||\n"
+        "['containers', 'initContainers', 'ephemeralContainers']\n"
+        "  .exists(field, object.?spec[?field] != oldObject.?spec[?field])"
+    )
+    yield from block("expression", expression, 6)
+
+
+def selected(selection: Selection) -> Iterator[str]:
+    """Yield the lines of a binding that say which namespaces it is for."""
+    yield "  matchResources:"
+    yield "    namespaceSelector:"
+    if selection is Selection.OPT_IN:
+        yield "      matchLabels:"
+        yield f"        {LABEL}: enabled"
+        return
+    yield "      matchExpressions:"
+    yield f"        - {{key: {LABEL}, operator: NotIn, values: [disabled]}}"
+    yield (
+        "        - {key: kubernetes.io/metadata.name, operator: NotIn, "
+        f"values: [{', '.join(SYSTEM)}]}}"
+    )
+
+
+def block(key: str, text: str, spaces: int) -> Iterator[str]:
+    """Yield the lines of a text of several lines under a key of YAML."""
+    yield f"{' ' * spaces}{key}: |-"
+    for line in text.split("\n"):
+        yield f"{' ' * (spaces + 2)}{line}"

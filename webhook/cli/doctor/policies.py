@@ -10,7 +10,7 @@ from webhook.cli.doctor.webhooks import OURS
 from webhook.config import PolicySettings
 from webhook.core import InvalidRuleError, MirrorMap
 from webhook.kube import ForbiddenError
-from webhook.render.reading import literal_table, rules_of
+from webhook.render.policy_table import literal_table, rules_of
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias
 
 import yaml
 
-from webhook.manifests.tree import DocumentError, Mapping, Node, Scalar, Sequence
+from webhook.manifests.nodes import DocumentError, Mapping, Node, Scalar, Sequence
 
 if TYPE_CHECKING:
     from yaml._yaml import Mark

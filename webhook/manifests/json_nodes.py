@@ -9,7 +9,7 @@ import json
 import re
 from typing import Final
 
-from webhook.manifests.tree import Mapping, Node, Scalar, Sequence
+from webhook.manifests.nodes import Mapping, Node, Scalar, Sequence
 
 __all__ = ["json_ends", "json_trees"]
 

@@ -8,15 +8,16 @@ has (port, IPv6 address) is written with characters that no registry has there.
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Final
 
-from webhook.core import InvalidRuleError
+from webhook.core import InvalidRuleError, Mirror, Rule
 from webhook.core.rules import EVERY_REGISTRY
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from webhook.render.entry import Entry, Place
+    from webhook.render.prefix_table import Entry, Place
 
 __all__ = [
     "DEPTH_KEY",
@@ -30,6 +31,8 @@ __all__ = [
     "MAX_LITERAL",
     "SLASH",
     "literal",
+    "literal_table",
+    "rules_of",
     "table_of",
 ]
 
@@ -49,6 +52,9 @@ MAX_LITERAL: Final = 90_000
 # Each image is compared with each of these.
 MAX_DOMAINS: Final = 20
 MAX_DEPTH: Final = 10
+PAIR: Final = re.compile(r"'([^']*)': '([^']*)'")
+# An IPv6 address stands between hyphens, and no other registry begins with one.
+ADDRESS: Final = re.compile(r"^-([^-]*)-")
 
 
 def table_of(entries: Sequence[Entry]) -> dict[str, str]:
@@ -144,3 +150,40 @@ def domains_of(entries: Iterable[Entry]) -> list[str]:
             f"{MAX_DOMAINS} are bearable: use the webhook"
         )
     return sorted(domains, key=lambda domain: (-len(domain), domain))
+
+
+def literal_table(text: str) -> dict[str, str]:
+    """Return the table that is a literal of CEL; empty where *text* is none."""
+    return dict(PAIR.findall(text)) if text.lstrip().startswith("{") else {}
+
+
+def rules_of(table: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Return rules that say what a table says; what it says of itself is left out.
+
+    Raises:
+        InvalidRuleError: Somebody else has written it.
+    """
+    return tuple(
+        Rule(prefix_of(key), [mirror_of(target) for target in targets.split()])
+        if targets.strip()
+        else Rule(prefix_of(key), keep=True)
+        for key, targets in table.items()
+        if key not in (DEPTH_KEY, DOMAINS_KEY)
+    )
+
+
+def prefix_of(key: str) -> str:
+    """Return the prefix that a key stands for."""
+    if key == EVERY_KEY:
+        return EVERY_REGISTRY
+    registry, dots, path = key.partition(SLASH)
+    registry = ADDRESS.sub(r"[\1]", registry).replace("_", ":")
+    if registry.startswith("."):
+        registry = f"*{registry}"
+    return f"{registry}/{path.replace(SLASH, '/')}" if dots else registry
+
+
+def mirror_of(target: str) -> Mirror:
+    """Return the mirror that a target stands for."""
+    bare = target.removesuffix(FLATTEN)
+    return Mirror(bare, flatten=bare != target)

@@ -10,25 +10,34 @@ that is asked for.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
+from webhook.core.reference import DOCKER_HUB
 from webhook.core.rules import EVERY_REGISTRY
-from webhook.render.entry import Entry, Place
-from webhook.render.ways import refuse_parted
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Candidate, Mirror, Rule
 
-__all__ = ["entries_of"]
+__all__ = ["Entry", "Place", "entries_of", "refuse_parted"]
 
 # No rule names it. Two parts, as a part alone would become `library/…` on Docker Hub.
 UNKNOWN_PART: Final = "mirrorhook-unknown"
 UNKNOWN: Final = f"{UNKNOWN_PART}/{UNKNOWN_PART}"
 UNKNOWN_HOST: Final = f"{UNKNOWN_PART}.invalid"
 MAX_ENTRIES: Final = 20_000
+LIBRARY: Final = "library"
+FLATTENED: Final = (
+    "{rule} flattens images to {above}, and another rule tells {above}/{rest} from the "
+    "rest: name the last mirror in the rule itself, or use the webhook"
+)
+ON_HUB: Final = (
+    "{rule} leads to docker.io, where an image of one part is in library/, and another "
+    "rule leads on: name the last mirror in the rule itself, or use the webhook"
+)
 
 
 def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ...]:
@@ -179,3 +188,118 @@ def domains(registry: str) -> Iterator[str]:
     while dot != -1:
         yield registry[dot:]
         dot = registry.find(".", dot + 1)
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the images of a prefix come from.
+
+    Attributes:
+        target: ``host[:port][/path]`` that takes the place of the prefix.
+        flatten: Only the last part of the repository follows.
+        whole: The prefix itself follows as well, as it does for every registry.
+    """
+
+    target: str
+    flatten: bool = False
+    whole: bool = False
+
+    @property
+    def registry(self) -> str:
+        """The registry of the target."""
+        return self.target.partition("/")[0]
+
+    @property
+    def path(self) -> str:
+        """The path of the target; it may be empty."""
+        return self.target.partition("/")[2]
+
+    def below(self, above: Entry, entry: Entry) -> Place:
+        """Return the place of a longer prefix, if it is one of the entry *above*."""
+        if self.whole:
+            return Place(f"{self.target}/{entry.prefix}")
+        rest = entry.path.removeprefix(above.path).removeprefix("/")
+        if self.flatten or not rest:
+            return self
+        return Place(f"{self.target}/{rest}")
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A prefix and what becomes of its images.
+
+    Attributes:
+        registry: A registry, ``*.`` and a domain, or ``*``.
+        path: Leading parts of the repository; may be empty.
+        rule: The rule that applies; None if none does.
+        places: Where the images come from, the preferred first; none where they stay.
+    """
+
+    registry: str
+    path: str
+    rule: Rule | None = None
+    places: tuple[Place, ...] = ()
+
+    @property
+    def prefix(self) -> str:
+        """The registry, and the path if there is one."""
+        return f"{self.registry}/{self.path}" if self.path else self.registry
+
+    @property
+    def original(self) -> Original:
+        """When the registry itself is asked."""
+        return self.rule.original if self.rule is not None else Original.LAST
+
+    @property
+    def is_wildcard(self) -> bool:
+        """Whether it stands for the subdomains of a domain."""
+        return self.registry.startswith("*.")
+
+
+def refuse_parted(
+    mirrors: MirrorMap,
+    below: Callable[[Iterable[str]], Iterable[str]],
+    registry: str,
+    repository: str,
+    candidate: Candidate,
+) -> None:
+    """Refuse rules that send names below one prefix different ways.
+
+    Args:
+        mirrors: The rules.
+        below: Gives the paths from prefixes to those of other rules and mirrors below.
+        registry: Registry of a name that no rule names, below the prefix.
+        repository: Its repository.
+        candidate: Where it came to.
+
+    Raises:
+        InvalidRuleError: Other names would not come there.
+    """
+    flat = False
+    reference = ImageReference(registry, repository)
+    for rule, mirror in candidate.steps:
+        reference = rule.reference_at(mirror, reference)
+        ahead = leading(mirrors, reference.registry, reference.repository)
+        above = reference.name.rpartition("/")[0]
+        flat = flat or mirror.flatten
+        if flat:
+            for rest in below([above]):
+                registry, _, path = f"{above}/{rest}".partition("/")
+                if "/" not in rest and leading(mirrors, registry, path) is not ahead:
+                    problem = FLATTENED.format(rule=rule, above=above, rest=rest)
+                    raise InvalidRuleError(problem)
+        elif mirror.target == DOCKER_HUB:
+            inside = (rest for rest in below([DOCKER_HUB]) if in_library(rest))
+            if ahead or any(leading(mirrors, DOCKER_HUB, rest) for rest in inside):
+                raise InvalidRuleError(ON_HUB.format(rule=rule))
+
+
+def leading(mirrors: MirrorMap, registry: str, repository: str) -> Rule | None:
+    """Return the rule that leads on from a name, if there is one."""
+    rule = mirrors.applicable(registry, repository)
+    return rule if rule is not None and rule.mirrors else None
+
+
+def in_library(path: str) -> bool:
+    """Say whether a path on Docker Hub is that of its own images."""
+    return f"{path}/".startswith(f"{LIBRARY}/")

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.manifests.tree import Mapping, Node, Scalar, Sequence, child
+from webhook.manifests.nodes import Mapping, Node, Scalar, Sequence, child
 from webhook.objects import POD_SPEC_PATHS
 
 if TYPE_CHECKING:
