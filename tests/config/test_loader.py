@@ -180,7 +180,7 @@ availability:
         platforms=(Platform("linux", "amd64"), Platform("linux", "arm", "v7")),
         plain_http=frozenset({"registry.lan:5000"}),
         credentials=("etc/auth/config.json",),
-        authorities=(("a.example", "etc/ca.pem"), ("t.example", "/etc/t.pem")),
+        ca_files=(("a.example", "etc/ca.pem"), ("t.example", "/etc/t.pem")),
     )
     (rule,) = policy.mirrors.rules
     assert rule.verify

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.core import MirrorMap, Rule, consider
+from webhook.core import MirrorMap, Rule, explain_rules
 
 RULES = MirrorMap(
     [
@@ -19,7 +19,7 @@ RULES = MirrorMap(
 
 
 @pytest.mark.parametrize(
-    ("image", "bearings"),
+    ("image", "kinds"),
     [
         (
             "quay.io/our-team/a",
@@ -45,15 +45,15 @@ RULES = MirrorMap(
         ("Not An Image", {}),
     ],
 )
-def test_each_rule_has_a_bearing(image, bearings):
-    found = consider(RULES, RULES.decide(image))
-    told = {each.rule.name: str(each.bearing) for each in found}
-    assert bearings.items() <= told.items()
-    assert len(found) == len(told) == (len(RULES.rules) if bearings else 0)
+def test_each_rule_has_a_bearing(image, kinds):
+    found = explain_rules(RULES, RULES.decide(image))
+    told = {each.rule.name: str(each.kind) for each in found}
+    assert kinds.items() <= told.items()
+    assert len(found) == len(told) == (len(RULES.rules) if kinds else 0)
 
 
 def test_a_rule_that_is_shadowed_names_the_one_that_wins():
-    found = consider(RULES, RULES.decide("quay.io/our-team/a"))
+    found = explain_rules(RULES, RULES.decide("quay.io/our-team/a"))
     winner = found[0].rule
     assert winner.name == "quay.io/our-team"
     assert [each.winner for each in found[1:3]] == [winner, winner]

@@ -60,19 +60,19 @@ def test_the_reason_names_the_whole_chain(rules, image):
             assert f"rule {rule} → {mirror.target}" in candidate.reason
         name = parse_reference(image)
         for rule, mirror in candidate.steps:
-            assert rules.applicable(name.registry, name.repository) == rule
-            name = rule.reference_at(mirror, name)
+            assert rules.applicable_rule(name.registry, name.repository) == rule
+            name = rule.rewrite_reference(mirror, name)
         assert str(name) == str(candidate)
 
 
 @given(maps(), images)
 def test_a_rule_never_applies_under_its_own_mirrors(rules, image):
     reference = parse_reference(image)
-    rule = rules.applicable(reference.registry, reference.repository)
+    rule = rules.applicable_rule(reference.registry, reference.repository)
     if rule is not None:
-        assert not rule.is_mirrored(reference.name)
+        assert not rule.is_at_own_mirror(reference.name)
         for mirror in rule.mirrors:
-            assert not mirror.holds(reference.name)
+            assert not mirror.covers(reference.name)
 
 
 @given(maps(regex=False), images)
@@ -81,9 +81,9 @@ def test_the_longest_match_wins(rules, image):
     covering = [
         rule
         for rule in rules.rules
-        if covers(rule.match, reference) and not rule.is_mirrored(reference.name)
+        if covers(rule.match, reference) and not rule.is_at_own_mirror(reference.name)
     ]
-    found = rules.applicable(reference.registry, reference.repository)
+    found = rules.applicable_rule(reference.registry, reference.repository)
     assert (found is None) == (not covering)
     if found is not None:
         assert rank(found.match) == max(map(rank, (rule.match for rule in covering)))

@@ -104,7 +104,7 @@ def test_a_decision_has_its_reason(image, outcome, reason):
     assert decision.outcome == outcome
     assert reason in decision.reason
     assert (decision.candidate is not None) == (outcome is Outcome.REWRITTEN)
-    assert outcome.is_doubtful == (outcome in {Outcome.INVALID, Outcome.UNAVAILABLE})
+    assert outcome.needs_warning == (outcome in {Outcome.INVALID, Outcome.UNAVAILABLE})
 
 
 def test_no_rule_is_said_too():

@@ -7,7 +7,7 @@ import time
 import pytest
 
 from webhook.core import InvalidRuleError, MirrorMap, Rule
-from webhook.core.regex import Pattern, PatternSet, Template
+from webhook.core.regex import Regex, RegexSet, Template
 
 
 @pytest.mark.parametrize(
@@ -52,14 +52,14 @@ def test_time_is_linear_in_the_name_whatever_the_regex():
 
 
 def test_thousands_of_regexes_are_one_pass():
-    patterns = [Pattern(rf"registry{n}\.example/team-{n}/(.+)") for n in range(12_000)]
-    assert PatternSet(patterns).matching("registry777.example/team-777/app") == [777]
+    patterns = [Regex(rf"registry{n}\.example/team-{n}/(.+)") for n in range(12_000)]
+    assert RegexSet(patterns).matching("registry777.example/team-777/app") == [777]
 
 
 def test_more_than_the_engine_can_take_is_refused_in_words():
-    patterns = [Pattern(rf"registry{n}\.example/(.+)") for n in range(2000)]
+    patterns = [Regex(rf"registry{n}\.example/(.+)") for n in range(2000)]
     with pytest.raises(InvalidRuleError, match="the regexes of the rules are too large togeth"):
-        PatternSet(patterns, memory=1 << 16)
+        RegexSet(patterns, memory=1 << 16)
 
 
 @pytest.mark.parametrize(

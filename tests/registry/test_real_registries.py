@@ -189,9 +189,9 @@ async def test_a_registry_over_tls_needs_its_ca(tmp_path):
         image = f"{host}/team/app:1"
         options = {"plain_http": frozenset()}
         without = await found(image, **options)
-        trusted = await found(image, authorities=((host, str(ca)),), **options)
-        missing = await found(image, authorities=((host, "none.pem"),), **options)
-        wrong = await found(image, authorities=((host, str(Path(__file__))),), **options)
+        trusted = await found(image, ca_files=((host, str(ca)),), **options)
+        missing = await found(image, ca_files=((host, "none.pem"),), **options)
+        wrong = await found(image, ca_files=((host, str(Path(__file__))),), **options)
 
     assert without.answer is Answer.UNTRUSTED
     assert trusted.answer is Answer.ABSENT
@@ -203,7 +203,7 @@ async def test_a_ca_file_that_changes_is_read_again(tmp_path):
     authorities = [trustme.CA() for _ in range(3)]
     ca = tmp_path / "ca.pem"
     async with served_by(authorities[-1]) as host:
-        settings = Availability(timeout=5.0, authorities=((host, str(ca)),), negative_ttl=0.1)
+        settings = Availability(timeout=5.0, ca_files=((host, str(ca)),), negative_ttl=0.1)
         prober = Prober(settings, time.monotonic)
         answers = []
         for number, authority in enumerate(authorities):

@@ -56,7 +56,7 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
         decision = mirrors.decide(str(reference))
         rule = decision.rule if decision.candidates else None
-        if rule is not None and rule.match is not None and rule.match.is_everything:
+        if rule is not None and rule.match is not None and rule.match.is_catch_all:
             continue
         entry = entry_for(entries, reference)
         places = entry.places if entry else ()
@@ -66,7 +66,7 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
 
 @given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
 def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, everywhere, texts):
-    rules = [rule for rule in others.rules if not rule.match.is_everything]
+    rules = [rule for rule in others.rules if not rule.match.is_catch_all]
     try:
         mirrors = MirrorMap([*rules, Rule("*", everywhere)])
     except InvalidRuleError:

@@ -72,13 +72,13 @@ def totals_of(placements: tuple[Placement, ...]) -> Totals:
     shares: dict[tuple[str, str], int] = {}
     doubtful = rewritten = 0
     for _, (_, outcome, _, _, rule, _, candidate) in placements:
-        kind = "" if rule is None else rule.label, outcome.word
+        kind = "" if rule is None else str(rule), outcome.value
         outcomes[kind] = outcomes.get(kind, 0) + 1
         if candidate is not None:
             steps = candidate.steps
             share = steps[0][0].name, steps[-1][1].target
             shares[share] = shares.get(share, 0) + 1
-        if outcome.is_doubtful:
+        if outcome.needs_warning:
             doubtful += 1
         elif candidate is not None:
             rewritten += 1

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.core.errors import quoted
+from webhook.core.errors import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ def described(placement: Placement) -> Described:
     """Return one decision, as audit event and log have it."""
     slot, (original, outcome, reason, _, _, _, candidate) = placement
     if candidate is None:
-        return Described(slot.name, original, outcome.word, reason)
-    return Described(slot.name, original, outcome.word, reason, candidate.image)
+        return Described(slot.name, original, outcome.value, reason)
+    return Described(slot.name, original, outcome.value, reason, candidate.image)
 
 
 def warnings(placements: Iterable[Placement]) -> list[str]:
@@ -44,9 +44,9 @@ def warnings(placements: Iterable[Placement]) -> list[str]:
     doubtful = [
         f"mirrorhook: image of {slot.name or slot.pointer} "
         f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
-        f"{decision.outcome}: {quoted(decision.original)}: {decision.reason}"
+        f"{decision.outcome}: {quote(decision.original)}: {decision.reason}"
         for slot, decision in placements
-        if decision.outcome.is_doubtful
+        if decision.outcome.needs_warning
     ]
     texts = [shortened(text) for text in doubtful[:MAX_WARNINGS]]
     if len(doubtful) > MAX_WARNINGS:

@@ -181,7 +181,7 @@ def complain(source: Source, part: Rewritten) -> bool:
         if image.shared:
             text = f"{decision.original} is left as it is: {left_alone(image)}"
             click.echo(f"Warning: {where}: {text}", err=True)
-        elif decision.outcome.is_doubtful:
+        elif decision.outcome.needs_warning:
             text = f"image {decision.original!r} is left as it is: {decision.reason}"
             click.echo(f"Error: {where}: {text}", err=True)
             failed = True

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import TYPE_CHECKING, Final
 
 from webhook.config.models import DEFAULT_POLICY
-from webhook.core.reference import DOCKER_HUB, names_registry
+from webhook.core.reference import DOCKER_HUB, looks_like_registry
 from webhook.profiles import PROFILES, Status
 
 if TYPE_CHECKING:
@@ -55,16 +55,16 @@ def lint_rules(rules: Iterable[LocatedRule], mirrors: MirrorMap, diagnostics: Di
         match = rule.match
         if match is None or match.is_wildcard:
             continue
-        if match.is_everything:
+        if match.is_catch_all:
             _lint_catch_all(mirrors, location, diagnostics)
-        elif not names_registry(match.registry):
+        elif not looks_like_registry(match.registry):
             diagnostics.add_warning(
                 location,
                 f"no image is at {match.registry!r}, which has neither '.' nor ':': such "
                 f"names are on Docker Hub; write match: {DOCKER_HUB}/{match}",
             )
         elif _is_inert(rule):
-            held = next(mirror.target for mirror in rule.mirrors if mirror.holds(str(match)))
+            held = next(mirror.target for mirror in rule.mirrors if mirror.covers(str(match)))
             diagnostics.add_warning(
                 location,
                 f"the rule applies to nothing, as all that it matches is at its own mirror "
@@ -78,8 +78,8 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
     for rule in mirrors.rules:
         for mirror in () if _is_inert(rule) else rule.mirrors:
             registry, _, path = _fixed_part(mirror).partition("/")
-            applied = mirrors.applicable(registry, path) if registry else None
-            if applied is not None and applied.match and applied.match.is_everything:
+            applied = mirrors.applicable_rule(registry, path) if registry else None
+            if applied is not None and applied.match and applied.match.is_catch_all:
                 sources.setdefault(registry, {})[str(rule)] = None
     for registry, names in sources.items():
         listed = ", ".join(islice(names, MAX_NAMES))
@@ -94,7 +94,7 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
 
 def _is_inert(rule: Rule) -> bool:
     """Return whether a rule applies to nothing, because its own mirror holds all it matches."""
-    return rule.match is not None and rule.is_mirrored(str(rule.match))
+    return rule.match is not None and rule.is_at_own_mirror(str(rule.match))
 
 
 def _fixed_part(mirror: Mirror) -> str:

@@ -20,7 +20,7 @@ from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rul
 from webhook.config.settings import read_availability, read_loops
 from webhook.config.yaml_values import parse_yaml, suggest
 from webhook.core import MirrorMap, RuleCycleError
-from webhook.core.errors import quoted
+from webhook.core.errors import quote
 from webhook.profiles import PROFILES
 
 if TYPE_CHECKING:
@@ -111,7 +111,7 @@ def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySet
             value.add_problem(f"{name} is the top level of the file: write its keys there")
         elif not POLICY_NAME.fullmatch(name):
             value.add_problem(
-                f"{quoted(name)} cannot name a policy, which is a part of a URL: use up to "
+                f"{quote(name)} cannot name a policy, which is a part of a URL: use up to "
                 "63 lower-case letters, digits and dashes between them"
             )
         entries = value.read_mapping(KEYS)
@@ -171,7 +171,7 @@ def _select_profiles(
             known[name] = location
         else:
             advice = suggest(name, tuple(PROFILES)) or f"there are {', '.join(PROFILES)}"
-            diagnostics.add_problem(location, f"there is no profile {quoted(name)}; {advice}")
+            diagnostics.add_problem(location, f"there is no profile {quote(name)}; {advice}")
     return known
 
 

@@ -13,8 +13,8 @@ import yaml
 
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import Allowlist, InvalidRuleError, Mirror, Original, Rule, parse_match
-from webhook.core.errors import quoted
-from webhook.core.regex import Pattern
+from webhook.core.errors import quote
+from webhook.core.regex import Regex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -187,7 +187,7 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
     if match is not None:
         name = str(_make(entries["match"], parse_match, match) or "")
     if regex is not None and value.diagnostics.problem_count != before:
-        _make(entries["regex"], Pattern, regex)
+        _make(entries["regex"], Regex, regex)
     if value.diagnostics.problem_count != before:
         return name, None
     try:
@@ -248,7 +248,7 @@ def _read_secrets(value: YAMLValue) -> tuple[str, ...]:
             names[name] = None
         else:
             item.add_problem(
-                f"{quoted(name)} cannot name a Secret: use lower-case letters, digits, "
+                f"{quote(name)} cannot name a Secret: use lower-case letters, digits, "
                 "dashes and dots"
             )
     return tuple(names)

@@ -7,7 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
 from webhook.core import Availability, InvalidRuleError, LoopLimits, OnUnknown, parse_platform
-from webhook.core.errors import quoted
+from webhook.core.errors import quote
 from webhook.core.reference import is_domain
 
 if TYPE_CHECKING:
@@ -82,7 +82,7 @@ def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | Non
         platforms=tuple(read_items("platforms", _read_platform)),
         plain_http=frozenset(read_items("plainHTTP", _read_host)),
         credentials=tuple(read_items("credentials", files.read_path)),
-        authorities=tuple(files.authorities.items()),
+        ca_files=tuple(files.authorities.items()),
     )
     return settings if is_checked else None
 
@@ -118,7 +118,7 @@ def _read_duration(value: YAMLValue, most: float) -> float | None:
         return None
     seconds = sum(float(number) * UNITS[unit] for number, unit in DURATION_PART.findall(text))
     if not 0 < seconds <= most:
-        value.add_problem(f"{quoted(text)} is not more than 0s and at most {most:g}s")
+        value.add_problem(f"{quote(text)} is not more than 0s and at most {most:g}s")
         return None
     return seconds
 
@@ -135,6 +135,6 @@ def _read_platform(value: YAMLValue) -> Platform | None:
 def _read_host(value: YAMLValue) -> str | None:
     text = value.read_text()
     if text is not None and not is_domain(text):
-        value.add_problem(f"{quoted(text)} is no registry: write host or host:port alone")
+        value.add_problem(f"{quote(text)} is no registry: write host or host:port alone")
         return None
     return text

@@ -21,7 +21,7 @@ from webhook.config.errors import (
     SourceLocation,
     explain_yaml_error,
 )
-from webhook.core.errors import quoted
+from webhook.core.errors import quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -253,7 +253,7 @@ class YAMLValue:
             return choices(text)
         except ValueError:
             advice = suggest(text, tuple(choices)) or f"write {' or '.join(choices)}"
-            self.add_problem(f"{quoted(text)} is none of its values; {advice}")
+            self.add_problem(f"{quote(text)} is none of its values; {advice}")
             return None
 
     def read_list(self) -> list[YAMLValue]:
@@ -328,7 +328,7 @@ class YAMLValue:
         if not isinstance(node, yaml.ScalarNode):
             return self._child(node, "")
         if not PLAIN_KEY.fullmatch(node.value):
-            return self._child(node, f"[{quoted(node.value)}]")
+            return self._child(node, f"[{quote(node.value)}]")
         return self._child(node, f".{node.value}" if self.location.path else node.value)
 
     def _child(self, node: yaml.Node, step: str) -> YAMLValue:
@@ -341,9 +341,9 @@ class YAMLValue:
         """Return what this value is, in a few words for a message."""
         node = self.node
         if node.tag not in NATURAL_TAGS[type(node)]:
-            return f"a value with the tag {quoted(node.tag)}"
+            return f"a value with the tag {quote(node.tag)}"
         if isinstance(node, yaml.ScalarNode):
-            return "nothing" if node.tag == NULL else quoted(node.value)
+            return "nothing" if node.tag == NULL else quote(node.value)
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
 

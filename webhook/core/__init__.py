@@ -7,7 +7,7 @@ from webhook.core.errors import (
     InvalidRuleError,
     RuleCycleError,
 )
-from webhook.core.explanation import Bearing, Consideration, consider
+from webhook.core.explanation import MatchKind, RuleExplanation, explain_rules
 from webhook.core.mapping import MirrorMap
 from webhook.core.reference import ImageReference, parse_reference
 from webhook.core.rules import Match, Mirror, Original, Rule, parse_match
@@ -22,15 +22,14 @@ from webhook.core.settings import (
 __all__ = [
     "Allowlist",
     "Availability",
-    "Bearing",
     "Candidate",
-    "Consideration",
     "Decision",
     "ImageReference",
     "InvalidReferenceError",
     "InvalidRuleError",
     "LoopLimits",
     "Match",
+    "MatchKind",
     "Mirror",
     "MirrorMap",
     "OnUnknown",
@@ -39,7 +38,8 @@ __all__ = [
     "Platform",
     "Rule",
     "RuleCycleError",
-    "consider",
+    "RuleExplanation",
+    "explain_rules",
     "parse_match",
     "parse_platform",
     "parse_reference",

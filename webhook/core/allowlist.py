@@ -13,9 +13,9 @@ import re
 from dataclasses import dataclass, field
 from typing import Final
 
-from webhook.core.errors import InvalidRuleError, quoted
-from webhook.core.reference import DOCKER_HUB, LEGACY_DOCKER_HUB, OFFICIAL, names_registry
-from webhook.core.regex import Pattern, PatternSet
+from webhook.core.errors import InvalidRuleError, quote
+from webhook.core.reference import DOCKER_HUB, LEGACY_DOCKER_HUB, OFFICIAL, looks_like_registry
+from webhook.core.regex import Regex, RegexSet
 
 __all__ = ["Allowlist"]
 
@@ -43,7 +43,7 @@ class Allowlist:
     text: str = field(repr=False)
     name: str
     _names: frozenset[str] = field(init=False, repr=False, compare=False)
-    _patterns: PatternSet | None = field(init=False, repr=False, compare=False)
+    _patterns: RegexSet | None = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         lines = [line.partition(COMMENT)[0].strip() for line in self.text.splitlines()]
@@ -56,11 +56,11 @@ class Allowlist:
             problem = f"{self.name} names no image: write patterns such as docker.io/**"
             raise InvalidRuleError(problem, field="allowlist")
         names = frozenset(each for each in patterns if WITHIN not in each)
-        wild = [Pattern(expression(each)) for each in patterns if WITHIN in each]
+        wild = [Regex(expression(each)) for each in patterns if WITHIN in each]
         object.__setattr__(self, "_names", names)
-        object.__setattr__(self, "_patterns", PatternSet(wild) if wild else None)
+        object.__setattr__(self, "_patterns", RegexSet(wild) if wild else None)
 
-    def holds(self, name: str) -> bool:
+    def allows(self, name: str) -> bool:
         """Say whether an image is on the list.
 
         Args:
@@ -81,13 +81,13 @@ def normal(pattern: str, where: str) -> str:
     named = path if slash else pattern
     if not ALLOWED(pattern) or ":" in named or "//" in pattern or pattern.endswith("/"):
         problem = (
-            f"{where}: {quoted(pattern)} is no pattern of image names: write "
+            f"{where}: {quote(pattern)} is no pattern of image names: write "
             "registry/repository, with * and ** but without a tag"
         )
         raise InvalidRuleError(problem, field="allowlist")
     if slash and registry == LEGACY_DOCKER_HUB:
         return f"{DOCKER_HUB}/{path}"
-    if slash and (names_registry(registry) or WITHIN in registry):
+    if slash and (looks_like_registry(registry) or WITHIN in registry):
         return pattern
     if pattern == ANYTHING:
         return pattern

@@ -19,19 +19,17 @@ class Outcome(StrEnum):
     """What became of an image; also a label of the metric.
 
     Attributes:
-        word: Its value, as a text alone: members are slow to look at.
-        is_doubtful: Whether it was decided on doubt, of which the image's owner should
+        needs_warning: Whether it was decided on doubt, of which the image's owner should
             hear.
     """
 
-    word: str
-    is_doubtful: bool
+    needs_warning: bool
 
-    def __new__(cls, value: str, is_doubtful: bool = False) -> Self:
+    def __new__(cls, value: str, needs_warning: bool = False) -> Self:
         """Make a member of its value and what is known of it."""
         outcome = str.__new__(cls, value)
-        outcome._value_ = outcome.word = value
-        outcome.is_doubtful = is_doubtful
+        outcome._value_ = value
+        outcome.needs_warning = needs_warning
         return outcome
 
     REWRITTEN = "rewritten"
@@ -71,7 +69,7 @@ class Candidate(NamedTuple):
     @property
     def reason(self) -> str:
         """The chain of rules in words."""
-        steps = [f"rule {rule.label} → {mirror.target}" for rule, mirror in self.steps]
+        steps = [f"rule {rule} → {mirror.target}" for rule, mirror in self.steps]
         return ", then ".join(steps)
 
     def __str__(self) -> str:

@@ -18,7 +18,7 @@ __all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError"]
 MAX_QUOTED = 160
 
 
-def quoted(value: str) -> str:
+def quote(value: str) -> str:
     """Return *value* as it may stand in a message: escaped, and bounded in length."""
     if len(value) <= MAX_QUOTED:
         return repr(value)
@@ -34,7 +34,7 @@ class InvalidReferenceError(ValueError):
     """
 
     def __init__(self, text: str, problem: str) -> None:
-        super().__init__(f"{quoted(text)} is not an image reference: {problem}")
+        super().__init__(f"{quote(text)} is not an image reference: {problem}")
         self.text = text
         self.problem = problem
 

@@ -11,10 +11,10 @@ if TYPE_CHECKING:
     from webhook.core.mapping import MirrorMap
     from webhook.core.rules import Rule
 
-__all__ = ["Bearing", "Consideration", "consider"]
+__all__ = ["MatchKind", "RuleExplanation", "explain_rules"]
 
 
-class Bearing(StrEnum):
+class MatchKind(StrEnum):
     """What a rule has to do with an image."""
 
     APPLIES = "applies"
@@ -25,21 +25,21 @@ class Bearing(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Consideration:
+class RuleExplanation:
     """One rule, and what it has to do with an image.
 
     Attributes:
         rule: The rule.
-        bearing: What it has to do with it.
+        kind: What it has to do with it.
         winner: The rule that wins over it, where it is shadowed.
     """
 
     rule: Rule
-    bearing: Bearing
+    kind: MatchKind
     winner: Rule | None = None
 
 
-def consider(mirrors: MirrorMap, decision: Decision) -> tuple[Consideration, ...]:
+def explain_rules(mirrors: MirrorMap, decision: Decision) -> tuple[RuleExplanation, ...]:
     """Return every rule with what it has to do with the image of *decision*.
 
     Those that match come first, the one that wins before all others; then those that
@@ -53,15 +53,15 @@ def consider(mirrors: MirrorMap, decision: Decision) -> tuple[Consideration, ...
     if reference is None:
         return ()
     winner: Rule | None = None
-    found: list[Consideration] = []
-    for rule in mirrors.matching(reference.registry, reference.repository):
-        if rule.is_mirrored(reference.name):
-            found.append(Consideration(rule, Bearing.AT_MIRROR))
+    found: list[RuleExplanation] = []
+    for rule in mirrors.matching_rules(reference.registry, reference.repository):
+        if rule.is_at_own_mirror(reference.name):
+            found.append(RuleExplanation(rule, MatchKind.AT_MIRROR))
         elif winner is None:
             winner = rule
-            found.append(Consideration(rule, Bearing.APPLIES))
+            found.append(RuleExplanation(rule, MatchKind.APPLIES))
         else:
-            found.append(Consideration(rule, Bearing.SHADOWED, winner))
+            found.append(RuleExplanation(rule, MatchKind.SHADOWED, winner))
     known = {id(each.rule) for each in found}
     following = {
         id(rule): rule
@@ -69,7 +69,7 @@ def consider(mirrors: MirrorMap, decision: Decision) -> tuple[Consideration, ...
         for rule, _ in candidate.steps[1:]
         if id(rule) not in known
     }
-    found += [Consideration(rule, Bearing.FOLLOWS) for rule in following.values()]
+    found += [RuleExplanation(rule, MatchKind.FOLLOWS) for rule in following.values()]
     known |= following.keys()
     others = (rule for rule in mirrors.rules if id(rule) not in known)
-    return (*found, *(Consideration(rule, Bearing.UNMATCHED) for rule in others))
+    return (*found, *(RuleExplanation(rule, MatchKind.UNMATCHED) for rule in others))

@@ -17,7 +17,7 @@ from webhook.core.errors import (
     RuleCycleError,
 )
 from webhook.core.reference import parse_reference
-from webhook.core.regex import PatternSet
+from webhook.core.regex import RegexSet
 from webhook.core.rules import PrefixIndex
 
 if TYPE_CHECKING:
@@ -43,9 +43,9 @@ class MirrorMap:
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
-        self._patterns = tuple(rule for rule in self.rules if rule.pattern is not None)
+        self._patterns = tuple(rule for rule in self.rules if rule.regex is not None)
         self._pattern_set = (
-            PatternSet(rule.pattern for rule in self._patterns if rule.pattern)
+            RegexSet(rule.regex for rule in self._patterns if rule.regex)
             if self._patterns
             else None
         )
@@ -55,7 +55,7 @@ class MirrorMap:
         self._targets: PrefixIndex[Rule] = PrefixIndex()
         for rule in self.rules:
             self._add(rule)
-        cycle = find_cycle(self.rules, self.applicable)
+        cycle = find_cycle(self.rules, self.applicable_rule)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
 
@@ -67,7 +67,7 @@ class MirrorMap:
         match = rule.match
         if match is None:
             return
-        if match.is_everything:
+        if match.is_catch_all:
             known = self._everything = self._everything or rule
         elif match.is_wildcard:
             known = self._subdomains.add(match.registry[1:], match.path, rule)
@@ -77,7 +77,7 @@ class MirrorMap:
             problem = f"match {str(match)!r} stands in two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
-    def matching(self, registry: str, repository: str) -> list[Rule]:
+    def matching_rules(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that match a name, the one that wins first.
 
         Regular expressions come first, in their order; then the longest match,
@@ -96,11 +96,11 @@ class MirrorMap:
             rules.append(self._everything)
         return rules
 
-    def applicable(self, registry: str, repository: str) -> Rule | None:
+    def applicable_rule(self, registry: str, repository: str) -> Rule | None:
         """Return the rule that applies to a name: the first that does not lead there."""
         name = f"{registry}/{repository}" if repository else registry
-        for rule in self.matching(registry, repository):
-            if not rule.is_mirrored(name):
+        for rule in self.matching_rules(registry, repository):
+            if not rule.is_at_own_mirror(name):
                 return rule
         return None
 
@@ -110,13 +110,13 @@ class MirrorMap:
         It is empty where no rule applies, a rule keeps the image, or no mirror
         has a valid name for it.
         """
-        rule = self.applicable(reference.registry, reference.repository)
+        rule = self.applicable_rule(reference.registry, reference.repository)
         return self._search(reference, rule)[0]
 
     def _search(
         self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        search = Search(self.applicable)
+        search = Search(self.applicable_rule)
         search.walk(reference, rule, (), (reference.name,))
         return tuple(search.found.values()), tuple(search.problems)
 
@@ -129,7 +129,7 @@ class MirrorMap:
             reference = parse_reference(text)
         except InvalidReferenceError as error:
             return Decision(text, Outcome.INVALID, error.problem)
-        rule = self.applicable(reference.registry, reference.repository)
+        rule = self.applicable_rule(reference.registry, reference.repository)
         if rule is None:
             return self._at_rest(reference)
         if rule.keep:
@@ -155,8 +155,8 @@ class MirrorMap:
         at = self._targets.longest_first(reference.registry, reference.repository)
         own = (
             rule
-            for rule in self.matching(reference.registry, reference.repository)
-            if rule.is_mirrored(name)
+            for rule in self.matching_rules(reference.registry, reference.repository)
+            if rule.is_at_own_mirror(name)
         )
         rule = at[0][1] if at else next(own, None)
         if rule is not None:
@@ -221,13 +221,13 @@ class Search:
         for mirror in rule.mirrors:
             if len(self.found) == MAX_CANDIDATES:
                 return
-            if mirror.allowlist is not None and not mirror.allowlist.holds(reference.name):
+            if mirror.allowlist is not None and not mirror.allowlist.allows(reference.name):
                 unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
                 self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
                 refused += 1
                 continue
             try:
-                named = rule.reference_at(mirror, reference)
+                named = rule.rewrite_reference(mirror, reference)
             except InvalidReferenceError as error:
                 self.problems.append(f"rule {rule} → {mirror.target}: {error}")
                 refused += 1
@@ -263,7 +263,7 @@ def find_cycle(
     at_rest: set[str] = set()
     for rule in rules:
         starts = [mirror.target for mirror in rule.mirrors if not mirror.is_template]
-        if rule.match is not None and not (rule.match.is_everything or rule.match.is_wildcard):
+        if rule.match is not None and not (rule.match.is_catch_all or rule.match.is_wildcard):
             starts.append(str(rule.match))
         for start in starts:
             cycle = follow(start, applicable, at_rest)
@@ -306,11 +306,11 @@ def follow(
             continue
         registry, _, path = prefix.partition("/")
         rule = applicable(registry, path)
-        if rule is None or rule.keep or rule.pattern is not None:
+        if rule is None or rule.keep or rule.regex is not None:
             at_rest.add(prefix)
             continue
         way.append((prefix, rule))
-        ahead.append([rule.name_at(mirror, registry, path) for mirror in rule.mirrors])
+        ahead.append([rule.rewrite_name(mirror, registry, path) for mirror in rule.mirrors])
     return ()
 
 

@@ -30,7 +30,7 @@ from __future__ import annotations
 import re
 from typing import Final, NamedTuple
 
-from webhook.core.errors import InvalidReferenceError, quoted
+from webhook.core.errors import InvalidReferenceError, quote
 
 __all__ = [
     "DOCKER_HUB",
@@ -41,7 +41,7 @@ __all__ = [
     "is_domain",
     "is_path",
     "is_tag",
-    "names_registry",
+    "looks_like_registry",
     "parse_reference",
 ]
 
@@ -135,7 +135,7 @@ def is_path(text: str) -> bool:
     return _path(text) is not None and len(text) <= MAX_REPOSITORY
 
 
-def names_registry(part: str) -> bool:
+def looks_like_registry(part: str) -> bool:
     """Say whether Docker takes *part*, the first of several, for a registry.
 
     Anything else there is a user or organisation of Docker Hub.
@@ -165,7 +165,7 @@ def parse_reference(text: str) -> ImageReference:
     elif first in (DOCKER_HUB, LEGACY_DOCKER_HUB):
         registry = DOCKER_HUB
         remainder = rest if "/" in rest else OFFICIAL + rest
-    elif names_registry(first):
+    elif looks_like_registry(first):
         registry, remainder = first, rest
         if not _domain(first):
             raise InvalidReferenceError(text, diagnose(text))
@@ -188,16 +188,16 @@ def diagnose(text: str) -> str:
         return "it contains white space"
     if "://" in text:
         scheme = text.partition("://")[0]
-        return f"an image name has no scheme such as {quoted(scheme)}"
+        return f"an image name has no scheme such as {quote(scheme)}"
     if _identifier(text):
         return "64 hexadecimal digits are an image ID, not a name"
     if not text.isascii():
         return "it contains a character outside ASCII"
     first, slash, rest = text.partition("/")
-    if not slash or not names_registry(first):
+    if not slash or not looks_like_registry(first):
         return diagnose_remainder(text, on_hub=True)
     if not _domain(first):
-        return f"{quoted(first)} is not a registry host with an optional port"
+        return f"{quote(first)} is not a registry host with an optional port"
     return diagnose_remainder(rest, on_hub=first in (DOCKER_HUB, LEGACY_DOCKER_HUB))
 
 
@@ -210,10 +210,10 @@ def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     if not repository:
         return "it names no repository"
     if _upper_case(repository):
-        return f"the repository {quoted(repository)} must be in lower case"
+        return f"the repository {quote(repository)} must be in lower case"
     if not _path(repository):
         return (
-            f"the repository {quoted(repository)} may hold lower-case letters and digits, "
+            f"the repository {quote(repository)} may hold lower-case letters and digits, "
             "with single '.', '_', '/', '__' or dashes between them"
         )
     official = len(OFFICIAL) if on_hub and not slash else 0
@@ -222,5 +222,5 @@ def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     if colon and len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
     if colon and not is_tag(tag):
-        return f"the tag {quoted(tag)} may hold letters, digits, '_', '.' and '-', not first"
-    return f"the digest {quoted(digest)} is not sha256, sha384 or sha512 of full length"
+        return f"the tag {quote(tag)} may hold letters, digits, '_', '.' and '-', not first"
+    return f"the digest {quote(digest)} is not sha256, sha384 or sha512 of full length"

@@ -13,12 +13,12 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core.errors import InvalidRuleError, quoted
+from webhook.core.errors import InvalidRuleError, quote
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Pattern", "PatternSet", "Template"]
+__all__ = ["Regex", "RegexSet", "Template"]
 
 # Enough for tens of thousands; the engine takes what it needs and no more.
 MAX_MEMORY: Final = 256 * 1024 * 1024
@@ -35,7 +35,7 @@ def quiet() -> Any:
 
 
 @dataclass(frozen=True)
-class Pattern:
+class Regex:
     """One regular expression, matched whole.
 
     Raises:
@@ -53,7 +53,7 @@ class Pattern:
         except re2.error as error:
             (detail,) = error.args
             words = detail.decode() if isinstance(detail, bytes) else detail
-            problem = f"regex {quoted(self.text)} is refused by RE2: {words}"
+            problem = f"regex {quote(self.text)} is refused by RE2: {words}"
             raise InvalidRuleError(problem, field="regex") from None
         object.__setattr__(self, "compiled", compiled)
 
@@ -75,7 +75,7 @@ class Pattern:
         return self.text
 
 
-class PatternSet:
+class RegexSet:
     """Many regular expressions tried at once, in one pass over the name.
 
     Args:
@@ -86,7 +86,7 @@ class PatternSet:
         InvalidRuleError: It needs more.
     """
 
-    def __init__(self, patterns: Iterable[Pattern], memory: int = MAX_MEMORY) -> None:
+    def __init__(self, patterns: Iterable[Regex], memory: int = MAX_MEMORY) -> None:
         import re2  # noqa: PLC0415 - see the module's docstring
 
         options = quiet()
@@ -126,6 +126,6 @@ class Template:
 
 
 @lru_cache(maxsize=1024)
-def shape(template: str) -> Pattern:
+def shape(template: str) -> Regex:
     """Return the pattern of all names that a *template* can make."""
-    return Pattern(".*".join(re.escape(part) for part in GROUP.split(template)[::2]))
+    return Regex(".*".join(re.escape(part) for part in GROUP.split(template)[::2]))

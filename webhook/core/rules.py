@@ -16,17 +16,17 @@ from enum import StrEnum
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Generic, TypeVar
 
-from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quoted
+from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quote
 from webhook.core.reference import (
     DOCKER_HUB,
     LEGACY_DOCKER_HUB,
     ImageReference,
     is_domain,
     is_path,
-    names_registry,
+    looks_like_registry,
     parse_reference,
 )
-from webhook.core.regex import Pattern, Template
+from webhook.core.regex import Regex, Template
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -57,7 +57,7 @@ class Match:
         return self.registry.startswith(SUBDOMAINS)
 
     @property
-    def is_everything(self) -> bool:
+    def is_catch_all(self) -> bool:
         """Whether it stands for every registry that no other rule matches."""
         return self.registry == EVERY_REGISTRY
 
@@ -74,7 +74,7 @@ def parse_match(text: str) -> Match:
     """
 
     def refuse(problem: str) -> InvalidRuleError:
-        return InvalidRuleError(f"match {quoted(text)} {problem}", field="match")
+        return InvalidRuleError(f"match {quote(text)} {problem}", field="match")
 
     if text == EVERY_REGISTRY:
         return Match(EVERY_REGISTRY)
@@ -88,7 +88,7 @@ def parse_match(text: str) -> Match:
     if slash and not is_path(path):
         if ":" in path or "@" in path:
             raise refuse("has a tag or digest; rules match repositories only")
-        raise refuse(f"has {quoted(path)} for a path, which no repository can have")
+        raise refuse(f"has {quote(path)} for a path, which no repository can have")
     if domain == LEGACY_DOCKER_HUB and registry == domain:
         registry = DOCKER_HUB
     return Match(registry, path)
@@ -119,14 +119,14 @@ class Mirror:
         registry, slash, path = sample.partition("/")
 
         def refuse(problem: str) -> InvalidRuleError:
-            text = f"mirror {quoted(self.target)} {problem}"
+            text = f"mirror {quote(self.target)} {problem}"
             return InvalidRuleError(text, field="target")
 
         if "://" in sample:
             raise refuse("has a scheme; write host[:port][/path] alone")
         if not is_domain(registry):
             raise refuse("does not start with a registry host")
-        if not names_registry(registry) and not self.is_template:
+        if not looks_like_registry(registry) and not self.is_template:
             raise refuse(
                 f"would be read as a name on Docker Hub, as {registry!r} has neither "
                 f"'.' nor ':'; write {registry}:443 or docker.io/{self.target}"
@@ -134,7 +134,7 @@ class Mirror:
         if slash and not is_path(path):
             if ":" in path or "@" in path:
                 raise refuse("has a tag or digest, which a mirror cannot have")
-            raise refuse(f"has {quoted(path)} for a path, which no repository can have")
+            raise refuse(f"has {quote(path)} for a path, which no repository can have")
         if registry == LEGACY_DOCKER_HUB:
             target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
             object.__setattr__(self, "target", target)
@@ -149,7 +149,7 @@ class Mirror:
         """The registry of the target."""
         return self.target.partition("/")[0]
 
-    def holds(self, name: str) -> bool:
+    def covers(self, name: str) -> bool:
         """Say whether *name* (registry, or registry and repository) lies under the target."""
         if self.is_template:
             return Template(self.target).could_have_made(name)
@@ -184,7 +184,7 @@ class Rule:
     """
 
     match: Match | None
-    pattern: Pattern | None
+    regex: Regex | None
     mirrors: tuple[Mirror, ...]
     keep: bool
     original: Original
@@ -208,7 +208,7 @@ class Rule:
             raise InvalidRuleError("a rule has either match or regex")
         values = {
             "match": None if match is None else parse_match(match),
-            "pattern": None if regex is None else Pattern(regex),
+            "regex": None if regex is None else Regex(regex),
             "mirrors": tuple(m if isinstance(m, Mirror) else Mirror(m) for m in mirrors),
             "keep": keep,
             "original": original,
@@ -223,7 +223,7 @@ class Rule:
     @cached_property
     def _under(self) -> tuple[str, ...]:
         """What a name with a slash behind it begins with if it lies under a mirror."""
-        if self.match is not None and self.match.is_everything:
+        if self.match is not None and self.match.is_catch_all:
             return tuple(f"{mirror.registry}/" for mirror in self.mirrors)
         return tuple(f"{each.target}/" for each in self.mirrors if not each.is_template)
 
@@ -245,36 +245,31 @@ class Rule:
         if self.trusted is not None:
             places.append(("trusted", self.trusted))
         for place, mirror in places:
-            if self.pattern is None and mirror.is_template:
-                problem = f"mirror {quoted(mirror.target)} has groups, but no regex"
+            if self.regex is None and mirror.is_template:
+                problem = f"mirror {quote(mirror.target)} has groups, but no regex"
                 raise InvalidRuleError(problem, field=place)
-            if self.pattern is None:
+            if self.regex is None:
                 continue
             if mirror.flatten:
                 problem = "flatten has no meaning with a regex: write the whole target"
                 raise InvalidRuleError(problem, field=place)
             highest = Template(mirror.target).highest_group
-            if highest > self.pattern.groups:
+            if highest > self.regex.groups:
                 problem = (
-                    f"mirror {quoted(mirror.target)} uses group {highest}, "
-                    f"and the regex has {self.pattern.groups}"
+                    f"mirror {quote(mirror.target)} uses group {highest}, "
+                    f"and the regex has {self.regex.groups}"
                 )
                 raise InvalidRuleError(problem, field=place)
 
     @cached_property
     def name(self) -> str:
         """The rule's match or regular expression: its name in reasons and metrics."""
-        return str(self.match) if self.match is not None else f"/{self.pattern}/"
-
-    @cached_property
-    def label(self) -> str:
-        """Its name, and the profile that it comes from; what ``str()`` gives."""
-        return f"{self.name} (profile {self.source})" if self.source else self.name
+        return str(self.match) if self.match is not None else f"/{self.regex}/"
 
     def __str__(self) -> str:
-        return self.label
+        return f"{self.name} (profile {self.source})" if self.source else self.name
 
-    def is_mirrored(self, name: str) -> bool:
+    def is_at_own_mirror(self, name: str) -> bool:
         """Say whether *name* lies under one of this rule's own mirrors.
 
         Nothing at the registries of a rule for every registry is sent through
@@ -282,21 +277,21 @@ class Rule:
         """
         if f"{name}/".startswith(self._under):
             return True
-        return self.pattern is not None and any(
-            mirror.holds(name) for mirror in self.mirrors if mirror.is_template
+        return self.regex is not None and any(
+            mirror.covers(name) for mirror in self.mirrors if mirror.is_template
         )
 
-    def name_at(self, mirror: Mirror, registry: str, repository: str) -> str:
+    def rewrite_name(self, mirror: Mirror, registry: str, repository: str) -> str:
         """Return the name that *mirror* gives to a repository that this rule matches.
 
         The result is a text that still has to be parsed: it may be too long, or
         have no repository.
         """
-        if self.pattern is not None:
-            return self.pattern.rewrite(f"{registry}/{repository}", mirror.target)
+        if self.regex is not None:
+            return self.regex.rewrite(f"{registry}/{repository}", mirror.target)
         match = self.match
         assert match is not None  # noqa: S101 - a rule has a pattern or a match
-        if match.is_everything:
+        if match.is_catch_all:
             rest = f"{registry}/{repository}" if repository else registry
         else:
             rest = repository[len(match.path) :].removeprefix("/")
@@ -304,18 +299,18 @@ class Rule:
             rest = (rest or repository).rpartition("/")[2]
         return f"{mirror.target}/{rest}" if rest else mirror.target
 
-    def reference_at(self, mirror: Mirror, reference: ImageReference) -> ImageReference:
+    def rewrite_reference(self, mirror: Mirror, reference: ImageReference) -> ImageReference:
         """Return *reference* as *mirror* names it, with its tag and digest.
 
         Raises:
             InvalidReferenceError: The mirror's name for it is no image reference.
         """
-        name = self.name_at(mirror, reference.registry, reference.repository)
+        name = self.rewrite_name(mirror, reference.registry, reference.repository)
         registry, slash, _ = name.partition("/")
         if not slash:
             raise InvalidReferenceError(name, "it names no repository")
-        if not names_registry(registry):
-            raise InvalidReferenceError(name, f"{quoted(registry)} is no registry host")
+        if not looks_like_registry(registry):
+            raise InvalidReferenceError(name, f"{quote(registry)} is no registry host")
         return parse_reference(name + reference.suffix)
 
 

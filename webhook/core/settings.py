@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from webhook.core.errors import InvalidRuleError, quoted
+from webhook.core.errors import InvalidRuleError, quote
 
 __all__ = ["Availability", "LoopLimits", "OnUnknown", "Platform", "parse_platform"]
 
@@ -49,7 +49,7 @@ def parse_platform(text: str) -> Platform:
     """
     found = PLATFORM.fullmatch(text)
     if found is None:
-        problem = f"{quoted(text)} is no platform; write os/architecture, as linux/amd64"
+        problem = f"{quote(text)} is no platform; write os/architecture, as linux/amd64"
         raise InvalidRuleError(problem)
     return Platform(found[1], found[2], found[3] or "")
 
@@ -67,7 +67,7 @@ class Availability:
         platforms: What each image has to be for; empty for anything.
         plain_http: Registries that are spoken to without TLS.
         credentials: Paths of ``dockerconfigjson`` files.
-        authorities: Registries, each with the path of a CA file to trust there as well.
+        ca_files: Registries, each with the path of a CA file to trust there as well.
     """
 
     timeout: float = 0.8
@@ -78,7 +78,7 @@ class Availability:
     platforms: tuple[Platform, ...] = ()
     plain_http: frozenset[str] = frozenset()
     credentials: tuple[str, ...] = ()
-    authorities: tuple[tuple[str, str], ...] = ()
+    ca_files: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

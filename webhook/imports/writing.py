@@ -31,8 +31,8 @@ def written(rules: Iterable[Rule], title: str) -> str:
 
 def lines_of(rule: Rule) -> Iterator[str]:
     """Yield the lines of one rule."""
-    if rule.pattern is not None:
-        yield f"  - regex: {quoted(str(rule.pattern))}"
+    if rule.regex is not None:
+        yield f"  - regex: {quoted(str(rule.regex))}"
     else:
         yield f"  - match: {plain(str(rule.match))}"
     if rule.keep:

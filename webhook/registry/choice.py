@@ -70,11 +70,11 @@ def proofs_of(candidate: Candidate, reference: ImageReference) -> Iterator[Quest
         if rule.verify:
             trusted = rule.trusted
             try:
-                source = rule.reference_at(trusted, reference) if trusted else reference
+                source = rule.rewrite_reference(trusted, reference) if trusted else reference
             except InvalidReferenceError:
                 source = reference
             yield question_for(source, trusted.target if trusted else ORIGINAL)
-        reference = rule.reference_at(mirror, reference)
+        reference = rule.rewrite_reference(mirror, reference)
 
 
 def verified(finding: Finding, digests: Iterable[str]) -> Finding:

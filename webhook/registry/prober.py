@@ -39,7 +39,7 @@ def client_for(
         observer: Is told of files that cannot be used.
         transports: Makes the way to the network, given the path of a CA file.
     """
-    network = Network(dict(settings.authorities), transports)
+    network = Network(dict(settings.ca_files), transports)
     keyring = CredentialFiles(
         settings.credentials,
         read=lambda path: Path(path).read_bytes(),

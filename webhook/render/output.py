@@ -139,7 +139,7 @@ def unsayable(rules: Sequence[Rule]) -> Deviations:
     note_regexes(rules, deviations)
     note_mirrors(rules, deviations)
     for rule in rules:
-        if rule.match is not None and rule.match.is_everything and rule.mirrors:
+        if rule.match is not None and rule.match.is_catch_all and rule.mirrors:
             deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
     return deviations
 
@@ -148,7 +148,7 @@ def note_regexes(rules: Sequence[Rule], deviations: Deviations) -> None:
     """Note the rules with a regular expression, which no table of prefixes holds."""
     others = any(rule.mirrors for rule in rules if rule.match is not None)
     for rule in rules:
-        if rule.pattern is not None:
+        if rule.regex is not None:
             message = REGEX_FIRST if others else REGEX
             deviations.note(Code.REGEX, message, str(rule), misleads=others)
 

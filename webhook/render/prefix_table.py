@@ -55,7 +55,7 @@ def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ..
         InvalidRuleError: The rules interlock to more prefixes than anybody could use, or
             they send some names below a prefix another way, and *every* is set.
     """
-    plain = [rule for rule in rules if rule.pattern is None]
+    plain = [rule for rule in rules if rule.regex is None]
     mirrors = MirrorMap(plain)
     edges = Edges(edges_of(plain, every=every))
     found: dict[str, Entry] = {}
@@ -77,7 +77,7 @@ def entries_of(rules: Iterable[Rule], *, every: bool = False) -> tuple[Entry, ..
 def edges_of(rules: Iterable[Rule], *, every: bool) -> Iterator[str]:
     """Yield the prefixes at which the map's answer may change."""
     for rule in rules:
-        if every or (rule.match is not None and not rule.match.is_everything):
+        if every or (rule.match is not None and not rule.match.is_catch_all):
             yield str(rule.match)
             # The registries of its mirrors as a whole are at rest under a rule for all.
             yield from (mirror.registry for mirror in rule.mirrors)
@@ -114,9 +114,9 @@ def asked(
     is_everything = registry == EVERY_REGISTRY
     host = UNKNOWN_HOST if is_everything else registry.replace("*", UNKNOWN_PART)
     repository = f"{path}/{UNKNOWN}" if path else UNKNOWN
-    rule = mirrors.applicable(host, repository)
+    rule = mirrors.applicable_rule(host, repository)
     passed = {f"{host}/{path}" if path else host}
-    if not every and rule is not None and rule.match and rule.match.is_everything:
+    if not every and rule is not None and rule.match and rule.match.is_catch_all:
         return Entry(registry, path), frozenset(passed)  # said of no other registry either
     places: dict[Place, None] = {}
     for candidate in mirrors.candidates(ImageReference(host, repository)):
@@ -139,7 +139,7 @@ def place_of(candidate: Candidate) -> Place:
 def passing(registry: str, repository: str, steps: Iterable[tuple[Rule, Mirror]]) -> Iterator[str]:
     """Yield the prefixes that an unknown name passes, up to a mirror that flattens it."""
     for rule, mirror in steps:
-        name = rule.name_at(mirror, registry, repository)
+        name = rule.rewrite_name(mirror, registry, repository)
         registry, _, repository = name.partition("/")
         if mirror.flatten:
             return
@@ -278,7 +278,7 @@ def refuse_parted(
     flat = False
     reference = ImageReference(registry, repository)
     for rule, mirror in candidate.steps:
-        reference = rule.reference_at(mirror, reference)
+        reference = rule.rewrite_reference(mirror, reference)
         ahead = leading(mirrors, reference.registry, reference.repository)
         above = reference.name.rpartition("/")[0]
         flat = flat or mirror.flatten
@@ -296,7 +296,7 @@ def refuse_parted(
 
 def leading(mirrors: MirrorMap, registry: str, repository: str) -> Rule | None:
     """Return the rule that leads on from a name, if there is one."""
-    rule = mirrors.applicable(registry, repository)
+    rule = mirrors.applicable_rule(registry, repository)
     return rule if rule is not None and rule.mirrors else None
 
 

@@ -67,7 +67,7 @@ def order_for(decision: Decision) -> Order:
 def before_last(candidate: Candidate, reference: ImageReference) -> ImageReference:
     """Return the name from which the last rule of a chain led to its mirror."""
     for rule, mirror in candidate.steps[:-1]:
-        reference = rule.reference_at(mirror, reference)
+        reference = rule.rewrite_reference(mirror, reference)
     return reference
 
 

@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from webhook.core import Bearing, Outcome
+from webhook.core import MatchKind, Outcome
 from webhook.server.console import words
 from webhook.server.console.filter import Filter
 from webhook.server.console.markup import tag
@@ -173,7 +173,7 @@ async def test_every_word_of_the_page_is_there_in_chinese(console):
     console.readiness.hold("server", "it is shutting down")
     console.rules.refused = ("rules.yaml:1: wrong",)
     await shown_in(table, console, image="h.example/hub/a")
-    for value in (*Outcome, *Bearing, *Standing, *Presence):
+    for value in (*Outcome, *MatchKind, *Standing, *Presence):
         table.get(str(value))
     assert [english for english, chinese in table.items() if chinese is None] == []
     assert set(words.ENGLISH) <= set(CHINESE)

@@ -72,7 +72,7 @@ def reaching(
         settings,
         platforms=(),
         credentials=(*settings.credentials, *map(str, credentials)),
-        authorities=(*settings.authorities, *map(authority, authorities)),
+        ca_files=(*settings.ca_files, *map(authority, authorities)),
         plain_http=settings.plain_http | {*plain_http},
     )
 

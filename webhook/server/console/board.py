@@ -9,7 +9,7 @@ from secrets import token_hex
 from typing import TYPE_CHECKING
 
 from webhook import __version__
-from webhook.core import consider
+from webhook.core import explain_rules
 from webhook.server.console.values import (
     CandidateRow,
     CertificateState,
@@ -192,12 +192,12 @@ class Board:
                 ConsideredRow(
                     rule=each.rule.name,
                     profile=each.rule.source,
-                    bearing=each.bearing,
+                    bearing=each.kind,
                     winner="" if each.winner is None else str(each.winner),
                     keep=each.rule.keep,
                     mirrors=[mirror.target for mirror in each.rule.mirrors],
                 )
-                for each in consider(settings.mirrors, decision)
+                for each in explain_rules(settings.mirrors, decision)
             ],
         )
 

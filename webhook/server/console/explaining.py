@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webhook.core import Bearing
+from webhook.core import MatchKind
 from webhook.server.console.board import UnknownPolicyError
 from webhook.server.console.forms import choice, field, form
 from webhook.server.console.markup import Markup, tag
@@ -91,8 +91,8 @@ def candidates(explanation: Explanation, words: Words) -> Markup:
 
 def considered(rows: list[ConsideredRow], words: Words) -> Markup:
     """Return every rule; those that do not match are folded away."""
-    matching = [row for row in rows if row.bearing is not Bearing.UNMATCHED]
-    others = [row for row in rows if row.bearing is Bearing.UNMATCHED]
+    matching = [row for row in rows if row.bearing is not MatchKind.UNMATCHED]
+    others = [row for row in rows if row.bearing is MatchKind.UNMATCHED]
     folded = tag(
         "details",
         tag("summary", words("{count} rules do not match", count=len(others))),
@@ -127,8 +127,8 @@ def mirrors(row: ConsideredRow, words: Words) -> list[Child]:
 
 def told(row: ConsideredRow, words: Words) -> str:
     """Return in words what a rule has to do with the image, where a sign is not enough."""
-    if row.bearing is Bearing.SHADOWED:
+    if row.bearing is MatchKind.SHADOWED:
         return " " + words("by the rule {rule}, which wins", rule=row.winner)
-    if row.bearing is Bearing.AT_MIRROR:
+    if row.bearing is MatchKind.AT_MIRROR:
         return " " + words("the image is at one of its mirrors already")
     return ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.core import Bearing, Outcome
+from webhook.core import MatchKind, Outcome
 from webhook.server.console.markup import Child, Markup, tag
 from webhook.server.health import Standing
 from webhook.server.history import ERROR, SKIPPED
@@ -28,9 +28,9 @@ TONES: Final = {
     Outcome.LOOPING: BAD,
     ERROR: BAD,
     SKIPPED: PLAIN,
-    Bearing.APPLIES: GOOD,
-    Bearing.FOLLOWS: GOOD,
-    Bearing.SHADOWED: DOUBTFUL,
+    MatchKind.APPLIES: GOOD,
+    MatchKind.FOLLOWS: GOOD,
+    MatchKind.SHADOWED: DOUBTFUL,
     Standing.ANSWERS: GOOD,
     Standing.FAILING: DOUBTFUL,
     Standing.LEFT_ALONE: BAD,

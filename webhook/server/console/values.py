@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime  # noqa: TC003 - FastAPI reads the annotations
 
-from webhook.core import Bearing, Outcome  # noqa: TC001 - as above
+from webhook.core import MatchKind, Outcome  # noqa: TC001 - as above
 from webhook.server.health import Standing  # noqa: TC001 - as above
 
 __all__ = [
@@ -155,7 +155,7 @@ class ConsideredRow:
 
     rule: str
     profile: str
-    bearing: Bearing
+    bearing: MatchKind
     winner: str
     keep: bool
     mirrors: list[str]
