@@ -17,7 +17,7 @@ from webhook.config import load_rules
 from webhook.server.admission import AdmissionEndpoint, is_review
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
-from webhook.server.console import Board
+from webhook.server.console import ConsoleViews
 from webhook.server.front import Front
 from webhook.server.history import History
 from webhook.server.listeners import listen
@@ -91,11 +91,11 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         clock=lambda: datetime.now(UTC),
     )
     observer: Observer = Recording(log, metrics)
-    board = None
+    views = None
     if options.console:
         history = History(time.time)
         observer = Together(observer, history)
-        board = Board(
+        views = ConsoleViews(
             history=history,
             rules=rules,
             probers=probers,
@@ -105,18 +105,18 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             started=time.time(),
         )
     telling = Telling(observer, log, asyncio.get_running_loop().call_later)
-    operations = Operations(readiness, metrics, board.own if board else None)
+    operations = Operations(readiness, metrics, views.replica_state if views else None)
 
     def make_operations() -> ASGIApp:
         from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
 
-        if board is None:
+        if views is None:
             return operations_app(operations)
         from webhook.server.console.routes import console_routes  # noqa: PLC0415
 
         find = ServiceEndpoints(options.managed)
-        neighbours = Neighbours(own=board.own, find=find, clock=time.monotonic)
-        return operations_app(operations, console_routes(board, neighbours))
+        neighbours = Neighbours(own=views.replica_state, find=find, clock=time.monotonic)
+        return operations_app(operations, console_routes(views, neighbours))
 
     admission = AdmissionEndpoint(
         policies=lambda: rules.policies,

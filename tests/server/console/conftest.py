@@ -13,7 +13,7 @@ from tests.server.parts import Parts, telling
 from webhook.admission import answer, answer_asking
 from webhook.config import parse_rules
 from webhook.server.apps import operations_app
-from webhook.server.console import Board
+from webhook.server.console import ConsoleViews
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.operations import Operations
@@ -52,13 +52,13 @@ class Part:
 
 
 def own_state():
-    return ASKED.get().board.own()
+    return ASKED.get().views.replica_state()
 
 
 @cache
 def app_of_all():
     """The application of every console: FastAPI takes a tenth of a second to make one."""
-    routes = console_routes(Part("board"), Part("neighbours"))
+    routes = console_routes(Part("views"), Part("neighbours"))
     operations = Operations(Part("readiness"), Part("metrics"), own_state)
     return operations_app(operations, routes)
 
@@ -80,7 +80,7 @@ class Console:
             clock=lambda: self.now,
             probers=self.probers,
         )
-        self.board = Board(
+        self.views = ConsoleViews(
             history=self.history,
             rules=self.rules,
             probers=self.probers,
@@ -92,7 +92,7 @@ class Console:
         self.seconds = 0.0
         self.find = ServiceEndpoints(None)
         self.neighbours = Neighbours(
-            own=self.board.own,
+            own=self.views.replica_state,
             find=self.endpoints,
             clock=lambda: self.seconds,
             patience=patience,

@@ -67,7 +67,7 @@ def found(console, *endpoints):
 
 
 def same_rules(console):
-    rules = console.board.own().rules
+    rules = console.views.replica_state().rules
     return {
         "digest": rules.digest,
         "loaded": rules.loaded.isoformat(),
@@ -85,7 +85,7 @@ async def test_a_replica_tells_the_others_how_it_stands_and_nothing_of_the_rules
     console.review("nginx")
     answered = await console.ask("/replica", client="10.244.1.7", host="10.244.1.8:8080")
     told = answered.json()
-    assert told.pop("identity") == console.board.identity
+    assert told.pop("identity") == console.views.identity
     assert told.pop("rules") == {
         "digest": console.rules.configuration.digest[:12],
         "loaded": "2027-01-15T08:00:00Z",
@@ -115,7 +115,7 @@ async def test_every_replica_is_there_with_what_it_says_of_itself(console):
     ]
     assert first["address"] == f"127.0.0.1:{other.port}"
     assert first["state"]["certificate_expires"] == "2027-03-01T00:00:00Z"
-    assert second["state"]["rules"]["digest"] == console.board.own().rules.digest
+    assert second["state"]["rules"]["digest"] == console.views.replica_state().rules.digest
     assert "All 2 replicas have the same version and the same rules." in text
     assert other.pod in text
     # The page came within two seconds of the JSON.
@@ -221,7 +221,7 @@ async def test_texts_of_others_are_short_and_no_markup(console):
 
 
 async def test_this_replica_is_known_by_its_answer_where_its_name_is_another(console):
-    state = console.board.own()
+    state = console.views.replica_state()
     async with replica(saying(identity=state.identity), name="pod-1") as (ours, _):
         found(console, ours)
         (row,) = (await console.json("/api/replicas"))["replicas"]
@@ -292,4 +292,4 @@ async def test_the_reason_is_in_the_language_of_the_visitor(console):
 
 
 def test_two_consoles_are_never_taken_for_one():
-    assert Console().board.identity != Console().board.identity
+    assert Console().views.identity != Console().views.identity

@@ -1,8 +1,5 @@
-"""The console: what the webhook does and why, as a page for people and as JSON.
+"""The console: what the webhook does and why, as a page for people and as JSON."""
 
-`webhook.server.console.routes` is imported when somebody looks, as it takes FastAPI.
-"""
+from webhook.server.console.views import ConsoleViews
 
-from webhook.server.console.board import Board
-
-__all__ = ["Board"]
+__all__ = ["ConsoleViews"]

@@ -1,121 +1,115 @@
-"""The page: one look at state, rewrites, an image, the latest decisions and the rules."""
+"""The page: state, replicas, an image, the last hour, decisions and rules in one look."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from webhook.server.console.decisions import decisions_section
-from webhook.server.console.explaining import explain_section
-from webhook.server.console.markup import Markup, document, tag
-from webhook.server.console.plot import plot_section
-from webhook.server.console.replicas import replicas_section
-from webhook.server.console.rules import rules_section
-from webhook.server.console.state import state_section
-from webhook.server.console.words import LANGUAGES
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from webhook.core import MatchKind, Outcome
+from webhook.objects import OPT_OUT
+from webhook.server.console.i18n import LANGUAGES
+from webhook.server.console.views import UnknownPolicyError
+from webhook.server.health import Standing
+from webhook.server.history import ERROR, SKIPPED
+from webhook.server.replicas import Presence
 
 if TYPE_CHECKING:
-    from webhook.server.console.board import Board
-    from webhook.server.console.filter import Filter
-    from webhook.server.console.words import Words
+    from webhook.server.console.i18n import Translation
+    from webhook.server.console.views import ConsoleViews
     from webhook.server.replicas import Replicas
 
-__all__ = ["Asked", "page"]
+__all__ = ["PageQuery", "axis_maximum", "render_page"]
+
+TEMPLATES: Final = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=True,
+    auto_reload=False,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+BADGE_CLASSES: Final = {
+    Outcome.REWRITTEN: "good",
+    Outcome.UNCONFIRMED: "doubtful",
+    Outcome.UNAVAILABLE: "bad",
+    Outcome.INVALID: "bad",
+    Outcome.LOOPING: "bad",
+    ERROR: "bad",
+    MatchKind.APPLIES: "good",
+    MatchKind.FOLLOWS: "good",
+    MatchKind.SHADOWED: "doubtful",
+    Standing.ANSWERS: "good",
+    Standing.FAILING: "doubtful",
+    Standing.LEFT_ALONE: "bad",
+    Presence.READY: "good",
+    Presence.NOT_READY: "bad",
+    Presence.SILENT: "bad",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What a visitor asked for.
+class PageQuery:
+    """What a visitor asked for: a language, a filter of decisions, an image to explain."""
 
-    Attributes:
-        lang: The language that was asked for by name; empty for that of the browser.
-        wanted: Which decisions to show.
-        image: The image to explain; empty for none.
-        policy: The policy to explain it by.
-    """
-
-    lang: str
-    wanted: Filter
-    image: str
-    policy: str
+    lang: str = ""
+    namespace: str = ""
+    outcome: str = ""
+    text: str = ""
+    image: str = ""
+    policy: str = "default"
 
 
-def page(board: Board, replicas: Replicas, asked: Asked, words: Words, rows: int) -> str:
-    """Return the page.
+def render_page(
+    views: ConsoleViews, replicas: Replicas, query: PageQuery, t: Translation, limit: int
+) -> str:
+    """Return the page as HTML.
 
     Args:
-        board: Gathers what is shown.
-        replicas: All replicas that are known.
-        asked: What the visitor asked for.
-        words: The language.
-        rows: How many decisions to show at most.
+        views: Collects what is shown.
+        replicas: All known replicas.
+        query: What the visitor asked for.
+        t: The language of the page.
+        limit: How many decisions to show at most.
     """
-    state = board.state()
-    title = f"mirrorhook · {state.replica}"
-    head = tag(
-        "head",
-        tag("meta", charset="utf-8"),
-        tag("meta", name="viewport", content="width=device-width, initial-scale=1"),
-        tag("meta", name="color-scheme", content="light dark"),
-        tag("title", title),
-        tag("link", rel="stylesheet", href="/console.css"),
-        tag("link", rel="icon", href="data:,"),
+    state = views.state()
+    minutes = views.list_minutes()
+    explanation, problem = None, ""
+    if image := query.image.strip():
+        try:
+            explanation = views.explain(image, query.policy)
+        except UnknownPolicyError as error:
+            problem = str(error)
+    decisions = views.find_decisions(
+        namespace=query.namespace, outcome=query.outcome, text=query.text, limit=limit
     )
-    main = tag(
-        "main",
-        state_section(state, words),
-        replicas_section(replicas, words),
-        explain_section(board, asked, words),
-        plot_section(board.minutes(), words),
-        decisions_section(board, asked, words, rows),
-        rules_section(board.rule_rows(), words),
-        id="main",
-        tabindex="-1",
-    )
-    return document(
-        tag(
-            "html",
-            head,
-            tag(
-                "body",
-                tag("a", words("Skip to the content"), href="#main", class_="skip"),
-                header(words),
-                main,
-                footer(words),
-            ),
-            lang=words.language,
-        )
+    outcomes = (*map(str, Outcome), SKIPPED, ERROR)
+    return TEMPLATES.get_template("page.html").render(
+        t=t,
+        languages=LANGUAGES,
+        badge_classes=BADGE_CLASSES,
+        opt_out=OPT_OUT,
+        query=query,
+        state=state,
+        replicas=replicas,
+        policy_names=[(each.name, each.name) for each in state.policies],
+        explanation=explanation,
+        problem=problem,
+        minutes=minutes,
+        axis_maximum=axis_maximum(
+            max(each.rewritten + each.left + each.doubtful for each in minutes)
+        ),
+        outcome_names=[("", t("any")), *((each, t(each)) for each in outcomes)],
+        decisions=decisions,
+        rules=views.list_rules(),
     )
 
 
-def header(words: Words) -> Markup:
-    """Return the head of the page, with the other languages."""
-    languages = [
-        tag(
-            "a",
-            name,
-            href=f"/?lang={language}",
-            hreflang=language,
-            lang=language,
-            aria_current="true" if language == words.language else None,
-        )
-        for language, name in LANGUAGES.items()
-    ]
-    return tag(
-        "header",
-        tag("h1", "mirrorhook"),
-        tag("nav", *languages, aria_label=words("Language")),
-    )
-
-
-def footer(words: Words) -> Markup:
-    """Return the foot of the page: where the same is to be had as JSON."""
-    paths = ("state", "replicas", "rules", "rewrites", "decisions", "explain?image=nginx")
-    links = [tag("a", f"/api/{path}", href=f"/api/{path}") for path in paths]
-    links += [tag("a", path, href=path) for path in ("/openapi.json", "/metrics")]
-    return tag("footer", tag("p", words("The same as JSON:")), tag("p", *spaced(links)))
-
-
-def spaced(parts: list[Markup]) -> list[Markup | str]:
-    """Return parts with blanks between them."""
-    return [each for part in parts for each in (part, " ")][:-1]
+def axis_maximum(value: int) -> int:
+    """Return the next number with one even digit, and at least 2: where an axis ends."""
+    size = 1
+    while size * 10 < value:
+        size *= 10
+    return next((n * size for n in (2, 4, 6, 8, 10) if n * size >= value), size * 10)

@@ -1,4 +1,4 @@
-"""The routes of the console: the page, its style, and the same data as JSON."""
+"""The routes of the console: the page, its style sheet, and the same data as JSON."""
 
 from __future__ import annotations
 
@@ -9,50 +9,49 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import HTMLResponse
 
-from webhook.server.console.board import UnknownPolicyError
-from webhook.server.console.filter import Filter
-from webhook.server.console.page import Asked, page
-from webhook.server.console.values import (  # noqa: TC001 - FastAPI reads the annotations
-    DecisionRow,
-    Explanation,
-    MinuteRow,
-    RuleRow,
-    State,
+from webhook.server.console.access import HEADERS, require_local_visitor
+from webhook.server.console.i18n import choose_translation
+from webhook.server.console.page import PageQuery, render_page
+from webhook.server.console.views import (
+    DecisionView,
+    ExplanationView,
+    MinuteView,
+    RuleView,
+    StateView,
+    UnknownPolicyError,
 )
-from webhook.server.console.visitors import HEADERS, admit
-from webhook.server.console.words import words_for
 from webhook.server.history import MAX_NOTES
 from webhook.server.replicas import (  # noqa: TC001 - FastAPI reads the annotations
     Replicas,
 )
 
 if TYPE_CHECKING:
-    from webhook.server.console.board import Board
+    from webhook.server.console.views import ConsoleViews
     from webhook.server.replicas import Neighbours
 
 __all__ = ["console_routes"]
 
 ROWS: Final = 100
-MAX_IMAGE: Final = 4096
+MAX_TEXT: Final = 4096
 STYLE: Final = files(__package__).joinpath("console.css").read_text("utf-8")
 
-Text = Annotated[str, Query(max_length=MAX_IMAGE)]
+Text = Annotated[str, Query(max_length=MAX_TEXT)]
 Limit = Annotated[int, Query(ge=1, le=MAX_NOTES)]
 
 
-def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
-    """Return the routes of the console, and the one by which replicas ask each other.
+def console_routes(views: ConsoleViews, neighbours: Neighbours) -> APIRouter:
+    """Return the routes of the console.
 
-    What takes time works in threads: reviews go on while a page is made.
+    What takes time runs in threads: reviews go on while a page is made.
 
     Args:
-        board: Gathers what is shown.
-        neighbours: Looks at all replicas.
+        views: Collects what is shown.
+        neighbours: Asks the other replicas.
     """
-    router = APIRouter(dependencies=[Depends(admit)])
+    router = APIRouter(dependencies=[Depends(require_local_visitor)])
 
     @router.get("/", include_in_schema=False)
-    async def console(
+    async def page(
         request: Request,
         *,
         lang: Text = "",
@@ -62,20 +61,20 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
         image: Text = "",
         policy: Text = "default",
     ) -> Response:
-        words = words_for(lang, request.headers.get("accept-language", ""))
-        asked = Asked(lang, Filter(namespace, outcome, text), image, policy)
+        query = PageQuery(lang, namespace, outcome, text, image, policy)
+        translation = choose_translation(lang, request.headers.get("accept-language", ""))
         replicas = await neighbours.look()
-        made = await run_in_threadpool(page, board, replicas, asked, words, ROWS)
-        return HTMLResponse(made, headers=HEADERS)
+        html = await run_in_threadpool(render_page, views, replicas, query, translation, ROWS)
+        return HTMLResponse(html, headers=HEADERS)
 
     @router.get("/console.css", include_in_schema=False)
     def style() -> Response:
         return Response(STYLE, headers=HEADERS, media_type="text/css")
 
     @router.get("/api/state")
-    def state() -> State:
+    def state() -> StateView:
         """Return the state of this replica: ready or why not, rules, certificate, version."""
-        return board.state()
+        return views.state()
 
     @router.get("/api/replicas")
     async def replicas() -> Replicas:
@@ -86,14 +85,14 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
         return await neighbours.look()
 
     @router.get("/api/rules")
-    def rules() -> list[RuleRow]:
+    def rules() -> list[RuleView]:
         """Return the rules of every policy, their mirrors, and what is known of those."""
-        return board.rule_rows()
+        return views.list_rules()
 
     @router.get("/api/rewrites")
-    def rewrites() -> list[MinuteRow]:
+    def rewrites() -> list[MinuteView]:
         """Return how many images were rewritten or left alone in each minute of an hour."""
-        return board.minutes()
+        return views.list_minutes()
 
     @router.get("/api/decisions")
     def decisions(
@@ -102,21 +101,21 @@ def console_routes(board: Board, neighbours: Neighbours) -> APIRouter:
         outcome: Text = "",
         text: Text = "",
         limit: Limit = ROWS,
-    ) -> list[DecisionRow]:
+    ) -> list[DecisionView]:
         """Return the latest decisions, the latest first.
 
         `text` is a part of the image, of the candidate or of the Pod's name.
         """
-        return board.decisions(Filter(namespace, outcome, text), limit)
+        return views.find_decisions(namespace=namespace, outcome=outcome, text=text, limit=limit)
 
     @router.get("/api/explain", responses={404: {"description": "No such policy"}})
-    def explain(image: Text, policy: Text = "default") -> Explanation:
+    def explain(image: Text, policy: Text = "default") -> ExplanationView:
         """Return what would become of an image: every rule considered, and the candidates.
 
         No registry is asked.
         """
         try:
-            return board.explain(image, policy)
+            return views.explain(image, policy)
         except UnknownPolicyError as error:
             raise HTTPException(404, str(error), HEADERS) from None
 

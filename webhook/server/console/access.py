@@ -1,9 +1,8 @@
-"""Who may look: whoever may forward a port of the Pod, and nobody else.
+"""Access control: only whoever may forward a port of the Pod sees the console.
 
 `kubectl port-forward` comes from the loopback address of the Pod, and the API server
-has checked who asked for it. Other Pods, which reach this port for metrics, are told
-nothing. A page of another site that a browser was led to think is here (`DNS
-rebinding`_) gives itself away by its name.
+has checked the user. Other Pods, which reach this port for metrics, are refused. So is a
+page of another site that reached this address by `DNS rebinding`_: its host name shows.
 
 .. _DNS rebinding: https://en.wikipedia.org/wiki/DNS_rebinding
 """
@@ -15,7 +14,7 @@ from typing import Final
 
 from fastapi import HTTPException, Request, Response
 
-__all__ = ["HEADERS", "admit"]
+__all__ = ["HEADERS", "require_local_visitor"]
 
 HEADERS: Final = {
     "content-security-policy": (
@@ -28,29 +27,28 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
-FORWARD: Final = (
+_FORWARD: Final = (
     "the console is for kubectl port-forward only: kubectl --namespace NAMESPACE "
     "port-forward POD 8080, and open http://localhost:8080/"
 )
 
 
-def admit(request: Request, response: Response) -> None:
-    """Let a visitor in, and give the answer its headers.
+def require_local_visitor(request: Request, response: Response) -> None:
+    """Refuse a visitor from elsewhere, and add the security headers for others.
 
     Raises:
-        HTTPException: The visitor comes from elsewhere, or asks for another site.
+        HTTPException: The client is not at loopback (403), or asks for another site (421).
     """
     client = request.client
-    if client is None or not is_loopback(client.host):
-        raise HTTPException(403, FORWARD, HEADERS)
-    if not is_local_name(request.url.hostname or ""):
+    if client is None or not _is_loopback(client.host):
+        raise HTTPException(403, _FORWARD, HEADERS)
+    if not _is_local_name(request.url.hostname or ""):
         problem = "the console is at localhost, and not at the name that was asked for"
         raise HTTPException(421, problem, HEADERS)
     response.headers.update(HEADERS)
 
 
-def is_loopback(host: str) -> bool:
-    """Say whether an address is of this machine or Pod itself."""
+def _is_loopback(host: str) -> bool:
     try:
         address = ip_address(host)
     except ValueError:
@@ -59,8 +57,8 @@ def is_loopback(host: str) -> bool:
     return bool((mapped or address).is_loopback)
 
 
-def is_local_name(host: str) -> bool:
-    """Say whether nobody could have registered *host*: an address, or a name without a dot."""
+def _is_local_name(host: str) -> bool:
+    """Return whether nobody could register *host*: an address, or a name without a dot."""
     if "." not in host or host.endswith(".localhost"):
         return True
     try:

@@ -1,0 +1,358 @@
+"""What the console shows, as values: the page and the JSON are made from the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import islice
+from secrets import token_hex
+from typing import TYPE_CHECKING
+
+from webhook import __version__
+from webhook.core import MatchKind, Outcome, explain_rules
+from webhook.server.health import Standing  # noqa: TC001 - FastAPI reads the annotations
+from webhook.server.replicas import ReplicaState, RulesInReplica
+
+if TYPE_CHECKING:
+    from webhook.config import PolicySettings
+    from webhook.core import Rule
+    from webhook.server.certificates import ServingCertificate
+    from webhook.server.history import History
+    from webhook.server.probing import Probers
+    from webhook.server.readiness import Readiness
+    from webhook.server.rules import RulesInUse
+
+__all__ = [
+    "CandidateView",
+    "CertificateView",
+    "ConsoleViews",
+    "DecisionView",
+    "ExplanationView",
+    "MinuteView",
+    "MirrorView",
+    "PolicyView",
+    "RuleMatchView",
+    "RuleView",
+    "RulesFileView",
+    "StateView",
+    "UnknownPolicyError",
+]
+
+
+class UnknownPolicyError(LookupError):
+    """There is no such policy; the message names those that there are."""
+
+
+@dataclass(frozen=True, slots=True)
+class CertificateView:
+    """The certificate that reviews are served with."""
+
+    source: str
+    expires: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RulesFileView:
+    """The rules in use, and what is wrong with the file if it was refused since."""
+
+    digest: str
+    loaded: datetime
+    refused: list[str]
+    warnings: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyView:
+    """A policy with its options: the number of its rules, and whether it checks mirrors."""
+
+    name: str
+    mode: str
+    rules: int
+    checks: bool
+
+
+@dataclass(frozen=True, slots=True)
+class StateView:
+    """The state of this replica; *problems* are the reasons why it is not ready."""
+
+    version: str
+    replica: str
+    started: datetime
+    ready: bool
+    problems: list[str]
+    reviewed: datetime | None
+    certificate: CertificateView
+    rules: RulesFileView
+    policies: list[PolicyView]
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorView:
+    """A mirror of a rule, with what is known of it.
+
+    Attributes:
+        images: How many images were sent there since the start.
+        share: Their fraction of all images that the rule rewrote; None if there are none.
+        standing: Whether the mirror answers.
+        reason: Its latest answer in words.
+    """
+
+    target: str
+    flatten: bool
+    images: int
+    share: float | None
+    standing: Standing
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """A rule of a policy."""
+
+    policy: str
+    rule: str
+    profile: str
+    keep: bool
+    mirrors: list[MirrorView]
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteView:
+    """How many images of one minute were rewritten, left unchanged, or in doubt."""
+
+    start: datetime
+    rewritten: int
+    left: int
+    doubtful: int
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """The decision on one image, or on a Pod whose images were not looked at.
+
+    Attributes:
+        dry: Whether the request was a dry run.
+        container: The container of the image; empty for a whole Pod, as *image* is.
+        outcome: The outcome as in the metrics; `skipped` or `error` for a whole Pod.
+    """
+
+    time: datetime
+    policy: str
+    namespace: str
+    pod: str
+    operation: str
+    dry: bool
+    container: str
+    image: str
+    outcome: str
+    rule: str
+    candidate: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class RuleMatchView:
+    """How a rule matches an image; *winner* is the rule that shadows it."""
+
+    rule: str
+    profile: str
+    bearing: MatchKind
+    winner: str
+    keep: bool
+    mirrors: list[str]
+
+
+@dataclass(frozen=True, slots=True)
+class CandidateView:
+    """An image as one mirror would name it, and the mirror's latest answer."""
+
+    image: str
+    reason: str
+    chosen: bool
+    standing: Standing
+    answer: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationView:
+    """What a policy makes of an image, and why.
+
+    Attributes:
+        checks: Whether mirrors are asked at admission, which may choose another candidate.
+    """
+
+    image: str
+    policy: str
+    outcome: Outcome
+    result: str
+    reason: str
+    checks: bool
+    candidates: list[CandidateView]
+    considered: list[RuleMatchView]
+
+
+@dataclass(frozen=True, slots=True)
+class ConsoleViews:
+    """Collects what the console shows, at the time of each call.
+
+    Attributes:
+        started: When this replica started, in seconds since the epoch.
+        identity: A random name of this process, to recognize itself among the replicas.
+    """
+
+    history: History
+    rules: RulesInUse
+    probers: Probers
+    certificate: ServingCertificate
+    readiness: Readiness
+    replica: str
+    started: float
+    identity: str = field(default_factory=lambda: token_hex(8))
+
+    def replica_state(self) -> ReplicaState:
+        """Return what this replica reports to the others."""
+        problems = self.readiness.problems
+        return ReplicaState(
+            identity=self.identity,
+            name=self.replica,
+            version=__version__,
+            started=_utc(self.started),
+            ready=not problems,
+            problems=list(problems),
+            rules=RulesInReplica(
+                digest=self.rules.configuration.digest[:12],
+                loaded=_utc(self.rules.loaded_at),
+                refused=bool(self.rules.refused),
+            ),
+            certificate_expires=self.certificate.expires_at,
+        )
+
+    def state(self) -> StateView:
+        """Return the state of this replica."""
+        configuration = self.rules.configuration
+        problems = self.readiness.problems
+        reviewed = self.history.last_review
+        return StateView(
+            version=__version__,
+            replica=self.replica,
+            started=_utc(self.started),
+            ready=not problems,
+            problems=list(problems),
+            reviewed=_utc(reviewed) if reviewed else None,
+            certificate=CertificateView(str(self.certificate), self.certificate.expires_at),
+            rules=RulesFileView(
+                digest=configuration.digest[:12],
+                loaded=_utc(self.rules.loaded_at),
+                refused=list(self.rules.refused),
+                warnings=list(configuration.warnings),
+            ),
+            policies=[
+                PolicyView(name, policy.mode, len(policy.mirrors.rules), bool(policy.availability))
+                for name, policy in configuration.policies.items()
+            ],
+        )
+
+    def list_rules(self) -> list[RuleView]:
+        """Return every rule of every policy, with its mirrors."""
+        return [
+            RuleView(
+                policy=name,
+                rule=rule.name,
+                profile=rule.source,
+                keep=rule.keep,
+                mirrors=self._list_mirrors(policy, rule),
+            )
+            for name, policy in self.rules.configuration.policies.items()
+            for rule in policy.mirrors.rules
+        ]
+
+    def _list_mirrors(self, policy: PolicySettings, rule: Rule) -> list[MirrorView]:
+        shares = self.history.shares
+        counts = [shares.get((policy.name, rule.name, each.target), 0) for each in rule.mirrors]
+        total = sum(counts)
+        views = []
+        for mirror, count in zip(rule.mirrors, counts, strict=True):
+            health = self.probers.health(policy.availability, mirror)
+            share = count / total if total else None
+            views.append(
+                MirrorView(
+                    mirror.target, mirror.flatten, count, share, health.standing, health.reason
+                )
+            )
+        return views
+
+    def list_minutes(self) -> list[MinuteView]:
+        """Return the minutes of the last hour, the current one last."""
+        return [
+            MinuteView(_utc(each.start), each.rewritten, each.left, each.doubtful)
+            for each in self.history.last_hour()
+        ]
+
+    def find_decisions(
+        self, *, namespace: str = "", outcome: str = "", text: str = "", limit: int
+    ) -> list[DecisionView]:
+        """Return the latest decisions that pass a filter, the latest first.
+
+        Args:
+            namespace: The namespace; empty for all.
+            outcome: The outcome; empty for all.
+            text: A part of the image, of the candidate, or of the Pod's name, in any case.
+            limit: How many to return at most.
+        """
+        wanted = text.lower()
+        found = (
+            note
+            for note in self.history.latest()
+            if namespace in ("", note.namespace)
+            and outcome in ("", note.outcome)
+            and any(wanted in name.lower() for name in (note.image, note.candidate, note.pod))
+        )
+        return [DecisionView(_utc(note.time), *note[1:]) for note in islice(found, limit)]
+
+    def explain(self, image: str, policy: str) -> ExplanationView:
+        """Return what a policy makes of an image; no registry is asked.
+
+        Raises:
+            UnknownPolicyError: There is no such policy.
+        """
+        settings = self.rules.configuration.policies.get(policy)
+        if settings is None:
+            known = ", ".join(self.rules.configuration.policies)
+            raise UnknownPolicyError(f"there is no policy {policy!r}; there is: {known}")
+        decision = settings.mirrors.decide(image)
+        candidates = []
+        for candidate in decision.candidates:
+            health = self.probers.health(settings.availability, candidate.mirror)
+            candidates.append(
+                CandidateView(
+                    image=str(candidate),
+                    reason=candidate.reason,
+                    chosen=candidate is decision.candidate,
+                    standing=health.standing,
+                    answer=health.reason,
+                )
+            )
+        return ExplanationView(
+            image=image,
+            policy=policy,
+            outcome=decision.outcome,
+            result=decision.image,
+            reason=decision.reason,
+            checks=settings.availability is not None,
+            candidates=candidates,
+            considered=[
+                RuleMatchView(
+                    rule=each.rule.name,
+                    profile=each.rule.source,
+                    bearing=each.kind,
+                    winner="" if each.winner is None else str(each.winner),
+                    keep=each.rule.keep,
+                    mirrors=[mirror.target for mirror in each.rule.mirrors],
+                )
+                for each in explain_rules(settings.mirrors, decision)
+            ],
+        )
+
+
+def _utc(seconds: float) -> datetime:
+    return datetime.fromtimestamp(seconds, UTC)
