@@ -7,7 +7,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from webhook.core import MirrorMap, Rule
-from webhook.manifests import rewrite_manifests, rewritten_parts, unreadable
+from webhook.manifests import find_encoding_problem, rewrite_manifests, rewrite_stream
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("quay.io", keep=True)]).decide
 POD = "kind: Pod\nspec:\n  containers:\n  - image: {}\n    name: {}".format
@@ -32,7 +32,7 @@ def test_a_file_in_blocks_becomes_the_same_as_the_whole(text, size, encoding):
     content = text.encode(encoding)
     blocks = [content[at : at + size] for at in range(0, len(content), size)]
     whole = rewrite_manifests(content, DECIDE)
-    parts = [*rewritten_parts(iter(blocks), DECIDE)]
+    parts = [*rewrite_stream(iter(blocks), DECIDE)]
     assert b"".join(part.content for part in parts) == whole.content
     assert tuple(image for part in parts for image in part.images) == whole.images
     assert tuple(told for part in parts for told in part.problems) == whole.problems
@@ -42,10 +42,10 @@ def test_a_file_in_blocks_becomes_the_same_as_the_whole(text, size, encoding):
 def test_what_is_no_text_is_told_with_its_byte_however_it_is_read(content, size, mark):
     content = mark + b"a\n" + content
     blocks = [content[at : at + size] for at in range(0, len(content), size)]
-    assert unreadable(blocks) == unreadable([content])
-    assert (wrong_byte(content, mark) is None) == (unreadable(blocks) is None)
+    assert find_encoding_problem(blocks) == find_encoding_problem([content])
+    assert (wrong_byte(content, mark) is None) == (find_encoding_problem(blocks) is None)
     if (byte := wrong_byte(content, mark)) is not None:
-        assert f"byte {byte} is not" in unreadable(blocks).text
+        assert f"byte {byte} is not" in find_encoding_problem(blocks).text
 
 
 def wrong_byte(content, mark):
@@ -61,5 +61,5 @@ def test_no_more_is_read_than_the_documents_that_are_told():
         while True:
             yield yaml.safe_dump({"kind": "Pod"}).encode() + b"---\n"
 
-    parts = rewritten_parts(endless(), DECIDE)
+    parts = rewrite_stream(endless(), DECIDE)
     assert [next(parts).content for _ in range(3)] == [b"kind: Pod\n"] + [b"---\nkind: Pod\n"] * 2

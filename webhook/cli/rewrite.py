@@ -18,13 +18,13 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
-    from webhook.manifests import ImagePath, Problem, Rewritten
+    from webhook.manifests import ImagePath, ManifestProblem, RewriteResult
 
-    Destination: TypeAlias = Callable[[Source, Iterable[Rewritten]], Iterable[Rewritten]]
+    Destination: TypeAlias = Callable[[Source, Iterable[RewriteResult]], Iterable[RewriteResult]]
     from collections.abc import Iterable
 
     from webhook.cli.files import Source
-    from webhook.manifests import Image, Rewritten
+    from webhook.manifests import ManifestImage, RewriteResult
 
 __all__ = ["Stream", "as_object", "complain", "rewrite", "show_diff", "write_in_place"]
 
@@ -132,28 +132,28 @@ def few_collections() -> Iterator[None]:
         gc.set_threshold(*before)
 
 
-def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, Problem | None]]:
+def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, ManifestProblem | None]]:
     """Yield the manifests, each with what keeps it from being read as text."""
-    from webhook.manifests import unreadable  # noqa: PLC0415 - YAML is not for all commands
+    from webhook.manifests import find_encoding_problem  # noqa: PLC0415 - YAML is not for all commands
 
     for source in sources(files):
-        yield source, unreadable(source.blocks())
+        yield source, find_encoding_problem(source.blocks())
 
 
 def rewritten(
     source: Source,
-    problem: Problem | None,
+    problem: ManifestProblem | None,
     decide: Callable[[str], Decision],
     paths: Iterable[ImagePath],
-) -> Iterator[Rewritten]:
+) -> Iterator[RewriteResult]:
     """Yield what becomes of the parts of a file."""
-    from webhook.manifests import Rewritten, rewritten_parts  # noqa: PLC0415 - as above
+    from webhook.manifests import RewriteResult, rewrite_stream  # noqa: PLC0415 - as above
 
     if problem is None:
-        yield from rewritten_parts(source.blocks(), decide, paths)
+        yield from rewrite_stream(source.blocks(), decide, paths)
         return
-    yield Rewritten(b"", problems=(problem,))
-    yield from map(Rewritten, source.blocks())
+    yield RewriteResult(b"", problems=(problem,))
+    yield from map(RewriteResult, source.blocks())
 
 
 def image_path(text: str) -> ImagePath:
@@ -169,7 +169,7 @@ def image_path(text: str) -> ImagePath:
         raise click.BadParameter(str(error), param_hint="--image-path") from None
 
 
-def complain(source: Source, part: Rewritten) -> bool:
+def complain(source: Source, part: RewriteResult) -> bool:
     """Tell what was left alone on doubt; say whether the work failed."""
     failed = False
     for problem in part.problems:
@@ -188,7 +188,7 @@ def complain(source: Source, part: Rewritten) -> bool:
     return failed
 
 
-def as_object(source: Source, image: Image) -> dict[str, Any]:
+def as_object(source: Source, image: ManifestImage) -> dict[str, Any]:
     """Return an image of a file with the keys that ``--output json`` promises."""
     decision = image.decision
     return {
@@ -202,7 +202,7 @@ def as_object(source: Source, image: Image) -> dict[str, Any]:
     }
 
 
-def left_alone(image: Image) -> str:
+def left_alone(image: ManifestImage) -> str:
     """Say why an image is left alone although a rule applies; empty if it is not."""
     if not image.shared:
         return ""
@@ -212,7 +212,7 @@ def left_alone(image: Image) -> str:
     )
 
 
-def show_diff(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+def show_diff(source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
     """Show what changes in a file, as a unified diff, and hand its parts on."""
     from webhook.cli.output import unified  # noqa: PLC0415 - for this option only
 
@@ -237,7 +237,7 @@ class Stream:
         self._output = output
         self._last = b""
 
-    def take(self, source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+    def take(self, source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
         """Write what becomes of a file, and hand its parts on."""
         self._begin(source)
         for part in parts:
@@ -257,7 +257,7 @@ class Stream:
         self._last = content[-1:] or self._last
 
 
-def write_in_place(source: Source, parts: Iterable[Rewritten]) -> Iterator[Rewritten]:
+def write_in_place(source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
     """Write a file if it changes, as a whole or not at all, and tell it.
 
     Args:

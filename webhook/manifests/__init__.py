@@ -1,22 +1,22 @@
-"""Manifests as text: what they say of images is changed, and every other byte stays."""
+"""Manifests as text: their images are rewritten, and every other byte is kept."""
 
 from webhook.manifests.image_paths import ImagePath, InvalidImagePathError
 from webhook.manifests.rewriter import (
-    Image,
-    Problem,
-    Rewritten,
+    ManifestImage,
+    ManifestProblem,
+    RewriteResult,
+    find_encoding_problem,
     rewrite_manifests,
-    rewritten_parts,
-    unreadable,
+    rewrite_stream,
 )
 
 __all__ = [
-    "Image",
     "ImagePath",
     "InvalidImagePathError",
-    "Problem",
-    "Rewritten",
+    "ManifestImage",
+    "ManifestProblem",
+    "RewriteResult",
+    "find_encoding_problem",
     "rewrite_manifests",
-    "rewritten_parts",
-    "unreadable",
+    "rewrite_stream",
 ]

@@ -1,4 +1,4 @@
-"""Where a manifest has its Pods, or the images of a custom kind."""
+"""Where manifests have Pods, and where custom kinds have images."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.manifests.nodes import Mapping, Node, Scalar, Sequence, child
+from webhook.manifests.nodes import MappingNode, OwnedNode, ScalarNode, SequenceNode, get_child
 from webhook.objects import POD_SPEC_PATHS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-__all__ = ["ImagePath", "InvalidImagePathError", "Place", "places"]
+    from webhook.manifests.nodes import Node
 
-# The API groups that have the kinds of `POD_SPEC_PATHS`; others have kinds of the same
-# names (Volcano's Job) whose objects look different.
+__all__ = ["ImagePath", "InvalidImagePathError", "find_pods"]
+
+# The API groups of the kinds in `POD_SPEC_PATHS`; others have kinds of the same names
+# (Volcano's Job) whose objects look different.
 GROUPS: Final = frozenset({"", "apps", "batch", "extensions"})
-EVERY: Final = "*"
+ALL_ITEMS: Final = "*"
 STEP: Final = re.compile(r"\.?([^.\[\]]+)|\[(\*|[0-9]+)?\]")
 LIST: Final = "List"
 MAX_LISTS: Final = 8
 
 
 class InvalidImagePathError(ValueError):
-    """A text that tells of no place of images; the message says what is expected."""
+    """A text is not an image path; the message says what is expected."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class ImagePath:
     Attributes:
         kind: The kind.
         group: Its API group; empty for any.
-        steps: Keys and indices on the way there; ``*`` stands for every entry of a list.
+        steps: Keys and indices on the way there; ``*`` is every item of a list.
     """
 
     kind: str
@@ -43,14 +45,14 @@ class ImagePath:
 
     @classmethod
     def parse(cls, text: str) -> ImagePath:
-        """Read ``KIND[.GROUP]=PATH``, as ``Rollout.argoproj.io=spec.template``.
+        """Parse ``KIND[.GROUP]=PATH``, such as ``Rollout.argoproj.io=spec.template``.
 
         Raises:
-            InvalidImagePathError: It is something else.
+            InvalidImagePathError: The text has another form.
         """
         kind, equals, path = text.partition("=")
         name, _, group = kind.partition(".")
-        steps = tuple(key or index or EVERY for key, index in STEP.findall(path))
+        steps = tuple(key or index or ALL_ITEMS for key, index in STEP.findall(path))
         if not name or not equals or not steps or STEP.sub("", path):
             problem = (
                 f"{text!r} is not KIND[.GROUP]=PATH, "
@@ -60,83 +62,68 @@ class ImagePath:
         return cls(name, group, steps)
 
     def is_for(self, kind: str, group: str) -> bool:
-        """Say whether objects of that kind have images there."""
+        """Return whether objects of a kind have images there."""
         return kind == self.kind and self.group in ("", group)
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
-    """A part of a document that has images.
-
-    Attributes:
-        node: A Pod or its template; or, of a custom kind, also a single image.
-        owner: What *node* is written in.
-    """
-
-    node: Node
-    owner: Node
-
-
-def places(root: Node, paths: Iterable[ImagePath]) -> Iterator[Place]:
-    """Yield the places of a document that have images.
+def find_pods(root: Node, paths: Iterable[ImagePath]) -> Iterator[OwnedNode]:
+    """Yield the Pods and Pod templates of a document, and single images of custom kinds.
 
     Args:
-        root: The document.
-        paths: Where custom kinds have them.
+        root: The document; a list (``kind: List``) has several objects.
+        paths: Where custom kinds have their Pod templates and images.
     """
     paths = tuple(paths)
-    for place, kind, group in objects(Place(root, root)):
+    for found, kind, group in _iterate_objects(OwnedNode(root, root)):
         known = POD_SPEC_PATHS.get(kind) if group in GROUPS else None
         if known is not None:
-            yield from below(place, known[:-1])
+            yield from _follow(found, known[:-1])
         for path in paths:
             if path.is_for(kind, group):
-                yield from map(as_template, below(place, path.steps))
+                yield from map(_wrap_spec, _follow(found, path.steps))
 
 
-def objects(place: Place, kind: str = "", depth: int = 0) -> Iterator[tuple[Place, str, str]]:
-    """Yield an object with its kind and group; of a list, each of its items."""
-    kind = text_at(place.node, "kind") or kind
-    items = child(place.node, "items")
-    if kind.endswith(LIST) and items and isinstance(items[1], Sequence):
+def _iterate_objects(
+    found: OwnedNode, kind: str = "", depth: int = 0
+) -> Iterator[tuple[OwnedNode, str, str]]:
+    """Yield an object with its kind and group; for a list, each of its items."""
+    kind = _get_text(found.node, "kind") or kind
+    items = get_child(found.node, "items")
+    if kind.endswith(LIST) and items and isinstance(items.node, SequenceNode):
         if depth < MAX_LISTS:
-            for item in items[1].items:
-                entry = Place(item, items[1])
-                yield from objects(entry, kind.removesuffix(LIST), depth + 1)
+            for item in items.node.items:
+                entry = OwnedNode(items.node, item)
+                yield from _iterate_objects(entry, kind.removesuffix(LIST), depth + 1)
     elif kind:
-        version = text_at(place.node, "apiVersion") or ""
-        yield place, kind, version.rpartition("/")[0]
+        version = _get_text(found.node, "apiVersion")
+        yield found, kind, version.rpartition("/")[0]
 
 
-def below(place: Place, steps: tuple[str, ...]) -> Iterator[Place]:
-    """Yield the places that *steps* lead to."""
+def _follow(found: OwnedNode, steps: tuple[str, ...]) -> Iterator[OwnedNode]:
+    """Yield the nodes that *steps* lead to."""
     if not steps:
-        yield place
+        yield found
         return
     step, rest = steps[0], steps[1:]
-    node = place.node
-    if step == EVERY:
-        count = len(node.items) if isinstance(node, Sequence) else 0
+    tokens = [step]
+    if step == ALL_ITEMS:
+        count = len(found.node.items) if isinstance(found.node, SequenceNode) else 0
         tokens = [str(index) for index in range(count)]
-    else:
-        tokens = [step]
     for token in tokens:
-        found = child(node, token)
-        if found is not None:
-            yield from below(Place(found[1], found[0]), rest)
+        child = get_child(found.node, token)
+        if child is not None:
+            yield from _follow(child, rest)
 
 
-def as_template(place: Place) -> Place:
-    """Return a Pod's spec as the template that it stands for; others as they are."""
-    node = place.node
-    is_spec = isinstance(node, Mapping) and child(node, "containers") is not None
-    if not is_spec:
-        return place
-    spec = Scalar("spec", is_text=True, style="", start=0, end=0)
-    return Place(Mapping([(spec, node)]), place.owner)
+def _wrap_spec(found: OwnedNode) -> OwnedNode:
+    """Return a Pod template for a Pod's spec; other nodes as they are."""
+    node = found.node
+    if not isinstance(node, MappingNode) or get_child(node, "containers") is None:
+        return found
+    key = ScalarNode("spec", is_text=True, style="", start=0, end=0)
+    return OwnedNode(found.owner, MappingNode([(key, node)]))
 
 
-def text_at(node: Node, key: str) -> str:
-    """Return the text at a key of *node*; empty if there is none."""
-    found = child(node, key)
-    return found[1].value if found and isinstance(found[1], Scalar) else ""
+def _get_text(node: Node, key: str) -> str:
+    child = get_child(node, key)
+    return child.node.value if child and isinstance(child.node, ScalarNode) else ""

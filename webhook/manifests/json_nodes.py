@@ -1,87 +1,62 @@
-"""JSON documents as trees (RFC 8259).
+"""JSON documents as trees of nodes (RFC 8259).
 
-A YAML parser does not read all of JSON: not its surrogate pairs, and no long keys.
+A YAML parser does not read all of JSON: neither its surrogate pairs nor its long keys.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from webhook.manifests.nodes import Mapping, Node, Scalar, Sequence
+from webhook.manifests.nodes import MappingNode, ScalarNode, SequenceNode, TreeBuilder
 
-__all__ = ["json_ends", "json_trees"]
+if TYPE_CHECKING:
+    from webhook.manifests.nodes import Node
+
+__all__ = ["find_json_ends", "parse_json"]
 
 TOKEN: Final = re.compile(r'[\[\]{}]|"(?:[^"\\]|\\.)*"|[^\s\[\]{},:"]+')
-CLOSING: Final = ("]", "}")
 BLANKS: Final = re.compile(r"[ \t\r\n]*")
 
 
-def json_ends(text: str) -> list[int]:
-    """Return where each of the JSON values ends that *text* consists of.
+def find_json_ends(text: str) -> list[int]:
+    """Return where each JSON value of a text ends.
 
-    There is none if it is something else, such as YAML in flow style, which begins alike.
+    The list is empty if the text is not JSON, but for example YAML in flow style.
     """
     decoder = json.JSONDecoder()
     ends: list[int] = []
-    begin = blanks_end(text, 0)
+    begin = _skip_blanks(text, 0)
     while begin < len(text):
         try:
             end = decoder.raw_decode(text, begin)[1]
         except (json.JSONDecodeError, RecursionError):
             return []
         ends.append(end)
-        begin = blanks_end(text, end)
+        begin = _skip_blanks(text, end)
     return ends
 
 
-def blanks_end(text: str, start: int) -> int:
-    """Return where the blanks end that begin at *start*."""
-    blanks = BLANKS.match(text, start)
-    return blanks.end() if blanks else start
-
-
-def json_trees(text: str) -> list[Node]:
-    """Read values that `json_ends` has found to be JSON.
-
-    Args:
-        text: Their source.
-    """
-    roots: list[Node] = []
-    parents: list[Mapping | Sequence] = []
-    keys: list[Scalar | None] = []
+def parse_json(text: str) -> list[Node]:
+    """Return a tree for each JSON value of a text in which `find_json_ends` has found some."""
+    builder = TreeBuilder()
     for match in TOKEN.finditer(text):
         token = match.group()
-        if token in CLOSING:
-            parents.pop()
-            keys.pop()
-            continue
-        node = node_of(token, match.start(), match.end())
-        if not parents:
-            roots.append(node)
-        elif isinstance(parents[-1], Sequence):
-            parents[-1].items.append(node)
+        if token == "{":  # noqa: S105 - a bracket
+            builder.open(MappingNode())
+        elif token == "[":  # noqa: S105 - a bracket
+            builder.open(SequenceNode())
+        elif token in ("]", "}"):
+            builder.close()
         else:
-            key = keys[-1]
-            if key is None and isinstance(node, Scalar):
-                keys[-1] = node
-                continue
-            if key is not None:
-                parents[-1].entries.append((key, node))
-                keys[-1] = None
-        if not isinstance(node, Scalar):
-            parents.append(node)
-            keys.append(None)
-    return roots
+            is_text = token.startswith('"')
+            value = json.loads(token, strict=False) if is_text else token
+            style = '"' if is_text else ""
+            builder.add(ScalarNode(value, is_text, style, match.start(), match.end()))
+    return builder.roots
 
 
-def node_of(token: str, start: int, end: int) -> Node:
-    """Return the node that *token* is or begins."""
-    if token == "{":  # noqa: S105 - a bracket
-        return Mapping()
-    if token == "[":  # noqa: S105 - a bracket
-        return Sequence()
-    is_text = token.startswith('"')
-    value = json.loads(token, strict=False) if is_text else token
-    return Scalar(value, is_text, '"' if is_text else "", start, end, uses=1)
+def _skip_blanks(text: str, start: int) -> int:
+    blanks = BLANKS.match(text, start)
+    return blanks.end() if blanks else start

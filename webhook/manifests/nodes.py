@@ -1,27 +1,37 @@
-"""A document as a tree whose texts know where they stand.
+"""Documents as trees of nodes that know where in the source they are written.
 
-YAML and JSON both become such a tree; the sources of both are kept, and only spans
-of them are ever replaced.
+YAML and JSON documents both become such a tree. Their sources are kept, and only spans of
+them are ever replaced.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["DocumentError", "Mapping", "Node", "Scalar", "Sequence", "child", "plain"]
+__all__ = [
+    "DocumentError",
+    "MappingNode",
+    "Node",
+    "OwnedNode",
+    "ScalarNode",
+    "SequenceNode",
+    "TreeBuilder",
+    "get_child",
+    "to_plain_values",
+]
 
 MERGE: Final = "<<"
 
 
 class DocumentError(ValueError):
-    """A document that cannot be read.
+    """A document cannot be read.
 
     Args:
-        problem: What is wrong with it, in words.
+        problem: What is wrong with it.
         offset: Where, in characters from the beginning of the document.
     """
 
@@ -32,16 +42,16 @@ class DocumentError(ValueError):
 
 
 @dataclass(slots=True, eq=False)
-class Scalar:
-    """A text or another single value.
+class ScalarNode:
+    """A string or another single value.
 
     Attributes:
-        value: The value as a text.
-        is_text: Whether it is a text, rather than a number, a boolean or null.
+        value: The value as a string.
+        is_text: Whether it is a string, rather than a number, a boolean or null.
         style: ``"``, ``'``, ``|``, ``>``, or empty for a plain one.
-        start: Where its source begins, with its anchor and tag if it has any.
-        end: Where its source ends; that of a block may end late.
-        uses: How often it stands in the tree: once, and once for each alias.
+        start: Where its source begins, including its anchor and tag.
+        end: Where its source ends; for a block this may be after its last line.
+        uses: How often it is in the tree: once, and once for each alias.
     """
 
     value: str
@@ -53,82 +63,123 @@ class Scalar:
 
 
 @dataclass(slots=True, eq=False)
-class Mapping:
+class MappingNode:
     """A mapping, with its entries in the order of the source."""
 
     entries: list[tuple[Node, Node]] = field(default_factory=list)
 
 
 @dataclass(slots=True, eq=False)
-class Sequence:
+class SequenceNode:
     """A list."""
 
     items: list[Node] = field(default_factory=list)
 
 
-Node: TypeAlias = Scalar | Mapping | Sequence
+Node: TypeAlias = ScalarNode | MappingNode | SequenceNode
 
 
-def child(node: Node, token: str) -> tuple[Node, Node] | None:
-    """Return what stands below *node*, and the node that it is written in.
+class OwnedNode(NamedTuple):
+    """A node, and the mapping or list that it is written in."""
 
-    Args:
-        node: A mapping or a list.
-        token: A key, or an index in decimal digits.
+    owner: Node
+    node: Node
 
-    Returns:
-        The owner and the child: the owner is another mapping where a merge key brings
-        the entry in. None if there is no such child.
+
+class TreeBuilder:
+    """Builds the trees of a document from its nodes, in the order of the source.
+
+    Attributes:
+        roots: The trees so far.
     """
-    if isinstance(node, Sequence):
+
+    def __init__(self) -> None:
+        self.roots: list[Node] = []
+        self._open: list[MappingNode | SequenceNode] = []
+        self._keys: list[Node | None] = []
+
+    def add(self, node: Node) -> None:
+        """Add a node to the mapping or list that was opened last; in a mapping, keys alternate."""
+        if isinstance(node, ScalarNode):
+            node.uses += 1
+        if not self._open:
+            self.roots.append(node)
+            return
+        parent, key = self._open[-1], self._keys[-1]
+        if isinstance(parent, SequenceNode):
+            parent.items.append(node)
+        elif key is None:
+            self._keys[-1] = node
+        else:
+            parent.entries.append((key, node))
+            self._keys[-1] = None
+
+    def open(self, node: MappingNode | SequenceNode) -> None:
+        """Add a mapping or list; what is added before it is closed belongs to it."""
+        self.add(node)
+        self._open.append(node)
+        self._keys.append(None)
+
+    def close(self) -> None:
+        """Close the mapping or list that was opened last."""
+        self._open.pop()
+        self._keys.pop()
+
+
+def get_child(node: Node, token: str) -> OwnedNode | None:
+    """Return the child of a mapping by its key, or of a list by its index in decimal digits.
+
+    Where a merge key brings the entry in, its owner is the mapping that is merged.
+    """
+    if isinstance(node, SequenceNode):
         index = int(token) if token.isdecimal() else len(node.items)
-        return (node, node.items[index]) if index < len(node.items) else None
-    if isinstance(node, Mapping):
-        for mapping in (node, *merged(node)):
+        return OwnedNode(node, node.items[index]) if index < len(node.items) else None
+    if isinstance(node, MappingNode):
+        for mapping in (node, *_iterate_merged(node)):
             for key, value in reversed(mapping.entries):
-                if isinstance(key, Scalar) and key.value == token:
-                    return mapping, value
+                if isinstance(key, ScalarNode) and key.value == token:
+                    return OwnedNode(mapping, value)
     return None
 
 
-def merged(mapping: Mapping) -> Iterator[Mapping]:
-    """Yield the mappings that *mapping* takes entries from, the one that wins first.
-
-    What they in turn merge is left out after the second level, which nobody writes.
-    """
-    for key, value in mapping.entries:
-        if not isinstance(key, Scalar) or key.value != MERGE or key.style:
-            continue
-        for source in value.items if isinstance(value, Sequence) else (value,):
-            if isinstance(source, Mapping):
-                yield source
-                for inner_key, inner in source.entries:
-                    if isinstance(inner_key, Scalar) and inner_key.value == MERGE:
-                        yield from (inner,) if isinstance(inner, Mapping) else ()
-
-
-def plain(node: Node, depth: int, known: dict[tuple[int, int], Any] | None = None) -> Any:
-    """Return *node* as plain values, down to a depth; what lies deeper is None.
+def to_plain_values(node: Node, depth: int, known: dict[tuple[int, int], Any] | None = None) -> Any:
+    """Return a tree as dicts, lists and strings; None for other values, and for deeper ones.
 
     Args:
-        node: The node.
+        node: The root of the tree.
         depth: How many levels to go down.
-        known: What is known already: aliases make a tree larger than its source.
+        known: Results so far: aliases can make a tree much larger than its source.
     """
-    if isinstance(node, Scalar):
+    if isinstance(node, ScalarNode):
         return node.value if node.is_text else None
     if depth == 0:
         return None
     known = {} if known is None else known
-    place = id(node), depth
-    if place not in known:
+    key = id(node), depth
+    if key not in known:
         below = depth - 1
-        if isinstance(node, Sequence):
-            known[place] = [plain(item, below, known) for item in node.items]
+        if isinstance(node, SequenceNode):
+            known[key] = [to_plain_values(item, below, known) for item in node.items]
         else:
-            values = known[place] = {}
-            for mapping in (*reversed([*merged(node)]), node):
-                for key, value in mapping.entries:
-                    if isinstance(key, Scalar):
-                        values[key.value] = plain(value, below, known)
-    return known[place]
+            values = known[key] = {}
+            for mapping in (*reversed([*_iterate_merged(node)]), node):
+                for name, value in mapping.entries:
+                    if isinstance(name, ScalarNode):
+                        values[name.value] = to_plain_values(value, below, known)
+    return known[key]
+
+
+def _iterate_merged(mapping: MappingNode) -> Iterator[MappingNode]:
+    """Yield the mappings that *mapping* merges, the one with the highest precedence first.
+
+    Merges are followed for two levels; nobody writes more.
+    """
+    for key, value in mapping.entries:
+        if not isinstance(key, ScalarNode) or key.value != MERGE or key.style:
+            continue
+        for source in value.items if isinstance(value, SequenceNode) else (value,):
+            if isinstance(source, MappingNode):
+                yield source
+                for inner_key, inner in source.entries:
+                    if isinstance(inner_key, ScalarNode) and inner_key.value == MERGE:
+                        yield from (inner,) if isinstance(inner, MappingNode) else ()
