@@ -1,11 +1,11 @@
-"""Files of other tools as they are written, and the rules and remarks that come of them."""
+"""Files of other tools as they are written, and the rules and warnings that come of them."""
 
 from __future__ import annotations
 
 import pytest
 
 from webhook.core import MirrorMap
-from webhook.imports import FORMATS, Sketch, UnreadableFileError
+from webhook.imports import FORMATS, RuleSet, UnreadableFileError
 
 IMAGESWAP = """\
 default::
@@ -152,10 +152,10 @@ configs:
 DAEMON = '{"registry-mirrors": ["https://a.example.com", "b.example.com/", "http://c.com"]}'
 
 
-def sketched(format_, text, origin="file"):
-    sketch = Sketch(origin)
-    FORMATS[format_](text, sketch)
-    return sketch
+def import_text(format_, text, origin="file"):
+    rule_set = RuleSet(origin)
+    FORMATS[format_](text, rule_set)
+    return rule_set
 
 
 def rule(found):
@@ -260,10 +260,10 @@ def rule(found):
 def test_a_file_gives_rules_and_what_has_no_equivalent_is_told_with_its_line(
     format_, text, rules, lines
 ):
-    sketch = sketched(format_, text)
-    assert [rule(each) for each in sketch.rules] == rules
-    assert [remark.line for remark in sketch.remarks] == lines
-    MirrorMap(sketch.rules)
+    rule_set = import_text(format_, text)
+    assert [rule(each) for each in rule_set.rules] == rules
+    assert [warning.line for warning in rule_set.warnings] == lines
+    MirrorMap(rule_set.rules)
 
 
 @pytest.mark.parametrize(
@@ -277,13 +277,13 @@ def test_a_file_gives_rules_and_what_has_no_equivalent_is_told_with_its_line(
     ],
 )
 def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected):
-    sketch = sketched("imageswap", IMAGESWAP_DEFAULT)
-    assert MirrorMap(sketch.rules).decide(image).image == expected
-    assert not sketch.remarks
+    rule_set = import_text("imageswap", IMAGESWAP_DEFAULT)
+    assert MirrorMap(rule_set.rules).decide(image).image == expected
+    assert not rule_set.warnings
 
 
 @pytest.mark.parametrize(
-    ("origin", "text", "rules", "remarks"),
+    ("origin", "text", "rules", "warnings"),
     [
         (
             "certs.d/docker.io/hosts.toml",
@@ -316,17 +316,17 @@ def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected)
         ("config.toml", "[plugins]\n", [], 1),
     ],
 )
-def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(origin, text, rules, remarks):
-    sketch = sketched("hosts.toml", text, origin)
-    assert [rule(each) for each in sketch.rules] == rules
-    assert len(sketch.remarks) == remarks
+def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(origin, text, rules, warnings):
+    rule_set = import_text("hosts.toml", text, origin)
+    assert [rule(each) for each in rule_set.rules] == rules
+    assert len(rule_set.warnings) == warnings
 
 
 @pytest.mark.parametrize("format_", FORMATS)
 def test_a_file_that_gives_no_rule_says_so(format_):
-    sketch = sketched(format_, "{}" if format_ == "daemon.json" else "# nothing\n")
-    assert sketch.remarks
-    assert not sketch.rules or format_ == "repimage"
+    rule_set = import_text(format_, "{}" if format_ == "daemon.json" else "# nothing\n")
+    assert rule_set.warnings
+    assert not rule_set.rules or format_ == "repimage"
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_a_file_that_gives_no_rule_says_so(format_):
 )
 def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, problem):
     with pytest.raises(UnreadableFileError, match=problem):
-        sketched(format_, text)
+        import_text(format_, text)
 
 
 KUIK_MORE = """\
@@ -394,7 +394,7 @@ mirrors:
 
 
 @pytest.mark.parametrize(
-    ("format_", "text", "rules", "remarks"),
+    ("format_", "text", "rules", "warnings"),
     [
         (
             "kube-image-keeper",
@@ -432,21 +432,21 @@ mirrors:
         ("registry-proxy", "proxies: {a.io: , b.io: https://m.example.com/}", None, 1),
     ],
 )
-def test_rarer_forms_are_read_as_well(format_, text, rules, remarks):
-    sketch = sketched(format_, text)
+def test_rarer_forms_are_read_as_well(format_, text, rules, warnings):
+    rule_set = import_text(format_, text)
     wanted = rules or [("b.io", "m.example.com")]
-    assert [rule(each) for each in sketch.rules] == wanted
-    assert len(sketch.remarks) == remarks
+    assert [rule(each) for each in rule_set.rules] == wanted
+    assert len(rule_set.warnings) == warnings
 
 
 def test_a_rule_that_stands_there_twice_is_left_out_with_a_remark():
-    sketch = sketched("imageswap", "default::\na.io::b.io\na.io::c.io\n")
-    assert [rule(each) for each in sketch.rules] == [("a.io", "b.io")]
-    assert str(sketch.remarks[0]) == "file:3: a.io stands in line 2 already: left out"
+    rule_set = import_text("imageswap", "default::\na.io::b.io\na.io::c.io\n")
+    assert [rule(each) for each in rule_set.rules] == [("a.io", "b.io")]
+    assert str(rule_set.warnings[0]) == "file:3: a.io stands in line 2 already: left out"
 
 
 def test_rules_that_lead_back_are_left_out_with_a_remark():
     text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
-    sketch = sketched("imageswap", text)
-    assert [rule(each) for each in sketch.rules] == [("a.example.com", "b.example.com")]
-    assert "lead back" in str(sketch.remarks[0])
+    rule_set = import_text("imageswap", text)
+    assert [rule(each) for each in rule_set.rules] == [("a.example.com", "b.example.com")]
+    assert "lead back" in str(rule_set.warnings[0])

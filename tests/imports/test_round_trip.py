@@ -10,7 +10,7 @@ from tests.core.strategies import maps, names
 from tests.render.expecting import IMAGES, RULES, excused
 from webhook.config import parse_rules
 from webhook.core import Mirror, MirrorMap, Original, Rule, parse_reference
-from webhook.imports import FORMATS, Sketch, written
+from webhook.imports import FORMATS, RuleSet, format_rules
 from webhook.render import render_containerd, render_crio, render_docker, render_k3s
 
 TARGETS = {
@@ -22,11 +22,11 @@ TARGETS = {
 
 
 def imported(rendered, format_):
-    sketch = Sketch("")
+    rule_set = RuleSet("")
     for file in rendered.files:
-        sketch.origin = file.path
-        FORMATS[format_](file.text, sketch)
-    return sketch
+        rule_set.origin = file.path
+        FORMATS[format_](file.text, rule_set)
+    return rule_set
 
 
 @pytest.mark.parametrize("name", RULES)
@@ -54,7 +54,7 @@ def test_every_form_of_a_rule_is_written_so_that_it_can_be_read():
         Rule(regex="a'b/(.+)", mirrors=[r"m.example.com/\1"]),
         Rule("*", ["m.example.com/all"]),
     ]
-    again = parse_rules(written(rules, "all forms"), "again").policies["default"].mirrors
+    again = parse_rules(format_rules(rules, "all forms"), "again").policies["default"].mirrors
     assert again.rules == tuple(rules)
 
 
@@ -63,8 +63,8 @@ def test_registries_conf_gives_back_whatever_rules_it_can_hold(mirrors, texts):
     rendered = render_crio(mirrors.rules)
     if rendered.deviations:
         reject()
-    sketch = imported(rendered, "registries.conf")
-    again = parse_rules(written(sketch.rules, "again"), "again").policies["default"].mirrors
+    rule_set = imported(rendered, "registries.conf")
+    again = parse_rules(format_rules(rule_set.rules, "again"), "again").policies["default"].mirrors
     for text in texts:
         image = f"{parse_reference(text).name}/zz/zz:1"
         assert again.decide(image).image == mirrors.decide(image).image

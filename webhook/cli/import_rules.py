@@ -42,26 +42,26 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     from webhook.imports import (  # noqa: PLC0415 - YAML and TOML are not for all
         FORMATS,
-        Sketch,
+        RuleSet,
         UnreadableFileError,
-        written,
+        format_rules,
     )
 
     if format_ not in FORMATS:
         problem = f"there is no format {format_!r}; there are {', '.join(FORMATS)}"
         raise click.UsageError(problem)
-    sketch = Sketch(str(file))
+    rule_set = RuleSet(str(file))
     for path in files_of(file, format_):
-        sketch.origin = str(path)
+        rule_set.origin = str(path)
         try:
-            FORMATS[format_](content_of(path), sketch)
+            FORMATS[format_](content_of(path), rule_set)
         except UnreadableFileError as error:
             raise ConfigurationFailure(f"{path}: {error}") from None
-    for remark in sketch.remarks:
-        click.echo(f"Warning: {remark}", err=True)
+    for warning in rule_set.warnings:
+        click.echo(f"Warning: {warning}", err=True)
     title = f"Imported by mirrorhook import {format_} from {file.name}."
-    click.echo(written(sketch.rules, title), nl=False)
-    if strict and sketch.remarks:
+    click.echo(format_rules(rule_set.rules, title), nl=False)
+    if strict and rule_set.warnings:
         context.exit(FAILED)
 
 

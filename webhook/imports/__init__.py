@@ -1,40 +1,41 @@
-"""Rules from the files of other tools: what they say, and what has no equivalent here."""
+"""Rules from the files of other tools, with warnings about what has no equivalent."""
 
 from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
-from webhook.imports.containerd import from_hosts_toml
-from webhook.imports.docker import from_daemon_json
-from webhook.imports.harbor import from_harbor_container_webhook
-from webhook.imports.imageswap import from_imageswap
-from webhook.imports.k3s import from_k3s
-from webhook.imports.kuik import from_kube_image_keeper
-from webhook.imports.kyverno import from_kyverno
-from webhook.imports.registries_conf import from_registries_conf
-from webhook.imports.registry_proxy import from_registry_proxy
-from webhook.imports.repimage import from_repimage
-from webhook.imports.rewrite_rules import from_mutating_registry_webhook
-from webhook.imports.sketch import Remark, Sketch, UnreadableFileError
-from webhook.imports.writing import written
+from webhook.imports.rule_set import FileWarning, RuleSet, UnreadableFileError, format_rules
+from webhook.imports.runtimes import (
+    import_daemon_json,
+    import_hosts_toml,
+    import_k3s,
+    import_registries_conf,
+)
+from webhook.imports.webhooks import (
+    import_harbor_container_webhook,
+    import_imageswap,
+    import_kube_image_keeper,
+    import_kyverno,
+    import_mutating_registry_webhook,
+    import_registry_proxy,
+    import_repimage,
+)
 
-__all__ = ["FORMATS", "Reader", "Remark", "Sketch", "UnreadableFileError", "written"]
+__all__ = ["FORMATS", "FileWarning", "RuleSet", "UnreadableFileError", "format_rules"]
 
-Reader = Callable[[str, Sketch], None]
-
-# Each reads the text of a file, and sketches what it says.
-FORMATS: Final[Mapping[str, Reader]] = MappingProxyType(
+# Each adds the rules in the text of a file to a rule set.
+FORMATS: Final[Mapping[str, Callable[[str, RuleSet], None]]] = MappingProxyType(
     {
-        "imageswap": from_imageswap,
-        "harbor-container-webhook": from_harbor_container_webhook,
-        "kube-image-keeper": from_kube_image_keeper,
-        "mutating-registry-webhook": from_mutating_registry_webhook,
-        "repimage": from_repimage,
-        "registry-proxy": from_registry_proxy,
-        "kyverno": from_kyverno,
-        "registries.conf": from_registries_conf,
-        "hosts.toml": from_hosts_toml,
-        "k3s": from_k3s,
-        "daemon.json": from_daemon_json,
+        "imageswap": import_imageswap,
+        "harbor-container-webhook": import_harbor_container_webhook,
+        "kube-image-keeper": import_kube_image_keeper,
+        "mutating-registry-webhook": import_mutating_registry_webhook,
+        "repimage": import_repimage,
+        "registry-proxy": import_registry_proxy,
+        "kyverno": import_kyverno,
+        "registries.conf": import_registries_conf,
+        "hosts.toml": import_hosts_toml,
+        "k3s": import_k3s,
+        "daemon.json": import_daemon_json,
     }
 )
