@@ -7,18 +7,11 @@ import time
 
 from tests.server.process import RULES
 from webhook.config import parse_rules
-from webhook.server.admission import AdmissionEndpoint
-from webhook.server.apps import reviews_app
+from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.readiness import Readiness
-from webhook.server.recording import Recording
+from webhook.server.recorder import ReviewRecorder
 from webhook.server.rules import policies_of
-from webhook.server.telling import Telling
 from webhook.telemetry import Log, Metrics
-
-
-def telling(recorder, log):
-    """Return what tells a recorder of each review at once."""
-    return Telling(recorder, log, lambda _seconds, flush: flush())
 
 
 class Parts:
@@ -36,12 +29,12 @@ class Parts:
         return [line for line in self.lines if "traceback" in line]
 
     def app(self, recorder=None):
-        return reviews_app(self.endpoint(recorder))
+        return create_app(self.webhook(recorder))
 
-    def endpoint(self, recorder=None):
-        return AdmissionEndpoint(
+    def webhook(self, recorder=None):
+        return AdmissionWebhook(
             policies=lambda: self.policies,
-            recorder=recorder or telling(Recording(self.log, self.metrics), self.log),
+            recorder=recorder or ReviewRecorder(self.log, self.metrics),
             readiness=self.readiness,
             metrics=self.metrics,
             log=self.log,

@@ -15,11 +15,10 @@ HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
 @asynccontextmanager
-async def served(parts=None, limits=TIGHT, *, at_once=True):
+async def served(parts=None, limits=TIGHT, app=None):
     """Serve in plain HTTP; gives the listener."""
-    parts = parts or Parts()
-    directly = parts.endpoint().at_once if at_once else None
-    listener = listen("127.0.0.1", 0, parts.app(), at_once=directly, limits=limits)
+    app = app or (parts or Parts()).app()
+    listener = listen("127.0.0.1", 0, app, limits=limits)
     running = asyncio.create_task(listener.server.serve([listener.socket]))
     await listener.server.opened.wait()
     try:
@@ -44,10 +43,6 @@ async def whole_answer(reader):
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
     return head, await reader.readexactly(length)
-
-
-def for_application(request):
-    return request.replace(b"/json\r\n", b"/json; charset=utf-8\r\n", 1)
 
 
 def request(body, extra=""):

@@ -8,11 +8,12 @@ import tracemalloc
 import pytest
 
 from tests.server.conftest import review_of
-from tests.server.parts import telling
 from webhook.admission import answer
 from webhook.config import parse_rules
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
+from webhook.server.recorder import ReviewRecorder
 from webhook.server.rules import policies_of
+from webhook.telemetry import Log, Metrics
 
 RULES = "rules:\n  - {match: docker.io, mirrors: [h.example/hub, i.example]}\n"
 NOON = 1_800_000_000.0
@@ -24,10 +25,12 @@ class World:
     def __init__(self):
         self.now = NOON
         self.history = History(lambda: self.now)
+        log = Log(lambda _line: None, lambda: self.now)
+        self.recorder = ReviewRecorder(log, Metrics("0", lambda: 0.0), self.history)
         self.policy = policies_of(parse_rules(RULES, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
-        answer(review_of(*images, **request), self.policy, telling(self.history, None))
+        answer(review_of(*images, **request), self.policy, self.recorder)
 
     @property
     def latest(self):

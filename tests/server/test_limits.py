@@ -9,17 +9,8 @@ import socket
 import pytest
 
 from tests.server.parts import Parts
-from tests.server.talking import (
-    HEAD,
-    answered,
-    connect,
-    for_application,
-    request,
-    served,
-    whole_answer,
-)
-from webhook.server.direct import MAX_WAITING
-from webhook.server.intake import MAX_IN_HAND
+from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
+from webhook.server.limits import MAX_IN_HAND
 from webhook.server.listeners import ListenError, listen
 from webhook.server.protocol import LIMITS, Limits
 
@@ -195,14 +186,13 @@ async def test_too_many_at_once_are_told_to_try_again(review_of):
     parts = Parts()
     waiting = []
     async with served(parts, Limits(request=5.0)) as listener:
-        # Some wait for the rest of a small body, and hold none of the places.
-        for _ in range(MAX_WAITING + MAX_IN_HAND):
+        for _ in range(MAX_IN_HAND):
             _, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
             waiting.append(writer)
         reader, writer = await connect(listener)
         while True:
-            writer.write(for_application(request(review_of("nginx"))))
+            writer.write(request(review_of("nginx")))
             head, body = await whole_answer(reader)
             if head.startswith(b"HTTP/1.1 503"):
                 break

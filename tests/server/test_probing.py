@@ -18,7 +18,7 @@ from tests.tools.registry import push_image, registry
 from webhook.config import parse_rules
 from webhook.core import Availability
 from webhook.registry import Answer, Finding
-from webhook.server.patience import patience
+from webhook.server.limits import parse_timeout
 from webhook.server.probing import Probers
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import Log, Metrics
@@ -47,7 +47,7 @@ needs_registry = pytest.mark.skipif(
     ],
 )
 def test_the_timeout_that_the_api_server_sends_is_read_with_a_margin(query, seconds):
-    assert patience(query) == seconds
+    assert parse_timeout(query) == seconds
 
 
 class Choice:

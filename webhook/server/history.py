@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from webhook.admission import Totals
     from webhook.core import Decision
-    from webhook.server.recording import Note
+    from webhook.server.recorder import Note
 
 __all__ = ["History", "ImageNote", "Minute"]
 

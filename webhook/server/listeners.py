@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn import Config
 
-from webhook.server.direct import DirectProtocol
 from webhook.server.owned import GuardedServer
 from webhook.server.protocol import LIMITS, GuardedProtocol, Limits
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp
 
     from webhook.server.certificates import ServingCertificate
-    from webhook.server.direct import AtOnce
 
 __all__ = ["BACKLOG", "SETTINGS", "ListenError", "Listener", "listen"]
 
@@ -61,7 +59,6 @@ def listen(
     app: ASGIApp,
     certificate: ServingCertificate | None = None,
     *,
-    at_once: AtOnce | None = None,
     limits: Limits = LIMITS,
 ) -> Listener:
     """Listen on a TCP port for *app*.
@@ -71,19 +68,13 @@ def listen(
         port: The port; 0 for any free one.
         app: What answers.
         certificate: For TLS; None for plain HTTP.
-        at_once: Says who answers a request by POST without *app*, which has to answer it in
-            the same way; None for nothing.
         limits: What one connection may take.
 
     Raises:
         ListenError: The port is in use, not permitted, or the host not of this machine.
     """
     opened = opened_socket(host, port)
-    protocol = (
-        partial(DirectProtocol, at_once=at_once, waiting=set(), limits=limits)
-        if at_once
-        else partial(GuardedProtocol, limits=limits)
-    )
+    protocol = partial(GuardedProtocol, limits=limits)
     config = Config(
         app,
         http=cast("type[GuardedProtocol]", protocol),

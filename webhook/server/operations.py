@@ -1,97 +1,92 @@
-"""Probes and metrics: what kubelets and Prometheus ask for all day; and what replicas ask."""
+"""The application of the operations port: probes, metrics, other replicas and the console."""
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
-from datetime import datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
+
+from fastapi import FastAPI, Request, Response
+from fastapi.responses import PlainTextResponse
+
+from webhook import __version__
+from webhook.server.replicas import ReplicaState  # noqa: TC001 - FastAPI reads the annotations
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from starlette.types import Receive, Scope, Send
+    from fastapi import APIRouter
+    from starlette.types import ASGIApp, Receive, Scope, Send
 
     from webhook.server.readiness import Readiness
-    from webhook.server.replicas import ReplicaState
     from webhook.telemetry import Metrics
 
-    Answer = tuple[int, bytes, str]
-
-__all__ = ["Operations"]
-
-PLAIN: Final = "text/plain; charset=utf-8"
-JSON: Final = "application/json"
+__all__ = ["create_operations_app"]
 
 
-class Operations:
-    """These routes as an ASGI application.
+def create_operations_app(
+    readiness: Readiness,
+    metrics: Metrics,
+    *,
+    own_state: Callable[[], ReplicaState] | None = None,
+    console: APIRouter | None = None,
+) -> FastAPI:
+    """Return the application that serves the operations port.
 
     Args:
         readiness: Whether this replica should get requests.
-        metrics: What is to be scraped.
-        own: Gives what other replicas are told of this one; None where they are not.
+        metrics: The metrics of this process.
+        own_state: Returns what other replicas show of this one; None to tell them nothing.
+        console: The routes of the console, if it is on.
+    """
+    # FastAPI's pages for the API description load their scripts from another host.
+    app = FastAPI(
+        title="mirrorhook operations",
+        version=__version__,
+        docs_url=None,
+        redoc_url=None,
+        separate_input_output_schemas=False,
+    )
+    app.add_middleware(HeadAsGet)
+
+    @app.get("/healthz", include_in_schema=False)
+    async def healthz() -> Response:
+        """Liveness and startup probe: the process answers."""
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    async def readyz() -> Response:
+        """Readiness probe: whether reviews should come here, and if not, why."""
+        problems = "".join(f"{problem}\n" for problem in readiness.problems)
+        return PlainTextResponse(problems or "ok\n", 503 if problems else 200)
+
+    @app.get("/metrics", include_in_schema=False)
+    async def scrape(request: Request) -> Response:
+        """Metrics in the Prometheus text format, or in OpenMetrics if asked for."""
+        content, content_type = metrics.exposition(request.headers.get("accept", ""))
+        return Response(content, headers={"content-type": content_type})
+
+    if own_state is not None:
+
+        @app.get("/replica", include_in_schema=False)
+        async def replica() -> ReplicaState:
+            """State of this replica, for the consoles of the others."""
+            return own_state()
+
+    if console is not None:
+        app.include_router(console)
+    return app
+
+
+class HeadAsGet:
+    """Middleware that lets every GET route answer HEAD (RFC 9110, 9.3.2).
+
+    FastAPI's own routes refuse HEAD. The server leaves out the body.
     """
 
-    def __init__(
-        self,
-        readiness: Readiness,
-        metrics: Metrics,
-        own: Callable[[], ReplicaState] | None = None,
-    ) -> None:
-        self._readiness = readiness
-        self._metrics = metrics
-        self._answers: dict[str, Callable[[Scope], Answer]] = {
-            "/healthz": self.healthz,
-            "/readyz": self.readyz,
-            "/metrics": self.scrape,
-        }
-        if own is not None:
-            self._answers["/replica"] = lambda _: (200, encoded(own()), JSON)
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
 
-    @property
-    def paths(self) -> tuple[str, ...]:
-        """The paths of the routes."""
-        return tuple(self._answers)
-
-    def answers(self, path: str) -> bool:
-        """Say whether a path is one of the routes."""
-        return path in self._answers
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:  # noqa: ARG002
-        """Answer one request for one of the routes."""
-        if scope["method"] in ("GET", "HEAD"):
-            code, body, content_type = self._answers[scope["path"]](scope)
-            headers = [(b"content-type", content_type.encode())]
-        else:
-            code, body, headers = 405, b"", [(b"allow", b"GET, HEAD")]
-        headers.append((b"content-length", b"%d" % len(body)))
-        await send({"type": "http.response.start", "status": code, "headers": headers})
-        await send({"type": "http.response.body", "body": body})
-
-    def healthz(self, _scope: Scope) -> Answer:
-        """Say that the process answers: for liveness and startup probes."""
-        return 200, b"ok\n", PLAIN
-
-    def readyz(self, _scope: Scope) -> Answer:
-        """Say whether reviews should come here, and if not, why: for readiness probes."""
-        problems = self._readiness.problems
-        text = "".join(f"{problem}\n" for problem in problems) or "ok\n"
-        return 503 if problems else 200, text.encode(), PLAIN
-
-    def scrape(self, scope: Scope) -> Answer:
-        """Return the metrics in the Prometheus text format, or in OpenMetrics if asked for."""
-        accept = dict(scope["headers"]).get(b"accept", b"").decode("latin-1")
-        content, content_type = self._metrics.exposition(accept)
-        return 200, content, content_type
-
-
-def encoded(state: ReplicaState) -> bytes:
-    """Return the state of a replica as JSON, as FastAPI gives it."""
-    return json.dumps(asdict(state), default=written, ensure_ascii=False).encode()
-
-
-def written(value: Any) -> str:
-    """Return a time in UTC as JSON has it (RFC 3339)."""
-    assert isinstance(value, datetime)  # noqa: S101 - nothing else has no form in JSON
-    return value.isoformat().replace("+00:00", "Z")
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass one request on."""
+        if scope["type"] == "http" and scope["method"] == "HEAD":
+            scope = {**scope, "method": "GET"}
+        await self._app(scope, receive, send)

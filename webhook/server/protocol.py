@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any, Final, cast
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from webhook.server.corked import Corked
-from webhook.server.refusal import status_body
+from webhook.server.limits import status_body
 
 if TYPE_CHECKING:
     import asyncio
@@ -47,6 +46,8 @@ class Limits:
 
 
 LIMITS: Final = Limits()
+BODY_FIELDS: Final = (b"content-length", b"transfer-encoding")
+INTERIM: Final = b"HTTP/1.1 1"
 
 
 class GuardedProtocol(HttpToolsProtocol):
@@ -61,11 +62,11 @@ class GuardedProtocol(HttpToolsProtocol):
         self._is_whole = False
         self._head = 0
         self._in_head = False
-        self._refused = False
+        self._is_deaf = False
 
     def data_received(self, data: bytes) -> None:
         """Take what came in; a head that does not end is refused when it is too long."""
-        if self._refused:
+        if self._is_deaf:
             return
         in_head = self._in_head
         self._came = len(data)
@@ -92,28 +93,26 @@ class GuardedProtocol(HttpToolsProtocol):
             fields = sum(len(name) + len(value) for name, value in self.headers)
             self._head = len(self.url) + fields
             if self._head > self._limits.head:
-                raise ValueError  # which the parser makes its own, and that a 431
-        self.begin()
-
-    def begin(self) -> None:
-        """Have the application begin with a request whose head is there."""
+                raise ValueError  # the parser turns it into an error of its own, and that is a 431
+        upgrade = self.parser.should_upgrade()
+        if upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
+            raise ValueError  # as above; the parser would pass over the body
         super().on_headers_complete()
         cycle = self.latest
         if cycle is not None:
-            # It is not at work before the next turn of the loop.
-            cycle.transport = cast("asyncio.Transport", Corked(self.transport))
-            if self.is_aged:
+            # The cycle writes nothing before the next turn of the loop.
+            if self.parser.get_method() != b"HEAD":
+                cycle.transport = cast("asyncio.Transport", ResponseBuffer(self.transport))
+            if self.is_aged or upgrade:
                 cycle.keep_alive = False
+        # A client may go on in the protocol that it asked for: the answer is in HTTP/1.1, and
+        # the last one (RFC 9110, 7.8).
+        self._is_deaf = upgrade
 
     def on_message_complete(self) -> None:
         """Note that a request is whole."""
         self._began = None
         super().on_message_complete()
-
-    def note_quiet(self) -> None:
-        """Note that a request is whole, and answered already."""
-        self._began = None
-        self._quiet_since = self.loop.time()
 
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or more of it than may be."""
@@ -121,6 +120,9 @@ class GuardedProtocol(HttpToolsProtocol):
             self.refuse_head()
         else:
             self.refuse(400, msg)
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Log nothing: an upgrade that is not granted is no problem."""
 
     def refuse_head(self) -> None:
         """Refuse a head that is too long."""
@@ -145,7 +147,7 @@ class GuardedProtocol(HttpToolsProtocol):
         )
         if self.can_answer:
             self.transport.write(head.encode() + body)
-        self._refused = True
+        self._is_deaf = True
         self.loop.call_later(self._limits.linger, self.transport.close)
 
     def sweep(self, now: float) -> None:
@@ -154,7 +156,7 @@ class GuardedProtocol(HttpToolsProtocol):
         Args:
             now: The loop's time in seconds.
         """
-        if self._refused or self.transport.is_closing():
+        if self._is_deaf or self.transport.is_closing():
             return
         if self._began is not None and now - self._began > self._limits.request:
             seconds = f"{self._limits.request:g} seconds"
@@ -208,3 +210,33 @@ class GuardedProtocol(HttpToolsProtocol):
         """Close the connection if nothing has come in the meantime."""
         if self.is_quiet:
             self.transport.close()
+
+
+class ResponseBuffer:
+    """The transport of one response: sends its head and the first part of its body together.
+
+    That saves a TLS record and a system call. ASGI leaves a server to send the head when the
+    body begins (HTTP & WebSocket message format, 2.3). A response to HEAD has no body, and
+    must not come here.
+    """
+
+    def __init__(self, transport: asyncio.Transport) -> None:
+        self._transport = transport
+        self._head: bytes | None = None
+
+    def write(self, data: bytes) -> None:
+        """Send *data*, or keep it if it is the head."""
+        if self._head is None and not data.startswith(INTERIM):
+            self._head = data
+        else:
+            self._transport.write(self._head + data if self._head else data)
+            self._head = self._head and b""
+
+    def close(self) -> None:
+        """Send what was kept, and close the connection."""
+        self._transport.write(self._head or b"")
+        self._transport.close()
+
+    def is_closing(self) -> bool:
+        """Return whether the connection is closed, or about to be."""
+        return self._transport.is_closing()

@@ -14,28 +14,25 @@ import uvloop
 
 from webhook import __version__
 from webhook.config import load_rules
-from webhook.server.admission import AdmissionEndpoint, is_review
+from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import ConsoleViews
-from webhook.server.front import Front
+from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.listeners import listen
 from webhook.server.looping import Looping
-from webhook.server.operations import Operations
+from webhook.server.operations import create_operations_app
 from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
-from webhook.server.recording import Observer, Recording, Together
+from webhook.server.recorder import ReviewRecorder
 from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
-from webhook.server.telling import Telling
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
 if TYPE_CHECKING:
     from collections.abc import Callable
-
-    from starlette.types import ASGIApp
 
     from webhook.server.options import Options
 
@@ -90,11 +87,10 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
         readiness=readiness,
         clock=lambda: datetime.now(UTC),
     )
-    observer: Observer = Recording(log, metrics)
+    history = History(time.time) if options.console else None
     views = None
-    if options.console:
-        history = History(time.time)
-        observer = Together(observer, history)
+    console = None
+    if history is not None:
         views = ConsoleViews(
             history=history,
             rules=rules,
@@ -104,36 +100,23 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=time.time(),
         )
-    telling = Telling(observer, log, asyncio.get_running_loop().call_later)
-    operations = Operations(readiness, metrics, views.replica_state if views else None)
-
-    def make_operations() -> ASGIApp:
-        from webhook.server.apps import operations_app  # noqa: PLC0415 - see there
-
-        if views is None:
-            return operations_app(operations)
-        from webhook.server.console.routes import console_routes  # noqa: PLC0415
-
         find = ServiceEndpoints(options.managed)
         neighbours = Neighbours(own=views.replica_state, find=find, clock=time.monotonic)
-        return operations_app(operations, console_routes(views, neighbours))
-
-    admission = AdmissionEndpoint(
-        policies=lambda: rules.policies,
-        recorder=telling,
-        readiness=readiness,
-        metrics=metrics,
-        log=log,
-        clock=time.time,
-        stopwatch=time.perf_counter,
+        console = console_routes(views, neighbours)
+    reviews = create_app(
+        AdmissionWebhook(
+            policies=lambda: rules.policies,
+            recorder=ReviewRecorder(log, metrics, history),
+            readiness=readiness,
+            metrics=metrics,
+            log=log,
+            clock=time.time,
+            stopwatch=time.perf_counter,
+        )
     )
-
-    def make_reviews() -> ASGIApp:
-        from webhook.server.apps import reviews_app  # noqa: PLC0415 - see there
-
-        return reviews_app(admission)
-
-    reviews = Front(is_review, admission, make_reviews)
+    operations = create_operations_app(
+        readiness, metrics, own_state=views.replica_state if views else None, console=console
+    )
     tracing = open_tracing(os.environ, __version__)
     ports = Ports(
         reviews=listen(
@@ -141,14 +124,8 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             options.port,
             tracing.of(reviews) if tracing else reviews,
             certificate,
-            # A trace has the request as a whole, which the application alone sees.
-            at_once=None if tracing else admission.at_once,
         ),
-        operations=listen(
-            options.host,
-            options.operations_port,
-            Front(operations.answers, operations, make_operations, telling.flush),
-        ),
+        operations=listen(options.host, options.operations_port, operations),
         readiness=readiness,
         log=log,
         drain=options.drain,
@@ -174,5 +151,4 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             task.cancel()
         if tracing:
             tracing.close(TRACE_SECONDS)
-        telling.flush()
         lines.close(LOG_SECONDS)

@@ -9,15 +9,15 @@ import httpx
 import pytest
 
 from tests.server.conftest import review_of
-from tests.server.parts import Parts, telling
+from tests.server.parts import Parts
 from webhook.admission import answer, answer_asking
 from webhook.config import parse_rules
-from webhook.server.apps import operations_app
 from webhook.server.console import ConsoleViews
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
-from webhook.server.operations import Operations
+from webhook.server.operations import create_operations_app
 from webhook.server.probing import Probers
+from webhook.server.recorder import ReviewRecorder
 from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 
@@ -59,8 +59,9 @@ def own_state():
 def app_of_all():
     """The application of every console: FastAPI takes a tenth of a second to make one."""
     routes = console_routes(Part("views"), Part("neighbours"))
-    operations = Operations(Part("readiness"), Part("metrics"), own_state)
-    return operations_app(operations, routes)
+    return create_operations_app(
+        Part("readiness"), Part("metrics"), own_state=own_state, console=routes
+    )
 
 
 class Console:
@@ -71,7 +72,7 @@ class Console:
         parts = Parts()
         self.readiness = parts.readiness
         self.history = History(lambda: self.now)
-        self.recorder = telling(self.history, parts.log)
+        self.recorder = ReviewRecorder(parts.log, parts.metrics, self.history)
         self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
         self.rules = RulesInUse(
             parse_rules(rules, "rules.yaml"),

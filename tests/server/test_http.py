@@ -1,0 +1,367 @@
+"""HTTP/1.1 over a real socket, byte by byte."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import httpx
+import pytest
+from fastapi import FastAPI, Response
+from fastapi.responses import StreamingResponse
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.server.conftest import review_of
+from tests.server.parts import Parts
+from tests.server.process import JSON
+from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
+from tests.tools import loopback
+from webhook.server.operations import HeadAsGet, create_operations_app
+from webhook.server.protocol import Limits
+
+REVIEW = review_of("nginx", "quay.io/a/b:1")
+CHUNKED = f"{HEAD}transfer-encoding: chunked\r\n\r\n{len(REVIEW):x}\r\n".encode()
+SOON = 5.0
+
+
+async def read(reader, count=1 << 20):
+    return await asyncio.wait_for(reader.read(count), SOON)
+
+
+async def read_head(reader):
+    return await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), SOON)
+
+
+def fields_of(head):
+    """The status line and the fields, but for those that differ from moment to moment."""
+    lines = head.lower().split(b"\r\n")
+    return lines[0], sorted(line for line in lines[1:] if not line.startswith(b"date:"))
+
+
+def an_app():
+    """An application with the kinds of answers that are not one whole body."""
+    app = FastAPI()
+    app.add_middleware(HeadAsGet)
+    app.state.parts = asyncio.Queue()
+
+    @app.get("/empty")
+    async def empty():
+        return Response(status_code=204)
+
+    @app.get("/same")
+    async def same():
+        return Response(status_code=304, headers={"etag": '"1"'})
+
+    @app.get("/stream")
+    async def stream():
+        async def parts():
+            while part := await app.state.parts.get():
+                yield part
+
+        return StreamingResponse(parts(), media_type="text/plain")
+
+    @app.get("/broken")
+    async def broken():
+        async def parts():
+            yield b"a"
+            raise ValueError
+
+        return StreamingResponse(parts(), headers={"content-length": "9"})
+
+    return app
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/none"])
+async def test_head_is_answered_at_once_with_the_fields_of_get(path):
+    parts = Parts()
+    async with served(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
+        reader, writer = await connect(listener)
+        heads = []
+        for method in ("HEAD", "GET", "HEAD"):
+            writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            if method == "GET":
+                head, body = await whole_answer(reader)
+                assert body
+            else:
+                head = await read_head(reader)
+            heads.append(fields_of(head))
+        writer.close()
+    assert heads[0] == heads[1] == heads[2]
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("path", ["/mutate", "/mutate/none", "/"])
+async def test_head_on_the_port_for_reviews_is_refused_at_once(path):
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        for _ in range(2):
+            writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            head = await read_head(reader)
+            assert head.startswith(b"HTTP/1.1 404" if path == "/" else b"HTTP/1.1 405")
+        writer.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize(("path", "status"), [("/empty", b"204"), ("/same", b"304")])
+async def test_an_answer_without_a_body_ends_with_its_head(path, status):
+    async with served(app=an_app()) as listener:
+        reader, writer = await connect(listener)
+        for method in ("GET", "HEAD", "GET"):
+            writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
+            head = await read_head(reader)
+            assert head.startswith(b"HTTP/1.1 " + status)
+            assert b"transfer-encoding" not in head
+        writer.write(b"GET /none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert (await read(reader)).startswith(b"HTTP/1.1 404")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_streamed_answer_comes_part_by_part():
+    app = an_app()
+    async with served(app=app, limits=Limits()) as listener:
+        reader, writer = await connect(listener)
+        for _ in range(2):
+            writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
+            app.state.parts.put_nowait(b"one")
+            head = await read_head(reader)
+            assert b"transfer-encoding: chunked" in head
+            assert await read(reader) == b"3\r\none\r\n"
+            app.state.parts.put_nowait(b"four")
+            assert await read(reader) == b"4\r\nfour\r\n"
+            app.state.parts.put_nowait(b"")
+            assert await read(reader) == b"0\r\n\r\n"
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_head_of_a_streamed_answer_has_no_body():
+    app = an_app()
+    async with served(app=app, limits=Limits()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(b"HEAD /stream HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await read_head(reader)).startswith(b"HTTP/1.1 200")
+        app.state.parts.put_nowait(b"one")
+        app.state.parts.put_nowait(b"")
+        writer.write(b"GET /none HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")
+        assert (await read(reader)).startswith(b"HTTP/1.1 404")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_stream_that_breaks_off_ends_the_connection():
+    async with served(app=an_app()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n")
+        assert (await read_head(reader)).startswith(b"HTTP/1.1 200")
+        assert await read(reader) == b"a"
+        assert await read(reader) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_that_expects_it_is_asked_to_continue_with_its_body():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        for _ in range(2):
+            writer.write(request(REVIEW, "expect: 100-continue\r\n")[: -len(REVIEW)])
+            assert await read_head(reader) == b"HTTP/1.1 100 Continue\r\n\r\n"
+            writer.write(REVIEW)
+            assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_that_expects_to_continue_with_too_much_is_refused_before():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        head = f"{HEAD}content-length: {8 << 20}\r\nexpect: 100-continue\r\n\r\n"
+        writer.write(head.encode())
+        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 413")
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_pipelined_requests_are_answered_in_their_order():
+    get = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
+    head = b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n"
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW) + head + get + CHUNKED + REVIEW + b"\r\n0\r\n\r\n" + get)
+        assert json.loads((await whole_answer(reader))[1])["response"]["patch"]
+        assert (await read_head(reader)).startswith(b"HTTP/1.1 404")
+        assert json.loads((await whole_answer(reader))[1])["code"] == 404
+        assert json.loads((await whole_answer(reader))[1])["response"]["patch"]
+        assert json.loads((await whole_answer(reader))[1])["code"] == 404
+        writer.close()
+
+
+UIDS = ["1", "22", "333"]
+
+
+@given(cuts=st.lists(st.integers(1, 3 * len(request(REVIEW)) - 1), max_size=5))
+def test_reviews_are_answered_in_their_order_wherever_their_bytes_are_split(cuts):
+    async def asked():
+        async with served(Parts(), Limits()) as listener:
+            reader, writer = await connect(listener)
+            sent = b"".join(request(review_of("nginx", uid=uid)) for uid in UIDS)
+            ends = [*sorted(set(cuts)), len(sent)]
+            for start, end in zip([0, *ends], ends, strict=False):
+                writer.write(sent[start:end])
+                await asyncio.sleep(0.001)
+            answers = [json.loads((await whole_answer(reader))[1]) for _ in UIDS]
+            writer.close()
+            return [answer["response"]["uid"] for answer in answers]
+
+    assert asyncio.run(asked()) == UIDS
+
+
+UPGRADE = "connection: Upgrade, HTTP2-Settings\r\nupgrade: h2c\r\nhttp2-settings: AAA\r\n"
+PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("protocol", ["h2c", "websocket"])
+@pytest.mark.parametrize("behind", [b"", PREFACE, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"])
+async def test_an_upgrade_is_answered_in_http_and_the_connection_closed(protocol, behind):
+    parts = Parts()
+    async with served(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
+        reader, writer = await connect(listener)
+        upgrade = UPGRADE.replace("h2c", protocol)
+        writer.write(f"GET /healthz HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode() + behind)
+        head, body = await whole_answer(reader)
+        assert (head[:12], body) == (b"HTTP/1.1 200", b"ok\n")
+        assert b"connection: close" in head
+        assert await read(reader) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("behind", [b"", PREFACE])
+async def test_an_upgrade_with_a_body_is_refused_and_the_connection_closed(behind):
+    async with served(limits=Limits(linger=0.2)) as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW, UPGRADE) + behind)
+        assert (await answered(reader))[0] == 400
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_head_and_body_of_an_answer_arrive_together():
+    async with served() as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW))
+        answer = await read(reader)
+        assert json.loads(answer.partition(b"\r\n\r\n")[2])["response"]["patch"]
+        writer.close()
+
+
+async def slowly(scope, receive, send):
+    await receive()
+    await asyncio.sleep(0.2)
+    head = {"type": "http.response.start", "status": 200}
+    await send({**head, "headers": [(b"content-length", b"2")]})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+@pytest.mark.anyio
+async def test_a_request_waits_for_the_answer_of_the_one_before():
+    async with served(app=slowly, limits=Limits()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW) * 2)
+        await asyncio.sleep(0.05)
+        writer.write(request(REVIEW))
+        assert [(await whole_answer(reader))[1] for _ in range(3)] == [b"{}"] * 3
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_connection_is_idle_since_its_last_answer():
+    async with served(limits=Limits(idle=2)) as listener:
+        reader, writer = await connect(listener)
+        for _ in range(4):
+            writer.write(request(REVIEW))
+            await whole_answer(reader)
+            await asyncio.sleep(0.8)
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_review_that_is_half_sent_at_the_end_is_answered():
+    sent = request(REVIEW)
+    async with served(limits=Limits()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(sent)
+        await whole_answer(reader)
+        writer.write(sent[:-5])
+        await asyncio.sleep(0.05)
+        listener.server.should_exit = True
+        await asyncio.sleep(0.3)
+        writer.write(sent[-5:])
+        head, body = await whole_answer(reader)
+        assert json.loads(body)["response"]["patch"]
+        assert b"connection: close" in head
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_replica_that_drains_closes_with_each_answer():
+    parts = Parts()
+    parts.readiness.drain()
+    async with served(parts, Limits()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(request(REVIEW))
+        head, _ = await whole_answer(reader)
+        assert b"connection: close" in head
+        assert await asyncio.wait_for(reader.read(), 10) == b""
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_an_error_in_the_middle_of_a_body_is_refused_in_words():
+    async with served(limits=Limits(linger=0.3)) as listener:
+        reader, writer = await connect(listener)
+        writer.write(CHUNKED + REVIEW + b"nothing of the kind\r\n")
+        assert (await answered(reader))[0] == 400
+        writer.close()
+
+
+@pytest.mark.anyio
+async def test_a_client_that_reads_no_answer_is_not_answered_without_end():
+    async with served(limits=Limits()) as listener:
+        reader, writer = await connect(listener)
+        writer.transport.set_write_buffer_limits(high=0)
+        sending = asyncio.create_task(send_without_end(writer))
+        reader._transport.pause_reading()
+        await asyncio.sleep(2)
+        (connection,) = listener.server.server_state.connections
+        assert connection.transport.get_write_buffer_size() < 1024 * 1024
+        sending.cancel()
+        writer.transport.abort()
+
+
+async def send_without_end(writer):
+    while True:
+        writer.write(request(REVIEW) * 20)
+        await writer.drain()
+
+
+def test_head_is_answered_over_tls(webhook):
+    with webhook.client(timeout=SOON) as client:
+        for _ in range(2):
+            assert client.head("/mutate").status_code == 405
+            assert client.post("/mutate", content=REVIEW, headers=JSON).status_code == 200
+
+
+@pytest.mark.parametrize(
+    "path", ["/", "/healthz", "/readyz", "/metrics", "/console.css", "/api/state"]
+)
+def test_head_is_answered_on_the_operations_port(webhook, path):
+    head = httpx.head(webhook.operations + path, verify=loopback.unverified())
+    got = webhook.ask(path)
+    assert (head.status_code, head.content) == (200, b"")
+    assert head.headers["content-type"] == got.headers["content-type"]

@@ -1,0 +1,119 @@
+"""Recording review results in log, metrics and history."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+from webhook.admission import OUR_ERROR, Result
+from webhook.telemetry import ReviewLine
+
+if TYPE_CHECKING:
+    from webhook.admission import AdmissionRequest, Verdict
+    from webhook.server.history import History
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["Note", "ReviewRecorder"]
+
+LOGGED: Final = (Result.PATCHED, Result.OBSERVED)
+
+
+class Note(NamedTuple):
+    """A review as it is recorded, without the Pod.
+
+    Attributes:
+        policy: The policy.
+        uid: The uid of the request.
+        namespace: The Pod's namespace.
+        pod: The Pod's name, or its generateName.
+        operation: ``CREATE`` or ``UPDATE``.
+        dry_run: Whether the request was a dry run.
+        verdict: The result.
+    """
+
+    policy: str
+    uid: str
+    namespace: str
+    pod: str
+    operation: str
+    dry_run: bool
+    verdict: Verdict
+
+
+class ReviewRecorder:
+    """Records each review; one that changed nothing is counted, but not logged.
+
+    Args:
+        log: Gets a line for each review that did something.
+        metrics: Counts reviews and images.
+        history: Keeps the latest for the console; None without a console.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, history: History | None = None) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._history = history
+
+    def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
+        """Record one review; an error here changes no answer."""
+        try:
+            note = _note_of(policy, request, verdict)
+            self._log_review(note)
+            self._count(note)
+            if self._history is not None:
+                self._history.noted(note)
+                self._history.counted(policy, verdict.result, verdict.totals, 1)
+        except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
+            self._log.failure("a review could not be noted", error, uid=request.uid)
+
+    def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
+        """Record an internal error, on which the Pod was left unchanged."""
+        note = _note_of(policy, request, OUR_ERROR)
+        self._metrics.review(policy, Result.ERROR)
+        self._metrics.error()
+        self._log.failure(
+            "review failed, its Pod was left as it is",
+            error,
+            policy=policy,
+            uid=note.uid,
+            namespace=note.namespace,
+            pod=note.pod,
+            operation=note.operation,
+            dryRun=note.dry_run,
+        )
+        if self._history is not None:
+            self._history.failed(note, error)
+
+    def _log_review(self, note: Note) -> None:
+        verdict = note.verdict
+        is_doubtful = verdict.totals.doubtful
+        if is_doubtful or verdict.result in LOGGED:
+            self._log.line(
+                ReviewLine(
+                    self._log.time(),
+                    "warning" if is_doubtful else "info",
+                    "review",
+                    *note[:-1],
+                    verdict.result,
+                    verdict.decisions,
+                )
+            )
+
+    def _count(self, note: Note) -> None:
+        verdict = note.verdict
+        self._metrics.review(note.policy, verdict.result)
+        for (rule, outcome), count in verdict.totals.outcomes:
+            self._metrics.image(note.policy, rule, outcome, count)
+
+
+def _note_of(policy: str, request: AdmissionRequest, verdict: Verdict) -> Note:
+    metadata = request.object.metadata if request.object else None
+    name = request.name or (metadata and (metadata.name or metadata.generate_name))
+    return Note(
+        policy,
+        request.uid,
+        request.namespace or "",
+        name or "",
+        request.operation or "",
+        bool(request.dry_run),
+        verdict,
+    )
