@@ -1,4 +1,4 @@
-"""Image names and rules as hostile as people's."""
+"""Strategies for image names, rules and sets of rules, valid and invalid."""
 
 from __future__ import annotations
 
@@ -67,12 +67,12 @@ def rules(draw, *, regex=True):
 
 @st.composite
 def maps(draw, *, regex=True):
-    """A set of rules that can be loaded; what stands in the way of that is left out."""
-    taken = []
+    """A valid set of rules."""
+    valid = []
     for rule in draw(st.lists(rules(regex=regex), max_size=6)):
         try:
-            MirrorMap([*taken, rule])
+            MirrorMap([*valid, rule])
         except InvalidRuleError:
             continue
-        taken.append(rule)
-    return MirrorMap(taken)
+        valid.append(rule)
+    return MirrorMap(valid)

@@ -26,7 +26,7 @@ quay.io/*/app-*
 
 
 @pytest.mark.parametrize(
-    ("image", "held"),
+    ("image", "is_allowed"),
     [
         ("nginx:1", True),
         ("library/nginx", True),
@@ -45,8 +45,8 @@ quay.io/*/app-*
         ("quay.io/team/one", False),
     ],
 )
-def test_a_pattern_holds_what_its_stars_stand_for(image, held):
-    assert Allowlist(LIST, "allows.txt").allows(parse_reference(image).name) is held
+def test_allowlist_wildcards_match_names(image, is_allowed):
+    assert Allowlist(LIST, "allows.txt").allows(parse_reference(image).name) is is_allowed
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_pattern_holds_what_its_stars_stand_for(image, held):
         ("registry.example:5000/**", "registry.example:5000/a"),
     ],
 )
-def test_a_pattern_without_a_registry_is_on_docker_hub(pattern, image):
+def test_pattern_without_registry_is_on_docker_hub(pattern, image):
     assert Allowlist(pattern, "x").allows(parse_reference(image).name)
 
 
@@ -78,7 +78,7 @@ def test_a_pattern_without_a_registry_is_on_docker_hub(pattern, image):
         ("a.io/é", "x, line 1: 'a.io/é' is no pattern"),
     ],
 )
-def test_a_line_that_is_no_pattern_is_refused(text, problem):
+def test_allowlist_rejects_invalid_line(text, problem):
     with pytest.raises(InvalidRuleError) as caught:
         Allowlist(text, "x")
 
@@ -86,7 +86,7 @@ def test_a_line_that_is_no_pattern_is_refused(text, problem):
 
 
 @given(names, st.data())
-def test_a_name_is_on_the_list_of_its_own_pattern(name, data):
+def test_allowlist_allows_name_of_its_own_pattern(name, data):
     name = parse_reference(name).name
     parts = name.split("/")
     starred = [data.draw(st.sampled_from([part, "*"])) for part in parts[1:]]
@@ -120,11 +120,11 @@ RULES = MirrorMap(
         ("gcr.io/b", []),
     ],
 )
-def test_a_mirror_is_not_sent_what_is_not_on_its_list(image, candidates):
+def test_mirror_gets_only_images_on_its_allowlist(image, candidates):
     assert list(map(str, RULES.candidates(parse_reference(image)))) == candidates
 
 
-def test_an_image_that_is_on_no_list_stays_and_the_reason_names_the_list():
+def test_image_on_no_allowlist_stays_unchanged_with_reason():
     decision = RULES.decide("gcr.io/b:1")
 
     assert (decision.outcome, decision.image) == (Outcome.UNAVAILABLE, "gcr.io/b:1")
@@ -132,7 +132,7 @@ def test_an_image_that_is_on_no_list_stays_and_the_reason_names_the_list():
 
 
 @given(names, st.lists(st.sampled_from(["library/*", "a/b", "**", "gcr.io/**"]), max_size=3))
-def test_rewriting_stays_idempotent_with_lists(name, patterns):
+def test_rewriting_with_allowlists_is_idempotent(name, patterns):
     mirrors = [
         Mirror(f"m{n}.example/x", allowlist=Allowlist(pattern, "x"))
         for n, pattern in enumerate(patterns)

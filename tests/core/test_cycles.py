@@ -1,4 +1,4 @@
-"""Rules that lead back to each other."""
+"""Rules whose mirrors lead back to each other."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from webhook.core import MirrorMap, Outcome, Rule, RuleCycleError
 
 
 @pytest.mark.parametrize(
-    ("pairs", "told"),
+    ("pairs", "expected"),
     [
         ([("a.b", "c.d"), ("c.d", "a.b")], "a.b → c.d → a.b"),
         ([("a.b", "c.d"), ("c.d", "e.f"), ("e.f", "a.b")], "a.b → c.d → e.f → a.b"),
@@ -23,15 +23,15 @@ from webhook.core import MirrorMap, Outcome, Rule, RuleCycleError
         ([("a.b/x/y", "a.b/z"), ("a.b", "c.d"), ("c.d", "a.b")], "a.b → c.d → a.b"),
     ],
 )
-def test_a_cycle_is_refused_and_its_rules_named(pairs, told):
-    with pytest.raises(RuleCycleError) as refusal:
+def test_cycle_is_rejected_with_its_rules(pairs, expected):
+    with pytest.raises(RuleCycleError) as caught:
         MirrorMap([Rule(match, [target]) for match, target in pairs])
-    message = str(refusal.value)
+    message = str(caught.value)
     assert "the rules lead back to each other: " in message
     assert "remove one, or mark one of them `keep: true`" in message
-    for name in refusal.value.names:
+    for name in caught.value.names:
         assert name in message
-    assert any(part in message for part in (told, *told.split(" → ")))
+    assert any(part in message for part in (expected, *expected.split(" → ")))
 
 
 @pytest.mark.parametrize(
@@ -44,18 +44,18 @@ def test_a_cycle_is_refused_and_its_rules_named(pairs, told):
         [("a.b/x", "a.b/y"), ("a.b/y", "a.b/z"), ("a.b", "c.d")],
     ],
 )
-def test_what_comes_to_rest_is_no_cycle(pairs):
+def test_chain_that_ends_is_valid(pairs):
     assert MirrorMap([Rule(match, [target]) for match, target in pairs]).rules
 
 
-def test_long_targets_in_a_row_are_no_cycle():
+def test_row_of_long_targets_is_valid():
     hosts = [f"h{n}.example" for n in range(6)]
     rules = [Rule(host, [f"{following}/{'x' * 200}"]) for host, following in pairwise(hosts)]
     decision = MirrorMap(rules).decide("h0.example/a")
     assert decision.image == f"h1.example/{'x' * 200}/a"
 
 
-def test_a_way_that_grows_by_a_detour_is_a_cycle():
+def test_name_that_grows_by_a_detour_is_a_cycle():
     rules = [
         Rule("docker.io/a", ["docker.io/b"]),
         Rule("*", ["docker.io/library"]),
@@ -65,11 +65,11 @@ def test_a_way_that_grows_by_a_detour_is_a_cycle():
         MirrorMap([*rules, Rule("m.example", ["docker.io/a"])])
 
 
-def test_a_rule_that_keeps_ends_a_cycle():
+def test_keep_rule_ends_cycle():
     MirrorMap([Rule("a.b", ["c.d/x"]), Rule("c.d", ["a.b"]), Rule("c.d/x", keep=True)])
 
 
-def test_a_cycle_through_one_of_several_mirrors_is_one():
+def test_cycle_through_one_of_several_mirrors_is_rejected():
     with pytest.raises(RuleCycleError):
         MirrorMap([Rule("a.b", ["m.example", "c.d"]), Rule("c.d", ["n.example", "a.b"])])
 
@@ -85,7 +85,7 @@ def test_a_cycle_through_one_of_several_mirrors_is_one():
         [Rule(regex=r"a\.b/(.*)x(.*)", mirrors=[r"a.b/\1y\2"]), Rule("a.b", ["c.d"])],
     ],
 )
-def test_a_cycle_that_only_a_regex_makes_ends_in_the_original(rules):
+def test_regex_cycle_leaves_image_unchanged(rules):
     decision = MirrorMap(rules[:2]).decide("a.b/qxq")
     if decision.candidate is None:
         assert decision.outcome is Outcome.UNAVAILABLE
@@ -95,7 +95,7 @@ def test_a_cycle_that_only_a_regex_makes_ends_in_the_original(rules):
         assert MirrorMap(rules).decide(decision.image).image == decision.image
 
 
-def test_a_regex_that_makes_ever_longer_names_ends_in_the_original():
+def test_regex_that_makes_ever_longer_names_leaves_image_unchanged():
     rules = [
         Rule(regex=r"a\.b/(.+)", mirrors=[r"c.d/\1/x"]),
         Rule(regex=r"c\.d/(.+)", mirrors=[r"a.b/\1/x"]),
@@ -105,7 +105,7 @@ def test_a_regex_that_makes_ever_longer_names_ends_in_the_original():
     assert decision.outcome is Outcome.UNAVAILABLE
 
 
-def test_thousands_of_rules_in_a_row_are_followed_to_the_end():
+def test_cycle_of_thousands_of_rules_is_found():
     rules = [Rule(f"r{n}.example", [f"r{n + 1}.example"]) for n in range(3_000)]
     assert MirrorMap(rules[:10]).decide("r0.example/a").image == "r10.example/a"
     with pytest.raises(RuleCycleError):

@@ -1,4 +1,4 @@
-"""Every rule, and what it has to do with an image."""
+"""How each rule relates to an image."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ RULES = MirrorMap(
         ("Not An Image", {}),
     ],
 )
-def test_each_rule_has_a_bearing(image, kinds):
+def test_explanation_has_kind_of_each_rule(image, kinds):
     found = explain_rules(RULES, RULES.decide(image))
-    told = {each.rule.name: str(each.kind) for each in found}
-    assert kinds.items() <= told.items()
-    assert len(found) == len(told) == (len(RULES.rules) if kinds else 0)
+    explained = {each.rule.name: str(each.kind) for each in found}
+    assert kinds.items() <= explained.items()
+    assert len(found) == len(explained) == (len(RULES.rules) if kinds else 0)
 
 
-def test_a_rule_that_is_shadowed_names_the_one_that_wins():
+def test_explanation_of_shadowed_rule_names_winner():
     found = explain_rules(RULES, RULES.decide("quay.io/our-team/a"))
     winner = found[0].rule
     assert winner.name == "quay.io/our-team"

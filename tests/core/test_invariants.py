@@ -1,4 +1,4 @@
-"""What holds whatever the rules and whatever the image."""
+"""Invariants for any rules and any image."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ SWAP = MirrorMap(
 
 @given(maps(), images)
 @example(SWAP, "gcr.io/a")
-def test_mapping_again_changes_nothing(rules, image):
+def test_rewriting_is_idempotent(rules, image):
     once = rules.decide(image).image
     assert rules.decide(once).image == once
 
 
 @given(maps(), images)
-def test_every_candidate_is_at_rest(rules, image):
+def test_every_candidate_is_final(rules, image):
     for candidate in rules.decide(image).candidates:
         assert rules.decide(str(candidate)).image == str(candidate)
 
 
 @given(maps(), images)
-def test_tag_and_digest_survive_every_mapping(rules, image):
+def test_candidates_keep_tag_and_digest(rules, image):
     before = parse_reference(image)
     for candidate in rules.candidates(before):
         after = parse_reference(str(candidate))
@@ -38,7 +38,7 @@ def test_tag_and_digest_survive_every_mapping(rules, image):
 
 
 @given(maps(), texts)
-def test_a_decision_on_any_text_is_an_answer(rules, text):
+def test_decide_accepts_any_text(rules, text):
     decision = rules.decide(text)
     assert decision.original == text
     assert decision.reason
@@ -54,7 +54,7 @@ def test_a_decision_on_any_text_is_an_answer(rules, text):
 
 
 @given(maps(), images)
-def test_the_reason_names_the_whole_chain(rules, image):
+def test_reason_names_the_whole_chain(rules, image):
     for candidate in rules.decide(image).candidates:
         for rule, mirror in candidate.steps:
             assert f"rule {rule} → {mirror.target}" in candidate.reason
@@ -66,7 +66,7 @@ def test_the_reason_names_the_whole_chain(rules, image):
 
 
 @given(maps(), images)
-def test_a_rule_never_applies_under_its_own_mirrors(rules, image):
+def test_rule_does_not_apply_at_its_own_mirrors(rules, image):
     reference = parse_reference(image)
     rule = rules.applicable_rule(reference.registry, reference.repository)
     if rule is not None:
@@ -76,7 +76,7 @@ def test_a_rule_never_applies_under_its_own_mirrors(rules, image):
 
 
 @given(maps(regex=False), images)
-def test_the_longest_match_wins(rules, image):
+def test_longest_match_wins(rules, image):
     reference = parse_reference(image)
     covering = [
         rule
@@ -90,7 +90,7 @@ def test_the_longest_match_wins(rules, image):
 
 
 def covers(match, reference):
-    """Whether a match covers a name, said the slow way."""
+    """Return whether a match covers a name, in the most direct way."""
     if match.registry == "*":
         return True
     domain = match.registry.removeprefix("*.")
@@ -103,7 +103,7 @@ def covers(match, reference):
 
 
 def rank(match):
-    """How specific a match is."""
+    """Return how specific a match is."""
     wildcard = match.registry.startswith("*.")
     return (
         match.registry != "*",
@@ -114,11 +114,11 @@ def rank(match):
 
 
 @given(maps(regex=False), images)
-def test_the_order_of_rules_does_not_matter_without_regexes(rules, image):
+def test_order_of_rules_without_regexes_does_not_matter(rules, image):
     one, other = rules.decide(image), MirrorMap(rules.rules[::-1]).decide(image)
     assert (one.outcome, one.candidates) == (other.outcome, other.candidates)
 
 
 @given(maps(), images)
-def test_deciding_twice_gives_the_same(rules, image):
+def test_decide_is_deterministic(rules, image):
     assert rules.decide(image) == rules.decide(image)

@@ -1,4 +1,4 @@
-"""From an image to its mirrors, by examples."""
+"""Decisions, by example."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ CACHE = MirrorMap([*HARBOR.rules, Rule("*", ["h.example/cache"])])
         ("h.example/other", "h.example/other"),
     ],
 )
-def test_an_image_goes_where_its_rule_says(image, result):
+def test_image_goes_to_mirror_of_its_rule(image, result):
     decision = HARBOR.decide(image)
     assert decision.image == result
     assert decision.original == image
@@ -79,7 +79,7 @@ def test_an_image_goes_where_its_rule_says(image, result):
         ("gcr.io:443/a", "gcr.io:443/a"),
     ],
 )
-def test_the_rule_for_every_registry_takes_what_no_other_does(image, result):
+def test_catch_all_rule_applies_where_no_other_does(image, result):
     assert CACHE.decide(image).image == result
 
 
@@ -99,7 +99,7 @@ def test_the_rule_for_every_registry_takes_what_no_other_does(image, result):
         ),
     ],
 )
-def test_a_decision_has_its_reason(image, outcome, reason):
+def test_decision_has_a_reason(image, outcome, reason):
     decision = CACHE.decide(image)
     assert decision.outcome == outcome
     assert reason in decision.reason
@@ -107,13 +107,13 @@ def test_a_decision_has_its_reason(image, outcome, reason):
     assert outcome.needs_warning == (outcome in {Outcome.INVALID, Outcome.UNAVAILABLE})
 
 
-def test_no_rule_is_said_too():
+def test_decision_without_rule_has_a_reason():
     decision = MirrorMap([]).decide("nginx")
     assert decision.outcome is Outcome.UNMATCHED
     assert decision.reason == "no rule matches docker.io/library/nginx"
 
 
-def test_mirrors_are_candidates_in_their_order():
+def test_candidates_are_in_the_order_of_mirrors():
     decision = HARBOR.decide("registry.k8s.io/a/b:1")
     names = ["ali.example/google/b:1", "h.example/k8s/a/b:1"]
     assert [str(candidate) for candidate in decision.candidates] == names
@@ -123,7 +123,7 @@ def test_mirrors_are_candidates_in_their_order():
     assert HARBOR.candidates(parse_reference("registry.k8s.io/a/b:1")) == decision.candidates
 
 
-def test_a_mirror_whose_name_would_be_none_is_no_candidate():
+def test_mirror_with_invalid_name_is_no_candidate():
     rules = MirrorMap([Rule("gcr.io", ["h.example/" + "x" * 250, "m.example"])])
     decision = rules.decide("gcr.io/abcdef")
     assert decision.image == "m.example/abcdef"
@@ -134,18 +134,18 @@ def test_a_mirror_whose_name_would_be_none_is_no_candidate():
     assert "longer than 255 characters" in only.reason
 
 
-def test_a_move_to_a_bare_registry_needs_a_path():
+def test_name_without_repository_is_no_candidate():
     decision = MirrorMap([Rule("gcr.io/a", ["m.example"])]).decide("gcr.io/a")
     assert decision.outcome is Outcome.UNAVAILABLE
     assert "'m.example' is not an image reference: it names no repository" in decision.reason
 
 
-def test_a_regex_can_make_a_name_on_no_registry():
+def test_name_without_registry_is_no_candidate():
     rules = MirrorMap([Rule(regex=r"gcr\.io/(.+)", mirrors=[r"\1/x"])])
     assert "is no registry host" in rules.decide("gcr.io/a").reason
 
 
-def test_a_regex_comes_before_a_match():
+def test_regex_precedes_match():
     rules = [
         Rule("docker.io/library/nginx", ["m.example"]),
         Rule(regex=r"docker\.io/(.+)", mirrors=[r"r.example/\1"]),
@@ -153,24 +153,24 @@ def test_a_regex_comes_before_a_match():
     assert MirrorMap(rules).decide("nginx").image == "r.example/library/nginx"
 
 
-def test_a_rule_is_not_applied_at_its_own_mirror_but_the_next_one_is():
+def test_next_rule_applies_at_own_mirror_of_a_rule():
     rules = MirrorMap([Rule("a.b/x", ["a.b/x/y"]), Rule("a.b", ["m.example"])])
     assert rules.decide("a.b/x/y/z").image == "m.example/x/y/z"
     assert rules.decide("a.b/x/z").image == "m.example/x/y/z"
 
 
 @pytest.mark.parametrize("text", ["docker.io", "*.gcr.io/a", "*"])
-def test_a_match_stands_in_one_rule(text):
+def test_same_match_in_two_rules_is_rejected(text):
     with pytest.raises(InvalidRuleError, match="stands in two rules; put their mirrors into"):
         MirrorMap([Rule(text, ["a.example"]), Rule(text, ["b.example"])])
 
 
-def test_the_old_name_of_docker_hub_is_the_same_match():
+def test_legacy_name_of_docker_hub_is_the_same_match():
     with pytest.raises(InvalidRuleError, match="stands in two rules"):
         MirrorMap([Rule("docker.io", ["a.b"]), Rule("index.docker.io", ["c.d"])])
 
 
-def test_many_mirrors_of_many_mirrors_have_an_end():
+def test_candidates_are_limited():
     rules = [
         Rule(f"r{n}.example", [f"r{n + 1}.example/{letter}" for letter in "abcd"]) for n in range(8)
     ]

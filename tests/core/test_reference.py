@@ -1,4 +1,4 @@
-"""Reading image names."""
+"""Parsing image names."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ DIGEST = "sha256:" + "a" * 64
 
 
 @pytest.mark.parametrize("case", REFERENCES, ids=[repr(case["input"])[:60] for case in REFERENCES])
-def test_every_known_text_is_read_or_refused_as_docker_does(case):
+def test_known_texts_are_parsed_as_docker_does(case):
     if not case["valid"]:
         with pytest.raises(InvalidReferenceError):
             parse_reference(case["input"])
@@ -33,7 +33,7 @@ def test_every_known_text_is_read_or_refused_as_docker_does(case):
 
 
 @pytest.mark.parametrize("case", IMAGES, ids=[case["image"][:60] for case in IMAGES])
-def test_every_image_of_real_manifests_is_read(case):
+def test_images_of_real_manifests_are_parsed(case):
     reference = parse_reference(case["image"])
     assert str(reference) == case["normalized"]
     assert reference.original == case["image"]
@@ -59,13 +59,13 @@ def test_every_image_of_real_manifests_is_read(case):
         ("Docker.io/a", "Docker.io", "a"),
     ],
 )
-def test_the_registry_is_found_as_docker_does(text, registry, repository):
+def test_registry_is_found_as_docker_does(text, registry, repository):
     reference = parse_reference(text)
     assert (reference.registry, reference.repository) == (registry, repository)
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", "it is empty"),
         (" nginx", "it contains white space"),
@@ -95,34 +95,34 @@ def test_the_registry_is_found_as_docker_does(text, registry, repository):
         ("index.docker.io/" + "a" * 248, "the repository is longer than 255 characters"),
     ],
 )
-def test_a_refusal_says_what_is_wrong(text, told):
-    with pytest.raises(InvalidReferenceError) as refusal:
+def test_error_says_what_is_wrong(text, expected):
+    with pytest.raises(InvalidReferenceError) as caught:
         parse_reference(text)
-    assert told in refusal.value.problem
-    assert refusal.value.text == text
-    assert "is not an image reference: " in str(refusal.value)
+    assert expected in caught.value.problem
+    assert caught.value.text == text
+    assert "is not an image reference: " in str(caught.value)
 
 
-def test_a_refusal_of_a_long_text_is_short():
-    with pytest.raises(InvalidReferenceError, match=r"… \(100000 characters\)") as refusal:
+def test_error_on_long_text_is_short():
+    with pytest.raises(InvalidReferenceError, match=r"… \(100000 characters\)") as caught:
         parse_reference("!" * 100_000)
-    assert len(str(refusal.value)) < 2000
+    assert len(str(caught.value)) < 2000
 
 
-def test_the_longest_names_are_read():
+def test_longest_names_are_parsed():
     repository = "a" * 247
     assert parse_reference(repository).repository == "library/" + repository
     assert is_path("a" * 255)
     assert not is_path("a" * 256)
 
 
-def test_references_are_equal_when_they_name_the_same_image():
+def test_references_to_the_same_image_are_equal():
     assert parse_reference("nginx") == parse_reference("docker.io/library/nginx")
     assert parse_reference("nginx:1") != parse_reference("nginx")
     assert len({parse_reference("nginx"), parse_reference("index.docker.io/nginx")}) == 1
 
 
-# The grammar once more, in one expression, written from its text and not from the code.
+# The grammar as one expression, written from the specification and not from the code.
 ALNUM = "[a-z0-9]+"
 COMPONENT = f"{ALNUM}(?:(?:[._]|__|[-]+){ALNUM})*"
 LABEL = "(?:[A-Za-z0-9]|[A-Za-z0-9][A-Za-z0-9-]*[A-Za-z0-9])"
@@ -135,7 +135,7 @@ GRAMMAR = re.compile(
 
 
 def accepts(text):
-    """Whether a text is a name in Docker's short form, by the grammar alone."""
+    """Return whether a text is an image name, by the grammar alone."""
     if re.fullmatch("[0-9a-f]{64}", text):
         return False
     first, slash, rest = text.partition("/")
@@ -155,8 +155,8 @@ def accepts(text):
     )
 
 
-def problem_of(text):
-    """What is wrong with a text; None if nothing is."""
+def find_problem(text):
+    """Return what is wrong with a text, or None."""
     try:
         parse_reference(text)
     except InvalidReferenceError as error:
@@ -173,12 +173,12 @@ def problem_of(text):
 @example("A:5000/b")
 @example("a\n")
 @example("a:1\n")
-def test_reading_accepts_and_refuses_what_the_grammar_does(text):
-    assert (problem_of(text) is None) == accepts(text)
+def test_parser_agrees_with_grammar(text):
+    assert (find_problem(text) is None) == accepts(text)
 
 
 @given(images)
-def test_the_normal_form_names_the_same_image(image):
+def test_normal_form_is_the_same_image(image):
     reference = parse_reference(image)
     again = parse_reference(str(reference))
     assert again == reference
@@ -187,7 +187,7 @@ def test_the_normal_form_names_the_same_image(image):
 
 
 @given(st.text() | texts)
-def test_any_text_is_read_or_refused_in_one_line(text):
-    problem = problem_of(text)
+def test_error_is_printable(text):
+    problem = find_problem(text)
     assert problem is None or problem.isprintable()
     assert "@" in text or "digest" not in (problem or "")

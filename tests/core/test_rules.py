@@ -1,4 +1,4 @@
-"""Rules, one by one."""
+"""Matches, mirrors and rules."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from webhook.core import InvalidRuleError, Match, Mirror, Original, Rule, parse_
         ("[::1]:5000/a", Match("[::1]:5000", "a")),
     ],
 )
-def test_a_match_is_read(text, match):
+def test_match_is_parsed(text, match):
     assert parse_match(text) == match
     assert parse_match(str(match)) == match
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("", "does not start with a registry host"),
         ("https://a", "does not start with a registry host"),
@@ -44,25 +44,25 @@ def test_a_match_is_read(text, match):
         ("docker.io/" + "a" * 256, "for a path, which no repository can have"),
     ],
 )
-def test_a_match_that_is_none_is_refused(text, told):
-    with pytest.raises(InvalidRuleError) as refusal:
+def test_invalid_match_is_rejected(text, expected):
+    with pytest.raises(InvalidRuleError) as caught:
         parse_match(text)
-    assert told in refusal.value.problem
-    assert refusal.value.field == "match"
-    assert f"match {text[:150]!r}"[:-1] in str(refusal.value)
+    assert expected in caught.value.problem
+    assert caught.value.field == "match"
+    assert f"match {text[:150]!r}"[:-1] in str(caught.value)
 
 
 @pytest.mark.parametrize(
     "target",
     ["m.example", "m.example:5000/a", "localhost", "docker.io/a", "Host/a", "[::1]:5/a"],
 )
-def test_a_mirror_is_a_host_and_a_path(target):
+def test_mirror_accepts_host_and_path(target):
     assert Mirror(target).target == target
     assert Mirror(target).registry == target.partition("/")[0]
 
 
 @pytest.mark.parametrize(
-    ("target", "told"),
+    ("target", "expected"),
     [
         ("", "does not start with a registry host"),
         ("https://m.example", "has a scheme; write host[:port][/path] alone"),
@@ -73,19 +73,19 @@ def test_a_mirror_is_a_host_and_a_path(target):
         ("m.example/a@b", "has a tag or digest, which a mirror cannot have"),
     ],
 )
-def test_a_mirror_that_could_start_no_image_is_refused(target, told):
-    with pytest.raises(InvalidRuleError) as refusal:
+def test_invalid_mirror_is_rejected(target, expected):
+    with pytest.raises(InvalidRuleError) as caught:
         Mirror(target)
-    assert told in refusal.value.problem
-    assert refusal.value.field == "target"
+    assert expected in caught.value.problem
+    assert caught.value.field == "target"
 
 
-def test_the_old_name_of_docker_hub_is_its_name():
+def test_mirror_on_legacy_docker_hub_is_normalized():
     assert Mirror("index.docker.io/a").target == "docker.io/a"
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told", "field"),
+    ("arguments", "expected", "field"),
     [
         ({}, "either match or regex", ""),
         ({"match": "a.b", "regex": "a"}, "either match or regex", ""),
@@ -115,11 +115,11 @@ def test_the_old_name_of_docker_hub_is_its_name():
         ({"regex": r"(a)\1", "mirrors": ["c.d"]}, "is refused by RE2", "regex"),
     ],
 )
-def test_parts_that_make_no_rule_are_refused(arguments, told, field):
-    with pytest.raises(InvalidRuleError) as refusal:
+def test_invalid_rule_is_rejected(arguments, expected, field):
+    with pytest.raises(InvalidRuleError) as caught:
         Rule(**arguments)
-    assert told in refusal.value.problem
-    assert refusal.value.field == field
+    assert expected in caught.value.problem
+    assert caught.value.field == field
 
 
 @pytest.mark.parametrize(
@@ -130,11 +130,11 @@ def test_parts_that_make_no_rule_are_refused(arguments, told, field):
         (Rule("*.gcr.io", keep=True, source="nju"), "*.gcr.io (profile nju)"),
     ],
 )
-def test_a_rule_is_named_by_what_it_matches(rule, name):
+def test_rule_name_is_its_match(rule, name):
     assert str(rule) == name
 
 
-def test_rules_are_values():
+def test_rules_are_immutable_values():
     rule = Rule("docker.io", ["m.example"], original=Original.NEVER)
     assert rule == Rule("docker.io", [Mirror("m.example")], original=Original.NEVER)
     assert hash(rule) == hash(Rule("docker.io", ["m.example"], original=Original.NEVER))

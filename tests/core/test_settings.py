@@ -6,12 +6,12 @@ from webhook.core import InvalidRuleError, Mirror, Rule, parse_platform
 
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
-def test_a_platform_is_written_as_it_is_read(text):
+def test_platform_round_trips(text):
     assert str(parse_platform(text)) == text
 
 
 @pytest.mark.parametrize("text", ["", "linux", "linux/", "linux/arm/v7/x", "Linux/amd64", "a b/c"])
-def test_a_text_that_is_no_platform_is_refused(text):
+def test_platform_rejects_invalid_text(text):
     with pytest.raises(InvalidRuleError, match="is no platform; write os/architecture"):
         parse_platform(text)
 
@@ -27,7 +27,7 @@ def test_a_text_that_is_no_platform_is_refused(text):
         ),
     ],
 )
-def test_a_rule_verifies_what_it_rewrites_or_nothing(options, field):
+def test_rule_rejects_invalid_verify_options(options, field):
     with pytest.raises(InvalidRuleError) as caught:
         Rule("docker.io", **options)
 

@@ -1,55 +1,51 @@
-"""What became of one image, and why."""
+"""The decision on one image, and its reason."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
     from webhook.core.reference import ImageReference
     from webhook.core.rules import Mirror, Rule
 
-    # Rules, and the mirror that each of them gave, in order.
+    # The rules that were applied one after the other, each with the mirror that it gave.
     Steps: TypeAlias = tuple[tuple[Rule, Mirror], ...]
 
 __all__ = ["Candidate", "Decision", "Outcome"]
 
 
 class Outcome(StrEnum):
-    """What became of an image; also a label of the metric.
-
-    Attributes:
-        needs_warning: Whether it was decided on doubt, of which the image's owner should
-            hear.
-    """
-
-    needs_warning: bool
-
-    def __new__(cls, value: str, needs_warning: bool = False) -> Self:
-        """Make a member of its value and what is known of it."""
-        outcome = str.__new__(cls, value)
-        outcome._value_ = value
-        outcome.needs_warning = needs_warning
-        return outcome
+    """The outcome for an image; also a label of the metric."""
 
     REWRITTEN = "rewritten"
-    UNCONFIRMED = "unconfirmed", True  # rewritten: nobody knows whether it is there
-    KEPT = "kept"  # by a rule that says so
-    MIRRORED = "mirrored"  # it names a mirror already
+    UNCONFIRMED = "unconfirmed"  # rewritten, though it is unknown whether the mirror has it
+    KEPT = "kept"  # by a rule with keep: true
+    MIRRORED = "mirrored"  # it is at a mirror already
     UNMATCHED = "unmatched"
     LOCAL = "local"  # pull policy Never: the node has it under its own name
-    INVALID = "invalid", True
-    LOOPING = "looping", True  # its owner makes the Pod anew whenever it is rewritten
-    UNAVAILABLE = "unavailable", True  # rules match, but no mirror of theirs can be used
+    INVALID = "invalid"
+    LOOPING = "looping"  # its owner recreates the Pod whenever it is rewritten
+    UNAVAILABLE = "unavailable"  # rules match, but none of their mirrors can be used
+
+    @property
+    def needs_warning(self) -> bool:
+        """Whether the user who applies the Pod should get a warning."""
+        return self in _NEED_WARNING
+
+
+_NEED_WARNING = frozenset(
+    {Outcome.UNCONFIRMED, Outcome.INVALID, Outcome.LOOPING, Outcome.UNAVAILABLE}
+)
 
 
 class Candidate(NamedTuple):
-    """An image as one mirror names it; ``str()`` is the name to write.
+    """A reference as one mirror would name it.
 
     Attributes:
         reference: The new name.
-        steps: The rules that led there and the mirror each of them gave, in order.
-        image: The name to write.
+        steps: The rules that were applied, each with the mirror that it gave, in order.
+        image: The text to write; what ``str()`` returns.
     """
 
     reference: ImageReference
@@ -58,17 +54,17 @@ class Candidate(NamedTuple):
 
     @property
     def rule(self) -> Rule:
-        """The rule that matched the image as it was written."""
+        """The rule that matched the original image."""
         return self.steps[0][0]
 
     @property
     def mirror(self) -> Mirror:
-        """The mirror that the image would come from."""
+        """The mirror that the image would be pulled from."""
         return self.steps[-1][1]
 
     @property
     def reason(self) -> str:
-        """The chain of rules in words."""
+        """The chain of rules, for people."""
         steps = [f"rule {rule} → {mirror.target}" for rule, mirror in self.steps]
         return ", then ".join(steps)
 
@@ -77,16 +73,16 @@ class Candidate(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What became of one image.
+    """The decision on one image.
 
     Attributes:
         original: The image as it was written.
-        outcome: What became of it.
-        reason: Why, in words: the same in log, warning, audit annotation and ``explain``.
-        reference: The image in its parts; None where the grammar refuses it.
-        rule: The rule that matched it, if one did.
-        candidates: Its names at the mirrors, the preferred first.
-        candidate: The one that was chosen; None where the image stays as it is.
+        outcome: The outcome.
+        reason: Why, for people; log, warning, audit annotation and ``explain`` show the same.
+        reference: The parsed image; None if the grammar rejects it.
+        rule: The rule that applies, if there is one.
+        candidates: The image at its mirrors, in order of preference.
+        candidate: The candidate to use; None if the image stays unchanged.
     """
 
     original: str
@@ -99,5 +95,5 @@ class Decision(NamedTuple):
 
     @property
     def image(self) -> str:
-        """The image to write: the chosen candidate, else the original as it stands."""
+        """The image to write: that of the candidate, or else the original."""
         return self.original if self.candidate is None else self.candidate.image

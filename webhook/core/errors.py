@@ -1,35 +1,36 @@
-"""What the core refuses.
+"""The exceptions of the core.
 
-Our exception tree::
+Their tree::
 
     ValueError
-    ├── InvalidReferenceError   an image name that the reference grammar refuses
-    └── InvalidRuleError        a rule, or a set of rules, that cannot be applied
-        └── RuleCycleError      rules whose mirrors lead back to each other
+    ├── InvalidReferenceError   the reference grammar rejects an image name
+    └── InvalidRuleError        a rule, or a set of rules, is invalid
+        └── RuleCycleError      the mirrors of some rules lead back to each other
 
-Every message names the thing, the value and what is wrong with it, so that it
-can be shown to a person as it is.
+Every message names the value and what is wrong with it, so that it can be shown to users.
 """
 
 from __future__ import annotations
 
-__all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError"]
+from typing import Final
 
-MAX_QUOTED = 160
+__all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError", "quote"]
+
+_MAX_QUOTED: Final = 160
 
 
 def quote(value: str) -> str:
-    """Return *value* as it may stand in a message: escaped, and bounded in length."""
-    if len(value) <= MAX_QUOTED:
+    """Return *value* for use in a message: in quotes, escaped, and cut if it is long."""
+    if len(value) <= _MAX_QUOTED:
         return repr(value)
-    return f"{value[:MAX_QUOTED]!r}… ({len(value)} characters)"
+    return f"{value[:_MAX_QUOTED]!r}… ({len(value)} characters)"
 
 
 class InvalidReferenceError(ValueError):
-    """A text that is no image reference.
+    """A text is not an image reference.
 
     Args:
-        text: The text as it was written.
+        text: The text.
         problem: What is wrong with it, as the end of a sentence.
     """
 
@@ -40,7 +41,7 @@ class InvalidReferenceError(ValueError):
 
 
 class InvalidRuleError(ValueError):
-    """A rule that cannot be applied.
+    """A rule is invalid.
 
     Args:
         problem: What is wrong, with the value.
@@ -55,10 +56,10 @@ class InvalidRuleError(ValueError):
 
 
 class RuleCycleError(InvalidRuleError):
-    """Rules whose mirrors lead back to each other, so that no image would come to rest.
+    """The mirrors of some rules lead back to each other, so that rewriting would never end.
 
     Args:
-        names: The rules in the order in which they feed each other.
+        names: The rules of the cycle, in order.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:

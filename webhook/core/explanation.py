@@ -1,4 +1,4 @@
-"""Which rules were considered for an image, and what came of each."""
+"""Why each rule does or does not apply to an image."""
 
 from __future__ import annotations
 
@@ -15,23 +15,23 @@ __all__ = ["MatchKind", "RuleExplanation", "explain_rules"]
 
 
 class MatchKind(StrEnum):
-    """What a rule has to do with an image."""
+    """How a rule relates to an image."""
 
     APPLIES = "applies"
-    FOLLOWS = "follows"  # it applies to a name that the rule before it gave
-    AT_MIRROR = "at-mirror"  # it matches, and the image lies under one of its own mirrors
-    SHADOWED = "shadowed"  # it matches, and another rule wins
+    FOLLOWS = "follows"  # it applies to the name that a rule before it gave
+    AT_MIRROR = "at-mirror"  # it matches, but the image is already at one of its mirrors
+    SHADOWED = "shadowed"  # it matches, but another rule takes precedence
     UNMATCHED = "unmatched"
 
 
 @dataclass(frozen=True, slots=True)
 class RuleExplanation:
-    """One rule, and what it has to do with an image.
+    """How one rule relates to an image.
 
     Attributes:
         rule: The rule.
-        kind: What it has to do with it.
-        winner: The rule that wins over it, where it is shadowed.
+        kind: How it relates to the image.
+        winner: The rule that takes precedence, if the rule is shadowed.
     """
 
     rule: Rule
@@ -40,36 +40,37 @@ class RuleExplanation:
 
 
 def explain_rules(mirrors: MirrorMap, decision: Decision) -> tuple[RuleExplanation, ...]:
-    """Return every rule with what it has to do with the image of *decision*.
-
-    Those that match come first, the one that wins before all others; then those that
-    follow it; the others keep their order. It is empty for what is no image name.
+    """Explain every rule for the image of *decision*.
 
     Args:
         mirrors: The rules.
-        decision: What they decided.
+        decision: Their decision on the image.
+
+    Returns:
+        The rules that match, by precedence; then those that follow; then all others in their
+        order. Empty if the image is not a valid reference.
     """
     reference = decision.reference
     if reference is None:
         return ()
     winner: Rule | None = None
-    found: list[RuleExplanation] = []
+    explanations: list[RuleExplanation] = []
     for rule in mirrors.matching_rules(reference.registry, reference.repository):
         if rule.is_at_own_mirror(reference.name):
-            found.append(RuleExplanation(rule, MatchKind.AT_MIRROR))
+            explanations.append(RuleExplanation(rule, MatchKind.AT_MIRROR))
         elif winner is None:
             winner = rule
-            found.append(RuleExplanation(rule, MatchKind.APPLIES))
+            explanations.append(RuleExplanation(rule, MatchKind.APPLIES))
         else:
-            found.append(RuleExplanation(rule, MatchKind.SHADOWED, winner))
-    known = {id(each.rule) for each in found}
+            explanations.append(RuleExplanation(rule, MatchKind.SHADOWED, winner))
+    explained = {id(each.rule) for each in explanations}
     following = {
         id(rule): rule
         for candidate in decision.candidates
         for rule, _ in candidate.steps[1:]
-        if id(rule) not in known
+        if id(rule) not in explained
     }
-    found += [RuleExplanation(rule, MatchKind.FOLLOWS) for rule in following.values()]
-    known |= following.keys()
-    others = (rule for rule in mirrors.rules if id(rule) not in known)
-    return (*found, *(RuleExplanation(rule, MatchKind.UNMATCHED) for rule in others))
+    explanations += [RuleExplanation(rule, MatchKind.FOLLOWS) for rule in following.values()]
+    explained |= following.keys()
+    others = (rule for rule in mirrors.rules if id(rule) not in explained)
+    return (*explanations, *(RuleExplanation(rule, MatchKind.UNMATCHED) for rule in others))

@@ -1,9 +1,8 @@
-"""From an image to its mirrors.
+"""From an image to its candidates at the mirrors.
 
-A rule never applies to a name that lies under one of its own mirrors. Where the
-name that a mirror gives lies under another rule's match, that rule is applied
-too, and so on to the end. What comes out is at rest: no rule applies to it, so
-that mapping it again changes nothing, whatever the rules.
+A rule never applies to a name under one of its own mirrors. If another rule matches the name
+that a mirror gives, that rule is applied too, and so on. The result is final: no rule applies to
+it, so rewriting it again changes nothing, whatever the rules.
 """
 
 from __future__ import annotations
@@ -11,51 +10,53 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.decision import Candidate, Decision, Outcome
-from webhook.core.errors import (
-    InvalidReferenceError,
-    InvalidRuleError,
-    RuleCycleError,
-)
+from webhook.core.errors import InvalidReferenceError, InvalidRuleError, RuleCycleError
 from webhook.core.reference import parse_reference
 from webhook.core.regex import RegexSet
-from webhook.core.rules import PrefixIndex
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from webhook.core.decision import Steps
     from webhook.core.reference import ImageReference
-    from webhook.core.rules import Mirror, Rule
+    from webhook.core.rules import Rule
 
 __all__ = ["MirrorMap"]
 
+# Only regular expressions can exceed these; the image then stays unchanged.
+_MAX_STEPS: Final = 16
+_MAX_CANDIDATES: Final = 64
+
+_MAX_PREFIX: Final = 600  # characters: a repository of 255, and a long registry
+
 
 class MirrorMap:
-    """Rules, ready to be asked. It is built once and never changes.
+    """Rules, indexed for fast decisions. Immutable.
 
     Args:
-        rules: The rules. Order matters among regular expressions only, which are
-            asked first; among the others the longest match wins.
+        rules: The rules. Their order matters only among regular expressions, which are tried
+            first; among the others the longest match wins.
 
     Raises:
         InvalidRuleError: Two rules have the same match.
-        RuleCycleError: Rules lead back to each other.
+        RuleCycleError: The mirrors of some rules lead back to each other.
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
         self.rules: tuple[Rule, ...] = tuple(rules)
-        self._patterns = tuple(rule for rule in self.rules if rule.regex is not None)
-        self._pattern_set = (
-            RegexSet(rule.regex for rule in self._patterns if rule.regex)
-            if self._patterns
+        self._regex_rules = tuple(rule for rule in self.rules if rule.regex is not None)
+        self._regexes = (
+            RegexSet(rule.regex for rule in self._regex_rules if rule.regex)
+            if self._regex_rules
             else None
         )
-        self._exact: PrefixIndex[Rule] = PrefixIndex()
-        self._subdomains: PrefixIndex[Rule] = PrefixIndex()
-        self._everything: Rule | None = None
-        self._targets: PrefixIndex[Rule] = PrefixIndex()
+        self._exact = _PrefixIndex()
+        self._subdomains = _PrefixIndex()
+        self._catch_all: Rule | None = None
+        self._targets = _PrefixIndex()
         for rule in self.rules:
             self._add(rule)
-        cycle = find_cycle(self.rules, self.applicable_rule)
+        cycle = _find_cycle(self.rules, self.applicable_rule)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
 
@@ -68,36 +69,36 @@ class MirrorMap:
         if match is None:
             return
         if match.is_catch_all:
-            known = self._everything = self._everything or rule
+            indexed = self._catch_all = self._catch_all or rule
         elif match.is_wildcard:
-            known = self._subdomains.add(match.registry[1:], match.path, rule)
+            indexed = self._subdomains.add(match.registry[1:], match.path, rule)
         else:
-            known = self._exact.add(match.registry, match.path, rule)
-        if known is not rule:
+            indexed = self._exact.add(match.registry, match.path, rule)
+        if indexed is not rule:
             problem = f"match {str(match)!r} stands in two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
     def matching_rules(self, registry: str, repository: str) -> list[Rule]:
-        """Return the rules that match a name, the one that wins first.
+        """Return the rules that match a name, by precedence.
 
-        Regular expressions come first, in their order; then the longest match,
-        where an exact registry comes before ``*.`` of the same path; ``*`` is last.
+        Regular expressions come first, in their order; then the longest match, where an exact
+        registry precedes ``*.`` with the same path; ``*`` comes last.
         """
-        found = self._exact.longest_first(registry, repository)
+        found = self._exact.find(registry, repository)
         if self._subdomains:
-            for parent in parents(registry):
-                found += self._subdomains.longest_first(parent, repository)
-            found.sort(key=lambda pair: -len(pair[0]))
+            for parent in _parent_domains(registry):
+                found += self._subdomains.find(parent, repository)
+            found.sort(key=lambda item: -len(item[0]))
         rules = [rule for _, rule in found]
-        if self._pattern_set is not None:
-            matched = self._pattern_set.matching(f"{registry}/{repository}")
-            rules[:0] = [self._patterns[index] for index in matched]
-        if self._everything is not None:
-            rules.append(self._everything)
+        if self._regexes is not None:
+            indexes = self._regexes.find_matches(f"{registry}/{repository}")
+            rules[:0] = [self._regex_rules[index] for index in indexes]
+        if self._catch_all is not None:
+            rules.append(self._catch_all)
         return rules
 
     def applicable_rule(self, registry: str, repository: str) -> Rule | None:
-        """Return the rule that applies to a name: the first that does not lead there."""
+        """Return the first matching rule that does not have the name at one of its mirrors."""
         name = f"{registry}/{repository}" if repository else registry
         for rule in self.matching_rules(registry, repository):
             if not rule.is_at_own_mirror(name):
@@ -105,25 +106,24 @@ class MirrorMap:
         return None
 
     def candidates(self, reference: ImageReference) -> tuple[Candidate, ...]:
-        """Return *reference* as the mirrors name it, in order of preference.
+        """Return *reference* at its mirrors, in order of preference.
 
-        It is empty where no rule applies, a rule keeps the image, or no mirror
-        has a valid name for it.
+        Empty if no rule applies, a rule keeps the image, or its name is valid at no mirror.
         """
         rule = self.applicable_rule(reference.registry, reference.repository)
-        return self._search(reference, rule)[0]
+        return self._find_candidates(reference, rule)[0]
 
-    def _search(
+    def _find_candidates(
         self, reference: ImageReference, rule: Rule | None
-    ) -> tuple[tuple[Candidate, ...], tuple[str, ...]]:
-        search = Search(self.applicable_rule)
-        search.walk(reference, rule, (), (reference.name,))
-        return tuple(search.found.values()), tuple(search.problems)
+    ) -> tuple[tuple[Candidate, ...], list[str]]:
+        search = _CandidateSearch(self.applicable_rule)
+        search.follow(reference, rule, (), (reference.name,))
+        return tuple(search.candidates.values()), search.problems
 
     def decide(self, text: str) -> Decision:
-        """Say what becomes of the image *text*, where every mirror has every image.
+        """Decide on the image *text*, as if every mirror had every image.
 
-        It never raises: on any doubt the image stays, and the reason says why.
+        It never raises: an image that cannot be rewritten stays unchanged, with the reason.
         """
         try:
             reference = parse_reference(text)
@@ -131,194 +131,203 @@ class MirrorMap:
             return Decision(text, Outcome.INVALID, error.problem)
         rule = self.applicable_rule(reference.registry, reference.repository)
         if rule is None:
-            return self._at_rest(reference)
+            return self._decide_without_rule(reference)
         if rule.keep:
-            reason = f"rule {rule} keeps it"
-            return Decision(text, Outcome.KEPT, reason, reference, rule)
-        candidates, problems = self._search(reference, rule)
+            return Decision(text, Outcome.KEPT, f"rule {rule} keeps it", reference, rule)
+        candidates, problems = self._find_candidates(reference, rule)
         if not candidates:
             reason = "; ".join(problems[:3])
             return Decision(text, Outcome.UNAVAILABLE, reason, reference, rule)
-        chosen = candidates[0]
-        return Decision(
-            original=text,
-            outcome=Outcome.REWRITTEN,
-            reason=chosen.reason,
-            reference=reference,
-            rule=rule,
-            candidates=candidates,
-            candidate=chosen,
-        )
+        first = candidates[0]
+        return Decision(text, Outcome.REWRITTEN, first.reason, reference, rule, candidates, first)
 
-    def _at_rest(self, reference: ImageReference) -> Decision:
-        name, text = reference.name, reference.original
-        at = self._targets.longest_first(reference.registry, reference.repository)
-        own = (
+    def _decide_without_rule(self, reference: ImageReference) -> Decision:
+        registry, repository, name = reference.registry, reference.repository, reference.name
+        at_target = (rule for _, rule in self._targets.find(registry, repository))
+        at_mirror = (
             rule
-            for rule in self.matching_rules(reference.registry, reference.repository)
+            for rule in self.matching_rules(registry, repository)
             if rule.is_at_own_mirror(name)
         )
-        rule = at[0][1] if at else next(own, None)
+        rule = next(at_target, None) or next(at_mirror, None)
         if rule is not None:
             reason = f"it is at a mirror of rule {rule} already"
-            return Decision(text, Outcome.MIRRORED, reason, reference, rule)
+            return Decision(reference.original, Outcome.MIRRORED, reason, reference, rule)
         reason = f"no rule matches {name}"
-        return Decision(text, Outcome.UNMATCHED, reason, reference)
+        return Decision(reference.original, Outcome.UNMATCHED, reason, reference)
 
 
-def parents(registry: str) -> Iterator[str]:
-    """Yield the parent domains of a registry, each with its leading dot, the longest first."""
+def _parent_domains(registry: str) -> Iterator[str]:
+    # With the leading dot, the longest first.
     dot = registry.find(".")
     while dot != -1:
         yield registry[dot:]
         dot = registry.find(".", dot + 1)
 
 
-# Only regular expressions can make longer chains or more names than people write;
-# what they make beyond this ends in the original.
-MAX_STEPS: Final = 16
-MAX_CANDIDATES: Final = 64
+class _PrefixIndex:
+    """Rules by registry and leading path parts.
+
+    A look-up costs one dictionary access for each path part, however many rules there are.
+    """
+
+    def __init__(self) -> None:
+        self._registries: dict[str, dict[str, Rule]] = {}
+        self._depths: dict[str, int] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self._registries)
+
+    def add(self, registry: str, path: str, rule: Rule) -> Rule:
+        """Add a rule, unless the prefix has one, and return the rule of the prefix."""
+        depth = path.count("/") + 1 if path else 0
+        self._depths[registry] = max(depth, self._depths.get(registry, 0))
+        return self._registries.setdefault(registry, {}).setdefault(path, rule)
+
+    def find(self, registry: str, repository: str) -> list[tuple[str, Rule]]:
+        """Return the path and the rule of each prefix of a name, the longest first."""
+        paths = self._registries.get(registry)
+        if paths is None:
+            return []
+        found = []
+        depth = self._depths[registry]
+        if depth:
+            parts = repository.split("/", depth)
+            for count in range(min(depth, len(parts)), 0, -1):
+                path = "/".join(parts[:count])
+                if path in paths:
+                    found.append((path, paths[path]))
+        if "" in paths:
+            found.append(("", paths[""]))
+        return found
 
 
-class Search:
-    """The walk from one reference through rules and mirrors to the names at rest.
+class _CandidateSearch:
+    """Follows a reference from rule to rule until no rule applies.
 
-    A name that every mirror refuses, or gives an invalid name, is at rest, unless it is
-    the one that the walk began with; a way that leads back gives nothing.
+    A name that each mirror rejects, or for which each has only an invalid name, is final too,
+    unless it is the original one. A path that comes back to a name gives no candidate.
 
     Args:
-        applicable: Gives the rule that applies to a registry and a repository.
+        applicable_rule: `MirrorMap.applicable_rule`.
 
     Attributes:
-        found: The candidates by their names, in order of preference.
-        problems: What kept other mirrors from giving a name.
+        candidates: The candidates by their names, in order of preference.
+        problems: Why other mirrors gave no candidate.
     """
 
-    def __init__(self, applicable: Callable[[str, str], Rule | None]) -> None:
-        self._applicable = applicable
-        self.found: dict[str, Candidate] = {}
+    def __init__(self, applicable_rule: Callable[[str, str], Rule | None]) -> None:
+        self._applicable_rule = applicable_rule
+        self.candidates: dict[str, Candidate] = {}
         self.problems: list[str] = []
 
-    def walk(
-        self,
-        reference: ImageReference,
-        rule: Rule | None,
-        steps: tuple[tuple[Rule, Mirror], ...],
-        names: tuple[str, ...],
+    def follow(
+        self, reference: ImageReference, rule: Rule | None, steps: Steps, names: tuple[str, ...]
     ) -> None:
-        """Find the names at rest from *reference* on.
+        """Add the candidates that *reference* leads to.
 
         Args:
-            reference: Where to begin.
+            reference: Where to start.
             rule: The rule that applies to it.
-            steps: The rules and mirrors that led there.
-            names: The names on the way.
+            steps: The rules and mirrors that led to it.
+            names: The names on the path to it, and its own.
         """
         if rule is None or rule.keep:
-            self.rest(reference, steps)
+            self._add(reference, steps)
             return
-        refused = 0
+        rejected = 0
         for mirror in rule.mirrors:
-            if len(self.found) == MAX_CANDIDATES:
+            if len(self.candidates) == _MAX_CANDIDATES:
                 return
             if mirror.allowlist is not None and not mirror.allowlist.allows(reference.name):
-                unlisted = f"{reference.name} is not on {mirror.allowlist.name}"
-                self.problems.append(f"rule {rule} → {mirror.target}: {unlisted}")
-                refused += 1
+                problem = f"{reference.name} is not on {mirror.allowlist.name}"
+                self.problems.append(f"rule {rule} → {mirror.target}: {problem}")
+                rejected += 1
                 continue
             try:
-                named = rule.rewrite_reference(mirror, reference)
+                rewritten = rule.rewrite_reference(mirror, reference)
             except InvalidReferenceError as error:
                 self.problems.append(f"rule {rule} → {mirror.target}: {error}")
-                refused += 1
+                rejected += 1
                 continue
-            if named.name in names or len(steps) == MAX_STEPS:
-                walk = " → ".join(names)
-                self.problems.append(f"the rules lead back to where they began: {walk}")
+            if rewritten.name in names or len(steps) == _MAX_STEPS:
+                path = " → ".join(names)
+                self.problems.append(f"the rules lead back to where they began: {path}")
                 continue
-            onward = self._applicable(named.registry, named.repository)
-            self.walk(named, onward, (*steps, (rule, mirror)), (*names, named.name))
-        if refused == len(rule.mirrors):
-            self.rest(reference, steps)
+            next_rule = self._applicable_rule(rewritten.registry, rewritten.repository)
+            self.follow(rewritten, next_rule, (*steps, (rule, mirror)), (*names, rewritten.name))
+        if rejected == len(rule.mirrors):
+            self._add(reference, steps)
 
-    def rest(self, reference: ImageReference, steps: tuple[tuple[Rule, Mirror], ...]) -> None:
-        """Note that no rule leads on from *reference*."""
+    def _add(self, reference: ImageReference, steps: Steps) -> None:
         if steps:
             image = str(reference)
-            self.found.setdefault(image, Candidate(reference, steps, image))
+            self.candidates.setdefault(image, Candidate(reference, steps, image))
 
 
-MAX_PREFIX: Final = 600  # a repository of 255 characters, and a long registry
-
-
-def find_cycle(
-    rules: Iterable[Rule], applicable: Callable[[str, str], Rule | None]
+def _find_cycle(
+    rules: Iterable[Rule], applicable_rule: Callable[[str, str], Rule | None]
 ) -> tuple[Rule, ...]:
-    """Return rules that feed each other in a circle, in order; empty if there are none.
+    """Return rules whose mirrors lead back to each other, in order; empty if there are none.
 
-    Args:
-        rules: The rules.
-        applicable: Gives the rule that applies to a registry and a repository.
+    All names under a prefix take the same path as the prefix itself, unless a longer match takes
+    some of them elsewhere; that longer match is a prefix to start from as well. So it is enough
+    to follow the match and the mirrors of each rule. A prefix that comes back is a cycle; so is
+    one that outgrows any repository, as it grows for every name. Regular expressions are not
+    followed: whether they match is known only for a name.
     """
-    at_rest: set[str] = set()
+    final: set[str] = set()
     for rule in rules:
         starts = [mirror.target for mirror in rule.mirrors if not mirror.is_template]
         if rule.match is not None and not (rule.match.is_catch_all or rule.match.is_wildcard):
             starts.append(str(rule.match))
         for start in starts:
-            cycle = follow(start, applicable, at_rest)
+            cycle = _follow_prefix(start, applicable_rule, final)
             if cycle:
                 return cycle
     return ()
 
 
-def follow(
-    start: str,
-    applicable: Callable[[str, str], Rule | None],
-    at_rest: set[str],
+def _follow_prefix(
+    start: str, applicable_rule: Callable[[str, str], Rule | None], final: set[str]
 ) -> tuple[Rule, ...]:
-    """Return the circle that the way from the prefix *start* ends in, if it does.
+    """Return the cycle that the prefix *start* leads to, or nothing.
 
-    Args:
-        start: A registry, or a registry and leading path parts.
-        applicable: Gives the rule that applies to a registry and a repository.
-        at_rest: Prefixes from which every way is known to end; added to.
+    The search is depth-first, with a stack of its own: there may be thousands of rules in a row.
+    *final* holds the prefixes that are known to lead to no cycle; more are added.
     """
-    way: list[tuple[str, Rule]] = []
-    ahead: list[list[str]] = [[start]]
-    while ahead:
-        if not ahead[-1]:
-            ahead.pop()
-            if way:
-                at_rest.add(way.pop()[0])
+    path: list[tuple[str, Rule]] = []
+    stack: list[list[str]] = [[start]]
+    while stack:
+        if not stack[-1]:
+            stack.pop()
+            if path:
+                final.add(path.pop()[0])
             continue
-        prefix = ahead[-1].pop()
-        if prefix in at_rest:
+        prefix = stack[-1].pop()
+        if prefix in final:
             continue
-        passed = [name for name, _ in way]
-        if prefix in passed:
-            return tuple(rule for _, rule in way[passed.index(prefix) :])
-        if len(prefix) > MAX_PREFIX:
-            turn = last_round([rule for _, rule in way])
-            if turn:
-                return turn
-            at_rest.add(prefix)  # long targets in a row, and no name fits any more
+        visited = [name for name, _ in path]
+        if prefix in visited:
+            return tuple(rule for _, rule in path[visited.index(prefix) :])
+        if len(prefix) > _MAX_PREFIX:
+            cycle = _last_round([rule for _, rule in path])
+            if cycle:
+                return cycle
+            final.add(prefix)  # a row of long targets: no name fits any more
             continue
-        registry, _, path = prefix.partition("/")
-        rule = applicable(registry, path)
+        registry, _, repository = prefix.partition("/")
+        rule = applicable_rule(registry, repository)
         if rule is None or rule.keep or rule.regex is not None:
-            at_rest.add(prefix)
+            final.add(prefix)
             continue
-        way.append((prefix, rule))
-        ahead.append([rule.rewrite_name(mirror, registry, path) for mirror in rule.mirrors])
+        path.append((prefix, rule))
+        stack.append([rule.rewrite_name(mirror, registry, repository) for mirror in rule.mirrors])
     return ()
 
 
-def last_round(rules: list[Rule]) -> tuple[Rule, ...]:
-    """Return one round of a growing way: the rules from one turn of a rule to its next.
-
-    It is empty if no rule has had two turns.
-    """
+def _last_round(rules: list[Rule]) -> tuple[Rule, ...]:
+    """Return the rules from the last repeated rule to its repetition; empty if none repeats."""
     for end in range(len(rules) - 1, 0, -1):
         for begin in range(end - 1, -1, -1):
             if rules[begin] == rules[end]:

@@ -1,7 +1,7 @@
 r"""Image references: the grammar, and Docker's normal form.
 
-The grammar is the one of the distribution project (`reference`_), which
-Docker, containerd, CRI-O and Kubernetes share::
+The grammar is that of the distribution project (`reference`_), which Docker, containerd,
+CRI-O and Kubernetes share::
 
     reference        := name [ ":" tag ] [ "@" digest ]
     name             := [ domain "/" ] path
@@ -17,10 +17,9 @@ Docker, containerd, CRI-O and Kubernetes share::
     tag              := /[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}/
     digest           := algorithm ":" lower-case hexadecimal of its length
 
-Normalising is a step of its own: the first part is a domain if it holds a
-``.`` or ``:`` or an upper-case letter, or is ``localhost``; else the image is on
-``docker.io``, where a path of one part is under ``library/``; and
-``index.docker.io`` is ``docker.io``.
+Docker then normalises the name. The first part is a domain if it contains a ``.``, a ``:`` or
+an upper-case letter, or is ``localhost``; otherwise the image is on ``docker.io``. There, a path
+of one part gets ``library/`` in front, and ``index.docker.io`` becomes ``docker.io``.
 
 .. _reference: https://github.com/distribution/reference
 """
@@ -62,32 +61,31 @@ PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
 PATH = rf"{PATH_COMPONENT}(?:/{PATH_COMPONENT})*"
 TAG = rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_TAG - 1}}}"
 
-# The algorithms that go-digest registers, with the length of their encoding.
+# The algorithms that go-digest registers, with the number of hexadecimal digits.
 DIGEST_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
 DIGEST = "|".join(f"{name}:[a-f0-9]{{{size}}}" for name, size in DIGEST_LENGTHS.items())
 
-_domain = re.compile(DOMAIN).fullmatch
-_remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
-_path = re.compile(PATH).fullmatch
-# Whether a text is a tag, without its colon.
+_match_domain = re.compile(DOMAIN).fullmatch
+_match_remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
+_match_path = re.compile(PATH).fullmatch
 is_tag = re.compile(TAG).fullmatch
-_digest = re.compile(DIGEST).fullmatch
-_identifier = re.compile(r"[a-f0-9]{64}").fullmatch
-_upper_case = re.compile(r"[A-Z]").search
+_match_digest = re.compile(DIGEST).fullmatch
+_match_identifier = re.compile(r"[a-f0-9]{64}").fullmatch
+_find_upper_case = re.compile(r"[A-Z]").search
 
 
 class ImageReference(NamedTuple):
-    """An image name in its parts, in Docker's normal form.
+    """An image name, split into its parts and in Docker's normal form.
 
-    Two references are equal when they name the same image, however they were
-    written. ``str()`` gives the normal form; no tag is invented.
+    References to the same image are equal, however they were written. ``str()`` returns the
+    normal form, without adding a tag.
 
     Attributes:
-        registry: Host, with the port where there is one: ``docker.io``.
+        registry: Host, and port if there is one: ``docker.io``.
         repository: Path within the registry: ``library/nginx``.
-        tag: Tag without its colon, or None.
+        tag: Tag without the colon, or None.
         digest: Digest with its algorithm, ``sha256:…``, or None.
-        original: The text as it was written.
+        original: The text that was parsed.
     """
 
     registry: str
@@ -103,7 +101,7 @@ class ImageReference(NamedTuple):
 
     @property
     def suffix(self) -> str:
-        """Tag and digest as they stand behind the name; empty without either."""
+        """``:tag``, ``@digest``, both, or an empty text."""
         tag = f":{self.tag}" if self.tag is not None else ""
         return f"{tag}@{self.digest}" if self.digest is not None else tag
 
@@ -121,67 +119,62 @@ class ImageReference(NamedTuple):
 
 
 def is_digest(text: str) -> bool:
-    """Say whether *text* is a digest of a registered algorithm."""
-    return _digest(text) is not None
+    """Return whether *text* is a digest of a registered algorithm."""
+    return _match_digest(text) is not None
 
 
 def is_domain(text: str) -> bool:
-    """Say whether *text* is a host with an optional port, as the grammar has it."""
-    return _domain(text) is not None
+    """Return whether *text* is a registry host with an optional port."""
+    return _match_domain(text) is not None
 
 
 def is_path(text: str) -> bool:
-    """Say whether *text* is a repository, or whole leading parts of one."""
-    return _path(text) is not None and len(text) <= MAX_REPOSITORY
+    """Return whether *text* is a repository, or whole leading parts of one."""
+    return _match_path(text) is not None and len(text) <= MAX_REPOSITORY
 
 
 def looks_like_registry(part: str) -> bool:
-    """Say whether Docker takes *part*, the first of several, for a registry.
+    """Return whether Docker reads *part*, the first of several, as a registry.
 
-    Anything else there is a user or organisation of Docker Hub.
+    If not, it is a user or an organisation on Docker Hub.
     """
     return "." in part or ":" in part or part == "localhost" or part.lower() != part
 
 
 def parse_reference(text: str) -> ImageReference:
-    """Read an image name as Docker, containerd and Kubernetes do.
+    """Parse an image name as Docker, containerd and Kubernetes do.
 
     Args:
-        text: The name as somebody wrote it, for instance ``nginx:1.27`` or
-            ``registry.k8s.io/pause:3.10@sha256:…``. It is taken as it is: white
-            space around it is an error, as it is for the container runtime.
-
-    Returns:
-        The reference in normal form, with *text* as its ``original``.
+        text: For instance ``nginx:1.27`` or ``registry.k8s.io/pause:3.10@sha256:…``. White
+            space around it is an error, as it is for container runtimes.
 
     Raises:
-        InvalidReferenceError: The grammar refuses *text*; the message says why.
+        InvalidReferenceError: The grammar rejects *text*; the message says why.
     """
     first, slash, rest = text.partition("/")
     if not slash:
         registry, remainder = DOCKER_HUB, OFFICIAL + text
-        if _identifier(text):
-            raise InvalidReferenceError(text, diagnose(text))
+        if _match_identifier(text):
+            raise InvalidReferenceError(text, _diagnose(text))
     elif first in (DOCKER_HUB, LEGACY_DOCKER_HUB):
         registry = DOCKER_HUB
         remainder = rest if "/" in rest else OFFICIAL + rest
     elif looks_like_registry(first):
         registry, remainder = first, rest
-        if not _domain(first):
-            raise InvalidReferenceError(text, diagnose(text))
+        if not _match_domain(first):
+            raise InvalidReferenceError(text, _diagnose(text))
     else:
         registry, remainder = DOCKER_HUB, text
-    matched = _remainder(remainder)
-    if matched is None:
-        raise InvalidReferenceError(text, diagnose(text))
-    repository, tag, digest = matched.groups()
+    match = _match_remainder(remainder)
+    if match is None:
+        raise InvalidReferenceError(text, _diagnose(text))
+    repository, tag, digest = match.groups()
     if len(repository) > MAX_REPOSITORY:
-        raise InvalidReferenceError(text, diagnose(text))
+        raise InvalidReferenceError(text, _diagnose(text))
     return ImageReference(registry, repository, tag, digest, text)
 
 
-def diagnose(text: str) -> str:
-    """Say what is wrong with a *text* that the grammar refuses, as the end of a sentence."""
+def _diagnose(text: str) -> str:
     if not text:
         return "it is empty"
     if text != text.strip() or any(character.isspace() for character in text):
@@ -189,29 +182,28 @@ def diagnose(text: str) -> str:
     if "://" in text:
         scheme = text.partition("://")[0]
         return f"an image name has no scheme such as {quote(scheme)}"
-    if _identifier(text):
+    if _match_identifier(text):
         return "64 hexadecimal digits are an image ID, not a name"
     if not text.isascii():
         return "it contains a character outside ASCII"
     first, slash, rest = text.partition("/")
     if not slash or not looks_like_registry(first):
-        return diagnose_remainder(text, on_hub=True)
-    if not _domain(first):
+        return _diagnose_remainder(text, on_hub=True)
+    if not _match_domain(first):
         return f"{quote(first)} is not a registry host with an optional port"
-    return diagnose_remainder(rest, on_hub=first in (DOCKER_HUB, LEGACY_DOCKER_HUB))
+    return _diagnose_remainder(rest, on_hub=first in (DOCKER_HUB, LEGACY_DOCKER_HUB))
 
 
-def diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
-    """Say what is wrong behind the registry: with the repository, the tag or the digest."""
+def _diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     name, _, digest = remainder.partition("@")
     head, slash, last = name.rpartition("/")
     last, colon, tag = last.partition(":")
     repository = head + slash + last
     if not repository:
         return "it names no repository"
-    if _upper_case(repository):
+    if _find_upper_case(repository):
         return f"the repository {quote(repository)} must be in lower case"
-    if not _path(repository):
+    if not _match_path(repository):
         return (
             f"the repository {quote(repository)} may hold lower-case letters and digits, "
             "with single '.', '_', '/', '__' or dashes between them"

@@ -1,7 +1,7 @@
 r"""Regular expressions of rules, by RE2: linear time on any input (`syntax`_).
 
-RE2 is imported when the first rule with a regular expression is made, as most
-sets of rules have none.
+A mirror of such a rule is a template: ``\1`` to ``\9`` in its target are the groups of the
+expression, ``\0`` is the whole name.
 
 .. _syntax: https://github.com/google/re2/wiki/Syntax
 """
@@ -18,114 +18,113 @@ from webhook.core.errors import InvalidRuleError, quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Regex", "RegexSet", "Template"]
+__all__ = ["Regex", "RegexSet", "could_produce", "fill_groups", "highest_group"]
 
-# Enough for tens of thousands; the engine takes what it needs and no more.
-MAX_MEMORY: Final = 256 * 1024 * 1024
-GROUP: Final = re.compile(r"\\([0-9])")
+# An upper bound, enough for tens of thousands of expressions; RE2 takes what it needs.
+_MAX_MEMORY: Final = 256 * 1024 * 1024
+_GROUP: Final = re.compile(r"\\([0-9])")
 
 
-def quiet() -> Any:
-    """Return RE2 options that keep its complaints off standard error."""
-    import re2  # noqa: PLC0415 - see the module's docstring
+def _import_re2() -> Any:
+    # Imported on first use: it takes 7 ms and 3 MiB, and most rules have no regex.
+    import re2  # noqa: PLC0415
 
-    options = re2.Options()
-    options.log_errors = False
+    return re2
+
+
+def _make_options() -> Any:
+    options = _import_re2().Options()
+    options.log_errors = False  # on standard error
     return options
 
 
 @dataclass(frozen=True)
 class Regex:
-    """One regular expression, matched whole.
+    """A regular expression that has to match the whole name.
 
     Raises:
-        InvalidRuleError: RE2 refuses it.
+        InvalidRuleError: RE2 rejects it.
     """
 
     text: str
-    compiled: Any = field(init=False, repr=False, compare=False)
+    _compiled: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        import re2  # noqa: PLC0415 - see the module's docstring
-
+        re2 = _import_re2()
         try:
-            compiled = re2.compile(self.text, quiet())
+            compiled = re2.compile(self.text, _make_options())
         except re2.error as error:
             (detail,) = error.args
-            words = detail.decode() if isinstance(detail, bytes) else detail
-            problem = f"regex {quote(self.text)} is refused by RE2: {words}"
+            reason = detail.decode() if isinstance(detail, bytes) else detail
+            problem = f"regex {quote(self.text)} is refused by RE2: {reason}"
             raise InvalidRuleError(problem, field="regex") from None
-        object.__setattr__(self, "compiled", compiled)
+        object.__setattr__(self, "_compiled", compiled)
 
     @property
-    def groups(self) -> int:
-        """How many groups it has."""
-        return int(self.compiled.groups)
+    def group_count(self) -> int:
+        """The number of groups."""
+        return int(self._compiled.groups)
 
-    def rewrite(self, name: str, target: str) -> str:
-        r"""Return *target* with its groups filled in from *name*, which must match.
+    def matches(self, name: str) -> bool:
+        """Return whether the expression matches the whole of *name*."""
+        return self._compiled.fullmatch(name) is not None
 
-        A group that took no part in the match is empty. It is applied once to
-        the whole name; it is not a substitution of every occurrence.
+    def expand(self, name: str, template: str) -> str:
+        """Return *template* with the groups of *name*, which the expression must match.
+
+        A group that took no part in the match is empty.
         """
-        matched = self.compiled.fullmatch(name)
-        return GROUP.sub(lambda group: matched.group(int(group[1])) or "", target)
+        match = self._compiled.fullmatch(name)
+        return _GROUP.sub(lambda group: match.group(int(group[1])) or "", template)
 
     def __str__(self) -> str:
         return self.text
 
 
 class RegexSet:
-    """Many regular expressions tried at once, in one pass over the name.
+    """Many regular expressions that are matched at once, in one pass over the name.
 
     Args:
-        patterns: The regular expressions.
-        memory: What the engine may take for them, in bytes.
+        regexes: The regular expressions.
+        memory: Upper bound of the memory that RE2 may use for them, in bytes.
 
     Raises:
-        InvalidRuleError: It needs more.
+        InvalidRuleError: They need more memory.
     """
 
-    def __init__(self, patterns: Iterable[Regex], memory: int = MAX_MEMORY) -> None:
-        import re2  # noqa: PLC0415 - see the module's docstring
-
-        options = quiet()
+    def __init__(self, regexes: Iterable[Regex], memory: int = _MAX_MEMORY) -> None:
+        re2 = _import_re2()
+        options = _make_options()
         options.max_mem = memory
         self._set = re2.Set.FullMatchSet(options)
         try:
-            for pattern in patterns:
-                self._set.Add(pattern.text)
+            for regex in regexes:
+                self._set.Add(regex.text)
             self._set.Compile()
         except re2.error:
             problem = "the regexes of the rules are too large together: use match, or fewer"
             raise InvalidRuleError(problem, field="regex") from None
 
-    def matching(self, name: str) -> list[int]:
-        """Return the places of the patterns that match *name* whole, in order."""
+    def find_matches(self, name: str) -> list[int]:
+        """Return the indexes of the expressions that match the whole of *name*, in order."""
         return sorted(self._set.Match(name) or ())
 
 
-@dataclass(frozen=True, slots=True)
-class Template:
-    r"""A mirror's target as a text with groups, ``harbor.example.com/legacy/\1``."""
+def highest_group(template: str) -> int:
+    """Return the highest group that a template uses; 0 if it uses none."""
+    return max((int(number) for number in _GROUP.findall(template)), default=0)
 
-    text: str
 
-    @property
-    def highest_group(self) -> int:
-        """The highest group it uses."""
-        return max((int(number) for number in GROUP.findall(self.text)), default=0)
+def fill_groups(template: str, value: str) -> str:
+    """Return a template with *value* in place of every group."""
+    return _GROUP.sub(value, template)
 
-    def filled(self, value: str) -> str:
-        """Return the target with *value* in place of every group."""
-        return GROUP.sub(value, self.text)
 
-    def could_have_made(self, name: str) -> bool:
-        """Say whether some values of the groups make *name* of this target."""
-        return bool(shape(self.text).compiled.fullmatch(name))
+def could_produce(template: str, name: str) -> bool:
+    """Return whether some values of the groups turn *template* into *name*."""
+    return _compile_template(template).matches(name)
 
 
 @lru_cache(maxsize=1024)
-def shape(template: str) -> Regex:
-    """Return the pattern of all names that a *template* can make."""
-    return Regex(".*".join(re.escape(part) for part in GROUP.split(template)[::2]))
+def _compile_template(template: str) -> Regex:
+    return Regex(".*".join(re.escape(part) for part in _GROUP.split(template)[::2]))

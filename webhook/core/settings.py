@@ -1,4 +1,4 @@
-"""What checks of mirrors and the detection of loops are set to."""
+"""Settings of availability checks and of the loop detector."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from webhook.core.errors import InvalidRuleError, quote
 
 __all__ = ["Availability", "LoopLimits", "OnUnknown", "Platform", "parse_platform"]
 
-PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
+_PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
 
 
 class OnUnknown(StrEnum):
-    """What is taken where nobody can tell whether a mirror has an image."""
+    """Which image to use when it is unknown whether a mirror has it."""
 
     MIRROR = "mirror"
     ORIGINAL = "original"
@@ -23,51 +23,54 @@ class OnUnknown(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What an image has to run on, in the words of the `OCI image index`_.
+    """A platform that an image has to run on, as in the `OCI image index`_.
 
     .. _OCI image index: https://github.com/opencontainers/image-spec/blob/main/image-index.md
     """
 
-    system: str
+    os: str
     architecture: str
     variant: str = ""
 
-    def covers(self, system: str, architecture: str, variant: str) -> bool:
-        """Say whether an image for that is one for this; without a variant any will do."""
-        same = (system, architecture) == (self.system, self.architecture)
-        return same and (not self.variant or variant == self.variant)
+    def covers(self, os: str, architecture: str, variant: str) -> bool:
+        """Return whether an image for that platform runs on this one.
+
+        A platform without a variant covers every variant.
+        """
+        is_same = (os, architecture) == (self.os, self.architecture)
+        return is_same and (not self.variant or variant == self.variant)
 
     def __str__(self) -> str:
-        return "/".join(filter(None, (self.system, self.architecture, self.variant)))
+        return "/".join(filter(None, (self.os, self.architecture, self.variant)))
 
 
 def parse_platform(text: str) -> Platform:
-    """Read a platform such as ``linux/amd64`` or ``linux/arm/v7``.
+    """Parse a platform such as ``linux/amd64`` or ``linux/arm/v7``.
 
     Raises:
-        InvalidRuleError: It is none.
+        InvalidRuleError: It is not a platform.
     """
-    found = PLATFORM.fullmatch(text)
-    if found is None:
+    match = _PLATFORM.fullmatch(text)
+    if match is None:
         problem = f"{quote(text)} is no platform; write os/architecture, as linux/amd64"
         raise InvalidRuleError(problem)
-    return Platform(found[1], found[2], found[3] or "")
+    return Platform(match[1], match[2], match[3] or "")
 
 
 @dataclass(frozen=True, slots=True)
 class Availability:
-    """How mirrors are asked.
+    """How mirrors are checked for images.
 
     Attributes:
-        timeout: Seconds for one question, with everything that it takes.
-        budget: Seconds that one review waits for answers at most.
-        ttl: Seconds that an image that is there is not asked for again.
-        negative_ttl: Seconds for every other answer.
-        on_unknown: What is taken on doubt.
-        platforms: What each image has to be for; empty for anything.
-        plain_http: Registries that are spoken to without TLS.
+        timeout: Seconds for one check, with every request that it takes.
+        budget: Seconds that one review waits for checks at most.
+        ttl: Seconds until an image that exists is checked again.
+        negative_ttl: The same for every other result.
+        on_unknown: Which image to use when the result is unknown.
+        platforms: The platforms that each image must support; empty for no requirement.
+        plain_http: Registries that are reached without TLS.
         credentials: Paths of ``dockerconfigjson`` files.
-        ca_files: Registries, each with the path of a CA file to trust there as well.
+        ca_files: Registries, each with the path of a CA file to trust in addition.
     """
 
     timeout: float = 0.8
@@ -83,11 +86,11 @@ class Availability:
 
 @dataclass(frozen=True, slots=True)
 class LoopLimits:
-    """How often the same Pod may come, each time to be rewritten.
+    """How often an owner may recreate the same Pod before it is skipped.
 
     Attributes:
-        times: With the so manieth time its owner is left alone.
-        within: Seconds in which they are counted.
+        times: How many times the same Pod may come before its owner is skipped.
+        within: The period in which they are counted, in seconds.
     """
 
     times: int = 10
