@@ -14,53 +14,42 @@ if TYPE_CHECKING:
 
     import yaml
 
-__all__ = [
-    "ConfigurationError",
-    "Diagnostics",
-    "Problem",
-    "SourceLocation",
-    "explain_yaml_error",
-]
+__all__ = ["ConfigurationError", "Diagnostics", "Problem", "SourceLocation", "explain_yaml_error"]
 
 MAX_PROBLEMS: Final = 1000  # a file may be wrong in every one of its lines
 
 
 @dataclass(frozen=True, slots=True)
-class Problem:
-    """One thing that is wrong.
+class SourceLocation:
+    """Where a value is in a rules file.
 
     Attributes:
         origin: The file, as the caller named it; empty for rules that are in no file.
         line: Line in the file, from 1; 0 for the file as a whole.
         column: Column in the line, from 1; 0 for the file as a whole.
-        path: The value at fault, such as ``rules[2].mirrors[0].target``; empty for the file as
-            a whole.
-        message: What is wrong, with the value, and how to fix it.
+        path: The value, such as ``rules[2].mirrors[0].target``; empty for the file as a whole.
     """
-
-    origin: str
-    line: int
-    column: int
-    path: str
-    message: str
-
-    def __str__(self) -> str:
-        location = f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
-        return ": ".join(part for part in (location, self.path, self.message) if part)
-
-
-@dataclass(frozen=True, slots=True)
-class SourceLocation:
-    """Where a value is in a rules file; the attributes are those of `Problem`."""
 
     origin: str = ""
     line: int = 0
     column: int = 0
     path: str = ""
 
-    def make_problem(self, message: str) -> Problem:
-        """Return a problem at this location."""
-        return Problem(self.origin, self.line, self.column, self.path, message)
+
+@dataclass(frozen=True, slots=True)
+class Problem(SourceLocation):
+    """One thing that is wrong at a location: *message* says what, and how to fix it."""
+
+    message: str = ""
+
+    @classmethod
+    def at(cls, location: SourceLocation, message: str) -> Problem:
+        """Return a problem at *location*."""
+        return cls(location.origin, location.line, location.column, location.path, message)
+
+    def __str__(self) -> str:
+        location = f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
+        return ": ".join(part for part in (location, self.path, self.message) if part)
 
 
 class ConfigurationError(ValueError):
@@ -81,29 +70,19 @@ class Diagnostics:
     """Collects problems, and warnings about what is allowed but may be a mistake."""
 
     def __init__(self) -> None:
-        self._problems: list[Problem] = []
-        self._warnings: list[Problem] = []
+        self.problems: list[Problem] = []
+        self.warnings: list[Problem] = []
 
     def add_problem(self, location: SourceLocation, message: str) -> None:
         """Add a problem."""
-        self._problems.append(location.make_problem(message))
+        self.problems.append(Problem.at(location, message))
 
     def add_warning(self, location: SourceLocation, message: str) -> None:
         """Add a warning."""
-        self._warnings.append(location.make_problem(message))
+        self.warnings.append(Problem.at(location, message))
 
-    @property
-    def problem_count(self) -> int:
-        """The number of problems so far."""
-        return len(self._problems)
-
-    @property
-    def warnings(self) -> tuple[str, ...]:
-        """The warnings in the order of the file, as sentences."""
-        return tuple(map(str, _sort(self._warnings)))
-
-    def raise_problems(self, files: Iterable[Path] = ()) -> None:
-        """Raise all problems, if there are any.
+    def finish(self, files: Iterable[Path] = ()) -> tuple[str, ...]:
+        """Return the warnings in the order of the file, as sentences.
 
         Args:
             files: The files that the rules name.
@@ -111,17 +90,18 @@ class Diagnostics:
         Raises:
             ConfigurationError: There are problems.
         """
-        if self._problems:
-            raise ConfigurationError(_sort(self._problems), files)
+        if self.problems:
+            raise ConfigurationError(_sort(self.problems), files)
+        return tuple(map(str, _sort(self.warnings)))
 
 
 def _sort(problems: list[Problem]) -> list[Problem]:
-    """Return *problems* in the order of the file; the first ones if there are very many."""
+    """Return *problems* in the order of the file; only the first ones of very many."""
     ordered = sorted(problems, key=lambda problem: (problem.line, problem.column))
     more = len(ordered) - MAX_PROBLEMS
     if more <= 0:
         return ordered
-    rest = Problem(ordered[0].origin, 0, 0, "", f"and {more} more like these")
+    rest = Problem(ordered[0].origin, message=f"and {more} more like these")
     return [*ordered[:MAX_PROBLEMS], rest]
 
 
@@ -158,11 +138,11 @@ def explain_yaml_error(error: yaml.YAMLError, text: str, origin: str) -> Problem
     if context in USE_CONTEXT_MARK or mark is None:
         mark = getattr(error, "context_mark", None)
     if mark is None:
-        return SourceLocation(origin).make_problem(f"it is not YAML: {problem}")
+        return Problem(origin, message=f"it is not YAML: {problem}")
     detail = f"{context}, {problem}" if context else problem
     advice = _advise(problem, context, text[mark.index : mark.index + 1])
-    location = SourceLocation(origin, mark.line + 1, mark.column + 1)
-    return location.make_problem(f"it is not YAML: {advice or detail}")
+    message = f"it is not YAML: {advice or detail}"
+    return Problem(origin, mark.line + 1, mark.column + 1, message=message)
 
 
 def _advise(problem: str, context: str, character: str) -> str:

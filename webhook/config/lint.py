@@ -77,7 +77,7 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
     sources: dict[str, dict[str, None]] = {}  # rules by registry, as an ordered set
     for rule in mirrors.rules:
         for mirror in () if _is_inert(rule) else rule.mirrors:
-            registry, _, path = _fixed_part(mirror).partition("/")
+            registry, _, path = _get_fixed_part(mirror).partition("/")
             applied = mirrors.applicable_rule(registry, path) if registry else None
             if applied is not None and applied.match and applied.match.is_catch_all:
                 sources.setdefault(registry, {})[str(rule)] = None
@@ -97,7 +97,7 @@ def _is_inert(rule: Rule) -> bool:
     return rule.match is not None and rule.is_at_own_mirror(str(rule.match))
 
 
-def _fixed_part(mirror: Mirror) -> str:
+def _get_fixed_part(mirror: Mirror) -> str:
     """Return the path parts of a target before its first group."""
     if not mirror.is_template:
         return mirror.target

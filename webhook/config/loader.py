@@ -7,7 +7,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
-from webhook.config.errors import ConfigurationError, Diagnostics, SourceLocation
+from webhook.config.errors import ConfigurationError, Diagnostics, Problem, SourceLocation
 from webhook.config.lint import lint_policies, lint_profiles, lint_rules
 from webhook.config.models import (
     DEFAULT_LOOP_LIMITS,
@@ -16,9 +16,9 @@ from webhook.config.models import (
     Mode,
     PolicySettings,
 )
-from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rules
+from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rule_list
 from webhook.config.settings import read_availability, read_loops
-from webhook.config.yaml_values import parse_yaml, suggest
+from webhook.config.yaml_values import compose_yaml, suggest
 from webhook.core import MirrorMap, RuleCycleError
 from webhook.core.errors import quote
 from webhook.profiles import PROFILES
@@ -57,7 +57,7 @@ def read_rules_file(path: Path) -> bytes:
         return read_file(path)
     except OSError as error:
         problem = f"the file cannot be read: {error.strerror or error}"
-        raise ConfigurationError([SourceLocation(str(path)).make_problem(problem)]) from None
+        raise ConfigurationError([Problem(str(path), message=problem)]) from None
 
 
 def parse_rules(content: bytes | str, origin: str) -> Configuration:
@@ -74,10 +74,10 @@ def parse_rules(content: bytes | str, origin: str) -> Configuration:
         content = content.encode(errors="surrogatepass")
     diagnostics = Diagnostics()
     files = NamedFiles(origin)
-    policies = _read_policies(parse_yaml(content, origin, diagnostics), files)
-    diagnostics.raise_problems(files.paths)
+    policies = _read_policies(compose_yaml(content, origin, diagnostics), files)
+    warnings = diagnostics.finish(files.paths)
     digest = compute_digest(content, files.paths)
-    return Configuration(policies, diagnostics.warnings, digest, files.paths)
+    return Configuration(policies, warnings, digest, files.paths)
 
 
 def load_profiles(names: Iterable[str]) -> Configuration:
@@ -94,11 +94,10 @@ def load_profiles(names: Iterable[str]) -> Configuration:
     profiles = _select_profiles(((name, nowhere) for name in names), diagnostics)
     mirrors = _build_map((), profiles, nowhere, diagnostics)
     lint_profiles(profiles, diagnostics)
-    diagnostics.raise_problems()
     policy = PolicySettings(DEFAULT_POLICY, mirrors, profiles=tuple(profiles))
-    digest = sha256("\n".join(profiles).encode()).hexdigest()
     policies = MappingProxyType({DEFAULT_POLICY: policy})
-    return Configuration(policies, diagnostics.warnings, digest)
+    digest = sha256("\n".join(profiles).encode()).hexdigest()
+    return Configuration(policies, diagnostics.finish(), digest)
 
 
 def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySettings]:
@@ -129,7 +128,7 @@ def _read_policy(
     """Return one policy, without what is wrong in it."""
     diagnostics = value.diagnostics
     profiles = _read_profiles(entries["profiles"]) if "profiles" in entries else {}
-    rules = read_rules(entries["rules"].read_list() if "rules" in entries else [], files)
+    rules = read_rule_list(entries["rules"].read_list() if "rules" in entries else [], files)
     availability = (
         read_availability(entries["availability"], files) if "availability" in entries else None
     )

@@ -29,7 +29,7 @@ __all__ = [
     "NamedFiles",
     "compute_digest",
     "read_file",
-    "read_rules",
+    "read_rule_list",
 ]
 
 Value = TypeVar("Value")
@@ -140,7 +140,7 @@ class NamedFiles:
             )
 
 
-def read_rules(values: Iterable[YAMLValue], files: NamedFiles) -> list[LocatedRule]:
+def read_rule_list(values: Iterable[YAMLValue], files: NamedFiles) -> list[LocatedRule]:
     """Return the rules that are valid, and the first of their match.
 
     Args:
@@ -167,9 +167,9 @@ def read_rules(values: Iterable[YAMLValue], files: NamedFiles) -> list[LocatedRu
 
 def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
     """Return `Rule.name`, empty if that is wrong, and the rule, None if anything is wrong."""
-    before = value.diagnostics.problem_count
+    before = len(value.diagnostics.problems)
     entries = value.read_mapping(RULE_KEYS)
-    if value.diagnostics.problem_count == before:
+    if len(value.diagnostics.problems) == before:
         if "match" not in entries and "regex" not in entries:
             value.add_problem("the rule has neither match nor regex: say what it is for")
         if "mirrors" not in entries and "keep" not in entries:
@@ -186,9 +186,9 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
     name = f"/{regex}/" if regex is not None else ""
     if match is not None:
         name = str(_make(entries["match"], parse_match, match) or "")
-    if regex is not None and value.diagnostics.problem_count != before:
+    if regex is not None and len(value.diagnostics.problems) != before:
         _make(entries["regex"], Regex, regex)
-    if value.diagnostics.problem_count != before:
+    if len(value.diagnostics.problems) != before:
         return name, None
     try:
         return name, Rule(
@@ -218,13 +218,13 @@ def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> 
     if not isinstance(value.node, yaml.MappingNode):
         target = value.read_text()
         return None if target is None else _make(value, Mirror, target)
-    before = value.diagnostics.problem_count
+    before = len(value.diagnostics.problems)
     entries = value.read_mapping(keys)
     flatten = bool(entries["flatten"].read_boolean()) if "flatten" in entries else False
     secrets = _read_secrets(entries["pullSecrets"]) if "pullSecrets" in entries else ()
     allowlist = files.read_allowlist(entries["allowlist"]) if "allowlist" in entries else None
     if "target" not in entries:
-        if value.diagnostics.problem_count == before:
+        if len(value.diagnostics.problems) == before:
             value.add_problem("the mirror has no target: write target: and host[:port][/path]")
         return None
     target = entries["target"].read_text()

@@ -18,6 +18,7 @@ import yaml
 from webhook.config.errors import (
     ConfigurationError,
     Diagnostics,
+    Problem,
     SourceLocation,
     explain_yaml_error,
 )
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 
     Choice = TypeVar("Choice", bound=StrEnum)
 
-__all__ = ["MAX_BYTES", "YAMLValue", "parse_yaml", "suggest"]
+__all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "suggest"]
 
 # A ConfigMap cannot hold more than this either.
 MAX_BYTES: Final = 1024 * 1024
@@ -68,19 +69,12 @@ NATURAL_TAGS: Final[dict[type[yaml.Node], frozenset[str]]] = {
     yaml.SequenceNode: frozenset({LIST}),
     yaml.MappingNode: frozenset({MAPPING}),
 }
-BOOLEANS: Final = {
-    "yes": True,
-    "true": True,
-    "on": True,
-    "no": False,
-    "false": False,
-    "off": False,
-}
+BOOLEANS: Final = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
 PLAIN_NUMBER: Final = re.compile(r"[1-9]\d{0,8}")
 PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
 
-def parse_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLValue:
+def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLValue:
     """Return the content of a rules file: one YAML document, which is a mapping.
 
     Args:
@@ -113,7 +107,7 @@ def parse_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLVal
 
 
 def _error(location: SourceLocation, message: str) -> ConfigurationError:
-    return ConfigurationError([location.make_problem(message)])
+    return ConfigurationError([Problem.at(location, message)])
 
 
 def _locate(node: yaml.Node, origin: str, path: str) -> SourceLocation:
@@ -154,7 +148,7 @@ def _measure(
         node: The tree.
         origin: The file.
         parents: The collections around *node*, by identity.
-        known: Sizes of collections, by identity.
+        known: The results for collections, by identity.
 
     Raises:
         ConfigurationError: The tree is too deep, too large, or contains itself.
@@ -264,7 +258,7 @@ class YAMLValue:
                 advice = f": write [{self.node.value}]"
             self.add_problem(f"{self.describe()} stands where a list belongs{advice}")
             return []
-        return [self._child(node, f"[{i}]") for i, node in enumerate(self.node.value)]
+        return [self._make_child(node, f"[{i}]") for i, node in enumerate(self.node.value)]
 
     def read_mapping(self, known: tuple[str, ...] | None = None) -> dict[str, YAMLValue]:
         """Return the values of a mapping by their keys, which are read as texts.
@@ -281,19 +275,19 @@ class YAMLValue:
             self.add_problem(f"{self.describe()} stands where a mapping belongs")
             return {}
         entries: dict[str, YAMLValue] = {}
-        for name, key, node in self._pairs(self.node):
+        for name, key, node in self._iter_pairs(self.node):
             if known is not None and name not in known:
                 advice = suggest(name, known) or f"known are {', '.join(known)}"
                 key.add_problem(f"there is no such key here; {advice}")
                 continue
-            value = self._at(node, key.location.path)
+            value = self._make_value(node, key.location.path)
             if isinstance(node, yaml.ScalarNode) and not node.value:
                 # An empty value has no place of its own: use that of its key.
                 value = YAMLValue(node, key.location, self.diagnostics)
             entries[name] = value
         return entries
 
-    def _pairs(self, mapping: yaml.MappingNode) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
+    def _iter_pairs(self, mapping: yaml.MappingNode) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
         """Yield the name, the key and the value of each entry, and each key once."""
         lines: dict[str, int] = {}
         merged: list[yaml.Node] = []
@@ -301,7 +295,7 @@ class YAMLValue:
             if node.tag == MERGE:
                 merged.append(value)
                 continue
-            key = self._key(node)
+            key = self._make_key(node)
             if not isinstance(node, yaml.ScalarNode):
                 key.add_problem(f"{key.describe()} stands where a key belongs")
             elif node.value in lines:
@@ -310,31 +304,31 @@ class YAMLValue:
                 lines[node.value] = key.location.line
                 yield node.value, key, value
         for value in merged:
-            for name, key, inherited in self._merged_pairs(value):
+            for name, key, inherited in self._iter_merged_pairs(value):
                 if name not in lines:
                     lines[name] = key.location.line
                     yield name, key, inherited
 
-    def _merged_pairs(self, value: yaml.Node) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
+    def _iter_merged_pairs(self, value: yaml.Node) -> Iterator[tuple[str, YAMLValue, yaml.Node]]:
         sources = value.value if isinstance(value, yaml.SequenceNode) else [value]
         for source in sources:
             if isinstance(source, yaml.MappingNode):
-                yield from self._pairs(source)
+                yield from self._iter_pairs(source)
             else:
-                self._child(source, "").add_problem("<< merges mappings only")
+                self._make_child(source, "").add_problem("<< merges mappings only")
 
-    def _key(self, node: yaml.Node) -> YAMLValue:
+    def _make_key(self, node: yaml.Node) -> YAMLValue:
         """Return a key, with the path of its value."""
         if not isinstance(node, yaml.ScalarNode):
-            return self._child(node, "")
+            return self._make_child(node, "")
         if not PLAIN_KEY.fullmatch(node.value):
-            return self._child(node, f"[{quote(node.value)}]")
-        return self._child(node, f".{node.value}" if self.location.path else node.value)
+            return self._make_child(node, f"[{quote(node.value)}]")
+        return self._make_child(node, f".{node.value}" if self.location.path else node.value)
 
-    def _child(self, node: yaml.Node, step: str) -> YAMLValue:
-        return self._at(node, self.location.path + step)
+    def _make_child(self, node: yaml.Node, step: str) -> YAMLValue:
+        return self._make_value(node, self.location.path + step)
 
-    def _at(self, node: yaml.Node, path: str) -> YAMLValue:
+    def _make_value(self, node: yaml.Node, path: str) -> YAMLValue:
         return YAMLValue(node, _locate(node, self.location.origin, path), self.diagnostics)
 
     def describe(self) -> str:
