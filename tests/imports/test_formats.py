@@ -152,6 +152,9 @@ configs:
 DAEMON = '{"registry-mirrors": ["https://a.example.com", "b.example.com/", "http://c.com"]}'
 
 
+HARBOR_OF_MAPPINGS = "rules:\n- replace: a.io\n  matches: [{docker.io: }]\n"
+
+
 def import_text(format_, text, origin="file"):
     rule_set = RuleSet(origin)
     FORMATS[format_](text, rule_set)
@@ -311,6 +314,7 @@ def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected)
             [("quay.io", "s.example.com")],
             4,
         ),
+        ("certs.d/quay.io/hosts.toml", '[host."https://[m"]\n', [], 2),
         ("certs.d/_default/hosts.toml", '[host."https://m.example.com"]\n', [], 1),
         ("certs.d/quay.io/hosts.toml", 'server = "https://quay.io"\n', [], 1),
         ("config.toml", "[plugins]\n", [], 1),
@@ -338,6 +342,9 @@ def test_a_file_that_gives_no_rule_says_so(format_):
         ("k3s", "mirrors: [\n", "it is not YAML"),
         ("k3s", "- *\n", "it is not YAML"),
         ("k3s", "a: &a [*a]\n", "too large or too deep"),
+        ("k3s", "mirrors: {a.io: {endpoint: [[x]]}}", "line 1: expected a list of texts"),
+        ("harbor-container-webhook", HARBOR_OF_MAPPINGS, "line 3: expected a list of texts"),
+        ("registry-proxy", "includeRegistries:\n-\n", "line 2: expected a list of texts"),
     ],
 )
 def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, problem):

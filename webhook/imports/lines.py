@@ -23,6 +23,7 @@ __all__ = [
     "LineValue",
     "as_list",
     "as_mapping",
+    "as_texts",
     "find_toml_lines",
     "get_line",
     "parse_documents",
@@ -122,6 +123,20 @@ def as_list(value: LineValue) -> LineList:
     if isinstance(value, LineList):
         return value
     return LineList([value] if isinstance(value, LineText) else [])
+
+
+def as_texts(value: LineValue) -> list[LineText]:
+    """Return the texts of a list; a single text as a list of one.
+
+    Raises:
+        UnreadableFileError: The list holds something else.
+    """
+    texts = as_list(value)
+    for text in texts:
+        if not isinstance(text, LineText):
+            line = get_line(text, texts.line)
+            raise UnreadableFileError(f"line {line}: expected a list of texts")
+    return texts
 
 
 def parse_toml(text: str) -> dict[str, Any]:

@@ -77,12 +77,15 @@ def parse_target(url: str, *, overrides_path: bool) -> str | None:
             repository; else ``/v2`` comes after the path, which no image name can express.
 
     Returns:
-        None if no image name leads there: because of plain HTTP to another machine, or a path
-        before ``/v2``. Empty for an empty URL.
+        None if no image name leads there: because of plain HTTP to another machine, a path
+        before ``/v2``, or an invalid URL. Empty for an empty URL.
     """
     if not url:
         return ""
-    parts = urlsplit(url if "://" in url else f"https://{url}")
+    try:
+        parts = urlsplit(url if "://" in url else f"https://{url}")
+    except ValueError:  # brackets that are not around an IPv6 address
+        return None
     if parts.scheme == "http" and parts.hostname not in LOOPBACK:
         return None
     host = DOCKER_HUB if parts.netloc in DOCKER_HUB_HOSTS else parts.netloc

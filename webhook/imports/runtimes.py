@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.core import Original
 from webhook.core.reference import DOCKER_HUB
 from webhook.imports.lines import (
-    as_list,
     as_mapping,
+    as_texts,
     find_toml_lines,
     get_line,
     parse_documents,
@@ -192,11 +192,11 @@ def _import_k3s_registry(registry: str, entry: LineValue, line: int, rule_set: R
         rule_set.warn(line, '"*" mirrors every registry under its own path, which no rule says')
         return
     hosts = []
-    for endpoint in as_list(known.get("endpoint")):
-        target = parse_target(str(endpoint), overrides_path=True)
+    for endpoint in as_texts(known.get("endpoint")):
+        target = parse_target(endpoint, overrides_path=True)
         if target is None:
             problem = f"{endpoint} has no place in an image's name: left out"
-            rule_set.warn(get_line(endpoint, line), problem)
+            rule_set.warn(endpoint.line, problem)
         else:
             hosts.append(target)
     if not hosts:
@@ -251,13 +251,13 @@ def import_daemon_json(text: str, rule_set: RuleSet) -> None:
     for document in parse_documents(text):
         urls = as_mapping(document).get(DOCKER_KEY)
         line = get_line(urls, line)
-        for url in as_list(urls):
-            target = parse_target(str(url), overrides_path=False)
+        for url in as_texts(urls):
+            target = parse_target(url, overrides_path=False)
             if target:
                 mirrors.append(target)
             else:
                 problem = f"{url} has no place in an image's name: left out"
-                rule_set.warn(get_line(url, line), problem)
+                rule_set.warn(url.line, problem)
     if mirrors:
         rule_set.add_mirrors(line, DOCKER_HUB, list(dict.fromkeys(mirrors)))
     else:

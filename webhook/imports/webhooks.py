@@ -25,6 +25,7 @@ from webhook.imports.lines import (
     LineText,
     as_list,
     as_mapping,
+    as_texts,
     get_line,
     parse_documents,
 )
@@ -185,7 +186,7 @@ def _import_harbor_rule(rule: LineMapping, rule_set: RuleSet) -> None:
     if not isinstance(replace, str):
         rule_set.warn(rule.line, "the rule has no replace: left out")
         return
-    for pattern in as_list(rule.get("matches")):
+    for pattern in as_texts(rule.get("matches")):
         prefix = parse_prefix(pattern)
         if prefix is not None:
             rule_set.add_mirrors(pattern.line, prefix, [append_path(replace, prefix)])
@@ -194,7 +195,7 @@ def _import_harbor_rule(rule: LineMapping, rule_set: RuleSet) -> None:
         else:
             problem = f"{pattern} is more than a prefix, and sees tags: left out"
             rule_set.warn(pattern.line, problem)
-    for pattern in as_list(rule.get("excludes")):
+    for pattern in as_texts(rule.get("excludes")):
         prefix = parse_prefix(pattern)
         if prefix is not None:
             rule_set.add_keep(pattern.line, prefix)
@@ -237,24 +238,23 @@ def _import_kuik_mirrors(spec: LineMapping, rule_set: RuleSet) -> None:
         rule_set.warn(spec.line, "the list of mirrors is empty: left out")
         return
     images = as_mapping(spec.get("imageFilter") or spec.get("images"))
-    for pattern in as_list(images.get("include")) or [None]:
-        line = get_line(pattern, spec.line)
-        regex = "" if pattern is None else str(pattern)
-        prefix = parse_prefix(f"^{regex.removeprefix('^')}")
-        if matches_everything(regex):
+    included = [(each.line, str(each)) for each in as_texts(images.get("include"))]
+    for line, pattern in included or [(spec.line, "")]:
+        prefix = parse_prefix(f"^{pattern.removeprefix('^')}")
+        if matches_everything(pattern):
             templates = [f"{target}/\\1" for target in targets]
             rule_set.add_regex(line, EVERY_NAME, templates, Original.FIRST)
         elif prefix is None:
-            rule_set.warn(line, f"{regex} is more than a prefix: left out")
+            rule_set.warn(line, f"{pattern} is more than a prefix: left out")
         else:
             below = [append_path(target, prefix) for target in targets]
             rule_set.add_mirrors(line, prefix, below, Original.FIRST)
-    for pattern in as_list(images.get("exclude")):
-        prefix = parse_prefix(f"^{str(pattern).removeprefix('^')}")
+    for excluded in as_texts(images.get("exclude")):
+        prefix = parse_prefix(f"^{excluded.removeprefix('^')}")
         if prefix is None:
-            rule_set.warn(get_line(pattern), f"{pattern} is more than a prefix: not excluded")
+            rule_set.warn(excluded.line, f"{excluded} is more than a prefix: not excluded")
         else:
-            rule_set.add_keep(get_line(pattern), prefix)
+            rule_set.add_keep(excluded.line, prefix)
     _warn_of_kuik_secrets(mirrors, rule_set)
 
 
@@ -379,10 +379,10 @@ def _import_proxies(config: LineValue, rule_set: RuleSet, lines_above: int) -> N
             rule_set.add_mirrors(line, registry, [mirror])
         else:
             rule_set.warn(line, f"{registry} has no proxy: left out")
-    for registry in as_list(known.get("includeRegistries")):
+    for registry in as_texts(known.get("includeRegistries")):
         if registry not in proxies:
             rule_set.warn(
-                lines_above + get_line(registry),
+                lines_above + registry.line,
                 f"the proxy of {registry} is built into registry-proxy, and closed by now: "
                 "name a mirror yourself",
             )
