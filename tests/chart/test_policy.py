@@ -168,7 +168,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     {"match": "m.example.com/a", "mirrors": ["gcr.io"]},
                 ]
             },
-            "The rules lead back to where they began: gcr.io → m.example.com/a",
+            "The rules form a cycle: gcr.io → m.example.com/a",
         ),
         (
             {"rules": [DEEP]},

@@ -227,7 +227,7 @@ def test_json_has_the_promised_keys(world):
     [
         ((), "give images, --manifests FILE or --cluster"),
         (("-",), "there is no image to copy"),
-        (("=a:1", "--platform", "linux"), "is no platform"),
+        (("=a:1", "--platform", "linux"), "is not a platform"),
         (("=a:1", "--ca", "a.example=none.pem"), "is no REGISTRY=FILE"),
         (("=a:1", "--plain-http", "http://a"), "is no registry"),
     ],

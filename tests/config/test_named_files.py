@@ -41,10 +41,10 @@ def test_a_list_is_read_from_beside_the_rules(path):
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
-        (b"a:1", "allows.txt, line 1: 'a:1' is no pattern of image names: write"),
+        (b"a:1", "allows.txt, line 1: 'a:1' is not a pattern of image names: write"),
         (b"\xff", "is not UTF-8"),
         (b"a\n" * 600_000, "is larger than 1048576 bytes"),
-        (b"", "allows.txt names no image: write patterns such as docker.io/**"),
+        (b"", "allows.txt lists no images: write patterns such as docker.io/**"),
     ],
 )
 def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(path, content, problem):

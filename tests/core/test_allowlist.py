@@ -67,15 +67,15 @@ def test_pattern_without_registry_is_on_docker_hub(pattern, image):
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "x names no image: write patterns such as docker.io/**"),
-        ("# nothing", "x names no image: write patterns such as docker.io/**"),
-        ("a.io/b\na.io/b:1", "x, line 2: 'a.io/b:1' is no pattern"),
-        ("nginx:1", "x, line 1: 'nginx:1' is no pattern"),
-        ("a.io/b/", "x, line 1: 'a.io/b/' is no pattern"),
-        ("a.io//b", "x, line 1: 'a.io//b' is no pattern"),
-        ("a b", "x, line 1: 'a b' is no pattern"),
-        ("a.io/(.*)", "x, line 1: 'a.io/(.*)' is no pattern"),
-        ("a.io/é", "x, line 1: 'a.io/é' is no pattern"),
+        ("", "x lists no images: write patterns such as docker.io/**"),
+        ("# nothing", "x lists no images: write patterns such as docker.io/**"),
+        ("a.io/b\na.io/b:1", "x, line 2: 'a.io/b:1' is not a pattern"),
+        ("nginx:1", "x, line 1: 'nginx:1' is not a pattern"),
+        ("a.io/b/", "x, line 1: 'a.io/b/' is not a pattern"),
+        ("a.io//b", "x, line 1: 'a.io//b' is not a pattern"),
+        ("a b", "x, line 1: 'a b' is not a pattern"),
+        ("a.io/(.*)", "x, line 1: 'a.io/(.*)' is not a pattern"),
+        ("a.io/é", "x, line 1: 'a.io/é' is not a pattern"),
     ],
 )
 def test_allowlist_rejects_invalid_line(text, problem):

@@ -27,8 +27,8 @@ def test_cycle_is_rejected_with_its_rules(pairs, expected):
     with pytest.raises(RuleCycleError) as caught:
         MirrorMap([Rule(match, [target]) for match, target in pairs])
     message = str(caught.value)
-    assert "the rules lead back to each other: " in message
-    assert "remove one, or mark one of them `keep: true`" in message
+    assert "the rules form a cycle: " in message
+    assert "remove one of them, or give one `keep: true`" in message
     for name in caught.value.names:
         assert name in message
     assert any(part in message for part in (expected, *expected.split(" → ")))
@@ -90,7 +90,7 @@ def test_regex_cycle_leaves_image_unchanged(rules):
     if decision.candidate is None:
         assert decision.outcome is Outcome.UNAVAILABLE
         assert decision.image == "a.b/qxq"
-        assert "the rules lead back to where they began: a.b/qxq → c.d/qxq" in decision.reason
+        assert "the rules form a cycle: a.b/qxq → c.d/qxq" in decision.reason
     else:
         assert MirrorMap(rules).decide(decision.image).image == decision.image
 

@@ -89,8 +89,8 @@ def test_catch_all_rule_applies_where_no_other_does(image, result):
         ("nginx", Outcome.REWRITTEN, "rule docker.io → h.example/hub"),
         ("bitnami/a", Outcome.REWRITTEN, "docker.io/bitnamilegacy, then rule docker.io →"),
         ("quay.io/our-team/a", Outcome.KEPT, "rule quay.io/our-team keeps it"),
-        ("h.example/k8s/a", Outcome.MIRRORED, "it is at a mirror of rule registry.k8s.io"),
-        ("h.example/x", Outcome.MIRRORED, "it is at a mirror of rule * already"),
+        ("h.example/k8s/a", Outcome.MIRRORED, "it is already at a mirror of rule registry.k8s.io"),
+        ("h.example/x", Outcome.MIRRORED, "it is already at a mirror of rule *"),
         ("Nginx", Outcome.INVALID, "must be in lower case"),
         (
             "gcr.io:443/a",
@@ -137,12 +137,12 @@ def test_mirror_with_invalid_name_is_no_candidate():
 def test_name_without_repository_is_no_candidate():
     decision = MirrorMap([Rule("gcr.io/a", ["m.example"])]).decide("gcr.io/a")
     assert decision.outcome is Outcome.UNAVAILABLE
-    assert "'m.example' is not an image reference: it names no repository" in decision.reason
+    assert "'m.example' is not an image reference: it has no repository" in decision.reason
 
 
 def test_name_without_registry_is_no_candidate():
     rules = MirrorMap([Rule(regex=r"gcr\.io/(.+)", mirrors=[r"\1/x"])])
-    assert "is no registry host" in rules.decide("gcr.io/a").reason
+    assert "is not a registry host" in rules.decide("gcr.io/a").reason
 
 
 def test_regex_precedes_match():
@@ -161,12 +161,12 @@ def test_next_rule_applies_at_own_mirror_of_a_rule():
 
 @pytest.mark.parametrize("text", ["docker.io", "*.gcr.io/a", "*"])
 def test_same_match_in_two_rules_is_rejected(text):
-    with pytest.raises(InvalidRuleError, match="stands in two rules; put their mirrors into"):
+    with pytest.raises(InvalidRuleError, match="is used by two rules; put their mirrors into"):
         MirrorMap([Rule(text, ["a.example"]), Rule(text, ["b.example"])])
 
 
 def test_legacy_name_of_docker_hub_is_the_same_match():
-    with pytest.raises(InvalidRuleError, match="stands in two rules"):
+    with pytest.raises(InvalidRuleError, match="is used by two rules"):
         MirrorMap([Rule("docker.io", ["a.b"]), Rule("index.docker.io", ["c.d"])])
 
 

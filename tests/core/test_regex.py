@@ -58,7 +58,7 @@ def test_set_matches_thousands_of_regexes():
 
 def test_set_that_needs_too_much_memory_is_rejected():
     regexes = [Regex(rf"registry{n}\.example/(.+)") for n in range(2000)]
-    with pytest.raises(InvalidRuleError, match="the regexes of the rules are too large togeth"):
+    with pytest.raises(InvalidRuleError, match="the regexes of all rules are too large togeth"):
         RegexSet(regexes, memory=1 << 16)
 
 

@@ -37,11 +37,11 @@ def test_match_is_parsed(text, match):
         ("a.*.io", 'has a "*" that is neither alone nor a leading'),
         ("gcr.io/*", 'has a "*" that is neither alone nor a leading'),
         ("*.", "does not start with a registry host"),
-        ("docker.io/", "has '' for a path"),
-        ("docker.io/A", "has 'A' for a path"),
+        ("docker.io/", "has the path ''"),
+        ("docker.io/A", "has the path 'A'"),
         ("docker.io/nginx:1", "has a tag or digest"),
         ("docker.io/nginx@sha256", "has a tag or digest"),
-        ("docker.io/" + "a" * 256, "for a path, which no repository can have"),
+        ("docker.io/" + "a" * 256, ", which is not a valid repository"),
     ],
 )
 def test_invalid_match_is_rejected(text, expected):
@@ -65,10 +65,10 @@ def test_mirror_accepts_host_and_path(target):
     ("target", "expected"),
     [
         ("", "does not start with a registry host"),
-        ("https://m.example", "has a scheme; write host[:port][/path] alone"),
+        ("https://m.example", "has a scheme; write only host[:port][/path]"),
         ("harbor/a", "has neither '.' nor ':'; write harbor:443 or docker.io/harbor/a"),
-        ("m.example/", "has '' for a path"),
-        ("m.example/A", "has 'A' for a path"),
+        ("m.example/", "has the path ''"),
+        ("m.example/A", "has the path 'A'"),
         ("m.example/a:1", "has a tag or digest, which a mirror cannot have"),
         ("m.example/a@b", "has a tag or digest, which a mirror cannot have"),
     ],
@@ -89,20 +89,20 @@ def test_mirror_on_legacy_docker_hub_is_normalized():
     [
         ({}, "either match or regex", ""),
         ({"match": "a.b", "regex": "a"}, "either match or regex", ""),
-        ({"match": "a.b"}, "mirrors is empty; name one, or write keep: true", "mirrors"),
+        ({"match": "a.b"}, "mirrors is empty; add one, or write keep: true", "mirrors"),
         (
             {"match": "a.b", "keep": True, "mirrors": ["c.d"]},
-            "either mirrors or keep",
+            "both mirrors and keep",
             "keep",
         ),
         (
             {"match": "a.b", "mirrors": ["c.d", r"c.d/\1"]},
-            "has groups, but no",
+            "uses groups, but the rule has no regex",
             "mirrors[1]",
         ),
         (
             {"regex": "(a)", "mirrors": [Mirror("c.d/x", flatten=True)]},
-            "flatten has no meaning with a regex",
+            "flatten cannot be used with a regex",
             "mirrors[0]",
         ),
         (

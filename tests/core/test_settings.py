@@ -12,7 +12,7 @@ def test_platform_round_trips(text):
 
 @pytest.mark.parametrize("text", ["", "linux", "linux/", "linux/arm/v7/x", "Linux/amd64", "a b/c"])
 def test_platform_rejects_invalid_text(text):
-    with pytest.raises(InvalidRuleError, match="is no platform; write os/architecture"):
+    with pytest.raises(InvalidRuleError, match="is not a platform; write os/architecture"):
         parse_platform(text)
 
 

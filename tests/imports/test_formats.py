@@ -456,4 +456,4 @@ def test_rules_that_lead_back_are_left_out_with_a_remark():
     text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
     rule_set = import_text("imageswap", text)
     assert [rule(each) for each in rule_set.rules] == [("a.example.com", "b.example.com")]
-    assert "lead back" in str(rule_set.warnings[0])
+    assert "form a cycle" in str(rule_set.warnings[0])

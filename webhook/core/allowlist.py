@@ -51,7 +51,7 @@ class Allowlist:
             if line
         ]
         if not patterns:
-            problem = f"{self.name} names no image: write patterns such as docker.io/**"
+            problem = f"{self.name} lists no images: write patterns such as docker.io/**"
             raise InvalidRuleError(problem, field="allowlist")
         names = frozenset(each for each in patterns if _WILDCARD not in each)
         regexes = [Regex(_to_regex(each)) for each in patterns if _WILDCARD in each]
@@ -76,7 +76,7 @@ def _normalize(pattern: str, location: str) -> str:
     has_tag = ":" in name
     if not _HAS_VALID_CHARACTERS(pattern) or has_tag or "//" in pattern or pattern.endswith("/"):
         problem = (
-            f"{location}: {quote(pattern)} is no pattern of image names: write "
+            f"{location}: {quote(pattern)} is not a pattern of image names: write "
             "registry/repository, with * and ** but without a tag"
         )
         raise InvalidRuleError(problem, field="allowlist")

@@ -65,7 +65,6 @@ class RuleCycleError(InvalidRuleError):
     def __init__(self, names: tuple[str, ...]) -> None:
         walk = " → ".join([*names, names[0]])
         super().__init__(
-            f"the rules lead back to each other: {walk}; "
-            "remove one, or mark one of them `keep: true`"
+            f"the rules form a cycle: {walk}; remove one of them, or give one `keep: true`"
         )
         self.names = names

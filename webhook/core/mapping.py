@@ -75,7 +75,7 @@ class MirrorMap:
         else:
             indexed = self._exact.add(match.registry, match.path, rule)
         if indexed is not rule:
-            problem = f"match {str(match)!r} stands in two rules; put their mirrors into one"
+            problem = f"match {str(match)!r} is used by two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
     def matching_rules(self, registry: str, repository: str) -> list[Rule]:
@@ -151,7 +151,7 @@ class MirrorMap:
         )
         rule = next(at_target, None) or next(at_mirror, None)
         if rule is not None:
-            reason = f"it is at a mirror of rule {rule} already"
+            reason = f"it is already at a mirror of rule {rule}"
             return Decision(reference.original, Outcome.MIRRORED, reason, reference, rule)
         reason = f"no rule matches {name}"
         return Decision(reference.original, Outcome.UNMATCHED, reason, reference)
@@ -252,7 +252,7 @@ class _CandidateSearch:
                 continue
             if rewritten.name in names or len(steps) == _MAX_STEPS:
                 path = " → ".join(names)
-                self.problems.append(f"the rules lead back to where they began: {path}")
+                self.problems.append(f"the rules form a cycle: {path}")
                 continue
             next_rule = self._applicable_rule(rewritten.registry, rewritten.repository)
             self.follow(rewritten, next_rule, (*steps, (rule, mirror)), (*names, rewritten.name))

@@ -200,12 +200,12 @@ def _diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     last, colon, tag = last.partition(":")
     repository = head + slash + last
     if not repository:
-        return "it names no repository"
+        return "it has no repository"
     if _find_upper_case(repository):
         return f"the repository {quote(repository)} must be in lower case"
     if not _match_path(repository):
         return (
-            f"the repository {quote(repository)} may hold lower-case letters and digits, "
+            f"the repository {quote(repository)} may only contain lower-case letters and digits, "
             "with single '.', '_', '/', '__' or dashes between them"
         )
     official = len(OFFICIAL) if on_hub and not slash else 0
@@ -214,5 +214,8 @@ def _diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     if colon and len(tag) > MAX_TAG:
         return f"the tag is longer than {MAX_TAG} characters"
     if colon and not is_tag(tag):
-        return f"the tag {quote(tag)} may hold letters, digits, '_', '.' and '-', not first"
-    return f"the digest {quote(digest)} is not sha256, sha384 or sha512 of full length"
+        return (
+            f"the tag {quote(tag)} may only contain letters, digits, '_', '.' and '-', "
+            "and must not start with '.' or '-'"
+        )
+    return f"the digest {quote(digest)} is not a full sha256, sha384 or sha512 digest"

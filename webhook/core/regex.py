@@ -102,7 +102,7 @@ class RegexSet:
                 self._set.Add(regex.text)
             self._set.Compile()
         except re2.error:
-            problem = "the regexes of the rules are too large together: use match, or fewer"
+            problem = "the regexes of all rules are too large together: use match, or fewer regexes"
             raise InvalidRuleError(problem, field="regex") from None
 
     def find_matches(self, name: str) -> list[int]:

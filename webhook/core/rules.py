@@ -86,7 +86,7 @@ def parse_match(text: str) -> Match:
     if slash and not is_path(path):
         if ":" in path or "@" in path:
             raise make_error("has a tag or digest; rules match repositories only")
-        raise make_error(f"has {quote(path)} for a path, which no repository can have")
+        raise make_error(f"has the path {quote(path)}, which is not a valid repository")
     if registry == LEGACY_DOCKER_HUB:
         registry = DOCKER_HUB
     return Match(registry, path)
@@ -120,7 +120,7 @@ class Mirror:
             return InvalidRuleError(f"mirror {quote(self.target)} {problem}", field="target")
 
         if "://" in sample:
-            raise make_error("has a scheme; write host[:port][/path] alone")
+            raise make_error("has a scheme; write only host[:port][/path]")
         if not is_domain(registry):
             raise make_error("does not start with a registry host")
         if not looks_like_registry(registry) and not self.is_template:
@@ -131,7 +131,7 @@ class Mirror:
         if slash and not is_path(path):
             if ":" in path or "@" in path:
                 raise make_error("has a tag or digest, which a mirror cannot have")
-            raise make_error(f"has {quote(path)} for a path, which no repository can have")
+            raise make_error(f"has the path {quote(path)}, which is not a valid repository")
         if registry == LEGACY_DOCKER_HUB:
             target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
             object.__setattr__(self, "target", target)
@@ -202,7 +202,7 @@ class Rule:
         trusted: Mirror | None = None,
     ) -> None:
         if (match is None) == (regex is None):
-            raise InvalidRuleError("a rule has either match or regex")
+            raise InvalidRuleError("a rule needs either match or regex")
         values = {
             "match": None if match is None else parse_match(match),
             "regex": None if regex is None else Regex(regex),
@@ -220,15 +220,15 @@ class Rule:
 
     def _check_combination(self) -> None:
         if self.keep and self.mirrors:
-            raise InvalidRuleError("a rule has either mirrors or keep: true", field="keep")
+            raise InvalidRuleError("a rule cannot have both mirrors and keep: true", field="keep")
         if not self.keep and not self.mirrors:
-            problem = "mirrors is empty; name one, or write keep: true"
+            problem = "mirrors is empty; add one, or write keep: true"
             raise InvalidRuleError(problem, field="mirrors")
         if self.trusted is not None and not self.verify:
-            problem = "trusted says where to learn digests: write verify: digest as well"
+            problem = "trusted requires verify: digest"
             raise InvalidRuleError(problem, field="trusted")
         if self.keep and self.verify:
-            raise InvalidRuleError("what is kept is not verified", field="verify")
+            raise InvalidRuleError("a rule with keep: true cannot have verify", field="verify")
 
     def _check_targets(self) -> None:
         targets = [(f"mirrors[{n}]", mirror) for n, mirror in enumerate(self.mirrors)]
@@ -237,11 +237,13 @@ class Rule:
         for field, mirror in targets:
             if self.regex is None:
                 if mirror.is_template:
-                    problem = f"mirror {quote(mirror.target)} has groups, but no regex"
+                    problem = (
+                        f"mirror {quote(mirror.target)} uses groups, but the rule has no regex"
+                    )
                     raise InvalidRuleError(problem, field=field)
                 continue
             if mirror.flatten:
-                problem = "flatten has no meaning with a regex: write the whole target"
+                problem = "flatten cannot be used with a regex: write the whole target"
                 raise InvalidRuleError(problem, field=field)
             highest = highest_group(mirror.target)
             if highest > self.regex.group_count:
@@ -302,7 +304,7 @@ class Rule:
         name = self.rewrite_name(mirror, reference.registry, reference.repository)
         registry, slash, _ = name.partition("/")
         if not slash:
-            raise InvalidReferenceError(name, "it names no repository")
+            raise InvalidReferenceError(name, "it has no repository")
         if not looks_like_registry(registry):
-            raise InvalidReferenceError(name, f"{quote(registry)} is no registry host")
+            raise InvalidReferenceError(name, f"{quote(registry)} is not a registry host")
         return parse_reference(name + reference.suffix)

@@ -52,7 +52,7 @@ def parse_platform(text: str) -> Platform:
     """
     match = _PLATFORM.fullmatch(text)
     if match is None:
-        problem = f"{quote(text)} is no platform; write os/architecture, as linux/amd64"
+        problem = f"{quote(text)} is not a platform; write os/architecture, such as linux/amd64"
         raise InvalidRuleError(problem)
     return Platform(match[1], match[2], match[3] or "")
 

@@ -79,7 +79,7 @@ mirror has flattened it) and out.
   {{- else if or (has $name $walk.names) (gt (len $walk.names) 16) }}
     {{- $names := list }}
     {{- range $walk.names }}{{ $names = append $names (include "mirrorhook.table.known" .) }}{{ end }}
-    {{- $_ := set $c "problems" (append $c.problems (printf "The rules lead back to where they began: %s. Take one of them out." (join " → " $names))) }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rules form a cycle: %s. Remove one of them." (join " → " $names))) }}
   {{- else }}
     {{- include "mirrorhook.table.parted" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
     {{- if not $flat }}

@@ -61,7 +61,7 @@ async def test_it_is_a_mirror_pod(console):
             "quay.io/our-team/a",
             ["kept", "shadowed", "by the rule quay.io/our-team, which wins"],
         ),
-        ("h.example/hub/library/nginx", ["it is at a mirror of rule docker.io already"]),
+        ("h.example/hub/library/nginx", ["it is already at a mirror of rule docker.io"]),
         ("Nginx", ["invalid", "must be in lower case"]),
     ],
 )
