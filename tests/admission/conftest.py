@@ -1,13 +1,13 @@
 from __future__ import annotations
 
-import base64
 import copy
 import json
 
 import jsonpatch
 import pytest
 
-from webhook.admission import Policy, answer
+from tests.reviews import Results, answer, patch_of
+from webhook.admission import Policy
 from webhook.core import MirrorMap, Rule
 
 RULES = MirrorMap(
@@ -18,20 +18,6 @@ RULES = MirrorMap(
     ]
 )
 POLICY = Policy("default", RULES.decide)
-
-
-class Recorder:
-    """Keeps what it is told."""
-
-    def __init__(self):
-        self.verdicts = []
-        self.errors = []
-
-    def reviewed(self, policy, request, verdict):
-        self.verdicts.append((policy, request, verdict))
-
-    def failed(self, policy, request, error):
-        self.errors.append((policy, request, error))
 
 
 def review(pod=None, *images, version="admission.k8s.io/v1", **request):
@@ -54,20 +40,11 @@ def review(pod=None, *images, version="admission.k8s.io/v1", **request):
     }
 
 
-def patch_of(response):
-    """The operations of a response; patch and patchType come together."""
-    assert ("patch" in response) == ("patchType" in response)
-    if "patch" not in response:
-        return []
-    assert response["patchType"] == "JSONPatch"
-    return json.loads(base64.b64decode(response["patch"]))
-
-
 class Asked:
     """One review and what was answered."""
 
     def __init__(self, given, policy):
-        self.recorder = Recorder()
+        self.recorder = Results()
         body = given if isinstance(given, bytes) else json.dumps(given).encode()
         self.answer = json.loads(answer(body, policy, self.recorder))
         self.response = self.answer["response"]

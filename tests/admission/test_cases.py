@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.admission.conftest import POLICY, RULES, Recorder
-from webhook.admission import InvalidReviewError, answer
+from tests.admission.conftest import POLICY, RULES
+from tests.reviews import Results, answer
+from webhook.admission import InvalidReviewError
 
 CASES = Path(__file__).parents[1] / "cases/admissionreview"
 INDEX = json.loads((CASES / "index.json").read_text())
@@ -20,7 +21,7 @@ def test_a_real_review_is_answered_and_changes_images_only(ask, case):
     given = json.loads(content)
     if not given.get("request", {}).get("uid"):
         with pytest.raises(InvalidReviewError):
-            answer(content, POLICY, Recorder())
+            answer(content, POLICY, Results())
         return
     asked = ask(content)
     request = given["request"]

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.admission.conftest import POLICY, Recorder, patch_of, review
-from webhook.admission import InvalidReviewError, Policy, answer
-from webhook.admission.answer import OUR_ERROR
+from tests.admission.conftest import POLICY, review
+from tests.reviews import Results, answer, patch_of
+from webhook.admission import INTERNAL_ERROR, InvalidReviewError, Policy
 
 GOOD = json.dumps(review(None, "nginx")).encode()
 POD = {
@@ -59,14 +59,14 @@ POD = {
 )
 def test_what_is_no_review_is_refused_in_words(body, told):
     with pytest.raises(InvalidReviewError) as refusal:
-        answer(body, POLICY, Recorder())
+        answer(body, POLICY, Results())
     assert told in str(refusal.value)
     assert str(refusal.value).isprintable()
 
 
 def holds(body):
     """Answer a body; check that what comes out is an answer that applies."""
-    recorder = Recorder()
+    recorder = Results()
     try:
         response = json.loads(answer(body, POLICY, recorder))["response"]
     except InvalidReviewError:
@@ -146,7 +146,7 @@ def test_any_bytes_are_answered_or_refused(body):
 def test_a_damaged_review_is_answered_or_refused(place, damage):
     body = GOOD[:place] + damage + GOOD[place + 1 :]
     with suppress(InvalidReviewError):
-        assert b'"allowed":true' in answer(body, POLICY, Recorder())
+        assert b'"allowed":true' in answer(body, POLICY, Results())
 
 
 def test_the_last_of_two_keys_counts(ask):
@@ -165,13 +165,13 @@ class Broken:
     def __call__(self, _image):
         raise self.error
 
-    def reviewed(self, *_):
-        if "reviewed" in self.methods:
+    def record_review(self, *_):
+        if "record_review" in self.methods:
             raise self.error
 
-    def failed(self, _policy, _request, error):
+    def record_error(self, _policy, _request, error):
         self.told.append(error)
-        if "failed" in self.methods:
+        if "record_error" in self.methods:
             raise self.error
 
 
@@ -179,7 +179,7 @@ ERRORS = [ValueError("x"), RecursionError(), MemoryError(), KeyError("y")]
 
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
-@pytest.mark.parametrize("where", ["decide", "reviewed", "reviewed failed"])
+@pytest.mark.parametrize("where", ["decide", "record_review", "record_review record_error"])
 def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
     broken = Broken(error, *where.split())
     policy = Policy("default", broken) if where == "decide" else POLICY
@@ -187,7 +187,7 @@ def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
     assert response == {
         "uid": "u-1",
         "allowed": True,
-        "warnings": [OUR_ERROR.warning],
+        "warnings": [INTERNAL_ERROR.warning],
     }
     assert broken.told == [error]
 
@@ -219,13 +219,13 @@ def test_nothing_of_a_pod_but_its_images_gets_out(ask, metadata):
     told = json.dumps([asked.warnings, asked.audit, asked.patch])
     assert asked.replaced
     assert SECRET not in told
-    assert SECRET not in repr(asked.recorder.verdicts[0][2])
+    assert SECRET not in repr(asked.recorder.results[0][2])
 
 
 @pytest.mark.parametrize("key", ["uid", "name", "userInfo", "dryRun", "operation"])
 def test_a_refusal_tells_the_place_and_not_the_value(key):
     body = review(HIDING, **{key: [SECRET]})
     with pytest.raises(InvalidReviewError) as refusal:
-        answer(json.dumps(body).encode(), POLICY, Recorder())
+        answer(json.dumps(body).encode(), POLICY, Results())
     assert f"$.request.{key}" in str(refusal.value)
     assert SECRET not in str(refusal.value)

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
-from tests.admission.conftest import RULES, Recorder, patch_of, review
-from webhook.admission import Loops, Policy, answer
-from webhook.admission.loops import MAX_OWNERS, MAX_PODS
+from tests.admission.conftest import RULES, review
+from tests.reviews import Results, answer, patch_of
+from webhook.admission import LoopDetector, Policy
+from webhook.admission.loop_detector import MAX_OWNERS, MAX_PODS
 from webhook.core import LoopLimits
 
 CLUSTER = ("postgresql.cnpg.io/v1", "Cluster")
@@ -35,11 +36,11 @@ class World:
     def __init__(self, limits=DEFAULT, **options):
         self.now = 1000.0
         self.owners = []
-        self.loops = Loops(limits, lambda: self.now, self)
+        self.loops = LoopDetector(limits, lambda: self.now, self)
         decide = RULES.decide
-        self.policy = Policy("default", decide, loops=self.loops, **options)
+        self.policy = Policy("default", decide, loop_detector=self.loops, **options)
 
-    def stopped(self, owner):
+    def record_loop(self, owner):
         self.owners.append(owner)
 
     def create(self, *owners, images=("nginx",), name="pg-1", namespace="db", **request):
@@ -49,7 +50,7 @@ class World:
         metadata = {key: name, "ownerReferences": list(owners)}
         pod = {"metadata": metadata, "spec": {"containers": containers}}
         body = json.dumps(review(pod, namespace=namespace, **request)).encode()
-        return json.loads(answer(body, self.policy, Recorder()))["response"]
+        return json.loads(answer(body, self.policy, Results()))["response"]
 
     def rewrites(self, *owners, **options):
         return bool(patch_of(self.create(*owners, **options)))
@@ -279,6 +280,6 @@ def test_owners_of_any_shape_do_no_harm(world, owners):
     }
     for _ in range(20):
         body = json.dumps(review(pod)).encode()
-        response = json.loads(answer(body, world.policy, Recorder()))["response"]
+        response = json.loads(answer(body, world.policy, Results()))["response"]
         assert patch_of(response)
         world.now += 40

@@ -70,8 +70,8 @@ def test_what_does_not_concern_us_is_allowed_without_a_patch(ask, review, change
     assert asked.response["allowed"] is True
     assert asked.patch == []
     assert reason in asked.audit["skipped"]
-    (_, _, verdict) = asked.recorder.verdicts[0]
-    assert verdict.result == "skipped"
+    (_, _, result) = asked.recorder.results[0]
+    assert result.outcome == "skipped"
 
 
 @pytest.mark.parametrize(
@@ -188,7 +188,7 @@ def test_observing_decides_and_patches_nothing(ask, review):
     assert asked.patch == []
     assert asked.audit["mode"] == "observe"
     assert json.loads(asked.audit["decisions"])[0]["result"] == HUB + "nginx"
-    assert asked.recorder.verdicts[0][2].result == "observed"
+    assert asked.recorder.results[0][2].outcome == "observed"
 
 
 def test_without_a_record_only_images_change(ask, review):

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.cluster.world import images, pod
-from webhook.admission import Policy, judge
-from webhook.admission.review import read_review
+from tests.reviews import result_of
+from webhook.admission import Policy
 from webhook.core import MirrorMap, Rule
 
 __all__ = ["cases", "decided", "made_up", "shown"]
@@ -46,9 +46,9 @@ def decided(
         "oldObject": old,
     }
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
-    _, read = read_review(json.dumps({**review, "request": request}).encode())
+    body = json.dumps({**review, "request": request}).encode()
     done = json.loads(json.dumps(given))
-    for operation in judge(read, Policy("default", MirrorMap(rules).decide)).operations:
+    for operation in result_of(body, Policy("default", MirrorMap(rules).decide)).operations:
         put(done, operation.path, operation.value)
     return shown(done)
 

@@ -11,8 +11,8 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from tests.chart.rendering import Rendered, render
-from webhook.admission import Policy, Result, judge
-from webhook.admission.review import read_review
+from tests.reviews import result_of
+from webhook.admission import Policy, ReviewOutcome
 from webhook.config import parse_rules
 
 FROM_RULES = "mirrorhook.io/has-images-of-the-rules"
@@ -72,8 +72,7 @@ class Registered:
 
     def patches(self, asked):
         """Say whether the webhook patches."""
-        _, request = read_review(asked.review)
-        return judge(request, self.policy).result is Result.PATCHED
+        return result_of(asked.review, self.policy).outcome is ReviewOutcome.PATCHED
 
     def calls_for(self, *images):
         """Say whether the API server calls the webhook for a new Pod with *images*."""

@@ -16,6 +16,7 @@ from webhook.objects import (
     ORIGINAL_IMAGES,
     ObjectMeta,
     exempt,
+    has_room_for_record,
     image_operations,
     image_slots,
     pod_from,
@@ -29,7 +30,9 @@ PLACEMENTS = rewrite(image_slots(pod_from(POD).spec), DECIDE)
 
 
 def recorded(metadata, placements=PLACEMENTS):
-    return record_operation(pod_from({"metadata": metadata}).metadata, placements)
+    operations = record_operation(pod_from({"metadata": metadata}).metadata, placements)
+    assert len(operations) <= 1
+    return operations[0] if operations else None
 
 
 def test_only_images_that_change_are_replaced():
@@ -76,6 +79,24 @@ def test_nothing_is_written_down_when_nothing_changes():
 @pytest.mark.parametrize("metadata", [None, {"annotations": []}, {"annotations": {"a": 1}}])
 def test_nothing_is_written_where_there_is_no_place_for_it(metadata):
     assert recorded(metadata) is None
+
+
+@pytest.mark.parametrize(
+    ("metadata", "has_room"),
+    [
+        (None, False),
+        ({}, True),
+        ({"annotations": {}}, True),
+        ({"annotations": []}, False),
+        ({"annotations": {"a": None, "b": "c"}}, True),
+        ({"annotations": {ORIGINAL_IMAGES: "{}"}}, False),
+        ({"annotations": {"x": "y" * 131_071}}, True),
+        ({"annotations": {"x": "y" * 131_072}}, False),
+        ({"annotations": {"x": "é" * 65_536}}, False),
+    ],
+)
+def test_has_room_for_record_wants_half_of_the_annotations_free(metadata, has_room):
+    assert has_room_for_record(pod_from({"metadata": metadata}).metadata) is has_room
 
 
 @pytest.mark.parametrize(("text", "fits"), [("x" * 262_000, True), ("é" * 131_060, False)])
@@ -155,7 +176,7 @@ def test_a_patch_applies_to_any_pod_and_changes_only_what_is_meant(pod):
     placements = rewrite(image_slots(read.spec), DECIDE) if read.spec else []
     operations = image_operations(placements)
     record = record_operation(read.metadata, placements)
-    everything = [*operations, record] if record else operations
+    everything = [*operations, *record]
     assert all(each.op in {"replace", "add"} for each in everything)
     plain = json.loads(msgspec.json.encode(everything))
     after = jsonpatch.apply_patch(copy.deepcopy(pod), plain)

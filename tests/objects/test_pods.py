@@ -31,8 +31,8 @@ def patched(pod, *, record=False):
     placements = rewrite(image_slots(read.spec), DECIDE)
     operations = image_operations(placements)
     if record:
-        operations.append(record_operation(read.metadata, placements))
-    plain = json.loads(msgspec.json.encode([each for each in operations if each]))
+        operations += record_operation(read.metadata, placements)
+    plain = json.loads(msgspec.json.encode(operations))
     return jsonpatch.apply_patch(copy.deepcopy(pod), plain), placements
 
 

@@ -14,7 +14,8 @@ from click.testing import CliRunner
 
 from tests.render.evaluating import Evaluated
 from tests.render.expecting import normal, url
-from webhook.admission import Policy, answer
+from tests.reviews import Results, answer
+from webhook.admission import Policy
 from webhook.cli.explain import explain
 from webhook.cli.pull import pull
 from webhook.cli.rewrite import rewrite
@@ -48,23 +49,15 @@ def pod_of(images):
     }
 
 
-class Silent:
-    """Is told of reviews, and fails of those that failed."""
-
-    def reviewed(self, policy, request, verdict):
-        pass
-
-    def failed(self, policy, request, error):
-        raise error
-
-
 def by_the_webhook(profile, images, folder):
     request = {"uid": "u", "kind": {"group": "", "version": "v1", "kind": "Pod"}}
     request |= {"operation": "CREATE", "object": pod_of(images)}
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
     rules = Policy("default", MirrorMap(PROFILES[profile].rules).decide)
     body = json.dumps(review | {"request": request}).encode()
-    response = json.loads(answer(body, rules, Silent()))["response"]
+    recorder = Results()
+    response = json.loads(answer(body, rules, recorder))["response"]
+    assert not recorder.errors
     found = dict(enumerate(images))
     for operation in json.loads(base64.b64decode(response.get("patch", "W10="))):
         if operation["op"] == "replace":

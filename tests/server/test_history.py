@@ -7,8 +7,8 @@ import tracemalloc
 
 import pytest
 
+from tests.reviews import answer
 from tests.server.conftest import review_of
-from webhook.admission import answer
 from webhook.config import parse_rules
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
 from webhook.server.recorder import ReviewRecorder
@@ -94,10 +94,10 @@ def test_a_pod_that_is_left_alone_is_kept_when_it_is_created(world, request_, ke
 
 def test_an_error_of_ours_is_kept(world):
     class Broken:
-        def of(self, _spec):
+        def get(self, _key):
             raise ZeroDivisionError
 
-    object.__setattr__(world.policy, "plans", Broken())
+    object.__setattr__(world.policy, "plan_cache", Broken())
     world.review("nginx")
     (note,) = world.latest
     assert (note.outcome, note.image) == ("error", "")

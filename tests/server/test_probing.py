@@ -104,15 +104,15 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
         clock=time.time,
         probers=told.probers,
     )
-    first = rules.policies["default"].choice
+    first = rules.policies["default"].selector
     rules._use(parse_rules(text + "record: false\n", "x"), "rules reloaded")
-    second = rules.policies["default"].choice
+    second = rules.policies["default"].selector
     rules._use(parse_rules(CHECKED.format("m.example", ", ttl: 1m"), "x"), "rules reloaded")
-    third = rules.policies["default"].choice
+    third = rules.policies["default"].selector
     rules._use(parse_rules("profiles: [nju]", "x"), "rules reloaded")
 
     assert first._inquirer is second._inquirer is not third._inquirer
-    assert rules.policies["default"].choice is None
+    assert rules.policies["default"].selector is None
     assert told.probers._probers == {}
 
 

@@ -6,9 +6,10 @@ import json
 
 import pytest
 
+from tests.reviews import answer
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
-from webhook.admission import answer, read_review
+from webhook.admission.request import read_review
 from webhook.server.recorder import ReviewRecorder
 
 
@@ -68,7 +69,7 @@ def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
 def test_an_internal_error_is_recorded(world):
     parts, told, recorder = world
     request = read_review(review_of("nginx"))[1]
-    recorder.failed("default", request, ValueError("x"))
+    recorder.record_error("default", request, ValueError("x"))
     assert told.names == ["failed: x"]
     (line,) = parts.failures
     assert (line["uid"], line["pod"]) == ("0b4b1a9e-1", "web")

@@ -1,29 +1,23 @@
-"""The AdmissionReview protocol, without HTTP: bytes of a review in, bytes of its answer out."""
+"""The AdmissionReview protocol, without HTTP: a review as bytes in, its answer as bytes out."""
 
-from webhook.admission.answer import OUR_ERROR, Recorder, answer, answer_asking
-from webhook.admission.loops import Loops, LoopWatch, StoppedOwner
-from webhook.admission.memory import remembered
-from webhook.admission.policy import Choice, Policy, judge, judge_asking
-from webhook.admission.review import AdmissionRequest, InvalidReviewError, read_review
-from webhook.admission.verdict import Result, Totals, Verdict
+from webhook.admission.handler import INTERNAL_ERROR, Recorder, review
+from webhook.admission.loop_detector import LoopDetector, LoopObserver, StoppedOwner
+from webhook.admission.policy import Policy, Selector
+from webhook.admission.request import AdmissionRequest, InvalidReviewError
+from webhook.admission.response import ReviewOutcome, ReviewResult, Totals
 
 __all__ = [
-    "OUR_ERROR",
+    "INTERNAL_ERROR",
     "AdmissionRequest",
-    "Choice",
     "InvalidReviewError",
-    "LoopWatch",
-    "Loops",
+    "LoopDetector",
+    "LoopObserver",
     "Policy",
     "Recorder",
-    "Result",
+    "ReviewOutcome",
+    "ReviewResult",
+    "Selector",
     "StoppedOwner",
     "Totals",
-    "Verdict",
-    "answer",
-    "answer_asking",
-    "judge",
-    "judge_asking",
-    "read_review",
-    "remembered",
+    "review",
 ]

@@ -1,51 +1,51 @@
-"""What becomes of a request: the outcome table of the webhook."""
+"""The outcome table of the webhook: which requests are skipped, and what happens to the others."""
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Protocol
 
-from webhook.admission.loops import Loops, left_alone
-from webhook.admission.plans import Plans
-from webhook.admission.verdict import Result, Verdict
+from msgspec import UNSET
+
+from webhook.admission.loop_detector import LoopDetector, keep_originals
+from webhook.admission.plan_cache import Plan, PlanCache
+from webhook.admission.response import ReviewOutcome, ReviewResult
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
     ImageSlot,
+    Placement,
     Pod,
-    RecordPlace,
+    PodSpec,
     exempt,
+    has_room_for_record,
+    image_operations,
     image_slots,
-    record_place,
+    record_operation,
+    rewrite,
+    secret_operations,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Hashable, Sequence
 
-    from webhook.admission.casting import CastPlan
-    from webhook.admission.plan import Plan
-    from webhook.admission.review import AdmissionRequest
+    from webhook.admission.request import AdmissionRequest
     from webhook.core import Decision
 
-__all__ = ["Choice", "Policy", "judge", "judge_asking"]
+__all__ = ["Policy", "Selector", "apply_policy"]
 
-ANY_SIZE: Final = sys.maxsize
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 
 
-class Choice(Protocol):
-    """Who chooses among the candidates of images by what their registries have."""
-
-    def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
-        """Return what becomes of some images, in their order; None if that takes asking."""
+class Selector(Protocol):
+    """Selects among the candidates of images by what their registries have."""
 
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
-        """Return what becomes of some images, in their order.
+        """Return the decisions on some images, in their order.
 
         Args:
-            decisions: What would become of each if every mirror had it.
-            seconds: How long the answer can take.
+            decisions: What the rules decide, as if every mirror had every image.
+            seconds: How long the answer may take.
         """
 
 
@@ -57,94 +57,56 @@ class Policy:
         name: Its name, the last part of the path it is served at.
         decide: Decides on one image, always in the same way.
         observe: Decide only, and patch nothing.
-        record: Write the images as they were into an annotation of the Pod.
-        loops: Knows owners that make the same Pod again and again; None for nobody.
-        choice: Chooses where availability is checked; None takes the first candidate.
-        plans: Remembers what becomes of Pods.
+        record: Write the original images into an annotation of the Pod.
+        selector: Selects among mirrors by availability; None takes the first candidate.
+        loop_detector: Notices owners that keep recreating the same Pod; None for no detection.
+        plan_cache: Keeps the results for the latest Pods.
     """
 
     name: str
     decide: Callable[[str], Decision]
     observe: bool = False
     record: bool = True
-    choice: Choice | None = None
-    loops: Loops | None = None
-    plans: Plans = field(init=False, repr=False, compare=False)
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "plans", Plans(self.decide))
+    selector: Selector | None = None
+    loop_detector: LoopDetector | None = None
+    plan_cache: PlanCache = field(default_factory=PlanCache, init=False, repr=False, compare=False)
 
 
-def judge(request: AdmissionRequest, policy: Policy, size: int = ANY_SIZE) -> Verdict | None:
-    """Say what becomes of *request* under *policy*; None if mirrors have to be asked first.
+async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float) -> ReviewResult:
+    """Return the result of a request under a policy.
 
     Args:
-        request: The request.
         policy: The policy.
-        size: How many bytes it has at most, as JSON.
+        request: The request.
+        seconds: How long the answer may take.
     """
     pod = request.object
-    reason = unconcerned(request, pod)
+    reason = skip_reason(request)
     if reason or pod is None:
-        return Verdict(Result.SKIPPED, reason)
-    plan = planned(request, pod, policy)
-    if policy.choice is not None:
-        chosen = policy.choice.known(plan.decisions)
-        if chosen is None:
-            return None
-        plan = plan.chosen(chosen)
-    return carried_out(request, pod, policy, plan, size)
-
-
-async def judge_asking(
-    request: AdmissionRequest, policy: Policy, seconds: float, size: int = ANY_SIZE
-) -> Verdict:
-    """Say what becomes of *request* under *policy*, by what mirrors have.
-
-    Args:
-        request: The request.
-        policy: The policy.
-        seconds: How long the answer can take.
-        size: How many bytes it has at most, as JSON.
-    """
-    pod = request.object
-    reason = unconcerned(request, pod)
-    if reason or pod is None:
-        return Verdict(Result.SKIPPED, reason)
-    plan = planned(request, pod, policy)
-    if policy.choice is not None:
-        plan = plan.chosen(await policy.choice.choose(plan.decisions, seconds))
-    return carried_out(request, pod, policy, plan, size)
-
-
-def planned(request: AdmissionRequest, pod: Pod, policy: Policy) -> Plan | CastPlan:
-    """Return what becomes of the images that *request* brings in."""
-    if request.operation == "CREATE":
-        return policy.plans.of(pod.spec)
-    return policy.plans.for_some(slots_in_question(request, pod))
-
-
-def carried_out(
-    request: AdmissionRequest, pod: Pod, policy: Policy, plan: Plan | CastPlan, size: int
-) -> Verdict:
-    """Return the verdict that carries out a plan, as far as the policy lets it."""
-    if not plan.changes:
-        return plan.leaving(Result.UNCHANGED)
-    if policy.observe:
-        return plan.leaving(Result.OBSERVED)
-    if policy.loops is not None and request.operation == "CREATE":
-        reason = policy.loops.reason(request, plan)
+        return ReviewResult(ReviewOutcome.SKIPPED, reason)
+    key = _plan_key(request, pod)
+    plan = policy.plan_cache.get(key)
+    images = plan.images if plan else rewrite(_new_images(request, pod), policy.decide)
+    chosen = images
+    if policy.selector is not None:
+        decisions = await policy.selector.choose([each.decision for each in images], seconds)
+        chosen = [Placement(each.slot, new) for each, new in zip(images, decisions, strict=True)]
+    if plan and chosen == plan.chosen:
+        result = plan.result
+    else:
+        result = _patch_images(policy, request, pod, chosen)
+        if key is not None:
+            policy.plan_cache.put(key, Plan(images, chosen, result))
+    detector = policy.loop_detector
+    if detector and result.outcome is ReviewOutcome.PATCHED and request.operation == "CREATE":
+        reason = detector.check(request, chosen)
         if reason:
-            placements = left_alone(plan.placements, reason)
-            return Verdict(Result.UNCHANGED, placements=placements)
-    # The API server drops changes of metadata that come with ephemeral containers.
-    records = policy.record and not request.sub_resource
-    place = record_place(pod.metadata, size) if records else RecordPlace.NOWHERE
-    return plan.patching(pod, place)
+            return ReviewResult(ReviewOutcome.UNCHANGED, images=keep_originals(chosen, reason))
+    return result
 
 
-def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
-    """Say why the images of *request* are not looked at; empty if they are."""
+def skip_reason(request: AdmissionRequest) -> str:
+    """Return why the images of a request are not looked at; empty if they are."""
     kind = request.kind
     if kind is None or kind.kind != "Pod" or kind.group:
         return "it is not a Pod"
@@ -152,26 +114,49 @@ def unconcerned(request: AdmissionRequest, pod: Pod | None) -> str:
         return f"the operation is {request.operation or 'not given'}"
     if request.sub_resource and request.sub_resource != EPHEMERAL_SUBRESOURCE:
         return f"the subresource is {request.sub_resource}"
-    if pod is None:
+    if request.object is None:
         return "it has no object"
     if request.operation == "UPDATE" and request.old_object is None:
         return "it is an UPDATE without its oldObject"
-    return exempt(pod.metadata)
+    return exempt(request.object.metadata)
 
 
-def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
-    """Return the images that an update brings in.
+def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
+    """Return everything that the result for a new Pod depends on; None for unusual Pods.
 
-    Those that a running Pod has already would restart its containers, and an
-    ephemeral container or a volume cannot be changed once it is there.
+    Volumes without an image count by their position only: the one with the token of the
+    service account has a new name in each Pod.
     """
+    metadata, spec = pod.metadata, pod.spec
+    if (
+        request.operation != "CREATE"
+        or request.sub_resource
+        or spec is None
+        or spec.image_pull_secrets is UNSET
+        or not has_room_for_record(metadata)
+    ):
+        return None
+    return (
+        spec.containers,
+        spec.init_containers,
+        spec.ephemeral_containers,
+        tuple([volume.image and volume for volume in spec.volumes or ()]),
+        spec.image_pull_secrets,
+        metadata.annotations is None,
+    )
+
+
+def _new_images(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
+    """Return the images that a request brings in.
+
+    On an update these are those that differ from the old ones, as a change of any other
+    would restart its container. Ephemeral containers and volumes cannot be changed.
+    """
+    slots = image_slots(pod.spec) if pod.spec else []
     old = request.old_object
-    if pod.spec is None or old is None:
-        return []
-    slots = image_slots(pod.spec)
-    before = {
-        (slot.field, slot.name): slot.image for slot in (image_slots(old.spec) if old.spec else ())
-    }
+    if request.operation == "CREATE" or old is None:
+        return slots
+    before = {(slot.field, slot.name): slot.image for slot in image_slots(old.spec or PodSpec())}
     if request.sub_resource:
         return [
             slot
@@ -183,3 +168,20 @@ def slots_in_question(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
         for slot in slots
         if slot.field != VOLUMES and before.get((slot.field, slot.name)) != slot.image
     ]
+
+
+def _patch_images(
+    policy: Policy, request: AdmissionRequest, pod: Pod, images: list[Placement]
+) -> ReviewResult:
+    """Return the result that puts the chosen images in place, as far as the policy lets it."""
+    operations = image_operations(images)
+    if not operations:
+        return ReviewResult(ReviewOutcome.UNCHANGED, images=tuple(images))
+    if policy.observe:
+        return ReviewResult(ReviewOutcome.OBSERVED, images=tuple(images))
+    if request.operation == "CREATE":
+        operations += secret_operations(pod.spec, images)
+    # The API server drops changes of metadata that come with ephemeral containers.
+    if policy.record and not request.sub_resource:
+        operations += record_operation(pod.metadata, images)
+    return ReviewResult(ReviewOutcome.PATCHED, images=tuple(images), operations=tuple(operations))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import sys
 from contextlib import ExitStack, contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -33,6 +34,7 @@ FAILED: Final = 1
 OUTPUTS: Final = ("manifests", "json")
 
 MANY: Final = 50_000
+MAX_IMAGES: Final = 1024
 
 
 @click.command()
@@ -92,9 +94,7 @@ def rewrite(
     if not files and sys.stdin.isatty():
         raise click.UsageError("give files, folders, or manifests on standard input")
     paths = [image_path(text) for text in image_paths]
-    from webhook.admission import remembered  # noqa: PLC0415 - as the rules below
-
-    decide = remembered(load_policy(config, profile, policy).mirrors.decide)
+    decide = lru_cache(MAX_IMAGES)(load_policy(config, profile, policy).mirrors.decide)
     hand_on = destination(in_place, diff, output)
     entries: list[dict[str, Any]] = []
     failed = False

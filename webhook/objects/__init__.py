@@ -5,10 +5,9 @@ from webhook.objects.loose import pod_from
 from webhook.objects.patch import (
     ORIGINAL_IMAGES,
     Operation,
-    RecordPlace,
+    has_room_for_record,
     image_operations,
     record_operation,
-    record_place,
     secret_operations,
 )
 from webhook.objects.pod import (
@@ -26,7 +25,6 @@ from webhook.objects.slots import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
     ImageSlot,
-    has_image,
     image_slots,
 )
 
@@ -46,15 +44,13 @@ __all__ = [
     "Placement",
     "Pod",
     "PodSpec",
-    "RecordPlace",
     "Volume",
     "exempt",
-    "has_image",
+    "has_room_for_record",
     "image_operations",
     "image_slots",
     "pod_from",
     "record_operation",
-    "record_place",
     "rewrite",
     "secret_operations",
 ]

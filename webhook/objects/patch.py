@@ -10,14 +10,13 @@ in the object.
 from __future__ import annotations
 
 import json
-from enum import Enum
-from typing import TYPE_CHECKING, Any, Final, Literal
+from typing import TYPE_CHECKING, Any, Final, Literal, TypeGuard
 
 import msgspec
 from msgspec import UNSET, Struct
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from webhook.objects.pod import ObjectMeta, PodSpec
     from webhook.objects.rewrite import Placement
@@ -25,10 +24,9 @@ if TYPE_CHECKING:
 __all__ = [
     "ORIGINAL_IMAGES",
     "Operation",
-    "RecordPlace",
+    "has_room_for_record",
     "image_operations",
     "record_operation",
-    "record_place",
     "secret_operations",
 ]
 
@@ -36,21 +34,8 @@ ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
 
 # apimachinery: the keys and values of all annotations of an object together.
 MAX_ANNOTATIONS: Final = 256 * 1024
-# Half is left for what we write; and a character outside ASCII takes four bytes at most.
-MAX_ROOMY: Final = MAX_ANNOTATIONS // 2
-MAX_ROOMY_CHARACTERS: Final = MAX_ROOMY // 4
-
 
 _encode = msgspec.json.Encoder().encode
-
-
-class RecordPlace(Enum):
-    """Where the images as they were are written down: by what is written there already."""
-
-    NOWHERE = "nowhere"  # there is no place for it
-    ALONE = "alone"  # there are no annotations
-    BESIDE = "beside"  # there are others, and much room
-    MINDFUL = "mindful"  # it depends on what the annotations are
 
 
 class Operation(Struct, frozen=True, gc=False):
@@ -59,11 +44,6 @@ class Operation(Struct, frozen=True, gc=False):
     op: Literal["add", "replace"]
     path: str
     value: Any
-
-
-def escaped(token: str) -> str:
-    """Return *token* as one part of an RFC 6901 pointer."""
-    return token.replace("~", "~0").replace("/", "~1")
 
 
 def image_operations(placements: Iterable[Placement]) -> list[Operation]:
@@ -99,46 +79,30 @@ def secret_operations(spec: PodSpec | None, placements: Iterable[Placement]) -> 
     return [Operation("add", "/spec/imagePullSecrets/-", secret) for secret in added]
 
 
-def record_place(metadata: ObjectMeta | None, most: int = MAX_ANNOTATIONS) -> RecordPlace:
-    """Say where the images as they were would be written down.
+def has_room_for_record(metadata: ObjectMeta | None) -> TypeGuard[ObjectMeta]:
+    """Return whether `record_operation` depends on nothing but the images.
 
-    For all Pods with the same place, save `MINDFUL`, the same images make the same
-    `record_operation`, as long as their names take less than half of the room.
-
-    Args:
-        metadata: The Pod's metadata, as it is.
-        most: How many bytes it has at most as JSON, in which no text is shorter than alone.
+    The Pod has no record yet, and half of what annotations may take is free.
     """
     if metadata is None or metadata.annotations is UNSET:
-        return RecordPlace.NOWHERE
-    annotations = metadata.annotations
-    if annotations is None:
-        return RecordPlace.ALONE
-    if ORIGINAL_IMAGES in annotations:
-        return RecordPlace.MINDFUL
-    if most <= MAX_ROOMY:
-        return RecordPlace.BESIDE
-    texts = [*annotations, *filter(None, annotations.values())]
-    characters = sum(map(len, texts))
-    is_roomy = characters < MAX_ROOMY_CHARACTERS or (
-        characters < MAX_ROOMY and all(map(str.isascii, texts))
-    )
-    return RecordPlace.BESIDE if is_roomy else RecordPlace.MINDFUL
+        return False
+    annotations = metadata.annotations or {}
+    return ORIGINAL_IMAGES not in annotations and _count_bytes(annotations) <= MAX_ANNOTATIONS // 2
 
 
 def record_operation(
     metadata: ObjectMeta | None, placements: Iterable[Placement]
-) -> Operation | None:
-    """Return the operation that writes down the images as they were.
+) -> list[Operation]:
+    """Return the operation that writes the original images into an annotation.
 
-    What an earlier round wrote down stays, save for the images rewritten now.
+    Images that an earlier review recorded stay recorded, except those rewritten now.
 
     Args:
-        metadata: The Pod's metadata, as it is.
-        placements: The decisions; images that stay are not written down.
+        metadata: The Pod's metadata.
+        placements: The decisions; images that stay are not recorded.
 
     Returns:
-        None if there is nothing to write down, or no room for it within what
+        Nothing if there is nothing to record, or no room for it within what
         Kubernetes allows for annotations.
     """
     originals = {
@@ -147,29 +111,21 @@ def record_operation(
         if decision.candidate is not None and slot.name
     }
     if not originals or metadata is None or metadata.annotations is UNSET:
-        return None
-    annotations = metadata.annotations or {}
-    before = recorded(annotations.get(ORIGINAL_IMAGES))
+        return []
+    annotations = dict(metadata.annotations or {})
+    before = _read_record(annotations.pop(ORIGINAL_IMAGES, None))
     value = _encode({**before, **originals}).decode()
-    if len(value) > MAX_ROOMY_CHARACTERS or record_place(metadata) is RecordPlace.MINDFUL:
-        others = sum(
-            size(key) + size(text or "")
-            for key, text in annotations.items()
-            if key != ORIGINAL_IMAGES
-        )
-        if others + len(ORIGINAL_IMAGES) + size(value) > MAX_ANNOTATIONS:
-            return None
+    if _count_bytes({**annotations, ORIGINAL_IMAGES: value}) > MAX_ANNOTATIONS:
+        return []
     if metadata.annotations is None:
-        return Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})
-    return Operation("add", f"/metadata/annotations/{escaped(ORIGINAL_IMAGES)}", value)
+        return [Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})]
+    return [Operation("add", f"/metadata/annotations/{_escape(ORIGINAL_IMAGES)}", value)]
 
 
-def recorded(annotation: str | None) -> dict[str, str]:
-    """Read what an earlier round wrote down; anything else there counts as nothing."""
-    if not annotation:
-        return {}
+def _read_record(annotation: str | None) -> dict[str, str]:
+    """Return the images that an earlier review recorded; anything else there is ignored."""
     try:
-        value = json.loads(annotation)
+        value = json.loads(annotation or "{}")
     except (ValueError, RecursionError):
         return {}
     if not isinstance(value, dict):
@@ -177,6 +133,11 @@ def recorded(annotation: str | None) -> dict[str, str]:
     return {name: image for name, image in value.items() if isinstance(image, str)}
 
 
-def size(text: str) -> int:
-    """Return how many bytes *text* takes."""
-    return len(text) if text.isascii() else len(text.encode())
+def _count_bytes(annotations: Mapping[str, str | None]) -> int:
+    """Return the size of annotations, as Kubernetes counts it."""
+    return len("".join([*annotations, *filter(None, annotations.values())]).encode())
+
+
+def _escape(token: str) -> str:
+    """Return *token* as one part of an RFC 6901 pointer."""
+    return token.replace("~", "~0").replace("/", "~1")

@@ -14,7 +14,6 @@ __all__ = [
     "EPHEMERAL_CONTAINERS",
     "VOLUMES",
     "ImageSlot",
-    "has_image",
     "image_slots",
 ]
 
@@ -90,8 +89,3 @@ def volume_slots(volumes: Iterable[Volume], at: str) -> list[ImageSlot]:
         for index, volume in enumerate(volumes)
         if volume.image is not None and volume.image.reference
     ]
-
-
-def has_image(volume: Volume) -> bool:
-    """Say whether a volume is of an image."""
-    return volume.image is not None and bool(volume.image.reference)

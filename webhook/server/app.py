@@ -24,7 +24,7 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from webhook import __version__
-from webhook.admission import InvalidReviewError, answer, answer_asking
+from webhook.admission import InvalidReviewError, review
 from webhook.server.limits import (
     BodyReader,
     DisconnectedError,
@@ -86,10 +86,8 @@ class AdmissionWebhook:
         body = await self.bodies.read(scope, receive)
         began = self.stopwatch()
         try:
-            content = answer(body, policy, self.recorder)
-            if content is None:
-                left = parse_timeout(scope["query_string"]) - (began - arrived)
-                content = await answer_asking(body, policy, self.recorder, left)
+            left = parse_timeout(scope["query_string"]) - (began - arrived)
+            content = await review(body, policy, self.recorder, left)
         except InvalidReviewError as error:
             raise RequestError(400, str(error)) from None
         self.metrics.answered(self.stopwatch() - began, self.clock())

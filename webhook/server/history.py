@@ -6,7 +6,7 @@ from collections import deque
 from itertools import islice
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.admission import Result, Verdict
+from webhook.admission import ReviewOutcome, ReviewResult
 from webhook.objects import Placement
 
 if TYPE_CHECKING:
@@ -27,8 +27,8 @@ MINUTES: Final = 60
 SECONDS: Final = 60
 
 REWRITTEN, LEFT, DOUBTFUL = range(3)  # the counts of a minute
-SKIPPED: Final = str(Result.SKIPPED)
-ERROR: Final = str(Result.ERROR)
+SKIPPED: Final = str(ReviewOutcome.SKIPPED)
+ERROR: Final = str(ReviewOutcome.ERROR)
 ERROR_REASON: Final = "internal error; the log has the traceback"
 
 
@@ -102,11 +102,11 @@ class History:
         self.last_review = self._clock()
         verdict = note.verdict
         if verdict.totals.images or (
-            verdict.result is Result.SKIPPED and note.operation == "CREATE"
+            verdict.outcome is ReviewOutcome.SKIPPED and note.operation == "CREATE"
         ):
             self._keep(note)
 
-    def counted(self, policy: str, _result: Result, totals: Totals, times: int) -> None:
+    def counted(self, policy: str, _result: ReviewOutcome, totals: Totals, times: int) -> None:
         """Count reviews that came to the same."""
         counts = self._minute(self._clock())
         counts[REWRITTEN] += times * totals.rewritten
@@ -167,10 +167,10 @@ def notes_of(time: float, note: Note) -> Iterator[ImageNote]:
     policy, _, namespace, name, operation, dry_run, verdict = note
     pod = time, policy, namespace, name, operation, dry_run
     if not verdict.totals.images:
-        reason = ERROR_REASON if verdict.result is Result.ERROR else verdict.reason
-        yield ImageNote(*pod, "", "", str(verdict.result), "", "", reason)
+        reason = ERROR_REASON if verdict.outcome is ReviewOutcome.ERROR else verdict.reason
+        yield ImageNote(*pod, "", "", str(verdict.outcome), "", "", reason)
         return
-    for slot, decision in reversed(verdict.placements):
+    for slot, decision in reversed(verdict.images):
         yield ImageNote(*pod, (slot.name or slot.pointer)[:MAX_TEXT], *told_of(decision))
 
 
@@ -185,10 +185,10 @@ def bounded(note: Note) -> Note:
         namespace=note.namespace[:MAX_TEXT],
         pod=note.pod[:MAX_TEXT],
         operation=note.operation[:MAX_TEXT],
-        verdict=Verdict(
-            verdict.result,
+        verdict=ReviewResult(
+            verdict.outcome,
             verdict.reason[:MAX_TEXT],
-            placements=tuple(
+            images=tuple(
                 Placement(
                     slot._replace(
                         pointer=slot.pointer[:MAX_TEXT], name=slot.name[:MAX_TEXT], image=""
@@ -197,7 +197,7 @@ def bounded(note: Note) -> Note:
                         original=decision.original[:MAX_TEXT], candidates=(), reference=None
                     ),
                 )
-                for slot, decision in verdict.placements[-MAX_NOTES:]
+                for slot, decision in verdict.images[-MAX_NOTES:]
             ),
         ),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webhook.admission import Loops
+from webhook.admission import LoopDetector
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,11 +30,11 @@ class Looping:
         self._metrics = metrics
         self._clock = clock
 
-    def counter(self, limits: LoopLimits | None) -> Loops | None:
+    def counter(self, limits: LoopLimits | None) -> LoopDetector | None:
         """Return who counts, with nothing seen yet; None for nobody."""
-        return None if limits is None else Loops(limits, self._clock, self)
+        return None if limits is None else LoopDetector(limits, self._clock, self)
 
-    def stopped(self, owner: StoppedOwner) -> None:
+    def record_loop(self, owner: StoppedOwner) -> None:
         """Note an owner whose Pods are left alone from now on."""
         self._metrics.looped()
         self._log.warning(
@@ -47,6 +47,6 @@ class Looping:
         )
 
 
-def uncounted(_: LoopLimits | None) -> Loops | None:
+def uncounted(_: LoopLimits | None) -> LoopDetector | None:
     """Return that nobody counts."""
     return None

@@ -11,7 +11,7 @@ from webhook.server.health import Health, Standing
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-    from webhook.admission import Choice
+    from webhook.admission import Selector
     from webhook.config import PolicySettings
     from webhook.core import Availability, Mirror
     from webhook.registry import Finding, Prober
@@ -44,7 +44,7 @@ class Probers:
         if any(policy.availability is not None for policy in policies):
             await asyncio.to_thread(import_module, "webhook.registry")
 
-    def choice(self, settings: Availability | None) -> Choice | None:
+    def choice(self, settings: Availability | None) -> Selector | None:
         """Return who chooses for one policy; None where nothing is asked."""
         if settings is None:
             return None

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.admission import OUR_ERROR, Result
+from webhook.admission import INTERNAL_ERROR, ReviewOutcome
 from webhook.telemetry import ReviewLine
 
 if TYPE_CHECKING:
-    from webhook.admission import AdmissionRequest, Verdict
+    from webhook.admission import AdmissionRequest, ReviewResult
     from webhook.server.history import History
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["Note", "ReviewRecorder"]
 
-LOGGED: Final = (Result.PATCHED, Result.OBSERVED)
+LOGGED: Final = (ReviewOutcome.PATCHED, ReviewOutcome.OBSERVED)
 
 
 class Note(NamedTuple):
@@ -36,7 +36,7 @@ class Note(NamedTuple):
     pod: str
     operation: str
     dry_run: bool
-    verdict: Verdict
+    verdict: ReviewResult
 
 
 class ReviewRecorder:
@@ -53,7 +53,7 @@ class ReviewRecorder:
         self._metrics = metrics
         self._history = history
 
-    def reviewed(self, policy: str, request: AdmissionRequest, verdict: Verdict) -> None:
+    def record_review(self, policy: str, request: AdmissionRequest, verdict: ReviewResult) -> None:
         """Record one review; an error here changes no answer."""
         try:
             note = _note_of(policy, request, verdict)
@@ -61,14 +61,14 @@ class ReviewRecorder:
             self._count(note)
             if self._history is not None:
                 self._history.noted(note)
-                self._history.counted(policy, verdict.result, verdict.totals, 1)
+                self._history.counted(policy, verdict.outcome, verdict.totals, 1)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
             self._log.failure("a review could not be noted", error, uid=request.uid)
 
-    def failed(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
+    def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
         """Record an internal error, on which the Pod was left unchanged."""
-        note = _note_of(policy, request, OUR_ERROR)
-        self._metrics.review(policy, Result.ERROR)
+        note = _note_of(policy, request, INTERNAL_ERROR)
+        self._metrics.review(policy, ReviewOutcome.ERROR)
         self._metrics.error()
         self._log.failure(
             "review failed, its Pod was left as it is",
@@ -86,26 +86,26 @@ class ReviewRecorder:
     def _log_review(self, note: Note) -> None:
         verdict = note.verdict
         is_doubtful = verdict.totals.doubtful
-        if is_doubtful or verdict.result in LOGGED:
+        if is_doubtful or verdict.outcome in LOGGED:
             self._log.line(
                 ReviewLine(
                     self._log.time(),
                     "warning" if is_doubtful else "info",
                     "review",
                     *note[:-1],
-                    verdict.result,
+                    verdict.outcome,
                     verdict.decisions,
                 )
             )
 
     def _count(self, note: Note) -> None:
         verdict = note.verdict
-        self._metrics.review(note.policy, verdict.result)
+        self._metrics.review(note.policy, verdict.outcome)
         for (rule, outcome), count in verdict.totals.outcomes:
             self._metrics.image(note.policy, rule, outcome, count)
 
 
-def _note_of(policy: str, request: AdmissionRequest, verdict: Verdict) -> Note:
+def _note_of(policy: str, request: AdmissionRequest, verdict: ReviewResult) -> Note:
     metadata = request.object.metadata if request.object else None
     name = request.name or (metadata and (metadata.name or metadata.generate_name))
     return Note(

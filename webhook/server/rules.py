@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from pathlib import Path
 
-    from webhook.admission import Choice, Loops
+    from webhook.admission import LoopDetector, Selector
     from webhook.core import Availability, LoopLimits
     from webhook.server.probing import Probers
     from webhook.telemetry import Log, Metrics
@@ -47,7 +47,7 @@ class RulesInUse:
         metrics: Metrics,
         clock: Callable[[], float],
         probers: Probers,
-        loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
+        loops: Callable[[LoopLimits | None], LoopDetector | None] = uncounted,
     ) -> None:
         self._loops = loops
         self._probers = probers
@@ -97,8 +97,8 @@ class RulesInUse:
 
 def policies_of(
     configuration: Configuration,
-    choice: Callable[[Availability | None], Choice | None],
-    loops: Callable[[LoopLimits | None], Loops | None] = uncounted,
+    choice: Callable[[Availability | None], Selector | None],
+    loops: Callable[[LoopLimits | None], LoopDetector | None] = uncounted,
 ) -> dict[str, Policy]:
     """Return the policies as reviews are judged by.
 
@@ -113,8 +113,8 @@ def policies_of(
             decide=settings.mirrors.decide,
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
-            choice=choice(settings.availability),
-            loops=loops(settings.loops),
+            selector=choice(settings.availability),
+            loop_detector=loops(settings.loops),
         )
         for name, settings in configuration.policies.items()
     }

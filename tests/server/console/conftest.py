@@ -8,9 +8,10 @@ from types import SimpleNamespace
 import httpx
 import pytest
 
+from tests.reviews import answer
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
-from webhook.admission import answer, answer_asking
+from webhook.admission import review
 from webhook.config import parse_rules
 from webhook.server.console import ConsoleViews
 from webhook.server.console.routes import console_routes
@@ -112,7 +113,7 @@ class Console:
 
     async def review_asking(self, *images):
         policy = self.rules.policies["default"]
-        await answer_asking(review_of(*images), policy, self.recorder, 5.0)
+        await review(review_of(*images), policy, self.recorder, 5.0)
 
     async def ask(self, path, client="127.0.0.1", host="localhost:8080", **options):
         ASKED.set(self)

@@ -17,14 +17,12 @@ from webhook.core import LoopLimits, Outcome
 from webhook.objects import Placement
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable
 
-    from webhook.admission.casting import CastPlan
-    from webhook.admission.plan import Plan
-    from webhook.admission.review import AdmissionRequest
+    from webhook.admission.request import AdmissionRequest
     from webhook.objects import OwnerReference
 
-__all__ = ["LoopWatch", "Loops", "StoppedOwner", "left_alone"]
+__all__ = ["LoopDetector", "LoopObserver", "StoppedOwner", "keep_originals"]
 
 MAX_PODS: Final = 2048
 MAX_OWNERS: Final = 1024
@@ -68,14 +66,14 @@ class StoppedOwner:
     reason: str
 
 
-class LoopWatch(Protocol):
-    """Who is told of owners that are left alone: log, metrics."""
+class LoopObserver(Protocol):
+    """Records owners whose Pods are no longer rewritten, in logs and metrics."""
 
-    def stopped(self, owner: StoppedOwner) -> None:
-        """Note an owner."""
+    def record_loop(self, owner: StoppedOwner) -> None:
+        """Record an owner."""
 
 
-class Loops:
+class LoopDetector:
     """Counts how often the same Pod comes, and leaves owners alone that make it too often.
 
     All is kept in memory, the latest first within bounds, and forgotten with the process.
@@ -83,23 +81,25 @@ class Loops:
     Args:
         limits: How often is too often.
         clock: Gives seconds that only grow.
-        watch: Is told of owners that are left alone.
+        observer: Records owners whose Pods are no longer rewritten.
     """
 
-    def __init__(self, limits: LoopLimits, clock: Callable[[], float], watch: LoopWatch) -> None:
+    def __init__(
+        self, limits: LoopLimits, clock: Callable[[], float], observer: LoopObserver
+    ) -> None:
         self._limits = limits
         self._clock = clock
-        self._watch = watch
+        self._observer = observer
         # By hashes: names of any length take the same memory.
         self._pods: OrderedDict[int, deque[float]] = OrderedDict()
         self._owners: OrderedDict[int, tuple[float, str]] = OrderedDict()
 
-    def reason(self, request: AdmissionRequest, plan: Plan | CastPlan) -> str:
-        """Say why the owner of a Pod is left alone; empty if the Pod is to be rewritten.
+    def check(self, request: AdmissionRequest, images: Iterable[Placement]) -> str:
+        """Count a Pod, and return why it is not rewritten; empty if it is.
 
         Args:
             request: The creation of a Pod.
-            plan: What would become of its images.
+            images: Its images, each with its decision.
         """
         metadata = request.object.metadata if request.object else None
         owner = metadata.controller if metadata else None
@@ -114,8 +114,8 @@ class Loops:
             return ""
         pod = metadata.name or metadata.generate_name or ""
         times = self._limits.times * (1 if metadata.name else UNNAMED_FACTOR)
-        images = tuple(decision.original for _, decision in plan.placements)
-        seen = self._seen(hash((key, pod, images)), times)
+        originals = tuple([decision.original for _, decision in images])
+        seen = self._seen(hash((key, pod, originals)), times)
         if seen and now - seen[-1] < APART:
             if not metadata.name:
                 seen.clear()
@@ -153,7 +153,7 @@ class Loops:
         self._owners.move_to_end(key)
         if len(self._owners) > MAX_OWNERS:
             self._owners.popitem(last=False)
-        self._watch.stopped(StoppedOwner(namespace, kind, name, pod, reason))
+        self._observer.record_loop(StoppedOwner(namespace, kind, name, pod, reason))
         return reason
 
 
@@ -163,7 +163,7 @@ def group_kind(owner: OwnerReference) -> tuple[str, str]:
     return group if slash else "", owner.kind or ""
 
 
-def left_alone(placements: Sequence[Placement], reason: str) -> tuple[Placement, ...]:
+def keep_originals(images: Iterable[Placement], reason: str) -> tuple[Placement, ...]:
     """Return decisions of which those that would change an image leave it, for *reason*."""
     return tuple(
         placement
@@ -172,5 +172,5 @@ def left_alone(placements: Sequence[Placement], reason: str) -> tuple[Placement,
             placement.slot,
             placement.decision._replace(outcome=Outcome.LOOPING, reason=reason, candidate=None),
         )
-        for placement in placements
+        for placement in images
     )

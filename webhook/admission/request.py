@@ -1,9 +1,8 @@
-"""Reading an AdmissionReview: the request's envelope, and of its objects only the images.
+"""Reading an AdmissionReview: the request, and of its objects only what concerns images.
 
-The types are those of `k8s.io/api/admission`_, in v1 and v1beta1, so that what the
-API server's own decoder refuses is refused here as well. Of ``options`` nothing is
-read. An object of an unexpected shape is no reason to refuse a review: it is read
-again, part by part.
+The types are those of `k8s.io/api/admission`_, in v1 and v1beta1, so that this package
+refuses whatever the API server's own decoder refuses. ``options`` is not read. An object
+of an unexpected shape is no reason to refuse a review: it is read again, part by part.
 
 .. _k8s.io/api/admission: https://github.com/kubernetes/api/blob/master/admission/v1/types.go
 """
@@ -14,20 +13,18 @@ from typing import Any, Final
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
-from webhook.admission.annotated import AnnotatedPod, read_annotations
 from webhook.objects import Pod, pod_from
 
-__all__ = ["AdmissionRequest", "InvalidReviewError", "read_review"]
+__all__ = ["VERSIONS", "AdmissionRequest", "InvalidReviewError", "read_review"]
 
 VERSIONS: Final = ("admission.k8s.io/v1", "admission.k8s.io/v1beta1")
 KIND: Final = "AdmissionReview"
-# Most of a smaller one are not its annotations.
-LARGE: Final = 16 * 1024
 
 
 class InvalidReviewError(ValueError):
-    """A body that is no AdmissionReview with a request; the message says why."""
+    """A body that is not an AdmissionReview with a request; the message says why."""
 
 
 class GroupVersionKind(Struct, frozen=True, gc=False):
@@ -47,11 +44,11 @@ class GroupVersionResource(Struct, frozen=True, gc=False):
 
 
 class UserInfo(Struct, frozen=True, gc=False):
-    """Who asks; nothing of it is used."""
+    """The user who makes the request; none of its fields is read."""
 
 
-class Envelope(Struct, frozen=True, rename="camel"):
-    """An AdmissionRequest without its objects.
+class AdmissionRequest(Struct, frozen=True, rename="camel"):
+    """An AdmissionRequest, its objects read as Pods.
 
     Attributes:
         uid: Echoed in the answer.
@@ -59,6 +56,8 @@ class Envelope(Struct, frozen=True, rename="camel"):
         operation: ``CREATE``, ``UPDATE``, ``DELETE`` or ``CONNECT``.
         sub_resource: ``ephemeralcontainers``, ``status`` …; empty for the object itself.
         namespace: The namespace, also where the object does not name it yet.
+        object: The object as it would be stored; None on DELETE.
+        old_object: The object as it is stored; None on CREATE.
     """
 
     uid: str
@@ -73,28 +72,11 @@ class Envelope(Struct, frozen=True, rename="camel"):
     operation: str | None = None
     user_info: UserInfo | None = None
     dry_run: bool | None = None
-
-
-class AdmissionRequest(Envelope, frozen=True):
-    """An AdmissionRequest, its objects read as Pods.
-
-    Attributes:
-        object: The object as it would be stored; None on DELETE.
-        old_object: The object as it is stored; None on CREATE.
-    """
-
     object: Pod | None = None
     old_object: Pod | None = None
 
 
-class AnnotatedRequest(AdmissionRequest, frozen=True):
-    """An AdmissionRequest whose annotations are still to be read."""
-
-    object: AnnotatedPod | None = None
-    old_object: AnnotatedPod | None = None
-
-
-class LooseRequest(Envelope, frozen=True):
+class LooseRequest(AdmissionRequest, frozen=True):
     """An AdmissionRequest whose objects may be anything."""
 
     object: Any = None
@@ -109,36 +91,27 @@ class Review(Struct, frozen=True, rename="camel"):
     request: AdmissionRequest
 
 
-class AnnotatedReview(Review, frozen=True):
-    """An AdmissionReview whose annotations are still to be read."""
-
-    request: AnnotatedRequest
-
-
-class LooseReview(Struct, frozen=True, rename="camel"):
+class LooseReview(Review, frozen=True):
     """An AdmissionReview whose objects may be anything."""
 
-    api_version: str
-    kind: str
     request: LooseRequest
 
 
-_review = msgspec.json.Decoder(Review).decode
-_annotated_review = msgspec.json.Decoder(AnnotatedReview).decode
-_loose_review = msgspec.json.Decoder(LooseReview).decode
+_decode = msgspec.json.Decoder(Review).decode
+_decode_loosely = msgspec.json.Decoder(LooseReview).decode
 
 
 def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
     """Read the body of a review.
 
     Returns:
-        The apiVersion asked with, which the answer must have as well, and the request.
+        The apiVersion of the review, which the answer has to repeat, and the request.
 
     Raises:
         InvalidReviewError: The body is not an AdmissionReview of a known version
             with a request that has a uid.
     """
-    review = decoded(body)
+    review = _decode_review(body)
     if review.kind != KIND:
         raise InvalidReviewError(f"kind is {review.kind!r}, not {KIND}")
     if review.api_version not in VERSIONS:
@@ -149,19 +122,15 @@ def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
     return review.api_version, review.request
 
 
-def decoded(body: bytes) -> Review:
-    """Decode the body; text that is skipped has to be UTF-8 too, which msgspec leaves open.
-
-    Raises:
-        InvalidReviewError: It is not JSON, or not of the types of a review.
-    """
+def _decode_review(body: bytes) -> Review:
     try:
+        # msgspec does not check the encoding of texts that it skips.
         if not body.isascii():
             body.decode()
         try:
-            return _review(body) if len(body) < LARGE else large(body)
+            return _decode(body)
         except msgspec.ValidationError:
-            return strict(_loose_review(body))
+            return _read_objects(_decode_loosely(body))
     except UnicodeDecodeError as error:
         raise InvalidReviewError(f"the body is not UTF-8 at byte {error.start}") from None
     except RecursionError:
@@ -173,33 +142,10 @@ def decoded(body: bytes) -> Review:
         raise InvalidReviewError(f"the body is not JSON: {error}") from None
 
 
-def large(body: bytes) -> Review:
-    """Decode a large body, most of which may be annotations.
-
-    Raises:
-        msgspec.ValidationError: It is not of the types of a review.
-    """
-    review = _annotated_review(body)
-    read_annotations(review.request.object)
-    read_annotations(review.request.old_object)
-    return review
-
-
-def strict(review: LooseReview) -> Review:
+def _read_objects(review: LooseReview) -> Review:
     """Return a review with its objects read part by part."""
     request = review.request
-    parts = {name: getattr(request, name) for name in Envelope.__struct_fields__}
-    return Review(
-        api_version=review.api_version,
-        kind=review.kind,
-        request=AdmissionRequest(
-            **parts,
-            object=pod_or_none(request.object),
-            old_object=pod_or_none(request.old_object),
-        ),
+    pod, old = (
+        None if value is None else pod_from(value) for value in (request.object, request.old_object)
     )
-
-
-def pod_or_none(value: object) -> Pod | None:
-    """Read a Pod from plain JSON values; None stays None."""
-    return None if value is None else pod_from(value)
+    return replace(review, request=replace(request, object=pod, old_object=old))

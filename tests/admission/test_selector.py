@@ -6,8 +6,10 @@ from dataclasses import replace
 
 import pytest
 
-from tests.admission.conftest import Recorder, patch_of, review
-from webhook.admission import Policy, Result, answer, answer_asking
+from tests.admission.conftest import review
+from tests.reviews import Results, answer, patch_of
+from webhook.admission import Policy, ReviewOutcome
+from webhook.admission import review as answer_review
 from webhook.core import Mirror, MirrorMap, Outcome, Rule
 
 RULES = MirrorMap(
@@ -25,24 +27,21 @@ IMAGES = ("nginx", "quay.io/a/b")
 POLICY = Policy("default", RULES.decide)
 
 
-class Choice:
-    """Takes the candidate of a number, or raises; and may know that without asking."""
+class NumberedSelector:
+    """Selects the candidate of a number, or raises."""
 
-    def __init__(self, number, *, knows=False):
+    def __init__(self, number):
         self.number = number
-        self.knows = knows
         self.seconds = []
-
-    def known(self, decisions):
-        return [self.chosen(decision) for decision in decisions] if self.knows else None
 
     async def choose(self, decisions, seconds):
         self.seconds.append(seconds)
         if isinstance(self.number, Exception):
             raise self.number
-        return [self.chosen(decision) for decision in decisions]
+        await asyncio.sleep(0)
+        return [self.select(decision) for decision in decisions]
 
-    def chosen(self, decision):
+    def select(self, decision):
         if not decision.candidates:
             return decision
         if self.number is None:
@@ -54,14 +53,13 @@ class Choice:
         return decision._replace(outcome=outcome, candidate=candidate, reason="doubt")
 
 
-def asked(number, policy=POLICY, **request):
-    recorder, choice = Recorder(), Choice(number)
-    given = review(None, *IMAGES, **request)
-    body = json.dumps(given).encode()
-    content = asyncio.run(answer_asking(body, replace(policy, choice=choice), recorder, 1.5))
-    response = json.loads(content)["response"]
+def ask(number, policy=POLICY, **request):
+    recorder, selector = Results(), NumberedSelector(number)
+    body = json.dumps(review(None, *IMAGES, **request)).encode()
+    policy = replace(policy, selector=selector)
+    response = json.loads(asyncio.run(answer_review(body, policy, recorder, 1.5)))["response"]
     assert response["allowed"] is True
-    return response, recorder, choice
+    return response, recorder, selector
 
 
 def replaced(response):
@@ -70,48 +68,56 @@ def replaced(response):
 
 @pytest.mark.parametrize("number", [0, 1])
 def test_the_chosen_candidate_is_taken_with_its_secrets_and_no_others(number):
-    response, _, choice = asked(number)
+    response, _, selector = ask(number)
     mirror = ("one", "two")[number]
 
     assert replaced(response) == [f"{mirror}.example/library/nginx"]
     assert {"op": "add", "path": "/spec/imagePullSecrets", "value": [{"name": mirror}]} in (
         patch_of(response)
     )
-    assert choice.seconds == [1.5]
+    assert selector.seconds == [1.5]
+
+
+class InstantSelector(NumberedSelector):
+    """Selects without waiting."""
+
+    async def choose(self, decisions, seconds):
+        return [self.select(decision) for decision in decisions]
 
 
 @pytest.mark.parametrize("number", [0, 1, None])
-def test_what_is_known_is_answered_at_once_and_as_by_asking(number):
-    response, asking, _ = asked(number)
-    recorder, body = Recorder(), json.dumps(review(None, *IMAGES)).encode()
-    at_once = answer(body, replace(POLICY, choice=Choice(number, knows=True)), recorder)
+def test_a_selector_that_need_not_wait_gets_the_same_answer_at_once(number):
+    expected, waiting, _ = ask(number)
+    recorder, body = Results(), json.dumps(review(None, *IMAGES)).encode()
+    policy = replace(POLICY, selector=InstantSelector(number))
 
-    assert json.loads(at_once)["response"] == response
-    assert [each[2].result for each in recorder.verdicts] == [
-        each[2].result for each in asking.verdicts
-    ]
+    assert json.loads(answer(body, policy, recorder))["response"] == expected
+    assert recorder.results[0][2] == waiting.results[0][2]
 
 
-def test_what_is_to_be_asked_is_neither_answered_at_once_nor_noted():
-    recorder, body = Recorder(), json.dumps(review(None, *IMAGES)).encode()
-
-    assert answer(body, replace(POLICY, choice=Choice(0)), recorder) is None
-    assert not recorder.verdicts
+def test_a_known_pod_gets_what_the_selector_chooses_now():
+    selector = InstantSelector(0)
+    policy = replace(POLICY, selector=selector)
+    body = json.dumps(review(None, *IMAGES)).encode()
+    for number in (0, 0, 1, None, 0):
+        selector.number = number
+        response = json.loads(answer(body, policy, Results()))["response"]
+        assert response == ask(number)[0]
 
 
 def test_no_mirror_leaves_the_pod_alone_and_says_so():
-    response, recorder, _ = asked(None)
+    response, recorder, _ = ask(None)
 
     assert patch_of(response) == []
     assert response["warnings"] == [
         "mirrorhook: image of c0 left as it is, unavailable: 'nginx': no mirror"
     ]
-    ((_, _, verdict),) = recorder.verdicts
-    assert verdict.result is Result.UNCHANGED
+    ((_, _, result),) = recorder.results
+    assert result.outcome is ReviewOutcome.UNCHANGED
 
 
 def test_a_mirror_taken_on_doubt_is_warned_of():
-    response, _, _ = asked(1)
+    response, _, _ = ask(1)
 
     assert response["warnings"] == [
         "mirrorhook: image of c0 rewritten, unconfirmed: 'nginx': doubt"
@@ -124,7 +130,7 @@ def test_a_mirror_taken_on_doubt_is_warned_of():
 
 
 def test_an_error_while_choosing_leaves_the_pod_as_it_is():
-    response, recorder, _ = asked(ValueError("broken"))
+    response, recorder, _ = ask(ValueError("broken"))
 
     assert patch_of(response) == []
     assert "internal error" in response["warnings"][0]
@@ -132,23 +138,23 @@ def test_an_error_while_choosing_leaves_the_pod_as_it_is():
 
 
 def test_what_is_skipped_asks_nobody():
-    response, _, choice = asked(0, operation="DELETE")
+    response, _, selector = ask(0, operation="DELETE")
 
     assert patch_of(response) == []
-    assert choice.seconds == []
+    assert selector.seconds == []
 
 
 def test_on_an_update_no_secret_is_added_as_the_api_server_would_refuse_it():
     old = {"spec": {"containers": [{"name": "c0", "image": "old"}]}}
-    response, _, _ = asked(0, operation="UPDATE", oldObject=old)
+    response, _, _ = ask(0, operation="UPDATE", oldObject=old)
 
     assert replaced(response) == ["one.example/library/nginx"]
     assert not any("imagePullSecrets" in each["path"] for each in patch_of(response))
 
 
-def test_in_observe_mode_nothing_is_patched_and_all_is_asked():
-    response, recorder, choice = asked(0, replace(POLICY, observe=True))
+def test_in_observe_mode_nothing_is_patched_and_all_is_ask():
+    response, recorder, selector = ask(0, replace(POLICY, observe=True))
 
     assert patch_of(response) == []
-    assert recorder.verdicts[0][2].result is Result.OBSERVED
-    assert choice.seconds
+    assert recorder.results[0][2].outcome is ReviewOutcome.OBSERVED
+    assert selector.seconds

@@ -1,0 +1,258 @@
+"""What is kept of Pods: within its bounds, and without a change to any answer."""
+
+from __future__ import annotations
+
+import copy
+import gc
+import json
+import tracemalloc
+from typing import NamedTuple
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.admission.conftest import RULES, Asked, review
+from tests.reviews import Results, answer
+from webhook.admission import Policy, ReviewOutcome, ReviewResult
+from webhook.admission.plan_cache import MAX_BYTES, Plan, PlanCache, estimate_bytes
+from webhook.core import MirrorMap, Rule
+from webhook.objects import ORIGINAL_IMAGES
+
+SECRETS = [None, [], [{"name": "own"}]]
+ANNOTATIONS = [
+    None,
+    {},
+    {"a": "b"},
+    {ORIGINAL_IMAGES: '{"c9":"x"}'},
+    {"some": "x" * 40_000},
+    {"wide": "ü" * 40_000},
+    {"big": "x" * 262_100},
+    [],
+]
+
+
+class Deciding:
+    """Counts how often it is asked."""
+
+    def __init__(self):
+        self.asked = []
+
+    def __call__(self, image):
+        self.asked.append(image)
+        return RULES.decide(image)
+
+
+def pod_of(*images, annotations=None, volumes=(), secrets=None):
+    return {
+        "metadata": {"name": "web", "annotations": annotations},
+        "spec": {
+            "containers": [{"name": f"c{n}", "image": each} for n, each in enumerate(images)],
+            "volumes": list(volumes),
+            "imagePullSecrets": secrets,
+        },
+    }
+
+
+def test_a_pod_with_the_same_images_is_worked_out_once():
+    deciding = Deciding()
+    policy = Policy("default", deciding)
+    for number in range(3):
+        token = {"name": f"kube-api-access-{number}", "projected": {"sources": []}}
+        pod = pod_of("nginx", volumes=[token])
+        answer(json.dumps(review(pod)).encode(), policy)
+    assert deciding.asked == ["nginx"]
+
+
+def test_images_of_volumes_are_told_apart_by_their_place():
+    policy = Policy("default", RULES.decide)
+    image = {"name": "model", "image": {"reference": "nginx"}}
+    other = {"name": "other", "emptyDir": {}}
+    first = Asked(review(pod_of(volumes=[other, image])), policy)
+    second = Asked(review(pod_of(volumes=[image, other])), policy)
+    assert [*first.replaced] == ["/spec/volumes/1/image/reference"]
+    assert [*second.replaced] == ["/spec/volumes/0/image/reference"]
+
+
+class Kept(NamedTuple):
+    """What a cache holds of Pods, by its own estimate and in fact."""
+
+    estimate: int
+    size: int
+    pods: int
+
+
+def keep(bodies, rules=RULES):
+    """Answer reviews, and measure what is kept of them."""
+    policy = Policy("default", rules.decide)
+    answer(json.dumps(review(pod_of("first"))).encode(), policy)
+    gc.collect()
+    tracemalloc.start()
+    try:
+        for body in bodies:
+            answer(body, policy, Forgetful())
+        gc.collect()
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    cache = policy.plan_cache
+    return Kept(cache._bytes, size, len(cache._plans))
+
+
+class Forgetful(Results):
+    """Keeps nothing, and does what a recorder does with each result."""
+
+    def record_review(self, policy, request, result):
+        assert result.totals.images == len(result.images)
+        assert result.decisions
+        assert result.weight >= 0
+
+
+MIRRORS = MirrorMap(
+    [Rule("docker.io", [f"m{n}.example/hub" for n in range(8)]), Rule("*", ["m.example"])]
+)
+CHAIN = MirrorMap([Rule(f"r{n}.example", [f"r{n + 1}.example", f"s{n}.example"]) for n in range(6)])
+SHAPES = {
+    "images alone": lambda n: {"containers": [{"image": f"a{n}"}] * 20},
+    "names": lambda n: {"containers": [{"name": f"{n}-{k}", "image": "a"} for k in range(20)]},
+    "nothing": lambda n: {"containers": [{}] * 100, "initContainers": [{"name": f"a{n}"}]},
+    "policies": lambda n: {"containers": [{"name": "a", "imagePullPolicy": f"{n}" * 500}]},
+    "invalid images": lambda n: {"containers": [{"name": "a", "image": f"X{n}é😀" * 50}] * 3},
+    "wide names": lambda n: {"containers": [{"name": f"{n}😀", "image": "a/" + "b" * 200}] * 5},
+    "short wide names": lambda n: {"containers": [{"name": "😀", "image": f"a{n}"}] * 20},
+    "volumes": lambda n: {
+        "containers": [{"name": "a", "image": "a"}],
+        "volumes": [{"name": f"😀{n}{k}", "image": {"reference": "b"}} for k in range(20)],
+    },
+    "empty volumes": lambda n: {
+        "containers": [{"name": f"a{n}", "image": "a"}],
+        "volumes": [{"name": "v"}] * 200,
+    },
+    "secrets": lambda n: {
+        "containers": [{"name": "a", "image": "a"}],
+        "imagePullSecrets": [{"name": f"{n}{k}"} for k in range(100)],
+    },
+    "chains": lambda n: {"containers": [{"name": "a", "image": f"r0.example/a:{n}"}] * 10},
+    "digests": lambda n: {
+        "containers": [{"name": f"c{k}", "image": f"a/b@sha256:{n:064}"} for k in range(4)]
+    },
+}
+
+
+def bodies_of(shape, count, annotations=None):
+    metadata = {"name": "web", "annotations": annotations}
+    for number in range(count):
+        yield json.dumps(review({"metadata": metadata, "spec": SHAPES[shape](number)})).encode()
+
+
+@pytest.mark.parametrize("rules", [RULES, MIRRORS, CHAIN])
+@pytest.mark.parametrize("shape", SHAPES)
+def test_plan_cache_takes_no_more_memory_than_its_estimate(shape, rules):
+    kept = keep(bodies_of(shape, 9), rules)
+    assert kept.pods == 10
+    assert kept.size < kept.estimate
+
+
+def test_plan_cache_stays_within_its_bound():
+    few = MAX_BYTES // keep(bodies_of("digests", 1)).estimate
+    kept = keep(bodies_of("digests", 3 * few))
+    assert few < kept.pods < 3 * few
+    assert kept.size < kept.estimate <= MAX_BYTES
+
+
+HEAVY = {
+    "containers": {"containers": [{"image": "a"}] * 4000},
+    "containers without images": {"containers": [{}] * 9000},
+    "a container": {"containers": [{"name": "x" * 20_000}, {"name": "a", "image": "nginx"}]},
+    "a policy": {"containers": [{"name": "a", "image": "nginx", "imagePullPolicy": "x" * 20_000}]},
+    "an image": {"containers": [{"name": "a", "image": "a/" + "b" * 20_000}]},
+    "volumes": {"containers": [{"image": "a"}], "volumes": [{"name": "v"}] * 5000},
+    "a volume": {"volumes": [{"name": "x" * 20_000, "image": {"reference": "nginx"}}]},
+    "a secret": {"containers": [{"image": "a"}], "imagePullSecrets": [{"name": "x" * 20_000}]},
+}
+
+
+@pytest.mark.parametrize("place", HEAVY)
+def test_plan_cache_keeps_no_heavy_pod(place):
+    policy = Policy("default", RULES.decide)
+    pod = {"metadata": {"name": "web"}, "spec": HEAVY[place]}
+    for _ in range(2):
+        answer(json.dumps(review(pod)).encode(), policy)
+    assert not policy.plan_cache._plans
+    assert not policy.plan_cache._bytes
+
+
+def test_plan_cache_forgets_the_plan_used_longest_ago():
+    deciding = Deciding()
+    policy = Policy("default", deciding)
+    asked = 0
+    while asked == len(policy.plan_cache._plans):
+        for image in ("nginx", f"a{asked}"):
+            answer(json.dumps(review(pod_of(image))).encode(), policy)
+        asked = len(deciding.asked)
+    deciding.asked.clear()
+    for image in ("nginx", "a1"):
+        answer(json.dumps(review(pod_of(image))).encode(), policy)
+    assert deciding.asked == ["a1"]
+
+
+def test_plan_cache_replaces_a_plan():
+    cache, result = PlanCache(), ReviewResult(ReviewOutcome.UNCHANGED)
+    for _ in range(3):
+        cache.put("a", Plan([], [], result))
+    assert cache._bytes == estimate_bytes("a", Plan([], [], result))
+    assert cache.get("a").result is result
+    assert cache.get("b") is None
+
+
+UNUSUAL = {
+    "an update": (pod_of("nginx"), {"operation": "UPDATE", "oldObject": pod_of("a")}),
+    "a record": (pod_of("nginx", annotations={ORIGINAL_IMAGES: "{}"}), {}),
+    "large annotations": (pod_of("nginx", annotations={"a": "x" * 140_000}), {}),
+    "annotations of another type": (pod_of("nginx", annotations=[]), {}),
+    "secrets of another type": (pod_of("nginx", secrets={}), {}),
+    "no metadata": ({"spec": pod_of("nginx")["spec"]}, {}),
+    "no spec": ({"metadata": {"name": "web"}}, {}),
+    "ephemeral containers": (pod_of("nginx"), {"subResource": "ephemeralcontainers"}),
+}
+
+
+@pytest.mark.parametrize("case", UNUSUAL)
+def test_plan_cache_keeps_no_unusual_pod(case):
+    policy = Policy("default", RULES.decide)
+    pod, request = UNUSUAL[case]
+    answer(json.dumps(review(pod, **request)).encode(), policy)
+    assert not policy.plan_cache._plans
+
+
+pods = st.builds(
+    pod_of,
+    st.sampled_from(["nginx", "Bad", "quay.io/our-team/a", "m.example/hub/x", "gcr.io/x"]),
+    st.sampled_from(["nginx", "redis:7", "quay.io/x/y"]),
+    annotations=st.sampled_from(ANNOTATIONS),
+    volumes=st.lists(
+        st.sampled_from(
+            [{"name": "v", "image": {"reference": "nginx"}}, {"name": "e", "emptyDir": {}}]
+        ),
+        max_size=2,
+    ),
+    secrets=st.sampled_from(SECRETS),
+)
+
+
+@given(
+    st.lists(st.tuples(pods, st.sampled_from(["CREATE", "UPDATE"]), st.booleans()), max_size=8),
+    st.booleans(),
+    st.booleans(),
+)
+def test_an_answer_does_not_depend_on_what_was_asked_before(asked, observe, record):
+    used = Policy("default", RULES.decide, observe, record)
+    for pod, operation, ephemeral in asked:
+        request = {"operation": operation}
+        if operation == "UPDATE":
+            request["oldObject"] = pod_of("old")
+        if ephemeral:
+            request["subResource"] = "ephemeralcontainers"
+        given_ = copy.deepcopy(review(pod, **request))
+        fresh = Policy("default", RULES.decide, observe, record)
+        assert Asked(given_, used).answer == Asked(given_, fresh).answer

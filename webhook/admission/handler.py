@@ -1,0 +1,62 @@
+"""Answering an AdmissionReview: always allowed, patched where images change."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from typing import TYPE_CHECKING, Final, Protocol
+
+from webhook.admission.policy import apply_policy
+from webhook.admission.request import read_review
+from webhook.admission.response import ReviewOutcome, ReviewResult, encode_review
+
+if TYPE_CHECKING:
+    from webhook.admission.policy import Policy
+    from webhook.admission.request import AdmissionRequest
+
+__all__ = ["INTERNAL_ERROR", "Recorder", "review"]
+
+INTERNAL_ERROR: Final = ReviewResult(
+    ReviewOutcome.ERROR,
+    warning="mirrorhook: internal error, the images were left as they are; "
+    "the webhook's log has the traceback",
+)
+
+
+class Recorder(Protocol):
+    """Records the result of each review, in logs, metrics and the like."""
+
+    def record_review(self, policy: str, request: AdmissionRequest, result: ReviewResult) -> None:
+        """Record one review."""
+
+    def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
+        """Record an internal error, after which the Pod was admitted unchanged."""
+
+
+async def review(body: bytes, policy: Policy, recorder: Recorder, seconds: float) -> bytes:
+    """Answer an AdmissionReview.
+
+    It waits only if the policy has a selector that has to ask registries first.
+
+    Args:
+        body: The review as the API server sent it.
+        policy: The policy to apply.
+        recorder: Records the result.
+        seconds: How long the answer may take.
+
+    Returns:
+        The AdmissionReview with its response, as JSON. On an internal error it
+        allows the Pod unchanged.
+
+    Raises:
+        InvalidReviewError: The body is not an AdmissionReview.
+    """
+    version, request = read_review(body)
+    try:
+        result = await apply_policy(policy, request, seconds)
+        response = result.response
+        recorder.record_review(policy.name, request, result)
+    except Exception as error:  # noqa: BLE001 - a Pod must not suffer from an error of the webhook
+        with suppress(Exception):
+            recorder.record_error(policy.name, request, error)
+        response = INTERNAL_ERROR.response
+    return encode_review(version, request.uid, response)

@@ -1,0 +1,205 @@
+"""The result of a review, and how the API server gets it: patch, warnings, audit annotations."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cached_property
+from typing import TYPE_CHECKING, Final, NamedTuple
+
+import msgspec
+from msgspec import UNSET, Struct, UnsetType
+
+from webhook.admission.request import VERSIONS
+from webhook.core.errors import quote
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.objects import Operation, Placement
+
+__all__ = ["ReviewOutcome", "ReviewResult", "Totals", "encode_review"]
+
+# An audit event is one line of a log; Pods with more images than this are not real.
+MAX_AUDITED: Final = 100
+# The API server cuts every warning to 256 characters once those of a request are
+# longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
+MAX_WARNING: Final = 256
+MAX_WARNINGS: Final = 15
+REVIEW_STARTS: Final = {
+    version: (f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode())
+    for version in VERSIONS
+}
+
+_encode = msgspec.json.Encoder().encode
+
+
+class ReviewOutcome(StrEnum):
+    """The outcome of a review; also a label of the metric."""
+
+    PATCHED = "patched"
+    UNCHANGED = "unchanged"
+    OBSERVED = "observed"  # it would have been patched
+    SKIPPED = "skipped"
+    ERROR = "error"
+
+
+class Totals(NamedTuple):
+    """The numbers of a review result.
+
+    Attributes:
+        images: How many images there are.
+        outcomes: How many images have the same rule (empty for none) and outcome.
+        shares: How many images the same rule sends to the same target.
+        doubtful: How many images have an outcome that is warned of.
+        rewritten: How many images get another name, without a warning.
+    """
+
+    images: int
+    outcomes: tuple[tuple[tuple[str, str], int], ...]
+    shares: tuple[tuple[tuple[str, str], int], ...]
+    doubtful: int
+    rewritten: int
+
+
+class AdmissionResponse(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+    """An AdmissionResponse without its uid; patch and patchType come together or not at all."""
+
+    allowed: bool
+    patch: bytes | UnsetType = UNSET
+    patch_type: str | UnsetType = UNSET
+    audit_annotations: dict[str, str] | UnsetType = UNSET
+    warnings: list[str] | UnsetType = UNSET
+
+
+class DescribedDecision(Struct, frozen=True, omit_defaults=True, gc=False):
+    """One decision in audit event and log."""
+
+    name: str
+    image: str
+    outcome: str
+    reason: str
+    result: str | UnsetType = UNSET
+
+
+@dataclass(frozen=True)
+class ReviewResult:
+    """The result of a request, shared by all requests that are alike.
+
+    Attributes:
+        outcome: The outcome as a whole.
+        reason: Why the request was skipped.
+        images: The images that were looked at, each with its decision.
+        operations: The patch.
+        warning: A warning that replaces those of the images.
+    """
+
+    outcome: ReviewOutcome
+    reason: str = ""
+    images: tuple[Placement, ...] = ()
+    operations: tuple[Operation, ...] = ()
+    warning: str = ""
+
+    @cached_property
+    def response(self) -> bytes:
+        """The AdmissionResponse as JSON, without its uid."""
+        warnings = [self.warning] if self.warning else _list_warnings(self.images)
+        return _encode(
+            AdmissionResponse(
+                allowed=True,
+                patch=_encode(self.operations) if self.operations else UNSET,
+                patch_type="JSONPatch" if self.operations else UNSET,
+                audit_annotations=self._annotate_audit() or UNSET,
+                warnings=warnings or UNSET,
+            )
+        )
+
+    @cached_property
+    def decisions(self) -> msgspec.Raw:
+        """The decisions as a JSON array, as in the log."""
+        return _describe_decisions(self.images)
+
+    @cached_property
+    def totals(self) -> Totals:
+        """How many images had which outcome."""
+        return _add_up(self.images)
+
+    @cached_property
+    def weight(self) -> int:
+        """How many characters its names and images have."""
+        return sum([len(slot.name) + len(slot.image) for slot, _ in self.images])
+
+    def _annotate_audit(self) -> dict[str, str]:
+        """Return the audit annotations; the API server puts the webhook's name before each key."""
+        if self.outcome is ReviewOutcome.SKIPPED:
+            return {"skipped": self.reason}
+        if not self.images:
+            return {}
+        decisions = self.decisions
+        if len(self.images) > MAX_AUDITED:
+            decisions = _describe_decisions(self.images[:MAX_AUDITED])
+        annotations = {"decisions": bytes(decisions).decode()}
+        if self.outcome is ReviewOutcome.OBSERVED:
+            annotations["mode"] = "observe"
+        return annotations
+
+
+def encode_review(version: str, uid: str, response: bytes) -> bytes:
+    """Return an AdmissionReview with a response, as JSON.
+
+    Args:
+        version: The apiVersion of the request.
+        uid: The uid of the request.
+        response: The rest of the response, as a JSON object.
+    """
+    return b"".join((REVIEW_STARTS[version], _encode(uid), b",", response[1:], b"}"))
+
+
+def _describe_decisions(images: Iterable[Placement]) -> msgspec.Raw:
+    described = [
+        DescribedDecision(
+            slot.name,
+            decision.original,
+            decision.outcome.value,
+            decision.reason,
+            UNSET if decision.candidate is None else decision.candidate.image,
+        )
+        for slot, decision in images
+    ]
+    return msgspec.Raw(_encode(described))
+
+
+def _list_warnings(images: Iterable[Placement]) -> list[str]:
+    """Return a warning for each image that needs one, within the bounds of the API server."""
+    texts = [
+        f"mirrorhook: image of {slot.name or slot.pointer} "
+        f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
+        f"{decision.outcome}: {quote(decision.original)}: {decision.reason}"
+        for slot, decision in images
+        if decision.outcome.needs_warning
+    ]
+    warnings = [
+        text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"
+        for text in texts[:MAX_WARNINGS]
+    ]
+    if len(texts) > MAX_WARNINGS:
+        warnings.append(f"mirrorhook: {len(texts) - MAX_WARNINGS} more images like these")
+    return warnings
+
+
+def _add_up(images: tuple[Placement, ...]) -> Totals:
+    outcomes: dict[tuple[str, str], int] = {}
+    shares: dict[tuple[str, str], int] = {}
+    doubtful = rewritten = 0
+    for _, decision in images:
+        candidate, outcome = decision.candidate, decision.outcome
+        kind = "" if decision.rule is None else str(decision.rule), outcome.value
+        outcomes[kind] = outcomes.get(kind, 0) + 1
+        if candidate is not None:
+            share = candidate.rule.name, candidate.mirror.target
+            shares[share] = shares.get(share, 0) + 1
+        if outcome.needs_warning:
+            doubtful += 1
+        elif candidate is not None:
+            rewritten += 1
+    return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten)
