@@ -8,7 +8,9 @@ from fastapi import FastAPI, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from webhook import __version__
-from webhook.server.replicas import ReplicaState  # noqa: TC001 - FastAPI reads the annotations
+from webhook.server.console.views import (
+    ReplicaState,  # noqa: TC001 - FastAPI reads the annotations
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable

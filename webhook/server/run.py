@@ -18,6 +18,7 @@ from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.background import kept_running
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import ConsoleViews
+from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.listeners import listen
@@ -27,7 +28,6 @@ from webhook.server.ports import Ports
 from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
-from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
 
@@ -100,9 +100,8 @@ async def serve(options: Options, announce: Callable[[str], None]) -> None:
             replica=socket.gethostname(),
             started=time.time(),
         )
-        find = ServiceEndpoints(options.managed)
-        neighbours = Neighbours(own=views.replica_state, find=find, clock=time.monotonic)
-        console = console_routes(views, neighbours)
+        directory = ReplicaDirectory(views.replica_state, options.managed, time.monotonic)
+        console = console_routes(views, directory)
     reviews = create_app(
         AdmissionWebhook(
             policies=lambda: rules.policies,

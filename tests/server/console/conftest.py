@@ -14,12 +14,12 @@ from tests.server.parts import Parts
 from webhook.admission import review
 from webhook.config import parse_rules
 from webhook.server.console import ConsoleViews
+from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.operations import create_operations_app
 from webhook.server.probing import Probers
 from webhook.server.recorder import ReviewRecorder
-from webhook.server.replicas import Neighbours, ServiceEndpoints
 from webhook.server.rules import RulesInUse
 
 NOON = 1_800_000_000.0
@@ -59,7 +59,7 @@ def own_state():
 @cache
 def app_of_all():
     """The application of every console: FastAPI takes a tenth of a second to make one."""
-    routes = console_routes(Part("views"), Part("neighbours"))
+    routes = console_routes(Part("views"), Part("directory"))
     return create_operations_app(
         Part("readiness"), Part("metrics"), own_state=own_state, console=routes
     )
@@ -92,21 +92,17 @@ class Console:
             started=NOON,
         )
         self.seconds = 0.0
-        self.find = ServiceEndpoints(None)
-        self.neighbours = Neighbours(
+        self.directory = ReplicaDirectory(
             own=self.views.replica_state,
-            find=self.endpoints,
+            place=None,
             clock=lambda: self.seconds,
-            patience=patience,
+            timeout=patience,
         )
         self.metrics = parts.metrics
 
     @property
     def app(self):
         return app_of_all()
-
-    async def endpoints(self):
-        return await self.find()
 
     def review(self, *images, policy="default", **request):
         answer(review_of(*images, **request), self.rules.policies[policy], self.recorder)

@@ -12,11 +12,11 @@ from webhook.core import MatchKind, Outcome
 from webhook.server.console.i18n import CATALOGUES, Translation, choose_translation
 from webhook.server.console.page import PageQuery, axis_maximum, render_page
 from webhook.server.health import Standing
-from webhook.server.replicas import Presence
 
 pytestmark = pytest.mark.anyio
 CHINESE = CATALOGUES["zh"]
 TEMPLATES = Path(render_page.__code__.co_filename).parent / "templates"
+PRESENCES = ("ready", "not-ready", "no-answer")
 HOSTILE = "\"><script>alert(1)</script><b a='"
 VOID = {"meta", "link", "input"}
 
@@ -156,7 +156,7 @@ class Noting(dict):
 
 
 async def shown_in(table, console, **asked):
-    replicas = await console.neighbours.look()
+    replicas = await console.directory.list_replicas()
     render_page(console.views, replicas, PageQuery(**asked), Translation("zh", table), 100)
 
 
@@ -170,7 +170,7 @@ async def test_every_word_of_the_page_is_there_in_chinese(console):
     console.readiness.hold("server", "it is shutting down")
     console.rules.refused = ("rules.yaml:1: wrong",)
     await shown_in(table, console, image="h.example/hub/a")
-    for value in (*Outcome, *MatchKind, *Standing, *Presence):
+    for value in (*Outcome, *MatchKind, *Standing, *PRESENCES):
         table.get(str(value))
     assert [english for english, chinese in table.items() if chinese is None] == []
     assert set(CATALOGUES["en"]) <= set(CHINESE)

@@ -15,7 +15,6 @@ from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
-from webhook.server.replicas import ServiceEndpoints
 from webhook.tls import Place
 
 pytestmark = pytest.mark.anyio
@@ -57,13 +56,24 @@ def saying(**changes):
     return b"HTTP/1.1 200 OK\r\n\r\n" + json.dumps(state | changes).encode()
 
 
-def found(console, *endpoints):
-    async def find():
-        console.finds += 1
-        return endpoints
+class Cluster:
+    """An API server that knows the Pods of the Service, or does not tell them."""
 
-    console.finds = 0
-    console.find = find
+    def __init__(self, *endpoints, error=None):
+        self.endpoints, self.error, self.finds = endpoints, error, 0
+
+    async def of(self, namespace, service, port):
+        assert (namespace, service, port) == ("system", "mirrorhook", "operations")
+        self.finds += 1
+        if self.error:
+            raise self.error
+        return self.endpoints
+
+
+def found(console, *endpoints, error=None):
+    console.cluster = Cluster(*endpoints, error=error)
+    console.directory.place = PLACE
+    console.directory.connect = lambda: console.cluster
 
 
 def same_rules(console):
@@ -168,13 +178,13 @@ async def test_a_replica_that_is_not_ready_says_why(console):
     )
 
 
-OTHER = "does not answer with the state of a replica: it has another version"
+OTHER = "answers with HTTP 200, and not with the state of a replica: it has another version"
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 SILENCES = {
     "nothing": (None, "within 0.2 seconds: it hangs, or a NetworkPolicy is in the way"),
-    "an end": (b"", "/replica answers with no HTTP: it has an older version"),
+    "an end": (b"", "/replica answers with no HTTP, and not with the state"),
     "no HTTP": (b"SSH-2.0-x\r\n\r\n", "answers with no HTTP"),
-    "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "answers with HTTP 404: it has"),
+    "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "answers with HTTP 404, and not"),
     "no JSON": (OK + b"<html>", OTHER),
     "a list": (OK + b"[]", OTHER),
     "too much": (OK + b"[" * 200_000, OTHER),
@@ -241,40 +251,35 @@ async def test_nobody_is_asked_before_a_visitor_asks_and_visitors_share_a_look(c
         for path in ("/metrics", "/replica", "/readyz", "/api/state", "/api/decisions"):
             await console.ask(path)
         await console.ask("/api/replicas", client="10.0.0.1")
-        assert (console.finds, asked) == (0, [])
+        assert (console.cluster.finds, asked) == (0, [])
         await asyncio.gather(*(console.json("/api/replicas") for _ in range(5)))
-        assert (console.finds, len(asked)) == (1, 1)
+        assert (console.cluster.finds, len(asked)) == (1, 1)
         console.seconds += 2
         await console.json("/api/replicas")
-        assert (console.finds, len(asked)) == (2, 2)
+        assert (console.cluster.finds, len(asked)) == (2, 2)
 
 
 async def test_a_visitor_who_leaves_takes_the_answer_from_nobody(console):
     async with replica(saying()) as (other, asked):
         found(console, OURS, other)
-        leaving = asyncio.create_task(console.neighbours.look())
-        staying = asyncio.create_task(console.neighbours.look())
+        leaving = asyncio.create_task(console.directory.list_replicas())
+        staying = asyncio.create_task(console.directory.list_replicas())
         await asyncio.sleep(0)
         leaving.cancel()
         assert len((await staying).replicas) == 2
     assert len(asked) == 1
 
 
-class Refusing:
-    async def of(self, namespace, service, port):
-        assert (namespace, service, port) == ("system", "mirrorhook", "operations")
-        raise ForbiddenError("cannot list: you may not")
-
-
 @pytest.mark.parametrize(
-    ("find", "reason"),
+    ("error", "reason"),
     [
-        (ServiceEndpoints(None), "Look at each of them: kubectl port-forward pod/NAME"),
-        (ServiceEndpoints(PLACE, Refusing), "cannot list: you may not"),
+        (None, "Look at each of them: kubectl port-forward pod/NAME"),
+        (ForbiddenError("cannot list: you may not"), "cannot list: you may not"),
     ],
 )
-async def test_where_nobody_says_where_the_others_are_it_is_told(console, find, reason):
-    console.find = find
+async def test_where_nobody_says_where_the_others_are_it_is_told(console, error, reason):
+    if error:
+        found(console, error=error)
     told = await console.json("/api/replicas")
     assert told["complete"] is False
     assert reason in told["reason"]

@@ -14,12 +14,10 @@ from webhook.server.console.i18n import LANGUAGES
 from webhook.server.console.views import UnknownPolicyError
 from webhook.server.health import Standing
 from webhook.server.history import ERROR, SKIPPED
-from webhook.server.replicas import Presence
 
 if TYPE_CHECKING:
     from webhook.server.console.i18n import Translation
-    from webhook.server.console.views import ConsoleViews
-    from webhook.server.replicas import Replicas
+    from webhook.server.console.views import ConsoleViews, ReplicaList
 
 __all__ = ["PageQuery", "axis_maximum", "render_page"]
 
@@ -44,9 +42,9 @@ BADGE_CLASSES: Final = {
     Standing.ANSWERS: "good",
     Standing.FAILING: "doubtful",
     Standing.LEFT_ALONE: "bad",
-    Presence.READY: "good",
-    Presence.NOT_READY: "bad",
-    Presence.SILENT: "bad",
+    "ready": "good",
+    "not-ready": "bad",
+    "no-answer": "bad",
 }
 
 
@@ -63,7 +61,7 @@ class PageQuery:
 
 
 def render_page(
-    views: ConsoleViews, replicas: Replicas, query: PageQuery, t: Translation, limit: int
+    views: ConsoleViews, replicas: ReplicaList, query: PageQuery, t: Translation, limit: int
 ) -> str:
     """Return the page as HTML.
 

@@ -16,18 +16,16 @@ from webhook.server.console.views import (
     DecisionView,
     ExplanationView,
     MinuteView,
+    ReplicaList,
     RuleView,
     StateView,
     UnknownPolicyError,
 )
 from webhook.server.history import MAX_NOTES
-from webhook.server.replicas import (  # noqa: TC001 - FastAPI reads the annotations
-    Replicas,
-)
 
 if TYPE_CHECKING:
+    from webhook.server.console.replicas import ReplicaDirectory
     from webhook.server.console.views import ConsoleViews
-    from webhook.server.replicas import Neighbours
 
 __all__ = ["console_routes"]
 
@@ -39,14 +37,14 @@ Text = Annotated[str, Query(max_length=MAX_TEXT)]
 Limit = Annotated[int, Query(ge=1, le=MAX_NOTES)]
 
 
-def console_routes(views: ConsoleViews, neighbours: Neighbours) -> APIRouter:
+def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRouter:
     """Return the routes of the console.
 
     What takes time runs in threads: reviews go on while a page is made.
 
     Args:
         views: Collects what is shown.
-        neighbours: Asks the other replicas.
+        directory: Asks the other replicas.
     """
     router = APIRouter(dependencies=[Depends(require_local_visitor)])
 
@@ -63,7 +61,7 @@ def console_routes(views: ConsoleViews, neighbours: Neighbours) -> APIRouter:
     ) -> Response:
         query = PageQuery(lang, namespace, outcome, text, image, policy)
         translation = choose_translation(lang, request.headers.get("accept-language", ""))
-        replicas = await neighbours.look()
+        replicas = await directory.list_replicas()
         html = await run_in_threadpool(render_page, views, replicas, query, translation, ROWS)
         return HTMLResponse(html, headers=HEADERS)
 
@@ -77,12 +75,12 @@ def console_routes(views: ConsoleViews, neighbours: Neighbours) -> APIRouter:
         return views.state()
 
     @router.get("/api/replicas")
-    async def replicas() -> Replicas:
+    async def replicas() -> ReplicaList:
         """Return all replicas: version, rules, certificate, ready or not, and differences.
 
         Each is asked now, and one that does not answer within a second is told as such.
         """
-        return await neighbours.look()
+        return await directory.list_replicas()
 
     @router.get("/api/rules")
     def rules() -> list[RuleView]:

@@ -6,12 +6,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from itertools import islice
 from secrets import token_hex
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated, Literal
+
+from pydantic import AfterValidator, AwareDatetime
 
 from webhook import __version__
 from webhook.core import MatchKind, Outcome, explain_rules
 from webhook.server.health import Standing  # noqa: TC001 - FastAPI reads the annotations
-from webhook.server.replicas import ReplicaState, RulesInReplica
 
 if TYPE_CHECKING:
     from webhook.config import PolicySettings
@@ -31,12 +32,20 @@ __all__ = [
     "MinuteView",
     "MirrorView",
     "PolicyView",
+    "Replica",
+    "ReplicaList",
+    "ReplicaRules",
+    "ReplicaState",
     "RuleMatchView",
     "RuleView",
     "RulesFileView",
     "StateView",
     "UnknownPolicyError",
 ]
+
+
+# Other replicas may be of any version: their texts are cut.
+Text = Annotated[str, AfterValidator(lambda text: text[:512])]
 
 
 class UnknownPolicyError(LookupError):
@@ -192,6 +201,51 @@ class ExplanationView:
 
 
 @dataclass(frozen=True, slots=True)
+class ReplicaRules:
+    """The rules that a replica uses, since when, and whether it refused the file since."""
+
+    digest: Text
+    loaded: AwareDatetime
+    refused: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaState:
+    """What a replica reports to whoever can read its metrics; no other has its *identity*."""
+
+    identity: Text
+    name: Text
+    version: Text
+    started: AwareDatetime
+    ready: bool
+    problems: list[Text]
+    rules: ReplicaRules
+    certificate_expires: AwareDatetime
+
+
+@dataclass(frozen=True, slots=True)
+class Replica:
+    """A replica with the state that it reports, or with the *reason* why it does not."""
+
+    name: str
+    address: str
+    this: bool
+    presence: Literal["ready", "not-ready", "no-answer"]
+    reason: str
+    state: ReplicaState | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReplicaList:
+    """All replicas by name; *reason* says why it is not *complete*."""
+
+    replicas: list[Replica]
+    complete: bool
+    reason: str
+    differences: list[str]
+
+
+@dataclass(frozen=True, slots=True)
 class ConsoleViews:
     """Collects what the console shows, at the time of each call.
 
@@ -219,7 +273,7 @@ class ConsoleViews:
             started=_utc(self.started),
             ready=not problems,
             problems=list(problems),
-            rules=RulesInReplica(
+            rules=ReplicaRules(
                 digest=self.rules.configuration.digest[:12],
                 loaded=_utc(self.rules.loaded_at),
                 refused=bool(self.rules.refused),
