@@ -117,7 +117,8 @@ def imported_by(code):
         ("import webhook.telemetry", {"prometheus_client"}),
         ("import webhook.registry", {"httpx", "rich"}),  # httpx has a command line as well
         ("import webhook.transfer", {"httpx", "rich"}),
-        ("import webhook.cli.copy", set()),
+        ("import webhook.cli.copy", {"yaml"}),
+        ("import webhook.cli.explain", {"yaml"}),
         ("import webhook.kube", set()),
     ],
 )

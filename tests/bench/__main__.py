@@ -11,7 +11,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from rich.text import Text
+from rich.console import Console
 
 from tests.bench import availability, rewriting
 from tests.bench.contest import bounds, contest
@@ -21,7 +21,7 @@ from tests.bench.lookup import lookup
 from tests.bench.report import bound_table, contest_table, machine, write_json
 from tests.bench.starting import commands, endurance, readiness
 from tests.tools.golang import GoMissingError
-from webhook.cli.output import listing, show
+from webhook.cli.output import show_table, show_text
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -39,7 +39,7 @@ def speed(folder: Path) -> Iterator[Bound]:
     """Hold the contest, show it, and yield what has to hold of it."""
     entries = contest(folder, said)
     found = [*bounds(entries)]
-    show(contest_table(entries))
+    Console().print(contest_table(entries))
     write_json(RESULTS, entries, found)
     said(f"all of it as JSON: {RESULTS}")
     yield from found
@@ -50,7 +50,7 @@ def memory(folder: Path) -> Iterator[Bound]:
 
 
 def other(rows: Iterable[tuple[str, str, str]]) -> None:
-    show(listing(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), rows))
+    show_table(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), rows)
 
 
 BOUNDED: Final[dict[str, Callable[[Path], Iterable[Bound]]]] = {
@@ -73,7 +73,7 @@ def main() -> None:
     unknown = [each for each in wanted if each not in BOUNDED | OTHERS]
     if unknown:
         sys.exit(f"{unknown[0]!r} is none of {', '.join(BOUNDED | OTHERS)}")
-    show(Text(machine(), "bold"))
+    show_text(machine(), style="bold")
     over = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -84,7 +84,7 @@ def main() -> None:
                     other(OTHERS[each](folder))
                     continue
                 found = [*BOUNDED[each](folder)]
-                show(bound_table(found))
+                Console().print(bound_table(found))
                 over += [bound for bound in found if not bound.holds]
         except (GoMissingError, WrkMissingError) as error:
             sys.exit(f"{each} cannot be measured here: {error}")

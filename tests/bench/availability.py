@@ -20,7 +20,7 @@ from tests.server.process import serving
 from tests.tools.faults import faulty_proxy
 from tests.tools.loopback import unverified
 from tests.tools.registry import push_image, registry
-from webhook.cli.output import listing, show
+from webhook.cli.output import show_table
 from webhook.core import Availability, MirrorMap, Rule
 from webhook.registry import Answer, Chooser, Finding
 from webhook.registry.inquiry import Inquirer
@@ -235,4 +235,4 @@ if __name__ == "__main__":
     if sys.argv[1:]:
         print(json.dumps([*memory(int(sys.argv[1]))]))
     else:
-        show(listing(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), memory(MILLION)))
+        show_table(("WHAT", "HERE", "AGAINST THE LINE ABOVE"), memory(MILLION))

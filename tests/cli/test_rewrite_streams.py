@@ -94,7 +94,7 @@ def test_in_place_a_file_that_cannot_be_written_stays_as_it_was(call, monkeypatc
     def full(_path):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("webhook.cli.files.replacing", full)
+    monkeypatch.setattr("webhook.cli.rewrite.replace_file", full)
     Path("a.yaml").write_text(POD)
     done = call("--in-place", "a.yaml")
     assert done.exit_code == 1

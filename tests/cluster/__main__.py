@@ -9,8 +9,6 @@ import json
 import sys
 import time
 
-from rich.text import Text
-
 from tests.cluster.api import namespaced
 from tests.cluster.node import REGISTRY, Node, cluster_with_node, prepare
 from tests.cluster.own_image import ImageMissingError, layout
@@ -21,7 +19,7 @@ from tests.cluster.world import ENABLED, World, images, pod
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError, helm4
 from tests.tools.registry import push_layout
-from webhook.cli.output import listing, show
+from webhook.cli.output import show_table, show_text
 
 IMAGES = {
     "nginx": "hub/library/nginx:latest",
@@ -117,8 +115,8 @@ def main() -> None:
             (before, after[name], pulled[name].partition("/")[0], why[name])
             for name, before in zip(sorted(after), IMAGES, strict=True)
         ]
-        show(Text("\nDeployment shop/shop", "bold"))
-        show(listing(("BEFORE", "AFTER", "PULLED FROM", "WHY, BY THE AUDIT LOG"), rows))
+        show_text("\nDeployment shop/shop", style="bold")
+        show_table(("BEFORE", "AFTER", "PULLED FROM", "WHY, BY THE AUDIT LOG"), rows)
         step("taking everything down")
     step("nothing is left")
 

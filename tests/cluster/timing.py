@@ -11,7 +11,6 @@ import statistics
 import sys
 
 import httpx
-from rich.text import Text
 
 from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane, control_plane
@@ -19,7 +18,7 @@ from tests.cluster.release import Release
 from tests.cluster.world import ENABLED, MIRROR, RULES, World, pod
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError
-from webhook.cli.output import listing, show
+from webhook.cli.output import show_table, show_text
 
 ROUNDS = 6
 REQUESTS = {1: 150, 50: 600}
@@ -97,9 +96,9 @@ def main() -> None:
             release.close()
     except (GoMissingError, HelmMissingError) as error:
         sys.exit(str(error))
-    show(Text("Creating a Pod of four images, by the API server's own clock", "bold"))
+    show_text("Creating a Pod of four images, by the API server's own clock", style="bold")
     columns = ("CLIENTS", "WITHOUT", "WITH", "OF THAT, THE CALL", "RATIO")
-    show(listing(columns, rows))
+    show_table(columns, rows)
 
 
 if __name__ == "__main__":

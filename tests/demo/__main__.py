@@ -12,10 +12,9 @@ import uuid
 from pathlib import Path
 
 import yaml
-from rich.text import Text
 
 from tests.server.process import ROOT, serving
-from webhook.cli.output import listing, show
+from webhook.cli.output import show_table, show_text
 
 HERE = Path(__file__).parent
 COLUMNS = ("IN", "BEFORE", "AFTER", "WHY")
@@ -76,8 +75,8 @@ def main():
             response = answer.raise_for_status().json()["response"]
             metadata = pod["metadata"]
             name = metadata.get("name") or metadata["generateName"] + "…"
-            heading = Text(f"\nPod {metadata['namespace']}/{name}", "bold")
-            show(heading, listing(COLUMNS, rows(pod, response)))
+            show_text(f"\nPod {metadata['namespace']}/{name}", style="bold")
+            show_table(COLUMNS, [*rows(pod, response)])
             for warning in response.get("warnings", ()):
                 print(f"Warning: {warning}")
     print(

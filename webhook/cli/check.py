@@ -4,25 +4,27 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from webhook.cli.options import (
-    ConfigurationFailure,
+    EXIT_FAILED,
+    EXIT_USAGE,
+    SetupError,
+    describe_error,
+    output_option,
     read_configuration,
     source_options,
-    told,
 )
-from webhook.cli.output import listing, output_option, show, show_json
+from webhook.cli.output import show_json, show_table, show_text
+from webhook.config import ConfigurationError
 
 if TYPE_CHECKING:
-    from webhook.cli.probe import MirrorProbe
     from webhook.config import Configuration, PolicySettings, Problem
 
 __all__ = ["check"]
-
-FAILED: Final = 1
 
 
 @click.command()
@@ -56,73 +58,50 @@ def check(
     The exit code is 0 if the rules can be used, warnings or not, and 2 if not. With
     --probe it is 1 if a mirror does not have the image that it was asked for.
     """
-    from webhook.config import ConfigurationError  # noqa: PLC0415 - as in rules
-
-    if file is not None and (profile or is_given(context, "config")):
+    is_config_given = context.get_parameter_source("config") is ParameterSource.COMMANDLINE
+    if file is not None and (profile or is_config_given):
         raise click.UsageError("give FILE, --config or --profile, and only one of them")
     try:
         configuration = read_configuration(file or config, profile)
     except ConfigurationError as error:
         if output == "json":
-            show_json(as_object(None, error.problems))
-            context.exit(ConfigurationFailure.exit_code)
-        raise ConfigurationFailure(told(error)) from None
-    probes = probed(configuration, images) if probe or images else None
+            show_json(_configuration_entry(None, error.problems))
+            context.exit(EXIT_USAGE)
+        raise SetupError(describe_error(error)) from None
+    entry = _configuration_entry(configuration, ())
+    if output != "json":
+        _show_configuration(configuration)
+    is_missing = False
+    if probe or images:
+        from webhook.cli import probe as registries  # noqa: PLC0415 - see cli/main.py
+
+        policies = configuration.policies.values()
+        probes = [each for policy in policies for each in registries.probe_mirrors(policy, images)]
+        entry["probes"] = [registries.mirror_entry(each) for each in probes]
+        is_missing = any(each.is_missing for each in probes)
+        if output != "json":
+            registries.show_mirrors(probes)
     if output == "json":
-        show_json(as_object(configuration, ()) | records_of(probes))
-    else:
-        show_summary(configuration)
-        show_probes(probes)
-    if probes is not None:
-        from webhook.cli.probe import is_missing  # noqa: PLC0415 - as in probed
-
-        context.exit(FAILED if is_missing(probes) else 0)
+        show_json(entry)
+    if is_missing:
+        context.exit(EXIT_FAILED)
 
 
-def probed(configuration: Configuration, images: tuple[str, ...]) -> list[MirrorProbe]:
-    """Ask each mirror of each policy for an image."""
-    from webhook.cli.probe import probe_mirrors  # noqa: PLC0415 - it needs HTTP
-
-    policies = configuration.policies.values()
-    return [each for policy in policies for each in probe_mirrors(policy, images)]
-
-
-def records_of(probes: list[MirrorProbe] | None) -> dict[str, Any]:
-    """Return what mirrors answered as a part of the object; nothing if none was asked."""
-    if probes is None:
-        return {}
-    from webhook.cli.probe import mirror_record  # noqa: PLC0415 - as in probed
-
-    return {"probes": [mirror_record(each) for each in probes]}
-
-
-def show_probes(probes: list[MirrorProbe] | None) -> None:
-    """Write for people what mirrors answered; nothing if none was asked."""
-    if probes is not None:
-        from webhook.cli.probe import COLUMNS, mirror_cells  # noqa: PLC0415 - as in probed
-
-        show("", listing(COLUMNS, [mirror_cells(each) for each in probes]))
-
-
-def is_given(context: click.Context, option: str) -> bool:
-    """Say whether an option stands on the command line."""
-    source = context.get_parameter_source(option)
-    return source is click.core.ParameterSource.COMMANDLINE
-
-
-def as_object(configuration: Configuration | None, problems: tuple[Problem, ...]) -> dict[str, Any]:
-    """Return the outcome with the keys that ``--output json`` promises."""
+def _configuration_entry(
+    configuration: Configuration | None, problems: tuple[Problem, ...]
+) -> dict[str, Any]:
+    """Return what is in the rules with the keys that ``--output json`` promises."""
     policies = configuration.policies.values() if configuration else ()
     return {
         "valid": configuration is not None,
         "policies": [
             {
                 "name": policy.name,
-                "path": path(policy),
+                "path": _path(policy),
                 "mode": str(policy.mode),
                 "record": policy.record,
                 "rules": len(policy.mirrors.rules),
-                "ownRules": own_rules(policy),
+                "ownRules": _count_own_rules(policy),
                 "profiles": list(policy.profiles),
             }
             for policy in policies
@@ -132,30 +111,31 @@ def as_object(configuration: Configuration | None, problems: tuple[Problem, ...]
     }
 
 
-def show_summary(configuration: Configuration) -> None:
-    """Write for people what is in the rules, and what is odd about them."""
+def _show_configuration(configuration: Configuration) -> None:
+    """Write what is in the rules, and their warnings, for people."""
     rows = [
         (
             policy.name,
-            path(policy),
+            _path(policy),
             str(policy.mode),
             str(len(policy.mirrors.rules)),
-            str(own_rules(policy)),
+            str(_count_own_rules(policy)),
             ", ".join(policy.profiles) or "none",
             "yes" if policy.record else "no",
         )
         for policy in configuration.policies.values()
     ]
-    columns = ("POLICY", "PATH", "MODE", "RULES", "OWN", "PROFILES", "RECORD")
-    warnings = [f"\nWarning: {warning}" for warning in configuration.warnings]
-    show("The rules are valid.\n", listing(columns, rows), *warnings)
+    show_text("The rules are valid.\n")
+    show_table(("POLICY", "PATH", "MODE", "RULES", "OWN", "PROFILES", "RECORD"), rows)
+    for warning in configuration.warnings:
+        show_text(f"\nWarning: {warning}")
 
 
-def path(policy: PolicySettings) -> str:
+def _path(policy: PolicySettings) -> str:
     """Return the path that the webhook serves a policy at."""
     return "/mutate" if policy.name == "default" else f"/mutate/{policy.name}"
 
 
-def own_rules(policy: PolicySettings) -> int:
+def _count_own_rules(policy: PolicySettings) -> int:
     """Return how many of a policy's rules are not from a profile."""
     return sum(not rule.source for rule in policy.mirrors.rules)

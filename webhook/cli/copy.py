@@ -10,9 +10,14 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from webhook.cli.copying.options import platform_values, reaching, registry_options
-from webhook.cli.explain import asked
-from webhook.cli.options import ConfigurationFailure, kubeconfig_option, load_policy, rules_options
-from webhook.cli.output import output_option
+from webhook.cli.options import (
+    SetupError,
+    kubeconfig_option,
+    load_policy,
+    output_option,
+    read_image_names,
+    rules_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -160,7 +165,7 @@ def wanted(
     images: tuple[str, ...], manifests: tuple[Path, ...], decide: Callable[[str], Decision]
 ) -> tuple[list[Decision], bool]:
     """Return the decisions on images and manifests, and whether all of these could be read."""
-    decisions, is_whole = [decide(image) for image in asked(images)], True
+    decisions, is_whole = [decide(image) for image in read_image_names(images)], True
     if manifests:
         from webhook.cli.copying.images import from_manifests  # noqa: PLC0415
 
@@ -191,4 +196,4 @@ def archive_for(folder: Path, way: str | None, *, dry_run: bool) -> Archive:
             return Archive(folder)
         return Archive.made(folder)
     except InvalidArchiveError as error:
-        raise ConfigurationFailure(f"{error}: name another folder by --archive") from None
+        raise SetupError(f"{error}: name another folder by --archive") from None

@@ -1,9 +1,9 @@
-"""Container engines, and how each is told to pull, tag and remove an image.
+"""Container engines: their commands to pull, tag and remove an image, and how to run them.
 
-The words are those of the programs' own references: `docker`_, `podman`_, `nerdctl`_,
+The commands are those of the programs' own references: `docker`_, `podman`_, `nerdctl`_,
 `crictl`_ and `ctr`_. Images are always named in full, as ``docker.io/library/nginx:1``:
-every engine understands that, podman then does not ask which registry is meant, and for
-containerd it is the only name there is.
+every engine understands that, podman then does not ask which registry is meant, and
+containerd knows no other names.
 
 .. _docker: https://docs.docker.com/reference/cli/docker/image/
 .. _podman: https://docs.podman.io/en/latest/Commands.html
@@ -17,95 +17,100 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Final, Protocol
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+from typing import Final, TypeAlias
 
 __all__ = [
     "AUTO",
     "ENGINES",
     "Engine",
-    "Finished",
     "MissingEngineError",
-    "Run",
+    "ProgramResult",
+    "ProgramRunner",
     "find_engine",
     "run_program",
 ]
 
 AUTO: Final = "auto"
+# Seconds that an engine gets to end by itself.
+GRACE: Final = 5.0
+CANNOT_RUN: Final = 126  # as in a shell (POSIX, 2.8.2 Exit Status for Commands)
+# How programs with the logrus library write a message where there is no terminal; and
+# other prefixes of messages that carry no information.
+LOGGED: Final = re.compile(r'time="[^"]*" level=\w+ msg="((?:[^"\\]|\\.)*)"')
+PREFIX: Final = re.compile(r"(?:(?:FATA|ERRO|WARN)\[\d+\]|Error:)\s+")
 
-Words = tuple[str, ...]
+Words: TypeAlias = tuple[str, ...]
 
 
 class MissingEngineError(Exception):
-    """A program that an engine needs is not there; the message says what to install."""
+    """A program that an engine needs is not installed; the message says what to install."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Engine:
-    """A container engine: the words of its commands, to which the names of images are added.
+    """A container engine: its commands, to which the names of images are added.
 
     Attributes:
         name: What ``--engine`` calls it.
         programs: The programs that have to be on the path.
         advice: What to install, as the end of a sentence.
-        pulling: Pulls an image.
-        tagging: Gives an image another name.
-        removing: Takes a name off an image.
-        finding: Ends with 0 if there is an image of this name, and else with another
-            code; empty if *listing* says it.
-        listing: Writes the names of all images, one a line.
+        pull_command: Pulls an image.
+        tag_command: Gives an image another name.
+        remove_command: Removes a name of an image.
+        inspect_command: Ends with 0 if an image of this name exists, and else with
+            another code; empty if *list_command* is used instead.
+        list_command: Writes the names of all images, one a line.
         takes_platform: Whether it can pull for another platform than its own.
         takes_namespace: Whether it keeps images apart by namespaces of containerd.
-        names_digests: Whether a name with a digest is a name as any other: it can be
-            given to an image, and a pull by tag brings one beside the tag.
+        names_digests: Whether a name with a digest is a name like any other: it can be
+            given to an image, and a pull by tag adds one beside the tag.
     """
 
     name: str
     programs: Words
     advice: str
-    pulling: Words
-    tagging: Words
-    removing: Words
-    finding: Words = ()
-    listing: Words = ()
+    pull_command: Words
+    tag_command: Words
+    remove_command: Words
+    inspect_command: Words = ()
+    list_command: Words = ()
     takes_platform: bool = True
     takes_namespace: bool = False
     names_digests: bool = False
 
     def pull(self, image: str, platform: str | None = None) -> Words:
-        """Return the command that pulls an image, for a *platform* as ``linux/arm64``."""
+        """Return the command that pulls an image, for a *platform* such as ``linux/arm64``."""
         options = () if platform is None else (f"--platform={platform}",)
-        return (*self.pulling, *options, image)
+        return (*self.pull_command, *options, image)
 
     def tag(self, image: str, name: str) -> Words:
-        """Return the command that gives *image* the *name* too, even if another has it."""
-        return (*self.tagging, image, name)
+        """Return the command that gives *image* the *name* too, even if another image has it."""
+        return (*self.tag_command, image, name)
 
     def remove(self, name: str) -> Words:
-        """Return the command that takes a name off its image."""
-        return (*self.removing, name)
+        """Return the command that removes a name from its image."""
+        return (*self.remove_command, name)
 
     def find(self, image: str) -> Words:
-        """Return the command that tells whether there is an image of this name."""
-        return (*self.finding, image) if self.finding else self.listing
+        """Return the command that finds out whether an image of this name exists."""
+        return (*self.inspect_command, image) if self.inspect_command else self.list_command
 
     def in_namespace(self, namespace: str) -> Engine:
         """Return this engine for the images of one namespace of containerd."""
 
-        def within(words: Words) -> Words:
+        def insert_option(words: Words) -> Words:
             return (words[0], f"--namespace={namespace}", *words[1:])
 
         return replace(
             self,
-            pulling=within(self.pulling),
-            tagging=within(self.tagging),
-            removing=within(self.removing),
-            listing=within(self.listing),
+            pull_command=insert_option(self.pull_command),
+            tag_command=insert_option(self.tag_command),
+            remove_command=insert_option(self.remove_command),
+            list_command=insert_option(self.list_command),
         )
 
 
@@ -120,31 +125,31 @@ ENGINES: Final = MappingProxyType(
                 name="docker",
                 programs=("docker",),
                 advice="install Docker Engine, on Debian the package docker.io",
-                pulling=("docker", "pull"),
-                tagging=("docker", "tag"),
-                removing=("docker", "rmi"),
-                finding=("docker", "image", "inspect", "--format={{.Id}}"),
+                pull_command=("docker", "pull"),
+                tag_command=("docker", "tag"),
+                remove_command=("docker", "rmi"),
+                inspect_command=("docker", "image", "inspect", "--format={{.Id}}"),
             ),
             Engine(
                 name="nerdctl",
                 programs=("nerdctl",),
                 advice="install nerdctl, of the containerd project",
-                pulling=("nerdctl", "pull"),
-                tagging=("nerdctl", "tag"),
-                removing=("nerdctl", "rmi"),
+                pull_command=("nerdctl", "pull"),
+                tag_command=("nerdctl", "tag"),
+                remove_command=("nerdctl", "rmi"),
                 # `nerdctl image inspect` ends with 0 for an image that is not there.
-                listing=("nerdctl", "images", "--format={{.Name}}"),
+                list_command=("nerdctl", "images", "--format={{.Name}}"),
                 takes_namespace=True,
             ),
             Engine(
                 name="podman",
                 programs=("podman",),
                 advice="install podman, on Debian the package podman",
-                pulling=("podman", "pull"),
-                tagging=("podman", "tag"),
-                removing=("podman", "rmi"),
+                pull_command=("podman", "pull"),
+                tag_command=("podman", "tag"),
+                remove_command=("podman", "rmi"),
                 # To `podman image exists` all names with one digest are the same.
-                listing=(
+                list_command=(
                     "podman",
                     "images",
                     "--format={{range .Names}}{{println .}}{{end}}",
@@ -157,11 +162,11 @@ ENGINES: Final = MappingProxyType(
                     "install crictl, of cri-tools, and ctr, which comes with containerd; "
                     "on a node with CRI-O take --engine podman, which has the same images"
                 ),
-                # crictl can pull as the kubelet does, and has no word for naming.
-                pulling=("crictl", "pull"),
-                tagging=(*CTR, "tag", "--force"),
-                removing=(*CTR, "rm"),
-                listing=(*CTR, "ls", "--quiet"),
+                # crictl pulls as the kubelet does, and cannot tag.
+                pull_command=("crictl", "pull"),
+                tag_command=(*CTR, "tag", "--force"),
+                remove_command=(*CTR, "rm"),
+                list_command=(*CTR, "ls", "--quiet"),
                 takes_platform=False,
                 names_digests=True,
             ),
@@ -171,14 +176,14 @@ ENGINES: Final = MappingProxyType(
 
 
 def find_engine(name: str, which: Callable[[str], str | None]) -> Engine:
-    """Return the engine that ``--engine`` asks for.
+    """Return the engine that ``--engine`` names.
 
     Args:
-        name: A key of `ENGINES`, or `AUTO` for the first that is there.
-        which: Returns where a program is, and None if it is not there.
+        name: A key of `ENGINES`, or `AUTO` for the first whose programs are installed.
+        which: Returns the path of a program, or None, as `shutil.which` does.
 
     Raises:
-        MissingEngineError: A program that it needs is not there.
+        MissingEngineError: A program that it needs is not on the PATH.
     """
     if name == AUTO:
         for engine in ENGINES.values():
@@ -197,26 +202,14 @@ def find_engine(name: str, which: Callable[[str], str | None]) -> Engine:
     return engine
 
 
-# How long an engine may take to end when it is told to, in seconds.
-GRACE: Final = 5.0
-
-CANNOT_RUN: Final = 126  # as a shell has it (POSIX, 2.8.2 Exit Status for Commands)
-
-# How programs with the logrus library write a message where there is no terminal; and
-# what else stands before a message and says nothing.
-LOGGED: Final = re.compile(r'time="[^"]*" level=\w+ msg="((?:[^"\\]|\\.)*)"')
-
-PREFIX: Final = re.compile(r"(?:(?:FATA|ERRO|WARN)\[\d+\]|Error:)\s+")
-
-
 @dataclass(frozen=True, slots=True)
-class Finished:
-    """A program that has ended.
+class ProgramResult:
+    """How a program ended.
 
     Attributes:
         code: Its exit code; the negative number of the signal that ended it.
         lines: What it wrote, to standard output or standard error, without white space
-            around it.
+            around each line.
     """
 
     code: int
@@ -224,7 +217,7 @@ class Finished:
 
     @property
     def error(self) -> str:
-        """The last that it said, or in what way it ended without a word."""
+        """The last line that it wrote, or how it ended if it wrote nothing."""
         for line in reversed(self.lines):
             if line:
                 return line
@@ -233,74 +226,59 @@ class Finished:
         return f"ended with exit code {self.code}"
 
 
-class CannotRunError(Exception):
-    """A program that cannot be started."""
+# Runs a command, and calls a function with each line that it writes.
+ProgramRunner: TypeAlias = Callable[[Sequence[str], Callable[[str], None]], ProgramResult]
 
 
-class Run(Protocol):
-    """What runs a command to its end."""
-
-    def __call__(self, command: Sequence[str], heard: Callable[[str], None], /) -> Finished:
-        """Run *command*, and tell each line that it writes to *heard* at once."""
-        ...
-
-
-def run_program(command: Sequence[str], heard: Callable[[str], None], /) -> Finished:
+def run_program(command: Sequence[str], on_line: Callable[[str], None]) -> ProgramResult:
     """Run a command without a terminal and without standard input, and wait for its end.
 
-    Whatever breaks off the waiting, Ctrl-C too, ends the program first. It is for the
+    Whatever interrupts the waiting, Ctrl-C too, ends the program first. It is for the
     main thread, which is where signals arrive.
 
     Args:
         command: The program and its arguments.
-        heard: Is told each line that the program writes, when it does.
+        on_line: Called with each line as soon as the program has written it.
     """
     lines: list[str] = []
     process = None
     try:
-        with held_back(signal.SIGINT, signal.SIGTERM):
-            process = start(command)
+        with _hold_signals(signal.SIGINT, signal.SIGTERM):
+            try:
+                process = _start(command)
+            except OSError as error:
+                problem = f"{command[0]} cannot be run: {error.strerror}"
+                return ProgramResult(CANNOT_RUN, (problem,))
         for line in process.stdout or ():
-            lines.append(message(line.strip()))
-            heard(lines[-1])
-        return Finished(process.wait(), tuple(lines))
-    except CannotRunError as error:
-        return Finished(CANNOT_RUN, (str(error),))
+            lines.append(_message(line.strip()))
+            on_line(lines[-1])
+        return ProgramResult(process.wait(), tuple(lines))
     finally:
         if process is not None:
             with process:
-                end(process)
+                _terminate(process)
 
 
-def start(command: Sequence[str]) -> subprocess.Popen[str]:
-    """Start a program with one pipe for all that it writes.
-
-    Raises:
-        CannotRunError: The operating system refuses.
-    """
-    try:
-        return subprocess.Popen(  # noqa: S603 - words of an engine and a parsed image
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            encoding="utf-8",
-            errors="replace",
-        )
-    except OSError as error:
-        problem = f"{command[0]} cannot be run: {error.strerror}"
-        raise CannotRunError(problem) from None
+def _start(command: Sequence[str]) -> subprocess.Popen[str]:
+    return subprocess.Popen(  # noqa: S603 - words of an engine and a parsed image
+        command,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        encoding="utf-8",
+        errors="replace",
+    )
 
 
 @contextmanager
-def held_back(*numbers: int) -> Iterator[None]:
-    """Let signals take effect at the end of the block only, so that it is done whole.
+def _hold_signals(*numbers: int) -> Iterator[None]:
+    """Hold signals back until the end of the block.
 
-    Without it a program might be running already, and nobody know it yet.
+    Without it a program could be running already before there is a process to end.
     """
-    came: list[int] = []
-    before = {
-        number: signal.signal(number, lambda number, _frame: came.append(number))
+    received: list[int] = []
+    handlers = {
+        number: signal.signal(number, lambda number, _frame: received.append(number))
         for number in numbers
         # The program ignores what is ignored here.
         if signal.getsignal(number) is not signal.SIG_IGN
@@ -308,14 +286,14 @@ def held_back(*numbers: int) -> Iterator[None]:
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in handlers.items():
             signal.signal(number, handler)
-        for number in came:
+        for number in received:
             signal.raise_signal(number)
 
 
-def message(line: str) -> str:
-    """Return what a line of a program says, without the clothes of a log."""
+def _message(line: str) -> str:
+    """Return the message in a line of a program, without the fields of a log around it."""
     logged = LOGGED.match(line)
     if logged:
         return re.sub(r"\\(.)", r"\1", logged[1])
@@ -323,8 +301,8 @@ def message(line: str) -> str:
     return line[prefix.end() :] if prefix else line
 
 
-def end(process: subprocess.Popen[str], grace: float = GRACE) -> None:
-    """End a process, if it has not: by request, and after *grace* seconds by force."""
+def _terminate(process: subprocess.Popen[str], grace: float = GRACE) -> None:
+    """End a process that is still running: by SIGTERM, and after *grace* seconds by SIGKILL."""
     try:
         process.terminate()
         with suppress(subprocess.TimeoutExpired):

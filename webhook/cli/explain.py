@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.options import load_policy, rules_options
-from webhook.cli.output import listing, output_option, show, show_json, show_records
+from webhook.cli.options import (
+    EXIT_FAILED,
+    load_policy,
+    output_option,
+    read_image_names,
+    rules_options,
+)
+from webhook.cli.output import escape_controls, show_json, show_records
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from pathlib import Path
 
-    from webhook.cli.probe import Probed
     from webhook.core import Decision
 
 __all__ = ["explain"]
 
-STDIN: Final = "-"
-FAILED: Final = 1
 STYLES: Final = {
     Outcome.REWRITTEN: "green",
     Outcome.INVALID: "red",
@@ -62,65 +63,28 @@ def explain(
     kubeadm config images list | mirrorhook explain --config rules.yaml -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     settings = load_policy(config, profile, policy)
-    decisions = [settings.mirrors.decide(image) for image in asked(images)]
-    probed: list[Probed] = []
+    decisions = [settings.mirrors.decide(image) for image in read_image_names(images)]
     if probe:
-        from webhook.cli.probe import probe as ask  # noqa: PLC0415 - for this option only
+        from webhook.cli import probe as registries  # noqa: PLC0415 - see cli/main.py
 
-        probed = ask(settings.availability, decisions)
+        probed = registries.probe_candidates(settings.availability, decisions)
         decisions = [each.decision for each in probed]
+    entries = [_decision_entry(decision) for decision in decisions]
+    if probe:
+        for entry, each in zip(entries, probed, strict=True):
+            registries.add_results(entry["candidates"], each)
     if output == "json":
-        show_json(as_objects(decisions, probed))
+        show_json(entries)
     else:
         for decision in decisions:
-            show_records(rows_of(decision), title=printable(decision.original))
-        show_answers(probed)
+            show_records(_decision_rows(decision), title=escape_controls(decision.original))
+        if probe:
+            registries.show_results(probed)
     if any(decision.outcome is Outcome.INVALID for decision in decisions):
-        context.exit(FAILED)
+        context.exit(EXIT_FAILED)
 
 
-def as_objects(decisions: list[Decision], probed: list[Probed]) -> list[dict[str, Any]]:
-    """Return decisions with the keys that ``--output json`` promises.
-
-    Args:
-        decisions: The decisions.
-        probed: The same with the answers of registries; empty where none was asked.
-    """
-    objects = [as_object(decision) for decision in decisions]
-    if probed:
-        from webhook.cli.probe import as_record  # noqa: PLC0415 - as above
-
-        for entry, each in zip(objects, probed, strict=True):
-            for candidate, answer in zip(entry["candidates"], each.candidates, strict=True):
-                candidate.update(as_record(answer.finding))
-    return objects
-
-
-def show_answers(probed: list[Probed]) -> None:
-    """Write for people what registries answered; nothing where none was asked."""
-    if probed:
-        from webhook.cli.probe import (  # noqa: PLC0415 - as above
-            ANSWER_COLUMNS,
-            answer_rows,
-        )
-
-        show("", listing(("CANDIDATE", *ANSWER_COLUMNS), answer_rows(probed)))
-
-
-def asked(images: tuple[str, ...]) -> Iterator[str]:
-    """Yield the images, those on standard input in the place of ``-``."""
-    for image in images:
-        if image != STDIN:
-            yield image
-            continue
-        content = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
-        for line in content.split("\n"):
-            text = line.strip()
-            if text and not text.startswith("#"):
-                yield text
-
-
-def as_object(decision: Decision) -> dict[str, Any]:
+def _decision_entry(decision: Decision) -> dict[str, Any]:
     """Return a decision with the keys that ``--output json`` promises."""
     reference, rule = decision.reference, decision.rule
     return {
@@ -141,22 +105,14 @@ def as_object(decision: Decision) -> dict[str, Any]:
     }
 
 
-def rows_of(decision: Decision) -> list[tuple[str, str, str]]:
-    """Return for people what becomes of an image, and why."""
+def _decision_rows(decision: Decision) -> list[tuple[str, str, str]]:
+    """Return what becomes of an image, and why, for people."""
     word = f"{decision.outcome:<{WORD}}"
     style = STYLES.get(decision.outcome, "")
     if decision.candidate is None:
-        rows = [(word, style, decision.reason)]
-    else:
-        rows = [(word, style, decision.image), ("why", "dim", decision.reason)]
-    others = decision.candidates if decision.candidate is not None else ()
-    for candidate in others:
-        if candidate is decision.candidate:
-            continue
-        rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
+        return [(word, style, decision.reason)]
+    rows = [(word, style, decision.image), ("why", "dim", decision.reason)]
+    for candidate in decision.candidates:
+        if candidate is not decision.candidate:
+            rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
     return rows
-
-
-def printable(text: str) -> str:
-    """Return *text* with what a terminal would act on written out."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

@@ -1,4 +1,4 @@
-"""Reading manifests from files and standard input, and replacing files as a whole."""
+"""Manifests in files, folders and on standard input; and replacing a file as a whole."""
 
 from __future__ import annotations
 
@@ -17,31 +17,117 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["STDIN", "Source", "replace", "replacing", "sources"]
+__all__ = ["STDIN", "ManifestSource", "find_manifests", "replace_file"]
+
+STDIN: Final = Path("-")
+SUFFIXES: Final = (".json", ".yaml", ".yml")
+BLOCK: Final = 256 * 1024
+# Nearly all that Helm sends is smaller; what is larger goes to a temporary file.
+HELD: Final = 4 * 1024 * 1024
 
 
-def replace(path: Path, content: bytes) -> None:
-    """Replace what is in a file; its mode and owner stay, and links to it.
+@dataclass(frozen=True, slots=True)
+class ManifestSource:
+    """Manifests of one file or of standard input, which can be read more than once.
+
+    Attributes:
+        name: What messages call it.
+        path: The file; None for standard input.
+        copy: What came from standard input or a pipe.
+    """
+
+    name: str
+    path: Path | None
+    copy: IO[bytes] | None = None
+
+    def blocks(self) -> Iterator[bytes]:
+        """Yield its bytes from the beginning, block by block, so that memory stays small."""
+        if self.copy is not None:
+            self.copy.seek(0)
+            yield from _blocks(self.copy)
+        elif self.path is not None:
+            try:
+                with self.path.open("rb") as file:
+                    yield from _blocks(file)
+            except OSError as error:
+                raise click.FileError(self.name, error.strerror) from None
+
+    @property
+    def content(self) -> bytes:
+        """All of its bytes."""
+        return b"".join(self.blocks())
+
+
+def _blocks(file: IO[bytes]) -> Iterator[bytes]:
+    while block := file.read(BLOCK):
+        yield block
+
+
+def find_manifests(paths: tuple[Path, ...]) -> Iterator[ManifestSource]:
+    """Yield the manifests of files, of folders in the order of their names, and of ``-``.
 
     Args:
-        path: The file, or a symbolic link to it.
-        content: What is to be in it.
-
-    Raises:
-        OSError: It cannot be written; it is as it was then.
+        paths: Files, folders and `STDIN`; without any, standard input is read.
     """
-    with replacing(path) as file:
-        file.write(content)
+    for path in paths or (STDIN,):
+        if path == STDIN:
+            yield ManifestSource("standard input", None, _copy(sys.stdin.buffer))
+            continue
+        files = sorted(_find_files(path)) if path.is_dir() else [path]
+        if not files:
+            click.echo(f"Warning: {path} has no {', '.join(SUFFIXES)} file", err=True)
+        for file in files:
+            yield _open_file(file)
+
+
+def _find_files(folder: Path) -> Iterator[Path]:
+    """Yield the manifests below *folder*, without hidden files and folders."""
+    for path in folder.rglob("*"):
+        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
+        if path.suffix in SUFFIXES and not is_hidden and path.is_file():
+            yield path
+
+
+def _open_file(path: Path) -> ManifestSource:
+    """Return the manifests in a file; a pipe is read at once, since it can be read once only."""
+    if path.is_file():
+        return ManifestSource(str(path), path)
+    try:
+        with path.open("rb") as pipe:
+            return ManifestSource(str(path), path, _copy(pipe))
+    except OSError as error:
+        raise click.FileError(str(path), error.strerror) from None
+
+
+def _copy(stream: IO[bytes]) -> IO[bytes]:
+    """Return the content of a stream as a file that can be read again."""
+    head = stream.read(HELD)
+    if len(head) < HELD:
+        return io.BytesIO(head)
+    try:
+        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the context closes it
+    except OSError:
+        file = io.BytesIO()  # no folder for temporary files
+    copy = click.get_current_context().with_resource(file)
+    try:
+        copy.write(head)
+        shutil.copyfileobj(stream, copy, BLOCK)
+    except OSError as error:
+        raise click.FileError("standard input", error.strerror) from None
+    return copy
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write to, which takes the place of another when all is written.
+def replace_file(path: Path) -> Iterator[IO[bytes]]:
+    """Give a file to write to, which takes the place of *path* when the block ends.
 
-    As with `replace`, and on any error the other stays.
+    Mode and owner stay, and so do symbolic links to it. On any error *path* is unchanged.
 
     Args:
-        path: The file, or a symbolic link to it.
+        path: A file that exists, or a symbolic link to one.
+
+    Raises:
+        OSError: It cannot be written.
     """
     target = path.resolve()
     status = target.stat()
@@ -56,103 +142,3 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-
-
-STDIN: Final = "-"
-
-SUFFIXES: Final = frozenset({".yaml", ".yml", ".json"})
-
-BLOCK: Final = 256 * 1024
-
-# What Helm hands on is smaller nearly always; more than that goes to a file.
-HELD: Final = 4 * 1024 * 1024
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """Manifests from one place, which can be read more than once.
-
-    Attributes:
-        name: What messages call it.
-        path: The file; None for standard input.
-        copy: What came in on standard input, or a pipe.
-    """
-
-    name: str
-    path: Path | None
-    copy: IO[bytes] | None = None
-
-    def blocks(self) -> Iterator[bytes]:
-        """Yield its bytes, from the beginning, so that none of them has to be held."""
-        if self.copy is not None:
-            self.copy.seek(0)
-            yield from blocks_of(self.copy)
-        elif self.path is not None:
-            try:
-                with self.path.open("rb") as file:
-                    yield from blocks_of(file)
-            except OSError as error:
-                raise click.FileError(self.name, error.strerror) from None
-
-    @property
-    def content(self) -> bytes:
-        """All of its bytes."""
-        return b"".join(self.blocks())
-
-
-def blocks_of(file: IO[bytes]) -> Iterator[bytes]:
-    """Yield what is left of a file."""
-    while block := file.read(BLOCK):
-        yield block
-
-
-def sources(files: tuple[Path, ...]) -> Iterator[Source]:
-    """Yield the manifests, a folder's files in the order of their names."""
-    for path in files or (Path(STDIN),):
-        if path == Path(STDIN):
-            yield Source("standard input", None, kept(sys.stdin.buffer))
-            continue
-        found = sorted(manifests_in(path)) if path.is_dir() else [path]
-        if not found:
-            told = ", ".join(sorted(SUFFIXES))
-            click.echo(f"Warning: {path} has no {told} file", err=True)
-        for file in found:
-            yield of_file(file)
-
-
-def of_file(path: Path) -> Source:
-    """Return the manifests in a file; a pipe is read now, since it can be read once only."""
-    if path.is_file():
-        return Source(str(path), path)
-    try:
-        with path.open("rb") as pipe:
-            return Source(str(path), path, kept(pipe))
-    except OSError as error:
-        raise click.FileError(str(path), error.strerror) from None
-
-
-def kept(stream: IO[bytes]) -> IO[bytes]:
-    """Return what comes in on a stream as a file, to read it as often as it takes."""
-    head = stream.read(HELD)
-    if len(head) < HELD:
-        return io.BytesIO(head)
-    try:
-        file: IO[bytes] = tempfile.TemporaryFile()  # noqa: SIM115 - the context closes it
-    except OSError:
-        file = io.BytesIO()  # there is no folder for such files
-    copy = click.get_current_context().with_resource(file)
-    try:
-        copy.write(head)
-        shutil.copyfileobj(stream, copy, BLOCK)
-    except OSError as error:
-        raise click.FileError("standard input", error.strerror) from None
-    return copy
-
-
-def manifests_in(folder: Path) -> Iterator[Path]:
-    """Yield the manifests below *folder*, save those that are hidden."""
-    for path in folder.rglob("*"):
-        parts = path.relative_to(folder).parts
-        hidden = any(part.startswith(".") for part in parts)
-        if path.suffix in SUFFIXES and not hidden and path.is_file():
-            yield path

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
-from webhook.cli.options import ConfigurationFailure
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from webhook.cli.options import EXIT_FAILED, SetupError
+from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_rules
 
 __all__ = ["import_rules"]
 
-FAILED: Final = 1
-
 HOSTS_TOML: Final = "hosts.toml"
-
 MAX_BYTES: Final = 1024 * 1024
 
 
@@ -40,61 +35,44 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
     mirrorhook import imageswap maps.conf > rules.yaml
     mirrorhook import hosts.toml /etc/containerd/certs.d
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
-    from webhook.imports import (  # noqa: PLC0415 - YAML and TOML are not for all
-        FORMATS,
-        RuleSet,
-        UnreadableFileError,
-        format_rules,
-    )
-
     if format_ not in FORMATS:
         problem = f"there is no format {format_!r}; there are {', '.join(FORMATS)}"
         raise click.UsageError(problem)
     rule_set = RuleSet(str(file))
-    for path in files_of(file, format_):
+    for path in _find_files(file, format_):
         rule_set.origin = str(path)
         try:
-            FORMATS[format_](content_of(path), rule_set)
+            FORMATS[format_](_read_text(path), rule_set)
         except UnreadableFileError as error:
-            raise ConfigurationFailure(f"{path}: {error}") from None
+            raise SetupError(f"{path}: {error}") from None
     for warning in rule_set.warnings:
         click.echo(f"Warning: {warning}", err=True)
     title = f"Imported by mirrorhook import {format_} from {file.name}."
     click.echo(format_rules(rule_set.rules, title), nl=False)
     if strict and rule_set.warnings:
-        context.exit(FAILED)
+        context.exit(EXIT_FAILED)
 
 
-def files_of(path: Path, format_: str) -> Iterator[Path]:
-    """Yield the file, or of a folder certs.d those of its hosts.
-
-    Raises:
-        click.UsageError: A folder has none, or is given for another format.
-    """
+def _find_files(path: Path, format_: str) -> list[Path]:
+    """Return the file itself, or of a folder certs.d the files of its hosts."""
     if path.is_file():
-        yield path
-        return
-    hosts = sorted(path.glob(f"*/{HOSTS_TOML}")) if format_ == HOSTS_TOML else []
-    if not hosts:
+        return [path]
+    files = sorted(path.glob(f"*/{HOSTS_TOML}")) if format_ == HOSTS_TOML else []
+    if not files:
         raise click.UsageError(f"{path} is a folder without HOST/{HOSTS_TOML}")
-    yield from hosts
+    return files
 
 
-def content_of(path: Path) -> str:
-    """Return the text of a file.
-
-    Raises:
-        click.ClickException: It cannot be read, is too big, or is no text.
-    """
+def _read_text(path: Path) -> str:
     try:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
         problem = f"{path} cannot be read: {error.strerror or error}"
-        raise ConfigurationFailure(problem) from None
+        raise SetupError(problem) from None
     except UnicodeDecodeError:
-        raise ConfigurationFailure(f"{path} is not UTF-8") from None
+        raise SetupError(f"{path} is not UTF-8") from None
     if len(content) > MAX_BYTES:
-        raise ConfigurationFailure(f"{path} is larger than {MAX_BYTES} bytes")
+        raise SetupError(f"{path} is larger than {MAX_BYTES} bytes")
     return text

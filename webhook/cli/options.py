@@ -1,38 +1,64 @@
-"""Options that several commands share, and the rules and cluster that they name."""
+"""Options and arguments that several commands share, and the values that they name."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 from click.core import ParameterSource
 
+from webhook.config import ConfigurationError, load_profiles, load_rules
+from webhook.kube import open_reader
+
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator
 
     from webhook.config import Configuration, PolicySettings
     from webhook.kube.reading import Reader
 
 __all__ = [
-    "ConfigurationFailure",
+    "EXIT_FAILED",
+    "EXIT_INTERRUPTED",
+    "EXIT_USAGE",
+    "SetupError",
+    "describe_error",
     "kubeconfig_option",
     "load_configuration",
     "load_policy",
+    "open_cluster",
+    "output_option",
     "read_configuration",
-    "reader_of",
+    "read_image_names",
     "rules_options",
     "select_policy",
     "source_options",
-    "told",
 ]
 
-USAGE_EXIT: Final = 2
+EXIT_FAILED: Final = 1
+EXIT_USAGE: Final = 2
+EXIT_INTERRUPTED: Final = 130  # as a shell has it: 128 and the number of SIGINT
+STDIN: Final = "-"
+KUBECONFIG: Final = "~/.kube/config"
 
-NO_RULES: Final = "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
 
-SOURCE_OPTIONS: Final = (
-    click.option(
+class SetupError(click.ClickException):
+    """Rules, a file or a program that cannot be used; the exit code is that of a wrong usage."""
+
+    exit_code = EXIT_USAGE
+
+
+def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--config`` and ``--profile``, for `load_configuration`."""
+    command = click.option(
+        "--profile",
+        "-p",
+        multiple=True,
+        metavar="NAME",
+        help="Built-in profile to use in place of a rules file; may be repeated.",
+    )(command)
+    return click.option(
         "--config",
         "-c",
         type=click.Path(path_type=Path),
@@ -40,105 +66,110 @@ SOURCE_OPTIONS: Final = (
         envvar="MIRRORHOOK_CONFIG",
         show_envvar=True,
         help="Rules file.",
-    ),
-    click.option(
-        "--profile",
-        "-p",
-        multiple=True,
-        metavar="NAME",
-        help="Built-in profile to use in place of a rules file; may be repeated.",
-    ),
-)
-
-POLICY_OPTION: Final = click.option(
-    "--policy",
-    default="default",
-    show_default=True,
-    metavar="NAME",
-    help="Which policy of the rules file to apply.",
-)
-
-
-class ConfigurationFailure(click.ClickException):
-    """Rules that cannot be used: the command ends with the exit code of a wrong usage."""
-
-    exit_code = USAGE_EXIT
-
-
-def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--config`` and ``--profile``.
-
-    The command is called with *config* and *profile*, for `load_configuration`.
-    """
-    for option in reversed(SOURCE_OPTIONS):
-        command = option(command)
-    return command
+    )(command)
 
 
 def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--config``, ``--profile`` and ``--policy``.
+    """Give a command ``--config``, ``--profile`` and ``--policy``, for `load_policy`."""
+    command = click.option(
+        "--policy",
+        default="default",
+        show_default=True,
+        metavar="NAME",
+        help="Which policy of the rules file to apply.",
+    )(command)
+    return source_options(command)
 
-    The command is called with *config*, *profile* and *policy*, for `load_policy`.
+
+def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--output``, which is ``table`` or ``json``."""
+    return click.option(
+        "--output",
+        "-o",
+        type=click.Choice(("table", "json")),
+        default="table",
+        show_default=True,
+        help="For people, or for programs.",
+    )(command)
+
+
+def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--kubeconfig``, for `open_cluster`."""
+    return click.option(
+        "--kubeconfig",
+        type=click.Path(path_type=Path),
+        metavar="FILE",
+        envvar="KUBECONFIG",
+        show_envvar=True,
+        help=f"Where the cluster is.  [default: {KUBECONFIG}]",
+    )(command)
+
+
+def open_cluster(kubeconfig: Path | None) -> Reader:
+    """Return the cluster that ``--kubeconfig`` names; no request is sent yet.
+
+    Raises:
+        ClusterError: The kubeconfig cannot be used, or the kubernetes package is missing.
     """
-    return source_options(POLICY_OPTION(command))
+    return open_reader(kubeconfig or Path(KUBECONFIG).expanduser())
+
+
+def read_image_names(arguments: Iterable[str]) -> Iterator[str]:
+    """Yield image names; those on standard input, one a line, in the place of ``-``."""
+    for argument in arguments:
+        if argument != STDIN:
+            yield argument
+            continue
+        content = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+        for line in content.split("\n"):
+            name = line.strip()
+            if name and not name.startswith("#"):
+                yield name
 
 
 def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
-    """Read the rules that the options name.
+    """Read the rules file or the profiles that the options name.
 
-    Args:
-        config: Rules file. One that only the environment names gives way to *profile*.
-        profile: Built-in profiles, in place of the file.
+    A file that only the environment names gives way to profiles on the command line.
 
     Raises:
         click.UsageError: Neither is given, or both.
         ConfigurationError: The rules are wrong; it holds every problem.
     """
-    from webhook.config import load_profiles, load_rules  # noqa: PLC0415 - YAML is not for all
-
-    if config and profile and not is_asked_for("config"):
+    if config and profile and _is_from_environment("config"):
         config = None
     if bool(config) == bool(profile):
-        raise click.UsageError(NO_RULES)
+        raise click.UsageError(
+            "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
+        )
     return load_rules(config) if config else load_profiles(profile)
 
 
-def is_asked_for(option: str) -> bool:
-    """Say whether an option stands on the command line, rather than in the environment."""
+def _is_from_environment(option: str) -> bool:
     context = click.get_current_context(silent=True)
-    if context is None:
-        return True
-    return context.get_parameter_source(option) is not ParameterSource.ENVIRONMENT
+    return (
+        context is not None and context.get_parameter_source(option) is ParameterSource.ENVIRONMENT
+    )
 
 
 def load_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
-    """Load the rules that the options name; what is wrong with them ends the command.
-
-    What is merely odd is told on standard error.
-
-    Args:
-        config: Rules file.
-        profile: Built-in profiles, in place of the file.
+    """Read the rules, and write their warnings to standard error.
 
     Raises:
-        click.UsageError: Neither is given, or both.
-        click.ClickException: The rules are wrong; every problem is told.
+        click.UsageError: As `read_configuration`.
+        SetupError: The rules are wrong; its message has every problem.
     """
-    from webhook.config import ConfigurationError  # noqa: PLC0415 - as above
-
     try:
         configuration = read_configuration(config, profile)
     except ConfigurationError as error:
-        raise ConfigurationFailure(told(error)) from None
+        raise SetupError(describe_error(error)) from None
     for warning in configuration.warnings:
         click.echo(f"Warning: {warning}", err=True)
     return configuration
 
 
-def told(error: Exception) -> str:
-    """Return what is wrong; of the rules one problem, or a heading and a line for each."""
-    from webhook.config import ConfigurationError  # noqa: PLC0415 - as above
-
+def describe_error(error: Exception) -> str:
+    """Return the message of an error, with a heading if it holds several problems."""
     if not isinstance(error, ConfigurationError) or len(error.problems) == 1:
         return str(error)
     return f"the rules have {len(error.problems)} problems:\n{error}"
@@ -149,58 +180,19 @@ def load_policy(config: Path | None, profile: tuple[str, ...], policy: str) -> P
 
     Raises:
         click.UsageError: As `load_configuration`; or there is no such policy.
-        click.ClickException: As `load_configuration`.
+        SetupError: As `load_configuration`.
     """
-    return select_policy(load_configuration(config, profile), config, profile, policy)
+    return select_policy(load_configuration(config, profile), policy)
 
 
-def select_policy(
-    configuration: Configuration,
-    config: Path | None,
-    profile: tuple[str, ...],
-    policy: str,
-) -> PolicySettings:
-    """Return one policy of what was loaded.
-
-    Args:
-        configuration: What was loaded.
-        config: The rules file, for the message.
-        profile: The profiles, for the message.
-        policy: Name of the policy.
+def select_policy(configuration: Configuration, name: str) -> PolicySettings:
+    """Return the policy of this name.
 
     Raises:
         click.UsageError: There is no such policy.
     """
     try:
-        return configuration.policies[policy]
+        return configuration.policies[name]
     except KeyError:
         known = ", ".join(configuration.policies)
-        where = "a profile" if profile else str(config)
-        problem = f"there is no policy {policy!r} in {where}; there is: {known}"
-        raise click.UsageError(problem) from None
-
-
-KUBECONFIG: Final = "~/.kube/config"
-
-kubeconfig_option: Final = click.option(
-    "--kubeconfig",
-    type=click.Path(path_type=Path),
-    metavar="FILE",
-    envvar="KUBECONFIG",
-    show_envvar=True,
-    help=f"Where the cluster is.  [default: {KUBECONFIG}]",
-)
-
-
-def reader_of(kubeconfig: Path | None) -> Reader:
-    """Return the cluster that the option names; no request is sent yet.
-
-    Args:
-        kubeconfig: File that says where it is; None for that of the user.
-
-    Raises:
-        ClusterError: It cannot be told where it is, or the package is missing.
-    """
-    from webhook.kube import open_reader  # noqa: PLC0415 - only where a cluster is read
-
-    return open_reader(kubeconfig or Path(KUBECONFIG).expanduser())
+        raise click.UsageError(f"there is no policy {name!r}; there is: {known}") from None

@@ -1,177 +1,120 @@
-"""Output for people and for programs.
+"""Output for people and for programs: text, tables and JSON.
 
-On a terminal text is coloured, and folded into its width. Into a file or a pipe it
-goes without colours, and no line is cut or folded, so that it can be searched.
+On a terminal text is coloured and folded into its width. In a file or a pipe it has no
+colours, and no line is cut or folded, so that it can be searched.
 """
 
 from __future__ import annotations
 
-import io
+import json
 import os
 import sys
-from difflib import unified_diff
+from itertools import zip_longest
+from shutil import get_terminal_size
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from rich.console import RenderableType
-    from rich.table import Table
+__all__ = ["escape_controls", "show_json", "show_records", "show_table", "show_text"]
 
-__all__ = ["OUTPUTS", "listing", "output_option", "show", "show_json", "show_records", "unified"]
-
-OUTPUTS: Final = ("table", "json")
-
-# Wider than any line: the width of what is no terminal.
-UNLIMITED: Final = 100_000
+GAP: Final = "  "
+MIN_WIDTH: Final = 8  # of a column, in a terminal that is too narrow for the table
+ATTRIBUTES: Final = frozenset({"bold", "dim"})
 
 
-def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--output``."""
-    return click.option(
-        "--output",
-        "-o",
-        type=click.Choice(OUTPUTS),
-        default=OUTPUTS[0],
-        show_default=True,
-        help="For people, or for programs.",
-    )(command)
-
-
-def listing(columns: Iterable[str], rows: Iterable[Iterable[str]]) -> Table:
-    """Return a table with a heading.
+def show_text(text: str, *, style: str = "") -> None:
+    """Write text to standard output, for people.
 
     Args:
-        columns: The headings.
-        rows: The cells of each row.
+        text: One line or several.
+        style: ``bold``, ``dim``, a colour or nothing.
     """
-    from rich.table import Table  # noqa: PLC0415 - only where something is shown
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    table = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*map(Text, row))
-    return table
+    width = _output_width()
+    _write(_styled(line, style) for part in text.split("\n") for line in _fold(part, width))
 
 
-def show(*renderables: RenderableType) -> None:
-    """Write to standard output, for people."""
-    from rich.console import Console  # noqa: PLC0415 - as above
+def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table with a heading to standard output, for people."""
+    heading = [(column, "bold") for column in columns]
+    _write(_table_lines([heading, *([(cell, "") for cell in row] for row in rows)]))
 
-    terminal = sys.stdout.isatty()
-    buffer = io.StringIO()
-    console = Console(
-        file=buffer,
-        force_terminal=terminal or None,
-        width=None if terminal else UNLIMITED,
-        highlight=False,
-        markup=False,
-        emoji=False,
-    )
-    for renderable in renderables:
-        console.print(renderable)
-    text = "\n".join(line.rstrip() for line in buffer.getvalue().splitlines())
-    encoding = sys.stdout.encoding
-    click.echo(text.encode(encoding, "replace").decode(encoding))
+
+def show_records(
+    rows: Iterable[tuple[str, str, str]], *, title: str = "", indent: str = GAP
+) -> None:
+    """Write indented lines, each with a word for what it is, for people.
+
+    Args:
+        rows: The word, its style (``bold``, ``dim``, a colour or nothing), and the text.
+        title: A line above them; empty for none.
+        indent: What each line begins with.
+    """
+    if title:
+        show_text(title, style="bold")
+    cells = [((word, style), (text, "")) for word, style, text in rows]
+    _write(_table_lines(cells, indent))
 
 
 def show_json(value: Any) -> None:
-    """Write *value* to standard output as JSON, in UTF-8 wherever it goes (RFC 8259)."""
-    import json  # noqa: PLC0415 - most of what is shown is for people
-
+    """Write *value* to standard output as JSON, in UTF-8 whatever the locale (RFC 8259, 8.1)."""
     # Arguments that are not UTF-8 have lone surrogates, for which JSON has this escape.
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo(text.encode(errors="backslashreplace"))
 
 
-INDENT: Final = "  "
-
-# Of what is left of a narrow terminal; a text in one column is none.
-LEAST: Final = 8
-
-ATTRIBUTES: Final = frozenset({"bold", "dim"})
+def escape_controls(text: str) -> str:
+    """Return *text* with the characters that a terminal would act on written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
-def show_records(
-    rows: Sequence[tuple[str, str, str]], *, title: str = "", indent: str = INDENT
-) -> None:
-    """Write indented lines, each with a word for what it is.
+def _output_width() -> int:
+    """Return the columns of the terminal on standard output; 0 if it is not a terminal."""
+    return get_terminal_size().columns if sys.stdout.isatty() else 0
 
-    On a terminal they are coloured, and folded into its width.
 
-    Args:
-        rows: The word, its style (``bold``, ``dim``, a colour or nothing), and the text.
-        title: What they are about, on a line above them; empty for none.
-        indent: What they begin with.
-    """
-    terminal = sys.stdout.isatty()
-    width = terminal_width() if terminal else 0
-    lines = [click.style(line, bold=True) for line in folded(title, width)]
-    lines += record_lines(rows, width, indent)
+def _write(lines: Iterable[str]) -> None:
+    coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
     encoding = sys.stdout.encoding
-    text = "\n".join(lines).encode(encoding, "replace").decode(encoding)
-    coloured = terminal and not os.environ.get("NO_COLOR")
-    click.echo(text, color=coloured)
+    text = "\n".join(line.rstrip() for line in lines)
+    click.echo(text.encode(encoding, "replace").decode(encoding), color=coloured)
 
 
-def record_lines(rows: Sequence[tuple[str, str, str]], width: int, indent: str) -> Iterator[str]:
-    """Yield the lines of records.
-
-    Args:
-        rows: As `show_records`.
-        width: The width that they are folded into; 0 for any.
-        indent: What they begin with.
-    """
-    column = max((len(word) for word, _, _ in rows), default=0)
-    before = len(indent) + column + len(INDENT)
-    room = max(width - before, LEAST) if width else 0
-    for word, style, text in rows:
-        first, *others = folded(text, room) or [""]
-        head = f"{styled(word, style)}{' ' * (column - len(word))}"
-        yield f"{indent}{head}{INDENT}{first}".rstrip()
-        yield from (f"{' ' * before}{line}" for line in others)
+def _table_lines(rows: Sequence[Sequence[tuple[str, str]]], indent: str = "") -> Iterator[str]:
+    """Yield the lines of a table, of which each cell is a text and its style."""
+    widths = _column_widths([[text for text, _ in row] for row in rows], len(indent))
+    for row in rows:
+        folded = [_fold(text, width) for (text, _), width in zip(row, widths, strict=True)]
+        for lines in zip_longest(*folded, fillvalue=""):
+            cells = (
+                _styled(text, style) + " " * (width - len(text))
+                for text, (_, style), width in zip(lines, row, widths, strict=True)
+            )
+            yield indent + GAP.join(cells)
 
 
-def folded(text: str, width: int) -> list[str]:
-    """Return the lines of a text in so many columns; 0 are as many as it takes."""
-    if not width:
-        return [text] if text else []
-    from textwrap import wrap  # noqa: PLC0415 - as below
+def _column_widths(rows: Sequence[Sequence[str]], indent: int) -> list[int]:
+    """Return the width of each column; on a narrow terminal the widest get less."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    terminal = _output_width()
+    room = terminal - indent - len(GAP) * (len(widths) - 1)
+    while terminal and sum(widths) > room and max(widths) > MIN_WIDTH:
+        widths[widths.index(max(widths))] -= 1
+    return widths
 
+
+def _fold(text: str, width: int) -> list[str]:
+    """Return the lines of *text* in so many columns; 0 is without limit."""
+    if not width or len(text) <= width:
+        return [text]
     return wrap(text, width, break_on_hyphens=False)
 
 
-def terminal_width() -> int:
-    """Return how many columns the terminal has."""
-    from shutil import get_terminal_size  # noqa: PLC0415 - where no terminal is, time counts
-
-    return get_terminal_size().columns
-
-
-def styled(word: str, style: str) -> str:
-    """Return a word in its style."""
-    if not style:
-        return word
+def _styled(text: str, style: str) -> str:
+    if not style or not text:
+        return text
     look: dict[str, Any] = {style: True} if style in ATTRIBUTES else {"fg": style}
-    return click.style(word, **look)
-
-
-STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
-
-
-def unified(before: str, after: str, name: str) -> Iterator[tuple[str, str | None]]:
-    """Yield the lines of a unified diff, each with its colour.
-
-    Args:
-        before: The old text.
-        after: The new one.
-        name: The file's name.
-    """
-    old, new = (text.split("\n") for text in (before, after))
-    lines = unified_diff(old, new, f"a/{name.lstrip('/')}", f"b/{name.lstrip('/')}", lineterm="")
-    for line in lines:
-        yield line, STYLES.get(line[:1])
+    return click.style(text, **look)

@@ -1,4 +1,4 @@
-"""Asking registries from the command line whether they have images."""
+"""Ask registries for images from the command line: `explain --probe` and `check --probe`."""
 
 from __future__ import annotations
 
@@ -10,178 +10,35 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
+from webhook.cli.output import show_table, show_text
 from webhook.core import Availability, Outcome
 from webhook.registry import Presence, Prober, Silent, options_of
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping, Sequence
-
-    from rich.progress import Progress
+    from collections.abc import Iterable, Sequence
 
     from webhook.config import PolicySettings
     from webhook.core import Decision
     from webhook.registry import Chooser, Finding
 
 __all__ = [
-    "ANSWER_COLUMNS",
-    "COLUMNS",
-    "Asked",
+    "CandidateResult",
     "MirrorProbe",
-    "Probed",
-    "answer_cells",
-    "answer_rows",
-    "as_record",
-    "is_missing",
-    "mirror_cells",
-    "mirror_record",
-    "probe",
+    "ProbedDecision",
+    "StderrObserver",
+    "add_results",
+    "mirror_entry",
+    "probe_candidates",
     "probe_mirrors",
+    "show_mirrors",
+    "show_results",
 ]
 
-ANSWER_COLUMNS = ("ANSWER", "TIME")
-
-
-class Asked(NamedTuple):
-    """One image at one registry, and what was found out about it."""
-
-    image: str
-    finding: Finding
-
-
-class Probed(NamedTuple):
-    """A decision by what registries have, and the answers that it is made of.
-
-    Attributes:
-        decision: The decision.
-        original: The original, where it is asked for.
-        candidates: Each candidate, in the order of the decision.
-    """
-
-    decision: Decision
-    original: Asked | None
-    candidates: tuple[Asked, ...]
-
-
-class Aloud(Silent):
-    """Tells on standard error what went wrong."""
-
-    def failed(self, question: str, error: Exception) -> None:
-        """Tell of an error of ours, by its kind."""
-        click.echo(f"Warning: {question}: {type(error).__name__}", err=True)
-
-    def troubled(self, problem: str) -> None:
-        """Tell that a file cannot be used."""
-        click.echo(f"Warning: {problem}", err=True)
-
-
-def probe(settings: Availability | None, decisions: Sequence[Decision]) -> list[Probed]:
-    """Ask for every candidate of some images, as the webhook does, but for all the answers.
-
-    Args:
-        settings: How to ask; None for the defaults.
-        decisions: What becomes of each image if every mirror has it.
-    """
-    # Nobody waits for a Pod here.
-    settings = replace(settings or Availability(), budget=math.inf)
-    return asyncio.run(probed(settings, decisions))
-
-
-async def probed(settings: Availability, decisions: Sequence[Decision]) -> list[Probed]:
-    """Ask, and choose when every answer is there."""
-    prober = Prober(settings, time.monotonic, Aloud())
-    chooser = prober.chooser()
-    questions = {
-        question.name: question
-        for decision in decisions
-        for option in options_of(decision)
-        for question in (option.question, *option.proofs)
-    }
-    answers = [prober.inquirer.ask(question) for question in questions.values()]
-    try:
-        with progress(len(answers)) as bar:
-            for answer in asyncio.as_completed(answers):
-                await answer
-                bar.advance(bar.task_ids[0])
-        heard = {name: answer.result() for name, answer in zip(questions, answers, strict=True)}
-        chosen = await chooser.choose(decisions, math.inf)
-    finally:
-        await prober.close()
-    return [
-        answered(decision, one, chooser, heard)
-        for decision, one in zip(decisions, chosen, strict=True)
-    ]
-
-
-def answered(
-    asked: Decision, chosen: Decision, chooser: Chooser, heard: dict[str, Finding]
-) -> Probed:
-    """Return a decision with its answers.
-
-    Args:
-        asked: The decision before anybody was asked.
-        chosen: The decision after.
-        chooser: Knows what candidates are worth in the light of trusted sources.
-        heard: The answers by image.
-    """
-    options = options_of(asked)
-    original = next((option for option in options if option.candidate is None), None)
-    return Probed(
-        chosen,
-        Asked(original.question.name, heard[original.question.name]) if original else None,
-        tuple(
-            Asked(option.question.name, chooser.judged(option, heard))
-            for option in options
-            if option.candidate
-        ),
-    )
-
-
-def progress(total: int) -> Progress:
-    """Return a bar on standard error, which is there on a terminal only and goes at its end."""
-    from rich.console import Console  # noqa: PLC0415 - only where something is shown
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415
-    from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
-
-    bar = Bar(
-        TextColumn("Asking registries"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    bar.add_task("", total=total)
-    return bar
-
-
-def answer_cells(finding: Finding) -> tuple[str, str]:
-    """Return the cells of a table for an answer: in words, and how long it took."""
-    return finding.reason, f"{finding.seconds * 1000:.0f} ms" if finding.seconds else ""
-
-
-def as_record(finding: Finding) -> dict[str, Any]:
-    """Return an answer with the keys that ``--output json`` promises."""
-    return {
-        "answer": str(finding.answer),
-        "answerReason": finding.reason,
-        "seconds": round(finding.seconds, 4),
-    }
-
-
-def answer_rows(probed: Iterable[Probed]) -> list[tuple[str, ...]]:
-    """Return the rows of a table of everything that was asked for."""
-    return [
-        (asked.image, *answer_cells(asked.finding))
-        for each in probed
-        for asked in ((each.original,) if each.original else ()) + each.candidates
-    ]
-
-
-COLUMNS: Final = ("POLICY", "RULE", "MIRROR", "ASKED FOR", "ANSWER", "TIME")
-
 NOT_ASKED: Final = "no image to ask for: name one with --image"
-
+UNASKED: Final = ("", NOT_ASKED, "")
 # Small images that have been there for years, under names that are not going away.
 SAMPLES: Final = (
     "docker.io/library/busybox:latest",
@@ -194,20 +51,143 @@ SAMPLES: Final = (
 )
 
 
+class CandidateResult(NamedTuple):
+    """One image at one registry, and what the registry answered."""
+
+    image: str
+    finding: Finding
+
+
+class ProbedDecision(NamedTuple):
+    """A decision by what registries have, and their answers.
+
+    Attributes:
+        decision: The decision.
+        original: The original, if it was asked for.
+        candidates: Each candidate, in the order of the decision.
+    """
+
+    decision: Decision
+    original: CandidateResult | None
+    candidates: tuple[CandidateResult, ...]
+
+
 class MirrorProbe(NamedTuple):
-    """What was found out about one mirror of one rule.
+    """The answer of one mirror of one rule.
 
     Attributes:
         policy: The policy's name.
         rule: The rule's name.
         mirror: The mirror's target.
-        asked: What it was asked for, with the answer; None without an image to ask for.
+        result: The image that it was asked for, with the answer; None without an image
+            to ask for.
     """
 
     policy: str
     rule: str
     mirror: str
-    asked: Asked | None
+    result: CandidateResult | None
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether the mirror was asked, and is not known to have the image."""
+        return self.result is not None and not _is_present(self.result)
+
+
+class StderrObserver(Silent):
+    """Writes to standard error what went wrong while registries were asked."""
+
+    def failed(self, question: str, error: Exception) -> None:
+        """Report an internal error, by its type."""
+        click.echo(f"Warning: {question}: {type(error).__name__}", err=True)
+
+    def troubled(self, problem: str) -> None:
+        """Report a file that cannot be used."""
+        click.echo(f"Warning: {problem}", err=True)
+
+
+def probe_candidates(
+    settings: Availability | None, decisions: Sequence[Decision]
+) -> list[ProbedDecision]:
+    """Ask for every candidate, as the webhook does, but wait for all answers.
+
+    Args:
+        settings: How to ask; None for the defaults.
+        decisions: What becomes of each image if every mirror has it.
+    """
+    # No Pod is waiting here.
+    settings = replace(settings or Availability(), budget=math.inf)
+    return asyncio.run(_probe(settings, decisions))
+
+
+async def _probe(settings: Availability, decisions: Sequence[Decision]) -> list[ProbedDecision]:
+    prober = Prober(settings, time.monotonic, StderrObserver())
+    chooser = prober.chooser()
+    questions = {
+        question.name: question
+        for decision in decisions
+        for option in options_of(decision)
+        for question in (option.question, *option.proofs)
+    }
+    answers = [prober.inquirer.ask(question) for question in questions.values()]
+    try:
+        with _progress(len(answers)) as bar:
+            for answer in asyncio.as_completed(answers):
+                await answer
+                bar.advance(bar.task_ids[0])
+        findings = {name: answer.result() for name, answer in zip(questions, answers, strict=True)}
+        chosen = await chooser.choose(decisions, math.inf)
+    finally:
+        await prober.close()
+    return [
+        _with_results(before, after, chooser, findings)
+        for before, after in zip(decisions, chosen, strict=True)
+    ]
+
+
+def _with_results(
+    before: Decision, after: Decision, chooser: Chooser, findings: dict[str, Finding]
+) -> ProbedDecision:
+    """Return the decision *after* the answers, with the answers for what was asked *before*."""
+    original, candidates = None, []
+    for option in options_of(before):
+        name = option.question.name
+        if option.candidate is None:
+            original = CandidateResult(name, findings[name])
+        else:
+            candidates.append(CandidateResult(name, chooser.judged(option, findings)))
+    return ProbedDecision(after, original, tuple(candidates))
+
+
+def _progress(total: int) -> Progress:
+    """Return a bar on standard error; it is shown on a terminal only, and goes at its end."""
+    bar = Progress(
+        TextColumn("Asking registries"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        disable=not sys.stderr.isatty(),
+    )
+    bar.add_task("", total=total)
+    return bar
+
+
+def add_results(candidates: list[dict[str, Any]], probed: ProbedDecision) -> None:
+    """Add the answers to the JSON entries of the candidates of a decision."""
+    for entry, result in zip(candidates, probed.candidates, strict=True):
+        entry.update(_result_entry(result))
+
+
+def show_results(decisions: Iterable[ProbedDecision]) -> None:
+    """Write a table of everything that was asked for."""
+    rows = [
+        (result.image, *_result_cells(result))
+        for each in decisions
+        for result in ((each.original,) if each.original else ()) + each.candidates
+    ]
+    show_text("")
+    show_table(("CANDIDATE", "ANSWER", "TIME"), rows)
 
 
 def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorProbe]:
@@ -215,7 +195,7 @@ def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorP
 
     Args:
         policy: The policy.
-        images: Images that the mirrors should have; those of ours come after them.
+        images: Images that the mirrors should have; well-known ones are tried after them.
     """
     decide = policy.mirrors.decide
     decisions = [
@@ -223,63 +203,80 @@ def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorP
         for decision in map(decide, dict.fromkeys((*images, *SAMPLES)))
         if decision.outcome is Outcome.REWRITTEN
     ]
-    found = answers(decisions, policy)
+    results = _results_by_mirror(decisions, policy)
     return [
-        MirrorProbe(policy.name, str(rule), mirror.target, found.get((str(rule), mirror.target)))
+        MirrorProbe(policy.name, str(rule), mirror.target, results.get((str(rule), mirror.target)))
         for rule in policy.mirrors.rules
         for mirror in rule.mirrors
     ]
 
 
-def answers(decisions: list[Decision], policy: PolicySettings) -> Mapping[tuple[str, str], Asked]:
+def _results_by_mirror(
+    decisions: Sequence[Decision], policy: PolicySettings
+) -> dict[tuple[str, str], CandidateResult]:
     """Return the answers by rule and mirror; of several the first that has its image.
 
-    A mirror in the middle of a chain is answered for by the end of it.
+    A mirror in the middle of a chain of rules gets the answer for the end of the chain.
     """
-    found: dict[tuple[str, str], Asked] = {}
+    results: dict[tuple[str, str], CandidateResult] = {}
     if not decisions:
-        return found
-    for before, each in zip(decisions, probe(policy.availability, decisions), strict=True):
-        for candidate, asked in zip(before.candidates, each.candidates, strict=True):
+        return results
+    probed = probe_candidates(policy.availability, decisions)
+    for decision, each in zip(decisions, probed, strict=True):
+        for candidate, result in zip(decision.candidates, each.candidates, strict=True):
             for rule, mirror in candidate.steps:
-                known = found.setdefault((str(rule), mirror.target), asked)
-                if known.finding.presence is not Presence.PRESENT:
-                    found[str(rule), mirror.target] = better(known, asked)
-    return found
+                key = str(rule), mirror.target
+                if key not in results or (_is_present(result) and not _is_present(results[key])):
+                    results[key] = result
+    return results
 
 
-def better(one: Asked, other: Asked) -> Asked:
-    """Return the one of two answers that has its image; the first if neither has."""
-    return other if other.finding.presence is Presence.PRESENT else one
+def _is_present(result: CandidateResult) -> bool:
+    return result.finding.presence is Presence.PRESENT
 
 
-def is_missing(probes: Iterable[MirrorProbe]) -> bool:
-    """Say whether a mirror was asked, and is not known to have what it should."""
-    return any(
-        each.asked is not None and each.asked.finding.presence is not Presence.PRESENT
+def show_mirrors(probes: Iterable[MirrorProbe]) -> None:
+    """Write a table of the answers of mirrors."""
+    rows = [
+        (
+            each.policy,
+            each.rule,
+            each.mirror,
+            *((each.result.image, *_result_cells(each.result)) if each.result else UNASKED),
+        )
         for each in probes
-    )
+    ]
+    show_text("")
+    show_table(("POLICY", "RULE", "MIRROR", "ASKED FOR", "ANSWER", "TIME"), rows)
 
 
-def mirror_cells(each: MirrorProbe) -> tuple[str, ...]:
-    """Return the cells of a table for one mirror."""
-    if each.asked is None:
-        return each.policy, each.rule, each.mirror, "", NOT_ASKED, ""
-    cells = answer_cells(each.asked.finding)
-    return each.policy, each.rule, each.mirror, each.asked.image, *cells
-
-
-def mirror_record(each: MirrorProbe) -> dict[str, Any]:
-    """Return what was found out with the keys that ``--output json`` promises."""
-    asked = each.asked
+def mirror_entry(probe: MirrorProbe) -> dict[str, Any]:
+    """Return the answer of a mirror with the keys that ``--output json`` promises."""
+    result = probe.result
     return {
-        "policy": each.policy,
-        "rule": each.rule,
-        "mirror": each.mirror,
-        "image": asked.image if asked else None,
+        "policy": probe.policy,
+        "rule": probe.rule,
+        "mirror": probe.mirror,
+        "image": result.image if result else None,
         **(
-            as_record(asked.finding)
-            if asked
+            _result_entry(result)
+            if result
             else {"answer": None, "answerReason": NOT_ASKED, "seconds": None}
         ),
+    }
+
+
+def _result_cells(result: CandidateResult) -> tuple[str, str]:
+    """Return an answer for a table: in words, and how long it took."""
+    seconds = result.finding.seconds
+    return result.finding.reason, f"{seconds * 1000:.0f} ms" if seconds else ""
+
+
+def _result_entry(result: CandidateResult) -> dict[str, Any]:
+    """Return an answer with the keys that ``--output json`` promises."""
+    finding = result.finding
+    return {
+        "answer": str(finding.answer),
+        "answerReason": finding.reason,
+        "seconds": round(finding.seconds, 4),
     }

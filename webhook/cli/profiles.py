@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import textwrap
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from webhook.cli.output import listing, output_option, show, show_json
+from webhook.cli.options import output_option
+from webhook.cli.output import show_json, show_table, show_text
+from webhook.config import ConfigurationError, load_profiles
 from webhook.profiles import PROFILES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from webhook.core import Rule
     from webhook.profiles import Profile
 
 __all__ = ["profiles"]
-
-COMMENT: Final = "# "
-WIDTH: Final = 80
 
 
 @click.command()
@@ -32,28 +30,19 @@ def profiles(name: str | None, output: str) -> None:
     """
     if name is None:
         if output == "json":
-            show_json([as_object(profile) for profile in PROFILES.values()])
+            show_json([_profile_entry(profile) for profile in PROFILES.values()])
         else:
-            show_list()
+            _show_list()
         return
-    profile = known(name)
+    profile = _find_profile(name)
     if output == "json":
-        show_json(as_object(profile))
+        show_json(_profile_entry(profile))
     else:
-        click.echo("\n".join(as_rules_file(profile)))
+        click.echo("\n".join(_rules_file_lines(profile)))
 
 
-def known(name: str) -> Profile:
-    """Return a profile.
-
-    Raises:
-        click.UsageError: There is none of that name.
-    """
-    from webhook.config import (  # noqa: PLC0415 - a list needs no YAML
-        ConfigurationError,
-        load_profiles,
-    )
-
+def _find_profile(name: str) -> Profile:
+    """Return a profile; an unknown one is a wrong usage, with a suggestion."""
     try:
         load_profiles([name])
     except ConfigurationError as error:
@@ -61,19 +50,16 @@ def known(name: str) -> Profile:
     return PROFILES[name]
 
 
-def show_list() -> None:
-    """Write all profiles for people."""
+def _show_list() -> None:
     rows = [
         (profile.name, str(profile.status), profile.date, profile.title)
         for profile in PROFILES.values()
     ]
-    show(
-        listing(("NAME", "STATUS", "AS OF", "WHAT"), rows),
-        "\n`mirrorhook profiles NAME` shows one with its rules, conditions and source.",
-    )
+    show_table(("NAME", "STATUS", "AS OF", "WHAT"), rows)
+    show_text("\n`mirrorhook profiles NAME` shows one with its rules, conditions and source.")
 
 
-def as_object(profile: Profile) -> dict[str, Any]:
+def _profile_entry(profile: Profile) -> dict[str, Any]:
     """Return a profile with the keys that ``--output json`` promises."""
     return {
         "name": profile.name,
@@ -95,7 +81,7 @@ def as_object(profile: Profile) -> dict[str, Any]:
     }
 
 
-def as_rules_file(profile: Profile) -> Iterator[str]:
+def _rules_file_lines(profile: Profile) -> Iterator[str]:
     """Yield the lines of a rules file that does the same as a profile."""
     sentences = (
         f"{profile.title}.",
@@ -107,28 +93,22 @@ def as_rules_file(profile: Profile) -> Iterator[str]:
     for sentence in sentences:
         yield from textwrap.wrap(
             sentence,
-            WIDTH,
-            initial_indent=COMMENT,
-            subsequent_indent=COMMENT + "  ",
+            80,
+            initial_indent="# ",
+            subsequent_indent="#   ",
             break_long_words=False,
             break_on_hyphens=False,
         )
     yield "rules:"
     for rule in profile.rules:
         yield f"  - match: {rule.name}"
-        yield from mirrors_of(rule)
-
-
-def mirrors_of(rule: Rule) -> Iterator[str]:
-    """Yield the lines of a rules file for the mirrors of a rule."""
-    first, *others = rule.mirrors
-    if not others and not first.flatten:
-        yield f"    mirrors: [{first.target}]"
-        return
-    yield "    mirrors:"
-    for mirror in rule.mirrors:
-        yield (
-            f"      - target: {mirror.target}" if mirror.flatten else (f"      - {mirror.target}")
-        )
-        if mirror.flatten:
-            yield "        flatten: true"
+        if len(rule.mirrors) == 1 and not rule.mirrors[0].flatten:
+            yield f"    mirrors: [{rule.mirrors[0].target}]"
+            continue
+        yield "    mirrors:"
+        for mirror in rule.mirrors:
+            if mirror.flatten:
+                yield f"      - target: {mirror.target}"
+                yield "        flatten: true"
+            else:
+                yield f"      - {mirror.target}"

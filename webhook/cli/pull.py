@@ -11,37 +11,35 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
 
 import click
+from rich.console import Console, Group
+from rich.live import Live
+from rich.text import Text
 
 from webhook.cli.engines import AUTO, ENGINES, MissingEngineError, find_engine, run_program
-from webhook.cli.explain import asked, printable
-from webhook.cli.options import load_policy, rules_options
-from webhook.cli.output import output_option, show_json, show_records
-from webhook.cli.puller import Puller, distinct, names_to_give, order_for
+from webhook.cli.options import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    SetupError,
+    load_policy,
+    output_option,
+    read_image_names,
+    rules_options,
+)
+from webhook.cli.output import escape_controls, show_json, show_records
+from webhook.cli.puller import Puller, own_names, plan_pull, remove_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
     from pathlib import Path
     from types import FrameType
 
-    from rich.console import RenderableType
-
     from webhook.cli.engines import Engine
-    from webhook.cli.puller import Order, Result
+    from webhook.cli.puller import PullJob, PullResult
 
-__all__ = ["as_object", "pull", "show_result", "show_summary", "working"]
+__all__ = ["pull"]
 
-FAILED: Final = 1
-
-USAGE_EXIT: Final = 2
-
-# As shells have it: 128 and the number of the signal.
-INTERRUPTED: Final = 128 + signal.SIGINT
-
-
-class EngineFailure(click.ClickException):
-    """An engine that cannot do what is asked: the exit code is that of a wrong usage."""
-
-    exit_code = USAGE_EXIT
+SPINNER: Final = "-\\|/"
+FRAMES_PER_SECOND: Final = 8
 
 
 @click.command()
@@ -95,200 +93,181 @@ def pull(
     kubeadm config images list | mirrorhook pull --config rules.yaml --engine crictl -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     decide = load_policy(config, profile, policy).mirrors.decide
-    tool = engine_for(engine, namespace, platform)
-    orders = distinct(order_for(decide(image)) for image in asked(images))
-    if not orders:
+    selected = _select_engine(engine, namespace, platform)
+    jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
+    if not jobs:
         raise click.UsageError("there is no image name on standard input")
-    puller = Puller(tool, run_program, platform, keep_mirror_tag)
+    puller = Puller(selected, run_program, platform, keep_mirror_tag)
     if dry_run:
-        context.exit(show_script(orders, puller))
-    results: list[Result] = []
+        context.exit(_show_script(jobs, puller))
+    results: list[PullResult] = []
     try:
-        with ending_on_request():
-            for result in pulled(orders, puller):
+        with _exit_on_sigterm():
+            for result in _pull_all(jobs, puller):
                 results.append(result)
                 if output != "json":
-                    show_result(result)
+                    _show_result(result)
     except KeyboardInterrupt:
-        click.echo(f"Interrupted: {len(results)} of {len(orders)} images done", err=True)
-        context.exit(INTERRUPTED)
+        click.echo(f"Interrupted: {len(results)} of {len(jobs)} images done", err=True)
+        context.exit(EXIT_INTERRUPTED)
     if output == "json":
-        show_json([as_object(result) for result in results])
-    show_summary(results, tool.name)
-    if not all(result.is_pulled for result in results):
-        context.exit(FAILED)
+        show_json([_result_entry(result) for result in results])
+    failed = [result for result in results if not result.is_pulled]
+    if failed:
+        _show_failures(failed, len(results), selected.name)
+        context.exit(EXIT_FAILED)
 
 
-def engine_for(name: str, namespace: str | None, platform: str | None) -> Engine:
-    """Return the engine that the options ask for.
-
-    Raises:
-        click.ClickException: It is not there, or an option is not for it.
-    """
+def _select_engine(name: str, namespace: str | None, platform: str | None) -> Engine:
+    """Return the engine that the options ask for; it is a `SetupError` if there is none."""
     try:
         engine = find_engine(name, shutil.which)
     except MissingEngineError as error:
-        raise EngineFailure(str(error)) from None
+        raise SetupError(str(error)) from None
     if platform is not None and not engine.takes_platform:
-        raise EngineFailure(
+        raise SetupError(
             f"{engine.name} cannot pull for another platform: leave out --platform, or "
             "name another --engine"
         )
     if namespace is None:
         return engine
     if not engine.takes_namespace:
-        raise EngineFailure(
+        raise SetupError(
             f"--namespace is for nerdctl, and the engine is {engine.name}: leave it out, "
             "or add --engine nerdctl"
         )
     return engine.in_namespace(namespace)
 
 
-def pulled(orders: Sequence[Order], puller: Puller) -> Iterator[Result]:
-    """Yield what becomes of each order, one after the other, and show what is being done."""
-    for number, order in enumerate(orders, start=1):
-        count = f"{number} of {len(orders)}  " if len(orders) > 1 else ""
-        with working(count + order.image) as heard:
-            result = puller.pull(order, heard)
+def _pull_all(jobs: Sequence[PullJob], puller: Puller) -> Iterator[PullResult]:
+    """Do the jobs one after the other, and show the progress of each."""
+    for number, job in enumerate(jobs, start=1):
+        count = f"{number} of {len(jobs)}  " if len(jobs) > 1 else ""
+        with _show_progress(count + job.image) as on_progress:
+            result = puller.pull(job, on_progress)
         yield result
 
 
-def show_script(orders: Sequence[Order], puller: Puller) -> int:
-    """Write all commands, and return the exit code."""
-    lines = [line for order in orders for line in script(order, puller)]
-    click.echo("\n".join(lines).encode())
-    hopeless = [order for order in orders if not order.sources]
-    for order in hopeless:
-        click.echo(f"Error: {printable(order.image)}: {order.reason}", err=True)
-    return FAILED if hopeless else 0
-
-
-def script(order: Order, puller: Puller) -> Iterator[str]:
-    """Yield the commands for an order, if its first source has it, and the others as comments."""
-    engine, reference = puller.engine, order.reference
-    if reference is None or not order.sources:
-        yield f"# {printable(order.image)} cannot be pulled: {order.reason}"
-        return
-    first, *others = order.sources
-    image = first.image
-    yield f"# {order.image}: {order.reason}"
-    yield shlex.join(engine.pull(image, puller.platform))
-    if first.is_mirror:
-        names = names_to_give(engine, reference, [image])
-        yield from (shlex.join(engine.tag(image, name)) for name in names)
-        if names and not puller.keeps_mirror_names:
-            yield shlex.join(engine.remove(image))
-    yield from (f"# or from {other.image}" for other in others)
-
-
 @contextmanager
-def ending_on_request() -> Iterator[None]:
-    """Let SIGTERM unwind the block as Ctrl-C does, so that no engine is left running."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
-
-
-TURNS: Final = "-\\|/"
-
-FRAMES_A_SECOND: Final = 8
-
-
-@contextmanager
-def working(title: str) -> Iterator[Callable[[str, str], None]]:
-    """Show, on a terminal, what is being done until the end of the block.
+def _show_progress(title: str) -> Iterator[Callable[[str, str], None]]:
+    """Show on a terminal what is being done until the end of the block.
 
     Args:
         title: Which image of how many.
 
     Yields:
-        What to tell the name that is being pulled, and the engine's last words.
+        The function that takes the name being pulled, and the engine's last line.
     """
     if not sys.stdout.isatty():
         yield lambda _source, _line: None
         return
-    from rich.console import Console  # noqa: PLC0415 - only where something is shown
-    from rich.live import Live  # noqa: PLC0415 - as above
+    start = time.monotonic()
+    progress = ["", ""]
 
-    began = time.monotonic()
-    words = ["", ""]
+    def on_progress(source: str, line: str) -> None:
+        progress[:] = source, line
 
-    def heard(source: str, said: str) -> None:
-        words[:] = source, said
+    def render_lines() -> Group:
+        seconds = time.monotonic() - start
+        spinner = SPINNER[int(seconds * FRAMES_PER_SECOND) % len(SPINNER)]
+        minutes, rest = divmod(int(seconds), 60)
+        source, line = progress
+        return Group(
+            _cropped(f"{spinner} {minutes}:{rest:02}  {escape_controls(title)}"),
+            _cropped(f"  {source}  {escape_controls(line)}", "dim"),
+        )
 
     with Live(
         console=Console(highlight=False, markup=False, emoji=False),
-        get_renderable=lambda: doing(title, time.monotonic() - began, *words),
-        refresh_per_second=FRAMES_A_SECOND,
+        get_renderable=render_lines,
+        refresh_per_second=FRAMES_PER_SECOND,
         transient=True,
     ):
-        yield heard
+        yield on_progress
 
 
-def doing(title: str, seconds: float, source: str, said: str) -> RenderableType:
-    """Return two lines, to be cut to the width of the terminal."""
-    from rich.console import Group  # noqa: PLC0415 - as above
-    from rich.text import Text  # noqa: PLC0415 - as above
-
-    turn = TURNS[int(seconds * FRAMES_A_SECOND) % len(TURNS)]
-    minutes, rest = divmod(int(seconds), 60)
-    clock = f"{turn} {minutes}:{rest:02}  {printable(title)}"
-    words = f"  {source}  {printable(said)}"
-    return Group(
-        Text(clock, no_wrap=True, overflow="crop"),
-        Text(words, "dim", no_wrap=True, overflow="crop"),
-    )
+def _cropped(line: str, style: str = "") -> Text:
+    """Return a line that is cut at the width of the terminal."""
+    return Text(line, style, no_wrap=True, overflow="crop")
 
 
-def show_result(result: Result) -> None:
-    """Write the line of an image, and on standard error what else is to be known of it."""
-    image = printable(result.order.image)
+@contextmanager
+def _exit_on_sigterm() -> Iterator[None]:
+    """Let SIGTERM unwind the block as Ctrl-C does, so that no engine is left running."""
+
+    def end(number: int, _frame: FrameType | None) -> None:
+        sys.exit(128 + number)
+
+    handler = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, handler)
+
+
+def _show_result(result: PullResult) -> None:
+    """Write the line of an image, and on standard error its notes."""
+    image = escape_controls(result.job.image)
     if result.is_pulled:
         show_records([("pulled", "green", f"{image} from {result.source}")], indent="")
         for failure in result.failures:
-            error = printable(failure.error)
+            error = escape_controls(failure.error)
             click.echo(f"Note: {image}: {failure.source} failed: {error}", err=True)
     else:
-        error = result.failures[-1].error
-        show_records([("failed", "red", f"{image}: {printable(error)}")], indent="")
+        error = escape_controls(result.failures[-1].error)
+        show_records([("failed", "red", f"{image}: {error}")], indent="")
     for note in result.notes:
-        click.echo(f"Note: {image}: {printable(note)}", err=True)
+        click.echo(f"Note: {image}: {escape_controls(note)}", err=True)
 
 
-def show_summary(results: Sequence[Result], engine: str) -> None:
-    """Write to standard error which images were not pulled, and each reason.
-
-    Args:
-        results: All of them.
-        engine: The engine's name.
-    """
-    failed = [result for result in results if not result.is_pulled]
-    if not failed:
-        return
-    lines = [f"Error: {len(failed)} of {len(results)} images not pulled by {engine}:"]
+def _show_failures(failed: Sequence[PullResult], total: int, engine: str) -> None:
+    """Write to standard error which images were not pulled, and each reason."""
+    click.echo(f"Error: {len(failed)} of {total} images not pulled by {engine}:", err=True)
     for result in failed:
-        lines.append(f"  {printable(result.order.image)}")
-        lines += [f"    {printable(str(failure))}" for failure in result.failures]
-    click.echo("\n".join(lines), err=True)
+        click.echo(f"  {escape_controls(result.job.image)}", err=True)
+        for failure in result.failures:
+            click.echo(f"    {escape_controls(str(failure))}", err=True)
 
 
-def as_object(result: Result) -> dict[str, Any]:
+def _result_entry(result: PullResult) -> dict[str, Any]:
     """Return a result with the keys that ``--output json`` promises."""
     return {
-        "image": printable(result.order.image),
+        "image": escape_controls(result.job.image),
         "status": "pulled" if result.is_pulled else "failed",
         "source": result.source,
         "names": list(result.names),
-        "reason": result.order.reason,
+        "reason": result.job.reason,
         "failures": [
             {"source": failure.source or None, "error": failure.error}
             for failure in result.failures
         ],
         "notes": list(result.notes),
     }
+
+
+def _show_script(jobs: Sequence[PullJob], puller: Puller) -> int:
+    """Write all commands, and return the exit code."""
+    lines = [line for job in jobs for line in _script_lines(job, puller)]
+    click.echo("\n".join(lines).encode())
+    impossible = [job for job in jobs if not job.sources]
+    for job in impossible:
+        click.echo(f"Error: {escape_controls(job.image)}: {job.reason}", err=True)
+    return EXIT_FAILED if impossible else 0
+
+
+def _script_lines(job: PullJob, puller: Puller) -> Iterator[str]:
+    """Yield the commands for a job if its first source has it, and the others as comments."""
+    engine, reference = puller.engine, job.reference
+    if reference is None or not job.sources:
+        yield f"# {escape_controls(job.image)} cannot be pulled: {job.reason}"
+        return
+    first, *others = job.sources
+    image = first.image
+    yield f"# {job.image}: {job.reason}"
+    yield shlex.join(engine.pull(image, puller.platform))
+    if first.is_mirror:
+        names = own_names(engine, reference, [image])
+        yield from (shlex.join(engine.tag(image, name)) for name in names)
+        if names and not puller.keeps_mirror_names:
+            yield shlex.join(engine.remove(image))
+    yield from (f"# or from {other.image}" for other in others)

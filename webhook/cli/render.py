@@ -7,15 +7,36 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.options import load_configuration, rules_options, select_policy
+from webhook.cli.options import (
+    EXIT_FAILED,
+    load_configuration,
+    rules_options,
+    select_policy,
+)
+from webhook.config import Mode
+from webhook.core import InvalidRuleError
+from webhook.render import (
+    ApiVersion,
+    Code,
+    Deviation,
+    PolicyOptions,
+    Selection,
+    render_containerd,
+    render_crio,
+    render_docker,
+    render_enforcement,
+    render_k3s,
+    render_kubeadm,
+    render_policy,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from webhook.config import Configuration, PolicySettings
-    from webhook.render import Deviation, File, Rendered
+    from webhook.render import File, Rendered
 
-__all__ = ["render", "write"]
+__all__ = ["render"]
 
 OPTIONS: Final = (
     click.option(
@@ -48,74 +69,64 @@ def render() -> None:
     """
 
 
-def target(function: Callable[..., None]) -> click.Command:
-    """Make a subcommand that takes the rules and the options for what is written."""
+def _target(function: Callable[..., None]) -> click.Command:
+    """Make a subcommand that takes the rules and the options of `_write`."""
     for option in reversed(OPTIONS):
         function = option(function)
     return render.command()(rules_options(function))
 
 
-@target
+@_target
 def containerd(**options: Any) -> None:
     """Write certs.d/HOST/hosts.toml for containerd.
 
     \b
     mirrorhook render containerd --config rules.yaml --output-dir /etc/containerd
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
-    from webhook.render import render_containerd  # noqa: PLC0415 - only what is called
-
-    write(lambda policy: render_containerd(policy.mirrors.rules), **options)
+    _write(lambda policy: render_containerd(policy.mirrors.rules), **options)
 
 
-@target
+@_target
 def crio(**options: Any) -> None:
     """Write a drop-in of registries.conf for CRI-O, podman, buildah and skopeo.
 
     \b
     mirrorhook render crio --config rules.yaml --output-dir /etc/containers
     """  # noqa: D301 - as above
-    from webhook.render import render_crio  # noqa: PLC0415 - as above
-
-    write(lambda policy: render_crio(policy.mirrors.rules), **options)
+    _write(lambda policy: render_crio(policy.mirrors.rules), **options)
 
 
-@target
+@_target
 def k3s(**options: Any) -> None:
     """Write registries.yaml for k3s and RKE2.
 
     \b
     mirrorhook render k3s --config rules.yaml --output-dir /etc/rancher/k3s
     """  # noqa: D301 - as above
-    from webhook.render import render_k3s  # noqa: PLC0415 - as above
-
-    write(lambda policy: render_k3s(policy.mirrors.rules), **options)
+    _write(lambda policy: render_k3s(policy.mirrors.rules), **options)
 
 
-@target
+@_target
 def kubeadm(**options: Any) -> None:
     """Write the image repositories of kubeadm's ClusterConfiguration.
 
     \b
     mirrorhook render kubeadm --config rules.yaml > kubeadm.yaml
     """  # noqa: D301 - as above
-    from webhook.render import render_kubeadm  # noqa: PLC0415 - as above
-
-    write(lambda policy: render_kubeadm(policy.mirrors), **options)
+    _write(lambda policy: render_kubeadm(policy.mirrors), **options)
 
 
-@target
+@_target
 def docker(**options: Any) -> None:
     """Write the registry-mirrors of Docker's daemon.json: for Docker Hub only.
 
     \b
     mirrorhook render docker --profile mirror-gcr-io
     """  # noqa: D301 - as above
-    from webhook.render import render_docker  # noqa: PLC0415 - as above
-
-    write(lambda policy: render_docker(policy.mirrors.rules), **options)
+    _write(lambda policy: render_docker(policy.mirrors.rules), **options)
 
 
-@target
+@_target
 @click.option(
     "--api-version",
     type=click.Choice(("v1", "v1beta1")),
@@ -157,44 +168,27 @@ def policy(
     mirrorhook render policy --config rules.yaml | kubectl apply -f -
     mirrorhook render policy --config rules.yaml --enforce --warn | kubectl apply -f -
     """  # noqa: D301 - as above
-    from webhook.render import (  # noqa: PLC0415 - as above
-        ApiVersion,
-        PolicyOptions,
-        Selection,
-        render_enforcement,
-        render_policy,
-    )
-
     if warn and not enforce:
         raise click.UsageError("--warn goes with --enforce: add it")
 
-    def make(chosen: PolicySettings) -> Rendered:
-        kind = "mirrorhook-enforce" if enforce else "mirrorhook"
-        settings = PolicyOptions(
-            name=kind if chosen.name == "default" else f"{kind}-{chosen.name}",
+    def render_settings(settings: PolicySettings) -> Rendered:
+        name = "mirrorhook-enforce" if enforce else "mirrorhook"
+        policy_options = PolicyOptions(
+            name=name if settings.name == "default" else f"{name}-{settings.name}",
             api_version=ApiVersion(api_version),
             selection=Selection(selection),
-            record=chosen.record,
+            record=settings.record,
             warn=warn,
             params=params,
         )
         render_one = render_enforcement if enforce else render_policy
-        return render_one(chosen.mirrors.rules, settings)
+        return render_one(settings.mirrors.rules, policy_options)
 
-    write(make, **options)
-
-
-FAILED: Final = 1
-
-NOTHING: Final = "none of the rules can be said in this form, so nothing is written"
-
-OBSERVED: Final = "the policy only observes, and what is rendered acts"
-
-OTHERS: Final = "one policy is rendered, {chosen}; there are more in the file"
+    _write(render_settings, **options)
 
 
-def write(
-    make: Callable[[PolicySettings], Rendered],
+def _write(
+    render_settings: Callable[[PolicySettings], Rendered],
     *,
     config: Path | None,
     profile: tuple[str, ...],
@@ -203,85 +197,63 @@ def write(
     accept: tuple[str, ...],
     strict: bool,
 ) -> None:
-    """Render one policy, tell what could not be said, and write the rest.
+    """Render one policy, report what could not be rendered, and write the rest.
 
     Args:
-        make: Renders the policy.
+        render_settings: Renders the policy.
         config: As for `load_configuration`.
         profile: As for `load_configuration`.
         policy: Name of the policy.
         output_dir: Folder to write to; standard output without one.
-        accept: Codes of deviations that end nothing.
-        strict: Whether those that leave rules out end the command too.
-
-    Raises:
-        click.ClickException: A deviation was not accepted, nothing could be said, or
-            a file cannot be written.
+        accept: Codes of deviations that are no errors.
+        strict: Whether those that leave rules out are errors too.
     """
-    from webhook.core import InvalidRuleError  # noqa: PLC0415 - only what is called
-
-    known = known_codes(accept)
-    configuration = load_configuration(config, profile)
-    chosen = select_policy(configuration, config, profile, policy)
-    try:
-        rendered = make(chosen)
-    except InvalidRuleError as error:
-        raise click.ClickException(str(error)) from None
-    refused = False
-    for deviation in (*circumstances(configuration, chosen), *rendered.deviations):
-        ends = deviation.code not in known and (deviation.misleads or strict)
-        refused = refused or ends
-        click.echo(f"{'Error' if ends else 'Warning'}: {deviation}", err=True)
-    if refused:
-        click.get_current_context().exit(FAILED)
-    if not rendered.files:
-        raise click.ClickException(NOTHING)
-    if output_dir is None:
-        click.echo("\n".join(printed(rendered.files)), nl=False)
-    else:
-        for file in rendered.files:
-            save(output_dir, file)
-
-
-def known_codes(accept: tuple[str, ...]) -> frozenset[str]:
-    """Return the codes that were given.
-
-    Raises:
-        click.BadParameter: One of them is none.
-    """
-    from webhook.render import Code  # noqa: PLC0415 - only what is called
-
     for code in accept:
         if code not in tuple(Code):
             problem = f"there is no code {code!r}; there are {', '.join(Code)}"
             raise click.BadParameter(problem, param_hint="--accept")
-    return frozenset(accept)
+    configuration = load_configuration(config, profile)
+    settings = select_policy(configuration, policy)
+    try:
+        rendered = render_settings(settings)
+    except InvalidRuleError as error:
+        raise click.ClickException(str(error)) from None
+    has_errors = False
+    for deviation in (*_policy_deviations(configuration, settings), *rendered.deviations):
+        is_error = deviation.code not in accept and (deviation.misleads or strict)
+        has_errors = has_errors or is_error
+        click.echo(f"{'Error' if is_error else 'Warning'}: {deviation}", err=True)
+    if has_errors:
+        click.get_current_context().exit(EXIT_FAILED)
+    if not rendered.files:
+        raise click.ClickException(
+            "none of the rules can be said in this form, so nothing is written"
+        )
+    if output_dir is None:
+        click.echo("\n".join(_printed_files(rendered.files)), nl=False)
+    else:
+        for file in rendered.files:
+            _save_file(output_dir, file)
 
 
-def circumstances(configuration: Configuration, policy: PolicySettings) -> Iterator[Deviation]:
-    """Yield what of a rules file no other program knows, whatever the rules."""
-    from webhook.config import Mode  # noqa: PLC0415 - only what is called
-    from webhook.render import Code, Deviation  # noqa: PLC0415 - as above
-
+def _policy_deviations(configuration: Configuration, policy: PolicySettings) -> Iterator[Deviation]:
+    """Yield what no other program knows of a rules file, whatever the rules."""
     others = tuple(name for name in configuration.policies if name != policy.name)
     if others:
-        yield Deviation(Code.OTHER_POLICIES, OTHERS.format(chosen=policy.name), others)
+        text = f"one policy is rendered, {policy.name}; there are more in the file"
+        yield Deviation(Code.OTHER_POLICIES, text, others)
     if policy.mode is Mode.OBSERVE:
-        yield Deviation(Code.OBSERVE, OBSERVED, (policy.name,), misleads=True)
+        text = "the policy only observes, and what is rendered acts"
+        yield Deviation(Code.OBSERVE, text, (policy.name,), misleads=True)
 
 
-def printed(files: tuple[File, ...]) -> Iterator[str]:
+def _printed_files(files: tuple[File, ...]) -> Iterator[str]:
     """Yield the files for standard output, each of several with its path in a comment."""
     for file in files:
         yield file.text if len(files) == 1 else f"# {file.path}\n{file.text}"
 
 
-def save(folder: Path, file: File) -> None:
-    """Write one file below a folder.
-
-    Raises:
-        click.ClickException: It cannot be written.
-    """
+def _save_file(folder: Path, file: File) -> None:
     path = folder / file.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

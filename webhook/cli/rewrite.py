@@ -2,39 +2,38 @@
 
 from __future__ import annotations
 
-import gc
 import sys
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
+from difflib import unified_diff
 from functools import lru_cache
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, TypeAlias
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.files import STDIN, Source, sources
-from webhook.cli.options import load_policy, rules_options
+from webhook.cli.files import STDIN, find_manifests, replace_file
+from webhook.cli.options import EXIT_FAILED, load_policy, rules_options
 from webhook.cli.output import show_json
+from webhook.manifests import (
+    ImagePath,
+    InvalidImagePathError,
+    ManifestProblem,
+    RewriteResult,
+    find_encoding_problem,
+    rewrite_stream,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
+    from webhook.cli.files import ManifestSource
     from webhook.core import Decision
-    from webhook.manifests import ImagePath, ManifestProblem, RewriteResult
+    from webhook.manifests import ManifestImage
 
-    Destination: TypeAlias = Callable[[Source, Iterable[RewriteResult]], Iterable[RewriteResult]]
-    from collections.abc import Iterable
+__all__ = ["rewrite"]
 
-    from webhook.cli.files import Source
-    from webhook.manifests import ManifestImage, RewriteResult
-
-__all__ = ["Stream", "as_object", "complain", "rewrite", "show_diff", "write_in_place"]
-
-FAILED: Final = 1
-
-OUTPUTS: Final = ("manifests", "json")
-
-MANY: Final = 50_000
-MAX_IMAGES: Final = 1024
+REMEMBERED_IMAGES: Final = 10_000
+DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command()
@@ -57,8 +56,8 @@ MAX_IMAGES: Final = 1024
 @click.option(
     "--output",
     "-o",
-    type=click.Choice(OUTPUTS),
-    default=OUTPUTS[0],
+    type=click.Choice(("manifests", "json")),
+    default="manifests",
     show_default=True,
     help="The manifests, or what became of each image, for programs.",
 )
@@ -89,66 +88,43 @@ def rewrite(
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if in_place and diff:
         raise click.UsageError("give either --in-place or --diff")
-    if in_place and (not files or Path(STDIN) in files):
+    if in_place and (not files or STDIN in files):
         raise click.UsageError("--in-place needs files, and standard input is none")
     if not files and sys.stdin.isatty():
         raise click.UsageError("give files, folders, or manifests on standard input")
-    paths = [image_path(text) for text in image_paths]
-    decide = lru_cache(MAX_IMAGES)(load_policy(config, profile, policy).mirrors.decide)
-    hand_on = destination(in_place, diff, output)
+    paths = [_parse_image_path(text) for text in image_paths]
+    decide = lru_cache(REMEMBERED_IMAGES)(load_policy(config, profile, policy).mirrors.decide)
+    write = _choose_writer(in_place, diff, output)
     entries: list[dict[str, Any]] = []
-    failed = False
-    with few_collections():
-        # All is read once before anything is written: what cannot be read stops it all.
-        for source, problem in [*checked(files)]:
-            for part in hand_on(source, rewritten(source, problem, decide, paths)):
-                failed |= complain(source, part)
-                if output == "json":
-                    entries += [as_object(source, image) for image in part.images]
+    is_failed = False
+    # Everything is read before anything is written: a file that cannot be read stops it all.
+    sources = [(source, find_encoding_problem(source.blocks())) for source in find_manifests(files)]
+    for source, problem in sources:
+        for part in write(source, _rewrite_parts(source, problem, decide, paths)):
+            is_failed |= _report_problems(source, part)
+            if output == "json":
+                entries += [_image_entry(source, image) for image in part.images]
     if output == "json":
         show_json(entries)
     sys.stdout.buffer.flush()
-    if failed:
-        context.exit(FAILED)
+    if is_failed:
+        context.exit(EXIT_FAILED)
 
 
-def destination(in_place: bool, diff: bool, output: str) -> Destination:
-    """Return what takes the parts of each file, and hands them on."""
-    if in_place:
-        return write_in_place
-    if output == "json":
-        return lambda _, parts: parts
-    return show_diff if diff else Stream(sys.stdout.buffer).take
-
-
-@contextmanager
-def few_collections() -> Iterator[None]:
-    """Look for garbage in cycles less often: manifests leave none, and many objects."""
-    before = gc.get_threshold()
-    gc.set_threshold(MANY, *before[1:])
+def _parse_image_path(text: str) -> ImagePath:
     try:
-        yield
-    finally:
-        gc.set_threshold(*before)
+        return ImagePath.parse(text)
+    except InvalidImagePathError as error:
+        raise click.BadParameter(str(error), param_hint="--image-path") from None
 
 
-def checked(files: tuple[Path, ...]) -> Iterator[tuple[Source, ManifestProblem | None]]:
-    """Yield the manifests, each with what keeps it from being read as text."""
-    from webhook.manifests import find_encoding_problem  # noqa: PLC0415 - YAML is not for all commands
-
-    for source in sources(files):
-        yield source, find_encoding_problem(source.blocks())
-
-
-def rewritten(
-    source: Source,
+def _rewrite_parts(
+    source: ManifestSource,
     problem: ManifestProblem | None,
     decide: Callable[[str], Decision],
     paths: Iterable[ImagePath],
 ) -> Iterator[RewriteResult]:
-    """Yield what becomes of the parts of a file."""
-    from webhook.manifests import RewriteResult, rewrite_stream  # noqa: PLC0415 - as above
-
+    """Yield a source in parts, rewritten; unchanged if it has a problem as a whole."""
     if problem is None:
         yield from rewrite_stream(source.blocks(), decide, paths)
         return
@@ -156,39 +132,33 @@ def rewritten(
     yield from map(RewriteResult, source.blocks())
 
 
-def image_path(text: str) -> ImagePath:
-    """Read the value of ``--image-path``."""
-    from webhook.manifests import (  # noqa: PLC0415 - YAML is not for all commands
-        ImagePath,
-        InvalidImagePathError,
-    )
-
-    try:
-        return ImagePath.parse(text)
-    except InvalidImagePathError as error:
-        raise click.BadParameter(str(error), param_hint="--image-path") from None
-
-
-def complain(source: Source, part: RewriteResult) -> bool:
-    """Tell what was left alone on doubt; say whether the work failed."""
-    failed = False
+def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
+    """Write to standard error what was not rewritten; return whether that is a failure."""
+    is_failed = False
     for problem in part.problems:
         click.echo(f"Error: {source.name}:{problem.line}: {problem.text}", err=True)
-        failed = True
+        is_failed = True
     for image in part.images:
         where = f"{source.name}:{image.line}"
         decision = image.decision
         if image.shared:
-            text = f"{decision.original} is left as it is: {left_alone(image)}"
+            text = f"{decision.original} is left as it is: {_shared_reason(image)}"
             click.echo(f"Warning: {where}: {text}", err=True)
         elif decision.outcome.needs_warning:
             text = f"image {decision.original!r} is left as it is: {decision.reason}"
             click.echo(f"Error: {where}: {text}", err=True)
-            failed = True
-    return failed
+            is_failed = True
+    return is_failed
 
 
-def as_object(source: Source, image: ManifestImage) -> dict[str, Any]:
+def _shared_reason(image: ManifestImage) -> str:
+    return (
+        f"its text has an anchor and stands for something else too; to have "
+        f"{image.decision.image}, write it out where it is an image"
+    )
+
+
+def _image_entry(source: ManifestSource, image: ManifestImage) -> dict[str, Any]:
     """Return an image of a file with the keys that ``--output json`` promises."""
     decision = image.decision
     return {
@@ -198,98 +168,84 @@ def as_object(source: Source, image: ManifestImage) -> dict[str, Any]:
         "image": decision.original,
         "outcome": str(decision.outcome),
         "result": decision.image if image.changes else decision.original,
-        "reason": left_alone(image) or decision.reason,
+        "reason": _shared_reason(image) if image.shared else decision.reason,
     }
 
 
-def left_alone(image: ManifestImage) -> str:
-    """Say why an image is left alone although a rule applies; empty if it is not."""
-    if not image.shared:
-        return ""
-    return (
-        f"its text has an anchor and stands for something else too; to have "
-        f"{image.decision.image}, write it out where it is an image"
-    )
+def _choose_writer(
+    in_place: bool, diff: bool, output: str
+) -> Callable[[ManifestSource, Iterable[RewriteResult]], Iterable[RewriteResult]]:
+    """Return what writes the parts of each source, and yields them again."""
+    if in_place:
+        return _write_in_place
+    if output == "json":
+        return lambda _, parts: parts
+    return _show_diff if diff else _StreamWriter(sys.stdout.buffer).write
 
 
-def show_diff(source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
-    """Show what changes in a file, as a unified diff, and hand its parts on."""
-    from webhook.cli.output import unified  # noqa: PLC0415 - for this option only
-
-    held = [*parts]
-    before, after = (
-        content.decode("utf-8", "backslashreplace")
-        for content in (source.content, b"".join(part.content for part in held))
-    )
-    for text, style in unified(before, after, source.name):
-        click.secho(text, fg=style, nl=not text.endswith("\n"))
-    yield from held
-
-
-class Stream:
-    """Several files as one stream of documents.
-
-    Args:
-        output: Where it goes.
-    """
+class _StreamWriter:
+    """Writes several sources as one stream of documents."""
 
     def __init__(self, output: IO[bytes]) -> None:
         self._output = output
-        self._last = b""
+        self._last_byte = b""
 
-    def take(self, source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
-        """Write what becomes of a file, and hand its parts on."""
-        self._begin(source)
+    def write(
+        self, source: ManifestSource, parts: Iterable[RewriteResult]
+    ) -> Iterator[RewriteResult]:
+        if self._last_byte and self._last_byte != b"\n":
+            self._write(b"\n")
+        if self._last_byte and not next(source.blocks(), b"").startswith((b"---", b"%")):
+            self._write(b"---\n")
         for part in parts:
             self._write(part.content)
             yield part
 
-    def _begin(self, source: Source) -> None:
-        """Part the file that follows from those before it."""
-        if self._last and self._last != b"\n":
-            self._write(b"\n")
-        if self._last and not next(source.blocks(), b"").startswith((b"---", b"%")):
-            self._write(b"---\n")
-
     def _write(self, content: bytes) -> None:
-        """Write the next part."""
         self._output.write(content)
-        self._last = content[-1:] or self._last
+        self._last_byte = content[-1:] or self._last_byte
 
 
-def write_in_place(source: Source, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
-    """Write a file if it changes, as a whole or not at all, and tell it.
+def _show_diff(source: ManifestSource, parts: Iterable[RewriteResult]) -> Iterator[RewriteResult]:
+    """Show a unified diff of what changes in a source."""
+    held = [*parts]
+    before, after = (
+        content.decode("utf-8", "backslashreplace").split("\n")
+        for content in (source.content, b"".join(part.content for part in held))
+    )
+    name = source.name.lstrip("/")
+    for line in unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""):
+        click.secho(line, fg=DIFF_STYLES.get(line[:1]))
+    yield from held
 
-    Args:
-        source: The file.
-        parts: What becomes of it; they are handed on.
-    """
-    from webhook.cli.files import replacing  # noqa: PLC0415 - for this option only
 
+def _write_in_place(
+    source: ManifestSource, parts: Iterable[RewriteResult]
+) -> Iterator[RewriteResult]:
+    """Write a file if it changes, as a whole or not at all, and report it."""
     assert source.path is not None  # noqa: S101 - standard input is refused before
-    count = unchanged = 0
+    changes = unchanged_size = 0
     file: IO[bytes] | None = None
     try:
         with ExitStack() as stack:
             for part in parts:
-                changes = sum(image.changes for image in part.images)
+                changes += sum(image.changes for image in part.images)
                 if changes and file is None:
-                    file = stack.enter_context(replacing(source.path))
-                    copy_beginning(source, unchanged, file)
+                    file = stack.enter_context(replace_file(source.path))
+                    _copy_beginning(source, unchanged_size, file)
                 if file is not None:
                     file.write(part.content)
-                unchanged += len(part.content)
-                count += changes
+                unchanged_size += len(part.content)
                 yield part
     except OSError as error:
         raise click.FileError(source.name, error.strerror) from None
-    if count:
-        noun = "image" if count == 1 else "images"
-        click.echo(f"{source.name}: {count} {noun} rewritten", err=True)
+    if changes:
+        noun = "image" if changes == 1 else "images"
+        click.echo(f"{source.name}: {changes} {noun} rewritten", err=True)
 
 
-def copy_beginning(source: Source, size: int, file: IO[bytes]) -> None:
-    """Copy so many bytes of a file."""
+def _copy_beginning(source: ManifestSource, size: int, file: IO[bytes]) -> None:
+    """Copy the first *size* bytes of a source."""
     for block in source.blocks():
         file.write(block[:size])
         size -= len(block)

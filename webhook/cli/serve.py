@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from webhook.cli.options import ConfigurationFailure, told
+from webhook.cli.options import SetupError, describe_error
+from webhook.server import STARTUP_ERRORS, Options, Place, run
 
 __all__ = ["serve"]
 
@@ -94,36 +95,10 @@ def serve(
     It says on standard error when it is ready, and logs on standard output, a JSON
     object a line.
     """
-    from webhook.server import (  # noqa: PLC0415 - the web framework is for this command only
-        STARTUP_ERRORS,
-        Options,
-        Place,
-        run,
-    )
-
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("--tls-cert and --tls-key belong together: give both")
-    managed = None
-    if certificate_secret is not None:
-        namespace, slash, name = certificate_secret.partition("/")
-        if not (namespace and slash and name and "/" not in name):
-            problem = f"{certificate_secret!r} is not NAMESPACE/NAME"
-            raise click.BadParameter(problem, param_hint="--certificate-secret")
-        if not (service_name and service_namespace and webhook_configuration):
-            problem = (
-                "--certificate-secret needs --service-name, --service-namespace and "
-                "--webhook-configuration"
-            )
-            raise click.UsageError(problem)
-        if tls_cert is not None:
-            raise click.UsageError("give either --certificate-secret or --tls-cert")
-        managed = Place(
-            secret_namespace=namespace,
-            secret_name=name,
-            service_namespace=service_namespace,
-            service_name=service_name,
-            configuration=webhook_configuration,
-        )
+    if certificate_secret is not None and tls_cert is not None:
+        raise click.UsageError("give either --certificate-secret or --tls-cert")
     options = Options(
         config=config,
         host=host,
@@ -131,11 +106,41 @@ def serve(
         operations_port=operations_port,
         certificate=tls_cert,
         key=tls_key,
-        managed=managed,
+        managed=_parse_place(
+            certificate_secret, service_namespace, service_name, webhook_configuration
+        ),
         console=console,
         drain=drain,
     )
     try:
         run(options, lambda sentence: click.echo(sentence, err=True))
     except STARTUP_ERRORS as error:
-        raise ConfigurationFailure(told(error)) from None
+        raise SetupError(describe_error(error)) from None
+
+
+def _parse_place(
+    certificate_secret: str | None,
+    service_namespace: str | None,
+    service_name: str | None,
+    webhook_configuration: str | None,
+) -> Place | None:
+    """Return where the CA is kept and what is to trust it; None without --certificate-secret."""
+    if certificate_secret is None:
+        return None
+    namespace, slash, name = certificate_secret.partition("/")
+    if not (namespace and slash and name and "/" not in name):
+        problem = f"{certificate_secret!r} is not NAMESPACE/NAME"
+        raise click.BadParameter(problem, param_hint="--certificate-secret")
+    if not (service_name and service_namespace and webhook_configuration):
+        problem = (
+            "--certificate-secret needs --service-name, --service-namespace and "
+            "--webhook-configuration"
+        )
+        raise click.UsageError(problem)
+    return Place(
+        secret_namespace=namespace,
+        secret_name=name,
+        service_namespace=service_namespace,
+        service_name=service_name,
+        configuration=webhook_configuration,
+    )

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.cli.engines import ENGINES
-from webhook.cli.puller import distinct, names_to_give, order_for
+from webhook.cli.puller import own_names, plan_pull, remove_duplicates
 from webhook.core import MirrorMap, Original, Rule, parse_reference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -24,7 +24,7 @@ def order(image, original=Original.LAST):
             Rule(regex=r"icr\.io/(.*)", mirrors=[r"\1/x"], original=original),
         ]
     )
-    return order_for(rules.decide(image))
+    return plan_pull(rules.decide(image))
 
 
 def sources(image, original=Original.LAST):
@@ -103,7 +103,7 @@ def test_an_image_is_pulled_once_however_it_is_written():
         "nginx:1",
     ]
 
-    assert [each.image for each in distinct(map(order, written))] == [
+    assert [each.image for each in remove_duplicates(map(order, written))] == [
         "nginx",
         "quay.io/a",
         "NGINX",
@@ -115,7 +115,7 @@ def test_an_image_is_pulled_once_however_it_is_written():
 
 @given(st.lists(st.sampled_from(["a", "b", "docker.io/a", "a:latest", "a:1", "c.io/a"])))
 def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
-    left = [each.image for each in distinct(map(order, written))]
+    left = [each.image for each in remove_duplicates(map(order, written))]
     pulled = [sources(image)[0] for image in left]
 
     assert pulled == [*dict.fromkeys(sources(image)[0] for image in written)]
@@ -133,14 +133,14 @@ def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
 def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(image, by_tag, by_name):
     reference = parse_reference(image)
 
-    assert names_to_give(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
-    assert names_to_give(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
+    assert own_names(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
+    assert own_names(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
 
 
 def test_the_digest_that_a_pull_by_tag_brings_is_restored_too():
     brought = ["m.example.com:5000/a:1", f"m.example.com:5000/a@{DIGEST}"]
 
-    assert names_to_give(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [
+    assert own_names(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [
         "quay.io/a:1",
         f"quay.io/a@{DIGEST}",
     ]

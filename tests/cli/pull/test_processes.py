@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from webhook.cli.engines import Finished, end, held_back, run_program
+from webhook.cli.engines import ProgramResult, _hold_signals, _terminate, run_program
 
 
 def run(script):
@@ -27,7 +27,7 @@ def is_running(pid):
 def test_both_outputs_are_heard_line_by_line():
     finished = run("echo one; echo two >&2; printf 'three\\rfour'; exit 3")
 
-    assert finished == Finished(3, ("one", "two", "three", "four"))
+    assert finished == ProgramResult(3, ("one", "two", "three", "four"))
 
 
 def test_lines_are_heard_while_the_program_runs(tmp_path):
@@ -107,7 +107,7 @@ def test_a_program_that_does_not_end_by_request_is_ended_by_force():
     with subprocess.Popen(("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
 
-        end(process, grace=0.2)
+        _terminate(process, grace=0.2)
 
     assert process.returncode == -signal.SIGKILL
 
@@ -117,7 +117,7 @@ def test_a_signal_that_is_held_back_comes_after_the_block(number):
     done = []
     before = signal.signal(number, lambda number, _frame: done.append(number))
     try:
-        with held_back(signal.SIGINT, signal.SIGTERM):
+        with _hold_signals(signal.SIGINT, signal.SIGTERM):
             signal.raise_signal(number)
             done.append("block")
     finally:

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.pull.fake_engine import FakeEngine
-from webhook.cli.engines import ENGINES, Finished
-from webhook.cli.puller import Failure, Puller, order_for
+from webhook.cli.engines import ENGINES, ProgramResult
+from webhook.cli.puller import Puller, PullFailure, plan_pull
 from webhook.core import MirrorMap, Original, Rule
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -20,10 +20,10 @@ def pull(fake, image="nginx:1", engine="docker", *, mirrors=MIRRORS, **options):
         code, lines = fake.answer(command)
         for line in lines:
             heard(line)
-        return Finished(code, tuple(lines))
+        return ProgramResult(code, tuple(lines))
 
     puller = Puller(ENGINES[engine], run, **options)
-    return puller.pull(order_for(mirrors.decide(image)), lambda _source, _line: None)
+    return puller.pull(plan_pull(mirrors.decide(image)), lambda _source, _line: None)
 
 
 @pytest.mark.parametrize("engine", DOCKER_LIKE)
@@ -78,7 +78,7 @@ def test_the_next_mirror_is_tried_where_one_lacks_the_image():
     result = pull(fake)
 
     assert (result.source, fake.images) == (f"{SECOND}:1", {f"{NGINX}:1": DIGEST})
-    assert result.failures == (Failure(f"{FIRST}:1", f"{FIRST}:1: manifest unknown"),)
+    assert result.failures == (PullFailure(f"{FIRST}:1", f"{FIRST}:1: manifest unknown"),)
 
 
 def test_the_own_registry_is_the_last_and_its_name_is_left_alone():
@@ -261,9 +261,9 @@ def test_what_is_pulled_and_what_the_engine_says_is_heard():
     def run(command, hear):
         code, lines = fake.answer(command)
         hear(lines[-1])
-        return Finished(code, tuple(lines))
+        return ProgramResult(code, tuple(lines))
 
-    order = order_for(MIRRORS.decide("nginx:1"))
+    order = plan_pull(MIRRORS.decide("nginx:1"))
     Puller(ENGINES["docker"], run).pull(order, lambda *words: heard.append(words))
 
     assert heard == [

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.files import sources
-from webhook.cli.options import ConfigurationFailure, reader_of
+from webhook.cli.files import find_manifests
+from webhook.cli.options import SetupError, open_cluster
 from webhook.core import Outcome
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ def from_manifests(
 
     found: list[Decision] = []
     is_whole = True
-    for source in sources(files):
+    for source in find_manifests(files):
         rewritten = rewrite_manifests(source.content, decide)
         found += [
             image.decision
@@ -62,10 +62,10 @@ def from_cluster(kubeconfig: Path | None) -> list[str]:
     from webhook.kube import ClusterError  # noqa: PLC0415 - for this option
 
     try:
-        reader = reader_of(kubeconfig)
+        reader = open_cluster(kubeconfig)
         pods = reader.list(PODS)
     except ClusterError as error:
-        raise ConfigurationFailure(
+        raise SetupError(
             f"{error}; give --kubeconfig FILE of a cluster whose Pods you may list"
         ) from None
     return [image for pod in pods for image in images_of(pod)]

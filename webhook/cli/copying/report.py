@@ -6,8 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.explain import printable
-from webhook.cli.output import listing, show, show_records
+from webhook.cli.output import escape_controls, show_records, show_table
 from webhook.transfer import Arrival, Status
 
 if TYPE_CHECKING:
@@ -31,7 +30,7 @@ PLANNED: Final = "planned"
 def show_result(result: Result) -> None:
     """Write the line of an image, and on standard error what else is to be known of it."""
     status = result.status
-    text = f"{printable(result.order.image)}{told(result)}"
+    text = f"{escape_controls(result.order.image)}{told(result)}"
     show_records([(f"{status:<{WORD}}", STYLES[status], text)])
     show_notes(result)
 
@@ -39,7 +38,7 @@ def show_result(result: Result) -> None:
 def show_notes(result: Result) -> None:
     """Write to standard error what is not as one might expect."""
     for note in result.copied.notes if result.copied else ():
-        click.echo(f"Note: {printable(result.order.image)}: {note}", err=True)
+        click.echo(f"Note: {escape_controls(result.order.image)}: {note}", err=True)
 
 
 def told(result: Result) -> str:
@@ -57,7 +56,7 @@ def told(result: Result) -> str:
 
 def problem(result: Result) -> str:
     """Return why an image is not at its mirror."""
-    return printable(result.error or result.order.reason)
+    return escape_controls(result.error or result.order.reason)
 
 
 def show_summary(results: Sequence[Result]) -> None:
@@ -65,7 +64,8 @@ def show_summary(results: Sequence[Result]) -> None:
     failed = [result for result in results if result.status is Status.FAILED]
     if failed:
         lines = [f"Error: {len(failed)} of {len(results)} images not copied:"]
-        lines += [f"  {printable(result.order.image)}: {problem(result)}" for result in failed]
+        images = ((escape_controls(result.order.image), problem(result)) for result in failed)
+        lines += [f"  {image}: {reason}" for image, reason in images]
         click.echo("\n".join(lines), err=True)
 
 
@@ -75,14 +75,14 @@ def show_plan(results: Sequence[Result]) -> None:
     size = sum(result.copied.size for result in results if result.copied)
     sent = sum(result.sent for result in results)
     rows.append(("", "", "", in_words(size), in_words(sent)))
-    show(listing(COLUMNS, rows))
+    show_table(COLUMNS, rows)
     for result in results:
         show_notes(result)
 
 
 def row(result: Result) -> tuple[str, ...]:
     """Return the cells of a table for an image."""
-    image, copied = printable(result.order.image), result.copied
+    image, copied = escape_controls(result.order.image), result.copied
     if copied is None:
         reason = problem(result)
         return image, f"{result.status}: {reason}", "", "", ""
@@ -103,7 +103,7 @@ def as_object(result: Result, *, is_plan: bool) -> dict[str, Any]:
     order, copied = result.order, result.copied
     is_planned = is_plan and result.status is Status.COPIED
     return {
-        "image": printable(order.image),
+        "image": escape_controls(order.image),
         "status": PLANNED if is_planned else str(result.status),
         "upstream": str(order.upstream) if order.upstream and order.target else None,
         "target": str(order.target) if order.target else None,

@@ -10,7 +10,7 @@ from webhook.cli.copying.progress import meter
 from webhook.cli.copying.report import as_object, show_plan, show_summary
 from webhook.cli.copying.stores import Route
 from webhook.cli.output import show_json
-from webhook.cli.probe import Aloud
+from webhook.cli.probe import StderrObserver
 from webhook.registry import client_for
 from webhook.transfer import Fleet, Patience, Session, Status
 
@@ -49,7 +49,7 @@ class Run:
 
     async def copied(self, orders: Sequence[Order]) -> list[Result]:
         """Copy images, and return what became of each."""
-        client = client_for(self.settings, time.monotonic, Aloud())
+        client = client_for(self.settings, time.monotonic, StderrObserver())
         session = Session(client, Patience(silence=self.silence))
         route = Route(session, self.saving, self.loading, self.is_plan)
         is_told = not self.is_plan and not self.is_json

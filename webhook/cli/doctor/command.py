@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.doctor.report import Verdict
-from webhook.cli.options import ConfigurationFailure, kubeconfig_option, reader_of
-from webhook.cli.output import output_option, show_json, show_records
+from webhook.cli.options import SetupError, kubeconfig_option, open_cluster, output_option
+from webhook.cli.output import show_json, show_records
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -63,11 +63,11 @@ def doctor(
     if image and not namespace:
         raise click.UsageError("--image is tried in a namespace: give --namespace NAME")
     try:
-        reader = reader_of(kubeconfig)
+        reader = open_cluster(kubeconfig)
         found = looked(reader, pod, namespace, image)
         findings = [*told(found)] if output != "json" else [*found]
     except ClusterError as error:
-        raise ConfigurationFailure(
+        raise SetupError(
             f"{error}; give --kubeconfig FILE of a cluster that you may read"
         ) from None
     if output == "json":
