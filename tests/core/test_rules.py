@@ -123,6 +123,24 @@ def test_invalid_rule_is_rejected(arguments, expected, field):
 
 
 @pytest.mark.parametrize(
+    ("options", "field"),
+    [
+        ({"mirrors": ["m.example"], "trusted": Mirror("t.example")}, "trusted"),
+        ({"keep": True, "verify": True}, "verify"),
+        (
+            {"mirrors": ["m.example"], "verify": True, "trusted": Mirror(r"t.example/\1")},
+            "trusted",
+        ),
+    ],
+)
+def test_rule_rejects_invalid_verify_options(options, field):
+    with pytest.raises(InvalidRuleError) as caught:
+        Rule("docker.io", **options)
+
+    assert caught.value.field == field
+
+
+@pytest.mark.parametrize(
     ("rule", "name"),
     [
         (Rule("docker.io/a", ["m.example"]), "docker.io/a"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.core import InvalidRuleError, Mirror, Rule, parse_platform
+from webhook.core import InvalidRuleError, parse_platform
 
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
@@ -17,18 +17,15 @@ def test_platform_rejects_invalid_text(text):
 
 
 @pytest.mark.parametrize(
-    ("options", "field"),
+    ("platform", "image", "expected"),
     [
-        ({"mirrors": ["m.example"], "trusted": Mirror("t.example")}, "trusted"),
-        ({"keep": True, "verify": True}, "verify"),
-        (
-            {"mirrors": ["m.example"], "verify": True, "trusted": Mirror(r"t.example/\1")},
-            "trusted",
-        ),
+        ("linux/amd64", ("linux", "amd64", ""), True),
+        ("linux/amd64", ("windows", "amd64", ""), False),
+        ("linux/arm", ("linux", "arm", "v7"), True),
+        ("linux/arm/v7", ("linux", "arm", "v7"), True),
+        ("linux/arm/v7", ("linux", "arm", "v6"), False),
+        ("linux/arm/v7", ("linux", "arm", ""), False),
     ],
 )
-def test_rule_rejects_invalid_verify_options(options, field):
-    with pytest.raises(InvalidRuleError) as caught:
-        Rule("docker.io", **options)
-
-    assert caught.value.field == field
+def test_platform_covers_platforms_of_images(platform, image, expected):
+    assert parse_platform(platform).covers(*image) is expected

@@ -32,8 +32,8 @@ IMAGES = (
 )
 
 
-def rules_of(*names):
-    """The rules of profiles together: of the same match that of the first."""
+def merge_rules(*names):
+    """Return the rules of several profiles; of rules with the same match, the first."""
     rules = {}
     for name in names:
         for rule in PROFILES[name].rules:
@@ -41,7 +41,7 @@ def rules_of(*names):
     return rules.values()
 
 
-def combined():
+def combine_names():
     names = list(PROFILES)
     yield from ((name,) for name in names)
     for pair in combinations(names, 2):
@@ -51,9 +51,9 @@ def combined():
     yield tuple(reversed(names))
 
 
-@pytest.mark.parametrize("names", [*combined()], ids="+".join)
-def test_profiles_lead_to_an_end_alone_and_together(names):
-    mirrors = MirrorMap(rules_of(*names))
+@pytest.mark.parametrize("names", [*combine_names()], ids="+".join)
+def test_profiles_are_idempotent_alone_and_together(names):
+    mirrors = MirrorMap(merge_rules(*names))
 
     for image in IMAGES:
         once = mirrors.decide(image).image
@@ -61,7 +61,7 @@ def test_profiles_lead_to_an_end_alone_and_together(names):
 
 
 @pytest.mark.parametrize("profile", [*PROFILES.values()], ids=lambda profile: profile.name)
-def test_a_profile_says_where_and_when_it_was_read(profile):
+def test_profile_has_source_and_date(profile):
     assert "https://" in profile.source
     assert re.fullmatch(r"20\d\d-\d\d(-\d\d)?", profile.date)
     assert profile.title
@@ -71,16 +71,16 @@ def test_a_profile_says_where_and_when_it_was_read(profile):
 
 
 @pytest.mark.parametrize("profile", [*PROFILES.values()], ids=lambda profile: profile.name)
-def test_the_rules_of_a_profile_name_it(profile):
+def test_rules_name_their_profile(profile):
     assert profile.rules
     assert {rule.source for rule in profile.rules} == {profile.name}
     assert PROFILES[profile.name] is profile
 
 
-def test_mirrors_that_are_not_for_everybody_are_marked():
-    marked = {p.name: p.status for p in PROFILES.values() if p.status is not Status.OPEN}
+def test_status_of_restricted_mirrors():
+    restricted = {p.name: p.status for p in PROFILES.values() if p.status is not Status.OPEN}
 
-    assert marked == {
+    assert restricted == {
         "azure-china": Status.RESTRICTED,
         "bitnami-legacy": Status.FROZEN,
         "sjtu": Status.RESTRICTED,
@@ -128,7 +128,7 @@ def test_mirrors_that_are_not_for_everybody_are_marked():
         ("bitnami-legacy", "bitnamilegacy/redis:7", "bitnamilegacy/redis:7"),
     ],
 )
-def test_a_profile_names_an_image_at_its_mirror(profile, image, expected):
+def test_profile_rewrites_image_to_its_mirror(profile, image, expected):
     assert MirrorMap(PROFILES[profile].rules).decide(image).image == expected
 
 
@@ -145,7 +145,7 @@ def test_a_profile_names_an_image_at_its_mirror(profile, image, expected):
         ("coredns/coredns:v1.11.1", "coredns:v1.11.1"),
     ],
 )
-def test_the_flat_mirror_has_the_images_of_the_control_plane(registry, image, flat):
+def test_flat_mirror_gets_control_plane_images(registry, image, flat):
     decision = MirrorMap(PROFILES["aliyun-google-containers"].rules).decide(f"{registry}/{image}")
 
     assert [str(candidate) for candidate in decision.candidates] == [
@@ -164,7 +164,7 @@ def test_the_flat_mirror_has_the_images_of_the_control_plane(registry, image, fl
         "pause:3.10",
     ],
 )
-def test_nothing_else_is_sent_to_the_flat_mirror(image):
+def test_flat_mirror_gets_no_other_images(image):
     decision = MirrorMap(PROFILES["aliyun-google-containers"].rules).decide(image)
 
     assert decision.image == image
