@@ -88,8 +88,8 @@ def test_problems_end_with_two_and_are_all_told(path):
     assert (result.exit_code, result.stdout) == (2, "")
     assert result.stderr.splitlines() == [
         "Error: the rules have 2 problems:",
-        f"{path}:1:8: rules: '7' stands where a list belongs: write [7]",
-        f"{path}:2:7: mode: 'x' is none of its values; write rewrite or observe",
+        f"{path}:1:8: rules: expected a list, got the number '7': write [7]",
+        f"{path}:2:7: mode: unknown value 'x'; use rewrite or observe",
     ]
 
 
@@ -109,7 +109,7 @@ def test_problems_are_told_in_json_too(path):
                 "line": 1,
                 "column": 8,
                 "path": "rules",
-                "message": "'7' stands where a list belongs: write [7]",
+                "message": "expected a list, got the number '7': write [7]",
             }
         ],
     }

@@ -185,7 +185,7 @@ def test_another_policy_can_be_asked(rules):
         (["-c", "x.yaml", "-p", "nju", "nginx"], "give --config FILE, or --profile NAME"),
         (["-p", "nju"], "Missing argument 'IMAGE...'"),
         (["-p", "nju", "--policy", "b", "x"], "there is no policy 'b'; there is: default"),
-        (["-p", "njuu", "nginx"], "there is no profile 'njuu'; did you mean nju?"),
+        (["-p", "njuu", "nginx"], "unknown profile 'njuu'; did you mean nju?"),
         (["-c", "no/such.yaml", "nginx"], "no/such.yaml: the file cannot be read: No such"),
     ],
 )

@@ -79,7 +79,7 @@ def test_a_profile_that_is_none_ends_with_two():
     result = run("daoclod")
 
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "there is no profile 'daoclod'; did you mean daocloud?" in result.stderr
+    assert "unknown profile 'daoclod'; did you mean daocloud?" in result.stderr
 
 
 def test_the_command_runs_as_a_process():

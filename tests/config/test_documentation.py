@@ -43,7 +43,7 @@ def test_every_key_of_the_file_is_in_the_table(refused):
     problems = refused("x: 1\nrules: [{x: 1}, {match: a.io, mirrors: [{y: 1}]}]")
 
     for problem in problems:
-        for key in problem.partition("known are ")[2].split(", "):
+        for key in problem.partition("known keys are ")[2].split(", "):
             assert re.search(rf"^\| `(\w+\[?\]?\.)*{key}(\[\])?(\.\w+)?` ", table, re.MULTILINE)
 
 

@@ -34,7 +34,7 @@ def test_a_mirror_for_everybody_is_not_warned_of(profile):
 @pytest.mark.parametrize(
     ("match", "advice"),
     [
-        ("nginx", "no image is at 'nginx'"),
+        ("nginx", "'nginx' is not a registry"),
         ("bitnami/redis", "write match: docker.io/bitnami/redis"),
     ],
 )
@@ -61,8 +61,8 @@ def test_a_rule_that_holds_its_own_match_is_warned_of(rule, held):
     (warning,) = warnings_of(f"rules: [{rule}]")
 
     assert warning == (
-        "rules[0]: the rule applies to nothing, as all that it matches is at its own "
-        f"mirror {held} already: remove that mirror"
+        f"rules[0]: the rule never applies, because its mirror {held} contains everything "
+        "that it matches: remove that mirror"
     )
 
 
@@ -93,11 +93,10 @@ rules:
     hub, gcr = warnings_of(text)
 
     assert hub == (
-        "rules[4]: hub.example.com is the mirror of docker.io, quay.io, and this rule "
-        "sends it on to its own mirrors; if that is not meant, add a rule with match: "
-        "hub.example.com and keep: true"
+        "rules[4]: hub.example.com is a mirror of docker.io, quay.io, and this rule applies to "
+        "it as well; to prevent that, add a rule with match: hub.example.com and keep: true"
     )
-    assert gcr.startswith(r"rules[4]: gcr.example.com is the mirror of /gcr\.io/(.+)/, and")
+    assert gcr.startswith(r"rules[4]: gcr.example.com is a mirror of /gcr\.io/(.+)/, and")
     keep = "- {match: hub.example.com, keep: true}\n- {match: gcr.example.com, keep: true}\n"
     assert warnings_of(text + keep) == []
 
@@ -127,7 +126,7 @@ def test_a_rule_that_applies_to_nothing_makes_no_detour():
 
     (warning,) = warnings_of(text)
 
-    assert warning.startswith("rules[0]: the rule applies to nothing")
+    assert warning.startswith("rules[0]: the rule never applies")
 
 
 def test_a_policy_without_rules_is_warned_of():

@@ -5,8 +5,8 @@ import pytest
 from webhook.config import parse_rules
 from webhook.core import Mirror, Original, Rule
 
-TAKEN = "a rule for a.io stands in line 2 (rules[0]) already: put the mirrors into one rule"
-EMPTY = "the list is empty: name a mirror, or write keep: true in its place"
+TAKEN = "line 2 (rules[0]) already has a rule for a.io: put the mirrors into one rule"
+EMPTY = "the list is empty: add a mirror, or write keep: true instead"
 
 
 def rules_in(text):
@@ -99,15 +99,17 @@ def test_two_rules_for_the_same_are_refused_with_both_lines(refused, first, seco
 
     (line,) = refused(text)
 
-    assert line.startswith(f"rules.yaml:4:3: rules[1]: a rule for {name} stands in line 2 ")
-    assert line.endswith("(rules[0]) already: put the mirrors into one rule")
+    assert line == (
+        f"rules.yaml:4:3: rules[1]: line 2 (rules[0]) already has a rule for {name}: "
+        "put the mirrors into one rule"
+    )
 
 
 def test_two_rules_for_the_same_are_seen_though_both_are_wrong(refused):
     lines = refused("rules:\n- {match: a.io, x: 1}\n- {match: a.io, mirrors: []}\n")
 
     assert [line.partition(": ")[2].partition(";")[0] for line in lines] == [
-        "rules[0].x: there is no such key here",
+        "rules[0].x: unknown key",
         "rules[1]: " + TAKEN,
         "rules[1].mirrors: " + EMPTY,
     ]
@@ -135,4 +137,4 @@ def test_a_merge_key_brings_in_what_is_not_written():
 def test_a_merge_of_anything_but_mappings_is_refused(refused, merged):
     (line,) = refused(f"rules: [{{match: a.io, keep: true, <<: {merged}}}]")
 
-    assert line.endswith("rules[0]: << merges mappings only")
+    assert line.endswith("rules[0]: << can only merge mappings")

@@ -70,7 +70,7 @@ async def test_bad_content_is_told_once_and_the_next_good_one_again(path):
 
     problem, profile = await looks(path, *steps)
 
-    assert problem.startswith("there is no profile 'nothing'")
+    assert problem.startswith("unknown profile 'nothing'")
     assert profile == "nju"
 
 
@@ -149,7 +149,7 @@ async def test_every_swap_of_a_config_map_is_taken_up_at_once(tmp_path):
             publish(tmp_path, name, text)
             assert await next_change() == profile
         publish(tmp_path, "4", BAD)
-        assert (await next_change()).startswith("there is no profile 'nothing'")
+        assert (await next_change()).startswith("unknown profile 'nothing'")
         publish(tmp_path, "5", SECOND)
         assert await next_change() == "nju"
 

@@ -7,32 +7,34 @@ from webhook.config import parse_rules
 from webhook.config.errors import explain_yaml_error
 
 EMPTY = (
-    "rules.yaml: the file is empty: write rules: with a list of rules, or profiles: with "
+    "rules.yaml: the file is empty: add rules: with a list of rules, or profiles: with "
     "a list of names (`mirrorhook profiles` lists them)"
 )
-NO_YAML = "it is not YAML: "
+NO_YAML = "invalid YAML: "
 QUOTE_STAR = (
-    f'{NO_YAML}a value that begins with * is an alias to YAML: write it in quotes, "*.example.com"'
+    f"{NO_YAML}YAML reads a value that begins with * as an alias: "
+    'write it in quotes, "*.example.com"'
 )
 QUOTE_AT = f"{NO_YAML}a value cannot begin with '@' in YAML: write it in quotes"
 SINGLE_QUOTES = (
-    f"{NO_YAML}a backslash in double quotes begins an escape: write the value in single quotes"
+    f"{NO_YAML}a backslash in double quotes starts an escape sequence: "
+    "write the value in single quotes"
 )
-NO_TABS = f"{NO_YAML}YAML refuses tabs there: indent with spaces"
+NO_TABS = f"{NO_YAML}YAML does not allow tabs here: indent with spaces"
 STRAY_COLON = (
-    f"{NO_YAML}a colon stands where no key can be: check the indentation; a value that "
-    "holds ': ' has to be written in quotes"
+    f"{NO_YAML}unexpected colon: check the indentation; a value that contains ': ' must be "
+    "in quotes"
 )
-INDENTATION = f"{NO_YAML}check the indentation of this line, and of the one before"
+INDENTATION = f"{NO_YAML}check the indentation of this line and of the line before"
 BRACKETS = f"{NO_YAML}[ or {{ is not closed, or a comma is missing"
 OPEN_QUOTE = f"{NO_YAML}the quote ' is not closed"
 ONE_DOCUMENT = (
-    f"{NO_YAML}a second document begins: keep one, without a line ---; further sets of "
-    "rules go under the key policies"
+    f"{NO_YAML}a second document begins here: a rules file has one; put more sets of rules "
+    "under the key policies"
 )
-A_LIST = "the file is a list: write it under a key, such as rules:"
-A_VALUE = "the file is a single value: write keys, such as rules: and profiles:"
-TOO_DEEP = "rules.yaml: the file is nested deeper than 32 levels, and rules never are"
+A_LIST = "the file is a list: write it under a key such as rules:"
+A_VALUE = "the file is a single value: write keys such as rules: and profiles:"
+TOO_DEEP = "rules.yaml: the file is nested more than 32 levels deep"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# rules to come\n", "---\n", "--- # so far\n"])
@@ -78,7 +80,7 @@ def test_what_is_no_yaml_is_told_with_what_to_do(refused, text, problem):
         ),
         (
             b"rules:\n- \x1b[31m",
-            "rules.yaml:2:3: the control character '\\x1b' cannot stand in YAML: remove it",
+            "rules.yaml:2:3: YAML does not allow the control character '\\x1b': remove it",
         ),
         (
             b"rules: []\n#" + b"x" * 1024 * 1024,
@@ -131,7 +133,7 @@ def test_nesting_beyond_what_the_parser_takes_is_refused(refused):
 def test_an_alias_of_what_holds_it_is_refused(refused, text):
     (line,) = refused(text)
 
-    assert line.endswith("an alias stands inside of what it names: remove it")
+    assert line.endswith("the alias refers to a value that contains it: remove it")
 
 
 def test_aliases_that_multiply_are_refused(refused):
@@ -142,7 +144,7 @@ def test_aliases_that_multiply_are_refused(refused):
 
     (line,) = refused("\n".join(levels))
 
-    assert line.endswith("with its aliases written out, this is too large")
+    assert line.endswith("this is too large with all aliases expanded")
 
 
 def test_an_alias_stands_for_what_it_names():
@@ -160,7 +162,7 @@ def test_an_alias_stands_for_what_it_names():
 def test_an_error_of_the_parser_without_a_place_is_told_as_it_is():
     problem = explain_yaml_error(yaml.YAMLError("out of luck"), "", "rules.yaml")
 
-    assert str(problem) == "rules.yaml: it is not YAML: out of luck"
+    assert str(problem) == "rules.yaml: invalid YAML: out of luck"
 
 
 def test_any_other_complaint_of_the_parser_is_told_with_its_context():
@@ -169,4 +171,4 @@ def test_any_other_complaint_of_the_parser_is_told_with_its_context():
 
     problem = explain_yaml_error(error, "a: \nb: c", "rules.yaml")
 
-    assert str(problem) == "rules.yaml:2:3: it is not YAML: while dreaming, found a sheep"
+    assert str(problem) == "rules.yaml:2:3: invalid YAML: while dreaming, found a sheep"

@@ -101,27 +101,26 @@ def _sort(problems: list[Problem]) -> list[Problem]:
     more = len(ordered) - MAX_PROBLEMS
     if more <= 0:
         return ordered
-    rest = Problem(ordered[0].origin, message=f"and {more} more like these")
+    rest = Problem(ordered[0].origin, message=f"and {more} more problems")
     return [*ordered[:MAX_PROBLEMS], rest]
 
 
 # Errors of the YAML parser, explained by how to fix them. Image rules are full of characters
 # that mean something to YAML: *, \, @.
 QUOTE_STAR: Final = (
-    'a value that begins with * is an alias to YAML: write it in quotes, "*.example.com"'
+    'YAML reads a value that begins with * as an alias: write it in quotes, "*.example.com"'
 )
-INDENTATION: Final = "check the indentation of this line, and of the one before"
+INDENTATION: Final = "check the indentation of this line and of the line before"
 ADVICE: Final = {
     "unknown escape character": (
-        "a backslash in double quotes begins an escape: write the value in single quotes"
+        "a backslash in double quotes starts an escape sequence: write the value in single quotes"
     ),
     "found another document": (
-        "a second document begins: keep one, without a line ---; further sets of rules go "
-        "under the key policies"
+        "a second document begins here: a rules file has one; put more sets of rules under "
+        "the key policies"
     ),
     "mapping values are not allowed": (
-        "a colon stands where no key can be: check the indentation; a value that holds "
-        "': ' has to be written in quotes"
+        "unexpected colon: check the indentation; a value that contains ': ' must be in quotes"
     ),
     "did not find expected key": INDENTATION,
     "did not find expected '-' indicator": INDENTATION,
@@ -138,10 +137,10 @@ def explain_yaml_error(error: yaml.YAMLError, text: str, origin: str) -> Problem
     if context in USE_CONTEXT_MARK or mark is None:
         mark = getattr(error, "context_mark", None)
     if mark is None:
-        return Problem(origin, message=f"it is not YAML: {problem}")
+        return Problem(origin, message=f"invalid YAML: {problem}")
     detail = f"{context}, {problem}" if context else problem
     advice = _advise(problem, context, text[mark.index : mark.index + 1])
-    message = f"it is not YAML: {advice or detail}"
+    message = f"invalid YAML: {advice or detail}"
     return Problem(origin, mark.line + 1, mark.column + 1, message=message)
 
 
@@ -150,7 +149,7 @@ def _advise(problem: str, context: str, character: str) -> str:
     if character == "*" and ("alias" in context or "undefined alias" in problem):
         return QUOTE_STAR
     if "tab" in problem or (character == "\t" and "cannot start" in problem):
-        return "YAML refuses tabs there: indent with spaces"
+        return "YAML does not allow tabs here: indent with spaces"
     if "cannot start any token" in problem:
         return f"a value cannot begin with {character!r} in YAML: write it in quotes"
     if "end of stream" in problem and "quoted scalar" in context:

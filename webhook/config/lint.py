@@ -60,15 +60,15 @@ def lint_rules(rules: Iterable[LocatedRule], mirrors: MirrorMap, diagnostics: Di
         elif not looks_like_registry(match.registry):
             diagnostics.add_warning(
                 location,
-                f"no image is at {match.registry!r}, which has neither '.' nor ':': such "
-                f"names are on Docker Hub; write match: {DOCKER_HUB}/{match}",
+                f"{match.registry!r} is not a registry, as it has neither '.' nor ':'; for "
+                f"images on Docker Hub write match: {DOCKER_HUB}/{match}",
             )
         elif _is_inert(rule):
             held = next(mirror.target for mirror in rule.mirrors if mirror.covers(str(match)))
             diagnostics.add_warning(
                 location,
-                f"the rule applies to nothing, as all that it matches is at its own mirror "
-                f"{held} already: remove that mirror",
+                f"the rule never applies, because its mirror {held} contains everything that it "
+                "matches: remove that mirror",
             )
 
 
@@ -86,9 +86,8 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
         more = f" and {len(names) - MAX_NAMES} more" if len(names) > MAX_NAMES else ""
         diagnostics.add_warning(
             location,
-            f"{registry} is the mirror of {listed}{more}, and this rule sends it on to its "
-            f"own mirrors; if that is not meant, add a rule with match: {registry} and "
-            "keep: true",
+            f"{registry} is a mirror of {listed}{more}, and this rule applies to it as well; to "
+            f"prevent that, add a rule with match: {registry} and keep: true",
         )
 
 

@@ -107,15 +107,17 @@ def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySet
     others = entries["policies"].read_mapping() if "policies" in entries else {}
     for name, value in others.items():
         if name == DEFAULT_POLICY:
-            value.add_problem(f"{name} is the top level of the file: write its keys there")
+            value.add_problem(f"{name} is the top level of the file: move its keys there")
         elif not POLICY_NAME.fullmatch(name):
             value.add_problem(
-                f"{quote(name)} cannot name a policy, which is a part of a URL: use up to "
-                "63 lower-case letters, digits and dashes between them"
+                f"{quote(name)} is not a valid name of a policy, which is part of a URL: use at "
+                "most 63 lower-case letters and digits, with dashes between them"
             )
         entries = value.read_mapping(KEYS)
         if "policies" in entries:
-            entries["policies"].add_problem("policies stand at the top level of the file only")
+            entries["policies"].add_problem(
+                "policies are allowed only at the top level of the file"
+            )
         policies[name] = _read_policy(name, value, entries, files)
     locations = {name: value.location for name, value in others.items()}
     lint_policies(policies.values(), {DEFAULT_POLICY: root.location, **locations}, root.diagnostics)
@@ -136,8 +138,7 @@ def _read_policy(
         if rule.verify and availability is None:
             diagnostics.add_problem(
                 location,
-                "verify: digest compares nothing as long as mirrors are not asked: write "
-                "availability: {mode: check}",
+                "verify: digest needs availability checks: add availability: {mode: check}",
             )
     loops = read_loops(entries["loops"]) if "loops" in entries else DEFAULT_LOOP_LIMITS
     record = entries["record"].read_boolean() if "record" in entries else True
@@ -164,13 +165,13 @@ def _select_profiles(
     known: dict[str, SourceLocation] = {}
     for name, location in named:
         if name in known:
-            problem = f"profile {name} is named already: remove one of them"
+            problem = f"duplicate profile {name}: remove one of them"
             diagnostics.add_problem(location, problem)
         elif name in PROFILES:
             known[name] = location
         else:
-            advice = suggest(name, tuple(PROFILES)) or f"there are {', '.join(PROFILES)}"
-            diagnostics.add_problem(location, f"there is no profile {quote(name)}; {advice}")
+            advice = suggest(name, tuple(PROFILES)) or f"known profiles are {', '.join(PROFILES)}"
+            diagnostics.add_problem(location, f"unknown profile {quote(name)}; {advice}")
     return known
 
 

@@ -102,7 +102,7 @@ class NamedFiles:
         """Return the path of a file."""
         text = value.read_text()
         if text == "":
-            value.add_problem("it is empty: write the path of a file")
+            value.add_problem("expected the path of a file, got an empty string")
         return str(self._folder / text) if text else None
 
     def read_allowlist(self, value: YAMLValue) -> Allowlist | None:
@@ -130,13 +130,15 @@ class NamedFiles:
     def read_authority(self, value: YAMLValue, registry: str) -> None:
         """Take the CA file that *value* names for *registry*."""
         if "\\" in registry:
-            value.add_problem("a CA belongs to one host, and this target takes it from the regex")
+            value.add_problem(
+                "a CA file is for one host, but this target takes its host from the regex"
+            )
             return
         path = self.read_path(value)
         if path is not None and self.authorities.setdefault(registry, path) != path:
             value.add_problem(
-                f"{registry} has the CA file {self.authorities[registry]} already: a "
-                "registry has one"
+                f"{registry} already has the CA file {self.authorities[registry]}: a registry can "
+                "have only one"
             )
 
 
@@ -154,8 +156,8 @@ def read_rule_list(values: Iterable[YAMLValue], files: NamedFiles) -> list[Locat
         first = locations.get(name)
         if first is not None:
             value.add_problem(
-                f"a rule for {name} stands in line {first.line} ({first.path}) already: "
-                "put the mirrors into one rule"
+                f"line {first.line} ({first.path}) already has a rule for {name}: put the "
+                "mirrors into one rule"
             )
             continue
         if name:
@@ -171,9 +173,9 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
     entries = value.read_mapping(RULE_KEYS)
     if len(value.diagnostics.problems) == before:
         if "match" not in entries and "regex" not in entries:
-            value.add_problem("the rule has neither match nor regex: say what it is for")
+            value.add_problem("the rule has neither match nor regex: add one of them")
         if "mirrors" not in entries and "keep" not in entries:
-            value.add_problem("the rule has neither mirrors nor keep: true: write one of them")
+            value.add_problem("the rule has neither mirrors nor keep: true: add one of them")
     match = entries["match"].read_text() if "match" in entries else None
     regex = entries["regex"].read_text() if "regex" in entries else None
     mirrors = _read_mirrors(entries["mirrors"], files) if "mirrors" in entries else []
@@ -208,7 +210,7 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
 def _read_mirrors(value: YAMLValue, files: NamedFiles) -> list[Mirror]:
     items = value.read_list()
     if isinstance(value.node, yaml.SequenceNode) and not items:
-        value.add_problem("the list is empty: name a mirror, or write keep: true in its place")
+        value.add_problem("the list is empty: add a mirror, or write keep: true instead")
     mirrors = [_read_mirror(item, files, MIRROR_KEYS) for item in items]
     return [mirror for mirror in mirrors if mirror is not None]
 
@@ -225,7 +227,7 @@ def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> 
     allowlist = files.read_allowlist(entries["allowlist"]) if "allowlist" in entries else None
     if "target" not in entries:
         if len(value.diagnostics.problems) == before:
-            value.add_problem("the mirror has no target: write target: and host[:port][/path]")
+            value.add_problem("the mirror has no target: add target: host[:port][/path]")
         return None
     target = entries["target"].read_text()
     if target is None:
@@ -248,7 +250,7 @@ def _read_secrets(value: YAMLValue) -> tuple[str, ...]:
             names[name] = None
         else:
             item.add_problem(
-                f"{quote(name)} cannot name a Secret: use lower-case letters, digits, "
+                f"{quote(name)} is not a valid name of a Secret: use lower-case letters, digits, "
                 "dashes and dots"
             )
     return tuple(names)

@@ -61,7 +61,7 @@ def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | Non
     is_checked = "mode" in entries and _read_is_checked(entries["mode"])
     if entries and "mode" not in entries:
         value.diagnostics.add_warning(
-            value.location, "nothing is checked without a mode: write mode: check, or off"
+            value.location, "without a mode nothing is checked: add mode: check or mode: off"
         )
     default = Availability()
 
@@ -92,7 +92,7 @@ def _read_is_checked(value: YAMLValue) -> bool:
     if value.is_false() or value.node.value == "off":
         return False
     if value.node.value != "check":
-        value.add_problem(f"{value.describe()} is none of its values: write check or off")
+        value.add_problem(f"expected check or off, got {value.describe()}")
     return True
 
 
@@ -112,13 +112,11 @@ def _read_duration(value: YAMLValue, most: float) -> float | None:
     """Return seconds from a duration as in Go: ``800ms``, ``1.5s``, ``1m30s``."""
     text = value.node.value
     if not isinstance(text, str) or not DURATION.fullmatch(text):
-        value.add_problem(
-            f"{value.describe()} is no duration: write a number and its unit, as 800ms, 30s or 10m"
-        )
+        value.add_problem(f"expected a duration such as 800ms, 30s or 10m, got {value.describe()}")
         return None
     seconds = sum(float(number) * UNITS[unit] for number, unit in DURATION_PART.findall(text))
     if not 0 < seconds <= most:
-        value.add_problem(f"{quote(text)} is not more than 0s and at most {most:g}s")
+        value.add_problem(f"expected more than 0s and at most {most:g}s, got {text}")
         return None
     return seconds
 
@@ -135,6 +133,6 @@ def _read_platform(value: YAMLValue) -> Platform | None:
 def _read_host(value: YAMLValue) -> str | None:
     text = value.read_text()
     if text is not None and not is_domain(text):
-        value.add_problem(f"{quote(text)} is no registry: write host or host:port alone")
+        value.add_problem(f"{quote(text)} is not a registry: write only host or host:port")
         return None
     return text

@@ -41,8 +41,8 @@ MAX_NODES: Final = 1_000_000  # with every alias written out
 UNPRINTABLE: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 EMPTY: Final = (
-    "the file is empty: write rules: with a list of rules, or profiles: with a list "
-    "of names (`mirrorhook profiles` lists them)"
+    "the file is empty: add rules: with a list of rules, or profiles: with a list of names "
+    "(`mirrorhook profiles` lists them)"
 )
 
 CORE: Final = "tag:yaml.org,2002:"
@@ -53,15 +53,15 @@ BOOLEAN: Final = CORE + "bool"
 INTEGER: Final = CORE + "int"
 NULL: Final = CORE + "null"
 MERGE: Final = CORE + "merge"
-# What YAML 1.1 makes of a value without quotes if it is not a text.
+# How YAML 1.1 reads a value without quotes if it is not a string.
 KINDS: Final = {
-    BOOLEAN: "a boolean",
-    NULL: "nothing",
-    INTEGER: "a number",
-    CORE + "float": "a number",
-    CORE + "timestamp": "a date",
-    CORE + "value": "a sign of its own",
-    MERGE: "a sign of its own",
+    BOOLEAN: "boolean",
+    NULL: "null value",
+    INTEGER: "number",
+    CORE + "float": "number",
+    CORE + "timestamp": "date",
+    CORE + "value": "special key",
+    MERGE: "special key",
 }
 # The tags that values have without being given one.
 NATURAL_TAGS: Final[dict[type[yaml.Node], frozenset[str]]] = {
@@ -97,10 +97,10 @@ def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLV
         raise _error(start, EMPTY)
     location = _locate(root, origin, "")
     if isinstance(root, yaml.SequenceNode):
-        raise _error(location, "the file is a list: write it under a key, such as rules:")
+        raise _error(location, "the file is a list: write it under a key such as rules:")
     if not isinstance(root, yaml.MappingNode):
         raise _error(
-            location, "the file is a single value: write keys, such as rules: and profiles:"
+            location, "the file is a single value: write keys such as rules: and profiles:"
         )
     _measure(root, origin, (), {})
     return YAMLValue(root, location, diagnostics)
@@ -131,7 +131,7 @@ def _decode(content: bytes, origin: str) -> str:
         raise _error(after(before), problem) from None
     unprintable = UNPRINTABLE.search(text)
     if unprintable:
-        problem = f"the control character {unprintable[0]!r} cannot stand in YAML: remove it"
+        problem = f"YAML does not allow the control character {unprintable[0]!r}: remove it"
         raise _error(after(text[: unprintable.start()]), problem)
     return text
 
@@ -158,7 +158,7 @@ def _measure(
     key = id(node)
     if key in parents:
         location = _locate(node, origin, "")
-        raise _error(location, "an alias stands inside of what it names: remove it")
+        raise _error(location, "the alias refers to a value that contains it: remove it")
     if key not in known:
         parts = node.value
         if isinstance(node, yaml.MappingNode):
@@ -171,10 +171,10 @@ def _measure(
         known[key] = nodes, levels
     nodes, levels = known[key]
     if len(parents) + levels > MAX_DEPTH:
-        problem = f"the file is nested deeper than {MAX_DEPTH} levels, and rules never are"
+        problem = f"the file is nested more than {MAX_DEPTH} levels deep"
         raise _error(SourceLocation(origin), problem)
     if nodes > MAX_NODES:
-        problem = "with its aliases written out, this is too large"
+        problem = "this is too large with all aliases expanded"
         raise _error(_locate(node, origin, ""), problem)
     return known[key]
 
@@ -207,9 +207,10 @@ class YAMLValue:
             return str(node.value)
         if isinstance(node, yaml.ScalarNode) and node.value and node.tag in KINDS:
             kind = KINDS[node.tag]
-            self.add_problem(f'{node.value} is {kind} to YAML: write it in quotes, "{node.value}"')
+            advice = f'write it in quotes, "{node.value}"'
+            self.add_problem(f"YAML reads {node.value} as a {kind}: {advice}")
         else:
-            self.add_problem(f"{self.describe()} stands where a text belongs")
+            self.add_problem(f"expected a string, got {self.describe()}")
         return None
 
     def read_boolean(self) -> bool | None:
@@ -218,7 +219,7 @@ class YAMLValue:
         if value is None:
             written = str(self.node.value).lower()
             advice = f": write {written} without quotes" if written in BOOLEANS else ""
-            self.add_problem(f"{self.describe()} stands where true or false belongs{advice}")
+            self.add_problem(f"expected true or false, got {self.describe()}{advice}")
         return value
 
     def is_false(self) -> bool:
@@ -234,7 +235,7 @@ class YAMLValue:
         """Return a whole number from *least* to *most*."""
         text = str(self.node.value) if self.node.tag == INTEGER else ""
         if not PLAIN_NUMBER.fullmatch(text) or not least <= int(text) <= most:
-            self.add_problem(f"{self.describe()} is no whole number from {least} to {most}")
+            self.add_problem(f"expected a number from {least} to {most}, got {self.describe()}")
             return None
         return int(text)
 
@@ -246,8 +247,8 @@ class YAMLValue:
         try:
             return choices(text)
         except ValueError:
-            advice = suggest(text, tuple(choices)) or f"write {' or '.join(choices)}"
-            self.add_problem(f"{quote(text)} is none of its values; {advice}")
+            advice = suggest(text, tuple(choices)) or f"use {' or '.join(choices)}"
+            self.add_problem(f"unknown value {quote(text)}; {advice}")
             return None
 
     def read_list(self) -> list[YAMLValue]:
@@ -256,7 +257,7 @@ class YAMLValue:
             advice = ""
             if isinstance(self.node, yaml.ScalarNode) and self.node.value:
                 advice = f": write [{self.node.value}]"
-            self.add_problem(f"{self.describe()} stands where a list belongs{advice}")
+            self.add_problem(f"expected a list, got {self.describe()}{advice}")
             return []
         return [self._make_child(node, f"[{i}]") for i, node in enumerate(self.node.value)]
 
@@ -272,13 +273,13 @@ class YAMLValue:
         .. _merge: https://yaml.org/type/merge.html
         """
         if not isinstance(self.node, yaml.MappingNode) or self.node.tag != MAPPING:
-            self.add_problem(f"{self.describe()} stands where a mapping belongs")
+            self.add_problem(f"expected a mapping, got {self.describe()}")
             return {}
         entries: dict[str, YAMLValue] = {}
         for name, key, node in self._iter_pairs(self.node):
             if known is not None and name not in known:
-                advice = suggest(name, known) or f"known are {', '.join(known)}"
-                key.add_problem(f"there is no such key here; {advice}")
+                advice = suggest(name, known) or f"known keys are {', '.join(known)}"
+                key.add_problem(f"unknown key; {advice}")
                 continue
             value = self._make_value(node, key.location.path)
             if isinstance(node, yaml.ScalarNode) and not node.value:
@@ -297,9 +298,9 @@ class YAMLValue:
                 continue
             key = self._make_key(node)
             if not isinstance(node, yaml.ScalarNode):
-                key.add_problem(f"{key.describe()} stands where a key belongs")
+                key.add_problem(f"expected a key, got {key.describe()}")
             elif node.value in lines:
-                key.add_problem(f"the key stands in line {lines[node.value]} already")
+                key.add_problem(f"duplicate key: line {lines[node.value]} has it already")
             else:
                 lines[node.value] = key.location.line
                 yield node.value, key, value
@@ -315,7 +316,7 @@ class YAMLValue:
             if isinstance(source, yaml.MappingNode):
                 yield from self._iter_pairs(source)
             else:
-                self._make_child(source, "").add_problem("<< merges mappings only")
+                self._make_child(source, "").add_problem("<< can only merge mappings")
 
     def _make_key(self, node: yaml.Node) -> YAMLValue:
         """Return a key, with the path of its value."""
@@ -337,7 +338,9 @@ class YAMLValue:
         if node.tag not in NATURAL_TAGS[type(node)]:
             return f"a value with the tag {quote(node.tag)}"
         if isinstance(node, yaml.ScalarNode):
-            return "nothing" if node.tag == NULL else quote(node.value)
+            if not node.value and node.tag == NULL:
+                return "nothing"
+            return f"the {KINDS.get(node.tag, 'string')} {quote(node.value)}"
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
 
 

@@ -190,10 +190,10 @@ def test_a_word_has_the_same_braces_in_every_language():
 
 async def test_doubts_are_told_where_people_look(console):
     console.readiness.hold("certificate", "there is none yet")
-    console.rules.refused = ("rules.yaml:3: there is no such key here",)
+    console.rules.refused = ("rules.yaml:3: unknown key",)
     text = Page(await console.text(namespace="nowhere", lang="en")).text
     assert "certificate: there is none yet" in text
-    assert "rules.yaml:3: there is no such key here" in text
+    assert "rules.yaml:3: unknown key" in text
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
     assert "static Pods" in text
 
