@@ -60,7 +60,7 @@ def test_reason_names_the_whole_chain(rules, image):
             assert f"rule {rule} → {mirror.target}" in candidate.reason
         name = parse_reference(image)
         for rule, mirror in candidate.steps:
-            assert rules.applicable_rule(name.registry, name.repository) == rule
+            assert rules.find_applicable_rule(name.registry, name.repository) == rule
             name = rule.rewrite_reference(mirror, name)
         assert str(name) == str(candidate)
 
@@ -68,7 +68,7 @@ def test_reason_names_the_whole_chain(rules, image):
 @given(maps(), images)
 def test_rule_does_not_apply_at_its_own_mirrors(rules, image):
     reference = parse_reference(image)
-    rule = rules.applicable_rule(reference.registry, reference.repository)
+    rule = rules.find_applicable_rule(reference.registry, reference.repository)
     if rule is not None:
         assert not rule.is_at_own_mirror(reference.name)
         for mirror in rule.mirrors:
@@ -83,7 +83,7 @@ def test_longest_match_wins(rules, image):
         for rule in rules.rules
         if covers(rule.match, reference) and not rule.is_at_own_mirror(reference.name)
     ]
-    found = rules.applicable_rule(reference.registry, reference.repository)
+    found = rules.find_applicable_rule(reference.registry, reference.repository)
     assert (found is None) == (not covering)
     if found is not None:
         assert rank(found.match) == max(map(rank, (rule.match for rule in covering)))

@@ -58,7 +58,7 @@ class PlanCache:
 
 def estimate_bytes(key: Hashable, plan: Plan) -> int:
     """Return how many bytes of memory a plan takes at most, judged by its JSON and its images."""
-    names = [each.image for _, decision in plan.images for each in decision.candidates]
+    names = [str(each) for _, decision in plan.images for each in decision.candidates]
     texts = len(plan.result.response) + len(plan.result.decisions)
     objects = 2048 + 1024 * len(plan.images) + 640 * len(names)
     # A character takes up to four bytes, and the names of images and containers come three times.

@@ -162,7 +162,7 @@ def _describe_decisions(images: Iterable[Placement]) -> msgspec.Raw:
             decision.original,
             decision.outcome.value,
             decision.reason,
-            UNSET if decision.candidate is None else decision.candidate.image,
+            UNSET if decision.candidate is None else str(decision.candidate),
         )
         for slot, decision in images
     ]

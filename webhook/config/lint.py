@@ -78,7 +78,7 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
     for rule in mirrors.rules:
         for mirror in () if _is_inert(rule) else rule.mirrors:
             registry, _, path = _get_fixed_part(mirror).partition("/")
-            applied = mirrors.applicable_rule(registry, path) if registry else None
+            applied = mirrors.find_applicable_rule(registry, path) if registry else None
             if applied is not None and applied.match and applied.match.is_catch_all:
                 sources.setdefault(registry, {})[str(rule)] = None
     for registry, names in sources.items():

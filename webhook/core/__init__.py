@@ -1,4 +1,4 @@
-"""References, rules and what becomes of an image: pure, without I/O, clock or log."""
+"""Image references, rules, and the decision on an image: pure, without I/O, clock or log."""
 
 from webhook.core.allowlist import Allowlist
 from webhook.core.decision import Candidate, Decision, Outcome

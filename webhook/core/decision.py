@@ -40,17 +40,15 @@ _NEED_WARNING = frozenset(
 
 
 class Candidate(NamedTuple):
-    """A reference as one mirror would name it.
+    """A reference as one mirror would name it; ``str()`` is the text to write.
 
     Attributes:
         reference: The new name.
         steps: The rules that were applied, each with the mirror that it gave, in order.
-        image: The text to write; what ``str()`` returns.
     """
 
     reference: ImageReference
     steps: Steps
-    image: str
 
     @property
     def rule(self) -> Rule:
@@ -69,7 +67,7 @@ class Candidate(NamedTuple):
         return ", then ".join(steps)
 
     def __str__(self) -> str:
-        return self.image
+        return str(self.reference)
 
 
 class Decision(NamedTuple):
@@ -96,4 +94,4 @@ class Decision(NamedTuple):
     @property
     def image(self) -> str:
         """The image to write: that of the candidate, or else the original."""
-        return self.original if self.candidate is None else self.candidate.image
+        return self.original if self.candidate is None else str(self.candidate)

@@ -55,7 +55,7 @@ def explain_rules(mirrors: MirrorMap, decision: Decision) -> tuple[RuleExplanati
         return ()
     winner: Rule | None = None
     explanations: list[RuleExplanation] = []
-    for rule in mirrors.matching_rules(reference.registry, reference.repository):
+    for rule in mirrors.find_matching_rules(reference.registry, reference.repository):
         if rule.is_at_own_mirror(reference.name):
             explanations.append(RuleExplanation(rule, MatchKind.AT_MIRROR))
         elif winner is None:

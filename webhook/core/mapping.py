@@ -56,7 +56,7 @@ class MirrorMap:
         self._targets = _PrefixIndex()
         for rule in self.rules:
             self._add(rule)
-        cycle = _find_cycle(self.rules, self.applicable_rule)
+        cycle = _find_cycle(self.rules, self.find_applicable_rule)
         if cycle:
             raise RuleCycleError(tuple(map(str, cycle)))
 
@@ -78,7 +78,7 @@ class MirrorMap:
             problem = f"match {str(match)!r} is used by two rules; put their mirrors into one"
             raise InvalidRuleError(problem, field="match")
 
-    def matching_rules(self, registry: str, repository: str) -> list[Rule]:
+    def find_matching_rules(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that match a name, by precedence.
 
         Regular expressions come first, in their order; then the longest match, where an exact
@@ -97,10 +97,10 @@ class MirrorMap:
             rules.append(self._catch_all)
         return rules
 
-    def applicable_rule(self, registry: str, repository: str) -> Rule | None:
+    def find_applicable_rule(self, registry: str, repository: str) -> Rule | None:
         """Return the first matching rule that does not have the name at one of its mirrors."""
         name = f"{registry}/{repository}" if repository else registry
-        for rule in self.matching_rules(registry, repository):
+        for rule in self.find_matching_rules(registry, repository):
             if not rule.is_at_own_mirror(name):
                 return rule
         return None
@@ -110,13 +110,13 @@ class MirrorMap:
 
         Empty if no rule applies, a rule keeps the image, or its name is valid at no mirror.
         """
-        rule = self.applicable_rule(reference.registry, reference.repository)
+        rule = self.find_applicable_rule(reference.registry, reference.repository)
         return self._find_candidates(reference, rule)[0]
 
     def _find_candidates(
         self, reference: ImageReference, rule: Rule | None
     ) -> tuple[tuple[Candidate, ...], list[str]]:
-        search = _CandidateSearch(self.applicable_rule)
+        search = _CandidateSearch(self.find_applicable_rule)
         search.follow(reference, rule, (), (reference.name,))
         return tuple(search.candidates.values()), search.problems
 
@@ -129,7 +129,7 @@ class MirrorMap:
             reference = parse_reference(text)
         except InvalidReferenceError as error:
             return Decision(text, Outcome.INVALID, error.problem)
-        rule = self.applicable_rule(reference.registry, reference.repository)
+        rule = self.find_applicable_rule(reference.registry, reference.repository)
         if rule is None:
             return self._decide_without_rule(reference)
         if rule.keep:
@@ -146,7 +146,7 @@ class MirrorMap:
         at_target = (rule for _, rule in self._targets.find(registry, repository))
         at_mirror = (
             rule
-            for rule in self.matching_rules(registry, repository)
+            for rule in self.find_matching_rules(registry, repository)
             if rule.is_at_own_mirror(name)
         )
         rule = next(at_target, None) or next(at_mirror, None)
@@ -209,15 +209,15 @@ class _CandidateSearch:
     unless it is the original one. A path that comes back to a name gives no candidate.
 
     Args:
-        applicable_rule: `MirrorMap.applicable_rule`.
+        find_applicable_rule: `MirrorMap.find_applicable_rule`.
 
     Attributes:
         candidates: The candidates by their names, in order of preference.
         problems: Why other mirrors gave no candidate.
     """
 
-    def __init__(self, applicable_rule: Callable[[str, str], Rule | None]) -> None:
-        self._applicable_rule = applicable_rule
+    def __init__(self, find_applicable_rule: Callable[[str, str], Rule | None]) -> None:
+        self._find_applicable_rule = find_applicable_rule
         self.candidates: dict[str, Candidate] = {}
         self.problems: list[str] = []
 
@@ -254,19 +254,18 @@ class _CandidateSearch:
                 path = " → ".join(names)
                 self.problems.append(f"the rules form a cycle: {path}")
                 continue
-            next_rule = self._applicable_rule(rewritten.registry, rewritten.repository)
+            next_rule = self._find_applicable_rule(rewritten.registry, rewritten.repository)
             self.follow(rewritten, next_rule, (*steps, (rule, mirror)), (*names, rewritten.name))
         if rejected == len(rule.mirrors):
             self._add(reference, steps)
 
     def _add(self, reference: ImageReference, steps: Steps) -> None:
         if steps:
-            image = str(reference)
-            self.candidates.setdefault(image, Candidate(reference, steps, image))
+            self.candidates.setdefault(str(reference), Candidate(reference, steps))
 
 
 def _find_cycle(
-    rules: Iterable[Rule], applicable_rule: Callable[[str, str], Rule | None]
+    rules: Iterable[Rule], find_applicable_rule: Callable[[str, str], Rule | None]
 ) -> tuple[Rule, ...]:
     """Return rules whose mirrors lead back to each other, in order; empty if there are none.
 
@@ -282,14 +281,14 @@ def _find_cycle(
         if rule.match is not None and not (rule.match.is_catch_all or rule.match.is_wildcard):
             starts.append(str(rule.match))
         for start in starts:
-            cycle = _follow_prefix(start, applicable_rule, final)
+            cycle = _follow_prefix(start, find_applicable_rule, final)
             if cycle:
                 return cycle
     return ()
 
 
 def _follow_prefix(
-    start: str, applicable_rule: Callable[[str, str], Rule | None], final: set[str]
+    start: str, find_applicable_rule: Callable[[str, str], Rule | None], final: set[str]
 ) -> tuple[Rule, ...]:
     """Return the cycle that the prefix *start* leads to, or nothing.
 
@@ -317,7 +316,7 @@ def _follow_prefix(
             final.add(prefix)  # a row of long targets: no name fits any more
             continue
         registry, _, repository = prefix.partition("/")
-        rule = applicable_rule(registry, repository)
+        rule = find_applicable_rule(registry, repository)
         if rule is None or rule.keep or rule.regex is not None:
             final.add(prefix)
             continue

@@ -32,14 +32,18 @@ from typing import Final, NamedTuple
 from webhook.core.errors import InvalidReferenceError, quote
 
 __all__ = [
+    "DIGEST",
     "DOCKER_HUB",
+    "DOMAIN",
     "LEGACY_DOCKER_HUB",
     "MAX_REPOSITORY",
+    "OFFICIAL",
+    "PATH",
+    "TAG",
     "ImageReference",
     "is_digest",
     "is_domain",
     "is_path",
-    "is_tag",
     "looks_like_registry",
     "parse_reference",
 ]
@@ -49,26 +53,26 @@ LEGACY_DOCKER_HUB: Final = "index.docker.io"
 OFFICIAL: Final = "library/"
 
 MAX_REPOSITORY: Final = 255
-MAX_TAG: Final = 128
+_MAX_TAG: Final = 128
 
-DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
-DOMAIN_NAME = rf"{DOMAIN_COMPONENT}(?:\.{DOMAIN_COMPONENT})*"
-HOST = rf"(?:{DOMAIN_NAME}|\[[a-fA-F0-9:]+\])"
-PORT = r"[0-9]+"
-DOMAIN = rf"{HOST}(?::{PORT})?"
+_DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
+_DOMAIN_NAME = rf"{_DOMAIN_COMPONENT}(?:\.{_DOMAIN_COMPONENT})*"
+_HOST = rf"(?:{_DOMAIN_NAME}|\[[a-fA-F0-9:]+\])"
+_PORT = r"[0-9]+"
+DOMAIN = rf"{_HOST}(?::{_PORT})?"
 
-PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
-PATH = rf"{PATH_COMPONENT}(?:/{PATH_COMPONENT})*"
-TAG = rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{MAX_TAG - 1}}}"
+_PATH_COMPONENT = r"[a-z0-9]+(?:(?:[._]|__|-+)[a-z0-9]+)*"
+PATH = rf"{_PATH_COMPONENT}(?:/{_PATH_COMPONENT})*"
+TAG = rf"[A-Za-z0-9_][A-Za-z0-9_.-]{{0,{_MAX_TAG - 1}}}"
 
 # The algorithms that go-digest registers, with the number of hexadecimal digits.
-DIGEST_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
-DIGEST = "|".join(f"{name}:[a-f0-9]{{{size}}}" for name, size in DIGEST_LENGTHS.items())
+_DIGEST_LENGTHS: Final = {"sha256": 64, "sha384": 96, "sha512": 128}
+DIGEST = "|".join(f"{name}:[a-f0-9]{{{size}}}" for name, size in _DIGEST_LENGTHS.items())
 
 _match_domain = re.compile(DOMAIN).fullmatch
 _match_remainder = re.compile(rf"({PATH})(?::({TAG}))?(?:@({DIGEST}))?").fullmatch
 _match_path = re.compile(PATH).fullmatch
-is_tag = re.compile(TAG).fullmatch
+_match_tag = re.compile(TAG).fullmatch
 _match_digest = re.compile(DIGEST).fullmatch
 _match_identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _find_upper_case = re.compile(r"[A-Z]").search
@@ -211,9 +215,9 @@ def _diagnose_remainder(remainder: str, *, on_hub: bool) -> str:
     official = len(OFFICIAL) if on_hub and not slash else 0
     if official + len(repository) > MAX_REPOSITORY:
         return f"the repository is longer than {MAX_REPOSITORY} characters"
-    if colon and len(tag) > MAX_TAG:
-        return f"the tag is longer than {MAX_TAG} characters"
-    if colon and not is_tag(tag):
+    if colon and len(tag) > _MAX_TAG:
+        return f"the tag is longer than {_MAX_TAG} characters"
+    if colon and not _match_tag(tag):
         return (
             f"the tag {quote(tag)} may only contain letters, digits, '_', '.' and '-', "
             "and must not start with '.' or '-'"

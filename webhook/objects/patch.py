@@ -49,7 +49,7 @@ class Operation(Struct, frozen=True, gc=False):
 def image_operations(placements: Iterable[Placement]) -> list[Operation]:
     """Return the operations that put the chosen images in place."""
     return [
-        Operation("replace", slot.pointer, decision.candidate.image)
+        Operation("replace", slot.pointer, str(decision.candidate))
         for slot, decision in placements
         if decision.candidate is not None
     ]

@@ -114,7 +114,7 @@ def asked(
     is_everything = registry == EVERY_REGISTRY
     host = UNKNOWN_HOST if is_everything else registry.replace("*", UNKNOWN_PART)
     repository = f"{path}/{UNKNOWN}" if path else UNKNOWN
-    rule = mirrors.applicable_rule(host, repository)
+    rule = mirrors.find_applicable_rule(host, repository)
     passed = {f"{host}/{path}" if path else host}
     if not every and rule is not None and rule.match and rule.match.is_catch_all:
         return Entry(registry, path), frozenset(passed)  # said of no other registry either
@@ -296,7 +296,7 @@ def refuse_parted(
 
 def leading(mirrors: MirrorMap, registry: str, repository: str) -> Rule | None:
     """Return the rule that leads on from a name, if there is one."""
-    rule = mirrors.applicable_rule(registry, repository)
+    rule = mirrors.find_applicable_rule(registry, repository)
     return rule if rule is not None and rule.mirrors else None
 
 
