@@ -35,7 +35,7 @@ def test_a_rules_file_goes_to_standard_output_and_remarks_do_not(maps):
         "    mirrors:\n"
         "      - h.example.com/quay\n"
     )
-    assert result.stderr.startswith(f"Warning: {maps}:3: h.example.com/x- is put before")
+    assert result.stderr.startswith(f"Warning: {maps}:3: left out: h.example.com/x- is prepended")
     parse_rules(result.stdout, "imported")
 
 

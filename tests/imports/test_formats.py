@@ -337,14 +337,14 @@ def test_a_file_that_gives_no_rule_says_so(format_):
     ("format_", "text", "problem"),
     [
         ("registries.conf", '[registries.search]\nregistries = ["a"]\n', "version 1"),
-        ("registries.conf", "a = 1\na = 2\n", "it is not TOML"),
-        ("k3s", "mirrors:\n  a.io: {}\n  a.io: {}\n", "line 3: the key 'a.io'"),
-        ("k3s", "mirrors: [\n", "it is not YAML"),
-        ("k3s", "- *\n", "it is not YAML"),
-        ("k3s", "a: &a [*a]\n", "too large or too deep"),
-        ("k3s", "mirrors: {a.io: {endpoint: [[x]]}}", "line 1: expected a list of texts"),
-        ("harbor-container-webhook", HARBOR_OF_MAPPINGS, "line 3: expected a list of texts"),
-        ("registry-proxy", "includeRegistries:\n-\n", "line 2: expected a list of texts"),
+        ("registries.conf", "a = 1\na = 2\n", "invalid TOML"),
+        ("k3s", "mirrors:\n  a.io: {}\n  a.io: {}\n", "line 3: duplicate key 'a.io'"),
+        ("k3s", "mirrors: [\n", "invalid YAML"),
+        ("k3s", "- *\n", "invalid YAML"),
+        ("k3s", "a: &a [*a]\n", "too large or nested too deep"),
+        ("k3s", "mirrors: {a.io: {endpoint: [[x]]}}", "line 1: expected a list of strings"),
+        ("harbor-container-webhook", HARBOR_OF_MAPPINGS, "line 3: expected a list of strings"),
+        ("registry-proxy", "includeRegistries:\n-\n", "line 2: expected a list of strings"),
     ],
 )
 def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, problem):
@@ -449,7 +449,7 @@ def test_rarer_forms_are_read_as_well(format_, text, rules, warnings):
 def test_a_rule_that_stands_there_twice_is_left_out_with_a_remark():
     rule_set = import_text("imageswap", "default::\na.io::b.io\na.io::c.io\n")
     assert [rule(each) for each in rule_set.rules] == [("a.io", "b.io")]
-    assert str(rule_set.warnings[0]) == "file:3: a.io stands in line 2 already: left out"
+    assert str(rule_set.warnings[0]) == "file:3: left out: line 2 already has a rule for a.io"
 
 
 def test_rules_that_lead_back_are_left_out_with_a_remark():

@@ -75,7 +75,7 @@ def parse_documents(text: str) -> Iterator[LineValue]:
         mark = getattr(error, "problem_mark", None)
         line = f"line {mark.line + 1}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error)
-        raise UnreadableFileError(f"{line}it is not YAML: {problem}") from None
+        raise UnreadableFileError(f"{line}invalid YAML: {problem}") from None
     for node in nodes:
         yield _convert(node, budget, 0)
 
@@ -84,7 +84,9 @@ def _convert(node: yaml.Node, budget: list[int], depth: int) -> LineValue:
     """Return the value of a node."""
     budget[0] -= 1
     if budget[0] < 0 or depth > MAX_DEPTH:
-        raise UnreadableFileError("the file is too large or too deep, aliases written out")
+        raise UnreadableFileError(
+            "the file is too large or nested too deep, with all aliases expanded"
+        )
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
         if node.tag == NULL:
@@ -102,7 +104,7 @@ def _convert(node: yaml.Node, budget: list[int], depth: int) -> LineValue:
         name = str(key.value)
         key_line = key.start_mark.line + 1
         if name in mapping:
-            raise UnreadableFileError(f"line {key_line}: the key {name!r} stands there twice")
+            raise UnreadableFileError(f"line {key_line}: duplicate key {name!r}")
         mapping[name] = _convert(value, budget, depth + 1)
         mapping.lines[name] = key_line
     return mapping
@@ -135,7 +137,7 @@ def as_texts(value: LineValue) -> list[LineText]:
     for text in texts:
         if not isinstance(text, LineText):
             line = get_line(text, texts.line)
-            raise UnreadableFileError(f"line {line}: expected a list of texts")
+            raise UnreadableFileError(f"line {line}: expected a list of strings")
     return texts
 
 
@@ -148,7 +150,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
-        raise UnreadableFileError(f"it is not TOML: {error}") from None
+        raise UnreadableFileError(f"invalid TOML: {error}") from None
 
 
 def find_toml_lines(text: str, start: str) -> list[int]:

@@ -99,11 +99,11 @@ class RuleSet:
             rule = make()
             known = self._rules.get(rule.name)
             if known is not None:
-                self.warn(line, f"{rule.name} stands in line {known[1]} already: left out")
+                self.warn(line, f"left out: line {known[1]} already has a rule for {rule.name}")
                 return
             MirrorMap([*self.rules, rule])
         except InvalidRuleError as error:
-            self.warn(line, f"{name} gives no rule: {error}")
+            self.warn(line, f"left out: {name} cannot be a rule: {error}")
         else:
             self._rules[rule.name] = (rule, line)
 

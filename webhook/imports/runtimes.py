@@ -55,13 +55,15 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
     content = parse_toml(text)
     registry = _get_hosts_registry(rule_set.origin)
     if "plugins" in content or "registry" in content:
-        rule_set.warn(0, "this is a config.toml: import the folder that config_path names")
+        rule_set.warn(0, "this is a config.toml: import the folder in its config_path")
         return
     if registry == "_default":
-        rule_set.warn(0, "_default mirrors every registry under its own path, which no rule says")
+        rule_set.warn(
+            0, "left out: _default mirrors every registry under its own path, which no rule can do"
+        )
         return
     if not registry:
-        rule_set.warn(0, "the registry is the name of the folder: give HOST/hosts.toml")
+        rule_set.warn(0, "the name of the folder is the registry: give the path as HOST/hosts.toml")
         return
     mirrors = []
     for url, host in content.get("host", {}).items():
@@ -77,7 +79,7 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
     if mirrors:
         rule_set.add_mirrors(1, registry, mirrors, original)
     else:
-        rule_set.warn(0, "it names no mirror that a rule can: no rule comes of it")
+        rule_set.warn(0, "nothing imported: the file has no mirror that a rule can use")
 
 
 def _get_hosts_registry(origin: str) -> str:
@@ -94,14 +96,16 @@ def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> 
     target = parse_target(url, overrides_path=bool(host.get("override_path")))
     for key in UNSUPPORTED_HOST_KEYS:
         if host.get(key):
-            rule_set.warn(line, f"{key} of {url} has no equivalent: left out")
+            rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
     if "pull" not in capabilities:
-        rule_set.warn(line, f"{url} is not for pulling: left out")
+        rule_set.warn(line, f"left out: {url} does not have the capability pull")
     elif "resolve" not in capabilities:
-        rule_set.warn(line, f"{url} is not asked for tags, only for digests: left out")
+        rule_set.warn(
+            line, f"left out: {url} serves only digests, as it does not have the capability resolve"
+        )
     elif target is None:
         rule_set.warn(
-            line, f"{url} has no place in an image's name, by its scheme or its path: left out"
+            line, f"left out: the scheme or path of {url} cannot be part of an image name"
         )
     else:
         return target
@@ -126,8 +130,8 @@ def import_registries_conf(text: str, rule_set: RuleSet) -> None:
     content = parse_toml(text)
     if "registries" in content:
         raise UnreadableFileError(
-            "[registries.…] is version 1 of registries.conf, which its own readers refuse "
-            "by now: write it as [[registry]]"
+            "[registries.…] is version 1 of registries.conf, which is no longer supported by "
+            "any runtime: convert it to [[registry]]"
         )
     lines = find_toml_lines(text, "[[registry]]")
     for number, registry in enumerate(content.get("registry", [])):
@@ -135,9 +139,11 @@ def import_registries_conf(text: str, rule_set: RuleSet) -> None:
     for key in SHORT_NAME_KEYS:
         if key in content:
             line = next(iter(find_toml_lines(text, key)), 0)
-            rule_set.warn(line, f"{key} is for short names, which are on docker.io here")
+            rule_set.warn(
+                line, f"left out: {key} is about short names, which are always on docker.io here"
+            )
     if not content.get("registry"):
-        rule_set.warn(0, "there is no [[registry]] in the file: no rule comes of it")
+        rule_set.warn(0, "nothing imported: the file has no [[registry]]")
 
 
 def _import_registry(registry: dict[str, Any], line: int, rule_set: RuleSet) -> None:
@@ -145,20 +151,20 @@ def _import_registry(registry: dict[str, Any], line: int, rule_set: RuleSet) -> 
     location = str(registry.get("location", "")).rstrip("/")
     prefix = str(registry.get("prefix", "") or location).rstrip("/")
     if registry.get("blocked"):
-        rule_set.warn(line, f"{prefix} is blocked, and rules forbid nothing: left out")
+        rule_set.warn(line, f"left out: {prefix} is blocked, but rules cannot block images")
         return
     mirrors = []
     for mirror in registry.get("mirror", []):
         name = f"the mirror {mirror.get('location')} of {prefix}"
         limit = mirror.get("pull-from-mirror", "all")
         if limit != "all":
-            rule_set.warn(line, f"{name} is for {limit}; here it is for every image")
+            rule_set.warn(line, f"{name} is for {limit}; the rule uses it for every image")
         if mirror.get("insecure"):
-            rule_set.warn(line, f"{name} is insecure, which no image name can say: left out")
+            rule_set.warn(line, f"left out: insecure of {name} has no equivalent")
         mirrors.append(str(mirror.get("location", "")).rstrip("/"))
     for key in ("insecure", "mirror-by-digest-only"):
         if registry.get(key):
-            rule_set.warn(line, f"{key} of {prefix} has no equivalent: left out")
+            rule_set.warn(line, f"left out: {key} of {prefix} has no equivalent")
     original = Original.LAST
     if location not in ("", prefix):
         mirrors, original = _append_upstream(mirrors, location, prefix)
@@ -180,27 +186,29 @@ def import_k3s(text: str, rule_set: RuleSet) -> None:
         if content.get("configs"):
             rule_set.warn(
                 content.lines["configs"],
-                "configs (credentials and TLS) have no equivalent: left out",
+                "left out: configs (credentials and TLS) has no equivalent",
             )
     if not found:
-        rule_set.warn(0, "there is nothing under mirrors: no rule comes of it")
+        rule_set.warn(0, "nothing imported: the file has no mirrors")
 
 
 def _import_k3s_registry(registry: str, entry: LineValue, line: int, rule_set: RuleSet) -> None:
     known = as_mapping(entry)
     if registry == "*":
-        rule_set.warn(line, '"*" mirrors every registry under its own path, which no rule says')
+        rule_set.warn(
+            line, 'left out: "*" mirrors every registry under its own path, which no rule can do'
+        )
         return
     hosts = []
     for endpoint in as_texts(known.get("endpoint")):
         target = parse_target(endpoint, overrides_path=True)
         if target is None:
-            problem = f"{endpoint} has no place in an image's name: left out"
+            problem = f"left out: {endpoint} cannot be part of an image name"
             rule_set.warn(endpoint.line, problem)
         else:
             hosts.append(target)
     if not hosts:
-        rule_set.warn(line, f"{registry} has no mirrors that a rule can name: left out")
+        rule_set.warn(line, f"left out: {registry} has no mirror that a rule can use")
         return
     original = Original.LAST
     if hosts[0] == registry and len(hosts) > 1:
@@ -213,8 +221,8 @@ def _import_k3s_registry(registry: str, entry: LineValue, line: int, rule_set: R
     if not any(K3S_EVERYTHING.fullmatch(pattern) for pattern in rewrites):
         rule_set.warn(
             rewrites.line,
-            f"k3s asks the mirrors of {registry} for other names as they are; here they "
-            "stay, unless a rule says otherwise",
+            f"for other names, k3s uses the mirrors of {registry} without a rewrite; the rules "
+            "leave those images unchanged",
         )
 
 
@@ -240,7 +248,7 @@ def _import_k3s_rewrites(
             template = K3S_GROUP.sub(r"\\1", replacement)
             rule_set.add_regex(line, regex, [f"{host}/{template}" for host in hosts], original)
         else:
-            problem = f"{pattern} → {replacement} uses more than one group: left out"
+            problem = f"left out: {pattern} → {replacement} uses more than one group"
             rule_set.warn(line, problem)
 
 
@@ -256,9 +264,9 @@ def import_daemon_json(text: str, rule_set: RuleSet) -> None:
             if target:
                 mirrors.append(target)
             else:
-                problem = f"{url} has no place in an image's name: left out"
+                problem = f"left out: {url} cannot be part of an image name"
                 rule_set.warn(url.line, problem)
     if mirrors:
         rule_set.add_mirrors(line, DOCKER_HUB, list(dict.fromkeys(mirrors)))
     else:
-        rule_set.warn(line, f"{DOCKER_KEY} is empty or missing: no rule comes of it")
+        rule_set.warn(line, f"nothing imported: {DOCKER_KEY} is empty or missing")

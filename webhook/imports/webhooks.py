@@ -97,7 +97,7 @@ def import_imageswap(text: str, rule_set: RuleSet) -> None:
     default = next((line for line in lines if line.key == IMAGESWAP_DEFAULT), None)
     others = [line for line in lines if line.key != IMAGESWAP_DEFAULT]
     if default is None:
-        rule_set.warn(0, "there is no default, without which imageswap swaps nothing")
+        rule_set.warn(0, "the file has no default, without which imageswap changes nothing")
     if default is not None and default.target:
         _import_imageswap_with_default(others, default, rule_set)
         return
@@ -144,7 +144,7 @@ def _parse_imageswap(text: str, rule_set: RuleSet) -> Iterator[ImageswapLine]:
         if not colon:
             key, colon, target = line.partition(":")
         if not colon:
-            rule_set.warn(number, f"{line!r} is no registry::target: left out")
+            rule_set.warn(number, f"left out: {line!r} is not registry::target")
             continue
         yield ImageswapLine(number, key.strip(), target.strip())
 
@@ -153,17 +153,19 @@ def _is_supported(line: ImageswapLine, rule_set: RuleSet) -> bool:
     """Return whether a line has an equivalent; if not, add a warning."""
     if line.key.startswith("["):
         kind = line.key[1:].partition("]")[0]
-        rule_set.warn(line.number, f"{kind} sees tags and patterns, and rules do not: left out")
+        rule_set.warn(
+            line.number, f"left out: {kind} matches tags or patterns, which rules cannot do"
+        )
     elif line.key == IMAGESWAP_WILDCARDS:
         if line.target:
             rule_set.warn(
                 line.number,
-                f"{line.key} matches anywhere in a name; write keep: true for the registries "
-                f"that are meant by {line.target}",
+                f"left out: {line.key} matches anywhere in a name; add a rule with keep: true "
+                f"for each registry meant by {line.target}",
             )
     elif line.target.endswith("-"):
         rule_set.warn(
-            line.number, f"{line.target} is put before the name without a slash: left out"
+            line.number, f"left out: {line.target} is prepended to the name without a slash"
         )
     else:
         return True
@@ -178,13 +180,13 @@ def import_harbor_container_webhook(text: str, rule_set: RuleSet) -> None:
             found = True
             _import_harbor_rule(as_mapping(rule), rule_set)
     if not found:
-        rule_set.warn(0, "there is no key rules at the top level of the file")
+        rule_set.warn(0, "nothing imported: the file has no rules at its top level")
 
 
 def _import_harbor_rule(rule: LineMapping, rule_set: RuleSet) -> None:
     replace = rule.get("replace")
     if not isinstance(replace, str):
-        rule_set.warn(rule.line, "the rule has no replace: left out")
+        rule_set.warn(rule.line, "left out: the rule has no replace")
         return
     for pattern in as_texts(rule.get("matches")):
         prefix = parse_prefix(pattern)
@@ -193,20 +195,20 @@ def _import_harbor_rule(rule: LineMapping, rule_set: RuleSet) -> None:
         elif matches_everything(pattern):
             rule_set.add_regex(pattern.line, EVERY_NAME, [f"{replace}/\\1"])
         else:
-            problem = f"{pattern} is more than a prefix, and sees tags: left out"
+            problem = f"left out: {pattern} is more than a prefix, and may match tags"
             rule_set.warn(pattern.line, problem)
     for pattern in as_texts(rule.get("excludes")):
         prefix = parse_prefix(pattern)
         if prefix is not None:
             rule_set.add_keep(pattern.line, prefix)
         else:
-            problem = f"{pattern} is more than a prefix, and sees tags: it is not excluded"
+            problem = f"not excluded: {pattern} is more than a prefix, and may match tags"
             rule_set.warn(pattern.line, problem)
     for key in HARBOR_UNSUPPORTED:
         value = rule.get(key)
         if value and value != "false":
             line = get_line(value, rule.line)
-            rule_set.warn(line, f"{key} has no equivalent in a rule: left out")
+            rule_set.warn(line, f"left out: {key} has no equivalent")
 
 
 def import_kube_image_keeper(text: str, rule_set: RuleSet) -> None:
@@ -227,7 +229,7 @@ def import_kube_image_keeper(text: str, rule_set: RuleSet) -> None:
             _import_kuik_replicas(spec, rule_set)
     if not found:
         kinds = ", ".join((*KUIK_MIRRORS, *KUIK_REPLICAS))
-        rule_set.warn(0, f"there is none of {kinds} in the file")
+        rule_set.warn(0, f"nothing imported: the file has none of {kinds}")
 
 
 def _import_kuik_mirrors(spec: LineMapping, rule_set: RuleSet) -> None:
@@ -235,7 +237,7 @@ def _import_kuik_mirrors(spec: LineMapping, rule_set: RuleSet) -> None:
     mirrors = [as_mapping(each) for each in as_list(spec.get("mirrors"))]
     targets = [target for target in map(_get_kuik_target, mirrors) if target]
     if not targets:
-        rule_set.warn(spec.line, "the list of mirrors is empty: left out")
+        rule_set.warn(spec.line, "left out: the list of mirrors is empty")
         return
     images = as_mapping(spec.get("imageFilter") or spec.get("images"))
     included = [(each.line, str(each)) for each in as_texts(images.get("include"))]
@@ -245,14 +247,14 @@ def _import_kuik_mirrors(spec: LineMapping, rule_set: RuleSet) -> None:
             templates = [f"{target}/\\1" for target in targets]
             rule_set.add_regex(line, EVERY_NAME, templates, Original.FIRST)
         elif prefix is None:
-            rule_set.warn(line, f"{pattern} is more than a prefix: left out")
+            rule_set.warn(line, f"left out: {pattern} is more than a prefix")
         else:
             below = [append_path(target, prefix) for target in targets]
             rule_set.add_mirrors(line, prefix, below, Original.FIRST)
     for excluded in as_texts(images.get("exclude")):
         prefix = parse_prefix(f"^{excluded.removeprefix('^')}")
         if prefix is None:
-            rule_set.warn(excluded.line, f"{excluded} is more than a prefix: not excluded")
+            rule_set.warn(excluded.line, f"not excluded: {excluded} is more than a prefix")
         else:
             rule_set.add_keep(excluded.line, prefix)
     _warn_of_kuik_secrets(mirrors, rule_set)
@@ -263,18 +265,20 @@ def _import_kuik_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
     upstreams = [as_mapping(each) for each in as_list(spec.get("upstreams"))]
     targets = [_get_kuik_target(each) for each in upstreams]
     if len(targets) < 2 or not all(targets):  # noqa: PLR2004 - the original and a mirror
-        rule_set.warn(spec.line, "there are no two upstreams: left out")
+        rule_set.warn(spec.line, "left out: there are fewer than two upstreams")
         return
     rule_set.add_mirrors(spec.line, targets[0], targets[1:], Original.FIRST)
     rule_set.warn(
         spec.line,
-        f"the upstreams stand for each other; here {targets[0]} goes to the others, and not "
-        "the other way, which would lead back",
+        f"the upstreams replace each other; the rule sends {targets[0]} to the others, but not "
+        "back",
     )
     for each in upstreams:
         if each.get("imageFilter"):
             line = get_line(each["imageFilter"], each.line)
-            rule_set.warn(line, "imageFilter of an upstream is left out: all its images count")
+            rule_set.warn(
+                line, "left out: imageFilter of an upstream; the rule applies to all its images"
+            )
     _warn_of_kuik_secrets(upstreams, rule_set)
 
 
@@ -289,7 +293,7 @@ def _warn_of_kuik_secrets(values: list[LineMapping], rule_set: RuleSet) -> None:
     for each in values:
         secret = each.get("credentialSecret")
         if secret:
-            warning = "credentialSecret is left out: give Pods a pull secret"
+            warning = "left out: credentialSecret; give Pods a pull secret"
             rule_set.warn(get_line(secret), warning)
 
 
@@ -303,24 +307,24 @@ def import_mutating_registry_webhook(text: str, rule_set: RuleSet) -> None:
         for rule in as_list(as_mapping(as_mapping(document).get("spec")).get("rules")):
             _import_rewrite_rule(as_mapping(rule), rule_set)
     if not found:
-        rule_set.warn(0, f"there is no {REWRITE_KIND} in the file")
+        rule_set.warn(0, f"nothing imported: the file has no {REWRITE_KIND}")
 
 
 def _import_rewrite_rule(rule: LineMapping, rule_set: RuleSet) -> None:
     match, replace = rule.get("match"), rule.get("replace")
     if not isinstance(match, str) or not isinstance(replace, str):
-        rule_set.warn(rule.line, "the rule has no match and replace: left out")
+        rule_set.warn(rule.line, "left out: the rule needs both match and replace")
         return
     line = get_line(rule["match"], rule.line)
     if rule.get("conditions"):
         rule_set.warn(
             get_line(rule["conditions"], line),
-            "conditions on namespaces and labels belong to the webhook's selectors or to a "
-            "policy of its own: the rule is left out",
+            "left out: a rule with conditions; use the selectors of the webhook, or a policy of "
+            "its own",
         )
         return
     if match in REWRITE_SHORT_NAMES:
-        rule_set.warn(line, "names without a registry are on docker.io here: left out")
+        rule_set.warn(line, "left out: names without a registry are always on docker.io here")
         return
     prefix = parse_prefix(match)
     rest = REWRITE_REST.search(match)
@@ -334,7 +338,7 @@ def _import_rewrite_rule(rule: LineMapping, rule_set: RuleSet) -> None:
         template = REWRITE_GROUP.sub(r"\\\1", replace)
         rule_set.add_regex(line, match[1:].removesuffix("$"), [template])
     else:
-        rule_set.warn(line, f"{match} → {replace} has no equivalent: left out")
+        rule_set.warn(line, f"left out: {match} → {replace} has no equivalent")
 
 
 def import_repimage(text: str, rule_set: RuleSet) -> None:
@@ -351,7 +355,7 @@ def import_repimage(text: str, rule_set: RuleSet) -> None:
             for domain in filter(None, value.split(",")):
                 rule_set.add_keep(number, domain)
     if not prefix_line:
-        rule_set.warn(0, f"no --prefix is given, so it is {REPIMAGE_PREFIX}")
+        rule_set.warn(0, f"the file has no --prefix: using the default, {REPIMAGE_PREFIX}")
     rule_set.add_mirrors(prefix_line, "*", [prefix])
 
 
@@ -366,7 +370,7 @@ def import_registry_proxy(text: str, rule_set: RuleSet) -> None:
             # A block scalar begins in the line after its key.
             _import_proxies(inner, rule_set, content.line)
     if not rule_set.rules:
-        rule_set.warn(0, "it names no proxies: no rule comes of it")
+        rule_set.warn(0, "nothing imported: the file has no proxies")
 
 
 def _import_proxies(config: LineValue, rule_set: RuleSet, lines_above: int) -> None:
@@ -378,19 +382,19 @@ def _import_proxies(config: LineValue, rule_set: RuleSet, lines_above: int) -> N
             mirror = str(target).removeprefix("https://").rstrip("/")
             rule_set.add_mirrors(line, registry, [mirror])
         else:
-            rule_set.warn(line, f"{registry} has no proxy: left out")
+            rule_set.warn(line, f"left out: {registry} has no proxy")
     for registry in as_texts(known.get("includeRegistries")):
         if registry not in proxies:
             rule_set.warn(
                 lines_above + registry.line,
-                f"the proxy of {registry} is built into registry-proxy, and closed by now: "
-                "name a mirror yourself",
+                f"left out: the built-in proxy of registry-proxy for {registry} has closed; add a "
+                "mirror of your own",
             )
     for key in REGISTRY_PROXY_NAMESPACES:
         if known.get(key):
             rule_set.warn(
                 lines_above + known.lines[key],
-                f"{key} belongs to the webhook's selection of namespaces: left out",
+                f"left out: {key}; use the namespace selector of the webhook",
             )
 
 
@@ -408,7 +412,7 @@ def import_kyverno(text: str, rule_set: RuleSet) -> None:
                     regex = pattern.replace("\\\\", "\\")
                     _import_kyverno_call(value.line, regex, target, rule_set)
     if not seen:
-        rule_set.warn(0, "there is no regex_replace_all in the file: nothing is imported")
+        rule_set.warn(0, "nothing imported: the file has no regex_replace_all")
 
 
 def _import_kyverno_call(line: int, pattern: str, target: str, rule_set: RuleSet) -> None:
@@ -417,13 +421,15 @@ def _import_kyverno_call(line: int, pattern: str, target: str, rule_set: RuleSet
     if replacement and KYVERNO_ANY_REGISTRY.fullmatch(pattern):
         mirror = replacement[1]
         rule_set.add_regex(line, EVERY_NAME, [f"{mirror}/\\1"])
-        rule_set.warn(line, f"nginx is {mirror}/library/nginx here, and {mirror}/nginx there")
+        rule_set.warn(
+            line, f"nginx becomes {mirror}/library/nginx here, but {mirror}/nginx in Kyverno"
+        )
     elif replacement and prefix:
         rule_set.add_mirrors(line, prefix, [replacement[1]])
     elif prefix and "$" not in target:
         rule_set.add_mirrors(line, prefix, [target.rstrip("/")])
     else:
-        rule_set.warn(line, f"{pattern} → {target} has no equivalent: left out")
+        rule_set.warn(line, f"left out: {pattern} → {target} has no equivalent")
 
 
 def _iter_texts(value: LineValue) -> Iterator[LineText]:
