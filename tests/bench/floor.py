@@ -19,8 +19,7 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from webhook.server.listeners import BACKLOG, SETTINGS
-from webhook.server.protocol import LIMITS
+from webhook.server.http import BACKLOG, LIMITS, SETTINGS
 
 
 def application(answer):

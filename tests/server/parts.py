@@ -8,9 +8,9 @@ import time
 from tests.server.process import RULES
 from webhook.config import parse_rules
 from webhook.server.app import AdmissionWebhook, create_app
+from webhook.server.policies import build_policies
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
-from webhook.server.rules import policies_of
 from webhook.telemetry import Log, Metrics
 
 
@@ -22,7 +22,7 @@ class Parts:
         self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
         self.metrics = Metrics("0", lambda: 0.0)
         self.readiness = Readiness()
-        self.policies = policies_of(parse_rules(rules, "rules.yaml"), lambda _: choice)
+        self.policies = build_policies(parse_rules(rules, "rules.yaml"), lambda _: choice)
 
     @property
     def failures(self):

@@ -7,10 +7,9 @@ import json
 from contextlib import asynccontextmanager
 
 from tests.server.parts import Parts
-from webhook.server.listeners import listen
-from webhook.server.protocol import Limits
+from webhook.server.http import ConnectionLimits, listen
 
-TIGHT = Limits(idle=1, request=0.3, linger=0.5, head=4096)
+TIGHT = ConnectionLimits(idle=1, request=0.3, linger=0.5, head=4096)
 HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 

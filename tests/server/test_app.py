@@ -110,7 +110,7 @@ async def test_the_operations_port_answers_get_and_head_alone(path, is_ready):
 
 def test_neither_the_client_of_clusters_nor_rich_is_imported_to_serve():
     code = (
-        "import sys, webhook.server.run; print(sorted({'kubernetes', 'rich'} & set(sys.modules)))"
+        "import sys, webhook.server.main; print(sorted({'kubernetes', 'rich'} & set(sys.modules)))"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, check=True)
     assert done.stdout == b"[]\n"

@@ -11,8 +11,8 @@ from tests.reviews import answer
 from tests.server.conftest import review_of
 from webhook.config import parse_rules
 from webhook.server.history import MAX_NOTES, MAX_TEXT, History
+from webhook.server.policies import build_policies
 from webhook.server.recorder import ReviewRecorder
-from webhook.server.rules import policies_of
 from webhook.telemetry import Log, Metrics
 
 RULES = "rules:\n  - {match: docker.io, mirrors: [h.example/hub, i.example]}\n"
@@ -27,7 +27,7 @@ class World:
         self.history = History(lambda: self.now)
         log = Log(lambda _line: None, lambda: self.now)
         self.recorder = ReviewRecorder(log, Metrics("0", lambda: 0.0), self.history)
-        self.policy = policies_of(parse_rules(RULES, "rules.yaml"), lambda _: None)["default"]
+        self.policy = build_policies(parse_rules(RULES, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
         answer(review_of(*images, **request), self.policy, self.recorder)

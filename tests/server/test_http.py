@@ -17,8 +17,8 @@ from tests.server.parts import Parts
 from tests.server.process import JSON
 from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
 from tests.tools import loopback
+from webhook.server.http import ConnectionLimits
 from webhook.server.operations import HeadAsGet, create_operations_app
-from webhook.server.protocol import Limits
 
 REVIEW = review_of("nginx", "quay.io/a/b:1")
 CHUNKED = f"{HEAD}transfer-encoding: chunked\r\n\r\n{len(REVIEW):x}\r\n".encode()
@@ -121,7 +121,7 @@ async def test_an_answer_without_a_body_ends_with_its_head(path, status):
 @pytest.mark.anyio
 async def test_a_streamed_answer_comes_part_by_part():
     app = an_app()
-    async with served(app=app, limits=Limits()) as listener:
+    async with served(app=app, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         for _ in range(2):
             writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -139,7 +139,7 @@ async def test_a_streamed_answer_comes_part_by_part():
 @pytest.mark.anyio
 async def test_head_of_a_streamed_answer_has_no_body():
     app = an_app()
-    async with served(app=app, limits=Limits()) as listener:
+    async with served(app=app, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(b"HEAD /stream HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await read_head(reader)).startswith(b"HTTP/1.1 200")
@@ -204,7 +204,7 @@ UIDS = ["1", "22", "333"]
 @given(cuts=st.lists(st.integers(1, 3 * len(request(REVIEW)) - 1), max_size=5))
 def test_reviews_are_answered_in_their_order_wherever_their_bytes_are_split(cuts):
     async def asked():
-        async with served(Parts(), Limits()) as listener:
+        async with served(Parts(), ConnectionLimits()) as listener:
             reader, writer = await connect(listener)
             sent = b"".join(request(review_of("nginx", uid=uid)) for uid in UIDS)
             ends = [*sorted(set(cuts)), len(sent)]
@@ -241,7 +241,7 @@ async def test_an_upgrade_is_answered_in_http_and_the_connection_closed(protocol
 @pytest.mark.anyio
 @pytest.mark.parametrize("behind", [b"", PREFACE])
 async def test_an_upgrade_with_a_body_is_refused_and_the_connection_closed(behind):
-    async with served(limits=Limits(linger=0.2)) as listener:
+    async with served(limits=ConnectionLimits(linger=0.2)) as listener:
         reader, writer = await connect(listener)
         writer.write(request(REVIEW, UPGRADE) + behind)
         assert (await answered(reader))[0] == 400
@@ -268,7 +268,7 @@ async def slowly(scope, receive, send):
 
 @pytest.mark.anyio
 async def test_a_request_waits_for_the_answer_of_the_one_before():
-    async with served(app=slowly, limits=Limits()) as listener:
+    async with served(app=slowly, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(request(REVIEW) * 2)
         await asyncio.sleep(0.05)
@@ -279,7 +279,7 @@ async def test_a_request_waits_for_the_answer_of_the_one_before():
 
 @pytest.mark.anyio
 async def test_a_connection_is_idle_since_its_last_answer():
-    async with served(limits=Limits(idle=2)) as listener:
+    async with served(limits=ConnectionLimits(idle=2)) as listener:
         reader, writer = await connect(listener)
         for _ in range(4):
             writer.write(request(REVIEW))
@@ -292,7 +292,7 @@ async def test_a_connection_is_idle_since_its_last_answer():
 @pytest.mark.anyio
 async def test_a_review_that_is_half_sent_at_the_end_is_answered():
     sent = request(REVIEW)
-    async with served(limits=Limits()) as listener:
+    async with served(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(sent)
         await whole_answer(reader)
@@ -312,7 +312,7 @@ async def test_a_review_that_is_half_sent_at_the_end_is_answered():
 async def test_a_replica_that_drains_closes_with_each_answer():
     parts = Parts()
     parts.readiness.drain()
-    async with served(parts, Limits()) as listener:
+    async with served(parts, ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(request(REVIEW))
         head, _ = await whole_answer(reader)
@@ -323,7 +323,7 @@ async def test_a_replica_that_drains_closes_with_each_answer():
 
 @pytest.mark.anyio
 async def test_an_error_in_the_middle_of_a_body_is_refused_in_words():
-    async with served(limits=Limits(linger=0.3)) as listener:
+    async with served(limits=ConnectionLimits(linger=0.3)) as listener:
         reader, writer = await connect(listener)
         writer.write(CHUNKED + REVIEW + b"nothing of the kind\r\n")
         assert (await answered(reader))[0] == 400
@@ -332,7 +332,7 @@ async def test_an_error_in_the_middle_of_a_body_is_refused_in_words():
 
 @pytest.mark.anyio
 async def test_a_client_that_reads_no_answer_is_not_answered_without_end():
-    async with served(limits=Limits()) as listener:
+    async with served(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.transport.set_write_buffer_limits(high=0)
         sending = asyncio.create_task(send_without_end(writer))

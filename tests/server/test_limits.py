@@ -10,9 +10,8 @@ import pytest
 
 from tests.server.parts import Parts
 from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
+from webhook.server.http import LIMITS, ConnectionLimits, ListenError, listen
 from webhook.server.limits import MAX_IN_HAND
-from webhook.server.listeners import ListenError, listen
-from webhook.server.protocol import LIMITS, Limits
 
 
 def test_an_idle_connection_outlives_the_api_servers_own_limit():
@@ -21,7 +20,7 @@ def test_an_idle_connection_outlives_the_api_servers_own_limit():
 
 @pytest.mark.anyio
 async def test_a_connection_of_some_age_ends_with_an_answer_so_that_others_are_asked():
-    async with served(limits=Limits(age=0.3)) as listener:
+    async with served(limits=ConnectionLimits(age=0.3)) as listener:
         reader, writer = await connect(listener)
         head, answers = b"", 0
         while b"connection: close" not in head:
@@ -76,7 +75,7 @@ async def test_a_request_that_trickles_in_is_given_up():
 
 @pytest.mark.anyio
 async def test_a_second_request_has_its_own_time(review_of):
-    async with served(limits=Limits(request=0.3)) as listener:
+    async with served(limits=ConnectionLimits(request=0.3)) as listener:
         reader, writer = await connect(listener)
         writer.write(request(review_of("nginx")))
         await whole_answer(reader)
@@ -120,7 +119,7 @@ async def test_a_connection_that_says_nothing_is_closed():
     ],
 )
 async def test_what_is_not_http_as_it_should_be_is_refused_in_words(parts, status):
-    async with served(limits=Limits(linger=0.3, head=4096)) as listener:
+    async with served(limits=ConnectionLimits(linger=0.3, head=4096)) as listener:
         reader, writer = await connect(listener)
         for part in parts:
             writer.write(part.encode())
@@ -144,7 +143,7 @@ async def test_requests_may_follow_one_another_unanswered(review_of):
 @pytest.mark.anyio
 async def test_a_large_body_does_not_count_as_head(review_of):
     body = review_of("nginx") + b" " * 50_000
-    async with served(limits=Limits(head=4096)) as listener:
+    async with served(limits=ConnectionLimits(head=4096)) as listener:
         reader, writer = await connect(listener)
         sent = request(body)
         writer.write(sent[:30])
@@ -185,7 +184,7 @@ async def test_a_client_that_goes_away_halfway_leaves_nothing_behind(review_of):
 async def test_too_many_at_once_are_told_to_try_again(review_of):
     parts = Parts()
     waiting = []
-    async with served(parts, Limits(request=5.0)) as listener:
+    async with served(parts, ConnectionLimits(request=5.0)) as listener:
         for _ in range(MAX_IN_HAND):
             _, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
@@ -210,7 +209,7 @@ async def test_too_many_at_once_are_told_to_try_again(review_of):
 @pytest.mark.anyio
 async def test_bodies_that_fill_the_memory_are_told_to_try_again():
     size = 7 * 1024 * 1024
-    async with served(limits=Limits(request=10.0)) as listener:
+    async with served(limits=ConnectionLimits(request=10.0)) as listener:
 
         async def sent():
             reader, writer = await connect(listener)

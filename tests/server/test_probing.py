@@ -19,8 +19,8 @@ from webhook.config import parse_rules
 from webhook.core import Availability
 from webhook.registry import Answer, Finding
 from webhook.server.limits import parse_timeout
+from webhook.server.policies import PolicyStore
 from webhook.server.probing import Probers
-from webhook.server.rules import RulesInUse
 from webhook.telemetry import Log, Metrics
 
 CHECKED = "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
@@ -97,11 +97,12 @@ SETTINGS = Availability(timeout=0.01, budget=0.01)
 async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
     told = Told()
     text = CHECKED.format("m.example", "")
-    rules = RulesInUse(
+    rules = PolicyStore(
         parse_rules(text, "x"),
         log=told.log,
         metrics=told.metrics,
         clock=time.time,
+        stopwatch=time.monotonic,
         probers=told.probers,
     )
     first = rules.policies["default"].selector

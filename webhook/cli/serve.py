@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from webhook.cli.options import SetupError, describe_error
-from webhook.server import STARTUP_ERRORS, Options, Place, run
+from webhook.server import STARTUP_ERRORS, Place, ServerSettings, run
 
 __all__ = ["serve"]
 
@@ -99,7 +99,7 @@ def serve(
         raise click.UsageError("--tls-cert and --tls-key belong together: give both")
     if certificate_secret is not None and tls_cert is not None:
         raise click.UsageError("give either --certificate-secret or --tls-cert")
-    options = Options(
+    settings = ServerSettings(
         config=config,
         host=host,
         port=port,
@@ -113,7 +113,7 @@ def serve(
         drain=drain,
     )
     try:
-        run(options, lambda sentence: click.echo(sentence, err=True))
+        run(settings, lambda sentence: click.echo(sentence, err=True))
     except STARTUP_ERRORS as error:
         raise SetupError(describe_error(error)) from None
 

@@ -1,18 +1,18 @@
-"""The webhook as a running process: HTTP, TLS, reloading, and the end of it."""
+"""The webhook as a running process: HTTP, TLS, reloading and shutdown."""
 
 from typing import Final
 
 from webhook.config import ConfigurationError
 from webhook.kube import ClusterError
-from webhook.server.listeners import ListenError
-from webhook.server.options import Options
-from webhook.server.run import run
+from webhook.server.http import ListenError
+from webhook.server.main import run
+from webhook.server.settings import ServerSettings
 from webhook.telemetry import TracingError
 from webhook.tls import CertificateError, Place
 
-__all__ = ["STARTUP_ERRORS", "Options", "Place", "run"]
+__all__ = ["STARTUP_ERRORS", "Place", "ServerSettings", "run"]
 
-# What can be wrong with the options, so that `run` does not come to serve.
+# The errors with which `run` ends before it serves.
 STARTUP_ERRORS: Final = (
     ConfigurationError,
     CertificateError,

@@ -22,8 +22,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from webhook.kube.cluster import Cluster
-    from webhook.server.options import Options
     from webhook.server.readiness import Readiness
+    from webhook.server.settings import ServerSettings
     from webhook.telemetry import Log, Metrics
     from webhook.tls import Standing
 
@@ -193,17 +193,17 @@ class Managed(Served):
 
 
 def serving_certificate(
-    options: Options,
+    settings: ServerSettings,
     *,
     log: Log,
     metrics: Metrics,
     readiness: Readiness,
     clock: Callable[[], datetime],
 ) -> ServingCertificate:
-    """Return the certificate that *options* ask for.
+    """Return the certificate that *settings* ask for.
 
     Args:
-        options: Say whether it is in files, looked after in the cluster, or self-made.
+        settings: Say whether it is in files, looked after in the cluster, or self-made.
         log: Notes changes.
         metrics: Counts changes, and tells the expiry.
         readiness: Is held until a certificate of the cluster is trusted.
@@ -213,12 +213,12 @@ def serving_certificate(
         CertificateError: The files cannot be used.
         ClusterError: It cannot be told where the cluster is.
     """
-    if options.certificate and options.key:
-        files = CertificateFiles(options.certificate, options.key)
+    if settings.certificate and settings.key:
+        files = CertificateFiles(settings.certificate, settings.key)
         return FromFiles(files, Use(files.read(clock()), log, metrics), clock)
-    if options.managed is None:
+    if settings.managed is None:
         return SelfMade(Use(made_for(own_names(), clock()), log, metrics), clock)
-    place = options.managed
+    place = settings.managed
     cluster = connect()
     return Managed(
         place,

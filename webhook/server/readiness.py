@@ -6,26 +6,30 @@ __all__ = ["Readiness"]
 
 
 class Readiness:
-    """Conditions that stand in the way of being ready; there are none at first."""
+    """The reasons why this replica is not ready; there are none at first.
+
+    Attributes:
+        draining: Whether the process is shutting down.
+    """
 
     def __init__(self) -> None:
-        self._obstacles: dict[str, str] = {}
+        self._reasons: dict[str, str] = {}
         self.draining = False
 
     def hold(self, part: str, reason: str) -> None:
-        """Note that *part* is not ready, and why."""
-        self._obstacles[part] = reason
+        """Report that *part* is not ready, and why."""
+        self._reasons[part] = reason
 
     def clear(self, part: str) -> None:
-        """Note that *part* is ready."""
-        self._obstacles.pop(part, None)
+        """Report that *part* is ready."""
+        self._reasons.pop(part, None)
 
     def drain(self) -> None:
-        """Note that the process is about to end; it stays so."""
+        """Report that the process is shutting down, for good."""
         self.draining = True
         self.hold("server", "it is shutting down")
 
     @property
     def problems(self) -> tuple[str, ...]:
-        """What stands in the way, in words; empty when ready."""
-        return tuple(f"{part}: {reason}" for part, reason in self._obstacles.items())
+        """Each reason with its part, in words; empty if ready."""
+        return tuple(f"{part}: {reason}" for part, reason in self._reasons.items())

@@ -18,9 +18,9 @@ from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.operations import create_operations_app
+from webhook.server.policies import PolicyStore
 from webhook.server.probing import Probers
 from webhook.server.recorder import ReviewRecorder
-from webhook.server.rules import RulesInUse
 
 NOON = 1_800_000_000.0
 RULES = """\
@@ -75,11 +75,12 @@ class Console:
         self.history = History(lambda: self.now)
         self.recorder = ReviewRecorder(parts.log, parts.metrics, self.history)
         self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
-        self.rules = RulesInUse(
+        self.rules = PolicyStore(
             parse_rules(rules, "rules.yaml"),
             log=parts.log,
             metrics=parts.metrics,
             clock=lambda: self.now,
+            stopwatch=lambda: self.seconds,
             probers=self.probers,
         )
         self.views = ConsoleViews(

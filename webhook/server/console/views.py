@@ -19,9 +19,9 @@ if TYPE_CHECKING:
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
     from webhook.server.history import History
+    from webhook.server.policies import PolicyStore
     from webhook.server.probing import Probers
     from webhook.server.readiness import Readiness
-    from webhook.server.rules import RulesInUse
 
 __all__ = [
     "CandidateView",
@@ -255,7 +255,7 @@ class ConsoleViews:
     """
 
     history: History
-    rules: RulesInUse
+    rules: PolicyStore
     probers: Probers
     certificate: ServingCertificate
     readiness: Readiness

@@ -1,4 +1,4 @@
-"""What `serve` is told on its command line."""
+"""The settings of `serve`, as its command line gives them."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ if TYPE_CHECKING:
 
     from webhook.tls import Place
 
-__all__ = ["Options"]
+__all__ = ["ServerSettings"]
 
 
 @dataclass(frozen=True, slots=True)
-class Options:
+class ServerSettings:
     """How to run the webhook.
 
     Attributes:
@@ -23,11 +23,11 @@ class Options:
         port: Port for reviews, over TLS; 0 for any free one.
         operations_port: Port for probes and metrics, in plain HTTP; 0 for any free one.
         certificate: PEM file of the serving certificate, with its chain.
-        key: PEM file of its private key. Without the two the certificate is
-            self-made, in memory, unless it is managed.
-        managed: Where CA and certificate are looked after in the cluster.
+        key: PEM file of its private key. Without the two the certificate is self-signed
+            and kept in memory, unless it is managed.
+        managed: Where CA and certificate are kept in the cluster.
         console: Whether to serve the console on the operations port.
-        drain: Seconds to go on serving after SIGTERM, until nobody sends more.
+        drain: Seconds to go on serving after SIGTERM.
     """
 
     config: Path

@@ -1,0 +1,130 @@
+"""The policies that reviews are judged by, and reloading them from the rules file."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from webhook.admission import LoopDetector, Policy
+from webhook.config import Configuration, Mode
+from webhook.config.watcher import watch_rules
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from pathlib import Path
+
+    from webhook.admission import Selector, StoppedOwner
+    from webhook.core import Availability, LoopLimits
+    from webhook.server.probing import Probers
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["PolicyStore", "build_policies"]
+
+
+class PolicyStore:
+    """The policies in use; a reload replaces all of them at once.
+
+    Args:
+        configuration: The rules to begin with.
+        log: Logs reloads, and owners that are skipped.
+        metrics: Counts them.
+        clock: Returns seconds since the epoch.
+        stopwatch: Returns monotonic seconds.
+        probers: Check images where the rules ask for that.
+
+    Attributes:
+        policies: The policies by name.
+        configuration: The rules file that they were built from.
+        loaded_at: When, in seconds since the epoch.
+        refused: What is wrong with the file as it is now; empty if it is in use.
+    """
+
+    def __init__(
+        self,
+        configuration: Configuration,
+        *,
+        log: Log,
+        metrics: Metrics,
+        clock: Callable[[], float],
+        stopwatch: Callable[[], float],
+        probers: Probers,
+    ) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._probers = probers
+        self.policies: Mapping[str, Policy] = {}
+        self.configuration = configuration
+        self.loaded_at = 0.0
+        self.refused: tuple[str, ...] = ()
+        self._use(configuration, "rules loaded")
+
+    async def follow(self, path: Path) -> None:
+        """Reload the rules file whenever it changes; a file with errors keeps the old rules."""
+        using = self.configuration
+        async for change in watch_rules(path, using.digest, using.files):
+            if isinstance(change, Configuration):
+                await self._probers.prepare(change.policies.values())
+                self._use(change, "rules reloaded")
+                continue
+            self.refused = tuple(map(str, change.problems))
+            self._metrics.configuration_refused()
+            self._log.error("rules refused, the old ones stay in use", problems=self.refused)
+
+    def record_loop(self, owner: StoppedOwner) -> None:
+        """Report an owner whose Pods are skipped from now on."""
+        self._metrics.looped()
+        self._log.warning(
+            "owner left alone",
+            namespace=owner.namespace,
+            kind=owner.kind,
+            name=owner.name,
+            pod=owner.pod,
+            reason=owner.reason,
+        )
+
+    def _use(self, configuration: Configuration, event: str) -> None:
+        self.policies = build_policies(configuration, self._probers.choice, self._loops)
+        self._probers.keep(settings.availability for settings in configuration.policies.values())
+        self.configuration = configuration
+        self.loaded_at = self._clock()
+        self.refused = ()
+        self._metrics.configuration_loaded(self.loaded_at)
+        self._log.info(
+            event,
+            digest=configuration.digest[:12],
+            rules={
+                name: len(settings.mirrors.rules)
+                for name, settings in configuration.policies.items()
+            },
+        )
+        for warning in configuration.warnings:
+            self._log.warning("rules", problem=warning)
+
+    def _loops(self, limits: LoopLimits | None) -> LoopDetector | None:
+        return None if limits is None else LoopDetector(limits, self._stopwatch, self)
+
+
+def build_policies(
+    configuration: Configuration,
+    choice: Callable[[Availability | None], Selector | None],
+    loops: Callable[[LoopLimits | None], LoopDetector | None] = lambda _limits: None,
+) -> dict[str, Policy]:
+    """Return the policies of a configuration by name.
+
+    Args:
+        configuration: The rules.
+        choice: Returns the selector for an availability setting; None to check nothing.
+        loops: Returns the loop detector for a policy; None to detect nothing.
+    """
+    return {
+        name: Policy(
+            name=name,
+            decide=settings.mirrors.decide,
+            observe=settings.mode is Mode.OBSERVE,
+            record=settings.record,
+            selector=choice(settings.availability),
+            loop_detector=loops(settings.loops),
+        )
+        for name, settings in configuration.policies.items()
+    }
