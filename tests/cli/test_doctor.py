@@ -8,12 +8,21 @@ import pytest
 from click.testing import CliRunner
 
 from tests.tools.faults import unused_port
-from webhook.cli.doctor.command import STYLES, as_object, doctor, told
-from webhook.cli.doctor.report import Verdict, doubt, fine, unknown, wrong
+from webhook.cli.doctor.command import doctor
+from webhook.cli.doctor.report import (
+    STYLES,
+    FindingStatus,
+    finding_entry,
+    note,
+    ok,
+    show_findings,
+    unknown,
+    wrong,
+)
 
 FINDINGS = [
-    fine("clock", "right"),
-    doubt("Pod", "static"),
+    ok("clock", "right"),
+    note("Pod", "static"),
     wrong("rules", "none", "give some"),
     unknown("certificate", "not seen"),
 ]
@@ -51,7 +60,7 @@ def test_an_api_server_that_cannot_be_reached_is_told(tmp_path):
 
 
 def test_each_finding_is_a_line_and_its_mend_another(capsys):
-    assert [*told(FINDINGS)] == FINDINGS
+    assert [*show_findings(FINDINGS)] == FINDINGS
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
         ["ok", "clock: right"],
@@ -63,14 +72,14 @@ def test_each_finding_is_a_line_and_its_mend_another(capsys):
 
 
 def test_programs_get_the_same():
-    assert as_object(FINDINGS[2]) == {
+    assert finding_entry(FINDINGS[2]) == {
         "check": "rules",
         "verdict": "wrong",
         "what": "none",
         "mend": "give some",
     }
-    assert as_object(FINDINGS[0])["mend"] is None
+    assert finding_entry(FINDINGS[0])["mend"] is None
 
 
 def test_every_verdict_has_its_colour():
-    assert set(STYLES) == {str(each) for each in Verdict}
+    assert set(STYLES) == {str(each) for each in FindingStatus}

@@ -13,8 +13,8 @@ from tests.cli.doctor.reader import (
     replica,
     rules,
 )
-from webhook.cli.doctor.checks import look_at_cluster, look_at_namespace
-from webhook.cli.doctor.installation import read_cluster
+from webhook.cli.doctor.checks import check_cluster, check_namespace
+from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.kube import RefusedError, UnavailableError
 
@@ -23,12 +23,12 @@ MAPS = "/api/v1/namespaces/mirrorhook/configmaps"
 
 
 def looked(reader, namespace="shop", image=None):
-    found = [*look_at_cluster(reader, NOW)]
-    return [*found, *look_at_namespace(reader, read_cluster(reader), namespace, image)]
+    found = [*check_cluster(reader, NOW)]
+    return [*found, *check_namespace(reader, read_installation(reader), namespace, image)]
 
 
 def faults(found):
-    return [each for each in found if each.verdict != "ok"]
+    return [each for each in found if each.status != "ok"]
 
 
 def test_a_cluster_without_a_fault_is_said_to_be_fine():
@@ -84,31 +84,31 @@ def test_each_fault_is_found_and_its_mend_told(fault):
     lists, check, what, mend = FAULTS[fault]
     reader = MemoryReader()
     reader.lists |= lists
-    found = [each for each in look_at_cluster(reader, NOW) if each.verdict == "wrong"]
+    found = [each for each in check_cluster(reader, NOW) if each.status == "wrong"]
     assert [each.check for each in found] == [check]
-    assert what in found[0].what
-    assert mend in found[0].mend
+    assert what in found[0].text
+    assert mend in found[0].fix
 
 
 def test_a_service_that_is_missing_is_told():
     reader = MemoryReader()
     del reader.objects["/api/v1/namespaces/mirrorhook/services/mirrorhook"]
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert "there is no Service mirrorhook/mirrorhook" in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert "there is no Service mirrorhook/mirrorhook" in found.text
 
 
 def test_a_replica_says_itself_why_it_is_not_ready():
     reader = MemoryReader()
     reader.lists[PODS] = unready()
     reader.pages["/readyz"] = (503, "certificate: no CA can be read\n")
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert "mirrorhook-1 is not ready: certificate: no CA can be read" in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert "mirrorhook-1 is not ready: certificate: no CA can be read" in found.text
 
 
 def test_a_replica_with_older_rules_is_told():
     reader = MemoryReader()
     reader.pages["/metrics"] = (200, "mirrorhook_config_last_reload_successful 0.0\n")
-    (found,) = faults(look_at_cluster(reader, NOW))
+    (found,) = faults(check_cluster(reader, NOW))
     assert found.check == "rules in use"
 
 
@@ -123,27 +123,27 @@ def test_a_replica_with_older_rules_is_told():
 def test_a_certificate_that_is_not_trusted_is_told(served, verdict, what):
     reader = MemoryReader()
     reader.served = served
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert (found.check, found.verdict) == ("certificate", verdict)
-    assert what in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert (found.check, found.status) == ("certificate", verdict)
+    assert what in found.text
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
 def test_a_clock_that_is_wrong_is_told(ahead):
     reader = MemoryReader()
     reader.ahead = ahead
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert "300 s" in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert "300 s" in found.text
 
 
 def test_a_namespace_that_has_not_opted_in_is_told_how():
     (found,) = faults(looked(MemoryReader(), "other"))
-    assert found.mend == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
+    assert found.fix == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
 
 
 def test_a_namespace_that_is_not_there_is_told():
     (found,) = faults(looked(MemoryReader(), "nowhere"))
-    assert found.what == "there is no namespace nowhere"
+    assert found.text == "there is no namespace nowhere"
 
 
 @pytest.mark.parametrize(
@@ -159,8 +159,8 @@ def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, w
     reader = MemoryReader()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
-    assert (found.check, found.verdict) == ("dry run", verdict)
-    assert what in found.what
+    assert (found.check, found.status) == ("dry run", verdict)
+    assert what in found.text
 
 
 @pytest.mark.parametrize(
@@ -175,8 +175,8 @@ def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
     reader.lists[MAPS] = [rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")]
     reader.tried = lambda image: image
     (found,) = faults(looked(reader))
-    assert (found.check, found.verdict) == ("dry run", "note")
-    assert what in found.what
+    assert (found.check, found.status) == ("dry run", "note")
+    assert what in found.text
 
 
 def test_a_second_mirror_is_as_good_as_the_first():
@@ -210,11 +210,11 @@ def test_an_image_to_try_is_found_for_any_match(match):
 def test_without_a_rule_that_rewrites_there_is_nothing_to_try():
     reader = MemoryReader()
     reader.lists[MAPS] = [rules("rules: [{match: docker.io, keep: true}]")]
-    assert faults(looked(reader))[-1].mend == "give --image IMAGE"
+    assert faults(looked(reader))[-1].fix == "give --image IMAGE"
 
 
 def test_a_webhook_by_url_is_none_of_ours():
     reader = MemoryReader()
     reader.lists[CONFIGURATIONS] = [configuration(clientConfig={"url": "https://a.example/"})]
-    found, _ = faults(look_at_cluster(reader, NOW))
-    assert "knows of no webhook" in found.what
+    found, _ = faults(check_cluster(reader, NOW))
+    assert "knows of no webhook" in found.text

@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from tests.cli.doctor.reader import MemoryReader, pod, recorded, rules
-from webhook.cli.doctor.installation import read_cluster
-from webhook.cli.doctor.pods import look_at_pod
+from webhook.cli.doctor.installation import read_installation
+from webhook.cli.doctor.pods import explain_pod
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 
 OPERATOR = {"cnpg.io/podRole": "instance"}
@@ -70,16 +70,16 @@ def test_the_cause_is_told_with_what_mends_it(case):
     reader = MemoryReader()
     namespace = given["metadata"]["namespace"]
     reader.objects[f"/api/v1/namespaces/{namespace}/pods/web"] = given
-    (found,) = look_at_pod(reader, read_cluster(reader), namespace, "web")
-    assert (found.check, found.verdict) == (check, verdict)
-    assert what in found.what
-    assert mend in found.mend
+    (found,) = explain_pod(reader, read_installation(reader), namespace, "web")
+    assert (found.check, found.status) == (check, verdict)
+    assert what in found.text
+    assert mend in found.fix
 
 
 def test_a_pod_that_is_not_there_is_told():
     reader = MemoryReader()
-    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "gone")
-    assert found.what == "there is no Pod shop/gone"
+    (found,) = explain_pod(reader, read_installation(reader), "shop", "gone")
+    assert found.text == "there is no Pod shop/gone"
 
 
 @pytest.mark.parametrize(
@@ -99,5 +99,5 @@ def test_what_is_known_of_the_rules_is_told(path, value, what):
     reader = MemoryReader()
     reader.lists[path] = value
     reader.objects["/api/v1/namespaces/shop/pods/web"] = pod("nginx")
-    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "web")
-    assert what in found.what
+    (found,) = explain_pod(reader, read_installation(reader), "shop", "web")
+    assert what in found.text

@@ -6,9 +6,9 @@ import pytest
 import yaml
 
 from tests.cli.doctor.reader import CREATED, NOW, MemoryReader, pod, recorded
-from webhook.cli.doctor.checks import look_at_cluster, look_at_namespace
-from webhook.cli.doctor.installation import read_cluster
-from webhook.cli.doctor.pods import look_at_pod
+from webhook.cli.doctor.checks import check_cluster, check_namespace
+from webhook.cli.doctor.installation import read_installation
+from webhook.cli.doctor.pods import explain_pod
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.core import Rule
 from webhook.kube import ForbiddenError, RefusedError
@@ -47,12 +47,12 @@ def bindings(reader):
 
 
 def looked(reader, namespace="shop", image=None):
-    found = [*look_at_cluster(reader, NOW)]
-    return [*found, *look_at_namespace(reader, read_cluster(reader), namespace, image)]
+    found = [*check_cluster(reader, NOW)]
+    return [*found, *check_namespace(reader, read_installation(reader), namespace, image)]
 
 
 def faults(found):
-    return [each for each in found if each.verdict != "ok"]
+    return [each for each in found if each.status != "ok"]
 
 
 @pytest.mark.parametrize(
@@ -102,22 +102,22 @@ def test_each_fault_is_found_and_its_mend_told(fault):
     change, check, what, mend = FAULTS[fault]
     reader = evaluating()
     change(reader)
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert (found.check, found.verdict) == (check, "wrong")
-    assert what in found.what
-    assert mend in found.mend
+    (found,) = faults(check_cluster(reader, NOW))
+    assert (found.check, found.status) == (check, "wrong")
+    assert what in found.text
+    assert mend in found.fix
 
 
 def test_a_config_map_of_rules_that_is_missing_is_told():
     reader = evaluating(params="mirrors")
     del reader.objects[PARAMETER]
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert "its ConfigMap mirrors/mirrorhook-rules is not there" in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert "its ConfigMap mirrors/mirrorhook-rules is not there" in found.text
 
 
 def test_a_policy_without_rules_is_told():
-    (found,) = faults(look_at_cluster(evaluating([]), NOW))
-    assert "policy mirrorhook has none" in found.what
+    (found,) = faults(check_cluster(evaluating([]), NOW))
+    assert "policy mirrorhook has none" in found.text
 
 
 def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
@@ -132,10 +132,10 @@ def test_an_api_server_that_has_no_such_policies_is_told(version):
     reader = MemoryReader()
     reader.lists = {CONFIGURATIONS: []}
     reader.objects["/version"] = {"gitVersion": version}
-    nothing, old = faults(look_at_cluster(reader, NOW))
-    assert "no webhook and of no policy" in nothing.what
-    assert f"this API server ({version}) has no MutatingAdmissionPolicy" in old.what
-    assert "1.36" in old.what
+    nothing, old = faults(check_cluster(reader, NOW))
+    assert "no webhook and of no policy" in nothing.text
+    assert f"this API server ({version}) has no MutatingAdmissionPolicy" in old.text
+    assert "1.36" in old.text
 
 
 def test_what_may_not_be_read_is_not_said_to_be_missing():
@@ -147,9 +147,9 @@ def test_what_may_not_be_read_is_not_said_to_be_missing():
         return []
 
     reader.list = refused
-    (found,) = faults(look_at_cluster(reader, NOW))
-    assert (found.check, found.verdict) == ("policy", "unknown")
-    assert "you may not list them" in found.what
+    (found,) = faults(check_cluster(reader, NOW))
+    assert (found.check, found.status) == ("policy", "unknown")
+    assert "you may not list them" in found.text
 
 
 def refusing(message):
@@ -183,15 +183,15 @@ def test_a_dry_run_shows_whether_the_policy_acts(tried, image, verdict, what, me
     reader = evaluating()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
-    assert (found.check, found.verdict) == ("dry run", verdict)
-    assert what in found.what
-    assert mend in found.mend
+    assert (found.check, found.status) == ("dry run", verdict)
+    assert what in found.text
+    assert mend in found.fix
 
 
 def test_a_namespace_that_has_not_opted_in_is_told_how():
     (found,) = faults(looked(evaluating(), "other"))
-    assert "no policy is asked about the Pods of other" in found.what
-    assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.mend
+    assert "no policy is asked about the Pods of other" in found.text
+    assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.fix
 
 
 # By what is the matter: the Pod; then the verdict, and words of what is found.
@@ -216,6 +216,6 @@ def test_a_pod_is_explained(case):
     constraints = policies(reader)[0]["spec"]["matchConstraints"]
     constraints["objectSelector"] = {"matchExpressions": [exclusion]}
     reader.objects["/api/v1/namespaces/shop/pods/web"] = given
-    (found,) = look_at_pod(reader, read_cluster(reader), "shop", "web")
-    assert found.verdict == verdict
-    assert what in found.what
+    (found,) = explain_pod(reader, read_installation(reader), "shop", "web")
+    assert found.status == verdict
+    assert what in found.text

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.cli.doctor.installation import obstacle
+from webhook.cli.doctor.installation import find_mismatch
 
 
 def needs(operator, *values, key="a"):
@@ -34,4 +34,4 @@ def needs(operator, *values, key="a"):
     ],
 )
 def test_a_selector_says_what_it_lacks(selector, labels, expected):
-    assert obstacle(selector, labels) == expected
+    assert find_mismatch(selector, labels) == expected

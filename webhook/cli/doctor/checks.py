@@ -5,10 +5,15 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.cli.doctor.installation import ADD_A_RULE, read_hooks, read_rules
-from webhook.cli.doctor.policies import NO_POLICIES, Bound, look_at_policies, read_policies
-from webhook.cli.doctor.report import Finding, doubt, fine, unknown, wrong
-from webhook.cli.doctor.webhooks import look_at_bundle, look_at_replicas
+from webhook.cli.doctor.installation import ADD_A_RULE, read_rules
+from webhook.cli.doctor.policies import (
+    NO_POLICIES,
+    BoundPolicy,
+    check_policies,
+    read_policies,
+)
+from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
+from webhook.cli.doctor.webhooks import check_replicas, check_trust, read_webhooks
 from webhook.config import ConfigurationError, Mode
 from webhook.core import Outcome
 from webhook.kube import ClusterError
@@ -17,35 +22,49 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from datetime import datetime
 
-    from webhook.cli.doctor.installation import Cluster, Rewriter
+    from webhook.cli.doctor.installation import Installation, Rewriter
     from webhook.config import PolicySettings
     from webhook.core import MirrorMap
     from webhook.kube.reading import Reader
 
-__all__ = ["look_at_cluster", "look_at_namespace"]
+__all__ = ["check_cluster", "check_namespace"]
 
-SKEW: Final = 30.0
+MAX_SKEW: Final = 30.0  # seconds
+SMALL: Final = {"cpu": "1m", "memory": "1Mi"}
+# As the Pod Security Standard "restricted" requires.
+RESTRICTED: Final = {
+    "allowPrivilegeEscalation": False,
+    "capabilities": {"drop": ["ALL"]},
+    "runAsNonRoot": True,
+    "runAsUser": 65532,
+    "seccompProfile": {"type": "RuntimeDefault"},
+}
+UNREACHED: Final = (
+    "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
+    "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'"
+)
+UNEVALUATED: Final = (
+    "the policy was not evaluated, or to no end; a new one takes a second: kubectl get "
+    "--raw /metrics | grep mutating_admission_policy_check_total"
+)
+VALIDATING_POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 
 
-def look_at_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
-    """Look at everything but a namespace."""
+def check_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
+    """Check everything except a namespace.
+
+    Args:
+        reader: The cluster.
+        now: The time by this machine's clock.
+    """
     version = reader.get("/version") or {}
-    yield fine("API server", f"{reader.address} answers: {version.get('gitVersion')}")
-    skew = reader.skew()
-    if abs(skew) > SKEW:
-        yield doubt(
-            "clock",
-            f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the "
-            "API server; a certificate that is just made may not be valid yet",
-            "set the clocks by NTP, here and on the nodes",
-        )
-    else:
-        yield fine("clock", "this machine and the API server agree on the time")
-    hooks, policies = read_hooks(reader), read_policies(reader)
-    if policies.problem and not hooks:
+    yield ok("API server", f"{reader.address} answers: {version.get('gitVersion')}")
+    yield _check_clock(reader.skew())
+    webhooks, policies = read_webhooks(reader), read_policies(reader)
+    if policies.problem and not webhooks:
         yield unknown("policy", f"there is no webhook, and {policies.problem}")
         return
-    if not hooks and not policies.any:
+    if not webhooks and not policies.any:
         yield wrong(
             "webhook",
             "the API server knows of no webhook and of no policy of mirrorhook, so nothing "
@@ -54,21 +73,37 @@ def look_at_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
             "--create-namespace --values values.yaml",
         )
         if not policies.version:
-            yield doubt("policy", NO_POLICIES.format(version.get("gitVersion")))
+            yield note("policy", NO_POLICIES.format(version.get("gitVersion")))
         return
-    yield from look_at_policies(policies)
-    for hook in hooks:
-        policy = "admits Pods as they are" if hook.ignores else "refuses Pods"
-        yield fine("webhook", f"{hook.name} is registered; it {policy} where it fails")
-        yield look_at_bundle(hook, now)
-    for hook in {(hook.namespace, hook.service): hook for hook in hooks}.values():
-        yield from look_at_replicas(reader, hook)
-    for namespace in sorted({hook.namespace for hook in hooks}):
-        yield from look_at_rules(reader, namespace)
+    yield from check_policies(policies)
+    for entry in webhooks:
+        policy = "admits Pods as they are" if entry.ignores_failure else "refuses Pods"
+        yield ok("webhook", f"{entry.name} is registered; it {policy} where it fails")
+        yield check_trust(entry, now)
+    for entry in {(entry.namespace, entry.service): entry for entry in webhooks}.values():
+        yield from check_replicas(reader, entry, now)
+    for namespace in sorted({entry.namespace for entry in webhooks}):
+        yield from _check_rules(reader, namespace)
 
 
-def look_at_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
-    """Say how the rules of a release stand."""
+def _check_clock(skew: float) -> Finding:
+    """Compare the clocks.
+
+    Args:
+        skew: Seconds that this machine is ahead of the API server.
+    """
+    if abs(skew) <= MAX_SKEW:
+        return ok("clock", "this machine and the API server agree on the time")
+    return note(
+        "clock",
+        f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the "
+        "API server; a certificate that is just made may not be valid yet",
+        "set the clocks by NTP, here and on the nodes",
+    )
+
+
+def _check_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
+    """Check the rules of the release in a namespace."""
     found = dict(read_rules(reader, namespace))
     if not found:
         yield unknown("rules", f"there is no ConfigMap with rules in namespace {namespace}")
@@ -84,7 +119,7 @@ def look_at_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
         for policy, settings in configuration.policies.items():
             count = len(settings.mirrors.rules)
             if count:
-                yield fine("rules", f"policy {policy} has {count}")
+                yield ok("rules", f"policy {policy} has {count}")
             else:
                 yield wrong(
                     "rules",
@@ -93,38 +128,14 @@ def look_at_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
                 )
 
 
-# What the Pod Security Standard "restricted" asks for, and a quota may.
-RESTRICTED: Final = {
-    "allowPrivilegeEscalation": False,
-    "capabilities": {"drop": ["ALL"]},
-    "runAsNonRoot": True,
-    "runAsUser": 65532,
-    "seccompProfile": {"type": "RuntimeDefault"},
-}
-
-UNREACHED: Final = (
-    "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
-    "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'"
-)
-
-UNEVALUATED: Final = (
-    "the policy was not evaluated, or to no end; a new one takes a second: kubectl get "
-    "--raw /metrics | grep mutating_admission_policy_check_total"
-)
-
-VALIDATING: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
-
-SMALL: Final = {"cpu": "1m", "memory": "1Mi"}
-
-
-def look_at_namespace(
-    reader: Reader, cluster: Cluster, name: str, image: str | None
+def check_namespace(
+    reader: Reader, installation: Installation, name: str, image: str | None
 ) -> Iterator[Finding]:
-    """Say whether the Pods of a namespace are rewritten, and try one in a dry run.
+    """Check that the Pods of a namespace are rewritten, and try one in a dry run.
 
     Args:
         reader: The cluster.
-        cluster: What is known of us in it.
+        installation: What the cluster has of mirrorhook.
         name: Name of the namespace.
         image: The image to try; without it one that a rule matches.
     """
@@ -132,79 +143,83 @@ def look_at_namespace(
     if namespace is None:
         yield wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
         return
-    if not cluster.rewriters:
-        return  # which was said of the cluster
+    if not installation.rewriters:
+        return  # which was reported for the cluster
     labels = namespace["metadata"].get("labels") or {}
-    selecting = cluster.selecting(labels)
-    if not selecting:
-        yield cluster.unasked(name, labels)
+    rewriters = installation.find_rewriters(labels)
+    if not rewriters:
+        yield installation.explain_no_rewriter(name, labels)
         return
-    for each in selecting:
-        yield fine("namespace", f"{each.name} is asked about the Pods of {name}")
-    yield try_one(reader, cluster, selecting[0], name, image)
+    for each in rewriters:
+        yield ok("namespace", f"{each.name} is asked about the Pods of {name}")
+    yield _try_pod(reader, installation, rewriters[0], name, image)
 
 
-def try_one(
-    reader: Reader, cluster: Cluster, rewriter: Rewriter, namespace: str, image: str | None
+def _try_pod(
+    reader: Reader,
+    installation: Installation,
+    rewriter: Rewriter,
+    namespace: str,
+    image: str | None,
 ) -> Finding:
-    """Create a Pod in a dry run, and say what becomes of its image."""
-    settings = cluster.settings(rewriter)
-    image = image or (sample(settings.mirrors) if settings else None)
+    """Create a Pod in a dry run, and compare its image with what the rules say."""
+    settings = installation.settings_of(rewriter)
+    image = image or (_sample_image(settings.mirrors) if settings else None)
     if settings is None or image is None:
         return unknown("dry run", "no rule is known that rewrites", "give --image IMAGE")
     try:
-        created = reader.try_pod(namespace, pod_of(image))
+        created = reader.try_pod(namespace, _make_pod(image))
     except ClusterError as error:
-        return wrong("dry run", str(error), mend_of_refusal(str(error), rewriter))
-    found = created["spec"]["containers"][0]["image"]
-    return compared(image, found, settings, rewriter)
+        return wrong("dry run", str(error), _fix_refusal(str(error), rewriter))
+    result = created["spec"]["containers"][0]["image"]
+    return _compare(image, result, settings, rewriter)
 
 
-def mend_of_refusal(reason: str, rewriter: Rewriter) -> str:
-    """Return what to do where a Pod was refused."""
-    enforcing = VALIDATING.search(reason)
+def _fix_refusal(reason: str, rewriter: Rewriter) -> str:
+    """Return how to fix that a Pod was refused."""
+    enforcing = VALIDATING_POLICY.search(reason)
     if enforcing:
         emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"
         return f"see above why it was not rewritten before; in an emergency: {emergency}"
-    where = "policy" if isinstance(rewriter, Bound) else "replicas"
+    where = "policy" if isinstance(rewriter, BoundPolicy) else "replicas"
     return f"see the {where} above; in an emergency: kubectl delete {rewriter.resource}"
 
 
-def compared(image: str, found: str, settings: PolicySettings, rewriter: Rewriter) -> Finding:
-    """Say whether an image became what the rules say.
+def _compare(image: str, result: str, settings: PolicySettings, rewriter: Rewriter) -> Finding:
+    """Compare the image that the API server would store with what the rules say.
 
     Args:
-        image: The image that was asked for.
-        found: What the API server would store.
+        image: The image of the Pod that was tried.
+        result: The image that the API server would store.
         settings: The rules.
         rewriter: The webhook or policy that was to be asked.
     """
     expected = settings.mirrors.decide(image)
-    stayed = f"{image} stayed as it is"
+    unchanged = f"{image} stayed as it is"
     for candidate in expected.candidates:
-        if found == str(candidate):
-            return fine("dry run", f"{image} became {found}: {candidate.reason}")
-    if found == expected.image:
-        mend = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
-        return doubt("dry run", f"{stayed}: {expected.reason}", mend)
-    if found == image and settings.mode is Mode.OBSERVE:
-        return doubt("dry run", f"{image} stayed as it is: policy {rewriter.policy} only observes")
-    if found == image and settings.availability:
-        return doubt(
+        if result == str(candidate):
+            return ok("dry run", f"{image} became {result}: {candidate.reason}")
+    if result == expected.image:
+        fix = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
+        return note("dry run", f"{unchanged}: {expected.reason}", fix)
+    if result != image:
+        return note("dry run", f"{image} became {result}, and not {expected.image}")
+    if settings.mode is Mode.OBSERVE:
+        return note("dry run", f"{unchanged}: policy {rewriter.policy} only observes")
+    if settings.availability:
+        return note(
             "dry run",
-            f"{stayed}: mirrors are asked first, and none may have it",
+            f"{unchanged}: mirrors are asked first, and none may have it",
             "give --image of one that a mirror has; mirrorhook explain --probe asks them",
         )
-    if found == image:
-        return wrong(
-            "dry run",
-            f"{image} came back as it was, though it should have become {expected.image}",
-            UNEVALUATED if isinstance(rewriter, Bound) else UNREACHED,
-        )
-    return doubt("dry run", f"{image} became {found}, and not {expected.image}")
+    return wrong(
+        "dry run",
+        f"{image} came back as it was, though it should have become {expected.image}",
+        UNEVALUATED if isinstance(rewriter, BoundPolicy) else UNREACHED,
+    )
 
 
-def sample(mirrors: MirrorMap) -> str | None:
+def _sample_image(mirrors: MirrorMap) -> str | None:
     """Return an image that a rule rewrites."""
     for rule in mirrors.rules:
         prefix = str(rule.match or "").replace("*.", "x.").replace("*", "registry.example")
@@ -214,7 +229,7 @@ def sample(mirrors: MirrorMap) -> str | None:
     return None
 
 
-def pod_of(image: str) -> dict[str, Any]:
+def _make_pod(image: str) -> dict[str, Any]:
     """Return a Pod that most namespaces admit."""
     container = {
         "name": "doctor",

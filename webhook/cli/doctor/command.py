@@ -1,33 +1,34 @@
-"""`mirrorhook doctor`: what keeps Pods from being rewritten, and what mends it."""
+"""`mirrorhook doctor`: what keeps Pods from being rewritten, and how to fix it."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING
 
 import click
 
-from webhook.cli.doctor.report import Verdict
-from webhook.cli.options import SetupError, kubeconfig_option, open_cluster, output_option
-from webhook.cli.output import show_json, show_records
+from webhook.cli.doctor.checks import check_cluster, check_namespace
+from webhook.cli.doctor.installation import read_installation
+from webhook.cli.doctor.pods import explain_pod
+from webhook.cli.doctor.report import FindingStatus, finding_entry, show_findings
+from webhook.cli.options import (
+    EXIT_FAILED,
+    SetupError,
+    kubeconfig_option,
+    open_cluster,
+    output_option,
+)
+from webhook.cli.output import show_json
+from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterator
     from pathlib import Path
 
     from webhook.cli.doctor.report import Finding
     from webhook.kube.reading import Reader
 
 __all__ = ["doctor"]
-
-FAILED: Final = 1
-
-STYLES: Final = {
-    Verdict.FINE: "green",
-    Verdict.DOUBT: "yellow",
-    Verdict.WRONG: "red",
-    Verdict.UNKNOWN: "dim",
-}
 
 
 @click.command()
@@ -57,29 +58,24 @@ def doctor(
     mirrorhook doctor --namespace shop
     mirrorhook doctor pod shop/web-7d4b9c-x2x7k
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
-    from webhook.kube import ClusterError  # noqa: PLC0415 - for this command
-
-    pod = pod_of(what)
+    pod = _parse_pod(what) if what else None
     if image and not namespace:
         raise click.UsageError("--image is tried in a namespace: give --namespace NAME")
     try:
-        reader = open_cluster(kubeconfig)
-        found = looked(reader, pod, namespace, image)
-        findings = [*told(found)] if output != "json" else [*found]
+        found = _find(open_cluster(kubeconfig), pod, namespace, image)
+        findings = [*found] if output == "json" else [*show_findings(found)]
     except ClusterError as error:
         raise SetupError(
             f"{error}; give --kubeconfig FILE of a cluster that you may read"
         ) from None
     if output == "json":
-        show_json([as_object(each) for each in findings])
-    if any(each.verdict is Verdict.WRONG for each in findings):
-        context.exit(FAILED)
+        show_json([finding_entry(each) for each in findings])
+    if any(each.status is FindingStatus.WRONG for each in findings):
+        context.exit(EXIT_FAILED)
 
 
-def pod_of(what: tuple[str, ...]) -> tuple[str, str] | None:
-    """Return the namespace and the name of the Pod that is asked for."""
-    if not what:
-        return None
+def _parse_pod(what: tuple[str, ...]) -> tuple[str, str]:
+    """Return the namespace and the name of the Pod in the arguments."""
     kind, *rest = what
     namespace, slash, name = rest[0].partition("/") if len(rest) == 1 else ("", "", "")
     if kind not in {"pod", "pods", "po"} or not (namespace and slash and name):
@@ -87,40 +83,13 @@ def pod_of(what: tuple[str, ...]) -> tuple[str, str] | None:
     return namespace, name
 
 
-def looked(
+def _find(
     reader: Reader, pod: tuple[str, str] | None, namespace: str | None, image: str | None
 ) -> Iterator[Finding]:
-    """Yield what is found, one look after the other."""
-    from webhook.cli.doctor.checks import (  # noqa: PLC0415 - for this command alone
-        look_at_cluster,
-        look_at_namespace,
-    )
-    from webhook.cli.doctor.installation import read_cluster  # noqa: PLC0415
-    from webhook.cli.doctor.pods import look_at_pod  # noqa: PLC0415
-
+    """Yield the findings, one check after the other."""
     if pod:
-        yield from look_at_pod(reader, read_cluster(reader), *pod)
+        yield from explain_pod(reader, read_installation(reader), *pod)
         return
-    yield from look_at_cluster(reader, datetime.now(UTC))
+    yield from check_cluster(reader, datetime.now(UTC))
     if namespace:
-        yield from look_at_namespace(reader, read_cluster(reader), namespace, image)
-
-
-def told(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Show each finding as soon as it is there, and pass it on."""
-    for each in findings:
-        rows = [(f"{each.verdict:<7}", STYLES[each.verdict], f"{each.check}: {each.what}")]
-        if each.mend:
-            rows.append(("mend", "bold", each.mend))
-        show_records(rows)
-        yield each
-
-
-def as_object(finding: Finding) -> dict[str, Any]:
-    """Return a finding with the keys that ``--output json`` promises."""
-    return {
-        "check": finding.check,
-        "verdict": str(finding.verdict),
-        "what": finding.what,
-        "mend": finding.mend or None,
-    }
+        yield from check_namespace(reader, read_installation(reader), namespace, image)

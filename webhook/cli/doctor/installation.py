@@ -1,4 +1,4 @@
-"""What is installed of mirrorhook in a cluster: webhooks, policies and their rules."""
+"""What a cluster has of mirrorhook: webhooks, policies, and the rules by which they decide."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from webhook.cli.doctor.policies import Bound, read_policies
+from webhook.cli.doctor.policies import BoundPolicy, read_policies
 from webhook.cli.doctor.report import Finding, wrong
-from webhook.cli.doctor.webhooks import CONFIGURATIONS, OURS, Hook, hooks_of
+from webhook.cli.doctor.webhooks import OUR_LABEL, WebhookEntry, read_webhooks
 from webhook.config import Configuration, ConfigurationError, load_rules
 from webhook.objects import OPT_OUT
 
@@ -22,64 +22,60 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ADD_A_RULE",
-    "Cluster",
-    "Labels",
+    "Installation",
     "Rewriter",
-    "obstacle",
-    "read_cluster",
-    "read_hooks",
+    "find_mismatch",
+    "read_installation",
     "read_rules",
 ]
 
 RULES: Final = "rules.yaml"
-
 ADD_A_RULE: Final = (
     "add a rule for it to the values, and helm upgrade; or to the rules of the policy, and "
     "render it again"
 )
 
 # A webhook, or a policy that the API server evaluates itself.
-Rewriter: TypeAlias = Hook | Bound
+Rewriter: TypeAlias = WebhookEntry | BoundPolicy
+Labels: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Cluster:
-    """What is known of us in a cluster.
+class Installation:
+    """What a cluster has of mirrorhook.
 
     Attributes:
-        hooks: The webhooks.
-        policies: The policies by the namespace of their release, and their name.
+        webhooks: The webhooks.
+        settings: The settings of their policies, by the namespace of the release and the
+            name of the policy.
         bound: The policies of the API server, by their bindings.
     """
 
-    hooks: tuple[Hook, ...]
-    policies: Mapping[tuple[str, str], PolicySettings]
-    bound: tuple[Bound, ...] = ()
+    webhooks: tuple[WebhookEntry, ...]
+    settings: Mapping[tuple[str, str], PolicySettings]
+    bound: tuple[BoundPolicy, ...] = ()
 
     @property
     def rewriters(self) -> tuple[Rewriter, ...]:
         """All that rewrite."""
-        return (*self.hooks, *self.bound)
+        return (*self.webhooks, *self.bound)
 
-    def settings(self, rewriter: Rewriter) -> PolicySettings | None:
-        """Return what a webhook or policy decides by, where it is known."""
-        if isinstance(rewriter, Bound):
+    def settings_of(self, rewriter: Rewriter) -> PolicySettings | None:
+        """Return the settings by which a webhook or policy decides, if they are known."""
+        if isinstance(rewriter, BoundPolicy):
             return rewriter.settings
-        return self.policies.get((rewriter.namespace, rewriter.policy))
+        return self.settings.get((rewriter.namespace, rewriter.policy))
 
-    def selecting(self, labels: Labels) -> list[Rewriter]:
-        """Return what is asked about the Pods of a namespace."""
-        return [each for each in self.rewriters if not obstacle(each.namespaces, labels)]
+    def find_rewriters(self, labels: Labels) -> list[Rewriter]:
+        """Return what is asked about the Pods of a namespace with these labels."""
+        return [
+            each for each in self.rewriters if not find_mismatch(each.namespace_selector, labels)
+        ]
 
-    def unasked(self, namespace: str, labels: Labels) -> Finding:
-        """Return that nothing is asked about the Pods of a namespace, and why.
-
-        Args:
-            namespace: Its name.
-            labels: Its labels.
-        """
-        reasons = {obstacle(each.namespaces, labels) for each in self.rewriters}
-        kinds = {each.said.removeprefix("the ") for each in self.rewriters}
+    def explain_no_rewriter(self, namespace: str, labels: Labels) -> Finding:
+        """Return why nothing is asked about the Pods of a namespace."""
+        reasons = {find_mismatch(each.namespace_selector, labels) for each in self.rewriters}
+        kinds = {each.noun.removeprefix("the ") for each in self.rewriters}
         return wrong(
             "namespace",
             f"no {' and no '.join(sorted(kinds))} is asked about the Pods of {namespace}: "
@@ -88,21 +84,28 @@ class Cluster:
         )
 
 
-def read_hooks(reader: Reader) -> tuple[Hook, ...]:
-    """Return our webhooks."""
-    found = reader.list(CONFIGURATIONS, OURS)
-    return tuple(hook for configuration in found for hook in hooks_of(configuration))
+def read_installation(reader: Reader) -> Installation:
+    """Return what a cluster has of mirrorhook; rules that are wrong are left out."""
+    webhooks = read_webhooks(reader)
+    bound = read_policies(reader).bound
+    settings = {}
+    for namespace in {entry.namespace for entry in webhooks}:
+        for _, configuration in read_rules(reader, namespace):
+            if not isinstance(configuration, ConfigurationError):
+                for policy, each in configuration.policies.items():
+                    settings[namespace, policy] = each
+    return Installation(webhooks, settings, bound)
 
 
 def read_rules(
     reader: Reader, namespace: str
 ) -> Iterator[tuple[str, Configuration | ConfigurationError]]:
-    """Yield the name of each ConfigMap of rules in a namespace, and what is in it."""
-    for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OURS):
+    """Yield the name of each ConfigMap of rules in a namespace, with its rules or errors."""
+    for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OUR_LABEL):
         data = each.get("data") or {}
         if RULES not in data:
             continue
-        # The rules may name other files, which stand beside them there as in a Pod.
+        # The rules may name other files, which lie beside them as in a Pod.
         with TemporaryDirectory(prefix="mirrorhook-doctor-") as folder:
             for name, text in data.items():
                 Path(folder, name).write_text(text)
@@ -112,50 +115,31 @@ def read_rules(
                 yield each["metadata"]["name"], error
 
 
-def read_cluster(reader: Reader) -> Cluster:
-    """Return what is known of us in a cluster; rules that are wrong are left out."""
-    hooks = read_hooks(reader)
-    bound = read_policies(reader).bound
-    policies = {}
-    for namespace in {hook.namespace for hook in hooks}:
-        for _, configuration in read_rules(reader, namespace):
-            if isinstance(configuration, ConfigurationError):
-                continue
-            for policy, settings in configuration.policies.items():
-                policies[namespace, policy] = settings
-    return Cluster(hooks, policies, bound)
-
-
-Labels = Mapping[str, str]
-
-
-def obstacle(selector: Mapping[str, Any] | None, labels: Labels) -> str:
-    """Return the requirement that labels do not fulfil, in words; empty if they fulfil all.
+def find_mismatch(selector: Mapping[str, Any] | None, labels: Labels) -> str:
+    """Return the first requirement that labels do not meet, in words; empty if they meet all.
 
     Args:
-        selector: A label selector; an empty one, or none, takes everything.
+        selector: A LabelSelector of meta/v1; one that is empty, or None, selects everything.
         labels: The labels of an object.
     """
     selector = selector or {}
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
-            return f"{key} has to be {value}, and {described(key, labels)}"
+            return f"{key} has to be {value}, and {_describe_label(key, labels)}"
     for expression in selector.get("matchExpressions") or ():
-        problem = unmet(expression, labels)
+        problem = _find_expression_mismatch(expression, labels)
         if problem:
             return problem
     return ""
 
 
-def unmet(expression: Mapping[str, Any], labels: Labels) -> str:
-    """Return what one requirement asks for and labels do not have."""
+def _find_expression_mismatch(expression: Mapping[str, Any], labels: Labels) -> str:
     key, values = expression["key"], expression.get("values") or []
-    listed = " or ".join(values)
     match expression["operator"]:
         case "In" if labels.get(key) not in values:
-            return f"{key} has to be {listed}, and {described(key, labels)}"
+            return f"{key} has to be {' or '.join(values)}, and {_describe_label(key, labels)}"
         case "NotIn" if key in labels and labels[key] in values:
-            return f"{key} must not be {listed}"
+            return f"{key} must not be {' or '.join(values)}"
         case "Exists" if key not in labels:
             return f"there has to be a label {key}"
         case "DoesNotExist" if key in labels:
@@ -163,6 +147,5 @@ def unmet(expression: Mapping[str, Any], labels: Labels) -> str:
     return ""
 
 
-def described(key: str, labels: Labels) -> str:
-    """Return what the label is now."""
+def _describe_label(key: str, labels: Labels) -> str:
     return f"is {labels[key]}" if key in labels else "there is none"

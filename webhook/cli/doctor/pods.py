@@ -6,8 +6,8 @@ import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from webhook.cli.doctor.installation import ADD_A_RULE, obstacle
-from webhook.cli.doctor.report import Finding, doubt, fine, unknown, wrong
+from webhook.cli.doctor.installation import ADD_A_RULE, find_mismatch
+from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
 from webhook.config import Mode
 from webhook.core import Outcome
 from webhook.objects import (
@@ -23,19 +23,21 @@ from webhook.objects import (
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from webhook.cli.doctor.installation import Cluster, Rewriter
+    from webhook.cli.doctor.installation import Installation, Rewriter
     from webhook.kube.reading import Reader
     from webhook.objects import Placement
 
-__all__ = ["look_at_pod"]
+__all__ = ["explain_pod"]
 
 
-def look_at_pod(reader: Reader, cluster: Cluster, namespace: str, name: str) -> Iterator[Finding]:
-    """Say why the images of a Pod are what they are.
+def explain_pod(
+    reader: Reader, installation: Installation, namespace: str, name: str
+) -> Iterator[Finding]:
+    """Explain why the images of a Pod are what they are.
 
     Args:
         reader: The cluster.
-        cluster: What is known of us in it.
+        installation: What the cluster has of mirrorhook.
         namespace: The Pod's namespace.
         name: Its name.
     """
@@ -43,76 +45,68 @@ def look_at_pod(reader: Reader, cluster: Cluster, namespace: str, name: str) -> 
     if pod is None:
         yield wrong("Pod", f"there is no Pod {namespace}/{name}", "kubectl get pods -A")
         return
-    space = reader.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
-    yield from explain(pod, space["metadata"].get("labels") or {}, cluster)
-
-
-def explain(
-    pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
-) -> Iterator[Finding]:
-    """Say why the images of a Pod are what they are.
-
-    Args:
-        pod: The Pod.
-        labels: Labels of its namespace.
-        cluster: What is known of us.
-    """
-    read = pod_from(pod)
     metadata = pod["metadata"]
+    parsed = pod_from(pod)
     if MIRROR_POD in (metadata.get("annotations") or {}):
-        yield doubt(
+        yield note(
             "Pod",
             "it is a static Pod, which the kubelet makes without asking the API server",
             "give the node the rules: mirrorhook render containerd",
         )
         return
-    exemption = exempt(read.metadata)
-    if exemption:
-        yield doubt("Pod", f"it is left alone, as {exemption}", f"remove {OPT_OUT} from it")
+    opt_out = exempt(parsed.metadata)
+    if opt_out:
+        yield note("Pod", f"it is left alone, as {opt_out}", f"remove {OPT_OUT} from it")
         return
-    rewriter = asked(pod, labels, cluster)
+    space = reader.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
+    rewriter = _find_rewriter(pod, space["metadata"].get("labels") or {}, installation)
     if isinstance(rewriter, Finding):
         yield rewriter
         return
-    settings = cluster.settings(rewriter)
-    if settings is None or read.spec is None:
+    settings = installation.settings_of(rewriter)
+    if settings is None or parsed.spec is None:
         yield unknown("rules", f"those of policy {rewriter.policy} are not known")
         return
     if settings.mode is Mode.OBSERVE:
-        policy = f"policy {rewriter.policy} only observes"
-        yield doubt("policy", policy, "set mode: rewrite")
+        yield note("policy", f"policy {rewriter.policy} only observes", "set mode: rewrite")
         return
-    originals = originals_of(metadata)
-    for placement in rewrite(image_slots(read.spec), settings.mirrors.decide):
-        yield of_image(placement, originals, metadata, rewriter)
+    originals = _original_images(metadata)
+    for placement in rewrite(image_slots(parsed.spec), settings.mirrors.decide):
+        yield _explain_image(placement, originals, metadata, rewriter)
 
 
-def asked(
-    pod: Mapping[str, Any], labels: Mapping[str, str], cluster: Cluster
+def _find_rewriter(
+    pod: Mapping[str, Any], labels: Mapping[str, str], installation: Installation
 ) -> Rewriter | Finding:
-    """Return the webhook or policy that is asked about a Pod, or why there is none."""
-    if not cluster.rewriters:
-        none = "the API server knows of no webhook and of no policy of mirrorhook"
-        return wrong("webhook", none, "mirrorhook doctor")
-    selecting = cluster.selecting(labels)
-    if not selecting:
-        found = cluster.unasked(pod["metadata"]["namespace"], labels)
-        return replace(found, mend=f"{found.mend}, and create the Pod anew")
+    """Return the webhook or policy that is asked about a Pod, or why there is none.
+
+    Args:
+        pod: The Pod.
+        labels: Labels of its namespace.
+        installation: What the cluster has of mirrorhook.
+    """
+    if not installation.rewriters:
+        text = "the API server knows of no webhook and of no policy of mirrorhook"
+        return wrong("webhook", text, "mirrorhook doctor")
+    rewriters = installation.find_rewriters(labels)
+    if not rewriters:
+        found = installation.explain_no_rewriter(pod["metadata"]["namespace"], labels)
+        return replace(found, fix=f"{found.fix}, and create the Pod anew")
     own = pod["metadata"].get("labels") or {}
-    reasons = {obstacle(each.objects, own) for each in selecting}
-    if "" in reasons:
-        return next(each for each in selecting if not obstacle(each.objects, own))
-    said = selecting[0].said
-    return doubt(
+    for each in rewriters:
+        if not find_mismatch(each.object_selector, own):
+            return each
+    reasons = {find_mismatch(each.object_selector, own) for each in rewriters}
+    return note(
         "Pod",
-        f"its labels keep it from {said}: {'; '.join(sorted(reasons))}; an operator "
+        f"its labels keep it from {rewriters[0].noun}: {'; '.join(sorted(reasons))}; an operator "
         "that compares images would replace it without end",
         "name the mirror in the resource that the operator reads (docs/install.md)",
     )
 
 
-def originals_of(metadata: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return what the images were, as the webhook has written it on the Pod."""
+def _original_images(metadata: Mapping[str, Any]) -> Mapping[str, str]:
+    """Return the original images that the webhook has recorded on the Pod."""
     text = (metadata.get("annotations") or {}).get(ORIGINAL_IMAGES) or "{}"
     try:
         found = json.loads(text)
@@ -121,32 +115,40 @@ def originals_of(metadata: Mapping[str, Any]) -> Mapping[str, str]:
     return found if isinstance(found, dict) else {}
 
 
-def of_image(
+def _explain_image(
     placement: Placement,
     originals: Mapping[str, str],
     metadata: Mapping[str, Any],
     rewriter: Rewriter,
 ) -> Finding:
-    """Say why one image is what it is."""
+    """Explain why one image is what it is.
+
+    Args:
+        placement: The image, with what the rules make of it today.
+        originals: The images that were rewritten, by container.
+        metadata: Metadata of the Pod.
+        rewriter: The webhook or policy that is asked about the Pod.
+    """
     slot, decision = placement
     if slot.name in originals:
-        return fine(slot.name, f"{slot.image}, which was {originals[slot.name]}")
+        return ok(slot.name, f"{slot.image}, which was {originals[slot.name]}")
     if decision.outcome is not Outcome.REWRITTEN:
-        said = f"{slot.image} stays as it is: {decision.reason}"
+        text = f"{slot.image} stays as it is: {decision.reason}"
         if decision.outcome is Outcome.UNMATCHED:
-            return doubt(slot.name, said, ADD_A_RULE)
+            return note(slot.name, text, ADD_A_RULE)
         if decision.outcome is Outcome.INVALID:
-            return wrong(slot.name, said, "correct the name where the Pod is written")
-        return doubt(slot.name, said)
-    instead = f"{slot.image} would be {decision.image} today ({decision.reason})"
-    anew = f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
-    anew += f"{metadata['name']}, or rollout restart of what owns it"
-    said = rewriter.said
+            return wrong(slot.name, text, "correct the name where the Pod is written")
+        return note(slot.name, text)
+    text = f"{slot.image} would be {decision.image} today ({decision.reason})"
+    recreate = (
+        f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
+        f"{metadata['name']}, or rollout restart of what owns it"
+    )
     if (metadata.get("creationTimestamp") or "") < rewriter.created:
-        return wrong(slot.name, f"{instead}, but the Pod is older than {said}", anew)
+        return wrong(slot.name, f"{text}, but the Pod is older than {rewriter.noun}", recreate)
     return wrong(
         slot.name,
-        f"{instead}: when the Pod was created, {said} was not reached, its namespace "
+        f"{text}: when the Pod was created, {rewriter.noun} was not reached, its namespace "
         "had not opted in, or the rules were others",
-        f"mirrorhook doctor --namespace {metadata['namespace']}; then {anew}",
+        f"mirrorhook doctor --namespace {metadata['namespace']}; then {recreate}",
     )

@@ -1,54 +1,97 @@
-"""What one look has found."""
+"""What `mirrorhook doctor` finds, and how it shows that."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Final
 
-__all__ = ["Finding", "Verdict", "doubt", "fine", "unknown", "wrong"]
+from webhook.cli.output import show_records
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+__all__ = [
+    "Finding",
+    "FindingStatus",
+    "finding_entry",
+    "note",
+    "ok",
+    "show_findings",
+    "unknown",
+    "wrong",
+]
 
 
-class Verdict(StrEnum):
-    """How it stands."""
+class FindingStatus(StrEnum):
+    """What a finding means."""
 
-    FINE = "ok"
-    DOUBT = "note"  # as it is meant, perhaps
+    OK = "ok"
+    NOTE = "note"  # may be intended, and explains why nothing is rewritten
     WRONG = "wrong"
-    UNKNOWN = "unknown"  # it could not be looked at
+    UNKNOWN = "unknown"  # it could not be checked
+
+
+STYLES: Final = {
+    FindingStatus.OK: "green",
+    FindingStatus.NOTE: "yellow",
+    FindingStatus.WRONG: "red",
+    FindingStatus.UNKNOWN: "dim",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one look has found.
+    """The result of one check.
 
     Attributes:
-        check: What was looked at, in a few words.
-        verdict: How it stands.
-        what: What there is, in a sentence.
-        mend: Command or step that mends it; empty where there is nothing to mend.
+        check: What was checked, in a few words.
+        status: What it means.
+        text: What was found, in a sentence.
+        fix: The command or step that fixes it; empty if nothing is to be done.
     """
 
     check: str
-    verdict: Verdict
-    what: str
-    mend: str = ""
+    status: FindingStatus
+    text: str
+    fix: str = ""
 
 
-def fine(check: str, what: str) -> Finding:
-    """Return that something is as it should be."""
-    return Finding(check, Verdict.FINE, what)
+def ok(check: str, text: str) -> Finding:
+    """Return the finding that something is as it should be."""
+    return Finding(check, FindingStatus.OK, text)
 
 
-def doubt(check: str, what: str, mend: str = "") -> Finding:
-    """Return that something may be meant, and explains why nothing is rewritten."""
-    return Finding(check, Verdict.DOUBT, what, mend)
+def note(check: str, text: str, fix: str = "") -> Finding:
+    """Return the finding that something may be intended, and explains what happens."""
+    return Finding(check, FindingStatus.NOTE, text, fix)
 
 
-def wrong(check: str, what: str, mend: str) -> Finding:
-    """Return that something is wrong, and what mends it."""
-    return Finding(check, Verdict.WRONG, what, mend)
+def wrong(check: str, text: str, fix: str) -> Finding:
+    """Return the finding that something is wrong, with what fixes it."""
+    return Finding(check, FindingStatus.WRONG, text, fix)
 
 
-def unknown(check: str, what: str, mend: str = "") -> Finding:
-    """Return that something could not be looked at."""
-    return Finding(check, Verdict.UNKNOWN, what, mend)
+def unknown(check: str, text: str, fix: str = "") -> Finding:
+    """Return the finding that something could not be checked."""
+    return Finding(check, FindingStatus.UNKNOWN, text, fix)
+
+
+def show_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Show each finding as soon as it is there, and pass it on."""
+    for each in findings:
+        rows = [(f"{each.status:<7}", STYLES[each.status], f"{each.check}: {each.text}")]
+        if each.fix:
+            rows.append(("mend", "bold", each.fix))
+        show_records(rows)
+        yield each
+
+
+def finding_entry(finding: Finding) -> dict[str, Any]:
+    """Return a finding with the keys that ``--output json`` promises."""
+    return {
+        "check": finding.check,
+        "verdict": str(finding.status),
+        "what": finding.text,
+        "mend": finding.fix or None,
+    }

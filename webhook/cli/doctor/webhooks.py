@@ -1,4 +1,4 @@
-"""Webhook entries of mirrorhook in a cluster, and the replicas behind them."""
+"""The webhook entries of mirrorhook in a cluster, and the replicas behind them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import base64
 import binascii
 import ssl
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from webhook.cli.doctor.report import Finding, doubt, fine, unknown, wrong
+from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
 from webhook.kube import ClusterError
 from webhook.tls import CertificateError
 from webhook.tls.parsing import expiry_of
@@ -19,18 +19,26 @@ if TYPE_CHECKING:
 
     from webhook.kube.reading import Reader
 
-__all__ = ["CONFIGURATIONS", "OURS", "Hook", "hooks_of", "look_at_bundle", "look_at_replicas"]
+__all__ = [
+    "CONFIGURATIONS",
+    "OUR_LABEL",
+    "WebhookEntry",
+    "check_replicas",
+    "check_trust",
+    "read_webhooks",
+]
 
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
-
-OURS: Final = "app.kubernetes.io/name=mirrorhook"
-
+OUR_LABEL: Final = "app.kubernetes.io/name=mirrorhook"
 PATH: Final = "/mutate"
+PORTS: Final = {"webhook": 8443, "operations": 8080}
+HTTP_OK: Final = 200
+SOON: Final = timedelta(days=2)
 
 
 @dataclass(frozen=True, slots=True)
-class Hook:
-    """One webhook of a configuration.
+class WebhookEntry:
+    """One webhook of a MutatingWebhookConfiguration.
 
     Attributes:
         configuration: Name of the configuration.
@@ -38,10 +46,10 @@ class Hook:
         policy: The policy that it asks for.
         namespace: Namespace of its Service.
         service: Name of its Service.
-        bundle: The certificates that are trusted, in PEM.
-        namespaces: Selector of namespaces.
-        objects: Selector of Pods.
-        ignores: Whether a Pod is admitted as it is where the webhook is not reached.
+        ca_bundle: The certificates that are trusted, in PEM.
+        namespace_selector: Selector of namespaces.
+        object_selector: Selector of Pods.
+        ignores_failure: Whether Pods are admitted unchanged if the webhook is not reached.
         created: When the configuration was made, in RFC 3339.
     """
 
@@ -50,17 +58,17 @@ class Hook:
     policy: str
     namespace: str
     service: str
-    bundle: bytes = field(repr=False)
-    namespaces: Mapping[str, Any]
-    objects: Mapping[str, Any]
-    ignores: bool
+    ca_bundle: bytes = field(repr=False)
+    namespace_selector: Mapping[str, Any]
+    object_selector: Mapping[str, Any]
+    ignores_failure: bool
     created: str
 
-    said: ClassVar[str] = "the webhook"
+    noun: ClassVar[str] = "the webhook"
 
     @property
     def resource(self) -> str:
-        """What `kubectl` takes it out by."""
+        """What `kubectl delete` removes it by."""
         return f"mutatingwebhookconfiguration {self.configuration}"
 
     @property
@@ -69,106 +77,114 @@ class Hook:
         return f"{self.service}.{self.namespace}.svc"
 
 
-def hooks_of(configuration: Mapping[str, Any]) -> list[Hook]:
-    """Return the webhooks of a configuration that lead to a Service."""
+def read_webhooks(reader: Reader) -> tuple[WebhookEntry, ...]:
+    """Return the webhooks of our configurations that lead to a Service."""
+    configurations = reader.list(CONFIGURATIONS, OUR_LABEL)
+    return tuple(entry for each in configurations for entry in _parse_entries(each))
+
+
+def _parse_entries(configuration: Mapping[str, Any]) -> Iterator[WebhookEntry]:
     metadata = configuration["metadata"]
-    return [
-        Hook(
-            configuration=metadata["name"],
-            name=webhook["name"],
-            policy=policy_of(service.get("path") or PATH),
-            namespace=service["namespace"],
-            service=service["name"],
-            bundle=decoded(webhook["clientConfig"].get("caBundle") or ""),
-            namespaces=webhook.get("namespaceSelector") or {},
-            objects=webhook.get("objectSelector") or {},
-            ignores=webhook.get("failurePolicy") == "Ignore",
-            created=metadata.get("creationTimestamp") or "",
-        )
-        for webhook in configuration.get("webhooks") or ()
-        if (service := webhook["clientConfig"].get("service"))
-    ]
+    for webhook in configuration.get("webhooks") or ():
+        service = webhook["clientConfig"].get("service")
+        if service:
+            path = service.get("path") or PATH
+            yield WebhookEntry(
+                configuration=metadata["name"],
+                name=webhook["name"],
+                policy=path.removeprefix(PATH).strip("/") or "default",
+                namespace=service["namespace"],
+                service=service["name"],
+                ca_bundle=_decode_bundle(webhook["clientConfig"].get("caBundle") or ""),
+                namespace_selector=webhook.get("namespaceSelector") or {},
+                object_selector=webhook.get("objectSelector") or {},
+                ignores_failure=webhook.get("failurePolicy") == "Ignore",
+                created=metadata.get("creationTimestamp") or "",
+            )
 
 
-def policy_of(path: str) -> str:
-    """Return the policy that a path asks for."""
-    return path.removeprefix(PATH).strip("/") or "default"
-
-
-def decoded(bundle: str) -> bytes:
-    """Return a bundle in PEM; empty where it is none."""
+def _decode_bundle(bundle: str) -> bytes:
+    """Return a bundle in PEM; empty if it is not Base64."""
     try:
         return base64.b64decode(bundle, validate=True)
     except binascii.Error:
         return b""
 
 
-PORTS: Final = {"webhook": 8443, "operations": 8080}
+def check_trust(entry: WebhookEntry, now: datetime) -> Finding:
+    """Check the CA that the API server trusts."""
+    logs = f"kubectl --namespace {entry.namespace} logs -l {OUR_LABEL}"
+    if not entry.ca_bundle:
+        return wrong(
+            "trust",
+            f"the API server trusts no certificate for {entry.name}: its caBundle is empty",
+            f"see why nobody fills it in: {logs}",
+        )
+    try:
+        expires = expiry_of(entry.ca_bundle)
+    except CertificateError as error:
+        return wrong("trust", f"the caBundle of {entry.name} cannot be read: {error}", logs)
+    if expires < now:
+        return wrong("trust", f"the CA of {entry.name} expired on {_format(expires)}", logs)
+    return ok("trust", f"the API server trusts a CA until {_format(expires)}")
 
-OK: Final = 200
 
-SOON: Final = timedelta(days=2)
-
-
-def look_at_replicas(reader: Reader, hook: Hook) -> Iterator[Finding]:
-    """Say how the replicas of a webhook stand."""
-    path = f"/api/v1/namespaces/{hook.namespace}"
-    service = reader.get(f"{path}/services/{hook.service}")
+def check_replicas(reader: Reader, entry: WebhookEntry, now: datetime) -> Iterator[Finding]:
+    """Check that the replicas of a webhook exist, are ready and are trusted."""
+    path = f"/api/v1/namespaces/{entry.namespace}"
+    service = reader.get(f"{path}/services/{entry.service}")
     if service is None:
         yield wrong(
             "Service",
-            f"there is no Service {hook.namespace}/{hook.service}, which {hook.name} asks",
-            f"helm upgrade --install {hook.service} charts/mirrorhook "
-            f"--namespace {hook.namespace} --reuse-values",
+            f"there is no Service {entry.namespace}/{entry.service}, which {entry.name} asks",
+            f"helm upgrade --install {entry.service} charts/mirrorhook "
+            f"--namespace {entry.namespace} --reuse-values",
         )
         return
     selector = ",".join(
         f"{key}={value}" for key, value in (service["spec"].get("selector") or {}).items()
     )
     pods = reader.list(f"{path}/pods", selector)
-    ready = [pod for pod in pods if is_ready(pod)]
+    ready = [pod for pod in pods if _is_ready(pod)]
     if not pods:
         yield wrong(
             "replicas",
-            f"no Pod runs behind Service {hook.namespace}/{hook.service}",
-            f"kubectl --namespace {hook.namespace} describe replicaset -l {selector}",
+            f"no Pod runs behind Service {entry.namespace}/{entry.service}",
+            f"kubectl --namespace {entry.namespace} describe replicaset -l {selector}",
         )
     for pod in pods:
         if pod not in ready:
-            yield look_at_unready(reader, pod)
+            yield _explain_unready(reader, pod)
     if ready:
-        yield fine("replicas", f"{len(ready)} of {len(pods)} are ready")
+        yield ok("replicas", f"{len(ready)} of {len(pods)} are ready")
     for pod in ready:
-        yield look_at_certificate(reader, hook, pod)
-        yield from look_at_rules_in_use(reader, pod)
+        yield _check_certificate(reader, entry, pod, now)
+        yield from _check_loaded_rules(reader, pod)
 
 
-def is_ready(pod: dict[str, Any]) -> bool:
-    """Say whether a Pod gets requests."""
+def _is_ready(pod: dict[str, Any]) -> bool:
     conditions = pod.get("status", {}).get("conditions") or ()
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def look_at_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
-    """Say why a replica is not ready."""
+def _explain_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     for status in pod.get("status", {}).get("containerStatuses") or ():
         waiting = status.get("state", {}).get("waiting")
         if waiting:
             reason = waiting.get("reason", "waiting")
-            pulling = "Image" in reason
             return wrong(
                 "replica",
                 f"{name} does not start: {reason}: {waiting.get('message', '')}".rstrip(": "),
                 "set image.registry, or global.imageRegistry, to where the image can be had"
-                if pulling
+                if "Image" in reason
                 else f"kubectl --namespace {namespace} logs {name} --previous",
             )
     try:
-        status, text = reader.page(namespace, name, port_of(pod, "operations"), "/readyz")
+        status, text = reader.page(namespace, name, _port(pod, "operations"), "/readyz")
     except ClusterError as error:
         status, text = 0, str(error)
-    if status and status != OK:
+    if status and status != HTTP_OK:
         text = "; ".join(text.splitlines())
     return wrong(
         "replica",
@@ -178,7 +194,7 @@ def look_at_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
     )
 
 
-def port_of(pod: dict[str, Any], name: str) -> int:
+def _port(pod: dict[str, Any], name: str) -> int:
     """Return the number of a named port of a replica."""
     for container in pod["spec"]["containers"]:
         for port in container.get("ports") or ():
@@ -187,30 +203,14 @@ def port_of(pod: dict[str, Any], name: str) -> int:
     return PORTS[name]
 
 
-def look_at_bundle(hook: Hook, now: datetime) -> Finding:
-    """Say what the API server trusts."""
-    logs = f"kubectl --namespace {hook.namespace} logs -l app.kubernetes.io/name=mirrorhook"
-    if not hook.bundle:
-        return wrong(
-            "trust",
-            f"the API server trusts no certificate for {hook.name}: its caBundle is empty",
-            f"see why nobody fills it in: {logs}",
-        )
-    try:
-        expires = expiry_of(hook.bundle)
-    except CertificateError as error:
-        return wrong("trust", f"the caBundle of {hook.name} cannot be read: {error}", logs)
-    if expires < now:
-        return wrong("trust", f"the CA of {hook.name} expired on {stamp(expires)}", logs)
-    return fine("trust", f"the API server trusts a CA until {stamp(expires)}")
-
-
-def look_at_certificate(reader: Reader, hook: Hook, pod: dict[str, Any]) -> Finding:
-    """Say whether the API server trusts what a replica serves with."""
+def _check_certificate(
+    reader: Reader, entry: WebhookEntry, pod: dict[str, Any], now: datetime
+) -> Finding:
+    """Check that the API server trusts the certificate of a replica."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
-    port = port_of(pod, "webhook")
+    port = _port(pod, "webhook")
     try:
-        served = reader.certificate(namespace, name, port, hook.host, hook.bundle)
+        served = reader.certificate(namespace, name, port, entry.host, entry.ca_bundle)
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason or str(error)
         return wrong(
@@ -222,17 +222,15 @@ def look_at_certificate(reader: Reader, hook: Hook, pod: dict[str, Any]) -> Find
     except (ClusterError, OSError) as error:
         return unknown("certificate", f"what {name} serves with was not seen: {error}")
     expires = expiry_of(served)
-    what = f"{name} serves with a certificate that is trusted, until {stamp(expires)}"
-    if expires < datetime.now(UTC) + SOON:
-        return doubt("certificate", what)
-    return fine("certificate", what)
+    text = f"{name} serves with a certificate that is trusted, until {_format(expires)}"
+    return note("certificate", text) if expires < now + SOON else ok("certificate", text)
 
 
-def look_at_rules_in_use(reader: Reader, pod: dict[str, Any]) -> Iterator[Finding]:
-    """Say whether a replica could load the rules that it was given last."""
+def _check_loaded_rules(reader: Reader, pod: dict[str, Any]) -> Iterator[Finding]:
+    """Yield a finding if a replica could not load its latest rules."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     try:
-        _, text = reader.page(namespace, name, port_of(pod, "operations"), "/metrics")
+        _, text = reader.page(namespace, name, _port(pod, "operations"), "/metrics")
     except ClusterError:
         return
     if "mirrorhook_config_last_reload_successful 0" in text:
@@ -243,6 +241,5 @@ def look_at_rules_in_use(reader: Reader, pod: dict[str, Any]) -> Iterator[Findin
         )
 
 
-def stamp(moment: datetime) -> str:
-    """Return a moment as people read it."""
+def _format(moment: datetime) -> str:
     return f"{moment:%Y-%m-%d %H:%M} UTC"
