@@ -24,7 +24,7 @@ def maps(tmp_path):
     return path
 
 
-def test_a_rules_file_goes_to_standard_output_and_remarks_do_not(maps):
+def test_import_writes_rules_to_standard_output_and_warnings_to_standard_error(maps):
     result = run("imageswap", maps)
 
     assert result.exit_code == 0
@@ -39,11 +39,11 @@ def test_a_rules_file_goes_to_standard_output_and_remarks_do_not(maps):
     parse_rules(result.stdout, "imported")
 
 
-def test_with_strict_a_remark_is_a_failure(maps):
+def test_import_with_strict_fails_on_a_warning(maps):
     assert run("imageswap", maps, "--strict").exit_code == 1
 
 
-def test_a_folder_of_hosts_is_imported_as_a_whole(tmp_path):
+def test_import_reads_a_folder_of_hosts(tmp_path):
     for host in ("quay.io", "docker.io"):
         path = tmp_path / host / "hosts.toml"
         path.parent.mkdir()
@@ -57,7 +57,7 @@ def test_a_folder_of_hosts_is_imported_as_a_whole(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"mirrors: [", b"\xff\xfe", b" " * 2**20 + b" "])
-def test_a_file_that_is_no_such_file_is_a_wrong_usage(tmp_path, content):
+def test_import_refuses_a_file_of_another_format(tmp_path, content):
     path = tmp_path / "registries.yaml"
     path.write_bytes(content)
     result = run("k3s", path)
@@ -66,14 +66,14 @@ def test_a_file_that_is_no_such_file_is_a_wrong_usage(tmp_path, content):
     assert str(path) in result.stderr
 
 
-def test_a_format_that_is_none_is_a_wrong_usage(maps):
+def test_import_refuses_an_unknown_format(maps):
     result = run("imageswop", maps)
 
     assert result.exit_code == 2
     assert "there are imageswap, harbor-container-webhook" in result.stderr
 
 
-def test_every_format_is_documented_and_named_in_the_help():
+def test_every_import_format_is_in_the_documentation_and_the_help():
     assert set(re.findall(r"^\| `([a-z0-9.-]+)` \|", PAGE, re.MULTILINE)) == set(FORMATS)
     text = "".join(run("--help").stdout.split())  # lines are folded at dashes
     assert all(name in text for name in FORMATS)

@@ -12,7 +12,7 @@ def anyio_backend():
 
 @pytest.fixture
 def refused():
-    """Gives what is said of a file, a list of lines; the file must be refused."""
+    """Return a function that parses an invalid file and returns its problems as lines."""
 
     def read(text):
         with pytest.raises(ConfigurationError) as caught:

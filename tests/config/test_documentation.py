@@ -22,23 +22,23 @@ PROMISES = [(block, image, expected) for block, rows in EXAMPLES for image, expe
 
 
 @pytest.mark.parametrize("block", [block for block, _ in EXAMPLES])
-def test_every_example_is_a_valid_file(block):
+def test_documentation_examples_are_valid(block):
     assert parse_rules(block, "rules.md").policies
 
 
 @pytest.mark.parametrize(("block", "image", "expected"), PROMISES)
-def test_an_example_does_what_the_page_says(block, image, expected):
+def test_documentation_examples_map_images_as_stated(block, image, expected):
     decide = parse_rules(block, "rules.md").policies["default"].mirrors.decide
 
     assert decide(image).image == expected
 
 
-def test_the_examples_are_found():
+def test_documentation_has_enough_examples():
     assert len(EXAMPLES) >= 10
     assert len(PROMISES) >= 30
 
 
-def test_every_key_of_the_file_is_in_the_table(refused):
+def test_documentation_lists_every_key_of_the_file(refused):
     table = PAGE[PAGE.index("## All keys") : PAGE.index("## match")]
     problems = refused("x: 1\nrules: [{x: 1}, {match: a.io, mirrors: [{y: 1}]}]")
 
@@ -47,7 +47,7 @@ def test_every_key_of_the_file_is_in_the_table(refused):
             assert re.search(rf"^\| `(\w+\[?\]?\.)*{key}(\[\])?(\.\w+)?` ", table, re.MULTILINE)
 
 
-def test_every_key_of_the_output_is_on_the_page(tmp_path):
+def test_documentation_lists_every_key_of_the_output(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("rules: 7", encoding="utf-8")
     probed = tmp_path / "probed.yaml"
@@ -65,17 +65,17 @@ def test_every_key_of_the_output_is_on_the_page(tmp_path):
     section = PAGE[PAGE.index("## Output for programs") :]
 
     for output in outputs:
-        for key in keys_of(json.loads(output.stdout)):
+        for key in iter_keys(json.loads(output.stdout)):
             assert f"`{key}`" in section
 
 
-def keys_of(value):
+def iter_keys(value):
     if isinstance(value, dict):
         yield from value
         value = list(value.values())
     if isinstance(value, list):
         for item in value:
-            yield from keys_of(item)
+            yield from iter_keys(item)
 
 
 MISTAKEN = """
@@ -88,7 +88,7 @@ rules:
 """
 
 
-def test_mistakes_look_as_on_the_page(tmp_path, monkeypatch):
+def test_documentation_shows_problems_as_reported(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     Path("rules.yaml").write_text(MISTAKEN.lstrip(), encoding="utf-8")
 
@@ -97,7 +97,7 @@ def test_mistakes_look_as_on_the_page(tmp_path, monkeypatch):
     assert f"$ mirrorhook check rules.yaml\n{result.stderr}```" in PAGE
 
 
-def test_a_chain_looks_as_on_the_page(tmp_path):
+def test_documentation_shows_a_chain_as_explained(tmp_path):
     path = tmp_path / "rules.yaml"
     after = PAGE[PAGE.index("## Chains") :]
     chain = BLOCK.search(after)[1]

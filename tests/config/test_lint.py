@@ -5,7 +5,7 @@ import pytest
 from webhook.config import load_profiles, parse_rules
 
 
-def warnings_of(text):
+def get_warnings(text):
     return [warning.partition(": ")[2] for warning in parse_rules(text, "rules.yaml").warnings]
 
 
@@ -18,8 +18,8 @@ def warnings_of(text):
         ("bitnami-legacy", "frozen"),
     ],
 )
-def test_a_mirror_that_is_not_for_everybody_is_warned_of(profile, state):
-    (in_file,) = warnings_of(f"profiles: [{profile}]")
+def test_profile_not_open_to_everybody_gives_a_warning(profile, state):
+    (in_file,) = get_warnings(f"profiles: [{profile}]")
     (alone,) = load_profiles([profile]).warnings
 
     assert in_file == f"profiles[0]: {alone}"
@@ -27,7 +27,7 @@ def test_a_mirror_that_is_not_for_everybody_is_warned_of(profile, state):
 
 
 @pytest.mark.parametrize("profile", ["daocloud", "nju", "k8s-gcr-io", "mirror-gcr-io"])
-def test_a_mirror_for_everybody_is_not_warned_of(profile):
+def test_open_profile_gives_no_warning(profile):
     assert load_profiles([profile]).warnings == ()
 
 
@@ -38,16 +38,16 @@ def test_a_mirror_for_everybody_is_not_warned_of(profile):
         ("bitnami/redis", "write match: docker.io/bitnami/redis"),
     ],
 )
-def test_a_match_at_no_registry_is_warned_of(match, advice):
-    (warning,) = warnings_of(f"rules: [{{match: {match}, keep: true}}]")
+def test_match_without_registry_gives_a_warning(match, advice):
+    (warning,) = get_warnings(f"rules: [{{match: {match}, keep: true}}]")
 
     assert warning.startswith("rules[0]: ")
     assert advice in warning
 
 
 @pytest.mark.parametrize("match", ["localhost", "localhost/a", "a:5000", "a.io", "A"])
-def test_a_match_at_a_registry_is_not_warned_of(match):
-    assert warnings_of(f"rules: [{{match: {match}, keep: true}}]") == []
+def test_match_with_registry_gives_no_warning(match):
+    assert get_warnings(f"rules: [{{match: {match}, keep: true}}]") == []
 
 
 @pytest.mark.parametrize(
@@ -57,8 +57,8 @@ def test_a_match_at_a_registry_is_not_warned_of(match):
         ("{match: a.io/b/c, mirrors: [a.io/b]}", "a.io/b"),
     ],
 )
-def test_a_rule_that_holds_its_own_match_is_warned_of(rule, held):
-    (warning,) = warnings_of(f"rules: [{rule}]")
+def test_rule_whose_mirror_contains_its_match_gives_a_warning(rule, held):
+    (warning,) = get_warnings(f"rules: [{rule}]")
 
     assert warning == (
         f"rules[0]: the rule never applies, because its mirror {held} contains everything "
@@ -74,11 +74,11 @@ def test_a_rule_that_holds_its_own_match_is_warned_of(rule, held):
         "{match: docker.io/bitnami, mirrors: [docker.io/bitnamilegacy]}",
     ],
 )
-def test_a_rule_within_one_registry_is_not_warned_of(rule):
-    assert warnings_of(f"rules: [{rule}]") == []
+def test_rule_within_one_registry_gives_no_warning(rule):
+    assert get_warnings(f"rules: [{rule}]") == []
 
 
-def test_a_mirror_that_every_registry_takes_in_is_warned_of():
+def test_catch_all_that_applies_to_mirrors_gives_a_warning():
     text = r"""
 rules:
 - {match: docker.io, mirrors: [hub.example.com/a, hub.example.com/b]}
@@ -90,7 +90,7 @@ rules:
 - {match: "*", mirrors: [cache.example.com]}
 """.lstrip()
 
-    hub, gcr = warnings_of(text)
+    hub, gcr = get_warnings(text)
 
     assert hub == (
         "rules[4]: hub.example.com is a mirror of docker.io, quay.io, and this rule applies to "
@@ -98,12 +98,12 @@ rules:
     )
     assert gcr.startswith(r"rules[4]: gcr.example.com is a mirror of /gcr\.io/(.+)/, and")
     keep = "- {match: hub.example.com, keep: true}\n- {match: gcr.example.com, keep: true}\n"
-    assert warnings_of(text + keep) == []
+    assert get_warnings(text + keep) == []
 
 
-def test_the_warning_of_a_detour_is_what_happens():
+def test_catch_all_warning_states_what_happens():
     text = 'profiles: [daocloud]\nrules: [{match: "*", mirrors: [cache.example.com]}]'
-    (warning,) = warnings_of(text)
+    (warning,) = get_warnings(text)
     decide = parse_rules(text, "rules.yaml").policies["default"].mirrors.decide
 
     assert decide("quay.io/a").image == "cache.example.com/m.daocloud.io/quay.io/a"
@@ -111,32 +111,32 @@ def test_the_warning_of_a_detour_is_what_happens():
     assert "and 8 more" in warning
 
 
-def test_mirrors_at_the_registry_of_every_registry_are_not_warned_of():
+def test_catch_all_with_mirrors_on_the_same_registry_gives_no_warning():
     text = """
 rules:
 - {match: docker.io, mirrors: [harbor.example.com/hub]}
 - {match: "*", mirrors: [harbor.example.com/cache]}
 """
 
-    assert warnings_of(text) == []
+    assert get_warnings(text) == []
 
 
-def test_a_rule_that_applies_to_nothing_makes_no_detour():
+def test_inert_rule_gives_no_catch_all_warning():
     text = 'rules: [{match: a.io, mirrors: [a.io]}, {match: "*", mirrors: [b.io]}]'
 
-    (warning,) = warnings_of(text)
+    (warning,) = get_warnings(text)
 
     assert warning.startswith("rules[0]: the rule never applies")
 
 
-def test_a_policy_without_rules_is_warned_of():
-    assert warnings_of("mode: observe") == ["policy default has no rules: it changes nothing"]
-    assert warnings_of("policies: {a: {}}") == [
+def test_policy_without_rules_gives_a_warning():
+    assert get_warnings("mode: observe") == ["policy default has no rules: it changes nothing"]
+    assert get_warnings("policies: {a: {}}") == [
         "policies.a: policy a has no rules: it changes nothing"
     ]
 
 
-def test_warnings_come_in_the_order_of_the_file():
+def test_warnings_are_in_file_order():
     text = "rules: [{match: nginx, keep: true}]\nprofiles: [ustc]\npolicies: {a: {}}"
 
     assert [warning.split(":")[1] for warning in parse_rules(text, "f").warnings] == [

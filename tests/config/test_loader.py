@@ -52,7 +52,7 @@ policies:
 """
 
 
-def default(text):
+def parse_default(text):
     return parse_rules(text, "rules.yaml").policies["default"]
 
 
@@ -68,18 +68,18 @@ def default(text):
         ("bitnami/redis:7", "harbor.example.com/legacy/redis:7"),
     ],
 )
-def test_a_file_with_every_key_does_what_it_says(image, expected):
-    assert default(EVERY_KEY).mirrors.decide(image).image == expected
+def test_file_with_every_key_maps_images(image, expected):
+    assert parse_default(EVERY_KEY).mirrors.decide(image).image == expected
 
 
-def test_policies_stand_by_their_names_the_default_first():
+def test_policies_are_listed_by_name_with_default_first():
     policies = parse_rules(EVERY_KEY, "rules.yaml").policies
 
     assert list(policies) == ["default", "team-a"]
     assert [policy.name for policy in policies.values()] == ["default", "team-a"]
 
 
-def test_a_policy_takes_nothing_from_the_top_level():
+def test_policy_inherits_nothing_from_the_top_level():
     policy = parse_rules(EVERY_KEY, "rules.yaml").policies["team-a"]
 
     assert [str(rule) for rule in policy.mirrors.rules] == [
@@ -90,13 +90,13 @@ def test_a_policy_takes_nothing_from_the_top_level():
     assert policy.profiles == ("k8s-gcr-io",)
 
 
-def test_what_is_not_written_has_its_default():
-    policy = default("rules: [{match: a.io, keep: true}]")
+def test_missing_keys_have_defaults():
+    policy = parse_default("rules: [{match: a.io, keep: true}]")
 
     assert policy == PolicySettings("default", policy.mirrors, Mode.REWRITE, True, ())
 
 
-def test_a_configuration_cannot_be_changed():
+def test_configuration_is_immutable():
     configuration = parse_rules(EVERY_KEY, "rules.yaml")
 
     with pytest.raises(TypeError):
@@ -106,7 +106,7 @@ def test_a_configuration_cannot_be_changed():
 
 
 @pytest.mark.parametrize("mode", ["off", '"off"', "false", "no", "Off"])
-def test_availability_can_be_off_however_yaml_reads_it(mode):
+def test_availability_off_is_accepted_as_string_and_boolean(mode):
     text = f"rules: [{{match: a.io, keep: true}}]\navailability: {{mode: {mode}}}"
 
     assert parse_rules(text, "rules.yaml").warnings == ()
@@ -129,29 +129,29 @@ def test_availability_can_be_off_however_yaml_reads_it(mode):
         ("", "availability: expected a mapping, got nothing"),
     ],
 )
-def test_other_availability_is_refused(refused, text, problem):
+def test_invalid_availability_is_refused(refused, text, problem):
     (line,) = refused(f"availability: {text}\n")
 
     assert line.partition(": ")[2] == problem
 
 
-def test_availability_without_a_mode_is_off():
+def test_empty_availability_is_off():
     assert parse_rules("profiles: [nju]\navailability: {}", "rules.yaml").warnings == ()
 
 
-def test_settings_without_a_mode_are_warned_of():
+def test_availability_without_a_mode_gives_a_warning():
     (warning,) = parse_rules("profiles: [nju]\navailability: {ttl: 1m}", "rules.yaml").warnings
 
     assert warning.endswith("without a mode nothing is checked: add mode: check or mode: off")
 
 
-def test_what_is_not_written_of_the_checks_has_its_default():
-    assert default("availability: {mode: check}").availability == Availability()
-    assert default("availability: {mode: off}").availability is None
-    assert default("profiles: [nju]").availability is None
+def test_missing_availability_keys_have_defaults():
+    assert parse_default("availability: {mode: check}").availability == Availability()
+    assert parse_default("availability: {mode: off}").availability is None
+    assert parse_default("profiles: [nju]").availability is None
 
 
-def test_every_setting_of_the_checks_is_read():
+def test_every_availability_key_is_read():
     text = """
 rules:
   - match: docker.io
@@ -187,34 +187,34 @@ availability:
     assert rule.trusted == Mirror("t.example")
 
 
-def test_a_profile_like_no_other_is_refused_with_all_names(refused):
+def test_unknown_profile_is_refused_with_all_names(refused):
     (line,) = refused("profiles: [xyzzy]")
 
     assert "unknown profile 'xyzzy'; known profiles are daocloud, daocloud-host, nju" in line
 
 
 @pytest.mark.parametrize("name", ["a", "team-a", "7", "012", "no", "a" * 63])
-def test_a_policy_can_have_any_name_that_fits_into_a_path(name):
+def test_policy_name_that_is_an_rfc_1123_label_is_accepted(name):
     text = f"policies: {{{name}: {{rules: [{{match: a.io, keep: true}}]}}}}"
 
     assert list(parse_rules(text, "rules.yaml").policies) == ["default", name]
 
 
 @pytest.mark.parametrize("name", ["Team", "a_b", "-a", "a-", "a.b", "a/b", "ä", "a" * 64, ""])
-def test_a_policy_cannot_have_another_name(refused, name):
+def test_other_policy_name_is_refused(refused, name):
     (line,) = refused(f"policies: {{{name!r}: {{}}}}")
 
     assert "is not a valid name of a policy" in line
 
 
-def test_policies_with_mistakes_hide_none_of_each_other(refused):
+def test_problems_of_all_policies_are_reported(refused):
     lines = refused("rules: 7\npolicies:\n  a: {rules: 7}\n  B: {mode: 7}\n  c: {profiles: 7}\n")
 
     assert [line.split(":")[1] for line in lines] == ["1", "3", "4", "4", "5"]
 
 
-def test_a_profile_comes_into_force_where_no_own_rule_has_its_match():
-    policy = default("profiles: [daocloud, nju]\nrules: [{match: quay.io, keep: true}]")
+def test_profile_rule_is_used_if_no_own_rule_has_its_match():
+    policy = parse_default("profiles: [daocloud, nju]\nrules: [{match: quay.io, keep: true}]")
 
     rules = {rule.name: rule.source for rule in policy.mirrors.rules}
     assert rules["quay.io"] == ""
@@ -222,21 +222,23 @@ def test_a_profile_comes_into_force_where_no_own_rule_has_its_match():
     assert policy.profiles == ("daocloud", "nju")
 
 
-def test_the_profile_named_first_wins():
-    policy = default("profiles: [nju, daocloud]")
+def test_first_profile_wins():
+    policy = parse_default("profiles: [nju, daocloud]")
 
     assert policy.mirrors.decide("ghcr.io/a/b").image == "ghcr.nju.edu.cn/a/b"
     assert policy.mirrors.decide("nginx").image == "m.daocloud.io/docker.io/library/nginx"
 
 
-def test_a_profile_and_own_rules_make_a_chain():
-    policy = default("profiles: [bitnami-legacy]\nrules: [{match: docker.io, mirrors: [h.io/hub]}]")
+def test_profile_and_own_rules_form_a_chain():
+    policy = parse_default(
+        "profiles: [bitnami-legacy]\nrules: [{match: docker.io, mirrors: [h.io/hub]}]"
+    )
 
     decision = policy.mirrors.decide("bitnami/redis:7")
     assert decision.image == "h.io/hub/bitnamilegacy/redis:7"
 
 
-def test_every_cycle_is_told_with_its_rules_and_their_lines(refused):
+def test_every_cycle_is_reported_with_rules_and_lines(refused):
     lines = refused(
         """
 profiles: [k8s-gcr-io]
@@ -258,7 +260,7 @@ rules:
     assert "see also" not in lines[1]
 
 
-def test_very_many_cycles_are_not_all_looked_for(refused):
+def test_number_of_reported_cycles_is_limited(refused):
     rules = "".join(
         f"- {{match: {a}{i}.io, mirrors: [{b}{i}.io]}}\n"
         for i in range(30)
@@ -271,7 +273,7 @@ def test_very_many_cycles_are_not_all_looked_for(refused):
     assert all("the rules form a cycle" in line for line in lines)
 
 
-def test_of_very_many_problems_the_first_are_told_and_how_many_more(refused):
+def test_number_of_reported_problems_is_limited(refused):
     lines = refused("rules:\n" + "- {match: a.io, x: 1}\n" * 2000)
 
     assert len(lines) == 1001
@@ -279,7 +281,7 @@ def test_of_very_many_problems_the_first_are_told_and_how_many_more(refused):
     assert lines[-1] == "rules.yaml: and 2999 more problems"
 
 
-def test_the_digest_is_that_of_the_content():
+def test_digest_is_that_of_the_content():
     content = "profiles: [nju]\n"
     configuration = parse_rules(content, "rules.yaml")
 
@@ -287,14 +289,14 @@ def test_the_digest_is_that_of_the_content():
     assert configuration.digest == parse_rules(content.encode(), "other.yaml").digest
 
 
-def test_a_file_is_read_from_its_path(tmp_path):
+def test_file_is_loaded_from_its_path(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(EVERY_KEY, encoding="utf-8")
 
     assert load_rules(path).digest == parse_rules(EVERY_KEY, "x").digest
 
 
-def test_a_mistake_names_the_file_by_its_path(tmp_path):
+def test_problem_has_the_path_of_the_file(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("rules: 7", encoding="utf-8")
 
@@ -309,7 +311,7 @@ def test_a_mistake_names_the_file_by_its_path(tmp_path):
     ("name", "problem"),
     [("missing.yaml", "No such file or directory"), ("", "Is a directory")],
 )
-def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, name, problem):
+def test_unreadable_file_is_one_problem(tmp_path, name, problem):
     path = tmp_path / name
 
     with pytest.raises(ConfigurationError) as caught:
@@ -320,7 +322,7 @@ def test_a_file_that_cannot_be_read_is_one_problem(tmp_path, name, problem):
     assert str(caught.value) == f"{path}: {message}"
 
 
-def test_profiles_alone_make_a_configuration():
+def test_profiles_alone_are_a_configuration():
     configuration = load_profiles(["nju", "daocloud"])
 
     policy = configuration.policies["default"]
@@ -332,7 +334,7 @@ def test_profiles_alone_make_a_configuration():
     assert configuration.digest != load_profiles(["daocloud", "nju"]).digest
 
 
-def test_profiles_that_are_none_are_all_told():
+def test_all_unknown_profiles_are_reported():
     with pytest.raises(ConfigurationError) as caught:
         load_profiles(["daoclod", "ustc", "ustc"])
 
@@ -350,7 +352,7 @@ WORDS = (
 )
 
 
-def problems_of(content):
+def find_problems(content):
     try:
         parse_rules(content, "rules.yaml")
     except ConfigurationError as error:
@@ -363,8 +365,8 @@ def problems_of(content):
     | st.text(st.sampled_from(SIGNS), max_size=60)
     | st.lists(st.sampled_from(WORDS), max_size=30).map("".join)
 )
-def test_any_content_is_either_rules_or_a_list_of_problems(content):
-    problems = problems_of(content)
+def test_any_content_gives_rules_or_problems(content):
+    problems = find_problems(content)
 
     if problems is not None:
         assert problems
@@ -383,8 +385,8 @@ def test_any_content_is_either_rules_or_a_list_of_problems(content):
         ("loops: {mode: 'off', times: 5}", None),
     ],
 )
-def test_loops_have_limits_or_none(text, limits):
-    assert default(f"profiles: [nju]\n{text}").loops == limits
+def test_loops_give_limits_or_none(text, limits):
+    assert parse_default(f"profiles: [nju]\n{text}").loops == limits
 
 
 @pytest.mark.parametrize(
@@ -401,6 +403,6 @@ def test_loops_have_limits_or_none(text, limits):
         ("off", "loops: expected a mapping, got the boolean 'off'"),
     ],
 )
-def test_other_limits_of_loops_are_refused(refused, text, problem):
+def test_invalid_loops_are_refused(refused, text, problem):
     (line,) = refused(f"profiles: [nju]\nloops: {text}\n")
     assert problem in line

@@ -10,5 +10,5 @@ MISTAKES = yaml.load(Path(__file__).with_name("mistakes.yaml").read_text(), Load
 
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=itemgetter("problem"))
-def test_a_mistake_is_told_where_it_stands(refused, mistake):
+def test_problem_is_reported_with_its_location(refused, mistake):
     assert refused(mistake["file"]) == [f"rules.yaml:{mistake['problem']}"]

@@ -26,15 +26,15 @@ def path(tmp_path):
     return path
 
 
-def image(configuration, name):
+def decide(configuration, name):
     return configuration.policies["default"].mirrors.decide(name).image
 
 
-def test_a_list_is_read_from_beside_the_rules(path):
+def test_allowlist_path_is_relative_to_the_rules_file(path):
     configuration = load_rules(path)
 
-    assert image(configuration, "nginx") == "a.example/library/nginx"
-    assert image(configuration, "a/b") == "b.example/a/b"
+    assert decide(configuration, "nginx") == "a.example/library/nginx"
+    assert decide(configuration, "a/b") == "b.example/a/b"
     assert [file.name for file in configuration.files] == ["allows.txt"] * 2
 
 
@@ -47,7 +47,7 @@ def test_a_list_is_read_from_beside_the_rules(path):
         (b"", "allows.txt lists no images: write patterns such as docker.io/**"),
     ],
 )
-def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(path, content, problem):
+def test_invalid_allowlist_is_reported_at_the_key_that_names_it(path, content, problem):
     path.with_name("allows.txt").write_bytes(content)
 
     with pytest.raises(ConfigurationError) as caught:
@@ -58,8 +58,8 @@ def test_a_list_that_is_wrong_is_refused_with_its_place_in_the_rules(path, conte
     assert problem in line.message
 
 
-async def changes(path, *steps):
-    """What is told of a rules file while *steps* are taken, one before each look."""
+async def collect_changes(path, *steps):
+    """Return what the watcher reports; it looks once after each of *steps*."""
 
     async def notifier(_directory, _poll):
         for step in steps:
@@ -73,33 +73,33 @@ async def changes(path, *steps):
     ]
 
 
-def writing(path, name, text):
+def write_later(path, name, text):
     return lambda: path.with_name(name).write_text(text)
 
 
-async def test_a_change_of_a_list_is_taken_up_without_one_of_the_rules(path):
-    step = writing(path, "allows.txt", "nginx")
+async def test_changed_allowlist_is_reloaded(path):
+    step = write_later(path, "allows.txt", "nginx")
 
-    (changed,) = await changes(path, step, lambda: None)
+    (changed,) = await collect_changes(path, step, lambda: None)
 
-    assert image(changed, "nginx") == "a.example/library/nginx"
-    assert image(changed, "redis") == "b.example/library/redis"
+    assert decide(changed, "nginx") == "a.example/library/nginx"
+    assert decide(changed, "redis") == "b.example/library/redis"
 
 
-async def test_a_list_that_is_away_is_told_and_taken_up_when_it_is_back(path):
+async def test_missing_allowlist_is_reported_and_reloaded_when_it_is_back(path):
     file = path.with_name("allows.txt")
-    refused, restored = await changes(
-        path, file.unlink, lambda: None, writing(path, "allows.txt", "redis")
+    refused, restored = await collect_changes(
+        path, file.unlink, lambda: None, write_later(path, "allows.txt", "redis")
     )
 
     assert "allows.txt cannot be read: No such file or directory" in refused
-    assert image(restored, "redis") == "a.example/library/redis"
+    assert decide(restored, "redis") == "a.example/library/redis"
 
 
-async def test_a_list_that_the_rules_no_longer_name_is_no_longer_watched(path):
+async def test_unused_allowlist_is_no_longer_watched(path):
     steps = [
         lambda: path.write_text("profiles: [nju]"),
-        writing(path, "allows.txt", "nginx"),
+        write_later(path, "allows.txt", "nginx"),
     ]
 
-    assert len(await changes(path, *steps, lambda: None)) == 1
+    assert len(await collect_changes(path, *steps, lambda: None)) == 1

@@ -9,7 +9,7 @@ TAKEN = "line 2 (rules[0]) already has a rule for a.io: put the mirrors into one
 EMPTY = "the list is empty: add a mirror, or write keep: true instead"
 
 
-def rules_in(text):
+def parse_rule_list(text):
     return parse_rules(text, "rules.yaml").policies["default"].mirrors.rules
 
 
@@ -48,11 +48,11 @@ def rules_in(text):
         ),
     ],
 )
-def test_a_rule_is_read_as_it_is_written(written, rule):
-    assert rules_in(f"rules:\n- {written}") == (rule,)
+def test_rule_is_read(written, rule):
+    assert parse_rule_list(f"rules:\n- {written}") == (rule,)
 
 
-def test_every_mistake_of_a_rule_is_told_at_once(refused):
+def test_all_problems_of_a_rule_are_reported(refused):
     lines = refused(
         r"""
 rules:
@@ -76,7 +76,7 @@ rules:
     ]
 
 
-def test_a_mistake_in_one_rule_hides_none_in_another(refused):
+def test_problems_of_all_rules_are_reported(refused):
     lines = refused(
         "rules:\n- {match: a b, keep: true}\n- match: c.io\n- keep: true\n- {match: d.io, x: y}"
     )
@@ -94,7 +94,7 @@ def test_a_mistake_in_one_rule_hides_none_in_another(refused):
         ("regex: a.io/b", "regex: a.io/b", "/a.io/b/"),
     ],
 )
-def test_two_rules_for_the_same_are_refused_with_both_lines(refused, first, second, name):
+def test_duplicate_rule_is_refused_with_both_lines(refused, first, second, name):
     text = f"rules:\n- {first}\n  keep: true\n- {second}\n  mirrors: [x.io/y]\n"
 
     (line,) = refused(text)
@@ -105,7 +105,7 @@ def test_two_rules_for_the_same_are_refused_with_both_lines(refused, first, seco
     )
 
 
-def test_two_rules_for_the_same_are_seen_though_both_are_wrong(refused):
+def test_duplicate_rule_is_reported_even_if_both_are_wrong(refused):
     lines = refused("rules:\n- {match: a.io, x: 1}\n- {match: a.io, mirrors: []}\n")
 
     assert [line.partition(": ")[2].partition(";")[0] for line in lines] == [
@@ -115,12 +115,15 @@ def test_two_rules_for_the_same_are_seen_though_both_are_wrong(refused):
     ]
 
 
-def test_the_same_path_at_two_registries_is_no_duplicate():
-    assert len(rules_in("rules: [{match: a.io/x, keep: true}, {match: b.io/x, keep: true}]")) == 2
+def test_same_path_on_two_registries_is_no_duplicate():
+    assert (
+        len(parse_rule_list("rules: [{match: a.io/x, keep: true}, {match: b.io/x, keep: true}]"))
+        == 2
+    )
 
 
-def test_a_merge_key_brings_in_what_is_not_written():
-    rules = rules_in(
+def test_merge_key_adds_missing_keys():
+    rules = parse_rule_list(
         "rules:\n"
         "- &base {match: docker.io, mirrors: [a.io/x], original: never}\n"
         "- {<<: *base, match: quay.io}\n"
@@ -134,7 +137,7 @@ def test_a_merge_key_brings_in_what_is_not_written():
 
 
 @pytest.mark.parametrize("merged", ["7", "[{keep: true}, 7]"])
-def test_a_merge_of_anything_but_mappings_is_refused(refused, merged):
+def test_merge_key_refuses_anything_but_mappings(refused, merged):
     (line,) = refused(f"rules: [{{match: a.io, keep: true, <<: {merged}}}]")
 
     assert line.endswith("rules[0]: << can only merge mappings")

@@ -5,8 +5,8 @@ from time import process_time
 from webhook.config import parse_rules
 
 
-def seconds(count):
-    """Seconds of this process that a file of *count* rules takes."""
+def measure(count):
+    """Return the CPU seconds that parsing a file of *count* rules takes."""
     rules = "".join(
         f"- match: docker.io/org{i}\n  mirrors: [harbor.example.com/org{i}]\n" for i in range(count)
     )
@@ -18,7 +18,7 @@ def seconds(count):
     return spent
 
 
-def test_the_cost_of_a_file_grows_with_its_rules_and_no_faster():
-    seconds(100)
+def test_parsing_time_is_linear_in_the_number_of_rules():
+    measure(100)
 
-    assert seconds(4000) < 25 * max(seconds(500), 0.05)
+    assert measure(4000) < 25 * max(measure(500), 0.05)

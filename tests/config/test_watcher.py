@@ -23,16 +23,16 @@ def path(tmp_path):
     return path
 
 
-def told(change):
-    """What a change tells: the profiles that are in use now, or the first problem."""
+def summarize(change):
+    """Return the profiles in use after a change, or the message of its first problem."""
     if isinstance(change, Configuration):
         return ", ".join(change.policies["default"].profiles)
     assert isinstance(change, ConfigurationError)
     return change.problems[0].message
 
 
-async def looks(path, *steps, digest=None):
-    """What is told when *steps* are done one after the other, and a look taken after each."""
+async def collect_changes(path, *steps, digest=None):
+    """Return the reported changes; the watcher looks once after each of *steps*."""
 
     async def notifier(directory, poll):
         assert directory == path.parent
@@ -42,73 +42,77 @@ async def looks(path, *steps, digest=None):
             yield
 
     digest = load_rules(path).digest if digest is None else digest
-    return [told(change) async for change in watch_rules(path, digest, notifier=notifier)]
+    return [summarize(change) async for change in watch_rules(path, digest, notifier=notifier)]
 
 
-def writing(path, text):
+def write_later(path, text):
     return lambda: path.write_text(text, encoding="utf-8")
 
 
-def nothing():
+def do_nothing():
     pass
 
 
-async def test_a_change_of_the_content_is_told_once(path):
-    assert await looks(path, writing(path, SECOND), nothing, nothing) == ["nju"]
+async def test_changed_content_is_reported_once(path):
+    assert await collect_changes(path, write_later(path, SECOND), do_nothing, do_nothing) == ["nju"]
 
 
-async def test_an_event_that_changes_no_content_is_not_told(path):
-    assert await looks(path, nothing, writing(path, FIRST), path.touch) == []
+async def test_event_without_changed_content_is_ignored(path):
+    assert await collect_changes(path, do_nothing, write_later(path, FIRST), path.touch) == []
 
 
-async def test_a_change_before_the_watch_began_is_told_at_once(path):
-    assert await looks(path, digest="of something older") == ["daocloud"]
+async def test_change_before_the_watch_is_reported_at_once(path):
+    assert await collect_changes(path, digest="of something older") == ["daocloud"]
 
 
-async def test_bad_content_is_told_once_and_the_next_good_one_again(path):
-    steps = [writing(path, BAD), nothing, nothing, writing(path, SECOND), nothing]
+async def test_bad_content_is_reported_once_and_then_good_content(path):
+    steps = [write_later(path, BAD), do_nothing, do_nothing, write_later(path, SECOND), do_nothing]
 
-    problem, profile = await looks(path, *steps)
+    problem, profile = await collect_changes(path, *steps)
 
     assert problem.startswith("unknown profile 'nothing'")
     assert profile == "nju"
 
 
-async def test_going_back_from_bad_content_to_the_old_rules_is_told(path):
-    assert (await looks(path, writing(path, BAD), writing(path, FIRST)))[1:] == ["daocloud"]
+async def test_return_from_bad_content_to_the_old_rules_is_reported(path):
+    assert (await collect_changes(path, write_later(path, BAD), write_later(path, FIRST)))[1:] == [
+        "daocloud"
+    ]
 
 
-async def test_other_bad_content_is_told_anew(path):
-    problems = await looks(path, writing(path, BAD), writing(path, "rules: 7"))
+async def test_different_bad_content_is_reported_again(path):
+    problems = await collect_changes(path, write_later(path, BAD), write_later(path, "rules: 7"))
 
     assert len(problems) == 2
 
 
-async def test_a_file_that_is_away_for_one_look_is_not_told(path):
-    assert await looks(path, path.unlink, writing(path, FIRST)) == []
-    assert await looks(path, path.unlink, writing(path, SECOND)) == ["nju"]
+async def test_file_missing_at_one_look_is_not_reported(path):
+    assert await collect_changes(path, path.unlink, write_later(path, FIRST)) == []
+    assert await collect_changes(path, path.unlink, write_later(path, SECOND)) == ["nju"]
 
 
-async def test_a_file_that_stays_away_is_told_once_and_taken_up_again(path):
-    steps = [path.unlink, nothing, nothing, nothing, writing(path, FIRST)]
+async def test_file_that_stays_missing_is_reported_once_and_reloaded(path):
+    steps = [path.unlink, do_nothing, do_nothing, do_nothing, write_later(path, FIRST)]
 
-    assert await looks(path, *steps) == [
+    assert await collect_changes(path, *steps) == [
         "the file cannot be read: No such file or directory",
         "daocloud",
     ]
 
 
-async def test_a_directory_in_the_place_of_the_file_is_told(path):
+async def test_directory_in_place_of_the_file_is_reported(path):
     def swap():
         path.unlink()
         path.mkdir()
 
-    assert await looks(path, swap, nothing) == ["the file cannot be read: Is a directory"]
+    assert await collect_changes(path, swap, do_nothing) == [
+        "the file cannot be read: Is a directory"
+    ]
 
 
 @asynccontextmanager
-async def changes_of(path, poll):
-    """The changes of a real file in a real directory, with the watch in place."""
+async def watch_file(path, poll):
+    """Watch a real file, and yield a function that waits for the next change."""
     async with aclosing(watch_rules(path, load_rules(path).digest, poll=poll)) as changes:
         upcoming = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(0.3)
@@ -118,7 +122,7 @@ async def changes_of(path, poll):
             async with asyncio.timeout(20):
                 change = await upcoming
             upcoming = asyncio.ensure_future(anext(changes))
-            return told(change)
+            return summarize(change)
 
         yield next_change
         upcoming.cancel()
@@ -126,7 +130,7 @@ async def changes_of(path, poll):
 
 
 def publish(volume, name, text):
-    """Write a file as the kubelet writes a ConfigMap's: a new folder, and ``..data`` swapped."""
+    """Update a ConfigMap volume as the kubelet does: add a folder and swap ``..data``."""
     folder = volume / f"..{name}"
     folder.mkdir()
     (folder / "rules.yaml").write_text(text, encoding="utf-8")
@@ -141,10 +145,10 @@ def publish(volume, name, text):
         (volume / old).rmdir()
 
 
-async def test_every_swap_of_a_config_map_is_taken_up_at_once(tmp_path):
+async def test_every_config_map_swap_is_reloaded_at_once(tmp_path):
     publish(tmp_path, "1", FIRST)
 
-    async with changes_of(tmp_path / "rules.yaml", poll=60) as next_change:
+    async with watch_file(tmp_path / "rules.yaml", poll=60) as next_change:
         for name, text, profile in (("2", SECOND, "nju"), ("3", THIRD, "sjtu")):
             publish(tmp_path, name, text)
             assert await next_change() == profile
@@ -154,16 +158,16 @@ async def test_every_swap_of_a_config_map_is_taken_up_at_once(tmp_path):
         assert await next_change() == "nju"
 
 
-async def test_a_file_that_an_editor_replaces_is_taken_up(path):
-    async with changes_of(path, poll=60) as next_change:
+async def test_file_replaced_by_an_editor_is_reloaded(path):
+    async with watch_file(path, poll=60) as next_change:
         fresh = path.with_name("rules.yaml~")
         fresh.write_text(SECOND, encoding="utf-8")
         fresh.replace(path)
         assert await next_change() == "nju"
 
 
-async def test_a_storm_of_other_files_hides_no_change(path):
-    async with changes_of(path, poll=60) as next_change:
+async def test_many_events_of_other_files_hide_no_change(path):
+    async with watch_file(path, poll=60) as next_change:
         for number in range(500):
             path.with_name(f"{number}.log").write_text("x", encoding="utf-8")
         path.write_text(SECOND, encoding="utf-8")
@@ -172,24 +176,24 @@ async def test_a_storm_of_other_files_hides_no_change(path):
         assert await next_change() == "nju"
 
 
-async def test_a_change_without_an_event_is_found_by_the_poll(tmp_path, path):
+async def test_change_without_an_event_is_found_by_polling(tmp_path, path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     path.rename(elsewhere / "rules.yaml")
     path.symlink_to("elsewhere/rules.yaml")
 
-    async with changes_of(path, poll=0.2) as next_change:
+    async with watch_file(path, poll=0.2) as next_change:
         (elsewhere / "rules.yaml").write_text(SECOND, encoding="utf-8")
         assert await next_change() == "nju"
 
 
-async def test_a_directory_that_is_made_anew_is_watched_again(tmp_path):
+async def test_recreated_directory_is_watched_again(tmp_path):
     folder = tmp_path / "etc"
     folder.mkdir()
     path = folder / "rules.yaml"
     path.write_text(FIRST, encoding="utf-8")
 
-    async with changes_of(path, poll=0.2) as next_change:
+    async with watch_file(path, poll=0.2) as next_change:
         path.unlink()
         folder.rmdir()
         assert await next_change() == "the file cannot be read: No such file or directory"
@@ -198,13 +202,13 @@ async def test_a_directory_that_is_made_anew_is_watched_again(tmp_path):
         assert await next_change() == "nju"
 
 
-async def test_a_directory_that_is_not_there_is_looked_for_at_every_poll(tmp_path):
+async def test_missing_directory_is_checked_at_every_poll(tmp_path):
     async with aclosing(watch_directory(tmp_path / "missing", 0.01)) as changes:
         async with asyncio.timeout(5):
             assert [await anext(changes) for _ in range(3)] == [None] * 3
 
 
-async def test_what_happened_before_there_was_a_watch_is_looked_for_soon(tmp_path):
+async def test_first_look_comes_soon_after_the_watch_begins(tmp_path):
     async with aclosing(watch_directory(tmp_path, 3600)) as changes:
         async with asyncio.timeout(10):
             await anext(changes)

@@ -38,7 +38,7 @@ TOO_DEEP = "rules.yaml: the file is nested more than 32 levels deep"
 
 
 @pytest.mark.parametrize("text", ["", "\n", "# rules to come\n", "---\n", "--- # so far\n"])
-def test_an_empty_file_is_told_what_to_hold(refused, text):
+def test_empty_file_is_refused_with_advice(refused, text):
     assert refused(text) == [EMPTY]
 
 
@@ -63,7 +63,7 @@ def test_an_empty_file_is_told_what_to_hold(refused, text):
         ("%YAML 1.3\n---\nrules: []", f"1:1: {NO_YAML}found incompatible YAML document"),
     ],
 )
-def test_what_is_no_yaml_is_told_with_what_to_do(refused, text, problem):
+def test_invalid_yaml_is_refused_with_advice(refused, text, problem):
     assert refused(text) == [f"rules.yaml:{problem}"]
 
 
@@ -92,17 +92,17 @@ def test_what_is_no_yaml_is_told_with_what_to_do(refused, text, problem):
         ),
     ],
 )
-def test_what_is_no_text_is_told(refused, content, problem):
+def test_undecodable_file_is_refused(refused, content, problem):
     assert refused(content) == [problem]
 
 
-def test_a_byte_order_mark_is_no_mistake():
+def test_byte_order_mark_is_accepted():
     configuration = parse_rules(b"\xef\xbb\xbfprofiles: [daocloud]", "rules.yaml")
 
     assert configuration.policies["default"].profiles == ("daocloud",)
 
 
-def test_windows_line_ends_are_no_mistake():
+def test_windows_line_ends_are_accepted():
     configuration = parse_rules("rules:\r\n- match: a.io\r\n  keep: true\r\n", "rules.yaml")
 
     assert [str(rule) for rule in configuration.policies["default"].mirrors.rules] == ["a.io"]
@@ -117,26 +117,26 @@ def test_windows_line_ends_are_no_mistake():
         "a: &a\n  b: {x: 1}\n" + "c: " + "{a: " * 33 + "1" + "}" * 33,
     ],
 )
-def test_a_file_nested_without_end_is_refused(refused, text):
+def test_deeply_nested_file_is_refused(refused, text):
     (line,) = refused(text)
 
     assert line == TOO_DEEP or "the file is a list" in line
 
 
-def test_nesting_beyond_what_the_parser_takes_is_refused(refused):
+def test_nesting_beyond_the_limit_of_the_parser_is_refused(refused):
     (line,) = refused("rules: " + "[" * 100_000)
 
     assert "exceeded maximum nesting depth" in line or "[ or {" in line
 
 
 @pytest.mark.parametrize("text", ["rules: &a [*a]", "&a rules: &b\n- {match: *b}"])
-def test_an_alias_of_what_holds_it_is_refused(refused, text):
+def test_alias_to_a_value_that_contains_it_is_refused(refused, text):
     (line,) = refused(text)
 
     assert line.endswith("the alias refers to a value that contains it: remove it")
 
 
-def test_aliases_that_multiply_are_refused(refused):
+def test_exponential_aliases_are_refused(refused):
     levels = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     for level in range(8):
         row = ", ".join([f"*a{level}"] * 10)
@@ -147,7 +147,7 @@ def test_aliases_that_multiply_are_refused(refused):
     assert line.endswith("this is too large with all aliases expanded")
 
 
-def test_an_alias_stands_for_what_it_names():
+def test_alias_is_expanded():
     configuration = parse_rules(
         "rules:\n"
         "- {match: docker.io, mirrors: &m [a.example.com/x]}\n"
@@ -159,13 +159,13 @@ def test_an_alias_stands_for_what_it_names():
     assert decide("quay.io/a/b").image == "a.example.com/x/a/b"
 
 
-def test_an_error_of_the_parser_without_a_place_is_told_as_it_is():
+def test_parser_error_without_a_position_is_reported_unchanged():
     problem = explain_yaml_error(yaml.YAMLError("out of luck"), "", "rules.yaml")
 
     assert str(problem) == "rules.yaml: invalid YAML: out of luck"
 
 
-def test_any_other_complaint_of_the_parser_is_told_with_its_context():
+def test_unknown_parser_error_is_reported_with_its_context():
     mark = yaml.Mark("x", 4, 1, 2, None, 0)
     error = yaml.MarkedYAMLError("while dreaming", mark, "found a sheep", mark)
 

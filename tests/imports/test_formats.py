@@ -1,4 +1,4 @@
-"""Files of other tools as they are written, and the rules and warnings that come of them."""
+"""Import examples of every format."""
 
 from __future__ import annotations
 
@@ -161,7 +161,7 @@ def import_text(format_, text, origin="file"):
     return rule_set
 
 
-def rule(found):
+def summarize(found):
     if found.keep:
         return (found.name, "keep")
     return (found.name, *(mirror.target for mirror in found.mirrors))
@@ -260,11 +260,9 @@ def rule(found):
         ),
     ],
 )
-def test_a_file_gives_rules_and_what_has_no_equivalent_is_told_with_its_line(
-    format_, text, rules, lines
-):
+def test_import_gives_rules_and_warnings_with_lines(format_, text, rules, lines):
     rule_set = import_text(format_, text)
-    assert [rule(each) for each in rule_set.rules] == rules
+    assert [summarize(each) for each in rule_set.rules] == rules
     assert [warning.line for warning in rule_set.warnings] == lines
     MirrorMap(rule_set.rules)
 
@@ -279,7 +277,7 @@ def test_a_file_gives_rules_and_what_has_no_equivalent_is_told_with_its_line(
         ("cool.io/a:1", "cool.io/a:1"),
     ],
 )
-def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected):
+def test_imageswap_default_applies_to_all_other_images(image, expected):
     rule_set = import_text("imageswap", IMAGESWAP_DEFAULT)
     assert MirrorMap(rule_set.rules).decide(image).image == expected
     assert not rule_set.warnings
@@ -320,14 +318,14 @@ def test_the_default_of_imageswap_takes_what_no_other_line_does(image, expected)
         ("config.toml", "[plugins]\n", [], 1),
     ],
 )
-def test_a_hosts_toml_is_for_the_registry_that_its_folder_names(origin, text, rules, warnings):
+def test_hosts_toml_is_for_the_registry_of_its_folder(origin, text, rules, warnings):
     rule_set = import_text("hosts.toml", text, origin)
-    assert [rule(each) for each in rule_set.rules] == rules
+    assert [summarize(each) for each in rule_set.rules] == rules
     assert len(rule_set.warnings) == warnings
 
 
 @pytest.mark.parametrize("format_", FORMATS)
-def test_a_file_that_gives_no_rule_says_so(format_):
+def test_file_without_rules_gives_a_warning(format_):
     rule_set = import_text(format_, "{}" if format_ == "daemon.json" else "# nothing\n")
     assert rule_set.warnings
     assert not rule_set.rules or format_ == "repimage"
@@ -347,7 +345,7 @@ def test_a_file_that_gives_no_rule_says_so(format_):
         ("registry-proxy", "includeRegistries:\n-\n", "line 2: expected a list of strings"),
     ],
 )
-def test_a_file_of_another_format_is_refused_with_a_sentence(format_, text, problem):
+def test_file_of_another_format_is_refused(format_, text, problem):
     with pytest.raises(UnreadableFileError, match=problem):
         import_text(format_, text)
 
@@ -439,21 +437,21 @@ mirrors:
         ("registry-proxy", "proxies: {a.io: , b.io: https://m.example.com/}", None, 1),
     ],
 )
-def test_rarer_forms_are_read_as_well(format_, text, rules, warnings):
+def test_rare_forms_are_imported(format_, text, rules, warnings):
     rule_set = import_text(format_, text)
     wanted = rules or [("b.io", "m.example.com")]
-    assert [rule(each) for each in rule_set.rules] == wanted
+    assert [summarize(each) for each in rule_set.rules] == wanted
     assert len(rule_set.warnings) == warnings
 
 
-def test_a_rule_that_stands_there_twice_is_left_out_with_a_remark():
+def test_duplicate_rule_is_left_out_with_a_warning():
     rule_set = import_text("imageswap", "default::\na.io::b.io\na.io::c.io\n")
-    assert [rule(each) for each in rule_set.rules] == [("a.io", "b.io")]
+    assert [summarize(each) for each in rule_set.rules] == [("a.io", "b.io")]
     assert str(rule_set.warnings[0]) == "file:3: left out: line 2 already has a rule for a.io"
 
 
-def test_rules_that_lead_back_are_left_out_with_a_remark():
+def test_rules_that_form_a_cycle_are_left_out_with_a_warning():
     text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
     rule_set = import_text("imageswap", text)
-    assert [rule(each) for each in rule_set.rules] == [("a.example.com", "b.example.com")]
+    assert [summarize(each) for each in rule_set.rules] == [("a.example.com", "b.example.com")]
     assert "form a cycle" in str(rule_set.warnings[0])

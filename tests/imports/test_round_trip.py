@@ -1,4 +1,4 @@
-"""What was rendered and is imported again decides as before."""
+"""Rendered files that are imported again give the same decisions."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ TARGETS = {
 }
 
 
-def imported(rendered, format_):
+def import_files(rendered, format_):
     rule_set = RuleSet("")
     for file in rendered.files:
         rule_set.origin = file.path
@@ -31,10 +31,10 @@ def imported(rendered, format_):
 
 @pytest.mark.parametrize("name", RULES)
 @pytest.mark.parametrize("format_", TARGETS)
-def test_every_image_gets_the_same_names_or_the_difference_was_told(format_, name):
+def test_imported_render_gives_the_same_candidates_or_was_warned_about(format_, name):
     mirrors = RULES[name]
     rendered = TARGETS[format_](mirrors.rules)
-    again = MirrorMap(imported(rendered, format_).rules)
+    again = MirrorMap(import_files(rendered, format_).rules)
     wrong = {}
     for image in IMAGES:
         before, after = mirrors.decide(image), again.decide(image)
@@ -46,7 +46,7 @@ def test_every_image_gets_the_same_names_or_the_difference_was_told(format_, nam
     assert not wrong
 
 
-def test_every_form_of_a_rule_is_written_so_that_it_can_be_read():
+def test_formatted_rules_can_be_parsed():
     rules = [
         Rule("*.gcr.io", [Mirror("m.example.com/flat", flatten=True), "m.example.com"]),
         Rule("quay.io", keep=True),
@@ -59,11 +59,11 @@ def test_every_form_of_a_rule_is_written_so_that_it_can_be_read():
 
 
 @given(maps(regex=False), st.lists(names, max_size=8))
-def test_registries_conf_gives_back_whatever_rules_it_can_hold(mirrors, texts):
+def test_registries_conf_round_trip_keeps_decisions(mirrors, texts):
     rendered = render_crio(mirrors.rules)
     if rendered.deviations:
         reject()
-    rule_set = imported(rendered, "registries.conf")
+    rule_set = import_files(rendered, "registries.conf")
     again = parse_rules(format_rules(rule_set.rules, "again"), "again").policies["default"].mirrors
     for text in texts:
         image = f"{parse_reference(text).name}/zz/zz:1"
