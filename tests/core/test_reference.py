@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import images, texts
 from webhook.core import InvalidReferenceError, parse_reference
-from webhook.core.reference import is_path
+from webhook.core.reference import is_digest, is_path
 
 CASES = Path(__file__).parents[1] / "cases"
 REFERENCES = json.loads((CASES / "references.json").read_text())
@@ -114,6 +114,14 @@ def test_longest_names_are_parsed():
     assert parse_reference(repository).repository == "library/" + repository
     assert is_path("a" * 255)
     assert not is_path("a" * 256)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(DIGEST, True), ("sha512:" + "0" * 128, True), (DIGEST[:-1], False), (DIGEST + "\n", False)],
+)
+def test_digest_has_algorithm_and_full_length(text, expected):
+    assert is_digest(text) is expected
 
 
 def test_references_to_the_same_image_are_equal():
