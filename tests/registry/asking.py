@@ -8,12 +8,8 @@ import httpx
 
 from tests.registry.virtual import now, run
 from webhook.core import Availability, parse_reference
-from webhook.registry.client import Client
-from webhook.registry.credentials import CredentialFiles
-from webhook.registry.exchange import Network
-from webhook.registry.login import Login
-from webhook.registry.places import Places
-from webhook.registry.registry import Registries
+from webhook.registry.client import RegistryClient
+from webhook.registry.credentials import CredentialStore
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -43,21 +39,18 @@ def secret(*auths):
 async def asked(handler, image, *, credentials=b"", **settings):
     """What is found out of an image where every host is *handler*."""
     settings = Availability(**settings)
-    keyring = CredentialFiles(
+    store = CredentialStore(
         ["config.json"] if credentials else [],
         read=lambda _: credentials,
         clock=now,
-        trouble=print,
+        report=print,
     )
     transport = httpx.MockTransport(handler)
-    network = Network({}, lambda _: transport)
-    places = Places(settings.plain_http)
-    client = Client(network, places, Login(network, keyring, places, now))
-    registries = Registries(settings, client)
+    client = RegistryClient(settings, store, now, lambda _: transport)
     try:
-        return await registries.ask(parse_reference(image))
+        return await client.check_image(parse_reference(image))
     finally:
-        await network.close()
+        await client.close()
 
 
 def ask(handler, image="m.example/hub/nginx:1", **options):

@@ -7,17 +7,17 @@ from collections import Counter
 
 from tests.registry.virtual import now
 from webhook.core import Availability, MirrorMap, Rule
-from webhook.registry.answers import Answer, Finding
-from webhook.registry.chooser import Chooser
-from webhook.registry.inquiry import Inquirer
-from webhook.registry.observer import Silent
+from webhook.registry.cache import MAX_ENTRIES
+from webhook.registry.checker import ImageChecker, NullObserver
+from webhook.registry.responses import CheckResult, CheckStatus
+from webhook.registry.selector import CandidateSelector
 
 HANGS = "hangs"
-TIMEOUT = Finding(Answer.TIMEOUT, "800 ms")
+TIMEOUT = CheckResult(CheckStatus.TIMEOUT, "800 ms")
 RULES = MirrorMap([Rule("docker.io", ["one.example/hub", "two.example/hub"])])
 
 
-class Watching(Silent):
+class Watching(NullObserver):
     """An observer that keeps what it is told."""
 
     def __init__(self):
@@ -25,14 +25,14 @@ class Watching(Silent):
         self.switches = []
         self.errors = []
 
-    def answered(self, mirror, finding):
-        self.answers.append((mirror, finding.answer))
+    def on_result(self, target, result):
+        self.answers.append((target, result.status))
 
-    def switched(self, registry, *, is_open, finding):
-        self.switches.append((registry, is_open, finding.answer))
+    def on_circuit_change(self, registry, *, is_open, result):
+        self.switches.append((registry, is_open, result.status))
 
-    def failed(self, question, error):
-        self.errors.append((question, error))
+    def on_error(self, image, error):
+        self.errors.append((image, error))
 
 
 class Scripted:
@@ -45,7 +45,7 @@ class Scripted:
     most: How many questions were open at once.
     """
 
-    def __init__(self, settings=None, rules=RULES, seconds=0.01, size=None, **script):
+    def __init__(self, settings=None, rules=RULES, seconds=0.01, size=MAX_ENTRIES, **script):
         self.script = {name.replace("_", "."): what for name, what in script.items()}
         self.seconds = seconds
         self.settings = settings or Availability()
@@ -53,10 +53,10 @@ class Scripted:
         self.asked, self.images = Counter(), Counter()
         self.open = self.most = 0
         self.watching = Watching()
-        self.inquirer = Inquirer(self.ask, self.settings, now, self.watching, size=size)
-        self.chooser = Chooser(self.inquirer, self.settings)
+        self.checker = ImageChecker(self, self.settings, now, self.watching, size=size)
+        self.selector = CandidateSelector(self.checker)
 
-    async def ask(self, reference):
+    async def check_image(self, reference):
         self.asked[reference.registry] += 1
         self.images[str(reference)] += 1
         self.open += 1
@@ -71,7 +71,7 @@ class Scripted:
             await asyncio.sleep(self.seconds)
             if isinstance(what, Exception):
                 raise what
-            return what if isinstance(what, Finding) else Finding(what)
+            return what if isinstance(what, CheckResult) else CheckResult(what)
         finally:
             self.open -= 1
 
@@ -79,7 +79,7 @@ class Scripted:
         """What becomes of some images, and in how many seconds."""
         began = now()
         decisions = [self.rules.decide(image) for image in images]
-        chosen = await self.chooser.choose(decisions, seconds)
+        chosen = await self.selector.choose(decisions, seconds)
         return chosen, now() - began
 
     async def one(self, image, seconds=10.0):

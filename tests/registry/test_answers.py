@@ -21,7 +21,7 @@ from tests.registry.asking import (
     manifest,
 )
 from webhook.core import parse_platform
-from webhook.registry.answers import FAILURES, Answer, Finding, Presence
+from webhook.registry.responses import CheckResult, CheckStatus, Presence
 
 PRESENT, ABSENT, UNKNOWN = Presence.PRESENT, Presence.ABSENT, Presence.UNKNOWN
 
@@ -54,7 +54,7 @@ LOOP = answer(307, Location="/v2/hub/nginx/manifests/1")
         (HTML, ABSENT, "answers with something that is no manifest (a web page)"),
         (answer(200), ABSENT, "answers with something that is no manifest"),
         (LOOP, ABSENT, "redirects to nowhere (more than 5 times)"),
-        (answer(302), ABSENT, "redirects to nowhere (more than 5 times)"),
+        (answer(302), ABSENT, "redirects to nowhere (to no address)"),
         (
             answer(302, Location="http://other.example/"),
             ABSENT,
@@ -99,27 +99,27 @@ def test_every_status_has_its_meaning_and_its_reason(response, presence, reason)
     [
         (
             caused(httpx.ConnectError("x"), ConnectionRefusedError(111, "x")),
-            Answer.UNREACHABLE,
+            CheckStatus.UNREACHABLE,
             "cannot be reached (the connection is refused)",
         ),
         (
             caused(httpx.ReadError("x"), ConnectionResetError(104, "x")),
-            Answer.UNREACHABLE,
+            CheckStatus.UNREACHABLE,
             "cannot be reached (the connection was reset)",
         ),
         (
             httpx.ConnectError("Name or service not known"),
-            Answer.UNREACHABLE,
+            CheckStatus.UNREACHABLE,
             "cannot be reached (no connection)",
         ),
         (
             httpx.RemoteProtocolError("illegal header: b'password'"),
-            Answer.UNREACHABLE,
+            CheckStatus.UNREACHABLE,
             "cannot be reached (the connection broke)",
         ),
         (
             caused(httpx.ConnectError("x"), ssl.SSLCertVerificationError(1, "x")),
-            Answer.UNTRUSTED,
+            CheckStatus.UNTRUSTED,
             "has a certificate that is not trusted",
         ),
     ],
@@ -127,8 +127,8 @@ def test_every_status_has_its_meaning_and_its_reason(response, presence, reason)
 def test_every_error_has_its_reason_and_none_of_its_own_words(error, found, reason):
     finding = ask(raising(error))
 
-    assert (finding.answer, finding.reason) == (found, reason)
-    assert found in FAILURES
+    assert (finding.status, finding.reason) == (found, reason)
+    assert found.is_failure
     assert finding.presence is UNKNOWN
 
 
@@ -139,7 +139,7 @@ def test_a_registry_that_hangs_is_left_after_the_timeout():
     finding = ask(hangs, timeout=0.8)
 
     assert finding.reason == "does not answer in time (800 ms)"
-    assert finding.answer is Answer.TIMEOUT
+    assert finding.status is CheckStatus.TIMEOUT
 
 
 def test_a_registry_that_drips_is_left_after_the_timeout():
@@ -153,7 +153,7 @@ def test_a_registry_that_drips_is_left_after_the_timeout():
 
     finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.answer is Answer.TIMEOUT
+    assert finding.status is CheckStatus.TIMEOUT
 
 
 def test_a_body_without_end_is_left():
@@ -166,7 +166,7 @@ def test_a_body_without_end_is_left():
 
     finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.answer is Answer.PAGE
+    assert finding.status is CheckStatus.PAGE
     assert "larger than" in finding.reason
 
 
@@ -202,13 +202,13 @@ def test_a_redirect_is_followed_to_its_answer():
             return answer(307, Location="https://cdn.example/here")
         return manifest()
 
-    assert ask(handler).answer is Answer.PRESENT
+    assert ask(handler).status is CheckStatus.PRESENT
 
 
 def test_a_registry_that_tells_another_digest_than_asked_for_is_not_believed():
     finding = ask(lambda _: manifest(OTHER), f"m.example/a@{DIGEST}")
 
-    assert finding.answer is Answer.MISMATCH
+    assert finding.status is CheckStatus.MISMATCH
 
 
 def test_a_digest_that_is_none_is_not_told():
@@ -306,7 +306,7 @@ def test_no_body_of_a_registry_is_an_error_of_ours(content):
 
     finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.answer in Answer
+    assert finding.status in CheckStatus
 
 
 @given(
@@ -319,10 +319,10 @@ def test_no_body_of_a_registry_is_an_error_of_ours(content):
 def test_no_head_of_a_registry_is_an_error_of_ours(status, headers):
     finding = ask(lambda _: httpx.Response(status, headers=headers))
 
-    assert finding.answer in Answer
+    assert finding.status in CheckStatus
 
 
 def test_every_answer_has_words_and_a_presence():
-    for each in Answer:
-        assert Finding(each).reason
+    for each in CheckStatus:
+        assert CheckResult(each).reason
         assert each.presence in Presence

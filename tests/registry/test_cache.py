@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.core import Availability
-from webhook.registry.answers import FAILURES, Answer, Finding, Presence
-from webhook.registry.cache import FindingCache
+from webhook.registry.cache import CheckCache
+from webhook.registry.responses import CheckResult, CheckStatus, Presence
 
 SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
-THERE, NOT_THERE = Finding(Answer.PRESENT), Finding(Answer.ABSENT)
+THERE, NOT_THERE = CheckResult(CheckStatus.PRESENT), CheckResult(CheckStatus.ABSENT)
 
 
 def cached(finding, size=100):
-    cache = FindingCache(SETTINGS, size)
+    cache = CheckCache(SETTINGS, size)
     cache.put("a", finding, 0.0)
     return cache
 
@@ -30,18 +30,18 @@ def cached(finding, size=100):
         (NOT_THERE, 29.0, True, False),
         (NOT_THERE, 30.0, True, True),
         (NOT_THERE, 60.0, False, False),
-        (Finding(Answer.TIMEOUT), 29.0, True, False),
-        (Finding(Answer.TIMEOUT), 60.0, False, False),
+        (CheckResult(CheckStatus.TIMEOUT), 29.0, True, False),
+        (CheckResult(CheckStatus.TIMEOUT), 60.0, False, False),
     ],
 )
 def test_a_finding_is_fresh_then_stale_then_gone(finding, now, found, is_stale):
     assert cached(finding).get("a", now) == (finding if found else None, is_stale)
 
 
-@pytest.mark.parametrize("answer", sorted(FAILURES))
+@pytest.mark.parametrize("answer", [each for each in CheckStatus if each.is_failure])
 def test_a_failure_of_the_registry_does_not_take_back_what_was_there(answer):
     cache = cached(THERE)
-    cache.put("a", Finding(answer), 700.0)
+    cache.put("a", CheckResult(answer), 700.0)
 
     assert cache.get("a", 700.0) == (THERE, False)
     assert cache.get("a", 730.0) == (THERE, True)
@@ -71,15 +71,15 @@ def test_of_too_many_those_go_that_nobody_wanted():
 
 @given(
     st.lists(
-        st.tuples(st.sampled_from("abcdef"), st.sampled_from([*Answer]), st.floats(0, 900)),
+        st.tuples(st.sampled_from("abcdef"), st.sampled_from([*CheckStatus]), st.floats(0, 900)),
         max_size=60,
     )
 )
 def test_whatever_comes_it_stays_in_its_bounds_and_never_lies(events):
-    cache, now, last = FindingCache(SETTINGS, 4), 0.0, {}
+    cache, now, last = CheckCache(SETTINGS, 4), 0.0, {}
     for name, answer, passed in events:
         now += passed
-        finding = Finding(answer)
+        finding = CheckResult(answer)
         cache.put(name, finding, now)
         last.setdefault(name, []).append((finding, now))
         known, _ = cache.get(name, now)
@@ -87,15 +87,15 @@ def test_whatever_comes_it_stays_in_its_bounds_and_never_lies(events):
         assert known is not None
         assert any(known is each for each, _ in last[name])
         if known is not finding:
-            assert answer in FAILURES
+            assert answer.is_failure
             assert known.presence is Presence.PRESENT
 
 
 def memory_after(count):
     tracemalloc.start()
-    cache = FindingCache(SETTINGS)
+    cache = CheckCache(SETTINGS)
     for number in range(count):
-        cache.put(f"registry.example/team/app-{number}:1", Finding(Answer.PRESENT), 0.0)
+        cache.put(f"registry.example/team/app-{number}:1", CheckResult(CheckStatus.PRESENT), 0.0)
     size, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return size

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from webhook.registry.challenge import Challenge, parse_challenges, preferred
+from webhook.registry.auth import Challenge, parse_challenges, select_challenge
 
 
 @pytest.mark.parametrize(
@@ -52,12 +52,12 @@ def test_challenges_are_read_as_rfc_9110_says(headers, expected):
     assert parse_challenges(headers)[: len(expected)] == expected
 
 
-def test_a_token_is_preferred_to_a_password():
+def test_a_token_is_select_challenge_to_a_password():
     basic, bearer = Challenge("basic", "b"), Challenge("bearer", "a")
 
-    assert preferred([basic, bearer]) is bearer
-    assert preferred([basic]) is basic
-    assert preferred([Challenge("negotiate")]) is None
+    assert select_challenge([basic, bearer]) is bearer
+    assert select_challenge([basic]) is basic
+    assert select_challenge([Challenge("negotiate")]) is None
 
 
 @given(st.lists(st.text(max_size=80), max_size=3))

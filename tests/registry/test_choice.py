@@ -6,11 +6,11 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import images, maps
 from webhook.core import Mirror, MirrorMap, OnUnknown, Original, Outcome, Rule
-from webhook.registry.answers import Answer, Finding, Presence
-from webhook.registry.choice import choose, options_of, verified
+from webhook.registry.responses import CheckResult, CheckStatus, Presence
+from webhook.registry.selector import list_options, select_option, verify_digest
 
-HAS, HAS_NOT, HANGS = Answer.PRESENT, Answer.ABSENT, Answer.TIMEOUT
-DOWN, LOGIN, DENIED = Answer.DOWN, Answer.UNAUTHORIZED, Answer.FORBIDDEN
+HAS, HAS_NOT, HANGS = CheckStatus.PRESENT, CheckStatus.ABSENT, CheckStatus.TIMEOUT
+DOWN, LOGIN, DENIED = CheckStatus.DOWN, CheckStatus.UNAUTHORIZED, CheckStatus.FORBIDDEN
 MIRROR, ORIGINAL = OnUnknown.MIRROR, OnUnknown.ORIGINAL
 LAST, FIRST, NEVER = Original
 REWRITTEN, UNCONFIRMED = Outcome.REWRITTEN, Outcome.UNCONFIRMED
@@ -21,9 +21,9 @@ IMAGE, ONE, TWO = "nginx:1", "one.example/library/nginx:1", "two.example/library
 def decided(answers, on_unknown=ORIGINAL, original=LAST):
     rule = Rule("docker.io", ["one.example", "two.example"], original=original)
     decision = MirrorMap([rule]).decide(IMAGE)
-    options = options_of(decision)
-    findings = [Finding(each) for each in answers]
-    return choose(decision, options, findings, on_unknown)
+    options = list_options(decision)
+    findings = [CheckResult(each) for each in answers]
+    return select_option(decision, options, findings, on_unknown)
 
 
 @pytest.mark.parametrize(
@@ -96,17 +96,17 @@ def test_the_reason_says_what_the_registries_said(decision, reason):
 
 def test_nothing_is_chosen_as_long_as_an_answer_that_matters_is_to_come():
     decision = MirrorMap([Rule("docker.io", ["one.example", "two.example"])]).decide(IMAGE)
-    options = options_of(decision)
+    options = list_options(decision)
 
-    assert choose(decision, options, [None, Finding(HAS)], ORIGINAL) is None
-    assert choose(decision, options, [Finding(HAS_NOT), None], ORIGINAL) is None
-    assert choose(decision, options, [Finding(HAS), None], ORIGINAL) is decision
+    assert select_option(decision, options, [None, CheckResult(HAS)], ORIGINAL) is None
+    assert select_option(decision, options, [CheckResult(HAS_NOT), None], ORIGINAL) is None
+    assert select_option(decision, options, [CheckResult(HAS), None], ORIGINAL) is decision
 
 
 def test_what_is_not_rewritten_has_nothing_to_choose_from():
     decide = MirrorMap([Rule("docker.io", keep=True)]).decide
 
-    assert [options_of(decide(image)) for image in ("nginx", "a.io/b", "NGINX")] == [()] * 3
+    assert [list_options(decide(image)) for image in ("nginx", "a.io/b", "NGINX")] == [()] * 3
 
 
 A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
@@ -117,20 +117,20 @@ A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
     [
         (HAS, A, [A], HAS),
         (HAS, A, [A, A], HAS),
-        (HAS, A, [B], Answer.MISMATCH),
-        (HAS, A, [A, B], Answer.MISMATCH),
-        (HAS, "", [A], Answer.UNVERIFIED),
-        (HAS, A, [""], Answer.UNVERIFIED),
+        (HAS, A, [B], CheckStatus.MISMATCH),
+        (HAS, A, [A, B], CheckStatus.MISMATCH),
+        (HAS, "", [A], CheckStatus.UNVERIFIED),
+        (HAS, A, [""], CheckStatus.UNVERIFIED),
         (HAS_NOT, "", [""], HAS_NOT),
         (HANGS, "", [A], HANGS),
     ],
 )
 def test_a_mirror_has_an_image_only_if_it_is_the_trusted_one(answer, digest, trusted, found):
-    assert verified(Finding(answer, digest=digest), trusted).answer is found
+    assert verify_digest(CheckResult(answer, digest=digest), trusted).status is found
 
 
 def test_a_mismatch_shows_both_digests():
-    assert verified(Finding(HAS, digest=A), [B]).reason == (
+    assert verify_digest(CheckResult(HAS, digest=A), [B]).reason == (
         f"has another image under that name ({A}, and {B} at its trusted source)"
     )
 
@@ -165,15 +165,15 @@ def test_a_mismatch_shows_both_digests():
     ],
 )
 def test_each_rule_that_verifies_has_its_source(rules, image, proofs):
-    (option,) = options_of(MirrorMap(rules).decide(image))
+    (option,) = list_options(MirrorMap(rules).decide(image))
 
-    assert [proof.name for proof in option.proofs] == proofs
+    assert [check.image for check in option.trusted] == proofs
 
 
 @given(
     maps(),
     images,
-    st.lists(st.sampled_from(Answer), min_size=70, max_size=70),
+    st.lists(st.sampled_from(CheckStatus), min_size=70, max_size=70),
     st.sampled_from(OnUnknown),
     st.sampled_from(Original),
 )
@@ -183,11 +183,11 @@ def test_whatever_registries_say_no_pod_is_pointed_at_what_is_not_there(
     for rule in rules.rules:
         object.__setattr__(rule, "original", original)
     decision = rules.decide(image)
-    options = options_of(decision)
-    findings = [Finding(answer) for answer in answers[: len(options)]]
+    options = list_options(decision)
+    findings = [CheckResult(answer) for answer in answers[: len(options)]]
     if not options:
         return
-    chosen = choose(decision, options, findings, on_unknown)
+    chosen = select_option(decision, options, findings, on_unknown)
 
     assert chosen.original == image
     if chosen.candidate is None:
@@ -199,4 +199,4 @@ def test_whatever_registries_say_no_pod_is_pointed_at_what_is_not_there(
     if presence is Presence.UNKNOWN:
         assert original is NEVER or on_unknown is MIRROR
         assert chosen.outcome is UNCONFIRMED
-        assert HAS not in {each.answer for each in findings}
+        assert HAS not in {each.status for each in findings}

@@ -7,9 +7,9 @@ import pytest
 from tests.registry.scripted import HANGS, Scripted
 from tests.registry.virtual import now, run
 from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule
-from webhook.registry.answers import Answer, Finding
+from webhook.registry.responses import CheckResult, CheckStatus
 
-PRESENT, ABSENT = Answer.PRESENT, Answer.ABSENT
+PRESENT, ABSENT = CheckStatus.PRESENT, CheckStatus.ABSENT
 ON_MIRROR = Availability(on_unknown=OnUnknown.MIRROR)
 
 
@@ -69,7 +69,7 @@ def test_no_review_waits_longer_than_its_budget_or_its_caller(seconds, budget, w
         assert (decision.outcome, decision.image) == (Outcome.UNAVAILABLE, "nginx")
         assert "did not answer within the budget" in decision.reason
         await asyncio.sleep(2)
-        assert world.inquirer.in_flight == 0
+        assert len(world.checker._open) == 0
 
     run(main())
 
@@ -118,7 +118,7 @@ VERIFYING = MirrorMap(
 
 
 def having(digest):
-    return Finding(PRESENT, digest=digest)
+    return CheckResult(PRESENT, digest=digest)
 
 
 @pytest.mark.parametrize(
@@ -260,7 +260,7 @@ def test_a_mirror_that_goes_down_while_a_review_waits_is_not_taken_for_what_it_s
         images = ["first", *(f"other{n}" for n in range(8))]
         decisions, _ = await world.choose(*images)
 
-        assert world.watching.switches == [("one.example", True, Answer.TIMEOUT)]
+        assert world.watching.switches == [("one.example", True, CheckStatus.TIMEOUT)]
         assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
 
     run(main())
@@ -272,8 +272,8 @@ def test_images_without_end_are_decided_and_leave_nothing_behind():
         for number in range(0, 3_000, 100):
             await world.choose(*(f"app{n}:1" for n in range(number, number + 100)))
 
-        assert world.inquirer.known_images == 500
-        assert world.inquirer.in_flight == 0
-        assert len(world.chooser._plans) <= 2048
+        assert len(world.checker._cache) == 500
+        assert len(world.checker._open) == 0
+        assert len(world.selector._options) <= 2048
 
     run(main())

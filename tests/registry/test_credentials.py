@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.registry.asking import answer, ask, manifest, secret
-from webhook.registry.answers import Answer
 from webhook.registry.credentials import (
     Credential,
-    CredentialFiles,
+    CredentialStore,
     InvalidCredentialsError,
+    normalize_host,
     parse_credentials,
 )
-from webhook.registry.hosts import known_as
+from webhook.registry.responses import CheckStatus
 
 PASSWORD = "s3cr3t-p4ss"
 BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
@@ -27,7 +27,7 @@ OURS = secret(("m.example", "robot", PASSWORD))
 def files(*contents, **options):
     contents = dict(enumerate(contents))
     options = {"read": lambda path: contents[path], "clock": lambda: 0.0} | options
-    return CredentialFiles(contents, trouble=lambda _: None, **options)
+    return CredentialStore(contents, report=lambda _: None, **options)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +53,7 @@ def files(*contents, **options):
     ],
 )
 def test_an_entry_is_for_what_the_kubelet_takes_it_for(place, host, repository, fits):
-    found = files(secret((place, "u", "p"))).for_(host, repository)
+    found = files(secret((place, "u", "p"))).find(host, repository)
 
     assert (found is not None) is fits
 
@@ -64,7 +64,7 @@ def test_the_longest_path_wins():
         secret(("m.example/a", "some", "p")),
     )
 
-    users = [keyring.for_("m.example", name).user for name in ("a/b/c", "a/c", "c")]
+    users = [keyring.find("m.example", name).user for name in ("a/b/c", "a/c", "c")]
 
     assert users == ["most", "some", "all"]
 
@@ -96,11 +96,11 @@ def test_a_changed_file_is_read_again_and_a_bad_one_keeps_what_it_said():
             raise FileNotFoundError(2, "No such file or directory")
         return content[0]
 
-    keyring = CredentialFiles(["x"], read=read, clock=lambda: now[0], trouble=told.append)
+    keyring = CredentialStore(["x"], read=read, clock=lambda: now[0], report=told.append)
 
     def password():
         now[0] += 11
-        found = keyring.for_("m.example", "a")
+        found = keyring.find("m.example", "a")
         return found and found.password
 
     assert password() == PASSWORD
@@ -150,7 +150,7 @@ BEARER = 'Bearer realm="{}",service="s"'
 def test_a_password_is_sent_when_it_is_asked_for():
     registry = Registry('Basic realm="x"')
 
-    assert ask(registry, credentials=OURS).answer is Answer.PRESENT
+    assert ask(registry, credentials=OURS).status is CheckStatus.PRESENT
     assert registry.told == [("https://m.example", ""), ("https://m.example", BASIC)]
 
 
@@ -158,7 +158,7 @@ def test_a_password_is_sent_when_it_is_asked_for():
 def test_a_token_is_fetched_with_a_password_or_without(credentials):
     registry = Registry(BEARER.format("https://m.example/token"))
 
-    assert ask(registry, credentials=credentials).answer is Answer.PRESENT
+    assert ask(registry, credentials=credentials).status is CheckStatus.PRESENT
     assert registry.told == [
         ("https://m.example", ""),
         ("https://m.example", BASIC if credentials else ""),
@@ -182,21 +182,21 @@ def test_the_realm_is_asked_for_what_the_challenge_says():
 def test_another_host_gets_no_credentials_by_a_redirect():
     registry = Registry('Basic realm="x"', location="https://cdn.example/blob")
 
-    assert ask(registry, credentials=OURS).answer is Answer.PRESENT
+    assert ask(registry, credentials=OURS).status is CheckStatus.PRESENT
     assert registry.told_to("https://cdn.example") == {""}
 
 
 def test_another_host_gets_no_token_by_a_redirect():
     registry = Registry(BEARER.format("https://m.example/token"), location="https://cdn.example/x")
 
-    assert ask(registry, credentials=OURS).answer is Answer.PRESENT
+    assert ask(registry, credentials=OURS).status is CheckStatus.PRESENT
     assert registry.told_to("https://cdn.example") == {""}
 
 
 def test_a_realm_elsewhere_gets_the_password_over_tls_as_the_protocol_says():
     registry = Registry(BEARER.format("https://auth.example/token"))
 
-    assert ask(registry, credentials=OURS).answer is Answer.PRESENT
+    assert ask(registry, credentials=OURS).status is CheckStatus.PRESENT
     assert registry.told_to("https://auth.example") == {BASIC}
 
 
@@ -205,7 +205,7 @@ def test_a_registry_without_tls_cannot_send_the_password_elsewhere():
 
     finding = ask(registry, credentials=OURS, plain_http=frozenset({"m.example"}))
 
-    assert finding.answer is Answer.PRESENT
+    assert finding.status is CheckStatus.PRESENT
     assert registry.told_to("https://auth.example") == {""}
 
 
@@ -214,7 +214,7 @@ def test_a_realm_without_tls_is_not_gone_to():
 
     finding = ask(registry, credentials=OURS)
 
-    assert finding.answer is Answer.UNAUTHORIZED
+    assert finding.status is CheckStatus.UNAUTHORIZED
     assert registry.told_to("http://auth.example") == set()
 
 
@@ -248,30 +248,30 @@ def test_a_challenge_behind_a_redirect_is_answered_with_what_is_for_that_host():
 @pytest.mark.parametrize(
     ("response", "found"),
     [
-        (answer(401), Answer.UNAUTHORIZED),
-        (answer(403), Answer.UNAUTHORIZED),
-        (answer(404), Answer.UNAUTHORIZED),
-        (answer(429), Answer.LIMITED),
-        (answer(500), Answer.FAILED),
-        (httpx.Response(200, content=b"<html>"), Answer.UNAUTHORIZED),
-        (httpx.Response(200, json={"token": ""}), Answer.UNAUTHORIZED),
-        (httpx.Response(200, json={"token": "a\nb"}), Answer.UNAUTHORIZED),
-        (httpx.Response(200, json={"token": ["a"]}), Answer.UNAUTHORIZED),
-        (httpx.Response(200, json={"token": TOKEN, "expires_in": "x"}), Answer.PRESENT),
-        (httpx.Response(200, json={"token": TOKEN, "expires_in": 1e300}), Answer.PRESENT),
+        (answer(401), CheckStatus.UNAUTHORIZED),
+        (answer(403), CheckStatus.UNAUTHORIZED),
+        (answer(404), CheckStatus.UNAUTHORIZED),
+        (answer(429), CheckStatus.LIMITED),
+        (answer(500), CheckStatus.FAILED),
+        (httpx.Response(200, content=b"<html>"), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": ""}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": "a\nb"}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": ["a"]}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": TOKEN, "expires_in": "x"}), CheckStatus.PRESENT),
+        (httpx.Response(200, json={"token": TOKEN, "expires_in": 1e300}), CheckStatus.PRESENT),
     ],
 )
 def test_every_answer_of_a_realm_has_its_meaning(response, found):
     registry = Registry(BEARER.format("https://m.example/token"), lambda _: response)
 
-    assert ask(registry, credentials=OURS).answer is found
+    assert ask(registry, credentials=OURS).status is found
 
 
 @pytest.mark.parametrize("realm", ["", "x", "https://", "https://u:p@a.example/t", "//a"])
 def test_a_realm_that_is_no_address_is_not_gone_to(realm):
     registry = Registry(BEARER.format(realm))
 
-    assert ask(registry, credentials=OURS).answer is Answer.UNAUTHORIZED
+    assert ask(registry, credentials=OURS).status is CheckStatus.UNAUTHORIZED
 
 
 def test_a_refused_password_is_no_reason_to_try_for_ever():
@@ -330,4 +330,4 @@ def test_a_password_that_no_header_can_hold_is_not_told():
     ],
 )
 def test_a_registry_goes_by_one_name(host, name):
-    assert known_as(host) == name
+    assert normalize_host(host) == name

@@ -25,7 +25,7 @@ from webhook.core import (
     parse_platform,
     parse_reference,
 )
-from webhook.registry import Answer, Prober, question_for
+from webhook.registry import CandidateSelector, CheckStatus, ImageCheck, create_checker
 
 pytestmark = [
     pytest.mark.anyio,
@@ -79,48 +79,48 @@ def settings_for(*hosts, **options):
 async def found(image, **options):
     """What one question finds, and in how many seconds."""
     reference = parse_reference(image)
-    prober = Prober(settings_for(reference.registry, **options), time.monotonic)
+    checker = create_checker(settings_for(reference.registry, **options), time.monotonic)
     try:
-        return await prober.inquirer.ask(question_for(reference, "mirror"))
+        return await checker.run(ImageCheck(reference, "mirror"))
     finally:
-        await prober.close()
+        await checker.close()
 
 
 async def test_a_full_registry_has_it_by_tag_and_by_digest(world):
     by_tag = await found(f"{world.full}/team/app:1")
     by_digest = await found(f"{world.full}/team/app@{world.digest}")
 
-    assert by_tag.answer is by_digest.answer is Answer.PRESENT
+    assert by_tag.status is by_digest.status is CheckStatus.PRESENT
     assert by_tag.digest == by_digest.digest == world.digest
 
 
 @pytest.mark.parametrize("name", ["team/app:2", "team/other:1", f"team/app@{UNKNOWN}"])
 async def test_what_is_not_there_is_not_there(world, name):
-    assert (await found(f"{world.full}/{name}")).answer is Answer.ABSENT
-    assert (await found(f"{world.empty}/{name}")).answer is Answer.ABSENT
+    assert (await found(f"{world.full}/{name}")).status is CheckStatus.ABSENT
+    assert (await found(f"{world.empty}/{name}")).status is CheckStatus.ABSENT
 
 
 @pytest.mark.parametrize(
     ("name", "platform", "answer"),
     [
-        ("team/many:1", "linux/amd64", Answer.PRESENT),
-        ("team/many:1", "linux/s390x", Answer.PLATFORM),
-        ("team/app:1", "linux/amd64", Answer.PRESENT),
-        ("team/app:1", "linux/arm64", Answer.PLATFORM),
+        ("team/many:1", "linux/amd64", CheckStatus.PRESENT),
+        ("team/many:1", "linux/s390x", CheckStatus.PLATFORM),
+        ("team/app:1", "linux/amd64", CheckStatus.PRESENT),
+        ("team/app:1", "linux/arm64", CheckStatus.PLATFORM),
     ],
 )
 async def test_an_image_is_for_platforms(world, name, platform, answer):
     platforms = (parse_platform(platform),)
 
-    assert (await found(f"{world.full}/{name}", platforms=platforms)).answer is answer
+    assert (await found(f"{world.full}/{name}", platforms=platforms)).status is answer
 
 
 @pytest.mark.parametrize(
     ("password", "answer"),
     [
-        (PASSWORD, Answer.PRESENT),
-        ("wrong", Answer.UNAUTHORIZED),
-        (None, Answer.UNAUTHORIZED),
+        (PASSWORD, CheckStatus.PRESENT),
+        ("wrong", CheckStatus.UNAUTHORIZED),
+        (None, CheckStatus.UNAUTHORIZED),
     ],
 )
 async def test_a_login_takes_the_right_password(world, tmp_path, password, answer):
@@ -129,30 +129,30 @@ async def test_a_login_takes_the_right_password(world, tmp_path, password, answe
 
     finding = await found(f"{world.locked}/team/app:1", credentials=(str(file),))
 
-    assert finding.answer is answer
+    assert finding.status is answer
 
 
 FAULTS = {
-    "hangs": Answer.TIMEOUT,
-    "drips": Answer.TIMEOUT,
-    "resets": Answer.UNREACHABLE,
-    "fails": Answer.FAILED,
-    "limits": Answer.LIMITED,
-    "page": Answer.PAGE,
-    "garbles": Answer.UNREACHABLE,
+    "hangs": CheckStatus.TIMEOUT,
+    "drips": CheckStatus.TIMEOUT,
+    "resets": CheckStatus.UNREACHABLE,
+    "fails": CheckStatus.FAILED,
+    "limits": CheckStatus.LIMITED,
+    "page": CheckStatus.PAGE,
+    "garbles": CheckStatus.UNREACHABLE,
 }
 
 
 @pytest.mark.parametrize(("mode", "answer"), FAULTS.items())
 async def test_every_fault_has_its_answer_in_time(world, mode, answer):
     with faulty_proxy(world.full) as proxy:
-        assert (await found(f"{proxy.address}/team/app:1")).answer is Answer.PRESENT
+        assert (await found(f"{proxy.address}/team/app:1")).status is CheckStatus.PRESENT
         proxy.mode = mode
-        timeout = 0.4 if answer is Answer.TIMEOUT else 10.0
+        timeout = 0.4 if answer is CheckStatus.TIMEOUT else 10.0
         finding = await found(f"{proxy.address}/team/app:1", timeout=timeout)
 
-    assert finding.answer is answer
-    assert answer is not Answer.TIMEOUT or 0.4 <= finding.seconds < 2.0
+    assert finding.status is answer
+    assert answer is not CheckStatus.TIMEOUT or 0.4 <= finding.seconds < 2.0
 
 
 async def test_a_port_where_nobody_listens_refuses():
@@ -166,7 +166,7 @@ async def test_a_registry_that_lies_about_a_digest_is_not_believed(world):
         proxy.mode = "lies"
         finding = await found(f"{proxy.address}/team/app@{world.digest}")
 
-    assert finding.answer is Answer.MISMATCH
+    assert finding.status is CheckStatus.MISMATCH
     assert set(FAULTS) | {"lies"} >= set(ANSWERS)
 
 
@@ -193,8 +193,8 @@ async def test_a_registry_over_tls_needs_its_ca(tmp_path):
         missing = await found(image, ca_files=((host, "none.pem"),), **options)
         wrong = await found(image, ca_files=((host, str(Path(__file__))),), **options)
 
-    assert without.answer is Answer.UNTRUSTED
-    assert trusted.answer is Answer.ABSENT
+    assert without.status is CheckStatus.UNTRUSTED
+    assert trusted.status is CheckStatus.ABSENT
     assert "CA file none.pem cannot be read: No such file" in missing.reason
     assert "holds no certificates" in wrong.reason
 
@@ -204,17 +204,17 @@ async def test_a_ca_file_that_changes_is_read_again(tmp_path):
     ca = tmp_path / "ca.pem"
     async with served_by(authorities[-1]) as host:
         settings = Availability(timeout=5.0, ca_files=((host, str(ca)),), negative_ttl=0.1)
-        prober = Prober(settings, time.monotonic)
+        checker = create_checker(settings, time.monotonic)
         answers = []
         for number, authority in enumerate(authorities):
             ca.unlink(missing_ok=True)
             authority.cert_pem.write_to_path(str(ca))
             image = parse_reference(f"{host}/app:{number}")
-            finding = await prober.inquirer.ask(question_for(image, "m"))
-            answers.append(finding.answer)
-        await prober.close()
+            finding = await checker.run(ImageCheck(image, "m"))
+            answers.append(finding.status)
+        await checker.close()
 
-    assert answers == [Answer.UNTRUSTED, Answer.UNTRUSTED, Answer.ABSENT]
+    assert answers == [CheckStatus.UNTRUSTED, CheckStatus.UNTRUSTED, CheckStatus.ABSENT]
 
 
 class served_by:  # noqa: N801 - it reads as a word
@@ -247,11 +247,11 @@ class served_by:  # noqa: N801 - it reads as a word
 async def test_connections_are_used_again():
     with faulty_proxy() as proxy:
         proxy.mode = "page"
-        prober = Prober(settings_for(proxy.address), time.monotonic)
+        checker = create_checker(settings_for(proxy.address), time.monotonic)
         for number in range(20):
             image = parse_reference(f"{proxy.address}/app:{number}")
-            await prober.inquirer.ask(question_for(image, "m"))
-        await prober.close()
+            await checker.run(ImageCheck(image, "m"))
+        await checker.close()
 
         assert proxy.connections == 1
 
@@ -262,17 +262,17 @@ async def test_the_first_registry_that_has_an_image_is_chosen(world):
         rules = MirrorMap([Rule("docker.io", hosts)])
         watching = Watching()
         settings = settings_for(*hosts, timeout=2.0)
-        prober = Prober(settings, time.monotonic, watching)
-        chooser = prober.chooser()
+        checker = create_checker(settings, time.monotonic, watching)
+        chooser = CandidateSelector(checker)
         images = ["team/app:1", "team/many:1", "team/none:1"]
         decisions = [rules.decide(image) for image in images]
 
         first = await chooser.choose(decisions, 30.0)
         proxy.mode = "hangs"
         unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
-        await asyncio.gather(*(prober.inquirer.ask(question_for(each, "m")) for each in unknown))
+        await asyncio.gather(*(checker.run(ImageCheck(each, "m")) for each in unknown))
         second = await chooser.choose(decisions, 30.0)
-        await prober.close()
+        await checker.close()
 
     assert [each.image for each in first] == [
         f"{proxy.address}/team/app:1",
@@ -282,7 +282,7 @@ async def test_the_first_registry_that_has_an_image_is_chosen(world):
     assert first[2].outcome is Outcome.UNAVAILABLE
     assert second[0].image == f"{world.full}/team/app:1"
     assert f"{proxy.address} is not asked, as it failed time and again" in second[0].reason
-    assert (proxy.address, True, Answer.TIMEOUT) in watching.switches
+    assert (proxy.address, True, CheckStatus.TIMEOUT) in watching.switches
 
 
 async def test_on_doubt_the_settings_decide(world):
@@ -291,10 +291,10 @@ async def test_on_doubt_the_settings_decide(world):
     outcomes = {}
     for on_unknown in OnUnknown:
         settings = settings_for(world.locked, on_unknown=on_unknown)
-        prober = Prober(settings, time.monotonic)
-        (chosen,) = await prober.chooser().choose([decision], 30.0)
+        checker = create_checker(settings, time.monotonic)
+        (chosen,) = await CandidateSelector(checker).choose([decision], 30.0)
         outcomes[on_unknown] = (chosen.outcome, chosen.image)
-        await prober.close()
+        await checker.close()
 
     assert outcomes == {
         OnUnknown.MIRROR: (Outcome.UNCONFIRMED, f"{world.locked}/team/app:1"),
@@ -303,12 +303,12 @@ async def test_on_doubt_the_settings_decide(world):
 
 
 async def test_an_answer_over_loopback_is_a_matter_of_milliseconds(world):
-    prober = Prober(settings_for(world.full), time.monotonic)
+    checker = create_checker(settings_for(world.full), time.monotonic)
     times = []
     for number in range(30):
         image = parse_reference(f"{world.full}/team/app:{number}")
-        finding = await prober.inquirer.ask(question_for(image, "m"))
+        finding = await checker.run(ImageCheck(image, "m"))
         times.append(finding.seconds)
-    await prober.close()
+    await checker.close()
 
     assert sorted(times)[15] < 1.0

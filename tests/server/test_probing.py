@@ -17,7 +17,7 @@ from tests.tools.faults import faulty_proxy, unused_port
 from tests.tools.registry import push_image, registry
 from webhook.config import parse_rules
 from webhook.core import Availability
-from webhook.registry import Answer, Finding
+from webhook.registry import CheckResult, CheckStatus
 from webhook.server.limits import parse_timeout
 from webhook.server.policies import PolicyStore
 from webhook.server.probing import Probers
@@ -112,9 +112,9 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
     third = rules.policies["default"].selector
     rules._use(parse_rules("profiles: [nju]", "x"), "rules reloaded")
 
-    assert first._inquirer is second._inquirer is not third._inquirer
+    assert first._checker is second._checker is not third._checker
     assert rules.policies["default"].selector is None
-    assert told.probers._probers == {}
+    assert told.probers._checkers == {}
 
 
 @pytest.mark.anyio
@@ -132,13 +132,13 @@ def test_answers_and_registries_that_go_and_come_are_told():
     told = Told()
     told.probers.choice(SETTINGS)
     watch = told.probers._watches[SETTINGS]
-    watch.answered("m.example/hub", Finding(Answer.ABSENT, seconds=0.02))
-    finding = Finding(Answer.TIMEOUT, "800 ms")
-    watch.switched("m.example", is_open=True, finding=finding)
+    watch.on_result("m.example/hub", CheckResult(CheckStatus.ABSENT, seconds=0.02))
+    finding = CheckResult(CheckStatus.TIMEOUT, "800 ms")
+    watch.on_circuit_change("m.example", is_open=True, result=finding)
     assert told.series("mirrorhook_registries_down") == ["mirrorhook_registries_down 1.0"]
-    watch.switched("m.example", is_open=False, finding=Finding(Answer.PRESENT))
-    watch.troubled("credentials file x: it is not JSON")
-    watch.failed("m.example/a", ValueError("s3cr3t"))
+    watch.on_circuit_change("m.example", is_open=False, result=CheckResult(CheckStatus.PRESENT))
+    watch.on_problem("credentials file x: it is not JSON")
+    watch.on_error("m.example/a", ValueError("s3cr3t"))
 
     assert told.series("mirrorhook_registries_down") == ["mirrorhook_registries_down 0.0"]
     assert told.series("mirrorhook_probes_total") == [

@@ -9,12 +9,9 @@ import json
 import httpx
 
 from tests.registry.virtual import now
-from webhook.core import parse_reference
-from webhook.registry.client import Client
-from webhook.registry.exchange import Network
-from webhook.registry.login import Login
-from webhook.registry.places import Places
-from webhook.transfer import Patience, Repository, Session
+from webhook.core import Availability, parse_reference
+from webhook.registry import create_client
+from webhook.transfer import Client, Patience, Repository, Session
 from webhook.transfer.copier import Copier
 
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -170,11 +167,6 @@ class Counting:
         self.came += size
 
 
-class NoKeys:
-    def for_(self, host, repository):
-        return None
-
-
 class Pair:
     """Two registries, and what is copied from one to the other."""
 
@@ -196,9 +188,8 @@ class Pair:
         return asyncio.run(self.copied(wanted, name, platforms))
 
     async def copied(self, wanted, name, platforms):
-        network = Network({}, lambda _: httpx.MockTransport(self))
-        places = Places()
-        client = Client(network, places, Login(network, NoKeys(), places, now))
+        transport = httpx.MockTransport(self)
+        client = Client(create_client(Availability(), now, print, lambda _: transport))
         patience = Patience(attempts=self.attempts, sleep=self.slept, clock=lambda: 0.0)
         session = Session(client, patience, self.homes)
         source = Repository(session, parse_reference("up.example/a"))

@@ -15,14 +15,20 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from webhook.cli.output import show_table, show_text
 from webhook.core import Availability, Outcome
-from webhook.registry import Presence, Prober, Silent, options_of
+from webhook.registry import (
+    CandidateSelector,
+    NullObserver,
+    Presence,
+    create_checker,
+    list_options,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from webhook.config import PolicySettings
     from webhook.core import Decision
-    from webhook.registry import Chooser, Finding
+    from webhook.registry import CheckResult
 
 __all__ = [
     "CandidateResult",
@@ -55,7 +61,7 @@ class CandidateResult(NamedTuple):
     """One image at one registry, and what the registry answered."""
 
     image: str
-    finding: Finding
+    check: CheckResult
 
 
 class ProbedDecision(NamedTuple):
@@ -94,14 +100,14 @@ class MirrorProbe(NamedTuple):
         return self.result is not None and not _is_present(self.result)
 
 
-class StderrObserver(Silent):
+class StderrObserver(NullObserver):
     """Writes to standard error what went wrong while registries were asked."""
 
-    def failed(self, question: str, error: Exception) -> None:
+    def on_error(self, image: str, error: Exception) -> None:
         """Report an internal error, by its type."""
-        click.echo(f"Warning: {question}: {type(error).__name__}", err=True)
+        click.echo(f"Warning: {image}: {type(error).__name__}", err=True)
 
-    def troubled(self, problem: str) -> None:
+    def on_problem(self, problem: str) -> None:
         """Report a file that cannot be used."""
         click.echo(f"Warning: {problem}", err=True)
 
@@ -121,41 +127,41 @@ def probe_candidates(
 
 
 async def _probe(settings: Availability, decisions: Sequence[Decision]) -> list[ProbedDecision]:
-    prober = Prober(settings, time.monotonic, StderrObserver())
-    chooser = prober.chooser()
-    questions = {
-        question.name: question
+    checker = create_checker(settings, time.monotonic, StderrObserver())
+    selector = CandidateSelector(checker)
+    checks = {
+        check.image: check
         for decision in decisions
-        for option in options_of(decision)
-        for question in (option.question, *option.proofs)
+        for option in list_options(decision)
+        for check in option.checks
     }
-    answers = [prober.inquirer.ask(question) for question in questions.values()]
+    answers = [checker.run(check) for check in checks.values()]
     try:
         with _progress(len(answers)) as bar:
             for answer in asyncio.as_completed(answers):
                 await answer
                 bar.advance(bar.task_ids[0])
-        findings = {name: answer.result() for name, answer in zip(questions, answers, strict=True)}
-        chosen = await chooser.choose(decisions, math.inf)
+        results = {image: answer.result() for image, answer in zip(checks, answers, strict=True)}
+        chosen = await selector.choose(decisions, math.inf)
     finally:
-        await prober.close()
+        await checker.close()
     return [
-        _with_results(before, after, chooser, findings)
+        _with_results(before, after, selector, results)
         for before, after in zip(decisions, chosen, strict=True)
     ]
 
 
 def _with_results(
-    before: Decision, after: Decision, chooser: Chooser, findings: dict[str, Finding]
+    before: Decision, after: Decision, selector: CandidateSelector, results: dict[str, CheckResult]
 ) -> ProbedDecision:
     """Return the decision *after* the answers, with the answers for what was asked *before*."""
     original, candidates = None, []
-    for option in options_of(before):
-        name = option.question.name
+    for option in list_options(before):
+        image = option.check.image
         if option.candidate is None:
-            original = CandidateResult(name, findings[name])
+            original = CandidateResult(image, results[image])
         else:
-            candidates.append(CandidateResult(name, chooser.judged(option, findings)))
+            candidates.append(CandidateResult(image, selector.evaluate(option, results)))
     return ProbedDecision(after, original, tuple(candidates))
 
 
@@ -232,7 +238,7 @@ def _results_by_mirror(
 
 
 def _is_present(result: CandidateResult) -> bool:
-    return result.finding.presence is Presence.PRESENT
+    return result.check.presence is Presence.PRESENT
 
 
 def show_mirrors(probes: Iterable[MirrorProbe]) -> None:
@@ -268,15 +274,15 @@ def mirror_entry(probe: MirrorProbe) -> dict[str, Any]:
 
 def _result_cells(result: CandidateResult) -> tuple[str, str]:
     """Return an answer for a table: in words, and how long it took."""
-    seconds = result.finding.seconds
-    return result.finding.reason, f"{seconds * 1000:.0f} ms" if seconds else ""
+    seconds = result.check.seconds
+    return result.check.reason, f"{seconds * 1000:.0f} ms" if seconds else ""
 
 
 def _result_entry(result: CandidateResult) -> dict[str, Any]:
     """Return an answer with the keys that ``--output json`` promises."""
-    finding = result.finding
+    check = result.check
     return {
-        "answer": str(finding.answer),
-        "answerReason": finding.reason,
-        "seconds": round(finding.seconds, 4),
+        "answer": str(check.status),
+        "answerReason": check.reason,
+        "seconds": round(check.seconds, 4),
     }

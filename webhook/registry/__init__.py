@@ -1,35 +1,42 @@
-"""Is it there? Asking registries for manifests, and choosing by what they say."""
+"""Ask registries whether they have images, and select candidates by the results."""
 
-from webhook.registry.answers import Answer, Finding, Presence
-from webhook.registry.bodies import Stream
-from webhook.registry.choice import options_of
-from webhook.registry.chooser import Chooser
-from webhook.registry.client import EXCHANGE_ERRORS, Call, Client, Opened, Reply, explained
-from webhook.registry.manifests import MEDIA_TYPES, covered, interpreted, missing
-from webhook.registry.observer import Observer, Silent
-from webhook.registry.prober import Prober, client_for
-from webhook.registry.question import question_for
+from webhook.registry.checker import (
+    CheckObserver,
+    ImageCheck,
+    ImageChecker,
+    NullObserver,
+    create_checker,
+)
+from webhook.registry.client import RegistryClient, create_client, translate_errors
+from webhook.registry.responses import (
+    MEDIA_TYPES,
+    CheckResult,
+    CheckStatus,
+    Presence,
+    RegistryError,
+    interpret_response,
+    list_platforms,
+    read_body,
+)
+from webhook.registry.selector import CandidateSelector, list_options
 
 __all__ = [
-    "EXCHANGE_ERRORS",
     "MEDIA_TYPES",
-    "Answer",
-    "Call",
-    "Chooser",
-    "Client",
-    "Finding",
-    "Observer",
-    "Opened",
+    "CandidateSelector",
+    "CheckObserver",
+    "CheckResult",
+    "CheckStatus",
+    "ImageCheck",
+    "ImageChecker",
+    "NullObserver",
     "Presence",
-    "Prober",
-    "Reply",
-    "Silent",
-    "Stream",
-    "client_for",
-    "covered",
-    "explained",
-    "interpreted",
-    "missing",
-    "options_of",
-    "question_for",
+    "RegistryClient",
+    "RegistryError",
+    "create_checker",
+    "create_client",
+    "interpret_response",
+    "list_options",
+    "list_platforms",
+    "read_body",
+    "translate_errors",
 ]

@@ -1,4 +1,4 @@
-"""What is known of images, for a while, and of no more than so many."""
+"""Remember the results of image checks, for some time and up to some number."""
 
 from __future__ import annotations
 
@@ -6,86 +6,74 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.registry.answers import FAILURES, Finding, Presence
+from webhook.registry.responses import Presence
 
 if TYPE_CHECKING:
     from webhook.core import Availability
+    from webhook.registry.responses import CheckResult
 
-__all__ = ["MAX_ENTRIES", "FindingCache"]
+__all__ = ["MAX_ENTRIES", "CheckCache"]
 
 # A cluster of some thousand Pods has some hundred images; each takes about 1 KB here.
 MAX_ENTRIES: Final = 10_000
 
 
 @dataclass(slots=True)
-class Entry:
-    """One finding, and until when it holds.
-
-    Attributes:
-        finding: What was found.
-        fresh_until: When it should be looked at again.
-        usable_until: When it is worth nothing any more.
-    """
-
-    finding: Finding
+class _Entry:
+    result: CheckResult
     fresh_until: float
     usable_until: float
 
 
-class FindingCache:
-    """Findings by image; of too many, those that were not wanted for longest go.
+class CheckCache:
+    """Results by image; when there are too many, the least recently used is dropped.
 
-    A finding is fresh for its time to live. For as long again it is used, while it is
-    looked for anew: nobody waits for an image that was there a moment ago.
-
-    Times are in seconds of one clock that only grows.
+    A result is fresh for its time to live. For as long again it is stale: it is still used
+    while the image is checked again (stale-while-revalidate, RFC 5861), so that nobody
+    waits for an image that was there a moment ago. Times are in seconds of a monotonic clock.
 
     Args:
-        settings: Says how long findings live.
+        settings: How long results live.
         size: How many there are at most.
     """
 
     def __init__(self, settings: Availability, size: int = MAX_ENTRIES) -> None:
         self._settings = settings
         self._size = size
-        self._entries: OrderedDict[str, Entry] = OrderedDict()
+        self._entries: OrderedDict[str, _Entry] = OrderedDict()
 
     def __len__(self) -> int:
         return len(self._entries)
 
-    def get(self, name: str, now: float) -> tuple[Finding | None, bool]:
-        """Return what is known of an image, and whether it should be looked at again."""
-        entry = self._entries.get(name)
+    def get(self, image: str, now: float) -> tuple[CheckResult | None, bool]:
+        """Return the result for an image, if there is one, and whether it is stale."""
+        entry = self._entries.get(image)
         if entry is None:
             return None, False
-        if now < entry.fresh_until:
-            self._entries.move_to_end(name)
-            return entry.finding, False
-        if now < entry.usable_until:
-            self._entries.move_to_end(name)
-            return entry.finding, True
-        del self._entries[name]
-        return None, False
+        if now >= entry.usable_until:
+            del self._entries[image]
+            return None, False
+        self._entries.move_to_end(image)
+        return entry.result, now >= entry.fresh_until
 
-    def put(self, name: str, finding: Finding, now: float) -> None:
-        """Note what was found.
+    def put(self, image: str, result: CheckResult, now: float) -> None:
+        """Store a result.
 
-        A failure of the registry says nothing of the image: where it was there before,
-        it counts as being there to the end of that finding's time.
+        A failure of the registry shows nothing about the image: if it was there before,
+        that result is kept until its time is over.
         """
-        known = self._entries.get(name)
+        known = self._entries.get(image)
         pause = self._settings.negative_ttl
-        is_kept = (
+        if (
             known is not None
-            and finding.answer in FAILURES
-            and known.finding.presence is Presence.PRESENT
+            and result.status.is_failure
+            and known.result.presence is Presence.PRESENT
             and now < known.usable_until
-        )
-        if known is not None and is_kept:
+        ):
             known.fresh_until = now + pause
             return
-        life = self._settings.ttl if finding.presence is Presence.PRESENT else pause
-        self._entries[name] = Entry(finding, now + life, now + 2 * life)
-        self._entries.move_to_end(name)
+        life = self._settings.ttl if result.presence is Presence.PRESENT else pause
+        self._entries[image] = _Entry(result, now + life, now + 2 * life)
+        self._entries.move_to_end(image)
         while len(self._entries) > self._size:
             self._entries.popitem(last=False)

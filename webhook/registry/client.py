@@ -1,216 +1,332 @@
-"""Requests to registries, behind their redirects and logins."""
+"""Send HTTP requests to registries: CA files, credentials, redirects, and checks for images."""
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+import asyncio
+import ssl
+from contextlib import asynccontextmanager, contextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
-from webhook.registry.answers import Answer, Finding
-from webhook.registry.bodies import TooLargeError, parts, whole
-from webhook.registry.challenge import parse_challenges
-from webhook.registry.exchange import AuthorityError, told
-from webhook.registry.login import Login, LoginError
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
-
-    from webhook.core import ImageReference
-    from webhook.registry.bodies import Stream
-    from webhook.registry.exchange import Network
-    from webhook.registry.places import Places
-
-__all__ = ["EXCHANGE_ERRORS", "Call", "Client", "Opened", "Reply", "explained"]
-
-UNAUTHORIZED: Final = 401
-REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
-# After the others a request with a body would become one without (RFC 9110).
-KEEPING_REDIRECTS: Final = frozenset({307, 308})
-READING: Final = frozenset({"GET", "HEAD"})
-MAX_REDIRECTS: Final = 5
-
-
-class MisdirectionError(Exception):
-    """A redirect that cannot be followed; the message says why."""
-
-
-EXCHANGE_ERRORS: Final = (
-    LoginError,
-    MisdirectionError,
-    httpx.HTTPError,
-    httpx.InvalidURL,
-    AuthorityError,
-    TooLargeError,
+from webhook import __version__
+from webhook.core.reference import DOCKER_HUB
+from webhook.registry.auth import REPOSITORIES, RegistryAuth, host_of, is_allowed_url
+from webhook.registry.credentials import HUB_HOST, CredentialStore, normalize_host
+from webhook.registry.responses import (
+    MEDIA_TYPES,
+    CheckResult,
+    CheckStatus,
+    Presence,
+    RegistryError,
+    find_config_digest,
+    find_missing_platforms,
+    interpret_response,
+    list_platforms,
+    read_body,
 )
 
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
 
-def explained(error: Exception) -> Finding:
-    """Return what an error among EXCHANGE_ERRORS means."""
-    if isinstance(error, LoginError):
-        return error.finding
-    if isinstance(error, MisdirectionError):
-        return Finding(Answer.MISDIRECTED, str(error))
-    return told(error)
+    from webhook.core import Availability, ImageReference
 
+    TransportFactory = Callable[[str], httpx.AsyncBaseTransport]
 
-@dataclass(frozen=True, slots=True)
-class Call:
-    """A request for something of a repository.
+__all__ = ["RegistryClient", "create_client", "translate_errors"]
 
-    Attributes:
-        method: The method of HTTP.
-        reference: An image of the repository.
-        to: A path below the repository, or an address that an answer has given.
-        headers: Headers.
-        query: Parameters to be added to the address.
-        content: The body.
-        also: Another repository of the registry that has to be read for it.
-        silence: Seconds that a host may take for each step; None for any time.
-    """
-
-    method: str
-    reference: ImageReference
-    to: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    query: Mapping[str, str] = field(default_factory=dict)
-    content: bytes | Stream = b""
-    also: str = ""
-    silence: float | None = None
+DEFAULT_TAG: Final = "latest"
+ACCEPT: Final = {"Accept": ", ".join(MEDIA_TYPES)}
+REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
+MAX_REDIRECTS: Final = 5
+IDLE_CONNECTIONS: Final = 64
+IDLE_SECONDS: Final = 30.0
+HEADERS: Final = {
+    "User-Agent": f"mirrorhook/{__version__}",
+    "Accept-Encoding": "identity",
+}
+# Only what these errors say is the same on every system.
+CAUSES: Final[Mapping[type[BaseException], str]] = {
+    ConnectionRefusedError: "the connection is refused",
+    ConnectionResetError: "the connection was reset",
+}
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """An answer with its body still to come.
-
-    Attributes:
-        status: The status of HTTP.
-        headers: Headers, of which case does not matter.
-        parts: The body, as it comes.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    parts: AsyncIterator[bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class Reply:
-    """An answer.
-
-    Attributes:
-        status: The status of HTTP.
-        headers: Headers, of which case does not matter.
-        body: The body.
-        location: The address in the header ``Location``; empty without one.
-        following: The address of the next page, in the header ``Link``; empty without one.
-    """
-
-    status: int
-    headers: Mapping[str, str]
-    body: bytes
-    location: str
-    following: str
-
-
-class Client:
-    """Sends requests to registries; each host is logged in to with what is its own alone.
+class RegistryClient:
+    """Sends requests to registries, each with the credentials for its host alone.
 
     Args:
-        network: Sends requests.
-        places: Knows where registries are.
-        login: Answers challenges on the same network.
+        settings: Timeout, platforms, CA files, and registries without TLS.
+        credentials: The credentials.
+        clock: Monotonic time in seconds.
+        create_transport: Makes a connection pool, given the path of a CA file.
     """
 
-    def __init__(self, network: Network, places: Places, login: Login) -> None:
-        self._network = network
-        self._places = places
-        self._login = login
-
-    async def fetch(self, call: Call) -> Reply:
-        """Return the answer to a request, with its whole body.
-
-        Raises:
-            Exception: One of EXCHANGE_ERRORS.
-        """
-        async with self._opened(call) as (url, response):
-            body = await whole(response)
-        location = response.headers.get("Location", "")
-        following = response.links.get("next", {}).get("url", "")
-        return Reply(
-            response.status_code,
-            response.headers,
-            body,
-            str(url.join(location)) if location else "",
-            str(url.join(following)) if following else "",
+    def __init__(
+        self,
+        settings: Availability,
+        credentials: CredentialStore,
+        clock: Callable[[], float],
+        create_transport: TransportFactory,
+    ) -> None:
+        self._settings = settings
+        self._plain_http = frozenset(map(normalize_host, settings.plain_http))
+        self._client = httpx.AsyncClient(
+            transport=_CAFileTransport(dict(settings.ca_files), create_transport),
+            auth=RegistryAuth(credentials, self._plain_http, clock),
+            headers=HEADERS,
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            event_hooks={"response": [_drop_invalid_location]},
         )
 
+    async def check_image(self, reference: ImageReference) -> CheckResult:
+        """Return whether the registry of *reference* has it; every failure is a result too.
+
+        The manifest is asked for by HEAD, which Docker Hub does not count as a pull, unless
+        platforms are wanted.
+        """
+        try:
+            async with asyncio.timeout(self._settings.timeout):
+                return await self._check_image(reference)
+        except TimeoutError:
+            milliseconds = round(self._settings.timeout * 1000)
+            return CheckResult(CheckStatus.TIMEOUT, f"{milliseconds} ms")
+        except RegistryError as error:
+            return error.result
+
+    async def _check_image(self, reference: ImageReference) -> CheckResult:
+        platforms = self._settings.platforms
+        path = f"manifests/{reference.digest or reference.tag or DEFAULT_TAG}"
+        response = await self._fetch("GET" if platforms else "HEAD", reference, path)
+        wanted = reference.digest or ""
+        result = interpret_response(response.status_code, response.headers, wanted)
+        if not platforms or result.presence is not Presence.PRESENT:
+            return result
+        config = find_config_digest(response.content)
+        if config is None:
+            detail = "it is neither a manifest nor an index"
+            return CheckResult(CheckStatus.PAGE, detail)
+        if config:
+            response = await self._fetch("GET", reference, f"blobs/{config}")
+            if response.status_code != httpx.codes.OK:
+                detail = f"its configuration is not there: HTTP {response.status_code}"
+                return CheckResult(CheckStatus.ABSENT, detail)
+        missing = find_missing_platforms(platforms, list_platforms(response.content))
+        if missing:
+            return CheckResult(CheckStatus.PLATFORM, f"not for {', '.join(map(str, missing))}")
+        return result
+
+    async def _fetch(self, method: str, reference: ImageReference, path: str) -> httpx.Response:
+        async with self.open(method, reference, path, headers=ACCEPT) as response:
+            await read_body(response)
+        return response
+
     @asynccontextmanager
-    async def open(self, call: Call) -> AsyncIterator[Opened]:
-        """Give the answer to a request, whose body is read within the block.
+    async def open(
+        self,
+        method: str,
+        reference: ImageReference,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        headers: Mapping[str, str] | None = None,
+        content: AsyncIterable[bytes] | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpx has one for each step
+        also: str = "",
+    ) -> AsyncIterator[httpx.Response]:
+        """Send a request; yield its response, after redirects, with the body unread.
+
+        Args:
+            method: The HTTP method.
+            reference: An image of the repository.
+            path: A path below the repository, or a URL that the registry sent.
+            params: Parameters to add to the URL.
+            headers: Headers besides the usual ones.
+            content: The body.
+            timeout: Seconds for each read and write; None for no limit.
+            also: Another repository of the registry, to be read in the same request.
 
         Raises:
-            Exception: One of EXCHANGE_ERRORS.
+            RegistryError: There is no usable response, or its body breaks off.
         """
-        async with self._opened(call) as (_, response):
-            yield Opened(response.status_code, response.headers, parts(response))
+        repositories = (reference.repository, also) if also else (reference.repository,)
+        with translate_errors():
+            request = self._client.build_request(
+                method,
+                self._url_of(reference, path).copy_merge_params(params or {}),
+                headers=headers,
+                content=content,
+                timeout=timeout,
+                extensions={REPOSITORIES: repositories},
+            )
+            for _ in range(MAX_REDIRECTS + 1):
+                response = await self._client.send(request, stream=True)
+                following = response.next_request
+                # A redirect that would turn a write into a GET is not followed.
+                is_final = following is not None and following.method != method
+                try:
+                    if is_final or response.status_code not in REDIRECTS:
+                        yield response
+                        return
+                    await read_body(response)
+                finally:
+                    await response.aclose()
+                if following is None:
+                    raise RegistryError(CheckStatus.MISDIRECTED, "to no address")
+                self._check_url(following.url)
+                request = following
+        raise RegistryError(CheckStatus.MISDIRECTED, f"more than {MAX_REDIRECTS} times")
+
+    def _url_of(self, reference: ImageReference, path: str) -> httpx.URL:
+        if "://" in path:
+            url = httpx.URL(path)
+            self._check_url(url)
+            return url
+        registry = reference.registry
+        scheme = "http" if normalize_host(registry) in self._plain_http else "https"
+        host = HUB_HOST if registry == DOCKER_HUB else registry
+        return httpx.URL(f"{scheme}://{host}/v2/{reference.repository}/{path}")
+
+    def _check_url(self, url: httpx.URL) -> None:
+        if not is_allowed_url(url, self._plain_http):
+            detail = "to an address without TLS, or to none"
+            raise RegistryError(CheckStatus.MISDIRECTED, detail)
 
     async def close(self) -> None:
-        """Close every connection."""
-        await self._network.close()
+        """Close every connection; requests that are open fail."""
+        await self._client.aclose()
 
-    @asynccontextmanager
-    async def _opened(self, call: Call) -> AsyncIterator[tuple[httpx.URL, httpx.Response]]:
-        """Give the address that answered in the end, and its answer."""
-        url = self._address(call)
-        followed = REDIRECTS if call.method in READING else KEEPING_REDIRECTS
-        for _ in range(MAX_REDIRECTS + 1):
-            response = await self._logged_in(call, url)
-            try:
-                if response.status_code not in followed:
-                    yield url, response
-                    return
-                await whole(response)
-            finally:
-                await response.aclose()
-            url = self._led_to(url, response.headers.get("Location", ""))
-        raise MisdirectionError(f"more than {MAX_REDIRECTS} times")
 
-    def _address(self, call: Call) -> httpx.URL:
-        if "://" not in call.to:
-            return self._places.below(call.reference, call.to).copy_merge_params(call.query)
-        return self._allowed(httpx.URL(call.to)).copy_merge_params(call.query)
-
-    def _led_to(self, url: httpx.URL, location: str) -> httpx.URL:
+async def _drop_invalid_location(response: httpx.Response) -> None:
+    """Drop a redirect to something that is not a URL: httpx reports a broken connection for it."""
+    if response.has_redirect_location:
         try:
-            url = url.join(location)
+            url = response.url.join(response.headers["Location"])
         except httpx.InvalidURL:
-            raise MisdirectionError("to no address") from None
-        return self._allowed(url)
+            url = httpx.URL()
+        if not url.host:
+            del response.headers["Location"]
 
-    def _allowed(self, url: httpx.URL) -> httpx.URL:
-        if not self._places.may_be_gone_to(url):
-            raise MisdirectionError("to an address without TLS, or to none")
-        return url
 
-    async def _logged_in(self, call: Call, url: httpx.URL) -> httpx.Response:
-        """Return the answer of one host, after its challenge if it has one."""
-        repository = call.reference.repository
-        authorization = self._login.known(url, repository, call.also)
-        response = await self._sent(call, url, authorization)
-        if response.status_code != UNAUTHORIZED:
-            return response
+def create_client(
+    settings: Availability,
+    clock: Callable[[], float],
+    report: Callable[[str], None],
+    create_transport: TransportFactory | None = None,
+) -> RegistryClient:
+    """Return a client that reads the credentials files of some settings.
+
+    Args:
+        settings: How registries are used.
+        clock: Monotonic time in seconds.
+        report: Is called with a sentence when a credentials file cannot be used.
+        create_transport: Makes a connection pool, given the path of a CA file.
+    """
+    credentials = CredentialStore(
+        settings.credentials,
+        read=lambda path: Path(path).read_bytes(),
+        clock=clock,
+        report=report,
+    )
+    return RegistryClient(settings, credentials, clock, create_transport or _create_pool)
+
+
+@contextmanager
+def translate_errors() -> Iterator[None]:
+    """Raise RegistryError for httpx's errors, whose own words may hold what was sent."""
+    try:
+        yield
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        raise _translate(error) from None
+
+
+def _translate(error: Exception) -> RegistryError:
+    if isinstance(error, httpx.TimeoutException):
+        return RegistryError(CheckStatus.TIMEOUT)
+    causes: list[BaseException] = []
+    cause: BaseException | None = error
+    while cause is not None and cause not in causes:
+        causes.append(cause)
+        cause = cause.__cause__ or cause.__context__
+    if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
+        return RegistryError(CheckStatus.UNTRUSTED)
+    for each in causes:
+        if type(each) in CAUSES:
+            return RegistryError(CheckStatus.UNREACHABLE, CAUSES[type(each)])
+    is_connected = not isinstance(error, httpx.ConnectError)
+    detail = "the connection broke" if is_connected else "no connection"
+    return RegistryError(CheckStatus.UNREACHABLE, detail)
+
+
+class _CAFileTransport(httpx.AsyncBaseTransport):
+    """A connection pool for each CA file, which is made anew when the file changes."""
+
+    def __init__(self, ca_files: Mapping[str, str], create_transport: TransportFactory) -> None:
+        self._ca_files = {normalize_host(name): path for name, path in ca_files.items()}
+        self._create_transport = create_transport
+        # Created now: to load the CAs of the system takes longer than most requests.
+        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {
+            "": (None, create_transport(""))
+        }
+        self._replaced: list[httpx.AsyncBaseTransport] = []
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        pool = self._find_pool(host_of(request.url))
+        # The pool that was replaced last may still be in use.
+        while len(self._replaced) > 1:
+            await self._replaced.pop(0).aclose()
+        return await pool.handle_async_request(request)
+
+    def _find_pool(self, host: str) -> httpx.AsyncBaseTransport:
+        path = self._ca_files.get(host, "")
+        version = _version_of(path)
+        known, pool = self._pools.get(path, (None, None))
+        if pool is None or known != version:
+            if pool is not None:
+                self._replaced.append(pool)
+            pool = self._create_transport(path)
+            self._pools[path] = version, pool
+        return pool
+
+    async def aclose(self) -> None:
+        pools = [*self._replaced, *(pool for _, pool in self._pools.values())]
+        self._replaced.clear()
+        self._pools.clear()
+        for pool in pools:
+            await pool.aclose()
+
+
+def _create_pool(ca_file: str) -> httpx.AsyncBaseTransport:
+    """Return a connection pool that trusts the CAs of the system and those in a file.
+
+    It has no limit, as the callers limit their requests. Proxies of the environment are
+    not used: they would see what plain HTTP sends.
+    """
+    context = ssl.create_default_context()
+    if ca_file:
         try:
-            await whole(response)
-        finally:
-            await response.aclose()
-        challenges = parse_challenges(response.headers.get_list("WWW-Authenticate"))
-        authorization = await self._login.answered(url, repository, challenges, call.also)
-        return await self._sent(call, url, authorization)
+            context.load_verify_locations(ca_file)
+        except OSError:  # ssl.SSLError is one
+            detail = f"CA file {ca_file} holds no certificates"
+            raise RegistryError(CheckStatus.UNTRUSTED, detail) from None
+    limits = httpx.Limits(
+        max_connections=None,
+        max_keepalive_connections=IDLE_CONNECTIONS,
+        keepalive_expiry=IDLE_SECONDS,
+    )
+    return httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
 
-    async def _sent(self, call: Call, url: httpx.URL, authorization: str) -> httpx.Response:
-        headers = {**call.headers}
-        if authorization:
-            headers["Authorization"] = authorization
-        return await self._network.open(call.method, url, headers, call.content, call.silence)
+
+def _version_of(path: str) -> object:
+    """Return a value that changes with a CA file; None without one."""
+    if not path:
+        return None
+    try:
+        status = Path(path).stat()
+    except OSError as error:
+        reason = error.strerror or type(error).__name__
+        detail = f"CA file {path} cannot be read: {reason}"
+        raise RegistryError(CheckStatus.UNTRUSTED, detail) from None
+    return status.st_ino, status.st_mtime_ns, status.st_size

@@ -1,7 +1,7 @@
-"""Credentials from ``dockerconfigjson`` files, as Secrets of that type hold them.
+"""Find credentials for registries in ``dockerconfigjson`` files, as Secrets of that type hold them.
 
-Which entry is for an image is found as the kubelet finds it (`pull secrets`_): by
-host, with ``*`` for parts of it, and by leading parts of the path; the longest wins.
+The entry for an image is found as the kubelet finds it (`pull secrets`_): by host, with
+``*`` for parts of it, and by leading parts of the path; the longest path wins.
 
 .. _pull secrets: https://kubernetes.io/docs/concepts/containers/images/#config-json
 """
@@ -15,29 +15,46 @@ from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core.reference import DOCKER_HUB
-from webhook.registry.hosts import known_as
+from webhook.core.reference import DOCKER_HUB, LEGACY_DOCKER_HUB
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
-__all__ = ["Credential", "CredentialFiles", "InvalidCredentialsError", "parse_credentials"]
+__all__ = [
+    "HUB_HOST",
+    "Credential",
+    "CredentialStore",
+    "InvalidCredentialsError",
+    "normalize_host",
+    "parse_credentials",
+]
 
-# A Secret comes to its Pod about a minute after it was changed.
+# The host that serves the registry docker.io.
+HUB_HOST: Final = "registry-1.docker.io"
+HUB_NAMES: Final = frozenset({HUB_HOST, LEGACY_DOCKER_HUB})
+# The kubelet updates a mounted Secret about once a minute.
 REREAD_SECONDS: Final = 10.0
 
 
+def normalize_host(host: str) -> str:
+    """Return the one name used to look up a registry by its host, with or without a port."""
+    name = host.lower().removesuffix(":443").removesuffix(":80")
+    return DOCKER_HUB if name in HUB_NAMES else name
+
+
 class InvalidCredentialsError(ValueError):
-    """A file that is no ``dockerconfigjson``; the message holds nothing of its content."""
+    """A file that is not a ``dockerconfigjson``; the message holds nothing of its content."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credential:
-    """A user and a password, for one place; neither is ever shown.
+    """A user name and a password for one registry or path; `repr` shows neither.
 
     Attributes:
         host: The registry, where a part may be ``*``.
-        path: Leading parts of the repository; empty for all of it.
+        path: Leading parts of the repository; empty for all repositories.
+        user: The user name.
+        password: The password.
     """
 
     host: str
@@ -45,27 +62,25 @@ class Credential:
     user: str = field(repr=False)
     password: str = field(repr=False)
 
-    def is_for(self, host: str, repository: str) -> bool:
-        """Say whether it is for a repository at *host*."""
+    def matches(self, host: str, repository: str) -> bool:
+        """Return whether it is for a repository at *host*."""
         labels, patterns = host.split("."), self.host.split(".")
         if len(labels) != len(patterns) or not all(map(fnmatchcase, labels, patterns)):
             return False
         return not self.path or f"{repository}/".startswith(f"{self.path}/")
 
     @property
-    def basic(self) -> str:
-        """The value of the header ``Authorization`` (RFC 7617)."""
+    def authorization(self) -> str:
+        """The ``Authorization`` header for the scheme Basic (RFC 7617)."""
         pair = f"{self.user}:{self.password}".encode()
         return f"Basic {base64.b64encode(pair).decode()}"
 
 
 def parse_credentials(content: bytes) -> list[Credential]:
-    """Read a ``dockerconfigjson`` file.
-
-    Entries without a user or a password are left out.
+    """Read a ``dockerconfigjson`` file; entries without a user or a password are left out.
 
     Raises:
-        InvalidCredentialsError: It is no JSON object with ``auths``.
+        InvalidCredentialsError: It is not a JSON object with ``auths``.
     """
     try:
         value = json.loads(content)
@@ -74,17 +89,17 @@ def parse_credentials(content: bytes) -> list[Credential]:
     entries = value.get("auths") if isinstance(value, dict) else None
     if not isinstance(entries, dict):
         raise InvalidCredentialsError("it has no object auths, as dockerconfigjson has")
-    found = []
+    credentials = []
     for name, entry in entries.items():
-        user, password = pair_of(entry)
+        user, password = _read_login(entry)
         if user and password:
-            host, path = place_of(name)
-            found.append(Credential(host, path, user, password))
-    return found
+            host, path = _split_name(name)
+            credentials.append(Credential(host, path, user, password))
+    return credentials
 
 
-def pair_of(entry: Any) -> tuple[str, str]:
-    """Return user and password of an entry; empty where it has none."""
+def _read_login(entry: Any) -> tuple[str, str]:
+    """Return the user and the password of an entry; empty if it has none."""
     if not isinstance(entry, dict):
         return "", ""
     user, password = entry.get("username"), entry.get("password")
@@ -98,22 +113,22 @@ def pair_of(entry: Any) -> tuple[str, str]:
     return user, password
 
 
-def place_of(name: str) -> tuple[str, str]:
-    """Return host and path of an entry's name, which may be a URL."""
+def _split_name(name: str) -> tuple[str, str]:
+    """Return the host and the path in the name of an entry, which may be a URL."""
     host, _, path = name.rpartition("://")[2].partition("/")
-    host = known_as(host)
-    # Behind Docker Hub stands /v1/, which is no repository.
+    host = normalize_host(host)
+    # Docker Hub's entry ends in /v1/, which is not a repository.
     return host, "" if host == DOCKER_HUB else path.strip("/")
 
 
-class CredentialFiles:
-    """The credentials in some files, read again when these change.
+class CredentialStore:
+    """The credentials in some files, which are read again when they may have changed.
 
     Args:
         paths: The files.
-        read: Gives the content of a file.
-        clock: Gives seconds that only grow.
-        trouble: Is told in a sentence that a file cannot be used.
+        read: Returns the content of a file.
+        clock: Monotonic time in seconds.
+        report: Is called with a sentence when a file cannot be used.
     """
 
     def __init__(
@@ -122,39 +137,40 @@ class CredentialFiles:
         *,
         read: Callable[[str], bytes],
         clock: Callable[[], float],
-        trouble: Callable[[str], None],
+        report: Callable[[str], None],
     ) -> None:
-        self._known: dict[str, list[Credential]] = {path: [] for path in paths}
-        self._told: dict[str, str] = {}
+        self._credentials: dict[str, list[Credential]] = {path: [] for path in paths}
+        self._problems: dict[str, str] = {}
         self._read = read
         self._clock = clock
-        self._trouble = trouble
-        self._next = float("-inf")
+        self._report = report
+        self._next_read = float("-inf")
 
-    def for_(self, host: str, repository: str) -> Credential | None:
+    def find(self, host: str, repository: str) -> Credential | None:
         """Return the credential for a repository at *host*; None if there is none."""
-        if self._known and self._clock() >= self._next:
-            self._next = self._clock() + REREAD_SECONDS
-            for path in self._known:
+        now = self._clock()
+        if self._credentials and now >= self._next_read:
+            self._next_read = now + REREAD_SECONDS
+            for path in self._credentials:
                 self._reread(path)
-        host = known_as(host)
-        fitting = [
+        host = normalize_host(host)
+        matches = [
             credential
-            for credentials in self._known.values()
+            for credentials in self._credentials.values()
             for credential in credentials
-            if credential.is_for(host, repository)
+            if credential.matches(host, repository)
         ]
-        return max(fitting, key=lambda each: (len(each.path), each.host), default=None)
+        return max(matches, key=lambda each: (len(each.path), each.host), default=None)
 
     def _reread(self, path: str) -> None:
-        """Read a file again; one that is wrong keeps what was in it, and is told of once."""
+        """Read a file; if it is wrong, keep the last credentials and report each problem once."""
         problem = ""
         try:
-            self._known[path] = parse_credentials(self._read(path))
+            self._credentials[path] = parse_credentials(self._read(path))
         except OSError as error:
             problem = f"it cannot be read: {error.strerror or type(error).__name__}"
         except InvalidCredentialsError as error:
             problem = str(error)
-        if problem and self._told.get(path) != problem:
-            self._trouble(f"credentials file {path}: {problem}")
-        self._told[path] = problem
+        if problem and self._problems.get(path) != problem:
+            self._report(f"credentials file {path}: {problem}")
+        self._problems[path] = problem

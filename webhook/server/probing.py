@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from webhook.admission import Selector
     from webhook.config import PolicySettings
     from webhook.core import Availability, Mirror
-    from webhook.registry import Finding, Prober
+    from webhook.registry import CheckResult, ImageChecker
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["Probers"]
@@ -35,7 +35,7 @@ class Probers:
         self._log = log
         self._metrics = metrics
         self._clock = clock
-        self._probers: dict[Availability, Prober] = {}
+        self._checkers: dict[Availability, ImageChecker] = {}
         self._watches: dict[Availability, ProbeWatch] = {}
         self._closing: set[asyncio.Task[None]] = set()
 
@@ -48,19 +48,19 @@ class Probers:
         """Return who chooses for one policy; None where nothing is asked."""
         if settings is None:
             return None
-        prober = self._probers.get(settings)
-        if prober is None:
-            from webhook.registry import Prober  # noqa: PLC0415 - it costs memory and time
+        checker = self._checkers.get(settings)
+        from webhook.registry import CandidateSelector, create_checker  # noqa: PLC0415 - it costs memory and time
 
+        if checker is None:
             watch = self._watches[settings] = ProbeWatch(self._log, self._metrics, self)
-            prober = self._probers[settings] = Prober(settings, self._clock, watch)
-        return prober.chooser()
+            checker = self._checkers[settings] = create_checker(settings, self._clock, watch)
+        return CandidateSelector(checker)
 
     def keep(self, used: Iterable[Availability | None]) -> None:
         """Close the probers of ways of asking that are no longer used."""
-        for settings in self._probers.keys() - set(used):
+        for settings in self._checkers.keys() - set(used):
             del self._watches[settings]
-            closing = asyncio.create_task(closed(self._probers.pop(settings)))
+            closing = asyncio.create_task(closed(self._checkers.pop(settings)))
             self._closing.add(closing)
             closing.add_done_callback(self._closing.discard)
         self.count_down()
@@ -75,11 +75,11 @@ class Probers:
         self._metrics.registries_down(sum(len(w.down) for w in self._watches.values()))
 
 
-async def closed(prober: Prober) -> None:
+async def closed(checker: ImageChecker) -> None:
     """Close a prober once no review can wait for its answers any more."""
-    settings = prober.settings
+    settings = checker.settings
     await asyncio.sleep(settings.budget + 2 * settings.timeout)
-    await prober.close()
+    await checker.close()
 
 
 class ProbeWatch:
@@ -99,17 +99,17 @@ class ProbeWatch:
         self._metrics = metrics
         self._probers = probers
         self.down: dict[str, str] = {}
-        self._latest: dict[str, Finding] = {}
+        self._latest: dict[str, CheckResult] = {}
 
-    def answered(self, mirror: str, finding: Finding) -> None:
+    def on_result(self, target: str, result: CheckResult) -> None:
         """Count an answer."""
-        self._latest[mirror] = finding
-        self._metrics.probed(mirror, finding.answer, finding.seconds)
+        self._latest[target] = result
+        self._metrics.probed(target, result.status, result.seconds)
 
-    def switched(self, registry: str, *, is_open: bool, finding: Finding) -> None:
+    def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
         """Note that a registry is left alone from now on, or is asked again."""
         if is_open:
-            reason = self.down[registry] = f"{registry} {finding.reason}"
+            reason = self.down[registry] = f"{registry} {result.reason}"
             self._log.warning("registry left alone", registry=registry, reason=reason)
         else:
             self.down.pop(registry, None)
@@ -118,21 +118,19 @@ class ProbeWatch:
 
     def health(self, mirror: Mirror) -> Health:
         """Return what is known of a mirror."""
-        from webhook.registry.answers import FAILURES  # noqa: PLC0415 - as above
-
         if mirror.registry in self.down:
             return Health(Standing.LEFT_ALONE, self.down[mirror.registry])
         latest = self._latest.get(mirror.target)
         if latest is None:
             return Health(Standing.NOT_YET)
-        failed = latest.answer in FAILURES
+        failed = latest.status.is_failure
         return Health(Standing.FAILING if failed else Standing.ANSWERS, latest.reason)
 
-    def failed(self, question: str, error: Exception) -> None:
+    def on_error(self, image: str, error: Exception) -> None:
         """Note an error of ours by its kind: its message could hold a credential."""
         self._metrics.error()
-        self._log.error("question failed", image=question, error=type(error).__name__)
+        self._log.error("question failed", image=image, error=type(error).__name__)
 
-    def troubled(self, problem: str) -> None:
+    def on_problem(self, problem: str) -> None:
         """Note a file that cannot be used."""
         self._log.warning("availability", problem=problem)

@@ -2,6 +2,7 @@
 
 from webhook.transfer.archive import Archive, InvalidArchiveError
 from webhook.transfer.archived import ArchivedImage
+from webhook.transfer.client import Client
 from webhook.transfer.copier import Copied, Watcher
 from webhook.transfer.fleet import Fleet, Listener, Result, Status
 from webhook.transfer.orders import Order, distinct, order_for
@@ -15,6 +16,7 @@ __all__ = [
     "Archive",
     "ArchivedImage",
     "Arrival",
+    "Client",
     "Copied",
     "Fleet",
     "InvalidArchiveError",

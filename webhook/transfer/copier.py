@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core.reference import is_digest
-from webhook.registry import covered
+from webhook.registry import list_platforms
 from webhook.transfer.content import index_of
 from webhook.transfer.download import Download
 from webhook.transfer.errors import SparseIndexError, TransferError
@@ -197,7 +197,7 @@ class Copier:
             return
         download = Download(self._source, config, self._patience)
         content = b"".join([part async for part in download.parts()])
-        for parts in covered(content):
+        for parts in list_platforms(content):
             if parts[0] and not any(each.covers(*parts) for each in self._platforms):
                 has, wanted = "/".join(filter(None, parts)), map(str, self._platforms)
                 raise TransferError(

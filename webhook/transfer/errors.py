@@ -4,27 +4,29 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.registry import Answer
+from webhook.registry import CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from webhook.registry import Finding
+    from webhook.registry import CheckResult
 
 __all__ = ["SparseIndexError", "TransferError", "WrongContentError", "refusal"]
 
 # Another attempt may have another answer.
-TRANSIENT: Final = frozenset({Answer.LIMITED, Answer.FAILED, Answer.TIMEOUT, Answer.UNREACHABLE})
-ADVICE: Final[Mapping[Answer, str]] = {
-    Answer.UNAUTHORIZED: "name a file with its login by --credentials",
-    Answer.FORBIDDEN: "its login has to be one that may read it",
-    Answer.UNTRUSTED: "name its CA file by --ca",
+TRANSIENT: Final = frozenset(
+    {CheckStatus.LIMITED, CheckStatus.FAILED, CheckStatus.TIMEOUT, CheckStatus.UNREACHABLE}
+)
+ADVICE: Final[Mapping[CheckStatus, str]] = {
+    CheckStatus.UNAUTHORIZED: "name a file with its login by --credentials",
+    CheckStatus.FORBIDDEN: "its login has to be one that may read it",
+    CheckStatus.UNTRUSTED: "name its CA file by --ca",
 }
 # Words about having an image are none about taking one.
-UNTAKEN: Final = frozenset({Answer.ABSENT, Answer.FORBIDDEN, Answer.UNEXPECTED})
-UNTAKEN_ADVICE: Final[Mapping[Answer, str]] = {
-    Answer.ABSENT: "the repository may have to be made there first",
-    Answer.FORBIDDEN: "its login has to be one that may write there",
+UNTAKEN: Final = frozenset({CheckStatus.ABSENT, CheckStatus.FORBIDDEN, CheckStatus.UNEXPECTED})
+UNTAKEN_ADVICE: Final[Mapping[CheckStatus, str]] = {
+    CheckStatus.ABSENT: "the repository may have to be made there first",
+    CheckStatus.FORBIDDEN: "its login has to be one that may write there",
 }
 LONGEST_PAUSE: Final = 60.0
 
@@ -53,7 +55,7 @@ class SparseIndexError(TransferError):
 
 
 def refusal(
-    what: str, registry: str, finding: Finding, retry: str = "", *, writes: bool = False
+    what: str, registry: str, finding: CheckResult, retry: str = "", *, writes: bool = False
 ) -> TransferError:
     """Return the error for an answer of a registry.
 
@@ -64,13 +66,13 @@ def refusal(
         retry: Header ``Retry-After``; only seconds are understood.
         writes: Whether something was to be written there.
     """
-    advice, reason = ADVICE.get(finding.answer, ""), finding.reason
-    if writes and finding.answer in UNTAKEN:
-        advice = UNTAKEN_ADVICE.get(finding.answer, "")
+    advice, reason = ADVICE.get(finding.status, ""), finding.reason
+    if writes and finding.status in UNTAKEN:
+        advice = UNTAKEN_ADVICE.get(finding.status, "")
         reason = f"does not take it ({finding.detail})"
     problem = f"{what}: {registry} {reason}"
     return TransferError(
         f"{problem}: {advice}" if advice else problem,
-        is_transient=finding.answer in TRANSIENT,
+        is_transient=finding.status in TRANSIENT,
         pause=min(float(retry), LONGEST_PAUSE) if retry.isdecimal() else 0.0,
     )

@@ -7,21 +7,19 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from webhook.registry import (
-    EXCHANGE_ERRORS,
-    Answer,
-    Call,
-    Finding,
-    Stream,
-    explained,
-    interpreted,
+    CheckResult,
+    CheckStatus,
+    RegistryError,
+    interpret_response,
 )
+from webhook.transfer.client import Call, Stream
 from webhook.transfer.errors import TransferError, refusal
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
 
     from webhook.core import ImageReference
-    from webhook.registry import Client, Opened, Reply
+    from webhook.transfer.client import Client, Opened, Reply
     from webhook.transfer.patience import Patience
 
 __all__ = ["Line"]
@@ -72,7 +70,7 @@ class Line:
             size = content.size if isinstance(content, Stream) else len(content)
             async with asyncio.timeout(self.patience.seconds_for(size)):
                 return await self._client.fetch(call)
-        except (TimeoutError, *EXCHANGE_ERRORS) as error:
+        except (TimeoutError, RegistryError) as error:
             raise self._failure(self.what(method, to), error) from None
 
     @asynccontextmanager
@@ -91,30 +89,30 @@ class Line:
                 async with asyncio.timeout(self.patience.silence):
                     opened = await stack.enter_async_context(self._client.open(call))
                 yield opened, self._parts(what, opened)
-        except (TimeoutError, *EXCHANGE_ERRORS) as error:
+        except (TimeoutError, RegistryError) as error:
             raise self._failure(what, error) from None
 
     async def _parts(self, what: str, opened: Opened) -> AsyncIterator[bytes]:
         try:
             async for part in self.patience.steady(opened.parts):
                 yield part
-        except (TimeoutError, *EXCHANGE_ERRORS) as error:
+        except (TimeoutError, RegistryError) as error:
             raise self._failure(what, error) from None
 
     def refused(self, method: str, to: str, reply: Reply | Opened) -> TransferError:
         """Return the error for an answer with another status than was hoped for."""
-        finding = interpreted(reply.status, "", "", "")
-        if finding.answer is Answer.PAGE:
-            finding = Finding(Answer.UNEXPECTED, f"HTTP {reply.status}")
+        finding = interpret_response(reply.status, {})
+        if finding.status is CheckStatus.PAGE:
+            finding = CheckResult(CheckStatus.UNEXPECTED, f"HTTP {reply.status}")
         retry = reply.headers.get("Retry-After", "")
         what, registry = self.what(method, to), self.reference.registry
         return refusal(what, registry, finding, retry, writes=method not in READING)
 
-    def _failure(self, what: str, error: Exception) -> TransferError:
+    def _failure(self, what: str, error: TimeoutError | RegistryError) -> TransferError:
         if isinstance(error, TimeoutError):
-            finding = Finding(Answer.TIMEOUT, f"{self.patience.silence:g} s")
+            finding = CheckResult(CheckStatus.TIMEOUT, f"{self.patience.silence:g} s")
         else:
-            finding = explained(error)
+            finding = error.result
         return refusal(what, self.reference.registry, finding)
 
     def what(self, method: str, to: str) -> str:

@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.reference import is_digest
-from webhook.registry import MEDIA_TYPES, Answer, interpreted
+from webhook.registry import MEDIA_TYPES, CheckStatus, interpret_response
 from webhook.transfer.content import index_of, parse_manifest
 from webhook.transfer.download import Download
 from webhook.transfer.errors import (
@@ -28,7 +28,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
 
     from webhook.core import ImageReference
-    from webhook.registry import Finding, Reply
+    from webhook.registry import CheckResult
+    from webhook.transfer.client import Reply
     from webhook.transfer.content import Descriptor, Manifest
     from webhook.transfer.session import Session
     from webhook.transfer.store import Store
@@ -100,11 +101,13 @@ class Repository:
         what = f"{name} from {self._reference.name}"
         return parse_manifest(reply.body, kind, finding.digest, what)
 
-    def _raise_unless_present(self, method: str, to: str, reply: Reply, finding: Finding) -> None:
-        if finding.answer is Answer.PRESENT:
+    def _raise_unless_present(
+        self, method: str, to: str, reply: Reply, finding: CheckResult
+    ) -> None:
+        if finding.status is CheckStatus.PRESENT:
             return
         what, registry = self._line.what(method, to), self._reference.registry
-        if finding.answer is Answer.MISMATCH:
+        if finding.status is CheckStatus.MISMATCH:
             raise WrongContentError(f"{what}: {registry} {finding.reason}: do not use it")
         raise refusal(what, registry, finding, reply.headers.get("Retry-After", ""))
 
@@ -233,11 +236,6 @@ class Repository:
         """Do nothing: what was put under its name is whole."""
 
 
-def found(reply: Reply, name: str) -> Finding:
+def found(reply: Reply, name: str) -> CheckResult:
     """Return what an answer says of the manifest that goes by a name."""
-    return interpreted(
-        reply.status,
-        reply.headers.get("Content-Type", ""),
-        reply.headers.get("Docker-Content-Digest", ""),
-        name if is_digest(name) else "",
-    )
+    return interpret_response(reply.status, reply.headers, name if is_digest(name) else "")

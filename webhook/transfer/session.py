@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from webhook.registry import Client
+    from webhook.transfer.client import Client
     from webhook.transfer.patience import Patience
 
 __all__ = ["Session"]

@@ -11,13 +11,13 @@ from __future__ import annotations
 from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Final
 
-from webhook.registry import Stream
+from webhook.transfer.client import Stream
 from webhook.transfer.errors import TransferError, WrongContentError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable
 
-    from webhook.registry import Reply
+    from webhook.transfer.client import Reply
     from webhook.transfer.content import Descriptor
     from webhook.transfer.line import Line
 

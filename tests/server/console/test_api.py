@@ -6,7 +6,7 @@ import pytest
 
 from tests.server.console.conftest import Console
 from webhook.config import parse_rules
-from webhook.registry import Answer, Finding
+from webhook.registry import CheckResult, CheckStatus
 
 pytestmark = pytest.mark.anyio
 
@@ -66,11 +66,11 @@ async def test_mirrors_that_are_asked_have_a_health():
         "rules: [{match: docker.io, mirrors: [a.example, b.example, c.example, d.example]}]"
     )
     (watch,) = console.probers._watches.values()
-    down = Finding(Answer.UNREACHABLE)
-    watch.answered("a.example", Finding(Answer.ABSENT))
-    watch.answered("b.example", Finding(Answer.FAILED, "HTTP 502"))
-    watch.answered("c.example", down)
-    watch.switched("c.example", is_open=True, finding=down)
+    down = CheckResult(CheckStatus.UNREACHABLE)
+    watch.on_result("a.example", CheckResult(CheckStatus.ABSENT))
+    watch.on_result("b.example", CheckResult(CheckStatus.FAILED, "HTTP 502"))
+    watch.on_result("c.example", down)
+    watch.on_circuit_change("c.example", is_open=True, result=down)
     (rule,) = await console.json("/api/rules")
     assert [(m["standing"], m["reason"]) for m in rule["mirrors"]] == [
         ("answers", "does not have it"),
@@ -78,8 +78,8 @@ async def test_mirrors_that_are_asked_have_a_health():
         ("left-alone", "c.example cannot be reached"),
         ("not-asked-yet", ""),
     ]
-    watch.switched("c.example", is_open=False, finding=Finding(Answer.PRESENT))
-    watch.answered("c.example", Finding(Answer.PRESENT))
+    watch.on_circuit_change("c.example", is_open=False, result=CheckResult(CheckStatus.PRESENT))
+    watch.on_result("c.example", CheckResult(CheckStatus.PRESENT))
     (rule,) = await console.json("/api/rules")
     assert rule["mirrors"][2]["standing"] == "answers"
     explained = await console.json("/api/explain", image="nginx")

@@ -11,8 +11,8 @@ from webhook.cli.copying.report import as_object, show_plan, show_summary
 from webhook.cli.copying.stores import Route
 from webhook.cli.output import show_json
 from webhook.cli.probe import StderrObserver
-from webhook.registry import client_for
-from webhook.transfer import Fleet, Patience, Session, Status
+from webhook.registry import create_client
+from webhook.transfer import Client, Fleet, Patience, Session, Status
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -49,7 +49,8 @@ class Run:
 
     async def copied(self, orders: Sequence[Order]) -> list[Result]:
         """Copy images, and return what became of each."""
-        client = client_for(self.settings, time.monotonic, StderrObserver())
+        report = StderrObserver().on_problem
+        client = Client(create_client(self.settings, time.monotonic, report))
         session = Session(client, Patience(silence=self.silence))
         route = Route(session, self.saving, self.loading, self.is_plan)
         is_told = not self.is_plan and not self.is_json

@@ -1,0 +1,235 @@
+"""Authenticate to registries with the token protocol of the distribution project (`token`_).
+
+.. _token: https://distribution.github.io/distribution/spec/auth/token/
+.. _RFC 9110: https://www.rfc-editor.org/rfc/rfc9110#section-11.6.1
+"""
+
+from __future__ import annotations
+
+import re
+from collections import OrderedDict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+import httpx
+
+from webhook.registry.credentials import normalize_host
+from webhook.registry.responses import (
+    CheckStatus,
+    RegistryError,
+    interpret_response,
+    parse_object,
+    read_body,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+
+    from webhook.registry.credentials import Credential, CredentialStore
+
+__all__ = [
+    "REPOSITORIES",
+    "Challenge",
+    "RegistryAuth",
+    "host_of",
+    "is_allowed_url",
+    "parse_challenges",
+    "select_challenge",
+]
+
+# The extension of a request that names its repository, and others to be read with it.
+REPOSITORIES: Final = "mirrorhook.repositories"
+
+TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the token of RFC 9110
+QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
+PARAMETER: Final = re.compile(rf"({TOKEN})\s*=\s*({TOKEN}|{QUOTED})[\s,]*")
+SCHEME: Final = re.compile(rf"[\s,]*({TOKEN})(?:\s+|$|(?=,))[\s,]*")
+ESCAPE: Final = re.compile(r"\\(.)")
+# A longer header is an attack on the parser.
+MAX_HEADER: Final = 8192
+# The characters that a header can hold (RFC 6750).
+BEARER_TOKEN: Final = re.compile(r"[\w.~+/-]+=*", re.ASCII)
+
+DEFAULT_SECONDS: Final = 60
+MAX_SECONDS: Final = 3600
+# A token that expires on its way is refused.
+MARGIN: Final = 5
+MAX_CACHED: Final = 1024
+PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class Challenge:
+    """One way to authenticate that a response offers.
+
+    Attributes:
+        scheme: ``bearer``, ``basic`` …, in lower case.
+        realm: For ``bearer`` the URL that gives tokens.
+        service: The registry's own name.
+        scope: What the token has to allow; empty if the registry does not say.
+    """
+
+    scheme: str
+    realm: str = ""
+    service: str = ""
+    scope: str = ""
+
+
+class RegistryAuth(httpx.Auth):
+    """Answer the challenges of registries, and cache the answers until they expire.
+
+    Each request names its repositories in the extension `REPOSITORIES`. A credential is
+    sent to the host that it is for, and to the token server which that host names.
+
+    Args:
+        credentials: The credentials.
+        plain_http: Registries that are used without TLS, by normalized name.
+        clock: Monotonic time in seconds.
+    """
+
+    def __init__(
+        self,
+        credentials: CredentialStore,
+        plain_http: frozenset[str],
+        clock: Callable[[], float],
+    ) -> None:
+        self._credentials = credentials
+        self._plain_http = plain_http
+        self._clock = clock
+        self._cached: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
+
+    async def async_auth_flow(
+        self, request: httpx.Request
+    ) -> AsyncGenerator[httpx.Request, httpx.Response]:
+        """Send a request, and again if its response is a challenge that can be answered.
+
+        Raises:
+            RegistryError: It cannot be answered, or the token server refuses.
+        """
+        repositories = request.extensions[REPOSITORIES]
+        credential = self._credentials.find(host_of(request.url), repositories[0])
+        key = (*_origin(request.url), repositories, credential)
+        # After a redirect it may be what another host was sent.
+        request.headers.pop("Authorization", None)
+        authorization, expiry = self._cached.get(key, ("", 0.0))
+        if self._clock() < expiry:
+            request.headers["Authorization"] = authorization
+        response = yield request
+        if response.status_code != httpx.codes.UNAUTHORIZED:
+            return
+        self._cached.pop(key, None)
+        await read_body(response)
+        challenge = select_challenge(
+            parse_challenges(response.headers.get_list("WWW-Authenticate"))
+        )
+        if challenge is None:
+            raise RegistryError(CheckStatus.UNAUTHORIZED, "in no way that is known here")
+        if challenge.scheme == "bearer":
+            response = yield self._token_request(request, challenge, credential)
+            authorization, seconds = await _read_token(response)
+        elif credential is None:
+            detail = "and no credentials for it are given"
+            raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
+        else:
+            authorization, seconds = credential.authorization, DEFAULT_SECONDS
+        self._cached[key] = authorization, self._clock() + seconds - MARGIN
+        if len(self._cached) > MAX_CACHED:
+            self._cached.popitem(last=False)
+        request.headers["Authorization"] = authorization
+        yield request
+
+    def _token_request(
+        self, request: httpx.Request, challenge: Challenge, credential: Credential | None
+    ) -> httpx.Request:
+        try:
+            realm = httpx.URL(challenge.realm)
+        except httpx.InvalidURL:
+            realm = httpx.URL()
+        if not is_allowed_url(realm, self._plain_http):
+            detail = "with a realm that cannot be gone to"
+            raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
+        repositories = request.extensions[REPOSITORIES]
+        first, *others = (f"repository:{each}:pull" for each in repositories)
+        query = {"scope": [challenge.scope or first, *others]}
+        if challenge.service:
+            query["service"] = [challenge.service]
+        headers = {name: request.headers[name] for name in ("User-Agent", "Accept-Encoding")}
+        # The token protocol sends the password to any realm that the registry names.
+        # Without TLS somebody else may have named it: then only the same host gets it.
+        is_trusted = request.url.scheme == realm.scheme == "https"
+        is_trusted |= _origin(request.url) == _origin(realm)
+        if credential is not None and is_trusted:
+            headers["Authorization"] = credential.authorization
+        return httpx.Request("GET", realm.copy_merge_params(query), headers=headers)
+
+
+async def _read_token(response: httpx.Response) -> tuple[str, float]:
+    """Return the header for the token in a response, and how many seconds it is valid.
+
+    A token server answers 401 or 403 for a wrong password, and for a repository that it
+    keeps secret: neither shows anything about the image.
+    """
+    if response.status_code != httpx.codes.OK:
+        result = interpret_response(response.status_code, {})
+        if result.status in (CheckStatus.LIMITED, CheckStatus.FAILED):
+            raise RegistryError(result.status, result.detail)
+        detail = f"its realm gives no token: HTTP {response.status_code}"
+        raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
+    value = parse_object(await read_body(response))
+    token = value.get("token") or value.get("access_token")
+    if not isinstance(token, str) or not BEARER_TOKEN.fullmatch(token):
+        raise RegistryError(CheckStatus.UNAUTHORIZED, "its realm gives no usable token")
+    seconds = value.get("expires_in")
+    if not isinstance(seconds, int | float) or seconds <= 0:
+        seconds = DEFAULT_SECONDS
+    return f"Bearer {token}", min(seconds, MAX_SECONDS)
+
+
+def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
+    """Return the challenges in ``WWW-Authenticate`` headers (`RFC 9110`_).
+
+    Reading ends at an error of syntax.
+    """
+    return [
+        challenge
+        for header in headers
+        if len(header) <= MAX_HEADER
+        for challenge in _challenges_in(header)
+    ]
+
+
+def _challenges_in(header: str) -> Iterator[Challenge]:
+    position = 0
+    while scheme := SCHEME.match(header, position):
+        position = scheme.end()
+        parameters: dict[str, str] = {}
+        while parameter := PARAMETER.match(header, position):
+            name, value = parameter.groups()
+            if value.startswith('"'):
+                value = ESCAPE.sub(r"\1", value[1:-1])
+            parameters.setdefault(name.lower(), value)
+            position = parameter.end()
+        names = ("realm", "service", "scope")
+        yield Challenge(scheme[1].lower(), *(parameters.get(name, "") for name in names))
+
+
+def select_challenge(challenges: Iterable[Challenge]) -> Challenge | None:
+    """Return the challenge to answer: Bearer before Basic; None if there is neither."""
+    by_scheme = {challenge.scheme: challenge for challenge in reversed([*challenges])}
+    return by_scheme.get("bearer") or by_scheme.get("basic")
+
+
+def is_allowed_url(url: httpx.URL, plain_http: frozenset[str]) -> bool:
+    """Return whether *url* may be requested: over TLS, or at a registry in *plain_http*."""
+    if not url.host or url.userinfo:
+        return False
+    return url.scheme == "https" or (url.scheme == "http" and host_of(url) in plain_http)
+
+
+def host_of(url: httpx.URL) -> str:
+    """Return the normalized name of the registry at *url*."""
+    return normalize_host(url.netloc.decode("ascii", "replace"))
+
+
+def _origin(url: httpx.URL) -> tuple[str, str, int | None]:
+    return url.scheme, url.host, url.port or PORTS.get(url.scheme)
