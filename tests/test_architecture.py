@@ -50,7 +50,7 @@ UPWARDS = [
     ("registry/checker.py", "import webhook.config"),
     ("registry/checker.py", "import webhook.admission"),
     ("admission/policy.py", "import webhook.registry"),
-    ("server/probing.py", "import cryptography"),
+    ("server/mirror_health.py", "import cryptography"),
     ("server/main.py", "import webhook.cli"),
     ("server/main.py", "import webhook.transfer"),
     ("transfer/copier.py", "import webhook.server"),

@@ -22,9 +22,9 @@ from webhook.server.console.routes import console_routes
 from webhook.server.history import History
 from webhook.server.http import listen
 from webhook.server.lifecycle import Lifecycle, keep_running
+from webhook.server.mirror_health import MirrorHealth
 from webhook.server.operations import create_operations_app
 from webhook.server.policies import PolicyStore
-from webhook.server.probing import Probers
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
@@ -68,14 +68,14 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
     take_over(log, *LIBRARIES)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()
-    probers = Probers(log, metrics, time.monotonic)
+    mirror_health = MirrorHealth(log, metrics, time.monotonic)
     policies = PolicyStore(
         configuration,
         log=log,
         metrics=metrics,
         clock=time.time,
         stopwatch=time.monotonic,
-        probers=probers,
+        mirror_health=mirror_health,
     )
     certificate = serving_certificate(
         settings,
@@ -90,7 +90,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         views = ConsoleViews(
             history=history,
             rules=policies,
-            probers=probers,
+            mirror_health=mirror_health,
             certificate=certificate,
             readiness=readiness,
             replica=socket.gethostname(),

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from webhook.admission import Selector, StoppedOwner
     from webhook.core import Availability, LoopLimits
-    from webhook.server.probing import Probers
+    from webhook.server.mirror_health import MirrorHealth
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["PolicyStore", "build_policies"]
@@ -29,7 +29,7 @@ class PolicyStore:
         metrics: Counts them.
         clock: Returns seconds since the epoch.
         stopwatch: Returns monotonic seconds.
-        probers: Check images where the rules ask for that.
+        mirror_health: Checks images where the rules ask for that.
 
     Attributes:
         policies: The policies by name.
@@ -46,13 +46,13 @@ class PolicyStore:
         metrics: Metrics,
         clock: Callable[[], float],
         stopwatch: Callable[[], float],
-        probers: Probers,
+        mirror_health: MirrorHealth,
     ) -> None:
         self._log = log
         self._metrics = metrics
         self._clock = clock
         self._stopwatch = stopwatch
-        self._probers = probers
+        self._mirror_health = mirror_health
         self.policies: Mapping[str, Policy] = {}
         self.configuration = configuration
         self.loaded_at = 0.0
@@ -64,7 +64,7 @@ class PolicyStore:
         using = self.configuration
         async for change in watch_rules(path, using.digest, using.files):
             if isinstance(change, Configuration):
-                await self._probers.prepare(change.policies.values())
+                await self._mirror_health.prepare(change.policies.values())
                 self._use(change, "rules reloaded")
                 continue
             self.refused = tuple(map(str, change.problems))
@@ -84,8 +84,12 @@ class PolicyStore:
         )
 
     def _use(self, configuration: Configuration, event: str) -> None:
-        self.policies = build_policies(configuration, self._probers.choice, self._loops)
-        self._probers.keep(settings.availability for settings in configuration.policies.values())
+        self.policies = build_policies(
+            configuration, self._mirror_health.create_selector, self._loops
+        )
+        self._mirror_health.close_unused(
+            settings.availability for settings in configuration.policies.values()
+        )
         self.configuration = configuration
         self.loaded_at = self._clock()
         self.refused = ()

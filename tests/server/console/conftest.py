@@ -17,9 +17,9 @@ from webhook.server.console import ConsoleViews
 from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import console_routes
 from webhook.server.history import History
+from webhook.server.mirror_health import MirrorHealth
 from webhook.server.operations import create_operations_app
 from webhook.server.policies import PolicyStore
-from webhook.server.probing import Probers
 from webhook.server.recorder import ReviewRecorder
 
 NOON = 1_800_000_000.0
@@ -74,19 +74,19 @@ class Console:
         self.readiness = parts.readiness
         self.history = History(lambda: self.now)
         self.recorder = ReviewRecorder(parts.log, parts.metrics, self.history)
-        self.probers = Probers(parts.log, parts.metrics, lambda: 0.0)
+        self.mirror_health = MirrorHealth(parts.log, parts.metrics, lambda: 0.0)
         self.rules = PolicyStore(
             parse_rules(rules, "rules.yaml"),
             log=parts.log,
             metrics=parts.metrics,
             clock=lambda: self.now,
             stopwatch=lambda: self.seconds,
-            probers=self.probers,
+            mirror_health=self.mirror_health,
         )
         self.views = ConsoleViews(
             history=self.history,
             rules=self.rules,
-            probers=self.probers,
+            mirror_health=self.mirror_health,
             certificate=Certificate(expires_at=datetime(2027, 3, 1, tzinfo=UTC)),
             readiness=parts.readiness,
             replica="mirrorhook-7d4b9-x2x7k",

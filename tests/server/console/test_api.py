@@ -65,7 +65,7 @@ async def test_mirrors_that_are_asked_have_a_health():
         "availability: {mode: check}\n"
         "rules: [{match: docker.io, mirrors: [a.example, b.example, c.example, d.example]}]"
     )
-    (watch,) = console.probers._watches.values()
+    (watch,) = console.mirror_health._observers.values()
     down = CheckResult(CheckStatus.UNREACHABLE)
     watch.on_result("a.example", CheckResult(CheckStatus.ABSENT))
     watch.on_result("b.example", CheckResult(CheckStatus.FAILED, "HTTP 502"))
@@ -177,7 +177,7 @@ async def test_the_description_lists_every_route_and_loads_nothing(console):
         "/api/decisions",
         "/api/explain",
     }
-    schema = description["components"]["schemas"]["Standing"]
+    schema = description["components"]["schemas"]["MirrorState"]
     assert "left-alone" in schema["enum"]
 
 

@@ -11,7 +11,7 @@ import pytest
 from webhook.core import MatchKind, Outcome
 from webhook.server.console.i18n import CATALOGUES, Translation, choose_translation
 from webhook.server.console.page import PageQuery, axis_maximum, render_page
-from webhook.server.health import Standing
+from webhook.server.mirror_health import MirrorState
 
 pytestmark = pytest.mark.anyio
 CHINESE = CATALOGUES["zh"]
@@ -170,7 +170,7 @@ async def test_every_word_of_the_page_is_there_in_chinese(console):
     console.readiness.hold("server", "it is shutting down")
     console.rules.refused = ("rules.yaml:1: wrong",)
     await shown_in(table, console, image="h.example/hub/a")
-    for value in (*Outcome, *MatchKind, *Standing, *PRESENCES):
+    for value in (*Outcome, *MatchKind, *MirrorState, *PRESENCES):
         table.get(str(value))
     assert [english for english, chinese in table.items() if chinese is None] == []
     assert set(CATALOGUES["en"]) <= set(CHINESE)

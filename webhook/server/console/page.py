@@ -12,8 +12,8 @@ from webhook.core import MatchKind, Outcome
 from webhook.objects import OPT_OUT
 from webhook.server.console.i18n import LANGUAGES
 from webhook.server.console.views import UnknownPolicyError
-from webhook.server.health import Standing
 from webhook.server.history import ERROR, SKIPPED
+from webhook.server.mirror_health import MirrorState
 
 if TYPE_CHECKING:
     from webhook.server.console.i18n import Translation
@@ -39,9 +39,9 @@ BADGE_CLASSES: Final = {
     MatchKind.APPLIES: "good",
     MatchKind.FOLLOWS: "good",
     MatchKind.SHADOWED: "doubtful",
-    Standing.ANSWERS: "good",
-    Standing.FAILING: "doubtful",
-    Standing.LEFT_ALONE: "bad",
+    MirrorState.ANSWERS: "good",
+    MirrorState.FAILING: "doubtful",
+    MirrorState.DOWN: "bad",
     "ready": "good",
     "not-ready": "bad",
     "no-answer": "bad",

@@ -12,15 +12,15 @@ from pydantic import AfterValidator, AwareDatetime
 
 from webhook import __version__
 from webhook.core import MatchKind, Outcome, explain_rules
-from webhook.server.health import Standing  # noqa: TC001 - FastAPI reads the annotations
+from webhook.server.mirror_health import MirrorState  # noqa: TC001 - FastAPI reads the annotations
 
 if TYPE_CHECKING:
     from webhook.config import PolicySettings
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
     from webhook.server.history import History
+    from webhook.server.mirror_health import MirrorHealth
     from webhook.server.policies import PolicyStore
-    from webhook.server.probing import Probers
     from webhook.server.readiness import Readiness
 
 __all__ = [
@@ -110,7 +110,7 @@ class MirrorView:
     flatten: bool
     images: int
     share: float | None
-    standing: Standing
+    standing: MirrorState
     reason: str
 
 
@@ -178,7 +178,7 @@ class CandidateView:
     image: str
     reason: str
     chosen: bool
-    standing: Standing
+    standing: MirrorState
     answer: str
 
 
@@ -256,7 +256,7 @@ class ConsoleViews:
 
     history: History
     rules: PolicyStore
-    probers: Probers
+    mirror_health: MirrorHealth
     certificate: ServingCertificate
     readiness: Readiness
     replica: str
@@ -326,12 +326,10 @@ class ConsoleViews:
         total = sum(counts)
         views = []
         for mirror, count in zip(rule.mirrors, counts, strict=True):
-            health = self.probers.health(policy.availability, mirror)
+            status = self.mirror_health.get_status(policy.availability, mirror)
             share = count / total if total else None
             views.append(
-                MirrorView(
-                    mirror.target, mirror.flatten, count, share, health.standing, health.reason
-                )
+                MirrorView(mirror.target, mirror.flatten, count, share, status.state, status.reason)
             )
         return views
 
@@ -376,14 +374,14 @@ class ConsoleViews:
         decision = settings.mirrors.decide(image)
         candidates = []
         for candidate in decision.candidates:
-            health = self.probers.health(settings.availability, candidate.mirror)
+            status = self.mirror_health.get_status(settings.availability, candidate.mirror)
             candidates.append(
                 CandidateView(
                     image=str(candidate),
                     reason=candidate.reason,
                     chosen=candidate is decision.candidate,
-                    standing=health.standing,
-                    answer=health.reason,
+                    standing=status.state,
+                    answer=status.reason,
                 )
             )
         return ExplanationView(

@@ -19,8 +19,8 @@ from webhook.config import parse_rules
 from webhook.core import Availability
 from webhook.registry import CheckResult, CheckStatus
 from webhook.server.limits import parse_timeout
+from webhook.server.mirror_health import MirrorHealth
 from webhook.server.policies import PolicyStore
-from webhook.server.probing import Probers
 from webhook.telemetry import Log, Metrics
 
 CHECKED = "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
@@ -83,7 +83,7 @@ class Told:
         self.lines = []
         self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
         self.metrics = Metrics("0", lambda: 0.0)
-        self.probers = Probers(self.log, self.metrics, time.monotonic)
+        self.mirror_health = MirrorHealth(self.log, self.metrics, time.monotonic)
 
     def series(self, name):
         text = self.metrics.exposition("")[0].decode()
@@ -103,7 +103,7 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
         metrics=told.metrics,
         clock=time.time,
         stopwatch=time.monotonic,
-        probers=told.probers,
+        mirror_health=told.mirror_health,
     )
     first = rules.policies["default"].selector
     rules._use(parse_rules(text + "record: false\n", "x"), "rules reloaded")
@@ -114,24 +114,24 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
 
     assert first._checker is second._checker is not third._checker
     assert rules.policies["default"].selector is None
-    assert told.probers._checkers == {}
+    assert told.mirror_health._checkers == {}
 
 
 @pytest.mark.anyio
 async def test_a_prober_is_closed_when_nobody_can_wait_for_it_any_more():
     told = Told()
-    told.probers.choice(SETTINGS)
-    told.probers.keep([])
-    assert len(told.probers._closing) == 1
+    told.mirror_health.create_selector(SETTINGS)
+    told.mirror_health.close_unused([])
+    assert len(told.mirror_health._closing) == 1
     await asyncio.sleep(0.2)
 
-    assert told.probers._closing == set()
+    assert told.mirror_health._closing == set()
 
 
 def test_answers_and_registries_that_go_and_come_are_told():
     told = Told()
-    told.probers.choice(SETTINGS)
-    watch = told.probers._watches[SETTINGS]
+    told.mirror_health.create_selector(SETTINGS)
+    watch = told.mirror_health._observers[SETTINGS]
     watch.on_result("m.example/hub", CheckResult(CheckStatus.ABSENT, seconds=0.02))
     finding = CheckResult(CheckStatus.TIMEOUT, "800 ms")
     watch.on_circuit_change("m.example", is_open=True, result=finding)

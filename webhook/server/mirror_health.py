@@ -1,0 +1,162 @@
+"""Check images in the running webhook, and show which mirrors answer."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
+    from webhook.admission import Selector
+    from webhook.config import PolicySettings
+    from webhook.core import Availability, Mirror
+    from webhook.registry import CheckResult, ImageChecker
+    from webhook.telemetry import Log, Metrics
+
+__all__ = ["MirrorHealth", "MirrorState", "MirrorStatus"]
+
+
+class MirrorState(StrEnum):
+    """Whether a mirror answers."""
+
+    ANSWERS = "answers"  # whatever it says about the image
+    FAILING = "failing"
+    DOWN = "left-alone"  # its circuit breaker is open
+    NOT_YET = "not-asked-yet"
+    NOT_ASKED = "not-asked"  # availability is not checked
+
+
+@dataclass(frozen=True, slots=True)
+class MirrorStatus:
+    """The last answer of a mirror.
+
+    Attributes:
+        state: Whether it answers.
+        reason: Its last answer in words; empty if there is none.
+    """
+
+    state: MirrorState
+    reason: str = ""
+
+
+class MirrorHealth:
+    """One image checker per availability setting, with logging and metrics.
+
+    A checker is kept, with all it knows, when the rules are reloaded with the same setting.
+
+    Args:
+        log: Records registries that go down and come back.
+        metrics: Count the results of checks.
+        clock: Monotonic time in seconds.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, clock: Callable[[], float]) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._clock = clock
+        self._checkers: dict[Availability, ImageChecker] = {}
+        self._observers: dict[Availability, MirrorObserver] = {}
+        self._closing: set[asyncio.Task[None]] = set()
+
+    async def prepare(self, policies: Iterable[PolicySettings]) -> None:
+        """Import what checks need in a thread, as that takes some 300 ms."""
+        if any(policy.availability is not None for policy in policies):
+            await asyncio.to_thread(import_module, "webhook.registry")
+
+    def create_selector(self, settings: Availability | None) -> Selector | None:
+        """Return the selector for one policy; None if its images are not checked."""
+        if settings is None:
+            return None
+        # It takes 300 ms and 5 MiB, and most configurations do not need it.
+        from webhook.registry import CandidateSelector, create_checker  # noqa: PLC0415
+
+        checker = self._checkers.get(settings)
+        if checker is None:
+            observer = MirrorObserver(self._log, self._metrics, self._count_registries_down)
+            checker = create_checker(settings, self._clock, observer)
+            self._checkers[settings], self._observers[settings] = checker, observer
+        return CandidateSelector(checker)
+
+    def close_unused(self, used: Iterable[Availability | None]) -> None:
+        """Close the checkers of settings that are not in use."""
+        for settings in self._checkers.keys() - set(used):
+            del self._observers[settings]
+            task = asyncio.create_task(_close(self._checkers.pop(settings)))
+            self._closing.add(task)
+            task.add_done_callback(self._closing.discard)
+        self._count_registries_down()
+
+    def get_status(self, settings: Availability | None, mirror: Mirror) -> MirrorStatus:
+        """Return the last answer of a mirror that is checked with some settings."""
+        observer = self._observers.get(settings) if settings is not None else None
+        return observer.get_status(mirror) if observer else MirrorStatus(MirrorState.NOT_ASKED)
+
+    def _count_registries_down(self) -> None:
+        observers = self._observers.values()
+        self._metrics.registries_down(sum(len(each.down) for each in observers))
+
+
+async def _close(checker: ImageChecker) -> None:
+    """Close a checker when no review can be waiting for its results any more."""
+    await asyncio.sleep(checker.settings.budget + 2 * checker.settings.timeout)
+    await checker.close()
+
+
+class MirrorObserver:
+    """Writes the results of one image checker to log and metrics, and keeps the last ones.
+
+    Args:
+        log: The log.
+        metrics: The metrics.
+        on_change: Is called when a registry goes down or comes back.
+
+    Attributes:
+        down: The registries that are down, with the reason.
+    """
+
+    def __init__(self, log: Log, metrics: Metrics, on_change: Callable[[], None]) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._on_change = on_change
+        self._latest: dict[str, CheckResult] = {}
+        self.down: dict[str, str] = {}
+
+    def get_status(self, mirror: Mirror) -> MirrorStatus:
+        """Return the last answer of a mirror."""
+        if mirror.registry in self.down:
+            return MirrorStatus(MirrorState.DOWN, self.down[mirror.registry])
+        latest = self._latest.get(mirror.target)
+        if latest is None:
+            return MirrorStatus(MirrorState.NOT_YET)
+        is_failure = latest.status.is_failure
+        return MirrorStatus(
+            MirrorState.FAILING if is_failure else MirrorState.ANSWERS, latest.reason
+        )
+
+    def on_result(self, target: str, result: CheckResult) -> None:
+        """Count the result of a check."""
+        self._latest[target] = result
+        self._metrics.probed(target, result.status, result.seconds)
+
+    def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
+        """Log that a registry is down, or is back."""
+        if is_open:
+            reason = self.down[registry] = f"{registry} {result.reason}"
+            self._log.warning("registry left alone", registry=registry, reason=reason)
+        else:
+            self.down.pop(registry, None)
+            self._log.info("registry asked again", registry=registry)
+        self._on_change()
+
+    def on_error(self, image: str, error: Exception) -> None:
+        """Log an internal error by its type only: its message could hold a credential."""
+        self._metrics.error()
+        self._log.error("question failed", image=image, error=type(error).__name__)
+
+    def on_problem(self, problem: str) -> None:
+        """Log a file that cannot be used."""
+        self._log.warning("availability", problem=problem)
