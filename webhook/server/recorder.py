@@ -60,8 +60,7 @@ class ReviewRecorder:
             self._log_review(note)
             self._count(note)
             if self._history is not None:
-                self._history.noted(note)
-                self._history.counted(policy, verdict.outcome, verdict.totals, 1)
+                self._history.record(note)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
             self._log.failure("a review could not be noted", error, uid=request.uid)
 
@@ -81,7 +80,7 @@ class ReviewRecorder:
             dryRun=note.dry_run,
         )
         if self._history is not None:
-            self._history.failed(note, error)
+            self._history.record(note)
 
     def _log_review(self, note: Note) -> None:
         verdict = note.verdict

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Final
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from webhook.admission import ReviewOutcome
 from webhook.core import MatchKind, Outcome
 from webhook.objects import OPT_OUT
 from webhook.server.console.i18n import LANGUAGES
 from webhook.server.console.views import UnknownPolicyError
-from webhook.server.history import ERROR, SKIPPED
 from webhook.server.mirror_health import MirrorState
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ BADGE_CLASSES: Final = {
     Outcome.UNAVAILABLE: "bad",
     Outcome.INVALID: "bad",
     Outcome.LOOPING: "bad",
-    ERROR: "bad",
+    ReviewOutcome.ERROR: "bad",
     MatchKind.APPLIES: "good",
     MatchKind.FOLLOWS: "good",
     MatchKind.SHADOWED: "doubtful",
@@ -83,7 +83,7 @@ def render_page(
     decisions = views.find_decisions(
         namespace=query.namespace, outcome=query.outcome, text=query.text, limit=limit
     )
-    outcomes = (*map(str, Outcome), SKIPPED, ERROR)
+    outcomes = (*Outcome, ReviewOutcome.SKIPPED, ReviewOutcome.ERROR)
     return TEMPLATES.get_template("page.html").render(
         t=t,
         languages=LANGUAGES,
@@ -99,7 +99,7 @@ def render_page(
         axis_maximum=axis_maximum(
             max(each.rewritten + each.left + each.doubtful for each in minutes)
         ),
-        outcome_names=[("", t("any")), *((each, t(each)) for each in outcomes)],
+        outcome_names=[("", t("any")), *((each.value, t(each.value)) for each in outcomes)],
         decisions=decisions,
         rules=views.list_rules(),
     )

@@ -21,7 +21,7 @@ from webhook.server.console.views import (
     StateView,
     UnknownPolicyError,
 )
-from webhook.server.history import MAX_NOTES
+from webhook.server.history import MAX_RECORDS
 
 if TYPE_CHECKING:
     from webhook.server.console.replicas import ReplicaDirectory
@@ -34,7 +34,7 @@ MAX_TEXT: Final = 4096
 STYLE: Final = files(__package__).joinpath("console.css").read_text("utf-8")
 
 Text = Annotated[str, Query(max_length=MAX_TEXT)]
-Limit = Annotated[int, Query(ge=1, le=MAX_NOTES)]
+Limit = Annotated[int, Query(ge=1, le=MAX_RECORDS)]
 
 
 def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRouter:

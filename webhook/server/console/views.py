@@ -335,10 +335,7 @@ class ConsoleViews:
 
     def list_minutes(self) -> list[MinuteView]:
         """Return the minutes of the last hour, the current one last."""
-        return [
-            MinuteView(_utc(each.start), each.rewritten, each.left, each.doubtful)
-            for each in self.history.last_hour()
-        ]
+        return [MinuteView(_utc(each.start), *each[1:]) for each in self.history.last_hour()]
 
     def find_decisions(
         self, *, namespace: str = "", outcome: str = "", text: str = "", limit: int
@@ -353,13 +350,13 @@ class ConsoleViews:
         """
         wanted = text.lower()
         found = (
-            note
-            for note in self.history.latest()
-            if namespace in ("", note.namespace)
-            and outcome in ("", note.outcome)
-            and any(wanted in name.lower() for name in (note.image, note.candidate, note.pod))
+            each
+            for each in self.history.latest()
+            if namespace in ("", each.namespace)
+            and outcome in ("", each.outcome)
+            and any(wanted in name.lower() for name in (each.image, each.candidate, each.pod))
         )
-        return [DecisionView(_utc(note.time), *note[1:]) for note in islice(found, limit)]
+        return [DecisionView(_utc(each.time), *each[1:]) for each in islice(found, limit)]
 
     def explain(self, image: str, policy: str) -> ExplanationView:
         """Return what a policy makes of an image; no registry is asked.
