@@ -14,8 +14,8 @@ from tests.core.strategies import HOSTS, matches, paths
 from webhook.config import ConfigurationError, parse_rules
 from webhook.core import InvalidRuleError
 from webhook.profiles import PROFILES
-from webhook.render.policy_table import table_of
-from webhook.render.prefix_table import entries_of
+from webhook.render.policy_table import make_policy_table
+from webhook.render.prefix_table import make_prefix_table
 
 targets = st.builds("{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just(""))
 mirrors = targets | st.fixed_dictionaries({"target": targets, "flatten": st.booleans()})
@@ -29,7 +29,7 @@ def by_the_command(values):
     """The table; nothing where the rules are refused."""
     try:
         read = parse_rules(json.dumps(values), "rules.yaml").policies["default"].mirrors
-        return table_of(entries_of(read.rules, every=True))
+        return make_policy_table(make_prefix_table(read.rules, complete=True))
     except (ConfigurationError, InvalidRuleError):
         return None
 

@@ -8,7 +8,7 @@ import yaml
 from click.testing import CliRunner
 
 from webhook.cli.render import render
-from webhook.render import Code
+from webhook.render import WarningCode
 
 PAGE = (Path(__file__).parents[2] / "docs/render.md").read_text(encoding="utf-8")
 RULES = """
@@ -134,7 +134,7 @@ def test_an_enforcement_is_another_kind_and_may_only_warn(path):
 
 def test_every_code_is_documented_and_no_other():
     section = PAGE.partition("## What cannot be said")[2].partition("\n## ")[0]
-    assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(Code)
+    assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(WarningCode)
 
 
 def test_the_rules_of_a_policy_can_stand_in_a_config_map_beside_it(path):

@@ -17,7 +17,7 @@ from tests.cluster.release import CHART
 from tests.cluster.world import World
 from tests.tools.helm import helm4
 from webhook.core import Rule
-from webhook.render import Rendered
+from webhook.render import RenderResult
 
 __all__ = ["PROBE", "applied", "charted", "differences", "install", "values_of"]
 
@@ -28,7 +28,7 @@ SECONDS = 20
 
 
 @contextmanager
-def applied(world: World, space: str, rendered: Rendered, image: str = IMAGE) -> Iterator[None]:
+def applied(world: World, space: str, rendered: RenderResult, image: str = IMAGE) -> Iterator[None]:
     """Apply what the command renders, until the end of the block.
 
     Args:

@@ -5,8 +5,7 @@ from __future__ import annotations
 import json
 
 from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
-from webhook.render.cel import NAMES_REGISTRY, patch
-from webhook.render.policy import MESSAGE, UNMIRRORED, variables
+from webhook.render.cel import MESSAGE, NAMES_REGISTRY, UNMIRRORED, make_patch, make_variables
 from webhook.render.policy_table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
 
 MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
@@ -16,12 +15,12 @@ TARGET = rf"^{DOMAIN}(?:/{PATH})?$"
 def content() -> str:
     """Return them; the table of rules is the chart's to make."""
     expressions = [
-        {"name": name, "expression": expression} for name, expression in variables().items()
+        {"name": name, "expression": expression} for name, expression in make_variables().items()
     ]
     policy = {
         "variables": expressions,
-        "patch": patch(record=False),
-        "patchAndRecord": patch(record=True),
+        "patch": make_patch(record=False),
+        "patchAndRecord": make_patch(record=True),
         "unmirrored": UNMIRRORED,
         "message": MESSAGE,
         "grammar": {"match": MATCH, "target": TARGET, "namesRegistry": NAMES_REGISTRY},

@@ -132,8 +132,8 @@ def excused(rendered, image, mirrors):
     rule = decision.rule.name if decision.rule else ""
     return any(
         named == rule or lies_under(name, named.partition(" → ")[0])
-        for deviation in rendered.deviations
-        for named in deviation.names
+        for warning in rendered.warnings
+        for named in warning.names
     )
 
 

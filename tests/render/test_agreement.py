@@ -17,15 +17,15 @@ from tests.render.runtimes import RENDERERS, asked_with
 from tests.render.ways import CHOOSING, by_pull, place
 from webhook.core import MirrorMap, parse_reference
 from webhook.profiles import PROFILES
-from webhook.render import Code
+from webhook.render import WarningCode
 
 PAGE = Path(__file__).parents[2] / "docs/render.md"
 ROW = re.compile(r"^\| `(?P<code>[\w-]+)` \| (?P<targets>.*?) \|", re.MULTILINE)
 
 # What a node leaves out of a profile: it asks the image's own registry alone.
 LEFT_OUT = {
-    ("aliyun-google-containers", "containerd"): Code.PATH_RULE,
-    ("bitnami-legacy", "containerd"): Code.PATH_RULE,
+    ("aliyun-google-containers", "containerd"): WarningCode.PATH_RULE,
+    ("bitnami-legacy", "containerd"): WarningCode.PATH_RULE,
 }
 every_profile = pytest.mark.parametrize("profile", PROFILES)
 
@@ -77,9 +77,9 @@ def test_a_node_asks_the_same_places_but_for_what_the_documentation_names(
     code = LEFT_OUT.get((profile, runtime))
     named = [
         prefix
-        for deviation in rendered.deviations
-        if deviation.code is code and not deviation.misleads
-        for prefix in deviation.names
+        for warning in rendered.warnings
+        if warning.code is code and not warning.misleads
+        for prefix in warning.names
     ]
     assert bool(named) is (code is not None)
     for image, (own, *_) in wanted.items():
@@ -94,6 +94,6 @@ def test_a_node_asks_the_same_places_but_for_what_the_documentation_names(
 def test_each_difference_is_in_the_documentation():
     page = PAGE.read_text(encoding="utf-8").partition("## What cannot be said")[2]
     targets = dict(ROW.findall(page))
-    assert set(targets) == set(Code)
+    assert set(targets) == set(WarningCode)
     for (_, runtime), code in LEFT_OUT.items():
         assert runtime in targets[code]

@@ -9,7 +9,7 @@ import yaml
 
 from webhook.core import Allowlist, Mirror, Original, Rule
 from webhook.render import (
-    Code,
+    WarningCode,
     render_containerd,
     render_crio,
     render_docker,
@@ -85,67 +85,67 @@ def test_docker_gets_the_mirrors_of_docker_hub_that_have_no_path():
     rendered = render_docker([HUB, Rule("quay.io", ["h.example.com"])])
     (file,) = rendered.files
     assert json.loads(file.text) == {"registry-mirrors": ["https://mirror.gcr.io"]}
-    assert {deviation.code: deviation.misleads for deviation in rendered.deviations} == {
-        Code.MIRROR_PATH: True,
-        Code.OTHER_REGISTRY: False,
+    assert {warning.code: warning.misleads for warning in rendered.warnings} == {
+        WarningCode.MIRROR_PATH: True,
+        WarningCode.OTHER_REGISTRY: False,
     }
 
 
 @pytest.mark.parametrize(
     ("render", "rules", "told"),
     [
-        (render_containerd, [FLAT], {Code.FLATTEN: False}),
-        (render_containerd, [REGEX], {Code.REGEX: False}),
-        (render_containerd, [REGEX, HUB], {Code.REGEX: True}),
-        (render_containerd, [ALL], {Code.EVERY_REGISTRY: False}),
-        (render_containerd, [SUBDOMAINS], {Code.WILDCARD: False}),
-        (render_containerd, [PART], {Code.PATH_RULE: False}),
-        (render_containerd, [PART, HUB], {Code.PATH_BELOW: True}),
-        (render_containerd, [KEPT, HUB], {Code.PATH_BELOW: True}),
+        (render_containerd, [FLAT], {WarningCode.FLATTEN: False}),
+        (render_containerd, [REGEX], {WarningCode.REGEX: False}),
+        (render_containerd, [REGEX, HUB], {WarningCode.REGEX: True}),
+        (render_containerd, [ALL], {WarningCode.EVERY_REGISTRY: False}),
+        (render_containerd, [SUBDOMAINS], {WarningCode.WILDCARD: False}),
+        (render_containerd, [PART], {WarningCode.PATH_RULE: False}),
+        (render_containerd, [PART, HUB], {WarningCode.PATH_BELOW: True}),
+        (render_containerd, [KEPT, HUB], {WarningCode.PATH_BELOW: True}),
         (render_containerd, [KEPT], {}),
-        (render_crio, [FLAT], {Code.FLATTEN: False}),
-        (render_crio, [REGEX], {Code.REGEX: False}),
-        (render_crio, [ALL], {Code.EVERY_REGISTRY: False}),
+        (render_crio, [FLAT], {WarningCode.FLATTEN: False}),
+        (render_crio, [REGEX], {WarningCode.REGEX: False}),
+        (render_crio, [ALL], {WarningCode.EVERY_REGISTRY: False}),
         (render_crio, [SUBDOMAINS], {}),
-        (render_crio, [Rule("*.gcr.io/a", ["h.example.com"])], {Code.WILDCARD: True}),
+        (render_crio, [Rule("*.gcr.io/a", ["h.example.com"])], {WarningCode.WILDCARD: True}),
         (
             render_crio,
             [Rule("*.io", ["h.example.com"], original=Original.FIRST)],
-            {Code.ORIGINAL: True},
+            {WarningCode.ORIGINAL: True},
         ),
         (
             render_crio,
             [Rule("quay.io/a", [Mirror("h.example.com", flatten=True)])],
-            {Code.FLATTEN_BELOW: False},
+            {WarningCode.FLATTEN_BELOW: False},
         ),
         (render_crio, [PART, HUB, KEPT, INSIDE], {}),
         (render_k3s, [FLAT], {}),
-        (render_k3s, [SUBDOMAINS], {Code.WILDCARD: False}),
-        (render_k3s, [PART, HUB], {Code.PATH_BELOW: True}),
-        (render_k3s, [INSIDE], {Code.PATH_RULE: False}),
-        (render_k3s, [Rule("quay.io", ["quay.io/b"])], {Code.SAME_REGISTRY: False}),
+        (render_k3s, [SUBDOMAINS], {WarningCode.WILDCARD: False}),
+        (render_k3s, [PART, HUB], {WarningCode.PATH_BELOW: True}),
+        (render_k3s, [INSIDE], {WarningCode.PATH_RULE: False}),
+        (render_k3s, [Rule("quay.io", ["quay.io/b"])], {WarningCode.SAME_REGISTRY: False}),
         (
             render_k3s,
             [Rule("quay.io", ["a.example.com"], original=Original.NEVER)],
-            {Code.ORIGINAL: True},
+            {WarningCode.ORIGINAL: True},
         ),
         (
             render_k3s,
             [Rule("quay.io", ["a.example.com", Mirror("b.example.com", flatten=True)])],
-            {Code.FLATTEN: True},
+            {WarningCode.FLATTEN: True},
         ),
-        (render_containerd, [LISTED], {Code.ALLOWLIST: False}),
-        (render_crio, [SECRET], {Code.PULL_SECRETS: False}),
-        (render_docker, [FLAT], {Code.OTHER_REGISTRY: False}),
+        (render_containerd, [LISTED], {WarningCode.ALLOWLIST: False}),
+        (render_crio, [SECRET], {WarningCode.PULL_SECRETS: False}),
+        (render_docker, [FLAT], {WarningCode.OTHER_REGISTRY: False}),
         (
             render_docker,
             [Rule("docker.io", ["a.example.com"], original=Original.NEVER)],
-            {Code.ORIGINAL: True},
+            {WarningCode.ORIGINAL: True},
         ),
     ],
 )
 def test_what_a_target_cannot_say_is_told_by_its_code(render, rules, told):
     # What a rule for Docker Hub may not say of itself is another matter.
-    deviations = render(rules).deviations
-    assert {each.code: each.misleads for each in deviations} == told
-    assert all(each.names for each in deviations)
+    warnings = render(rules).warnings
+    assert {each.code: each.misleads for each in warnings} == told
+    assert all(each.names for each in warnings)

@@ -5,13 +5,13 @@ import yaml
 
 from webhook.core import Mirror, MirrorMap, Rule
 from webhook.profiles import PROFILES
-from webhook.render import Code, render_kubeadm
+from webhook.render import WarningCode, render_kubeadm
 
 
 def rendered(*rules):
     result = render_kubeadm(MirrorMap(rules))
     (file,) = result.files
-    return yaml.safe_load(file.text), result.deviations
+    return yaml.safe_load(file.text), result.warnings
 
 
 K8S = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
@@ -54,9 +54,9 @@ K8S = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
     ],
 )
 def test_kubeadm_is_told_the_repositories_that_its_images_go_to(rules, expected):
-    config, deviations = rendered(*rules)
+    config, warnings = rendered(*rules)
     assert config == {**K8S, **expected}
-    assert not deviations
+    assert not warnings
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_kubeadm_is_told_the_repositories_that_its_images_go_to(rules, expected)
     ],
 )
 def test_an_image_that_goes_elsewhere_than_its_like_is_told(rule):
-    _, deviations = rendered(Rule("registry.k8s.io", ["h.example.com/k8s"]), rule)
-    (deviation,) = deviations
-    assert deviation.code is Code.NAMES_DIFFER
-    assert deviation.misleads
-    assert deviation.names == (rule.mirrors[0].target,)
+    _, warnings = rendered(Rule("registry.k8s.io", ["h.example.com/k8s"]), rule)
+    (warning,) = warnings
+    assert warning.code is WarningCode.NAMES_DIFFER
+    assert warning.misleads
+    assert warning.names == (rule.mirrors[0].target,)
 
 
 def test_rules_for_other_images_give_kubeadm_nothing():

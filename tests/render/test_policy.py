@@ -18,14 +18,14 @@ from tests.render.expecting import EXTRA, IMAGES, RULES
 from webhook.core import InvalidRuleError, Outcome, Rule
 from webhook.render import (
     ApiVersion,
-    Code,
     PolicyOptions,
     Selection,
+    WarningCode,
     render_enforcement,
     render_policy,
 )
-from webhook.render.policy_table import table_of
-from webhook.render.prefix_table import entries_of
+from webhook.render.policy_table import make_policy_table
+from webhook.render.prefix_table import make_prefix_table
 
 # This CEL compiles each regular expression anew for each image, which takes its time; all
 # of them are asked for by test_agreement.py.
@@ -156,8 +156,8 @@ def evaluated(text, data):
 @given(maps(regex=False))
 def test_each_prefix_has_a_key_of_its_own_that_a_config_map_takes(mirrors):
     try:
-        entries = entries_of(mirrors.rules, every=True)
-        table = table_of(entries)
+        entries = make_prefix_table(mirrors.rules, complete=True)
+        table = make_policy_table(entries)
     except InvalidRuleError:
         reject()  # as above
     assert all(CONFIG_MAP_KEY.fullmatch(key) for key in table)
@@ -176,8 +176,8 @@ def test_an_enforcement_refuses_or_warns_and_no_pod_opts_out(warn, actions):
 
 
 def test_a_regex_is_told_as_it_is_left_out():
-    (deviation,) = rendered(RULES["regex"].rules).deviations
-    assert (deviation.code, deviation.misleads) == (Code.REGEX, True)
+    (warning,) = rendered(RULES["regex"].rules).warnings
+    assert (warning.code, warning.misleads) == (WarningCode.REGEX, True)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,7 @@ def test_a_runtime_asks_where_the_rules_say_or_the_difference_is_told(
     mirrors = RULES[name]
     rendered = RENDERERS[runtime](mirrors.rules)
     if not rendered.files and runtime != "containerd":
-        assert rendered.deviations or not mirrors.rules
+        assert rendered.warnings or not mirrors.rules
         return
     got = asked_with(asks, runtime, rendered, tmp_path, IMAGES)
     wrong = {}

@@ -17,10 +17,10 @@ from webhook.config import Mode
 from webhook.core import InvalidRuleError
 from webhook.render import (
     ApiVersion,
-    Code,
-    Deviation,
     PolicyOptions,
+    RenderWarning,
     Selection,
+    WarningCode,
     render_containerd,
     render_crio,
     render_docker,
@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from webhook.config import Configuration, PolicySettings
-    from webhook.render import File, Rendered
+    from webhook.render import RenderedFile, RenderResult
 
 __all__ = ["render"]
 
@@ -171,7 +171,7 @@ def policy(
     if warn and not enforce:
         raise click.UsageError("--warn goes with --enforce: add it")
 
-    def render_settings(settings: PolicySettings) -> Rendered:
+    def render_settings(settings: PolicySettings) -> RenderResult:
         name = "mirrorhook-enforce" if enforce else "mirrorhook"
         policy_options = PolicyOptions(
             name=name if settings.name == "default" else f"{name}-{settings.name}",
@@ -188,7 +188,7 @@ def policy(
 
 
 def _write(
-    render_settings: Callable[[PolicySettings], Rendered],
+    render_settings: Callable[[PolicySettings], RenderResult],
     *,
     config: Path | None,
     profile: tuple[str, ...],
@@ -205,12 +205,12 @@ def _write(
         profile: As for `load_configuration`.
         policy: Name of the policy.
         output_dir: Folder to write to; standard output without one.
-        accept: Codes of deviations that are no errors.
+        accept: Codes of warnings that are no errors.
         strict: Whether those that leave rules out are errors too.
     """
     for code in accept:
-        if code not in tuple(Code):
-            problem = f"there is no code {code!r}; there are {', '.join(Code)}"
+        if code not in tuple(WarningCode):
+            problem = f"there is no code {code!r}; there are {', '.join(WarningCode)}"
             raise click.BadParameter(problem, param_hint="--accept")
     configuration = load_configuration(config, profile)
     settings = select_policy(configuration, policy)
@@ -219,10 +219,10 @@ def _write(
     except InvalidRuleError as error:
         raise click.ClickException(str(error)) from None
     has_errors = False
-    for deviation in (*_policy_deviations(configuration, settings), *rendered.deviations):
-        is_error = deviation.code not in accept and (deviation.misleads or strict)
+    for warning in (*_iterate_policy_warnings(configuration, settings), *rendered.warnings):
+        is_error = warning.code not in accept and (warning.misleads or strict)
         has_errors = has_errors or is_error
-        click.echo(f"{'Error' if is_error else 'Warning'}: {deviation}", err=True)
+        click.echo(f"{'Error' if is_error else 'Warning'}: {warning}", err=True)
     if has_errors:
         click.get_current_context().exit(EXIT_FAILED)
     if not rendered.files:
@@ -236,24 +236,26 @@ def _write(
             _save_file(output_dir, file)
 
 
-def _policy_deviations(configuration: Configuration, policy: PolicySettings) -> Iterator[Deviation]:
+def _iterate_policy_warnings(
+    configuration: Configuration, policy: PolicySettings
+) -> Iterator[RenderWarning]:
     """Yield what no other program knows of a rules file, whatever the rules."""
     others = tuple(name for name in configuration.policies if name != policy.name)
     if others:
         text = f"one policy is rendered, {policy.name}; there are more in the file"
-        yield Deviation(Code.OTHER_POLICIES, text, others)
+        yield RenderWarning(WarningCode.OTHER_POLICIES, text, others)
     if policy.mode is Mode.OBSERVE:
         text = "the policy only observes, and what is rendered acts"
-        yield Deviation(Code.OBSERVE, text, (policy.name,), misleads=True)
+        yield RenderWarning(WarningCode.OBSERVE, text, (policy.name,), misleads=True)
 
 
-def _printed_files(files: tuple[File, ...]) -> Iterator[str]:
+def _printed_files(files: tuple[RenderedFile, ...]) -> Iterator[str]:
     """Yield the files for standard output, each of several with its path in a comment."""
     for file in files:
         yield file.text if len(files) == 1 else f"# {file.path}\n{file.text}"
 
 
-def _save_file(folder: Path, file: File) -> None:
+def _save_file(folder: Path, file: RenderedFile) -> None:
     path = folder / file.path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -1,7 +1,7 @@
-"""The rules in the words of others: container runtimes, kubeadm, the API server itself.
+"""The rules in the configuration of other programs: container runtimes, kubeadm, API server.
 
-Each target is a function from a map of mirrors to the files that say the same, and to
-what they cannot say. Pure: nothing is read or written.
+Each target is a function from rules to files, with warnings about what the files cannot
+express. Pure: nothing is read or written.
 """
 
 from webhook.render.containerd import render_containerd
@@ -9,7 +9,7 @@ from webhook.render.crio import render_crio
 from webhook.render.docker import render_docker
 from webhook.render.k3s import render_k3s
 from webhook.render.kubeadm import render_kubeadm
-from webhook.render.output import Code, Deviation, File, Rendered
+from webhook.render.output import RenderedFile, RenderResult, RenderWarning, WarningCode
 from webhook.render.policy import (
     ApiVersion,
     PolicyOptions,
@@ -20,12 +20,12 @@ from webhook.render.policy import (
 
 __all__ = [
     "ApiVersion",
-    "Code",
-    "Deviation",
-    "File",
     "PolicyOptions",
-    "Rendered",
+    "RenderResult",
+    "RenderWarning",
+    "RenderedFile",
     "Selection",
+    "WarningCode",
     "render_containerd",
     "render_crio",
     "render_docker",

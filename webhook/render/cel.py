@@ -1,9 +1,9 @@
-r"""The looking up of images as expressions of CEL, as the API server evaluates them (`cel`_).
+r"""The expressions of a policy in CEL, as the API server evaluates them (`cel`_).
 
-They are the same whatever the rules, which are in ``variables.table``. An image is looked
-up by its own prefixes, the longest first. So the cost of an image grows with the length of
-the longest path in the rules, and not with their number. Macros over a list of one element
-name what is used twice, as CEL in the API server has no other way to.
+They are the same for all rules, which are in ``variables.table``. An image is looked up by
+its own prefixes, the longest first, so that its cost grows with the length of the longest
+path in the rules, and not with their number. A value that is used twice is named by a macro
+over a list of one element, as CEL in the API server has no other way.
 
 .. _cel: https://kubernetes.io/docs/reference/using-api/cel/
 """
@@ -23,7 +23,7 @@ from webhook.render.policy_table import (
     SLASH,
 )
 
-__all__ = ["LISTS", "depths", "domains", "images", "patch", "slots"]
+__all__ = ["MESSAGE", "NAMES_REGISTRY", "UNMIRRORED", "make_patch", "make_variables"]
 
 REFERENCE: Final = rf"^(?:{DOMAIN}/)?{PATH}(?::{TAG})?(?:@(?:{DIGEST}))?$"
 NAME: Final = rf"^{DOMAIN}/{PATH}$"
@@ -31,25 +31,73 @@ IDENTIFIER: Final = "^[a-f0-9]{64}$"
 NAMES_REGISTRY: Final = "^(?:[^/]*[.:A-Z][^/]*|localhost)/"
 SHORT_ON_HUB: Final = "^docker[.]io/[^/]+$"
 
-LISTS: Final = ("containers", "initContainers", "ephemeralContainers", "volumes")
-VOLUMES: Final = "volumes"
 EPHEMERAL: Final = "ephemeralContainers"
+VOLUMES: Final = "volumes"
+LISTS: Final = ("containers", "initContainers", EPHEMERAL, VOLUMES)
 SAME_IMAGE: Final = "o.?image.orValue('') == c.?image.orValue('')"
+
 ORIGINAL_IMAGES: Final = "mirrorhook.io/original-images"
-# What `recording` writes: neither names nor images have quotes or commas.
+# The form in which the record is written: neither names nor images have quotes or commas.
 RECORD: Final = r'^[{](?:"[^",\\]*":"[^",\\]*"(?:,"[^",\\]*":"[^",\\]*")*)?[}]$'
 
+# The images that a policy would rewrite, and what it says of them.
+UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables.slots[i])"
+MESSAGE: Final = "'these images are not from a mirror: ' + variables.unmirrored.join(', ')"
 
-def slots() -> str:
-    """Return the expression of all images that a request brings in, list by list.
 
-    An image that is not to be touched is empty, so that the others keep their places.
+def make_variables() -> dict[str, str]:
+    """Return the expressions of the variables by name, each of which may use those before it.
+
+    ``slots`` are all images of a Pod, list by list; an image that a request does not bring
+    in is empty. ``images`` has the new name of each; an image that stays is empty.
     """
-    return " +\n".join(slots_of(field) for field in LISTS)
+    return {
+        "depths": _make_depths(),
+        "domains": _make_domains(),
+        "slots": " +\n".join(_make_slots(field) for field in LISTS),
+        "images": _make_images(),
+    }
 
 
-def slots_of(field: str) -> str:
-    """Return the expression of the images of one list."""
+def make_patch(*, record: bool) -> str:
+    """Return the expression of the patch, which uses the variables.
+
+    Args:
+        record: Whether to write the original images into an annotation as well.
+    """
+    parts = []
+    before: list[str] = []
+    for field in LISTS:
+        index = " + ".join([*before, "i"])
+        path = "image/reference" if field == VOLUMES else "image"
+        parts.append(
+            f"object.spec.?{field}.orValue([]).transformList(i, each,\n"
+            f"  variables.images[{index}] != '', JSONPatch{{op: 'replace',\n"
+            f"  path: '/spec/{field}/' + string(i) + '/{path}',\n"
+            f"  value: variables.images[{index}]}})"
+        )
+        before.append(f"object.spec.?{field}.orValue([]).size()")
+    if record:
+        parts.append(_make_record())
+    return " +\n".join(parts)
+
+
+def _make_depths() -> str:
+    """Return how many parts to split a name into, the most first."""
+    counts = ", ".join(str(count) for count in range(MAX_DEPTH + 2, 1, -1))
+    depth = f"int(variables.table[?'{DEPTH_KEY}'].orValue('{MAX_DEPTH}'))"
+    return f"[{counts}].filter(n, n <= {depth} + 2)"
+
+
+def _make_domains() -> str:
+    """Return the domains whose subdomains the table has, the longest first."""
+    return (
+        f"variables.table[?'{DOMAINS_KEY}'].orValue('').split(' ')\n  .filter(domain, domain != '')"
+    )
+
+
+def _make_slots(field: str) -> str:
+    """Return the images of one list that a request brings in; the others are empty."""
     if field == VOLUMES:
         return (
             f"object.spec.?{VOLUMES}.orValue([]).map(v,\n"
@@ -58,37 +106,20 @@ def slots_of(field: str) -> str:
             "  v.image.?reference.orValue('') : '')"
         )
     if field == EPHEMERAL:
-        there = f"o.name == c.name && (sub != '' || {SAME_IMAGE})"
+        is_known = f"o.name == c.name && (sub != '' || {SAME_IMAGE})"
     else:
-        there = f"sub != '' || o.name == c.name && {SAME_IMAGE}"
+        is_known = f"sub != '' || o.name == c.name && {SAME_IMAGE}"
     return (
         f"[request.?subResource.orValue('')].map(sub, object.spec.?{field}.orValue([])\n"
         "  .map(c, c.?imagePullPolicy.orValue('') == 'Never' ||\n"
         "    request.operation == 'UPDATE' &&\n"
-        f"      oldObject.spec.?{field}.orValue([]).exists(o, {there}) ?\n"
+        f"      oldObject.spec.?{field}.orValue([]).exists(o, {is_known}) ?\n"
         "    '' : c.?image.orValue('')))[0]"
     )
 
 
-def depths() -> str:
-    """Return the expression of how many parts to split a name into, the most first."""
-    counts = ", ".join(str(count) for count in range(MAX_DEPTH + 2, 1, -1))
-    depth = f"int(variables.table[?'{DEPTH_KEY}'].orValue('{MAX_DEPTH}'))"
-    return f"[{counts}].filter(n, n <= {depth} + 2)"
-
-
-def domains() -> str:
-    """Return the expression of the domains whose subdomains the table has, the longest first."""
-    return (
-        f"variables.table[?'{DOMAINS_KEY}'].orValue('').split(' ')\n  .filter(domain, domain != '')"
-    )
-
-
-def images() -> str:
-    """Return the expression that maps the images of ``variables.slots`` to new ones.
-
-    It uses the other variables. An image that stays is empty.
-    """
+def _make_images() -> str:
+    """Return the new names of the images in ``variables.slots``; empty for those that stay."""
     return (
         "variables.slots.map(image, ((\n"
         f"  image == '' || image.matches(r'{IDENTIFIER}') ||\n"
@@ -102,8 +133,8 @@ def images() -> str:
         f"    .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
         "      'docker.io/library/' + name.substring(10) : name)\n"
         f"    .map(name, name.size() - name.indexOf('/') - 1 > {MAX_REPOSITORY} ? [] :\n"
-        f"      {indent(found(), 6)}\n"
-        f"      .map(pairs, pairs.size() > 0 ? {indent(named(), 6)} : [])[0]\n"
+        f"      {_indent(_make_pairs(), 6)}\n"
+        f"      .map(pairs, pairs.size() > 0 ? {_indent(_make_names(), 6)} : [])[0]\n"
         f"      .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
         "        'docker.io/library/' + name.substring(10) : name)\n"
         f"      .filter(name, name.matches(r'{NAME}') &&\n"
@@ -112,11 +143,11 @@ def images() -> str:
     )
 
 
-def found() -> str:
-    """Return the expression of the prefixes of ``name`` that the table holds.
+def _make_pairs() -> str:
+    """Return the prefixes of ``name`` that are in the table, in a list of one list.
 
-    It is a list of one list: of pairs of a prefix and its key in the table; the first
-    pair counts. The empty prefix is that of every registry.
+    It has pairs of a prefix and its key, of which the first counts. The empty prefix is
+    that of every registry.
     """
     replaced = "".join(
         f".replace('{before}', '{after}')" for before, after in IN_REGISTRIES.items()
@@ -140,8 +171,8 @@ def found() -> str:
     )
 
 
-def named() -> str:
-    """Return the expression of the new names by the first of ``pairs``, the preferred first."""
+def _make_names() -> str:
+    """Return the new names by the first of ``pairs``, in order of preference."""
     return (
         "variables.table[pairs[0][1]].split(' ')\n"
         "  .filter(target, target != '')\n"
@@ -153,39 +184,15 @@ def named() -> str:
     )
 
 
-def indent(text: str, spaces: int) -> str:
-    """Return *text* with the lines after its first indented."""
-    return text.replace("\n", "\n" + " " * spaces)
+def _make_record() -> str:
+    """Return the operation that writes the original images into an annotation.
 
-
-def patch(*, record: bool) -> str:
-    """Return the expression of the patch: ``replace`` for each image, ``add`` for the record."""
-    parts = []
-    before: list[str] = []
-    for field in LISTS:
-        at = " + ".join([*before, "i"])
-        place = "image/reference" if field == LISTS[-1] else "image"
-        parts.append(
-            f"object.spec.?{field}.orValue([]).transformList(i, each,\n"
-            f"  variables.images[{at}] != '', JSONPatch{{op: 'replace',\n"
-            f"  path: '/spec/{field}/' + string(i) + '/{place}',\n"
-            f"  value: variables.images[{at}]}})"
-        )
-        before.append(f"object.spec.?{field}.orValue([]).size()")
-    if record:
-        parts.append(recording())
-    return " +\n".join(parts)
-
-
-def recording() -> str:
-    """Return the expression of the operation that writes down the images as they were.
-
-    CEL reads no JSON. So what was written down before is added to where it has the form
-    in which it is written here, and stays as it is where it has not.
+    CEL does not parse JSON. So an earlier record is extended if it has the form in which
+    it is written here, and is kept unchanged if not.
     """
     names = " +\n    ".join(
         f"object.spec.?{field}.orValue([]).map(each, "
-        + ("'volume:' + each.name)" if field == LISTS[-1] else "each.name)")
+        + ("'volume:' + each.name)" if field == VOLUMES else "each.name)")
         for field in LISTS
     )
     pointer = f"/metadata/annotations/{ORIGINAL_IMAGES.replace('/', '~1')}"
@@ -207,3 +214,8 @@ def recording() -> str:
         "    JSONPatch{op: 'add', path: '/metadata/annotations',\n"
         f"      value: {{'{ORIGINAL_IMAGES}': text}}}}))"
     )
+
+
+def _indent(text: str, spaces: int) -> str:
+    """Return *text* with the lines after its first indented."""
+    return text.replace("\n", "\n" + " " * spaces)

@@ -1,7 +1,7 @@
 """containerd: ``certs.d/HOST/hosts.toml`` (`hosts`_), read at each pull, without a restart.
 
-It mirrors a whole registry: each host is asked for the repository's name as it is, below
-the host's own path (``override_path``), and the registry itself comes last.
+containerd mirrors whole registries: it asks each host for the unchanged name of the
+repository, below the path of the host (``override_path``), and the registry itself last.
 
 .. _hosts: https://github.com/containerd/containerd/blob/main/docs/hosts.md
 """
@@ -12,81 +12,75 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
-from webhook.render.output import Code, File, Rendered, unsayable
-from webhook.render.prefix_table import Place, entries_of
-from webhook.render.registries import api_of, is_loopback, note_paths, whole_registries
+from webhook.render.output import (
+    RenderedFile,
+    RenderResult,
+    WarningCode,
+    collect_rule_warnings,
+)
+from webhook.render.prefix_table import MirrorTarget, make_prefix_table
+from webhook.render.registries import is_loopback, make_api_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
-    from webhook.render.prefix_table import Entry
+    from webhook.render.prefix_table import PrefixEntry
 
 __all__ = ["render_containerd"]
 
 WILDCARD: Final = "containerd knows no subdomains, so these rules are left out"
 FLATTEN: Final = "containerd cannot flatten a name, so these mirrors are left out"
-# Without `resolve` a host is not asked for tags.
+# Without `resolve`, a host is not asked for tags.
 CAPABILITIES: Final = 'capabilities = ["pull", "resolve"]'
 
 
-def render_containerd(rules: Sequence[Rule]) -> Rendered:
+def render_containerd(rules: Sequence[Rule]) -> RenderResult:
     """Return the rules as containerd's configuration of registry hosts.
 
-    Args:
-        rules: The rules, as a map of mirrors holds them.
-
     Raises:
-        InvalidRuleError: As `entries_of`.
+        InvalidRuleError: The rules make too many prefixes together.
     """
-    deviations = unsayable(rules)
-    entries = entries_of(rules)
+    warnings = collect_rule_warnings(rules)
     files = []
-    whole, parts = whole_registries(entries, WILDCARD, deviations)
+    mirrored = set()
+    whole, parts = split_by_path(make_prefix_table(rules), WILDCARD, warnings)
     for entry in whole:
-        places = [place for place in entry.places if not place.flatten]
-        for place in entry.places:
-            if place.flatten:
-                deviations.note(
-                    Code.FLATTEN,
-                    FLATTEN,
-                    f"{entry.prefix} → {place.target}",
-                    misleads=bool(places),
-                )
-        if places:
-            path = f"certs.d/{entry.registry}/hosts.toml"
-            files.append(File(path, "\n".join([*lines(entry, places), ""])))
-    mirrored = {file.path.split("/")[1] for file in files}
-    note_paths(parts, mirrored, "containerd", deviations)
-    return Rendered(tuple(files), deviations())
+        targets = [target for target in entry.targets if not target.flatten]
+        for target in entry.targets:
+            if target.flatten:
+                name = f"{entry.prefix} → {target.name}"
+                warnings.add(WarningCode.FLATTEN, FLATTEN, name, misleads=bool(targets))
+        if targets:
+            mirrored.add(entry.registry)
+            text = "\n".join([*_format_registry(entry, targets), ""])
+            files.append(RenderedFile(f"certs.d/{entry.registry}/hosts.toml", text))
+    warn_of_paths(parts, mirrored, "containerd", warnings)
+    return RenderResult(tuple(files), warnings.collect())
 
 
-def lines(entry: Entry, places: list[Place]) -> Iterator[str]:
-    """Yield the lines of the file of one registry.
-
-    What stands outside of a ``[host]`` is asked last.
-    """
-    itself = Place(entry.registry)
-    order = list(places)
+def _format_registry(entry: PrefixEntry, targets: list[MirrorTarget]) -> Iterator[str]:
+    """Yield the lines of a file; containerd asks what is outside of any ``[host]`` last."""
+    itself = MirrorTarget(entry.registry)
+    order = list(targets)
     if entry.original is Original.FIRST:
         order.insert(0, itself)
     last = itself
     if entry.original is not Original.LAST:
         last = order.pop()
     yield "# Written by mirrorhook render containerd."
-    # For a registry on the node itself containerd chooses the scheme while asking.
+    # For a registry on the node itself, containerd chooses the scheme when it asks.
     if last is not itself or not is_loopback(entry.registry):
-        yield f"server = {json.dumps(api_of(last))}"
+        yield f"server = {json.dumps(make_api_url(last))}"
     if last is not itself:
-        yield from options(last)
-    for place in order:
+        yield from _format_options(last)
+    for target in order:
         yield ""
-        yield f"[host.{json.dumps(api_of(place))}]"
-        yield from (f"  {line}" for line in options(place))
+        yield f"[host.{json.dumps(make_api_url(target))}]"
+        yield from (f"  {line}" for line in _format_options(target))
 
 
-def options(place: Place) -> Iterator[str]:
-    """Yield what holds for one host."""
+def _format_options(target: MirrorTarget) -> Iterator[str]:
     yield CAPABILITIES
-    if place.path:
+    if target.path:
         yield "override_path = true"

@@ -1,7 +1,7 @@
 """CRI-O, podman, buildah and skopeo: a drop-in for ``registries.conf.d`` (`format`_).
 
-The longest prefix of an image wins, and what follows it follows each location. So paths,
-moves within one registry and exclusions can be said, each as an entry of its own.
+The longest prefix of an image wins, and the rest of its name follows each location. So
+paths, moves within one registry and exceptions are all entries of their own.
 
 .. _format: https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
 """
@@ -12,14 +12,20 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
-from webhook.render.output import Code, Deviations, File, Rendered, unsayable
-from webhook.render.prefix_table import Place, entries_of
+from webhook.render.output import (
+    RenderedFile,
+    RenderResult,
+    WarningCode,
+    WarningCollector,
+    collect_rule_warnings,
+)
+from webhook.render.prefix_table import make_prefix_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
     from webhook.core import Rule
-    from webhook.render.prefix_table import Entry
+    from webhook.render.prefix_table import PrefixEntry
 
 __all__ = ["render_crio"]
 
@@ -32,67 +38,64 @@ FLATTEN_BELOW: Final = (
 ORIGINAL: Final = "subdomains cannot be asked first themselves, so they are asked last"
 
 
-def render_crio(rules: Sequence[Rule]) -> Rendered:
+def render_crio(rules: Sequence[Rule]) -> RenderResult:
     """Return the rules as a drop-in of registries.conf, version 2.
 
-    Args:
-        rules: The rules, as a map of mirrors holds them.
-
     Raises:
-        InvalidRuleError: As `entries_of`.
+        InvalidRuleError: The rules make too many prefixes together.
     """
-    deviations = unsayable(rules)
+    warnings = collect_rule_warnings(rules)
     tables = []
-    mirrored = False
-    for entry in entries_of(rules):
+    is_mirrored = False
+    for entry in make_prefix_table(rules):
         if entry.is_wildcard and entry.path:
-            if entry.places:
-                deviations.note(Code.WILDCARD, WILDCARD, entry.prefix, misleads=True)
+            if entry.targets:
+                warnings.add(WarningCode.WILDCARD, WILDCARD, entry.prefix, misleads=True)
             continue
-        places = list(sayable(entry, deviations))
-        mirrored = mirrored or bool(places)
-        tables.append("\n".join([*lines(entry, places, deviations), ""]))
-    if not mirrored:
-        return Rendered((), deviations())
+        locations = list(_iterate_locations(entry, warnings))
+        is_mirrored = is_mirrored or bool(locations)
+        tables.append("\n".join([*_format_registry(entry, locations, warnings), ""]))
+    if not is_mirrored:
+        return RenderResult((), warnings.collect())
     text = "\n".join(["# Written by mirrorhook render crio.\n", *tables])
-    return Rendered((File(PATH, text),), deviations())
+    return RenderResult((RenderedFile(PATH, text),), warnings.collect())
 
 
-def sayable(entry: Entry, deviations: Deviations) -> Iterator[Place]:
-    """Yield the places that a location can stand for; the others are noted.
+def _iterate_locations(entry: PrefixEntry, warnings: WarningCollector) -> Iterator[str]:
+    """Yield the targets that can be locations, and warn of the others.
 
-    A flattened name is known where the prefix is a whole repository, as with images
-    that are listed one by one.
+    A flattened name is known if the prefix is a whole repository, as in lists of images.
     """
-    known = any(not place.flatten for place in entry.places) or bool(entry.path)
-    for place in entry.places:
-        name = f"{entry.prefix} → {place.target}"
-        if not place.flatten:
-            yield place
+    misleads = any(not target.flatten for target in entry.targets)
+    for target in entry.targets:
+        name = f"{entry.prefix} → {target.name}"
+        if not target.flatten:
+            yield target.name
         elif entry.path:
-            deviations.note(Code.FLATTEN_BELOW, FLATTEN_BELOW, name)
-            yield Place(f"{place.target}/{entry.path.rpartition('/')[2]}")
+            warnings.add(WarningCode.FLATTEN_BELOW, FLATTEN_BELOW, name)
+            yield f"{target.name}/{entry.path.rpartition('/')[2]}"
         else:
-            deviations.note(Code.FLATTEN, FLATTEN, name, misleads=known)
+            warnings.add(WarningCode.FLATTEN, FLATTEN, name, misleads=misleads)
 
 
-def lines(entry: Entry, places: list[Place], deviations: Deviations) -> Iterator[str]:
-    """Yield the lines of one registry: the location is asked after its mirrors."""
-    locations = [place.target for place in places]
+def _format_registry(
+    entry: PrefixEntry, mirrors: list[str], warnings: WarningCollector
+) -> Iterator[str]:
+    """Yield the lines of one registry; its location is asked after its mirrors."""
     location = "" if entry.is_wildcard else entry.prefix
-    if locations and entry.original is Original.FIRST:
+    if mirrors and entry.original is Original.FIRST:
         if entry.is_wildcard:
-            deviations.note(Code.ORIGINAL, ORIGINAL, entry.prefix, misleads=True)
+            warnings.add(WarningCode.ORIGINAL, ORIGINAL, entry.prefix, misleads=True)
         else:
-            locations.insert(0, location)
-            location = locations.pop()
-    elif locations and entry.original is Original.NEVER:
-        location = locations.pop()
+            mirrors = [location, *mirrors]
+            location = mirrors.pop()
+    elif mirrors and entry.original is Original.NEVER:
+        location = mirrors.pop()
     yield "[[registry]]"
     yield f"prefix = {json.dumps(entry.prefix)}"
     if location:
         yield f"location = {json.dumps(location)}"
-    for mirror in locations:
+    for mirror in mirrors:
         yield ""
         yield "[[registry.mirror]]"
         yield f"location = {json.dumps(mirror)}"

@@ -10,15 +10,19 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
 from webhook.core.reference import DOCKER_HUB
-from webhook.render.output import Code, File, Rendered, unsayable
-from webhook.render.prefix_table import entries_of
-from webhook.render.registries import base_url, note_paths, whole_registries
+from webhook.render.output import (
+    RenderedFile,
+    RenderResult,
+    WarningCode,
+    collect_rule_warnings,
+)
+from webhook.render.prefix_table import make_prefix_table
+from webhook.render.registries import make_base_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from webhook.core import Rule
-    from webhook.render.prefix_table import Place
 
 __all__ = ["render_docker"]
 
@@ -29,40 +33,34 @@ FLATTEN: Final = "Docker cannot flatten a name, so these mirrors are left out"
 ORIGINAL: Final = "Docker always asks the mirrors first and Docker Hub last"
 
 
-def render_docker(rules: Sequence[Rule]) -> Rendered:
+def render_docker(rules: Sequence[Rule]) -> RenderResult:
     """Return the rules as the part of Docker's daemon.json that mirrors Docker Hub.
 
-    Args:
-        rules: The rules, as a map of mirrors holds them.
-
     Raises:
-        InvalidRuleError: As `entries_of`.
+        InvalidRuleError: The rules make too many prefixes together.
     """
-    deviations = unsayable(rules)
-    whole, parts = whole_registries(entries_of(rules), HUB_ONLY, deviations)
+    warnings = collect_rule_warnings(rules)
+    whole, parts = split_by_path(make_prefix_table(rules), HUB_ONLY, warnings)
     mirrors: list[str] = []
     for entry in whole:
         if entry.registry != DOCKER_HUB:
-            deviations.note(Code.OTHER_REGISTRY, HUB_ONLY, entry.prefix)
+            warnings.add(WarningCode.OTHER_REGISTRY, HUB_ONLY, entry.prefix)
             continue
-        usable = [place for place in entry.places if is_usable(place)]
-        for place in entry.places:
-            if not is_usable(place):
-                code, why = (
-                    (Code.FLATTEN, FLATTEN) if place.flatten else (Code.MIRROR_PATH, MIRROR_PATH)
-                )
-                name = f"{entry.prefix} → {place.target}"
-                deviations.note(code, why, name, misleads=bool(usable))
-        if usable and entry.original is not Original.LAST:
-            deviations.note(Code.ORIGINAL, ORIGINAL, entry.prefix, misleads=True)
-        mirrors = [base_url(place.registry) for place in usable]
-    note_paths(parts, {DOCKER_HUB} if mirrors else (), "Docker", deviations)
+        mirrors = [
+            make_base_url(target.registry)
+            for target in entry.targets
+            if not target.path and not target.flatten
+        ]
+        for target in entry.targets:
+            name = f"{entry.prefix} → {target.name}"
+            if target.flatten:
+                warnings.add(WarningCode.FLATTEN, FLATTEN, name, misleads=bool(mirrors))
+            elif target.path:
+                warnings.add(WarningCode.MIRROR_PATH, MIRROR_PATH, name, misleads=bool(mirrors))
+        if mirrors and entry.original is not Original.LAST:
+            warnings.add(WarningCode.ORIGINAL, ORIGINAL, entry.prefix, misleads=True)
+    warn_of_paths(parts, {DOCKER_HUB} if mirrors else (), "Docker", warnings)
     if not mirrors:
-        return Rendered((), deviations())
+        return RenderResult((), warnings.collect())
     text = json.dumps({"registry-mirrors": mirrors}, indent=2) + "\n"
-    return Rendered((File(PATH, text),), deviations())
-
-
-def is_usable(place: Place) -> bool:
-    """Say whether a place is a registry as a whole."""
-    return not place.path and not place.flatten
+    return RenderResult((RenderedFile(PATH, text),), warnings.collect())

@@ -1,7 +1,7 @@
 """k3s and RKE2: ``registries.yaml`` (`format`_), read when the node's agent starts.
 
-The endpoints of a registry share its rewrites, which change the repository's name and are
-not used at the registry itself. A path that only one endpoint has goes into its URL.
+The endpoints of a registry share its rewrites, which change the name of the repository but
+do not apply to the registry itself. A path of a single endpoint goes into its URL.
 
 .. _format: https://docs.k3s.io/installation/private-registry
 """
@@ -14,17 +14,25 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.core import Original
-from webhook.render.output import Code, Deviations, File, Rendered, unsayable
-from webhook.render.prefix_table import entries_of
-from webhook.render.registries import base_url, note_paths, whole_registries
+from webhook.render.output import (
+    RenderedFile,
+    RenderResult,
+    WarningCode,
+    WarningCollector,
+    collect_rule_warnings,
+)
+from webhook.render.prefix_table import make_prefix_table
+from webhook.render.registries import make_base_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from webhook.core import Rule
-    from webhook.render.prefix_table import Entry, Place
+    from webhook.render.prefix_table import MirrorTarget, PrefixEntry
 
-__all__ = ["Rewrites", "flattening", "moving", "outside", "render_k3s"]
+    Trie: TypeAlias = "dict[str, Trie]"
+
+__all__ = ["make_exclusion_pattern", "render_k3s"]
 
 PATH: Final = "registries.yaml"
 WILDCARD: Final = "k3s knows no subdomains, so these rules are left out"
@@ -34,182 +42,163 @@ NEVER: Final = (
     "k3s asks the registry itself last, unless its agents run with "
     "--disable-default-registry-endpoint"
 )
-Trie: TypeAlias = "dict[str, Trie]"
-
 LAST_PART: Final = "([^/]+)"
 
 
-def render_k3s(rules: Sequence[Rule]) -> Rendered:
+def render_k3s(rules: Sequence[Rule]) -> RenderResult:
     """Return the rules as the mirrors of k3s's registries.yaml.
 
-    Args:
-        rules: The rules, as a map of mirrors holds them.
-
     Raises:
-        InvalidRuleError: As `entries_of`.
+        InvalidRuleError: The rules make too many prefixes together.
     """
-    deviations = unsayable(rules)
-    whole, parts = whole_registries(entries_of(rules), WILDCARD, deviations)
+    warnings = collect_rule_warnings(rules)
+    whole, parts = split_by_path(make_prefix_table(rules), WILDCARD, warnings)
     text = ["# Written by mirrorhook render k3s.", "mirrors:"]
     mirrored = set()
-    said: set[str] = set()
+    covered = set()
     for entry in whole:
-        rewrites = rewrites_of(entry, deviations)
-        if rewrites is None:
+        targets = tuple(_iterate_targets(entry, warnings))
+        if not targets:
             continue
+        if entry.original is Original.NEVER:
+            warnings.add(WarningCode.ORIGINAL, NEVER, entry.prefix, misleads=True)
         mirrored.add(entry.registry)
-        said |= {
-            part.prefix for part in parts if part.registry == entry.registry and rewrites.take(part)
-        }
-        text += lines(entry, rewrites)
-    unsaid = [part for part in parts if part.prefix not in said]
-    note_paths(unsaid, mirrored, "k3s", deviations)
+        rewrites = _Rewrites(targets)
+        for part in parts:
+            if part.registry == entry.registry and rewrites.add(part):
+                covered.add(part.prefix)
+        text += _format_registry(entry, rewrites)
+    others = [part for part in parts if part.prefix not in covered]
+    warn_of_paths(others, mirrored, "k3s", warnings)
     if not mirrored:
-        return Rendered((), deviations())
-    return Rendered((File(PATH, "\n".join([*text, ""])),), deviations())
+        return RenderResult((), warnings.collect())
+    return RenderResult((RenderedFile(PATH, "\n".join([*text, ""])),), warnings.collect())
 
 
-def rewrites_of(entry: Entry, deviations: Deviations) -> Rewrites | None:
-    """Return what becomes of the names of a whole registry; None if that cannot be said."""
-    places = []
-    for place in entry.places:
-        name = f"{entry.prefix} → {place.target}"
-        if place.registry == entry.registry:
-            deviations.note(Code.SAME_REGISTRY, SAME_REGISTRY, name, misleads=len(entry.places) > 1)
-        elif place.flatten is not entry.places[0].flatten:
-            deviations.note(Code.FLATTEN, MIXED, name, misleads=True)
+def _iterate_targets(entry: PrefixEntry, warnings: WarningCollector) -> Iterator[MirrorTarget]:
+    """Yield the targets of a whole registry that k3s can mirror to, and warn of the others."""
+    for target in entry.targets:
+        name = f"{entry.prefix} → {target.name}"
+        if target.registry == entry.registry:
+            misleads = len(entry.targets) > 1
+            warnings.add(WarningCode.SAME_REGISTRY, SAME_REGISTRY, name, misleads=misleads)
+        elif target.flatten is not entry.targets[0].flatten:
+            warnings.add(WarningCode.FLATTEN, MIXED, name, misleads=True)
         else:
-            places.append(place)
-    if not places:
-        return None
-    if entry.original is Original.NEVER:
-        deviations.note(Code.ORIGINAL, NEVER, entry.prefix, misleads=True)
-    return Rewrites(tuple(places))
+            yield target
 
 
-def lines(entry: Entry, rewrites: Rewrites) -> Iterator[str]:
-    """Yield the lines of one registry."""
+def _format_registry(entry: PrefixEntry, rewrites: _Rewrites) -> Iterator[str]:
     yield f"  {json.dumps(entry.registry)}:"
     yield "    endpoint:"
     if entry.original is Original.FIRST:
-        yield f"      - {json.dumps(base_url(entry.registry))}"
-    for endpoint in rewrites.endpoints():
+        yield f"      - {json.dumps(make_base_url(entry.registry))}"
+    for endpoint in rewrites.make_endpoints():
         yield f"      - {json.dumps(endpoint)}"
-    patterns = rewrites.patterns()
+    patterns = rewrites.make_patterns()
     if patterns:
         yield "    rewrite:"
     for pattern, replacement in patterns.items():
         yield f"      {json.dumps(pattern)}: {json.dumps(replacement)}"
 
 
-class Rewrites:
-    """The endpoints of a registry and the rewrites that they share.
+class _Rewrites:
+    """The endpoints of a registry, and the rewrites that they share.
 
     Args:
-        places: Where the images of the whole registry come from: all flatten, or none.
+        targets: Where images of the whole registry come from: all flatten, or none does.
     """
 
-    def __init__(self, places: tuple[Place, ...]) -> None:
-        self._hosts = [place.registry for place in places]
-        self._flatten = {"": places[0].flatten}
-        self._paths = {"": [parts_of(place.path) for place in places]}
+    def __init__(self, targets: tuple[MirrorTarget, ...]) -> None:
+        self._hosts = [target.registry for target in targets]
+        # By path in the registry: whether names are flattened, and the path at each endpoint.
+        self._flatten = {"": targets[0].flatten}
+        self._paths = {"": [_split(target.path) for target in targets]}
 
-    def take(self, entry: Entry) -> bool:
-        """Take up the entry for a part of the registry, if the endpoints have room for it."""
-        if self._flatten[""] or [p.registry for p in entry.places] != self._hosts:
+    def add(self, entry: PrefixEntry) -> bool:
+        """Add the entry for a part of the registry, and return whether that was possible."""
+        if self._flatten[""] or [target.registry for target in entry.targets] != self._hosts:
             return False
-        flatten = {place.flatten for place in entry.places}
+        flatten = {target.flatten for target in entry.targets}
         above = [path for path in self._paths if entry.path.startswith(f"{path}/")]
         if len(flatten) != 1 or any(self._flatten[path] for path in above):
             return False
-        paths = {**self._paths, entry.path: [parts_of(p.path) for p in entry.places]}
-        if shared(paths) is None:
+        paths = {**self._paths, entry.path: [_split(target.path) for target in entry.targets]}
+        if _find_shared_paths(paths) is None:
             return False
         self._paths = paths
         self._flatten[entry.path] = flatten.pop()
         return True
 
-    def endpoints(self) -> list[str]:
-        """Return the URLs of the mirrors, each with the path that all its names begin with."""
-        if self._is_plain:
-            own = ["/".join(path) for path in self._paths[""]]
-        else:
-            own = ["/".join(path) for path in bases(self._paths.values())]
+    def make_endpoints(self) -> list[str]:
+        """Return the URLs of the mirrors, each with the path that all of its names have."""
+        own = self._paths[""] if self._is_plain else _find_own_paths(self._paths.values())
         return [
-            f"{base_url(host)}/v2/{path}" if path else base_url(host)
+            f"{make_base_url(host)}/v2/{'/'.join(path)}" if path else make_base_url(host)
             for host, path in zip(self._hosts, own, strict=True)
         ]
 
-    def patterns(self) -> dict[str, str]:
-        """Return the patterns and replacements, of which one at most matches a name."""
+    def make_patterns(self) -> dict[str, str]:
+        """Return the patterns and their replacements; at most one pattern matches a name."""
         if self._is_plain:
             return {}
-        targets = shared(self._paths) or {}
+        shared = _find_shared_paths(self._paths) or {}
         patterns: dict[str, str] = {}
-        for path, target in targets.items():
+        for path, target in shared.items():
             if self._flatten[path]:
-                patterns |= flattening(path, target)
+                patterns |= _make_flattening_patterns(path, target)
             else:
-                below = [other for other in targets if is_below(other, path)]
-                pattern, replacement = moving(path, target, below)
+                below = [other for other in shared if _is_below(other, path)]
+                pattern, replacement = _make_moving_pattern(path, target, below)
                 patterns[pattern] = replacement
         return patterns
 
     @property
     def _is_plain(self) -> bool:
-        """Whether the paths of the endpoints say it all."""
-        several = len({tuple(path) for path in self._paths[""]}) > 1
-        return list(self._flatten.items()) == [("", False)] and several
+        """Whether endpoints with paths are enough, without rewrites."""
+        is_whole = list(self._flatten.items()) == [("", False)]
+        return is_whole and len({tuple(path) for path in self._paths[""]}) > 1
 
 
-def parts_of(path: str) -> list[str]:
-    """Return the parts of a path; none if it is empty."""
+def _split(path: str) -> list[str]:
     return path.split("/") if path else []
 
 
-def is_below(path: str, above: str) -> bool:
-    """Say whether one path lies below another."""
+def _is_below(path: str, above: str) -> bool:
     return path != above and (not above or path.startswith(f"{above}/"))
 
 
-def bases(paths: Iterable[list[list[str]]]) -> list[list[str]]:
-    """Return for each endpoint the parts that all its paths begin with, unless it is alone.
+def _find_own_paths(paths: Iterable[list[list[str]]]) -> list[list[str]]:
+    """Return for each endpoint the path that all of its names begin with.
 
     A single endpoint needs none, and neither do several with the same paths.
     """
     columns = list(zip(*paths, strict=True))
     if all(column == columns[0] for column in columns):
         return [[] for _ in columns]
-    return [beginning(list(column)) for column in columns]
+    return [_find_common_start(column) for column in columns]
 
 
-def beginning(paths: list[list[str]]) -> list[str]:
-    """Return the parts that all paths begin with."""
+def _find_common_start(paths: Iterable[list[str]]) -> list[str]:
     alike = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
     return [parts[0] for parts in alike]
 
 
-def shared(paths: dict[str, list[list[str]]]) -> dict[str, str] | None:
-    """Return the target of each path below the endpoints; None if the endpoints differ."""
-    own = bases(paths.values())
-    targets = {}
+def _find_shared_paths(paths: dict[str, list[list[str]]]) -> dict[str, str] | None:
+    """Return what replaces each path below the endpoints; None if the endpoints differ."""
+    own = _find_own_paths(paths.values())
+    shared = {}
     for path, columns in paths.items():
         rests = {"/".join(column[len(base) :]) for column, base in zip(columns, own, strict=True)}
         if len(rests) != 1:
             return None
-        targets[path] = rests.pop()
-    return targets
+        shared[path] = rests.pop()
+    return shared
 
 
-def moving(path: str, target: str, others: Collection[str] = ()) -> tuple[str, str]:
-    """Return a pattern for what lies below a path, and its replacement.
-
-    Args:
-        path: Leading parts of the repository; empty for all of it.
-        target: What takes their place; it may be empty.
-        others: Longer paths below *path* that other patterns cover.
-    """
-    rest = outside({other[len(path) :].removeprefix("/") for other in others})
+def _make_moving_pattern(path: str, target: str, others: Collection[str]) -> tuple[str, str]:
+    """Return a pattern for what is below a path but not below *others*, and its replacement."""
+    rest = make_exclusion_pattern({other[len(path) :].removeprefix("/") for other in others})
     if not path:
         return f"^({rest})$", f"{target}/$1" if target else "$1"
     literal = re.escape(path)
@@ -218,13 +207,8 @@ def moving(path: str, target: str, others: Collection[str] = ()) -> tuple[str, s
     return f"^{literal}(/{rest})?$", f"{target}$1"
 
 
-def flattening(path: str, target: str) -> dict[str, str]:
-    """Return patterns and replacements that keep the last part of what lies below a path.
-
-    Args:
-        path: Leading parts of the repository; empty for all of it.
-        target: What the last part follows; it may be empty.
-    """
+def _make_flattening_patterns(path: str, target: str) -> dict[str, str]:
+    """Return patterns and replacements that keep the last part of what is below a path."""
     before = f"{target}/" if target else ""
     if not path:
         return {f"^(?:.*/)?{LAST_PART}$": f"{before}$1"}
@@ -235,8 +219,12 @@ def flattening(path: str, target: str) -> dict[str, str]:
     }
 
 
-def outside(paths: Collection[str]) -> str:
-    """Return a pattern for every name that neither is one of *paths* nor lies below one."""
+def make_exclusion_pattern(paths: Collection[str]) -> str:
+    """Return a pattern for every name that is neither one of *paths* nor below one.
+
+    k3s tries its rewrites in no order, and Go's regular expressions have no look-ahead. So
+    the pattern spells out every name that does not belong to the longer paths.
+    """
     if not paths:
         return ".*"
     trie: Trie = {}
@@ -245,15 +233,15 @@ def outside(paths: Collection[str]) -> str:
         node = trie
         for character in f"{path}/":
             node = node.setdefault(character, {})
-    return spelt(trie)
+    return _format_exclusion(trie)
 
 
-def spelt(trie: Trie) -> str:
-    """Return a pattern for what leaves a *trie* before the slash that ends a path of it."""
+def _format_exclusion(trie: Trie) -> str:
+    """Return a pattern for what leaves a trie before the slash that ends one of its paths."""
     known = "".join(sorted(trie))
-    ways = [f"[^{re.escape(known)}].*"]
+    branches = [f"[^{re.escape(known)}].*"]
     for character, below in sorted(trie.items()):
         if below:
-            ways.append(re.escape(character) + spelt(below))
-    ended = trie.get("/") == {}
-    return f"(?:{'|'.join(ways)})" + ("" if ended else "?")
+            branches.append(re.escape(character) + _format_exclusion(below))
+    is_end = trie.get("/") == {}
+    return f"(?:{'|'.join(branches)})" + ("" if is_end else "?")

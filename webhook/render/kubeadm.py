@@ -1,7 +1,7 @@
 """kubeadm: the image repositories of ``ClusterConfiguration`` (`v1beta4`_).
 
-kubeadm names its own images, and puts one repository before all of them but CoreDNS and
-etcd, which may have one each. So it is the decisions on those names that are rendered.
+kubeadm names its images itself, and puts one repository before all of them except CoreDNS
+and etcd, which may have one each. So this asks the rules about those names.
 
 .. _v1beta4: https://kubernetes.io/docs/reference/config-api/kubeadm-config.v1beta4/
 """
@@ -12,7 +12,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Outcome
-from webhook.render.output import Code, Deviations, File, Rendered
+from webhook.render.output import RenderedFile, RenderResult, WarningCode, WarningCollector
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -32,8 +32,8 @@ COMPONENTS: Final = (
 )
 ETCD: Final = "etcd"
 COREDNS: Final = "coredns"
-# Only CoreDNS is looked for at another place once imageRepository is set.
-AT_DEFAULT: Final = {
+# Only CoreDNS has another path once imageRepository is set.
+DEFAULT_PATHS: Final = {
     **{name: name for name in (*COMPONENTS, ETCD)},
     COREDNS: "coredns/coredns",
 }
@@ -42,45 +42,36 @@ DIFFERENT: Final = (
 )
 
 
-def render_kubeadm(mirrors: MirrorMap) -> Rendered:
-    """Return the part of kubeadm's ClusterConfiguration that the rules decide on.
-
-    The names of the images that they lead to are noted in it as comments.
-
-    Args:
-        mirrors: The rules; all of them count, as only whole names are asked for.
-    """
-    deviations = Deviations()
-    names = {name: decided(mirrors, path) for name, path in AT_DEFAULT.items()}
+def render_kubeadm(mirrors: MirrorMap) -> RenderResult:
+    """Return the part of kubeadm's ClusterConfiguration that the rules decide on."""
+    warnings = WarningCollector()
+    names = {name: _decide_name(mirrors, path) for name, path in DEFAULT_PATHS.items()}
     repositories = {}
     for name, target in names.items():
         repository, _, last = target.rpartition("/")
         if last == name:
             repositories[name] = repository
         else:
-            deviations.note(Code.NAMES_DIFFER, DIFFERENT, target, misleads=True)
+            warnings.add(WarningCode.NAMES_DIFFER, DIFFERENT, target, misleads=True)
     common = repositories.get(COMPONENTS[0], DEFAULT)
     for name in COMPONENTS:
         if repositories.get(name, common) != common:
-            deviations.note(Code.NAMES_DIFFER, DIFFERENT, names[name], misleads=True)
-    if all(names[name] == f"{DEFAULT}/{path}" for name, path in AT_DEFAULT.items()):
-        return Rendered((), deviations())
-    text = "\n".join([*lines(names, repositories, common), ""])
-    return Rendered((File(PATH, text),), deviations())
+            warnings.add(WarningCode.NAMES_DIFFER, DIFFERENT, names[name], misleads=True)
+    if all(names[name] == f"{DEFAULT}/{path}" for name, path in DEFAULT_PATHS.items()):
+        return RenderResult((), warnings.collect())
+    text = "\n".join([*_format_lines(names["pause"], repositories, common), ""])
+    return RenderResult((RenderedFile(PATH, text),), warnings.collect())
 
 
-def decided(mirrors: MirrorMap, name: str) -> str:
-    """Return where the rules send an image of Kubernetes, without a tag."""
-    decision = mirrors.decide(f"{DEFAULT}/{name}")
-    if decision.outcome is Outcome.REWRITTEN:
-        return decision.image
-    return f"{DEFAULT}/{name}"
+def _decide_name(mirrors: MirrorMap, path: str) -> str:
+    name = f"{DEFAULT}/{path}"
+    decision = mirrors.decide(name)
+    return decision.image if decision.outcome is Outcome.REWRITTEN else name
 
 
-def lines(names: dict[str, str], repositories: dict[str, str], common: str) -> Iterator[str]:
-    """Yield the lines of the file."""
+def _format_lines(pause: str, repositories: dict[str, str], common: str) -> Iterator[str]:
     yield "# Written by mirrorhook render kubeadm. The node's runtime takes its pause image"
-    yield f"# from its own configuration: {names['pause']} with the tag that kubeadm lists."
+    yield f"# from its own configuration: {pause} with the tag that kubeadm lists."
     yield "apiVersion: kubeadm.k8s.io/v1beta4"
     yield "kind: ClusterConfiguration"
     if common != DEFAULT:

@@ -1,4 +1,4 @@
-"""What a target is given: files, and what could not be said in them."""
+"""The result of rendering: files, and warnings about what they cannot express."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ if TYPE_CHECKING:
     from webhook.core import Rule
 
 __all__ = [
-    "Code",
-    "Deviation",
-    "Deviations",
-    "File",
-    "Rendered",
-    "note_mirrors",
-    "note_regexes",
-    "unsayable",
+    "RenderResult",
+    "RenderWarning",
+    "RenderedFile",
+    "WarningCode",
+    "WarningCollector",
+    "collect_rule_warnings",
+    "warn_of_mirrors",
+    "warn_of_regexes",
 ]
 
 MAX_NAMED: Final = 3
@@ -38,8 +38,8 @@ EVERYTHING: Final = (
 )
 
 
-class Code(StrEnum):
-    """What of the rules a target cannot say; the names are documented in docs/render.md."""
+class WarningCode(StrEnum):
+    """What a target cannot express; docs/render.md explains the codes."""
 
     REGEX = "regex"
     FLATTEN = "flatten"
@@ -60,18 +60,18 @@ class Code(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Deviation:
-    """A way in which the target will not do what the rules say.
+class RenderWarning:
+    """A difference between the rules and what the target does with its files.
 
     Attributes:
-        code: Which one.
-        message: What it means, as a sentence without its end.
-        names: The rules, prefixes or mirrors that it is about.
-        misleads: Images would be asked for where the rules do not send them. Where it
-            is false, they merely come from their own registry, as if there were no rule.
+        code: The kind of difference.
+        message: What it means, without a full stop.
+        names: The rules, prefixes or mirrors that differ.
+        misleads: Whether images would come from where the rules do not send them. If not,
+            they come from their own registry, as if there were no rule.
     """
 
-    code: Code
+    code: WarningCode
     message: str
     names: tuple[str, ...]
     misleads: bool = False
@@ -83,12 +83,12 @@ class Deviation:
 
 
 @dataclass(frozen=True, slots=True)
-class File:
+class RenderedFile:
     """A file of the target.
 
     Attributes:
-        path: Where it belongs, below the target's own folder, with ``/``.
-        text: What stands in it.
+        path: Its path below the target's own folder, with ``/``.
+        text: Its content.
     """
 
     path: str
@@ -96,69 +96,62 @@ class File:
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
-    """All that a target is given.
+class RenderResult:
+    """The files of a target.
 
     Attributes:
-        files: Its files; none where nothing of the rules can be said.
-        deviations: What they do not say, one for each code and its meaning.
+        files: The files; none if the target can express none of the rules.
+        warnings: How they differ from the rules, one for each code and meaning.
     """
 
-    files: tuple[File, ...]
-    deviations: tuple[Deviation, ...]
+    files: tuple[RenderedFile, ...]
+    warnings: tuple[RenderWarning, ...]
 
 
-class Deviations:
-    """Takes what cannot be said, and tells it by its kind rather than by the rule."""
+class WarningCollector:
+    """Collects warnings, and groups the names of those that mean the same."""
 
     def __init__(self) -> None:
-        self._names: dict[tuple[Code, str, bool], dict[str, None]] = {}
+        self._names: dict[tuple[WarningCode, str, bool], dict[str, None]] = {}
 
-    def note(self, code: Code, message: str, name: str, *, misleads: bool = False) -> None:
-        """Note that *message* holds for the rule or mirror *name*.
-
-        Args:
-            code: What cannot be said.
-            message: What it means, without a full stop; the names are put behind it.
-            name: The rule or mirror.
-            misleads: See `Deviation`.
-        """
+    def add(self, code: WarningCode, message: str, name: str, *, misleads: bool = False) -> None:
+        """Add a warning about one rule, prefix or mirror; see `RenderWarning`."""
         self._names.setdefault((code, message, misleads), {})[name] = None
 
-    def __call__(self) -> tuple[Deviation, ...]:
-        """Return what was noted, in the order in which it came up."""
+    def collect(self) -> tuple[RenderWarning, ...]:
+        """Return the warnings, in the order in which they were added."""
         return tuple(
-            Deviation(code, message, tuple(names), misleads)
+            RenderWarning(code, message, tuple(names), misleads)
             for (code, message, misleads), names in self._names.items()
         )
 
 
-def unsayable(rules: Sequence[Rule]) -> Deviations:
-    """Return a list with what a table of prefixes leaves out, as a node's runtime has it."""
-    deviations = Deviations()
-    note_regexes(rules, deviations)
-    note_mirrors(rules, deviations)
+def collect_rule_warnings(rules: Sequence[Rule]) -> WarningCollector:
+    """Return warnings about what no node's runtime can express."""
+    warnings = WarningCollector()
+    warn_of_regexes(rules, warnings)
+    warn_of_mirrors(rules, warnings)
     for rule in rules:
         if rule.match is not None and rule.match.is_catch_all and rule.mirrors:
-            deviations.note(Code.EVERY_REGISTRY, EVERYTHING, str(rule))
-    return deviations
+            warnings.add(WarningCode.EVERY_REGISTRY, EVERYTHING, str(rule))
+    return warnings
 
 
-def note_regexes(rules: Sequence[Rule], deviations: Deviations) -> None:
-    """Note the rules with a regular expression, which no table of prefixes holds."""
+def warn_of_regexes(rules: Sequence[Rule], warnings: WarningCollector) -> None:
+    """Warn of rules with a regular expression, which no table of prefixes has."""
     others = any(rule.mirrors for rule in rules if rule.match is not None)
     for rule in rules:
         if rule.regex is not None:
             message = REGEX_FIRST if others else REGEX
-            deviations.note(Code.REGEX, message, str(rule), misleads=others)
+            warnings.add(WarningCode.REGEX, message, str(rule), misleads=others)
 
 
-def note_mirrors(rules: Iterable[Rule], deviations: Deviations) -> None:
-    """Note what belongs to a mirror, and only the webhook can heed."""
+def warn_of_mirrors(rules: Iterable[Rule], warnings: WarningCollector) -> None:
+    """Warn of options of mirrors that only the webhook knows."""
     for rule in rules:
         for mirror in rule.mirrors:
             name = f"{rule} → {mirror.target}"
             if mirror.allowlist is not None:
-                deviations.note(Code.ALLOWLIST, ALLOWLIST, name)
+                warnings.add(WarningCode.ALLOWLIST, ALLOWLIST, name)
             if mirror.pull_secrets:
-                deviations.note(Code.PULL_SECRETS, PULL_SECRETS, name)
+                warnings.add(WarningCode.PULL_SECRETS, PULL_SECRETS, name)

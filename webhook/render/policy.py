@@ -1,8 +1,8 @@
 """Policies that the API server evaluates itself, without a webhook (`mutating`_).
 
 The same variables serve two kinds: a MutatingAdmissionPolicy rewrites images, and a
-ValidatingAdmissionPolicy refuses those that were to be rewritten. The rules are in the
-policy, or in a ConfigMap that is its parameter.
+ValidatingAdmissionPolicy refuses those that are not rewritten. The rules are in the policy
+itself, or in a ConfigMap that is its parameter.
 
 .. _mutating: https://kubernetes.io/docs/reference/access-authn-authz/mutating-admission-policy/
 """
@@ -13,163 +13,97 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from webhook.render.cel import depths, domains, images, patch, slots
-from webhook.render.output import Deviations, File, Rendered, note_mirrors, note_regexes
-from webhook.render.policy_table import literal, table_of
-from webhook.render.prefix_table import entries_of
+from webhook.render.cel import MESSAGE, UNMIRRORED, make_patch, make_variables
+from webhook.render.output import (
+    RenderedFile,
+    RenderResult,
+    WarningCollector,
+    warn_of_mirrors,
+    warn_of_regexes,
+)
+from webhook.render.policy_table import make_policy_table, to_cel_literal
+from webhook.render.prefix_table import make_prefix_table
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from webhook.core import Rule
 
-__all__ = [
-    "ApiVersion",
-    "PolicyOptions",
-    "Selection",
-    "block",
-    "conditions",
-    "constraints",
-    "head",
-    "parameter",
-    "parameter_kind",
-    "parameter_reference",
-    "render_enforcement",
-    "render_policy",
-    "selected",
-    "variables",
-]
+__all__ = ["ApiVersion", "PolicyOptions", "Selection", "render_enforcement", "render_policy"]
 
 PATH: Final = "policy.yaml"
-PARAMETER: Final = "params.?data.orValue({})"
-MESSAGE: Final = "'these images are not from a mirror: ' + variables.unmirrored.join(', ')"
-
-UNMIRRORED: Final = "variables.images.transformList(i, new, new != '', variables.slots[i])"
 GROUP: Final = "admissionregistration.k8s.io"
-# By it `mirrorhook doctor` finds them, and those of the chart.
-OURS: Final = "app.kubernetes.io/name: mirrorhook"
-LABEL: Final = "mirrorhook.io/rewrite"
-SYSTEM: Final = ("kube-system", "kube-public", "kube-node-lease")
-
-
-def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
-    """Return a MutatingAdmissionPolicy that rewrites images, and its binding.
-
-    Args:
-        rules: The rules, as a map of mirrors holds them.
-        options: What else is to be said.
-
-    Raises:
-        InvalidRuleError: The rules are too many for the API server.
-    """
-    deviations = Deviations()
-    table = table_for(rules, deviations)
-    lines = [
-        *head("MutatingAdmissionPolicy", str(options.api_version), options.name),
-        "  # A Pod that the API server cannot decide on is admitted as it is.",
-        "  failurePolicy: Ignore",
-        "  reinvocationPolicy: IfNeeded",
-        *parameter_kind(options),
-        *constraints(),
-        *conditions(opt_out=True),
-        *variable_lines(table, options),
-        "  mutations:",
-        "    - patchType: JSONPatch",
-        "      jsonPatch:",
-        *block("expression", patch(record=options.record), 8),
-        "---",
-        *head("MutatingAdmissionPolicyBinding", str(options.api_version), options.name),
-        f"  policyName: {options.name}",
-        *parameter_reference(options, "Allow"),
-        *selected(options.selection),
-        *parameter(table, options),
-    ]
-    return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
-
-
-def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> Rendered:
-    """Return a ValidatingAdmissionPolicy that refuses unmirrored images, and its binding.
-
-    Raises:
-        InvalidRuleError: As `render_policy`.
-    """
-    deviations = Deviations()
-    table = table_for(rules, deviations)
-    lines = [
-        *head("ValidatingAdmissionPolicy", "v1", options.name),
-        "  failurePolicy: Fail",
-        *parameter_kind(options),
-        *constraints(),
-        *conditions(opt_out=False),
-        *variable_lines(table, options),
-        "    - name: unmirrored",
-        *block("expression", UNMIRRORED, 6),
-        "  validations:",
-        "    - expression: variables.unmirrored.size() == 0",
-        "      reason: Forbidden",
-        *block("messageExpression", MESSAGE, 6),
-        "---",
-        *head("ValidatingAdmissionPolicyBinding", "v1", options.name),
-        f"  policyName: {options.name}",
-        f"  validationActions: [{'Warn, Audit' if options.warn else 'Deny'}]",
-        *parameter_reference(options, "Deny"),
-        *selected(options.selection),
-        *parameter(table, options),
-    ]
-    return Rendered((File(PATH, "\n".join([*lines, ""])),), deviations())
-
-
-def table_for(rules: Sequence[Rule], deviations: Deviations) -> dict[str, str]:
-    """Return the table of *rules*; what it cannot say is noted."""
-    note_regexes(rules, deviations)
-    note_mirrors(rules, deviations)
-    return table_of(entries_of(rules, every=True))
-
-
-def variables() -> dict[str, str]:
-    """Return the expressions of the variables, which use the table and are the same for any."""
-    return {
-        "depths": depths(),
-        "domains": domains(),
-        "slots": slots(),
-        "images": images(),
-    }
-
-
-def variable_lines(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
-    """Yield the lines of the variables."""
-    yield "  variables:"
-    given = PARAMETER if options.params else literal(table)
-    for name, expression in {"table": given, **variables()}.items():
-        yield f"    - name: {name}"
-        yield from block("expression", expression, 6)
+# `mirrorhook doctor` finds these policies by it, and those of the chart.
+OWN_LABEL: Final = "app.kubernetes.io/name: mirrorhook"
+OPT_OUT: Final = "mirrorhook.io/rewrite"
+PARAMETER: Final = "params.?data.orValue({})"
+CONSTRAINTS: Final = """\
+  matchConstraints:
+    resourceRules:
+      - apiGroups: [""]
+        apiVersions: [v1]
+        operations: [CREATE, UPDATE]
+        resources: [pods]
+        scope: Namespaced
+      - apiGroups: [""]
+        apiVersions: [v1]
+        operations: [UPDATE]
+        resources: [pods/ephemeralcontainers]
+        scope: Namespaced
+  matchConditions:"""
+NO_MIRROR_POD: Final = "!object.?metadata.?annotations[?'kubernetes.io/config.mirror'].hasValue()"
+NOT_OPTED_OUT: Final = (
+    f"object.?metadata.?annotations[?'{OPT_OUT}'].orValue('') != 'disabled' &&\n"
+    f"object.?metadata.?labels[?'{OPT_OUT}'].orValue('') != 'disabled'"
+)
+NEW_CONTAINERS: Final = (
+    "request.operation != 'UPDATE' ||\n"
+    "['containers', 'initContainers', 'ephemeralContainers']\n"
+    "  .exists(field, object.?spec[?field] != oldObject.?spec[?field])"
+)
 
 
 class ApiVersion(StrEnum):
-    """Version of MutatingAdmissionPolicy: on by default from Kubernetes 1.36; before, by gate."""
+    """Version of MutatingAdmissionPolicy: on by default since Kubernetes 1.36; before, by gate."""
 
     V1 = "v1"
     V1BETA1 = "v1beta1"
 
 
 class Selection(StrEnum):
-    """Which namespaces a policy is bound to, as in the chart."""
+    """The namespaces that a policy is bound to, as in the chart."""
 
     OPT_IN = "opt-in"
     ALL = "all"
 
 
+SELECTORS: Final = {
+    Selection.OPT_IN: f"""\
+  matchResources:
+    namespaceSelector:
+      matchLabels:
+        {OPT_OUT}: enabled""",
+    Selection.ALL: f"""\
+  matchResources:
+    namespaceSelector:
+      matchExpressions:
+        - {{key: {OPT_OUT}, operator: NotIn, values: [disabled]}}
+        - {{key: kubernetes.io/metadata.name, operator: NotIn, \
+values: [kube-system, kube-public, kube-node-lease]}}""",
+}
+
+
 @dataclass(frozen=True, slots=True)
 class PolicyOptions:
-    """What a policy in a cluster needs to know besides the rules.
+    """What a policy needs besides the rules.
 
     Attributes:
         name: Name of the policy, and of its binding.
         api_version: Version of MutatingAdmissionPolicy.
-        selection: Which namespaces it is for.
-        record: Write the images as they were into an annotation of the Pod.
-        warn: Only warn of images that an enforcement would refuse.
-        params: Namespace of a ConfigMap for the rules; without one they are in the policy.
+        selection: The namespaces that it is bound to.
+        record: Whether to write the original images into an annotation of the Pod.
+        warn: Whether an enforcement only warns.
+        params: Namespace of a ConfigMap for the rules; empty to have them in the policy.
     """
 
     name: str = "mirrorhook"
@@ -180,30 +114,126 @@ class PolicyOptions:
     params: str = ""
 
 
-def parameter_kind(options: PolicyOptions) -> Iterator[str]:
-    """Yield the line of a policy that says what its parameter is, if it has one."""
-    if options.params:
-        yield "  paramKind: {apiVersion: v1, kind: ConfigMap}"
+def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> RenderResult:
+    """Return a MutatingAdmissionPolicy that rewrites images, and its binding.
 
-
-def parameter_reference(options: PolicyOptions, missing: str) -> Iterator[str]:
-    """Yield the lines of a binding that name its parameter, if it has one.
-
-    Args:
-        options: What is said besides the rules.
-        missing: What becomes of a Pod where there is no such ConfigMap.
+    Raises:
+        InvalidRuleError: The rules are too many for the API server.
     """
+    return _render(
+        "MutatingAdmissionPolicy",
+        str(options.api_version),
+        rules,
+        options,
+        failure=[
+            "  # A Pod that the API server cannot decide on is admitted as it is.",
+            "  failurePolicy: Ignore",
+            "  reinvocationPolicy: IfNeeded",
+        ],
+        conditions={
+            "is-no-mirror-pod": NO_MIRROR_POD,
+            "is-not-opted-out": NOT_OPTED_OUT,
+            "has-new-containers": NEW_CONTAINERS,
+        },
+        action=[
+            "  mutations:",
+            "    - patchType: JSONPatch",
+            "      jsonPatch:",
+            *_format_block("expression", make_patch(record=options.record), 8),
+        ],
+        binding=[],
+        not_found="Allow",
+    )
+
+
+def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> RenderResult:
+    """Return a ValidatingAdmissionPolicy that refuses unmirrored images, and its binding.
+
+    Raises:
+        InvalidRuleError: The rules are too many for the API server.
+    """
+    return _render(
+        "ValidatingAdmissionPolicy",
+        "v1",
+        rules,
+        options,
+        failure=["  failurePolicy: Fail"],
+        conditions={"is-no-mirror-pod": NO_MIRROR_POD, "has-new-containers": NEW_CONTAINERS},
+        action=[
+            *_format_expression("unmirrored", UNMIRRORED),
+            "  validations:",
+            "    - expression: variables.unmirrored.size() == 0",
+            "      reason: Forbidden",
+            *_format_block("messageExpression", MESSAGE, 6),
+        ],
+        binding=[f"  validationActions: [{'Warn, Audit' if options.warn else 'Deny'}]"],
+        not_found="Deny",
+    )
+
+
+def _render(
+    kind: str,
+    version: str,
+    rules: Sequence[Rule],
+    options: PolicyOptions,
+    *,
+    failure: Iterable[str],
+    conditions: Mapping[str, str],
+    action: Iterable[str],
+    binding: Iterable[str],
+    not_found: str,
+) -> RenderResult:
+    """Return a policy, its binding, and the ConfigMap of the rules if there is one.
+
+    *failure*, *action* and *binding* are the lines that the two kinds of policies do not
+    have in common; *not_found* is what happens to a Pod if the ConfigMap is missing.
+    """
+    warnings = WarningCollector()
+    warn_of_regexes(rules, warnings)
+    warn_of_mirrors(rules, warnings)
+    table = make_policy_table(make_prefix_table(rules, complete=True))
+    lines = [
+        *_format_head(kind, version, options.name),
+        *failure,
+        *(["  paramKind: {apiVersion: v1, kind: ConfigMap}"] if options.params else []),
+        CONSTRAINTS,
+    ]
+    for name, expression in conditions.items():
+        lines += _format_expression(name, expression)
+    lines.append("  variables:")
+    given = PARAMETER if options.params else to_cel_literal(table)
+    for name, expression in {"table": given, **make_variables()}.items():
+        lines += _format_expression(name, expression)
+    lines += [
+        *action,
+        "---",
+        *_format_head(f"{kind}Binding", version, options.name),
+        f"  policyName: {options.name}",
+        *binding,
+    ]
     if options.params:
-        yield "  paramRef:"
-        yield f"    name: {options.name}-rules"
-        yield f"    namespace: {options.params}"
-        yield f"    parameterNotFoundAction: {missing}"
+        lines += [
+            "  paramRef:",
+            f"    name: {options.name}-rules",
+            f"    namespace: {options.params}",
+            f"    parameterNotFoundAction: {not_found}",
+        ]
+    lines.append(SELECTORS[options.selection])
+    if options.params:
+        lines += _format_config_map(table, options)
+    return RenderResult((RenderedFile(PATH, "\n".join([*lines, ""])),), warnings.collect())
 
 
-def parameter(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
-    """Yield the lines of the ConfigMap of the rules, if they are to be in one."""
-    if not options.params:
-        return
+def _format_head(kind: str, version: str, name: str) -> Iterator[str]:
+    yield f"apiVersion: {GROUP}/{version}"
+    yield f"kind: {kind}"
+    yield "metadata:"
+    yield f"  name: {name}"
+    yield f"  labels: {{{OWN_LABEL}}}"
+    yield "spec:"
+
+
+def _format_config_map(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]:
     yield "---"
     yield "apiVersion: v1"
     yield "kind: ConfigMap"
@@ -215,76 +245,13 @@ def parameter(table: Mapping[str, str], options: PolicyOptions) -> Iterator[str]
         yield f'  "{key}": "{targets}"'
 
 
-def head(kind: str, version: str, name: str) -> Iterator[str]:
-    """Yield the lines that an object begins with."""
-    yield f"apiVersion: {GROUP}/{version}"
-    yield f"kind: {kind}"
-    yield "metadata:"
-    yield f"  name: {name}"
-    yield f"  labels: {{{OURS}}}"
-    yield "spec:"
+def _format_expression(name: str, expression: str) -> Iterator[str]:
+    yield f"    - name: {name}"
+    yield from _format_block("expression", expression, 6)
 
 
-def constraints() -> Iterator[str]:
-    """Yield the lines that say which requests are looked at."""
-    yield "  matchConstraints:"
-    yield "    resourceRules:"
-    for operations, resource in (
-        ("CREATE, UPDATE", "pods"),
-        ("UPDATE", "pods/ephemeralcontainers"),
-    ):
-        yield '      - apiGroups: [""]'
-        yield "        apiVersions: [v1]"
-        yield f"        operations: [{operations}]"
-        yield f"        resources: [{resource}]"
-        yield "        scope: Namespaced"
-
-
-def conditions(*, opt_out: bool) -> Iterator[str]:
-    """Yield the lines of the conditions without which nothing is evaluated.
-
-    Args:
-        opt_out: Whether a Pod can be taken out by a label or annotation of its own.
-    """
-    annotation = "object.?metadata.?annotations[?'{}']".format
-    label = f"object.?metadata.?labels[?'{LABEL}']"
-    yield "  matchConditions:"
-    yield "    - name: is-no-mirror-pod"
-    mirror_pod = f"!{annotation('kubernetes.io/config.mirror')}.hasValue()"
-    yield from block("expression", mirror_pod, 6)
-    if opt_out:
-        yield "    - name: is-not-opted-out"
-        expression = (
-            f"{annotation(LABEL)}.orValue('') != 'disabled' &&\n{label}.orValue('') != 'disabled'"
-        )
-        yield from block("expression", expression, 6)
-    yield "    - name: has-new-containers"
-    expression = (
-        "request.operation != 'UPDATE' ||\n"
-        "['containers', 'initContainers', 'ephemeralContainers']\n"
-        "  .exists(field, object.?spec[?field] != oldObject.?spec[?field])"
-    )
-    yield from block("expression", expression, 6)
-
-
-def selected(selection: Selection) -> Iterator[str]:
-    """Yield the lines of a binding that say which namespaces it is for."""
-    yield "  matchResources:"
-    yield "    namespaceSelector:"
-    if selection is Selection.OPT_IN:
-        yield "      matchLabels:"
-        yield f"        {LABEL}: enabled"
-        return
-    yield "      matchExpressions:"
-    yield f"        - {{key: {LABEL}, operator: NotIn, values: [disabled]}}"
-    yield (
-        "        - {key: kubernetes.io/metadata.name, operator: NotIn, "
-        f"values: [{', '.join(SYSTEM)}]}}"
-    )
-
-
-def block(key: str, text: str, spaces: int) -> Iterator[str]:
-    """Yield the lines of a text of several lines under a key of YAML."""
+def _format_block(key: str, text: str, spaces: int) -> Iterator[str]:
+    """Yield the lines of a YAML block under a key."""
     yield f"{' ' * spaces}{key}: |-"
     for line in text.split("\n"):
         yield f"{' ' * (spaces + 2)}{line}"

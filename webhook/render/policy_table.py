@@ -1,9 +1,9 @@
-"""The rules as a table of texts, which is all that a policy has to know of them.
+"""The prefix table as strings, which is how a policy of the API server holds the rules.
 
-Its keys are prefixes in a form that a ConfigMap takes for its keys, so that a policy finds
-a rule in one as fast as in a literal: no budget is spent on reading the rules. A slash
-is two dots, which no part of a name begins, ends or holds; what only a registry
-has (port, IPv6 address) is written with characters that no registry has there.
+The keys are prefixes in a form that is valid for the keys of a ConfigMap, so that a policy
+finds a rule in one as fast as in a literal, and spends nothing on parsing. A slash is
+written as two dots, which no name has; what only registries have (ports, IPv6 addresses)
+is written with characters that no registry has there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from webhook.core.rules import EVERY_REGISTRY
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from webhook.render.prefix_table import Entry, Place
+    from webhook.render.prefix_table import PrefixEntry
 
 __all__ = [
     "DEPTH_KEY",
@@ -30,10 +30,10 @@ __all__ = [
     "MAX_KEY",
     "MAX_LITERAL",
     "SLASH",
-    "literal",
-    "literal_table",
-    "rules_of",
-    "table_of",
+    "make_policy_table",
+    "parse_cel_literal",
+    "read_rules",
+    "to_cel_literal",
 ]
 
 SLASH: Final = ".."
@@ -49,38 +49,39 @@ FLATTEN: Final = "/*"
 MAX_KEY: Final = 253
 # cel-go's parser refuses expressions of more than 100,000 characters.
 MAX_LITERAL: Final = 90_000
-# Each image is compared with each of these.
+# The cost of an image grows with both.
 MAX_DOMAINS: Final = 20
 MAX_DEPTH: Final = 10
+
 PAIR: Final = re.compile(r"'([^']*)': '([^']*)'")
-# An IPv6 address stands between hyphens, and no other registry begins with one.
+# An IPv6 address is written between hyphens; no other registry begins with one.
 ADDRESS: Final = re.compile(r"^-([^-]*)-")
 
 
-def table_of(entries: Sequence[Entry]) -> dict[str, str]:
-    """Return the targets by the key of each prefix; without a target an image is left alone.
+def make_policy_table(entries: Sequence[PrefixEntry]) -> dict[str, str]:
+    """Return the targets of each prefix by its key, separated by spaces; empty to keep images.
 
     Raises:
-        InvalidRuleError: A path is too long, or there are too many subdomains.
+        InvalidRuleError: A path is too long, or there are too many wildcards.
     """
     prefixed = [entry for entry in entries if entry.registry != EVERY_REGISTRY]
     table = {
-        DEPTH_KEY: str(depth_of(prefixed)),
-        DOMAINS_KEY: " ".join(domains_of(prefixed)),
+        DEPTH_KEY: str(_find_depth(prefixed)),
+        DOMAINS_KEY: " ".join(_find_domains(prefixed)),
     }
     for entry in entries:
-        if entry.registry == EVERY_REGISTRY:
-            table[EVERY_KEY] = targets_of(entry.places)
-        else:
-            table[key_of(entry)] = targets_of(entry.places)
+        key = EVERY_KEY if entry.registry == EVERY_REGISTRY else _make_key(entry)
+        table[key] = " ".join(
+            target.name + (FLATTEN if target.flatten else "") for target in entry.targets
+        )
     return table
 
 
-def literal(table: Mapping[str, str]) -> str:
+def to_cel_literal(table: Mapping[str, str]) -> str:
     """Return a table as a literal of CEL.
 
     Raises:
-        InvalidRuleError: It is larger than the API server takes.
+        InvalidRuleError: The API server does not take one that is so large.
     """
     pairs = [f"'{key}': '{targets}'" for key, targets in table.items()]
     text = "{" + ",\n".join(pairs) + "}"
@@ -92,13 +93,28 @@ def literal(table: Mapping[str, str]) -> str:
     return text
 
 
-def key_of(entry: Entry) -> str:
-    """Return the key of an entry.
+def parse_cel_literal(text: str) -> dict[str, str]:
+    """Return the table of a literal from `to_cel_literal`; empty for other expressions."""
+    return dict(PAIR.findall(text)) if text.lstrip().startswith("{") else {}
+
+
+def read_rules(table: Mapping[str, str]) -> tuple[Rule, ...]:
+    """Return the rules of a table that was read from a policy or its ConfigMap.
 
     Raises:
-        InvalidRuleError: It is longer than those of a ConfigMap.
+        InvalidRuleError: Somebody else has written the table.
     """
-    key = in_registry(entry.registry)
+    return tuple(
+        Rule(_read_prefix(key), [_read_mirror(target) for target in targets.split()])
+        if targets.strip()
+        else Rule(_read_prefix(key), keep=True)
+        for key, targets in table.items()
+        if key not in (DEPTH_KEY, DOMAINS_KEY)
+    )
+
+
+def _make_key(entry: PrefixEntry) -> str:
+    key = _make_registry_key(entry.registry)
     if entry.path:
         key += SLASH + entry.path.replace("/", SLASH)
     if len(key) > MAX_KEY:
@@ -109,25 +125,16 @@ def key_of(entry: Entry) -> str:
     return key
 
 
-def in_registry(registry: str) -> str:
-    """Return a registry as it begins a key; subdomains begin with their dot."""
+def _make_registry_key(registry: str) -> str:
+    """Return a registry as the beginning of a key; a wildcard begins with its dot."""
     key = registry.removeprefix("*")
-    for character, written in IN_REGISTRIES.items():
-        key = key.replace(character, written)
+    for character, replacement in IN_REGISTRIES.items():
+        key = key.replace(character, replacement)
     return key
 
 
-def targets_of(places: Sequence[Place]) -> str:
-    """Return the targets of places, the preferred first, as one text."""
-    return " ".join(place.target + (FLATTEN if place.flatten else "") for place in places)
-
-
-def depth_of(entries: Iterable[Entry]) -> int:
-    """Return the number of parts of the longest path.
-
-    Raises:
-        InvalidRuleError: They are too many.
-    """
+def _find_depth(entries: Iterable[PrefixEntry]) -> int:
+    """Return the number of parts of the longest path."""
     depth = max((entry.path.count("/") + 1 for entry in entries if entry.path), default=0)
     if depth > MAX_DEPTH:
         raise InvalidRuleError(
@@ -137,13 +144,9 @@ def depth_of(entries: Iterable[Entry]) -> int:
     return depth
 
 
-def domains_of(entries: Iterable[Entry]) -> list[str]:
-    """Return the domains whose subdomains have entries, the longest first.
-
-    Raises:
-        InvalidRuleError: They are too many.
-    """
-    domains = {in_registry(entry.registry) for entry in entries if entry.is_wildcard}
+def _find_domains(entries: Iterable[PrefixEntry]) -> list[str]:
+    """Return the domains whose subdomains have entries, the longest first."""
+    domains = {_make_registry_key(entry.registry) for entry in entries if entry.is_wildcard}
     if len(domains) > MAX_DOMAINS:
         raise InvalidRuleError(
             f"the rules name the subdomains of {len(domains)} domains, and in CEL up to "
@@ -152,28 +155,7 @@ def domains_of(entries: Iterable[Entry]) -> list[str]:
     return sorted(domains, key=lambda domain: (-len(domain), domain))
 
 
-def literal_table(text: str) -> dict[str, str]:
-    """Return the table that is a literal of CEL; empty where *text* is none."""
-    return dict(PAIR.findall(text)) if text.lstrip().startswith("{") else {}
-
-
-def rules_of(table: Mapping[str, str]) -> tuple[Rule, ...]:
-    """Return rules that say what a table says; what it says of itself is left out.
-
-    Raises:
-        InvalidRuleError: Somebody else has written it.
-    """
-    return tuple(
-        Rule(prefix_of(key), [mirror_of(target) for target in targets.split()])
-        if targets.strip()
-        else Rule(prefix_of(key), keep=True)
-        for key, targets in table.items()
-        if key not in (DEPTH_KEY, DOMAINS_KEY)
-    )
-
-
-def prefix_of(key: str) -> str:
-    """Return the prefix that a key stands for."""
+def _read_prefix(key: str) -> str:
     if key == EVERY_KEY:
         return EVERY_REGISTRY
     registry, dots, path = key.partition(SLASH)
@@ -183,7 +165,6 @@ def prefix_of(key: str) -> str:
     return f"{registry}/{path.replace(SLASH, '/')}" if dots else registry
 
 
-def mirror_of(target: str) -> Mirror:
-    """Return the mirror that a target stands for."""
+def _read_mirror(target: str) -> Mirror:
     bare = target.removesuffix(FLATTEN)
     return Mirror(bare, flatten=bare != target)

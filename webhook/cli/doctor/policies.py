@@ -10,7 +10,7 @@ from webhook.cli.doctor.webhooks import OUR_LABEL
 from webhook.config import PolicySettings
 from webhook.core import InvalidRuleError, MirrorMap
 from webhook.kube import ForbiddenError
-from webhook.render.policy_table import literal_table, rules_of
+from webhook.render.policy_table import parse_cel_literal, read_rules
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -192,9 +192,9 @@ def _read_rules(
     else:
         variables = policy["spec"].get("variables") or ()
         texts = [each["expression"] for each in variables if each["name"] == TABLE]
-        table = literal_table("".join(texts))
+        table = parse_cel_literal("".join(texts))
     try:
-        return (MirrorMap(rules_of(table)), "") if table else (None, UNKNOWN_FORM)
+        return (MirrorMap(read_rules(table)), "") if table else (None, UNKNOWN_FORM)
     except InvalidRuleError:
         return None, UNKNOWN_FORM
 

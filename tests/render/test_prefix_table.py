@@ -16,7 +16,7 @@ from webhook.core import (
     Rule,
     parse_reference,
 )
-from webhook.render.prefix_table import entries_of
+from webhook.render.prefix_table import make_prefix_table
 
 
 def entry_for(entries, reference):
@@ -34,14 +34,14 @@ def entry_for(entries, reference):
     )
 
 
-def named(place, entry, reference):
-    """The image as a place names it."""
+def named(target, entry, reference):
+    """The image as a target names it."""
     rest = reference.repository.removeprefix(entry.path).removeprefix("/")
-    if place.whole:
+    if target.keeps_prefix:
         rest = reference.name
-    elif place.flatten:
+    elif target.flatten:
         rest = reference.repository.rpartition("/")[2]
-    name = f"{place.target}/{rest}" if rest else place.target
+    name = f"{target.name}/{rest}" if rest else target.name
     try:
         return str(parse_reference(name))
     except InvalidReferenceError:  # no candidate, as a host with a port within a path
@@ -50,7 +50,7 @@ def named(place, entry, reference):
 
 @given(maps(regex=False), st.lists(names, max_size=8))
 def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
-    entries = entries_of(mirrors.rules)
+    entries = make_prefix_table(mirrors.rules)
     for text in texts:
         # No rule names it, so that it lies below a prefix and is none.
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
@@ -59,8 +59,8 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
         if rule is not None and rule.match is not None and rule.match.is_catch_all:
             continue
         entry = entry_for(entries, reference)
-        places = entry.places if entry else ()
-        got = [named(place, entry, reference) for place in places]
+        targets = entry.targets if entry else ()
+        got = [named(target, entry, reference) for target in targets]
         assert list(dict.fromkeys(got)) == [str(each) for each in decision.candidates]
 
 
@@ -72,14 +72,14 @@ def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, 
     except InvalidRuleError:
         reject()
     try:
-        entries = entries_of(mirrors.rules, every=True)
+        entries = make_prefix_table(mirrors.rules, complete=True)
     except InvalidRuleError:
         reject()  # names below one prefix part ways
     for text in texts:
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
         entry = entry_for(entries, reference)
-        places = entry.places if entry else ()
-        got = [named(place, entry, reference) for place in places]
+        targets = entry.targets if entry else ()
+        got = [named(target, entry, reference) for target in targets]
         got = [name for name in got if name is not None]
         wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
         assert list(dict.fromkeys(got)) == wanted
@@ -87,17 +87,17 @@ def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, 
 
 @given(maps(regex=False))
 def test_no_entry_repeats_what_the_next_shorter_one_says(mirrors):
-    entries = entries_of(mirrors.rules)
+    entries = make_prefix_table(mirrors.rules)
     for entry in entries:
         others = [other for other in entries if other is not entry]
         below = parse_reference(f"{entry.prefix.replace('*', 'zz')}/zz/zz")
         above = entry_for(others, below)
         if above is None:
-            assert entry.places
+            assert entry.targets
         else:
-            got = [named(place, entry, below) for place in entry.places]
+            got = [named(target, entry, below) for target in entry.targets]
             assert (
-                got != [named(place, above, below) for place in above.places]
+                got != [named(target, above, below) for target in above.targets]
                 or entry.original is not above.original
             )
 
@@ -108,8 +108,8 @@ def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
         Rule("a.example.com/hub/library", ["b.example.com/lib"]),
         Rule("a.example.com/hub/bitnami", keep=True),
     ]
-    table = {entry.prefix: entry.places for entry in entries_of(MirrorMap(rules).rules)}
-    assert {prefix: [p.target for p in places] for prefix, places in table.items()} == {
+    table = {entry.prefix: entry.targets for entry in make_prefix_table(MirrorMap(rules).rules)}
+    assert {prefix: [p.name for p in targets] for prefix, targets in table.items()} == {
         "a.example.com/hub/library": ["b.example.com/lib"],
         "docker.io": ["a.example.com/hub"],
         "docker.io/library": ["b.example.com/lib"],
@@ -117,8 +117,10 @@ def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
 
 
 def test_a_mirror_that_flattens_is_marked():
-    (entry,) = entries_of([Rule("quay.io", [Mirror("a.example.com/x", flatten=True)])])
-    assert [(place.target, place.flatten) for place in entry.places] == [("a.example.com/x", True)]
+    (entry,) = make_prefix_table([Rule("quay.io", [Mirror("a.example.com/x", flatten=True)])])
+    assert [(target.name, target.flatten) for target in entry.targets] == [
+        ("a.example.com/x", True)
+    ]
 
 
 HUB = Rule("quay.io", ["docker.io"])
@@ -145,9 +147,9 @@ def test_rules_that_part_names_below_a_prefix_are_refused_where_all_have_to_be_f
     rules, problem
 ):
     assert MirrorMap(rules)
-    assert entries_of(rules)
+    assert make_prefix_table(rules)
     if not problem:
-        assert entries_of(rules, every=True)
+        assert make_prefix_table(rules, complete=True)
         return
     with pytest.raises(InvalidRuleError, match=problem):
-        entries_of(rules, every=True)
+        make_prefix_table(rules, complete=True)

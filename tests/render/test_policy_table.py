@@ -9,17 +9,22 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, texts
 from tests.render.expecting import EXTRA, RULES
 from webhook.core import InvalidRuleError, MirrorMap
-from webhook.render.policy_table import literal, literal_table, rules_of, table_of
-from webhook.render.prefix_table import entries_of
+from webhook.render.policy_table import (
+    make_policy_table,
+    parse_cel_literal,
+    read_rules,
+    to_cel_literal,
+)
+from webhook.render.prefix_table import make_prefix_table
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
 def test_what_a_policy_holds_decides_as_the_rules(name):
     mirrors = RULES[name]
-    table = table_of(entries_of(mirrors.rules, every=True))
-    read = literal_table(literal(table))
+    table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
+    read = parse_cel_literal(to_cel_literal(table))
     assert read == table
-    again = MirrorMap(rules_of(read))
+    again = MirrorMap(read_rules(read))
     assert [again.decide(image).image for image in EXTRA] == [
         mirrors.decide(image).image for image in EXTRA
     ]
@@ -28,16 +33,16 @@ def test_what_a_policy_holds_decides_as_the_rules(name):
 @given(maps(regex=False), st.lists(texts, min_size=1, max_size=5))
 def test_it_does_whatever_the_rules(mirrors, images):
     try:
-        table = table_of(entries_of(mirrors.rules, every=True))
+        table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
     except InvalidRuleError:
         reject()  # rules that no table holds
-    again = MirrorMap(rules_of(table))
+    again = MirrorMap(read_rules(table))
     for image in images:
         assert again.decide(image).image == mirrors.decide(image).image
 
 
 def test_an_address_with_a_port_is_read_back():
-    (rule,) = rules_of({"-__1-_5000..a..b": "m.example/x/* n.example"})
+    (rule,) = read_rules({"-__1-_5000..a..b": "m.example/x/* n.example"})
     assert str(rule.match) == "[::1]:5000/a/b"
     assert [(m.target, m.flatten) for m in rule.mirrors] == [
         ("m.example/x", True),
@@ -47,4 +52,4 @@ def test_an_address_with_a_port_is_read_back():
 
 @pytest.mark.parametrize("text", ["params.?data.orValue({})", "", "true"])
 def test_an_expression_that_is_no_literal_holds_no_table(text):
-    assert literal_table(text) == {}
+    assert parse_cel_literal(text) == {}
