@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import starmap
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.admission import ReviewOutcome, ReviewResult
 from webhook.objects import Placement
@@ -23,50 +25,43 @@ MAX_TEXT: Final = 512
 
 MINUTES: Final = 60
 # Time, policy, namespace, name, operation, and whether it is a dry run.
-_Pod: TypeAlias = tuple[float, str, str, str, str, bool]
+_Pod: TypeAlias = tuple[datetime, str, str, str, str, bool]
 ERROR_REASON: Final = "internal error; the log has the traceback"
 
 
-class DecisionRecord(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class DecisionRecord:
     """The decision on one image, or on a whole Pod of which no image was looked at.
 
     Attributes:
-        time: When, in seconds since the epoch.
-        policy: The policy.
-        namespace: The Pod's namespace.
         pod: The Pod's name, or its generateName.
-        operation: `CREATE` or `UPDATE`.
-        dry_run: Whether the request was a dry run.
-        container: The name of the container or volume; empty for a whole Pod.
-        image: The image as it was written; empty for a whole Pod.
-        outcome: The outcome of the image, or of the review for a whole Pod.
-        rule: The rule that applied, or nothing.
+        dry: Whether the request was a dry run.
+        container: The name of the container or volume; empty for a whole Pod, as *image* is.
+        image: The image as it was written.
+        outcome: The outcome of the image; `skipped` or `error` for a whole Pod.
+        rule: The rule that applied; empty if none did.
         candidate: The image that replaced it; empty if it stays unchanged.
-        reason: Why.
     """
 
-    time: float
+    time: datetime
     policy: str
     namespace: str
     pod: str
     operation: str
-    dry_run: bool
-    container: str = ""
-    image: str = ""
-    outcome: str = ""
-    rule: str = ""
-    candidate: str = ""
-    reason: str = ""
+    dry: bool
+    container: str
+    image: str
+    outcome: str
+    rule: str
+    candidate: str
+    reason: str
 
 
-class MinuteCounts(NamedTuple):
-    """How many images of one minute were rewritten, left unchanged, or in doubt.
+@dataclass(frozen=True, slots=True)
+class MinuteCounts:
+    """How many images of one minute were rewritten, left unchanged, or in doubt."""
 
-    Attributes:
-        start: When the minute began, in seconds since the epoch.
-    """
-
-    start: int
+    start: datetime
     rewritten: int
     left: int
     doubtful: int
@@ -96,7 +91,8 @@ class History:
         """Record one review."""
         now = self.last_review = self._clock()
         policy, _, namespace, name, operation, dry_run, result = note
-        pod = now, policy, namespace[:MAX_TEXT], name[:MAX_TEXT], operation[:MAX_TEXT], dry_run
+        moment = datetime.fromtimestamp(now, UTC)
+        pod = moment, policy, namespace[:MAX_TEXT], name[:MAX_TEXT], operation[:MAX_TEXT], dry_run
         if result.images:
             self._latest.extend([(pod, _shorten(each)) for each in result.images])
             self._count(now, policy, result.totals)
@@ -129,7 +125,8 @@ class History:
         hour = []
         for minute in range(current - MINUTES + 1, current + 1):
             number, counts = self._minutes[minute % MINUTES]
-            hour.append(MinuteCounts(minute * 60, *(counts if number == minute else (0, 0, 0))))
+            start = datetime.fromtimestamp(minute * 60, UTC)
+            hour.append(MinuteCounts(start, *(counts if number == minute else (0, 0, 0))))
         return hour
 
 
@@ -153,13 +150,13 @@ def _shorten(image: Placement) -> Placement:
 def _make_record(pod: _Pod, entry: Placement | ReviewResult) -> DecisionRecord:
     if isinstance(entry, ReviewResult):
         reason = ERROR_REASON if entry.outcome is ReviewOutcome.ERROR else entry.reason
-        return DecisionRecord(*pod, outcome=entry.outcome.value, reason=reason[:MAX_TEXT])
+        return DecisionRecord(*pod, "", "", str(entry.outcome), "", "", reason)
     slot, decision = entry
     return DecisionRecord(
         *pod,
         container=(slot.name or slot.pointer)[:MAX_TEXT],
         image=decision.original,
-        outcome=decision.outcome.value,
+        outcome=str(decision.outcome),
         rule="" if decision.rule is None else str(decision.rule)[:MAX_TEXT],
         candidate="" if decision.candidate is None else decision.image[:MAX_TEXT],
         reason=decision.reason[:MAX_TEXT],

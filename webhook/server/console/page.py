@@ -73,7 +73,7 @@ def render_page(
         limit: How many decisions to show at most.
     """
     state = views.state()
-    minutes = views.list_minutes()
+    minutes = views.history.last_hour()
     explanation, problem = None, ""
     if image := query.image.strip():
         try:

@@ -13,15 +13,13 @@ from webhook.server.console.access import HEADERS, require_local_visitor
 from webhook.server.console.i18n import choose_translation
 from webhook.server.console.page import PageQuery, render_page
 from webhook.server.console.views import (
-    DecisionView,
     ExplanationView,
-    MinuteView,
     ReplicaList,
     RuleView,
     StateView,
     UnknownPolicyError,
 )
-from webhook.server.history import MAX_RECORDS
+from webhook.server.history import MAX_RECORDS, DecisionRecord, MinuteCounts
 
 if TYPE_CHECKING:
     from webhook.server.console.replicas import ReplicaDirectory
@@ -88,9 +86,9 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
         return views.list_rules()
 
     @router.get("/api/rewrites")
-    def rewrites() -> list[MinuteView]:
+    def rewrites() -> list[MinuteCounts]:
         """Return how many images were rewritten or left alone in each minute of an hour."""
-        return views.list_minutes()
+        return views.history.last_hour()
 
     @router.get("/api/decisions")
     def decisions(
@@ -99,7 +97,7 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
         outcome: Text = "",
         text: Text = "",
         limit: Limit = ROWS,
-    ) -> list[DecisionView]:
+    ) -> list[DecisionRecord]:
         """Return the latest decisions, the latest first.
 
         `text` is a part of the image, of the candidate or of the Pod's name.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.config import PolicySettings
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
-    from webhook.server.history import History
+    from webhook.server.history import DecisionRecord, History
     from webhook.server.mirror_health import MirrorHealth
     from webhook.server.policies import PolicyStore
     from webhook.server.readiness import Readiness
@@ -27,9 +27,7 @@ __all__ = [
     "CandidateView",
     "CertificateView",
     "ConsoleViews",
-    "DecisionView",
     "ExplanationView",
-    "MinuteView",
     "MirrorView",
     "PolicyView",
     "Replica",
@@ -123,40 +121,6 @@ class RuleView:
     profile: str
     keep: bool
     mirrors: list[MirrorView]
-
-
-@dataclass(frozen=True, slots=True)
-class MinuteView:
-    """How many images of one minute were rewritten, left unchanged, or in doubt."""
-
-    start: datetime
-    rewritten: int
-    left: int
-    doubtful: int
-
-
-@dataclass(frozen=True, slots=True)
-class DecisionView:
-    """The decision on one image, or on a Pod whose images were not looked at.
-
-    Attributes:
-        dry: Whether the request was a dry run.
-        container: The container of the image; empty for a whole Pod, as *image* is.
-        outcome: The outcome as in the metrics; `skipped` or `error` for a whole Pod.
-    """
-
-    time: datetime
-    policy: str
-    namespace: str
-    pod: str
-    operation: str
-    dry: bool
-    container: str
-    image: str
-    outcome: str
-    rule: str
-    candidate: str
-    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -264,34 +228,30 @@ class ConsoleViews:
     identity: str = field(default_factory=lambda: token_hex(8))
 
     def replica_state(self) -> ReplicaState:
-        """Return what this replica reports to the others."""
-        problems = self.readiness.problems
+        """Return what this replica reports to the others: no rule, image or Pod."""
+        state = self.state()
         return ReplicaState(
             identity=self.identity,
-            name=self.replica,
-            version=__version__,
-            started=_utc(self.started),
-            ready=not problems,
-            problems=list(problems),
-            rules=ReplicaRules(
-                digest=self.rules.configuration.digest[:12],
-                loaded=_utc(self.rules.loaded_at),
-                refused=bool(self.rules.refused),
-            ),
-            certificate_expires=self.certificate.expires_at,
+            name=state.replica,
+            version=state.version,
+            started=state.started,
+            ready=state.ready,
+            problems=state.problems,
+            rules=ReplicaRules(state.rules.digest, state.rules.loaded, bool(state.rules.refused)),
+            certificate_expires=state.certificate.expires,
         )
 
     def state(self) -> StateView:
         """Return the state of this replica."""
         configuration = self.rules.configuration
-        problems = self.readiness.problems
+        problems = list(self.readiness.problems)
         reviewed = self.history.last_review
         return StateView(
             version=__version__,
             replica=self.replica,
             started=_utc(self.started),
             ready=not problems,
-            problems=list(problems),
+            problems=problems,
             reviewed=_utc(reviewed) if reviewed else None,
             certificate=CertificateView(str(self.certificate), self.certificate.expires_at),
             rules=RulesFileView(
@@ -333,13 +293,9 @@ class ConsoleViews:
             )
         return views
 
-    def list_minutes(self) -> list[MinuteView]:
-        """Return the minutes of the last hour, the current one last."""
-        return [MinuteView(_utc(each.start), *each[1:]) for each in self.history.last_hour()]
-
     def find_decisions(
         self, *, namespace: str = "", outcome: str = "", text: str = "", limit: int
-    ) -> list[DecisionView]:
+    ) -> list[DecisionRecord]:
         """Return the latest decisions that pass a filter, the latest first.
 
         Args:
@@ -356,7 +312,7 @@ class ConsoleViews:
             and outcome in ("", each.outcome)
             and any(wanted in name.lower() for name in (each.image, each.candidate, each.pod))
         )
-        return [DecisionView(_utc(each.time), *each[1:]) for each in islice(found, limit)]
+        return list(islice(found, limit))
 
     def explain(self, image: str, policy: str) -> ExplanationView:
         """Return what a policy makes of an image; no registry is asked.
