@@ -82,7 +82,7 @@ def test_with_strict_what_is_left_out_ends_the_command_too(path):
     result = run("containerd", "--config", path, "--strict", *accept)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "Error: containerd knows no subdomains" in result.stderr
+    assert "Error: containerd does not support wildcards" in result.stderr
 
 
 def test_a_policy_that_only_observes_is_not_rendered_unasked(path):

@@ -122,7 +122,7 @@ def test_a_document_that_is_no_yaml_fails_the_work_and_all_else_is_done(call):
     done = call(stdin=f"image: {{{{ .x }}}}: a\n---\n{POD}")
     assert done.exit_code == 1
     assert done.stdout.endswith(NEW)
-    assert "Error: standard input:1: it is not YAML" in done.stderr
+    assert "Error: standard input:1: it is not valid YAML" in done.stderr
 
 
 def test_a_shared_text_is_warned_of(call):

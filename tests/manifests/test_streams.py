@@ -43,7 +43,7 @@ def test_a_wrong_document_does_not_spoil_the_others(rewritten, newline):
     assert result.content.decode() == text.replace(" nginx", f" {NEW}")
     (problem,) = result.problems
     assert problem.line == 4
-    assert "it is not YAML" in problem.text
+    assert "it is not valid YAML" in problem.text
     assert "helm template" in problem.text
 
 

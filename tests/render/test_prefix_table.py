@@ -131,7 +131,7 @@ LONG = Rule("ghcr.io", ["gcr.io/a"])
 @pytest.mark.parametrize(
     ("rules", "problem"),
     [
-        ([FLAT, Rule("m.example/b", ["z.example/q"])], "another rule tells m.example/b"),
+        ([FLAT, Rule("m.example/b", ["z.example/q"])], "another rule treats m.example/b"),
         (
             [FLAT, LONG, Rule("m.example/b", ["z.example"])],
             "gcr.io flattens images to m.ex",

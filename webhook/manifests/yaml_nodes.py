@@ -39,8 +39,7 @@ NOT_TEXT: Final = re.compile(
     r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|"
 )
 ADVICE: Final = (
-    "mend it, or, if it is a template, render it first (`helm template`); "
-    "this document is left as it is"
+    "fix it, or, if it is a template, render it first (`helm template`); this document is unchanged"
 )
 
 
@@ -56,11 +55,11 @@ def parse_yaml(text: str) -> list[Node]:
         # The parser notices an unclosed bracket only lines below it.
         in_flow = "flow" in (error.context or "") and error.context_mark
         mark = error.context_mark if in_flow else error.problem_mark
-        problem = f"it is not YAML: {error.problem or error.context}; {ADVICE}"
+        problem = f"it is not valid YAML: {error.problem or error.context}; {ADVICE}"
         raise DocumentError(problem, _offset(mark)) from None
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
-        raise DocumentError(f"it is not YAML: {problem}; {ADVICE}", 0) from None
+        raise DocumentError(f"it is not valid YAML: {problem}; {ADVICE}", 0) from None
 
 
 def _build_trees(text: str) -> list[Node]:
@@ -82,7 +81,7 @@ def _build_trees(text: str) -> list[Node]:
             builder.close()
         elif isinstance(event, yaml.AliasEvent):
             if event.anchor not in anchors:
-                problem = f"it is not YAML: *{event.anchor} has no anchor; {ADVICE}"
+                problem = f"it is not valid YAML: *{event.anchor} has no anchor; {ADVICE}"
                 raise DocumentError(problem, _offset(event.start_mark))
             builder.add(anchors[event.anchor])
         elif isinstance(event, yaml.DocumentStartEvent):

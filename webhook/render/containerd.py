@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = ["render_containerd"]
 
-WILDCARD: Final = "containerd knows no subdomains, so these rules are left out"
-FLATTEN: Final = "containerd cannot flatten a name, so these mirrors are left out"
+WILDCARD: Final = "containerd does not support wildcards, so these rules are left out"
+FLATTEN: Final = "containerd cannot flatten names, so these mirrors are left out"
 # Without `resolve`, a host is not asked for tags.
 CAPABILITIES: Final = 'capabilities = ["pull", "resolve"]'
 

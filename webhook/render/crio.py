@@ -30,12 +30,10 @@ if TYPE_CHECKING:
 __all__ = ["render_crio"]
 
 PATH: Final = "registries.conf.d/50-mirrorhook.conf"
-WILDCARD: Final = "a path below subdomains cannot be said, so these rules are left out"
-FLATTEN: Final = "a name cannot be flattened, so these mirrors are left out"
-FLATTEN_BELOW: Final = (
-    "taken for one repository: what lies below it would keep the rest of its name"
-)
-ORIGINAL: Final = "subdomains cannot be asked first themselves, so they are asked last"
+WILDCARD: Final = "a wildcard with a path is not supported, so these rules are left out"
+FLATTEN: Final = "names cannot be flattened, so these mirrors are left out"
+FLATTEN_BELOW: Final = "treated as one repository: names below it would not be flattened"
+ORIGINAL: Final = "the registries of a wildcard cannot be asked first, so they are asked last"
 
 
 def render_crio(rules: Sequence[Rule]) -> RenderResult:

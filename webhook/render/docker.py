@@ -28,8 +28,8 @@ __all__ = ["render_docker"]
 
 PATH: Final = "daemon.json"
 HUB_ONLY: Final = "Docker mirrors Docker Hub only, so these rules are left out"
-MIRROR_PATH: Final = "Docker takes mirrors without a path only, so these are left out"
-FLATTEN: Final = "Docker cannot flatten a name, so these mirrors are left out"
+MIRROR_PATH: Final = "Docker does not support mirrors with a path, so these mirrors are left out"
+FLATTEN: Final = "Docker cannot flatten names, so these mirrors are left out"
 ORIGINAL: Final = "Docker always asks the mirrors first and Docker Hub last"
 
 

@@ -35,9 +35,11 @@ if TYPE_CHECKING:
 __all__ = ["make_exclusion_pattern", "render_k3s"]
 
 PATH: Final = "registries.yaml"
-WILDCARD: Final = "k3s knows no subdomains, so these rules are left out"
-SAME_REGISTRY: Final = "k3s rewrites no name within one registry, so these are left out"
-MIXED: Final = "k3s flattens for all mirrors of a registry or for none: left out are"
+WILDCARD: Final = "k3s does not support wildcards, so these rules are left out"
+SAME_REGISTRY: Final = "k3s cannot mirror a registry to itself, so these mirrors are left out"
+MIXED: Final = (
+    "k3s flattens names for all mirrors of a registry or none, so these mirrors are left out"
+)
 NEVER: Final = (
     "k3s asks the registry itself last, unless its agents run with "
     "--disable-default-registry-endpoint"

@@ -38,7 +38,7 @@ DEFAULT_PATHS: Final = {
     COREDNS: "coredns/coredns",
 }
 DIFFERENT: Final = (
-    "kubeadm puts one repository before the names of these images as they are, and the rules do not"
+    "kubeadm uses one repository for these images and keeps their names, and the rules do not"
 )
 
 
@@ -70,8 +70,8 @@ def _decide_name(mirrors: MirrorMap, path: str) -> str:
 
 
 def _format_lines(pause: str, repositories: dict[str, str], common: str) -> Iterator[str]:
-    yield "# Written by mirrorhook render kubeadm. The node's runtime takes its pause image"
-    yield f"# from its own configuration: {pause} with the tag that kubeadm lists."
+    yield "# Written by mirrorhook render kubeadm. The pause image is part of the configuration of"
+    yield f"# the node's runtime: {pause} with the tag that kubeadm lists."
     yield "apiVersion: kubeadm.k8s.io/v1beta4"
     yield "kind: ClusterConfiguration"
     if common != DEFAULT:

@@ -25,16 +25,14 @@ __all__ = [
 MAX_NAMED: Final = 3
 REGEX: Final = "rules with a regex are left out"
 REGEX_FIRST: Final = (
-    "rules with a regex are left out, and what they match may be asked for where other "
-    "rules send it"
+    "rules with a regex are left out, and other rules may apply to the images that they match"
 )
 ALLOWLIST: Final = "mirrors with an allowlist are left out"
 PULL_SECRETS: Final = (
-    "Secrets of a Pod are not used: what these mirrors need has to stand with the target"
+    "the pull secrets of Pods are not used: configure credentials for these mirrors in the target"
 )
 EVERYTHING: Final = (
-    "no configuration can put a whole reference behind a mirror: only the registries that "
-    "other rules name are mirrored"
+    "the target cannot mirror every registry: only the registries of other rules are mirrored"
 )
 
 

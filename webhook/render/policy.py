@@ -126,7 +126,7 @@ def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> RenderResult
         rules,
         options,
         failure=[
-            "  # A Pod that the API server cannot decide on is admitted as it is.",
+            "  # If the policy fails, the Pod is admitted unchanged.",
             "  failurePolicy: Ignore",
             "  reinvocationPolicy: IfNeeded",
         ],

@@ -87,7 +87,7 @@ def to_cel_literal(table: Mapping[str, str]) -> str:
     text = "{" + ",\n".join(pairs) + "}"
     if len(text) > MAX_LITERAL:
         raise InvalidRuleError(
-            f"the rules make {len(text)} characters of CEL, and the API server takes "
+            f"the rules make {len(text)} characters of CEL, and the API server allows "
             f"about {MAX_LITERAL}: use the webhook, a ConfigMap (--params) or fewer rules"
         )
     return text
@@ -119,8 +119,8 @@ def _make_key(entry: PrefixEntry) -> str:
         key += SLASH + entry.path.replace("/", SLASH)
     if len(key) > MAX_KEY:
         raise InvalidRuleError(
-            f"a rule is for {entry.prefix}, which makes a key of {len(key)} characters, "
-            f"and a ConfigMap has them up to {MAX_KEY}: use the webhook"
+            f"the rule for {entry.prefix} makes a key of {len(key)} characters, and a "
+            f"ConfigMap allows {MAX_KEY}: use the webhook"
         )
     return key
 
@@ -138,8 +138,7 @@ def _find_depth(entries: Iterable[PrefixEntry]) -> int:
     depth = max((entry.path.count("/") + 1 for entry in entries if entry.path), default=0)
     if depth > MAX_DEPTH:
         raise InvalidRuleError(
-            f"a rule has a path of {depth} parts, and in CEL up to {MAX_DEPTH} are "
-            "bearable: use the webhook"
+            f"a rule has a path of {depth} parts, and a policy allows {MAX_DEPTH}: use the webhook"
         )
     return depth
 
@@ -149,8 +148,8 @@ def _find_domains(entries: Iterable[PrefixEntry]) -> list[str]:
     domains = {_make_registry_key(entry.registry) for entry in entries if entry.is_wildcard}
     if len(domains) > MAX_DOMAINS:
         raise InvalidRuleError(
-            f"the rules name the subdomains of {len(domains)} domains, and in CEL up to "
-            f"{MAX_DOMAINS} are bearable: use the webhook"
+            f"the rules have wildcards for {len(domains)} domains, and a policy allows "
+            f"{MAX_DOMAINS}: use the webhook"
         )
     return sorted(domains, key=lambda domain: (-len(domain), domain))
 

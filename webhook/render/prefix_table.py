@@ -30,12 +30,12 @@ UNKNOWN_HOST: Final = f"{UNKNOWN_PART}.invalid"
 MAX_ENTRIES: Final = 20_000
 LIBRARY: Final = "library"
 FLATTENED: Final = (
-    "{rule} flattens images to {above}, and another rule tells {above}/{rest} from the "
-    "rest: name the last mirror in the rule itself, or use the webhook"
+    "{rule} flattens images to {above}, and another rule treats {above}/{rest} differently: "
+    "write the last mirror in the rule itself, or use the webhook"
 )
 ON_HUB: Final = (
-    "{rule} leads to docker.io, where an image of one part is in library/, and another "
-    "rule leads on: name the last mirror in the rule itself, or use the webhook"
+    "{rule} leads to docker.io, where images of one part are in library/, and another rule "
+    "applies there: write the last mirror in the rule itself, or use the webhook"
 )
 
 
@@ -121,7 +121,7 @@ def make_prefix_table(rules: Iterable[Rule], *, complete: bool = False) -> tuple
         if prefix in entries:
             continue
         if len(entries) == MAX_ENTRIES:
-            problem = f"the rules have more than {MAX_ENTRIES} prefixes together"
+            problem = f"the rules make more than {MAX_ENTRIES} prefixes"
             raise InvalidRuleError(problem)
         registry, _, path = prefix.partition("/")
         entries[prefix], passed = _make_entry(mirrors, edges, registry, path, complete=complete)

@@ -15,10 +15,10 @@ if TYPE_CHECKING:
 
 __all__ = ["is_loopback", "make_api_url", "make_base_url", "split_by_path", "warn_of_paths"]
 
-ALONE: Final = "{target} mirrors whole registries, so rules for a part of one are left out"
+ALONE: Final = "{target} mirrors whole registries, so rules for parts of a registry are left out"
 BELOW: Final = (
-    "{target} mirrors whole registries, so images below these are asked for where the "
-    "rule of their registry sends it"
+    "{target} mirrors whole registries, so images below these prefixes come from the mirrors "
+    "of their registry"
 )
 # The host of Docker Hub has another name than the registry (distribution/reference).
 HUB_HOST: Final = "registry-1.docker.io"
