@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from webhook.core import Availability
 from webhook.registry.cache import CheckCache
-from webhook.registry.responses import CheckResult, CheckStatus, Presence
+from webhook.registry.responses import CheckResult, CheckStatus
 
 SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
 THERE, NOT_THERE = CheckResult(CheckStatus.PRESENT), CheckResult(CheckStatus.ABSENT)
@@ -88,7 +88,7 @@ def test_whatever_comes_it_stays_in_its_bounds_and_never_lies(events):
         assert any(known is each for each, _ in last[name])
         if known is not finding:
             assert answer.is_failure
-            assert known.presence is Presence.PRESENT
+            assert known.is_present
 
 
 def memory_after(count):

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import images, maps
 from webhook.core import Mirror, MirrorMap, OnUnknown, Original, Outcome, Rule
-from webhook.registry.responses import CheckResult, CheckStatus, Presence
+from webhook.registry.responses import CheckResult, CheckStatus
 from webhook.registry.selector import list_options, select_option, verify_digest
 
 HAS, HAS_NOT, HANGS = CheckStatus.PRESENT, CheckStatus.ABSENT, CheckStatus.TIMEOUT
@@ -194,9 +194,9 @@ def test_whatever_registries_say_no_pod_is_pointed_at_what_is_not_there(
         assert chosen.image == image
         return
     found = {str(o.candidate): f for o, f in zip(options, findings, strict=True)}
-    presence = found[chosen.image].presence
-    assert presence is not Presence.ABSENT
-    if presence is Presence.UNKNOWN:
+    result = found[chosen.image]
+    assert not result.status.is_absent
+    if not result.is_present:
         assert original is NEVER or on_unknown is MIRROR
         assert chosen.outcome is UNCONFIRMED
         assert HAS not in {each.status for each in findings}

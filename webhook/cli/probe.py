@@ -18,7 +18,6 @@ from webhook.core import Availability, Outcome
 from webhook.registry import (
     CandidateSelector,
     NullObserver,
-    Presence,
     create_checker,
     list_options,
 )
@@ -238,7 +237,7 @@ def _results_by_mirror(
 
 
 def _is_present(result: CandidateResult) -> bool:
-    return result.check.presence is Presence.PRESENT
+    return result.check.is_present
 
 
 def show_mirrors(probes: Iterable[MirrorProbe]) -> None:

@@ -6,8 +6,6 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.registry.responses import Presence
-
 if TYPE_CHECKING:
     from webhook.core import Availability
     from webhook.registry.responses import CheckResult
@@ -67,12 +65,12 @@ class CheckCache:
         if (
             known is not None
             and result.status.is_failure
-            and known.result.presence is Presence.PRESENT
+            and known.result.is_present
             and now < known.usable_until
         ):
             known.fresh_until = now + pause
             return
-        life = self._settings.ttl if result.presence is Presence.PRESENT else pause
+        life = self._settings.ttl if result.is_present else pause
         self._entries[image] = _Entry(result, now + life, now + 2 * life)
         self._entries.move_to_end(image)
         while len(self._entries) > self._size:

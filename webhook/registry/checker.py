@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final, Protocol
 from webhook.registry.cache import MAX_ENTRIES, CheckCache
 from webhook.registry.circuit_breaker import CircuitBreaker
 from webhook.registry.client import create_client
-from webhook.registry.responses import CheckResult, CheckStatus, Presence
+from webhook.registry.responses import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -212,7 +212,7 @@ class ImageChecker:
             )
         if is_answer:
             self._cache.put(check.image, result, now)
-        if result.presence is Presence.PRESENT and result.digest:
+        if result.is_present and result.digest:
             self._digests[check.image] = result.digest
             self._digests.move_to_end(check.image)
             if len(self._digests) > MAX_DIGESTS:

@@ -19,7 +19,6 @@ from webhook.registry.responses import (
     MEDIA_TYPES,
     CheckResult,
     CheckStatus,
-    Presence,
     RegistryError,
     find_config_digest,
     find_missing_platforms,
@@ -102,7 +101,7 @@ class RegistryClient:
         response = await self._fetch("GET" if platforms else "HEAD", reference, path)
         wanted = reference.digest or ""
         result = interpret_response(response.status_code, response.headers, wanted)
-        if not platforms or result.presence is not Presence.PRESENT:
+        if not platforms or not result.is_present:
             return result
         config = find_config_digest(response.content)
         if config is None:

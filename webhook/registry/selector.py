@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidReferenceError, OnUnknown, Original, Outcome
 from webhook.registry.checker import ImageCheck
-from webhook.registry.responses import CheckResult, CheckStatus, Presence
+from webhook.registry.responses import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -35,6 +35,8 @@ MAX_WAITING: Final = 1024
 MAX_CACHED: Final = 2048
 # A longer name is not worth its memory.
 MAX_NAME: Final = 512
+# Looking up a member takes as long as the rest of a choice that is known.
+REWRITTEN: Final = Outcome.REWRITTEN
 PENDING: Final = CheckResult(CheckStatus.PENDING)
 NO_RESULTS: Final[Results] = {}
 
@@ -79,16 +81,11 @@ class CandidateSelector:
             decisions: The decision for each image if every mirror had it.
             seconds: How long the caller can wait; the budget may be less.
         """
-        known = self.known(decisions)
-        return await self._ask(decisions, seconds) if known is None else known
-
-    def known(self, decisions: Sequence[Decision]) -> list[Decision] | None:
-        """Return the decisions for some images without waiting; None if that takes checks."""
-        selected: list[Decision] = []
+        selected = []
         for decision in decisions:
             known = self._select(decision, self._list_options(decision))
             if known is None:
-                return None
+                return await self._ask(decisions, seconds)
             selected.append(known)
         return selected
 
@@ -116,7 +113,7 @@ class CandidateSelector:
 
     def _list_options(self, decision: Decision) -> tuple[Option, ...]:
         """Return the options of a decision, which are cached by the image's name."""
-        if decision.outcome is not Outcome.REWRITTEN:
+        if decision.outcome is not REWRITTEN:
             return ()
         name = decision.original
         known = self._options.get(name)
@@ -139,13 +136,8 @@ class CandidateSelector:
         """Return the decision by what is known, and *default* for the rest; None if in doubt."""
         if not options:
             return decision
-        known: list[CheckResult | None] = []
-        for option in options:
-            result = self._evaluate(option, results) or default
-            known.append(result)
-            if result is None or result.presence is Presence.PRESENT:
-                break
-        return select_option(decision, options[: len(known)], known, self._settings.on_unknown)
+        known = (self._evaluate(option, results) or default for option in options)
+        return select_option(decision, options, known, self._settings.on_unknown)
 
     def _get_result(self, check: ImageCheck, results: Results) -> CheckResult | None:
         # The checker comes first: the registry may have gone down since it answered.
@@ -189,7 +181,7 @@ class CandidateSelector:
                 if task is not None and check.image not in results:
                     results[check.image] = await asyncio.shield(task)
             result = self._evaluate(option, results)
-            if result is not None and result.presence is Presence.PRESENT:
+            if result is not None and result.is_present:
                 return
 
 
@@ -237,7 +229,7 @@ def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
         result: The result of the mirror.
         digests: The digest at each trusted source; empty if it was never seen.
     """
-    if result.presence is not Presence.PRESENT:
+    if not result.is_present:
         return result
     for digest in digests:
         if not digest:
@@ -255,8 +247,8 @@ def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
 
 def select_option(
     decision: Decision,
-    options: Sequence[Option],
-    results: Sequence[CheckResult | None],
+    options: Iterable[Option],
+    results: Iterable[CheckResult | None],
     on_unknown: OnUnknown,
 ) -> Decision | None:
     """Return the decision for an image by the results for its options.
@@ -273,43 +265,39 @@ def select_option(
     Returns:
         None while a result is missing that matters.
     """
-    for index, (option, result) in enumerate(zip(options, results, strict=True)):
+    failed: list[tuple[Option, CheckResult]] = []
+    for option, result in zip(options, results, strict=False):
         if result is None:
             return None
-        if result.presence is Presence.PRESENT:
-            return _take(decision, option, _join_reasons(options[:index], results))
-    return _fall_back(decision, options, results, on_unknown)
+        if result.is_present:
+            return _take(decision, option, failed)
+        failed.append((option, result))
+    return _fall_back(decision, failed, on_unknown)
 
 
-def _take(decision: Decision, option: Option, failures: str) -> Decision:
-    """Return the decision for an option that is present.
-
-    *failures* says why no earlier option was taken; it is empty for the first.
-    """
+def _take(decision: Decision, option: Option, failed: list[tuple[Option, CheckResult]]) -> Decision:
+    """Return the decision for an option that is present, after others that are not."""
     candidate = option.candidate
     if candidate is None:
         registry = option.check.reference.registry
         reason = f"rule {decision.rule} tries the original first, and {registry} has it"
         return decision._replace(outcome=Outcome.KEPT, reason=reason, candidate=None)
-    if not failures and candidate is decision.candidate:
+    if not failed and candidate is decision.candidate:
         return decision
-    reason = f"{candidate.reason}, as {failures}" if failures else candidate.reason
+    reason = f"{candidate.reason}, as {_join_reasons(failed)}" if failed else candidate.reason
     return decision._replace(reason=reason, candidate=candidate)
 
 
 def _fall_back(
-    decision: Decision,
-    options: Sequence[Option],
-    results: Sequence[CheckResult | None],
-    on_unknown: OnUnknown,
+    decision: Decision, failed: list[tuple[Option, CheckResult]], on_unknown: OnUnknown
 ) -> Decision:
     """Return the decision if no option is known to be present."""
+    reasons = _join_reasons(failed)
     unknown = [
         (option.candidate, result)
-        for option, result in zip(options, results, strict=True)
-        if option.candidate and result and result.presence is Presence.UNKNOWN
+        for option, result in failed
+        if option.candidate and not result.status.is_absent
     ]
-    reasons = _join_reasons(options, results)
     never = decision.rule is not None and decision.rule.original is Original.NEVER
     if unknown and (never or on_unknown is OnUnknown.MIRROR):
         up = [candidate for candidate, result in unknown if result.status is not CheckStatus.DOWN]
@@ -321,11 +309,10 @@ def _fall_back(
     return decision._replace(outcome=Outcome.UNAVAILABLE, reason=reason, candidate=None)
 
 
-def _join_reasons(options: Sequence[Option], results: Sequence[CheckResult | None]) -> str:
+def _join_reasons(failed: list[tuple[Option, CheckResult]]) -> str:
     reasons = [
         f"{option.check.reference.registry} {result.reason}"
-        for option, result in zip(options, results, strict=False)
-        if result is not None
+        for option, result in failed[:MAX_REASONS]
     ]
-    more = len(reasons) - MAX_REASONS
-    return ", ".join(reasons[:MAX_REASONS]) + (f" and {more} more" if more > 0 else "")
+    more = len(failed) - MAX_REASONS
+    return ", ".join(reasons) + (f" and {more} more" if more > 0 else "")
