@@ -43,7 +43,7 @@ def contracts(folder):
 UPWARDS = [
     ("core/errors.py", "import os"),
     ("core/errors.py", "import webhook.objects"),
-    ("objects/slots.py", "import socket"),
+    ("objects/images.py", "import socket"),
     ("profiles/model.py", "import webhook.config"),
     ("admission/policy.py", "import webhook.config"),
     ("config/models.py", "import webhook.telemetry"),

@@ -183,17 +183,15 @@ def test_plan_cache_keeps_no_heavy_pod(place):
 
 
 def test_plan_cache_forgets_the_plan_used_longest_ago():
-    deciding = Deciding()
-    policy = Policy("default", deciding)
-    asked = 0
-    while asked == len(policy.plan_cache._plans):
-        for image in ("nginx", f"a{asked}"):
-            answer(json.dumps(review(pod_of(image))).encode(), policy)
-        asked = len(deciding.asked)
-    deciding.asked.clear()
-    for image in ("nginx", "a1"):
-        answer(json.dumps(review(pod_of(image))).encode(), policy)
-    assert deciding.asked == ["a1"]
+    cache, plan = PlanCache(), Plan([], [], ReviewResult(ReviewOutcome.UNCHANGED))
+    fitting = MAX_BYTES // estimate_bytes("0000", plan)
+    for number in range(fitting):
+        cache.put(f"{number:04}", plan)
+    assert cache.get("0000")
+    cache.put("new.", plan)
+    assert cache.get("0000")
+    assert not cache.get("0001")
+    assert cache.get("0002")
 
 
 def test_plan_cache_replaces_a_plan():

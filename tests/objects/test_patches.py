@@ -15,28 +15,28 @@ from webhook.core import MirrorMap, Rule
 from webhook.objects import (
     ORIGINAL_IMAGES,
     ObjectMeta,
-    exempt,
-    has_room_for_record,
-    image_operations,
-    image_slots,
-    pod_from,
-    record_operation,
-    rewrite,
+    decide_images,
+    find_images,
+    has_room_for_originals,
+    opt_out_reason,
+    read_pod,
+    record_originals,
+    replace_images,
 )
 
 DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"])]).decide
 POD = {"spec": {"containers": [{"name": "a", "image": "nginx"}, {"name": "b", "image": "x.y/z"}]}}
-PLACEMENTS = rewrite(image_slots(pod_from(POD).spec), DECIDE)
+PLACEMENTS = decide_images(find_images(read_pod(POD).spec), DECIDE)
 
 
 def recorded(metadata, placements=PLACEMENTS):
-    operations = record_operation(pod_from({"metadata": metadata}).metadata, placements)
+    operations = record_originals(read_pod({"metadata": metadata}).metadata, placements)
     assert len(operations) <= 1
     return operations[0] if operations else None
 
 
 def test_only_images_that_change_are_replaced():
-    assert [(each.op, each.path, each.value) for each in image_operations(PLACEMENTS)] == [
+    assert [(each.op, each.path, each.value) for each in replace_images(PLACEMENTS)] == [
         ("replace", "/spec/containers/0/image", "m.example/hub/library/nginx")
     ]
 
@@ -96,7 +96,7 @@ def test_nothing_is_written_where_there_is_no_place_for_it(metadata):
     ],
 )
 def test_has_room_for_record_wants_half_of_the_annotations_free(metadata, has_room):
-    assert has_room_for_record(pod_from({"metadata": metadata}).metadata) is has_room
+    assert has_room_for_originals(read_pod({"metadata": metadata}).metadata) is has_room
 
 
 @pytest.mark.parametrize(("text", "fits"), [("x" * 262_000, True), ("é" * 131_060, False)])
@@ -105,8 +105,8 @@ def test_nothing_is_written_beyond_what_annotations_may_hold(text, fits):
 
 
 def test_containers_without_a_name_are_not_written_down():
-    spec = pod_from({"spec": {"containers": [{"image": "nginx"}]}}).spec
-    assert recorded({}, rewrite(image_slots(spec), DECIDE)) is None
+    spec = read_pod({"spec": {"containers": [{"image": "nginx"}]}}).spec
+    assert recorded({}, decide_images(find_images(spec), DECIDE)) is None
 
 
 @pytest.mark.parametrize(
@@ -129,7 +129,7 @@ def test_containers_without_a_name_are_not_written_down():
     ],
 )
 def test_pods_that_are_left_alone_have_a_reason(metadata, reason):
-    found = exempt(pod_from({"metadata": metadata}).metadata)
+    found = opt_out_reason(read_pod({"metadata": metadata}).metadata)
     assert found.startswith(reason)
     assert bool(found) == bool(reason)
 
@@ -172,17 +172,17 @@ pods = st.fixed_dictionaries(
 
 @given(pods)
 def test_a_patch_applies_to_any_pod_and_changes_only_what_is_meant(pod):
-    read = pod_from(pod)
-    placements = rewrite(image_slots(read.spec), DECIDE) if read.spec else []
-    operations = image_operations(placements)
-    record = record_operation(read.metadata, placements)
+    read = read_pod(pod)
+    placements = decide_images(find_images(read.spec), DECIDE) if read.spec else []
+    operations = replace_images(placements)
+    record = record_originals(read.metadata, placements)
     everything = [*operations, *record]
     assert all(each.op in {"replace", "add"} for each in everything)
     plain = json.loads(msgspec.json.encode(everything))
     after = jsonpatch.apply_patch(copy.deepcopy(pod), plain)
-    for slot, decision in placements:
-        assert jsonpatch.JsonPointer(slot.pointer).resolve(after) == decision.image
-        jsonpatch.JsonPointer(slot.pointer).set(after, slot.image)
+    for field, decision in placements:
+        assert jsonpatch.JsonPointer(field.pointer).resolve(after) == decision.image
+        jsonpatch.JsonPointer(field.pointer).set(after, field.image)
     if record:
         restore(pod, after)
     assert after == pod

@@ -13,11 +13,11 @@ import pytest
 from webhook.core import MirrorMap, Rule
 from webhook.objects import (
     Pod,
-    image_operations,
-    image_slots,
-    pod_from,
-    record_operation,
-    rewrite,
+    decide_images,
+    find_images,
+    read_pod,
+    record_originals,
+    replace_images,
 )
 
 CASES = Path(__file__).parents[1] / "cases/pods"
@@ -27,11 +27,11 @@ DECIDE = MirrorMap([Rule("*", ["m.example/cache"])]).decide
 
 def patched(pod, *, record=False):
     """A Pod after the patch for its images."""
-    read = pod_from(pod)
-    placements = rewrite(image_slots(read.spec), DECIDE)
-    operations = image_operations(placements)
+    read = read_pod(pod)
+    placements = decide_images(find_images(read.spec), DECIDE)
+    operations = replace_images(placements)
     if record:
-        operations += record_operation(read.metadata, placements)
+        operations += record_originals(read.metadata, placements)
     plain = json.loads(msgspec.json.encode(operations))
     return jsonpatch.apply_patch(copy.deepcopy(pod), plain), placements
 
@@ -47,9 +47,9 @@ def test_every_image_of_a_real_pod_is_found_and_nothing_else_changes(case):
     pod = json.loads((CASES / case["file"]).read_text())
     after, placements = patched(pod)
     expected = {each["pointer"]: each["image"] for each in case["images"]}
-    found = {slot.pointer: slot.image for slot, _ in placements}
+    found = {field.pointer: field.image for field, _ in placements}
     assert found == {pointer: image for pointer, image in expected.items() if image}
-    for pointer, decision in ((slot.pointer, decision) for slot, decision in placements):
+    for pointer, decision in ((field.pointer, decision) for field, decision in placements):
         assert at(after, pointer) == decision.image
         *way, last = pointer.split("/")
         at(after, "/".join(way))[last] = at(pod, pointer)
@@ -59,9 +59,9 @@ def test_every_image_of_a_real_pod_is_found_and_nothing_else_changes(case):
 @pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
 def test_a_pod_is_read_the_same_typed_and_from_plain_values(case):
     content = (CASES / case["file"]).read_bytes()
-    typed, plain = msgspec.json.decode(content, type=Pod), pod_from(json.loads(content))
+    typed, plain = msgspec.json.decode(content, type=Pod), read_pod(json.loads(content))
     assert typed.metadata == plain.metadata
-    assert image_slots(typed.spec) == image_slots(plain.spec)
+    assert find_images(typed.spec) == find_images(plain.spec)
 
 
 def test_every_place_of_an_image_is_one():
@@ -74,8 +74,8 @@ def test_every_place_of_an_image_is_one():
             {"name": "e", "image": {"reference": "four", "pullPolicy": "Never"}},
         ],
     }
-    slots = image_slots(pod_from({"spec": spec}).spec, "/spec/template/spec")
-    assert [(slot.pointer, slot.name, slot.image) for slot in slots] == [
+    fields = find_images(read_pod({"spec": spec}).spec, "/spec/template/spec")
+    assert [(field.pointer, field.name, field.image) for field in fields] == [
         ("/spec/template/spec/containers/0/image", "a", "one"),
         ("/spec/template/spec/initContainers/0/image", "b", "two"),
         ("/spec/template/spec/ephemeralContainers/0/image", "c", "three"),
@@ -98,20 +98,20 @@ def test_every_place_of_an_image_is_one():
     ],
 )
 def test_what_is_no_image_is_left_alone(spec):
-    assert image_slots(pod_from({"spec": spec}).spec) == []
+    assert find_images(read_pod({"spec": spec}).spec) == []
 
 
 @pytest.mark.parametrize("value", [None, 1, "a", [], {}, {"spec": 1}, {"metadata": [1]}])
 def test_what_is_no_pod_has_nothing(value):
-    pod = pod_from(value)
+    pod = read_pod(value)
     assert pod.spec is None
     assert pod.metadata is None
 
 
 def test_entries_keep_their_places_beside_odd_ones():
     pod = {"spec": {"containers": [None, 3, {"name": "a", "image": "x"}]}}
-    (slot,) = image_slots(pod_from(pod).spec)
-    assert slot.pointer == "/spec/containers/2/image"
+    (field,) = find_images(read_pod(pod).spec)
+    assert field.pointer == "/spec/containers/2/image"
 
 
 def test_containers_of_one_name_are_patched_by_their_place():
@@ -133,12 +133,12 @@ def test_containers_of_one_name_are_patched_by_their_place():
     ],
 )
 def test_annotations_of_another_type_are_told_from_none(metadata, read):
-    assert pod_from({"metadata": metadata}).metadata.annotations == read
+    assert read_pod({"metadata": metadata}).metadata.annotations == read
 
 
 def test_an_image_that_is_never_pulled_is_left_alone():
     spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": "Never"}]}
-    ((_, decision),) = rewrite(image_slots(pod_from({"spec": spec}).spec), DECIDE)
+    ((_, decision),) = decide_images(find_images(read_pod({"spec": spec}).spec), DECIDE)
     assert (decision.image, decision.outcome) == ("x", "local")
     assert decision.reason == "its pull policy is Never"
 
@@ -146,5 +146,5 @@ def test_an_image_that_is_never_pulled_is_left_alone():
 @pytest.mark.parametrize("policy", [None, "Always", "IfNotPresent", "never"])
 def test_an_image_of_another_pull_policy_is_not(policy):
     spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": policy}]}
-    ((_, decision),) = rewrite(image_slots(pod_from({"spec": spec}).spec), DECIDE)
+    ((_, decision),) = decide_images(find_images(read_pod({"spec": spec}).spec), DECIDE)
     assert decision.outcome == "rewritten"

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.core import Mirror, MirrorMap, Rule
-from webhook.objects import PodSpec, image_slots, pod_from, rewrite, secret_operations
+from webhook.objects import PodSpec, add_pull_secrets, decide_images, find_images, read_pod
 
 RULES = MirrorMap(
     [
@@ -29,9 +29,9 @@ def spec_of(*images, **fields):
 def patched(spec):
     """The names of the Secrets of a Pod, after the patch."""
     pod = {"spec": spec}
-    read = pod_from(pod).spec
-    placements = rewrite(image_slots(read), RULES.decide)
-    operations = msgspec.to_builtins(secret_operations(read, placements))
+    read = read_pod(pod).spec
+    placements = decide_images(find_images(read), RULES.decide)
+    operations = msgspec.to_builtins(add_pull_secrets(read, placements))
     after = jsonpatch.apply_patch(copy.deepcopy(pod), operations)
     return after["spec"].get("imagePullSecrets"), operations
 
@@ -71,7 +71,7 @@ def test_there_is_no_operation_where_nothing_is_needed_or_it_would_not_apply(spe
 
 
 def test_a_pod_without_a_spec_gets_nothing():
-    assert secret_operations(None, []) == []
+    assert add_pull_secrets(None, []) == []
 
 
 secrets = st.lists(
@@ -104,5 +104,5 @@ def test_the_strict_reader_reads_secrets_as_the_loose_one():
     spec = {"imagePullSecrets": [{"name": "a"}, {}]}
 
     assert msgspec.convert(spec, PodSpec).image_pull_secrets == (
-        pod_from({"spec": spec}).spec.image_pull_secrets
+        read_pod({"spec": spec}).spec.image_pull_secrets
     )

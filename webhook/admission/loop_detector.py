@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core import LoopLimits, Outcome
-from webhook.objects import Placement
+from webhook.objects import ImageDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -94,7 +94,7 @@ class LoopDetector:
         self._pods: OrderedDict[int, deque[float]] = OrderedDict()
         self._owners: OrderedDict[int, tuple[float, str]] = OrderedDict()
 
-    def check(self, request: AdmissionRequest, images: Iterable[Placement]) -> str:
+    def check(self, request: AdmissionRequest, images: Iterable[ImageDecision]) -> str:
         """Count a Pod, and return why it is not rewritten; empty if it is.
 
         Args:
@@ -163,14 +163,14 @@ def group_kind(owner: OwnerReference) -> tuple[str, str]:
     return group if slash else "", owner.kind or ""
 
 
-def keep_originals(images: Iterable[Placement], reason: str) -> tuple[Placement, ...]:
+def keep_originals(images: Iterable[ImageDecision], reason: str) -> tuple[ImageDecision, ...]:
     """Return decisions of which those that would change an image leave it, for *reason*."""
     return tuple(
-        placement
-        if placement.decision.candidate is None
-        else Placement(
-            placement.slot,
-            placement.decision._replace(outcome=Outcome.LOOPING, reason=reason, candidate=None),
+        image
+        if image.decision.candidate is None
+        else ImageDecision(
+            image.field,
+            image.decision._replace(outcome=Outcome.LOOPING, reason=reason, candidate=None),
         )
-        for placement in images
+        for image in images
     )

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
     from webhook.admission.response import ReviewResult
-    from webhook.objects import Placement
+    from webhook.objects import ImageDecision
 
 __all__ = ["Plan", "PlanCache"]
 
@@ -24,8 +24,8 @@ _encode = msgspec.json.Encoder().encode
 class Plan(NamedTuple):
     """The images of a Pod as the rules decide, as the selector chose, and the result of that."""
 
-    images: list[Placement]
-    chosen: list[Placement]
+    images: list[ImageDecision]
+    chosen: list[ImageDecision]
     result: ReviewResult
 
 

@@ -13,17 +13,16 @@ from webhook.admission.response import ReviewOutcome, ReviewResult
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
     VOLUMES,
-    ImageSlot,
-    Placement,
+    ImageDecision,
+    ImageField,
     Pod,
-    PodSpec,
-    exempt,
-    has_room_for_record,
-    image_operations,
-    image_slots,
-    record_operation,
-    rewrite,
-    secret_operations,
+    add_pull_secrets,
+    decide_images,
+    find_images,
+    has_room_for_originals,
+    opt_out_reason,
+    record_originals,
+    replace_images,
 )
 
 if TYPE_CHECKING:
@@ -86,11 +85,13 @@ async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float
         return ReviewResult(ReviewOutcome.SKIPPED, reason)
     key = _plan_key(request, pod)
     plan = policy.plan_cache.get(key)
-    images = plan.images if plan else rewrite(_new_images(request, pod), policy.decide)
+    images = plan.images if plan else decide_images(_find_new_images(request, pod), policy.decide)
     chosen = images
     if policy.selector is not None:
         decisions = await policy.selector.choose([each.decision for each in images], seconds)
-        chosen = [Placement(each.slot, new) for each, new in zip(images, decisions, strict=True)]
+        chosen = [
+            ImageDecision(each.field, new) for each, new in zip(images, decisions, strict=True)
+        ]
     if plan and chosen == plan.chosen:
         result = plan.result
     else:
@@ -118,7 +119,7 @@ def skip_reason(request: AdmissionRequest) -> str:
         return "it has no object"
     if request.operation == "UPDATE" and request.old_object is None:
         return "it is an UPDATE without its oldObject"
-    return exempt(request.object.metadata)
+    return opt_out_reason(request.object.metadata)
 
 
 def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
@@ -133,7 +134,7 @@ def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
         or request.sub_resource
         or spec is None
         or spec.image_pull_secrets is UNSET
-        or not has_room_for_record(metadata)
+        or not has_room_for_originals(metadata)
     ):
         return None
     return (
@@ -146,42 +147,45 @@ def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
     )
 
 
-def _new_images(request: AdmissionRequest, pod: Pod) -> list[ImageSlot]:
+def _find_new_images(request: AdmissionRequest, pod: Pod) -> list[ImageField]:
     """Return the images that a request brings in.
 
-    On an update these are those that differ from the old ones, as a change of any other
+    On an update these are the images that differ from the old ones, as a change of any other
     would restart its container. Ephemeral containers and volumes cannot be changed.
     """
-    slots = image_slots(pod.spec) if pod.spec else []
+    images = find_images(pod.spec) if pod.spec else []
     old = request.old_object
     if request.operation == "CREATE" or old is None:
-        return slots
-    before = {(slot.field, slot.name): slot.image for slot in image_slots(old.spec or PodSpec())}
+        return images
+    before = {
+        (image.section, image.name): image.image
+        for image in (find_images(old.spec) if old.spec else ())
+    }
     if request.sub_resource:
         return [
-            slot
-            for slot in slots
-            if slot.field == EPHEMERAL_CONTAINERS and (slot.field, slot.name) not in before
+            image
+            for image in images
+            if image.section == EPHEMERAL_CONTAINERS and (image.section, image.name) not in before
         ]
     return [
-        slot
-        for slot in slots
-        if slot.field != VOLUMES and before.get((slot.field, slot.name)) != slot.image
+        image
+        for image in images
+        if image.section != VOLUMES and before.get((image.section, image.name)) != image.image
     ]
 
 
 def _patch_images(
-    policy: Policy, request: AdmissionRequest, pod: Pod, images: list[Placement]
+    policy: Policy, request: AdmissionRequest, pod: Pod, images: list[ImageDecision]
 ) -> ReviewResult:
     """Return the result that puts the chosen images in place, as far as the policy lets it."""
-    operations = image_operations(images)
+    operations = replace_images(images)
     if not operations:
         return ReviewResult(ReviewOutcome.UNCHANGED, images=tuple(images))
     if policy.observe:
         return ReviewResult(ReviewOutcome.OBSERVED, images=tuple(images))
     if request.operation == "CREATE":
-        operations += secret_operations(pod.spec, images)
+        operations += add_pull_secrets(pod.spec, images)
     # The API server drops changes of metadata that come with ephemeral containers.
     if policy.record and not request.sub_resource:
-        operations += record_operation(pod.metadata, images)
+        operations += record_originals(pod.metadata, images)
     return ReviewResult(ReviewOutcome.PATCHED, images=tuple(images), operations=tuple(operations))

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from webhook.objects import Pod, pod_from
+from webhook.objects import Pod, read_pod
 
 __all__ = ["VERSIONS", "AdmissionRequest", "InvalidReviewError", "read_review"]
 
@@ -146,6 +146,6 @@ def _read_objects(review: LooseReview) -> Review:
     """Return a review with its objects read part by part."""
     request = review.request
     pod, old = (
-        None if value is None else pod_from(value) for value in (request.object, request.old_object)
+        None if value is None else read_pod(value) for value in (request.object, request.old_object)
     )
     return replace(review, request=replace(request, object=pod, old_object=old))

@@ -16,7 +16,7 @@ from webhook.core.errors import quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from webhook.objects import Operation, Placement
+    from webhook.objects import ImageDecision, Operation
 
 __all__ = ["ReviewOutcome", "ReviewResult", "Totals", "encode_review"]
 
@@ -96,7 +96,7 @@ class ReviewResult:
 
     outcome: ReviewOutcome
     reason: str = ""
-    images: tuple[Placement, ...] = ()
+    images: tuple[ImageDecision, ...] = ()
     operations: tuple[Operation, ...] = ()
     warning: str = ""
 
@@ -127,7 +127,7 @@ class ReviewResult:
     @cached_property
     def weight(self) -> int:
         """How many characters its names and images have."""
-        return sum([len(slot.name) + len(slot.image) for slot, _ in self.images])
+        return sum([len(field.name) + len(field.image) for field, _ in self.images])
 
     def _annotate_audit(self) -> dict[str, str]:
         """Return the audit annotations; the API server puts the webhook's name before each key."""
@@ -155,27 +155,27 @@ def encode_review(version: str, uid: str, response: bytes) -> bytes:
     return b"".join((REVIEW_STARTS[version], _encode(uid), b",", response[1:], b"}"))
 
 
-def _describe_decisions(images: Iterable[Placement]) -> msgspec.Raw:
+def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
     described = [
         DescribedDecision(
-            slot.name,
+            field.name,
             decision.original,
             decision.outcome.value,
             decision.reason,
             UNSET if decision.candidate is None else str(decision.candidate),
         )
-        for slot, decision in images
+        for field, decision in images
     ]
     return msgspec.Raw(_encode(described))
 
 
-def _list_warnings(images: Iterable[Placement]) -> list[str]:
+def _list_warnings(images: Iterable[ImageDecision]) -> list[str]:
     """Return a warning for each image that needs one, within the bounds of the API server."""
     texts = [
-        f"mirrorhook: image of {slot.name or slot.pointer} "
+        f"mirrorhook: image of {field.name or field.pointer} "
         f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
         f"{decision.outcome}: {quote(decision.original)}: {decision.reason}"
-        for slot, decision in images
+        for field, decision in images
         if decision.outcome.needs_warning
     ]
     warnings = [
@@ -187,7 +187,7 @@ def _list_warnings(images: Iterable[Placement]) -> list[str]:
     return warnings
 
 
-def _add_up(images: tuple[Placement, ...]) -> Totals:
+def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
     outcomes: dict[tuple[str, str], int] = {}
     shares: dict[tuple[str, str], int] = {}
     doubtful = rewritten = 0

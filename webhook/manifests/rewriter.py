@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from webhook.manifests.image_paths import find_pods
 from webhook.manifests.nodes import DocumentError, ScalarNode, get_child, to_plain_values
 from webhook.manifests.splitter import decode_blocks, split_documents
-from webhook.objects import exempt, image_slots, pod_from, rewrite
+from webhook.objects import decide_images, find_images, opt_out_reason, read_pod
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.manifests.image_paths import ImagePath
     from webhook.manifests.nodes import Node
     from webhook.manifests.splitter import Document
-    from webhook.objects import Placement
+    from webhook.objects import ImageDecision
 
 __all__ = [
     "ManifestImage",
@@ -184,21 +184,21 @@ def _find_images(
             if node.is_text and node.value:
                 yield _FoundImage(node, owner, "", decide(node.value))
             continue
-        pod = pod_from(to_plain_values(node, POD_DEPTH))
-        if pod.spec is None or exempt(pod.metadata):
+        pod = read_pod(to_plain_values(node, POD_DEPTH))
+        if pod.spec is None or opt_out_reason(pod.metadata):
             continue
-        for placement in rewrite(image_slots(pod.spec), decide):
+        for placement in decide_images(find_images(pod.spec), decide):
             yield _locate(node, placement)
 
 
-def _locate(root: Node, placement: Placement) -> _FoundImage:
+def _locate(root: Node, placement: ImageDecision) -> _FoundImage:
     owner, node = root, root
-    for token in placement.slot.pointer.split("/")[1:]:
+    for token in placement.field.pointer.split("/")[1:]:
         child = get_child(node, token)
-        assert child is not None, placement.slot.pointer  # noqa: S101 - it was read from there
+        assert child is not None, placement.field.pointer  # noqa: S101 - it was read from there
         owner, node = child
     assert isinstance(node, ScalarNode)  # noqa: S101 - as above
-    return _FoundImage(node, owner, placement.slot.name, placement.decision)
+    return _FoundImage(node, owner, placement.field.name, placement.decision)
 
 
 def _replace_images(source: str, found: list[_FoundImage]) -> tuple[str, set[int]]:

@@ -1,56 +1,53 @@
-"""Where images sit in Kubernetes objects, and the patches that change them: pure."""
+"""Where images are in Kubernetes objects, and the patches that change them: pure."""
 
-from webhook.objects.exemption import MIRROR_POD, OPT_OUT, exempt
-from webhook.objects.loose import pod_from
-from webhook.objects.patch import (
+from webhook.objects.annotations import (
+    MIRROR_POD,
+    OPT_OUT,
     ORIGINAL_IMAGES,
-    Operation,
-    has_room_for_record,
-    image_operations,
-    record_operation,
-    secret_operations,
+    has_room_for_originals,
+    opt_out_reason,
+    parse_originals,
+    record_originals,
 )
+from webhook.objects.images import (
+    EPHEMERAL_CONTAINERS,
+    VOLUMES,
+    ImageDecision,
+    ImageField,
+    decide_images,
+    find_images,
+)
+from webhook.objects.patch import Operation, add_pull_secrets, replace_images
 from webhook.objects.pod import (
     POD_SPEC_PATHS,
-    Container,
     ObjectMeta,
     OwnerReference,
     Pod,
     PodSpec,
-    Volume,
-)
-from webhook.objects.rewrite import Placement, rewrite
-from webhook.objects.slots import (
-    CONTAINER_FIELDS,
-    EPHEMERAL_CONTAINERS,
-    VOLUMES,
-    ImageSlot,
-    image_slots,
+    read_pod,
 )
 
 __all__ = [
-    "CONTAINER_FIELDS",
     "EPHEMERAL_CONTAINERS",
     "MIRROR_POD",
     "OPT_OUT",
     "ORIGINAL_IMAGES",
     "POD_SPEC_PATHS",
     "VOLUMES",
-    "Container",
-    "ImageSlot",
+    "ImageDecision",
+    "ImageField",
     "ObjectMeta",
     "Operation",
     "OwnerReference",
-    "Placement",
     "Pod",
     "PodSpec",
-    "Volume",
-    "exempt",
-    "has_room_for_record",
-    "image_operations",
-    "image_slots",
-    "pod_from",
-    "record_operation",
-    "rewrite",
-    "secret_operations",
+    "add_pull_secrets",
+    "decide_images",
+    "find_images",
+    "has_room_for_originals",
+    "opt_out_reason",
+    "parse_originals",
+    "read_pod",
+    "record_originals",
+    "replace_images",
 ]

@@ -9,7 +9,7 @@ from itertools import starmap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.admission import ReviewOutcome, ReviewResult
-from webhook.objects import Placement
+from webhook.objects import ImageDecision
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -82,7 +82,7 @@ class History:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         # Records are made when somebody reads them: reviews pay for nothing but two tuples.
-        self._latest: deque[tuple[_Pod, Placement | ReviewResult]] = deque(maxlen=MAX_RECORDS)
+        self._latest: deque[tuple[_Pod, ImageDecision | ReviewResult]] = deque(maxlen=MAX_RECORDS)
         self._minutes = [(0, [0, 0, 0]) for _ in range(MINUTES)]
         self.shares: dict[tuple[str, str, str], int] = {}
         self.last_review = 0.0
@@ -130,14 +130,14 @@ class History:
         return hour
 
 
-def _shorten(image: Placement) -> Placement:
+def _shorten(image: ImageDecision) -> ImageDecision:
     """Return an image without texts that no grammar bounds: they may have megabytes."""
-    slot, decision = image
-    if len(decision.original) + len(slot.name) <= MAX_TEXT:
+    field, decision = image
+    if len(decision.original) + len(field.name) <= MAX_TEXT:
         return image
-    slot = slot._replace(pointer=slot.pointer[:MAX_TEXT], name=slot.name[:MAX_TEXT], image="")
-    return Placement(
-        slot,
+    field = field._replace(pointer=field.pointer[:MAX_TEXT], name=field.name[:MAX_TEXT], image="")
+    return ImageDecision(
+        field,
         decision._replace(
             original=decision.original[:MAX_TEXT],
             reason=decision.reason[:MAX_TEXT],
@@ -147,14 +147,14 @@ def _shorten(image: Placement) -> Placement:
     )
 
 
-def _make_record(pod: _Pod, entry: Placement | ReviewResult) -> DecisionRecord:
+def _make_record(pod: _Pod, entry: ImageDecision | ReviewResult) -> DecisionRecord:
     if isinstance(entry, ReviewResult):
         reason = ERROR_REASON if entry.outcome is ReviewOutcome.ERROR else entry.reason
         return DecisionRecord(*pod, "", "", str(entry.outcome), "", "", reason)
-    slot, decision = entry
+    field, decision = entry
     return DecisionRecord(
         *pod,
-        container=(slot.name or slot.pointer)[:MAX_TEXT],
+        container=(field.name or field.pointer)[:MAX_TEXT],
         image=decision.original,
         outcome=str(decision.outcome),
         rule="" if decision.rule is None else str(decision.rule)[:MAX_TEXT],

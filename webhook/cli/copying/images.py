@@ -73,15 +73,15 @@ def from_cluster(kubeconfig: Path | None) -> list[str]:
 
 def images_of(pod: dict[str, Any]) -> Iterator[str]:
     """Yield the images of a Pod, save those that its node has under their own name."""
-    from webhook.objects import image_slots, pod_from  # noqa: PLC0415 - as above
+    from webhook.objects import find_images, read_pod  # noqa: PLC0415 - as above
 
-    read = pod_from(pod)
+    read = read_pod(pod)
     if read.spec is None:
         return
     originals = originals_of(pod)
-    for slot in image_slots(read.spec):
-        if slot.pull_policy != "Never":
-            yield originals.get(slot.name, slot.image)
+    for field in find_images(read.spec):
+        if field.pull_policy != "Never":
+            yield originals.get(field.name, field.image)
 
 
 def originals_of(pod: dict[str, Any]) -> dict[str, str]:

@@ -14,10 +14,10 @@ from webhook.objects import (
     MIRROR_POD,
     OPT_OUT,
     ORIGINAL_IMAGES,
-    exempt,
-    image_slots,
-    pod_from,
-    rewrite,
+    decide_images,
+    find_images,
+    opt_out_reason,
+    read_pod,
 )
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
     from webhook.cli.doctor.installation import Installation, Rewriter
     from webhook.kube.reading import Reader
-    from webhook.objects import Placement
+    from webhook.objects import ImageDecision
 
 __all__ = ["explain_pod"]
 
@@ -46,7 +46,7 @@ def explain_pod(
         yield wrong("Pod", f"there is no Pod {namespace}/{name}", "kubectl get pods -A")
         return
     metadata = pod["metadata"]
-    parsed = pod_from(pod)
+    parsed = read_pod(pod)
     if MIRROR_POD in (metadata.get("annotations") or {}):
         yield note(
             "Pod",
@@ -54,7 +54,7 @@ def explain_pod(
             "give the node the rules: mirrorhook render containerd",
         )
         return
-    opt_out = exempt(parsed.metadata)
+    opt_out = opt_out_reason(parsed.metadata)
     if opt_out:
         yield note("Pod", f"it is left alone, as {opt_out}", f"remove {OPT_OUT} from it")
         return
@@ -71,7 +71,7 @@ def explain_pod(
         yield note("policy", f"policy {rewriter.policy} only observes", "set mode: rewrite")
         return
     originals = _original_images(metadata)
-    for placement in rewrite(image_slots(parsed.spec), settings.mirrors.decide):
+    for placement in decide_images(find_images(parsed.spec), settings.mirrors.decide):
         yield _explain_image(placement, originals, metadata, rewriter)
 
 
@@ -116,7 +116,7 @@ def _original_images(metadata: Mapping[str, Any]) -> Mapping[str, str]:
 
 
 def _explain_image(
-    placement: Placement,
+    placement: ImageDecision,
     originals: Mapping[str, str],
     metadata: Mapping[str, Any],
     rewriter: Rewriter,
@@ -129,25 +129,25 @@ def _explain_image(
         metadata: Metadata of the Pod.
         rewriter: The webhook or policy that is asked about the Pod.
     """
-    slot, decision = placement
-    if slot.name in originals:
-        return ok(slot.name, f"{slot.image}, which was {originals[slot.name]}")
+    field, decision = placement
+    if field.name in originals:
+        return ok(field.name, f"{field.image}, which was {originals[field.name]}")
     if decision.outcome is not Outcome.REWRITTEN:
-        text = f"{slot.image} stays as it is: {decision.reason}"
+        text = f"{field.image} stays as it is: {decision.reason}"
         if decision.outcome is Outcome.UNMATCHED:
-            return note(slot.name, text, ADD_A_RULE)
+            return note(field.name, text, ADD_A_RULE)
         if decision.outcome is Outcome.INVALID:
-            return wrong(slot.name, text, "correct the name where the Pod is written")
-        return note(slot.name, text)
-    text = f"{slot.image} would be {decision.image} today ({decision.reason})"
+            return wrong(field.name, text, "correct the name where the Pod is written")
+        return note(field.name, text)
+    text = f"{field.image} would be {decision.image} today ({decision.reason})"
     recreate = (
         f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
         f"{metadata['name']}, or rollout restart of what owns it"
     )
     if (metadata.get("creationTimestamp") or "") < rewriter.created:
-        return wrong(slot.name, f"{text}, but the Pod is older than {rewriter.noun}", recreate)
+        return wrong(field.name, f"{text}, but the Pod is older than {rewriter.noun}", recreate)
     return wrong(
-        slot.name,
+        field.name,
         f"{text}: when the Pod was created, {rewriter.noun} was not reached, its namespace "
         "had not opted in, or the rules were others",
         f"mirrorhook doctor --namespace {metadata['namespace']}; then {recreate}",
