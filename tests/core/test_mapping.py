@@ -175,3 +175,57 @@ def test_candidates_are_limited():
         Rule(f"r{n}.example", [f"r{n + 1}.example/{letter}" for letter in "abcd"]) for n in range(8)
     ]
     assert len(MirrorMap(rules).decide("r0.example/x").candidates) == 64
+
+
+LABEL = "a" * 63
+HOST = f"{'.'.join([LABEL] * 3)}.{'b' * 61}"
+
+
+@pytest.mark.parametrize(
+    ("registry", "problem"),
+    [
+        (f"{HOST}:5000", ""),
+        (f"{HOST}c", "is longer than 253 characters"),
+        (f"{LABEL}.io", ""),
+        (f"{LABEL}a.io", "of the host is longer than 63 characters"),
+        (f"x.{LABEL}a.io:80", "of the host is longer than 63 characters"),
+        ("[2001:db8::1]:5000", ""),
+        ("a." * 400 + "io", "is longer than 253 characters"),
+    ],
+)
+def test_image_on_a_host_that_cannot_exist_is_invalid(registry, problem):
+    decision = MirrorMap([Rule("*", ["h.example/cache"])]).decide(f"{registry}/team/app:1")
+    assert (decision.outcome is Outcome.INVALID) == bool(problem)
+    assert problem in decision.reason
+
+
+@pytest.mark.parametrize(
+    "image",
+    [
+        "a." * 200_000 + "com/x:1",
+        "gcr.io/" + "a/" * 200_000 + "x",
+        "nginx:" + "1" * 400_000,
+        "a" * 400_000,
+        f"nginx@sha256:{'a' * 400_000}",
+    ],
+)
+def test_overlong_image_is_not_looked_at(image):
+    decision = CACHE.decide(image)
+    assert decision.outcome is Outcome.INVALID
+    assert decision.reason.endswith("characters, more than the 1,024 of any image")
+
+
+def test_longest_valid_image_is_rewritten():
+    path = "/".join(["p" * 63] * 3)
+    image = f"{HOST}:65535/{path}/x:{'t' * 128}@sha512:{'f' * 128}"
+    decision = MirrorMap([Rule("*", [Mirror("h.example", flatten=True)])]).decide(image)
+    assert decision.outcome is Outcome.REWRITTEN
+    assert decision.image == f"h.example/x:{'t' * 128}@sha512:{'f' * 128}"
+
+
+def test_long_registry_costs_no_more_look_ups_than_a_host_has_parts():
+    registry = "a." * 100_000 + "gcr.io"
+    assert CACHE.find_matching_rules(registry, "team/app") == [
+        HARBOR.rules[6],
+        CACHE.rules[-1],
+    ]

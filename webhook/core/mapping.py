@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import InvalidReferenceError, InvalidRuleError, RuleCycleError
-from webhook.core.reference import parse_reference
+from webhook.core.reference import MAX_REGISTRY, find_host_problem, parse_reference
 from webhook.core.regex import RegexSet
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ _MAX_STEPS: Final = 16
 _MAX_CANDIDATES: Final = 64
 
 _MAX_PREFIX: Final = 600  # characters: a repository of 255, and a long registry
+# Characters of an image: a host of 253, a port, a repository of 255, a tag and a digest take 780.
+_MAX_IMAGE: Final = 1024
 
 
 class MirrorMap:
@@ -125,10 +127,16 @@ class MirrorMap:
 
         It never raises: an image that cannot be rewritten stays unchanged, with the reason.
         """
+        if len(text) > _MAX_IMAGE:
+            problem = f"it has {len(text):,} characters, more than the {_MAX_IMAGE:,} of any image"
+            return Decision(text, Outcome.INVALID, problem)
         try:
             reference = parse_reference(text)
         except InvalidReferenceError as error:
             return Decision(text, Outcome.INVALID, error.problem)
+        problem = find_host_problem(reference.registry)
+        if problem:
+            return Decision(text, Outcome.INVALID, problem, reference)
         rule = self.find_applicable_rule(reference.registry, reference.repository)
         if rule is None:
             return self._decide_without_rule(reference)
@@ -158,8 +166,8 @@ class MirrorMap:
 
 
 def _parent_domains(registry: str) -> Iterator[str]:
-    # With the leading dot, the longest first.
-    dot = registry.find(".")
+    # With the leading dot, the longest first; no rule's is longer than a host can be.
+    dot = registry.find(".", max(0, len(registry) - MAX_REGISTRY))
     while dot != -1:
         yield registry[dot:]
         dot = registry.find(".", dot + 1)

@@ -36,11 +36,13 @@ __all__ = [
     "DOCKER_HUB",
     "DOMAIN",
     "LEGACY_DOCKER_HUB",
+    "MAX_REGISTRY",
     "MAX_REPOSITORY",
     "OFFICIAL",
     "PATH",
     "TAG",
     "ImageReference",
+    "find_host_problem",
     "is_digest",
     "is_domain",
     "is_path",
@@ -53,6 +55,9 @@ LEGACY_DOCKER_HUB: Final = "index.docker.io"
 OFFICIAL: Final = "library/"
 
 MAX_REPOSITORY: Final = 255
+_MAX_HOST: Final = 253  # RFC 1035, section 2.3.4: 255 octets on the wire
+_MAX_LABEL: Final = 63
+MAX_REGISTRY: Final = _MAX_HOST + len(":65535")
 _MAX_TAG: Final = 128
 
 _DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -130,6 +135,20 @@ def is_digest(text: str) -> bool:
 def is_domain(text: str) -> bool:
     """Return whether *text* is a registry host with an optional port."""
     return _match_domain(text) is not None
+
+
+def find_host_problem(registry: str) -> str:
+    """Return why no host can have the name of *registry*; empty if one can.
+
+    The grammar allows names of any length, and the domain name system does not (RFC 1035).
+    """
+    host = registry.partition(":")[0]
+    if len(host) > _MAX_HOST:
+        return f"the host {quote(host)} is longer than {_MAX_HOST} characters"
+    for label in host.split("."):
+        if len(label) > _MAX_LABEL:
+            return f"the part {quote(label)} of the host is longer than {_MAX_LABEL} characters"
+    return ""
 
 
 def is_path(text: str) -> bool:

@@ -20,8 +20,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Regex", "RegexSet", "could_produce", "fill_groups", "highest_group"]
 
-# An upper bound, enough for tens of thousands of expressions; RE2 takes what it needs.
-_MAX_MEMORY: Final = 256 * 1024 * 1024
+# An upper bound, enough for 20,000 usual expressions. RE2 takes what it needs, and a contrived
+# expression makes it need all: this has to fit into a small container beside everything else.
+_MAX_MEMORY: Final = 32 * 1024 * 1024
 _GROUP: Final = re.compile(r"\\([0-9])")
 
 
