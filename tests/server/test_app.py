@@ -8,6 +8,7 @@ import sys
 import httpx
 import pytest
 from fastapi import FastAPI
+from opentelemetry.sdk.trace import TracerProvider
 
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
@@ -15,6 +16,7 @@ from tests.server.process import JSON
 from webhook.server.app import create_app
 from webhook.server.limits import MAX_BODY
 from webhook.server.operations import create_operations_app
+from webhook.telemetry import Tracing
 
 REVIEW = review_of("nginx", "quay.io/a/b:1")
 TEXT = {"content-type": "text/plain"}
@@ -66,7 +68,7 @@ async def answers_of(name, *, through_middleware, draining):
 
     async with client_of(stock if through_middleware else app) as client:
         answer = await client.request(method, path, content=body, headers=headers)
-    exposition = parts.metrics.exposition("")[0].decode().splitlines()
+    exposition = parts.metrics.render("")[0].decode().splitlines()
     counted = [
         line
         for line in exposition
@@ -84,6 +86,18 @@ async def test_what_goes_before_the_middleware_changes_no_answer(name, draining)
         await answers_of(name, through_middleware=each, draining=draining) for each in (False, True)
     ]
     assert before == through
+
+
+@pytest.mark.anyio
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_traces_change_no_answer(name):
+    method, path, body, headers = REQUESTS[name]
+    answers = []
+    for tracing in (None, Tracing(TracerProvider())):
+        async with client_of(create_app(Parts().webhook(), tracing)) as client:
+            answer = await client.request(method, path, content=body, headers=headers)
+        answers.append((answer.status_code, answer.content, sorted(answer.headers.items())))
+    assert answers[0] == answers[1]
 
 
 @pytest.mark.anyio

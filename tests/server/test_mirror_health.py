@@ -86,7 +86,7 @@ class Told:
         self.mirror_health = MirrorHealth(self.log, self.metrics, time.monotonic)
 
     def series(self, name):
-        text = self.metrics.exposition("")[0].decode()
+        text = self.metrics.render("")[0].decode()
         return [line for line in text.splitlines() if line.startswith(name)]
 
 

@@ -6,7 +6,7 @@ import json
 import time
 
 from tests.server.process import RULES, serving, until
-from webhook.telemetry.lines import GATHER_SECONDS
+from webhook.telemetry.logs import GATHER_SECONDS
 
 REFUSED = 'mirrorhook_requests_refused_total{code="400"}'
 

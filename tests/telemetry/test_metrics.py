@@ -22,20 +22,20 @@ def metrics():
 
 
 def families(metrics, accept=""):
-    content, _ = metrics.exposition(accept)
+    content, _ = metrics.render(accept)
     parse = openmetrics if accept else plain
     return {family.name: family for family in parse(content.decode())}
 
 
 def values(metrics):
     """Every series with its value."""
-    content, _ = metrics.exposition("")
+    content, _ = metrics.render("")
     lines = [line for line in content.decode().splitlines() if not line.startswith("#")]
     return {series: float(value) for series, _, value in (line.rpartition(" ") for line in lines)}
 
 
 def test_names_and_units_follow_the_conventions(metrics):
-    metrics.review("default", "patched")
+    metrics.count_review("default", "patched")
     for name, family in families(metrics, OPENMETRICS).items():
         assert re.fullmatch("[a-z][a-z0-9_]*", name)
         assert family.documentation
@@ -50,33 +50,33 @@ def test_names_and_units_follow_the_conventions(metrics):
     ("note", "series"),
     [
         (
-            lambda m: m.review("default", "patched"),
+            lambda m: m.count_review("default", "patched"),
             'mirrorhook_reviews_total{policy="default",result="patched"}',
         ),
         (
-            lambda m: m.image("a", "docker.io", "rewritten"),
+            lambda m: m.count_images("a", "docker.io", "rewritten", 1),
             'mirrorhook_images_total{outcome="rewritten",policy="a",rule="docker.io"}',
         ),
-        (lambda m: m.refused(413), 'mirrorhook_requests_refused_total{code="413"}'),
-        (lambda m: m.error(), "mirrorhook_errors_total"),
-        (lambda m: m.looped(), "mirrorhook_loops_total"),
+        (lambda m: m.count_refusal(413), 'mirrorhook_requests_refused_total{code="413"}'),
+        (lambda m: m.count_error(), "mirrorhook_errors_total"),
+        (lambda m: m.count_loop(), "mirrorhook_loops_total"),
         (
-            lambda m: m.configuration_loaded(5),
+            lambda m: m.record_configuration(5),
             'mirrorhook_config_reloads_total{result="success"}',
         ),
         (
-            lambda m: m.configuration_refused(),
+            lambda m: m.record_refused_configuration(),
             'mirrorhook_config_reloads_total{result="failure"}',
         ),
         (
-            lambda m: m.certificate_loaded(5),
+            lambda m: m.record_certificate(5),
             'mirrorhook_certificate_reloads_total{result="success"}',
         ),
         (
-            lambda m: m.certificate_refused(),
+            lambda m: m.record_refused_certificate(),
             'mirrorhook_certificate_reloads_total{result="failure"}',
         ),
-        (lambda m: m.answered(0.1, 5), "mirrorhook_review_duration_seconds_count"),
+        (lambda m: m.observe_review(0.1, 5), "mirrorhook_review_duration_seconds_count"),
     ],
 )
 def test_each_event_is_counted(metrics, note, series):
@@ -87,9 +87,9 @@ def test_each_event_is_counted(metrics, note, series):
 
 
 def test_states_and_times_are_told(metrics):
-    metrics.configuration_loaded(100)
-    metrics.certificate_loaded(200)
-    metrics.answered(0.0004, 300)
+    metrics.record_configuration(100)
+    metrics.record_certificate(200)
+    metrics.observe_review(0.0004, 300)
     found = values(metrics)
     assert found["mirrorhook_config_last_reload_successful"] == 1
     assert found["mirrorhook_config_last_reload_success_timestamp_seconds"] == 100
@@ -99,20 +99,20 @@ def test_states_and_times_are_told(metrics):
     assert found['mirrorhook_review_duration_seconds_bucket{le="0.00025"}'] == 0
     assert found["mirrorhook_log_lines_dropped"] == 7
     assert found['mirrorhook_build_info{version="1.2.3"}'] == 1
-    metrics.configuration_refused()
+    metrics.record_refused_configuration()
     assert values(metrics)["mirrorhook_config_last_reload_successful"] == 0
 
 
 def test_no_series_says_when_another_was_created(metrics):
-    metrics.review("default", "patched")
+    metrics.count_review("default", "patched")
     assert not [series for series in values(metrics) if "_created" in series]
 
 
 def test_the_format_is_what_was_asked_for(metrics):
-    content, content_type = metrics.exposition(OPENMETRICS)
+    content, content_type = metrics.render(OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
     assert content.endswith(b"# EOF\n")
-    assert metrics.exposition("")[1].startswith("text/plain")
+    assert metrics.render("")[1].startswith("text/plain")
 
 
 def test_the_process_is_measured_too(metrics):
@@ -120,5 +120,5 @@ def test_the_process_is_measured_too(metrics):
 
 
 def test_two_processes_in_one_do_not_share_their_metrics(metrics):
-    metrics.error()
+    metrics.count_error()
     assert values(Metrics("1", lambda: 0.0))["mirrorhook_errors_total"] == 0

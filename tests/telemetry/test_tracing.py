@@ -15,7 +15,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import (
 
 from tests.server.process import JSON, RULES, serving
 from webhook.telemetry import TracingError, open_tracing
-from webhook.telemetry.tracing import ENDPOINTS, is_asked_for
+from webhook.telemetry.tracing import ENDPOINTS, _is_requested
 
 TRACE, PARENT = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 CONTEXT = {"traceparent": f"00-{TRACE}-{PARENT}-01"}
@@ -63,7 +63,7 @@ def test_a_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch)
             client.post("/mutate/none", content=b"{}", headers=JSON)
     (service, first), (_, second) = spans
     assert service == "mirrorhook"
-    assert (first.name, second.name) == ("POST /mutate", "POST /mutate/none")
+    assert (first.name, second.name) == ("POST /mutate", "POST /mutate/{policy}")
     assert (first.trace_id.hex(), first.parent_span_id.hex()) == (TRACE, PARENT)
     assert second.trace_id.hex() != TRACE
     values = {each.key: each.value for each in second.attributes}
@@ -99,7 +99,7 @@ def test_a_collector_that_is_away_delays_no_end_and_is_complained_of_in_our_log(
     ],
 )
 def test_the_standard_variables_decide(environment, expected):
-    assert is_asked_for(environment) is expected
+    assert _is_requested(environment) is expected
 
 
 def test_without_them_there_is_nothing_between_a_request_and_its_answer():

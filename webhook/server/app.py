@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 
     from webhook.admission import Policy, Recorder
     from webhook.server.readiness import Readiness
-    from webhook.telemetry import Log, Metrics
+    from webhook.telemetry import Log, Metrics, Tracing
 
 __all__ = ["AdmissionWebhook", "create_app"]
 
@@ -90,7 +90,7 @@ class AdmissionWebhook:
             content = await review(body, policy, self.recorder, left)
         except InvalidReviewError as error:
             raise RequestError(400, str(error)) from None
-        self.metrics.answered(self.stopwatch() - began, self.clock())
+        self.metrics.observe_review(self.stopwatch() - began, self.clock())
         return content
 
     def find_policy(self, path: str) -> Policy:
@@ -109,7 +109,7 @@ class AdmissionWebhook:
 
     def record_refusal(self, request: Request, error: RequestError) -> None:
         """Count and log a refused request."""
-        self.metrics.refused(error.code)
+        self.metrics.count_refusal(error.code)
         self.log.warning(
             "request refused",
             code=error.code,
@@ -119,9 +119,25 @@ class AdmissionWebhook:
         )
 
 
-def create_app(webhook: AdmissionWebhook) -> FastAPI:
-    """Return the application that serves the webhook's port."""
-    app = _ReviewsFirst(title="mirrorhook", version=__version__, openapi_url=None)
+def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> FastAPI:
+    """Return the application that serves the webhook's port.
+
+    Args:
+        webhook: Answers the reviews.
+        tracing: Where spans go; None for no spans.
+    """
+    app = _ReviewsFirst(
+        title="mirrorhook",
+        version=__version__,
+        openapi_url=None,
+        telemetry={
+            "tracing": tracing is not None,
+            "tracer_provider": tracing.provider if tracing else None,
+            "operation_spans": False,
+            "metrics": False,
+            "logs": False,
+        },
+    )
 
     async def mutate(request: Request) -> Response:
         """Answer an AdmissionReview by the policy that the path names."""
@@ -151,18 +167,20 @@ def create_app(webhook: AdmissionWebhook) -> FastAPI:
     app.add_route(PATH, mutate, methods=["POST"])
     app.add_route(POLICY_PREFIX + "{policy:path}", mutate, methods=["POST"])
     app.add_exception_handler(HTTPException, refuse)
-    app.mutate = mutate
+    if tracing is None:
+        app.mutate = mutate
     return app
 
 
 class _ReviewsFirst(FastAPI):
     """Hands reviews to their route before the middleware, which would cost a fifth more."""
 
-    mutate: Callable[[Request], Awaitable[Response]]
+    mutate: Callable[[Request], Awaitable[Response]] | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         path = scope.get("path", "")
-        if scope.get("method") == "POST" and (path == PATH or path.startswith(POLICY_PREFIX)):
+        is_review = path == PATH or path.startswith(POLICY_PREFIX)
+        if self.mutate is not None and is_review and scope["method"] == "POST":
             response = await self.mutate(Request(scope, receive, send))
             await response(scope, receive, send)
         else:

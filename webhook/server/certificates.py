@@ -79,11 +79,11 @@ class Use:
             else:
                 self._note(change, "certificate replaced")
                 return
-        self._metrics.certificate_refused()
+        self._metrics.record_refused_certificate()
         self._log.error("certificate refused, the old one stays in use", problem=str(change))
 
     def _note(self, pair: KeyPair, event: str) -> None:
-        self._metrics.certificate_loaded(pair.expires_at.timestamp())
+        self._metrics.record_certificate(pair.expires_at.timestamp())
         self._log.info(event, names=pair.names, expires=pair.expires_at.isoformat())
 
 

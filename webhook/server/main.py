@@ -27,7 +27,7 @@ from webhook.server.operations import create_operations_app
 from webhook.server.policies import PolicyStore
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
-from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, take_over
+from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, redirect_logging
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -65,7 +65,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
     configuration = load_rules(settings.config)
     lines = LineWriter(STDOUT)
     log = Log(lines.write, time.time)
-    take_over(log, *LIBRARIES)
+    redirect_logging(log, *LIBRARIES)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()
     mirror_health = MirrorHealth(log, metrics, time.monotonic)
@@ -98,6 +98,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         )
         directory = ReplicaDirectory(views.replica_state, settings.managed, time.monotonic)
         console = console_routes(views, directory)
+    tracing = open_tracing(os.environ, __version__)
     reviews = create_app(
         AdmissionWebhook(
             policies=lambda: policies.policies,
@@ -107,19 +108,14 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
             log=log,
             clock=time.time,
             stopwatch=time.perf_counter,
-        )
+        ),
+        tracing,
     )
     operations = create_operations_app(
         readiness, metrics, own_state=views.replica_state if views else None, console=console
     )
-    tracing = open_tracing(os.environ, __version__)
     lifecycle = Lifecycle(
-        reviews=listen(
-            settings.host,
-            settings.port,
-            tracing.of(reviews) if tracing else reviews,
-            certificate,
-        ),
+        reviews=listen(settings.host, settings.port, reviews, certificate),
         operations=listen(settings.host, settings.operations_port, operations),
         readiness=readiness,
         log=log,

@@ -97,7 +97,7 @@ class MirrorHealth:
 
     def _count_registries_down(self) -> None:
         observers = self._observers.values()
-        self._metrics.registries_down(sum(len(each.down) for each in observers))
+        self._metrics.set_registries_down(sum(len(each.down) for each in observers))
 
 
 async def _close(checker: ImageChecker) -> None:
@@ -140,7 +140,7 @@ class MirrorObserver:
     def on_result(self, target: str, result: CheckResult) -> None:
         """Count the result of a check."""
         self._latest[target] = result
-        self._metrics.probed(target, result.status, result.seconds)
+        self._metrics.observe_check(target, result.status, result.seconds)
 
     def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
         """Log that a registry is down, or is back."""
@@ -154,7 +154,7 @@ class MirrorObserver:
 
     def on_error(self, image: str, error: Exception) -> None:
         """Log an internal error by its type only: its message could hold a credential."""
-        self._metrics.error()
+        self._metrics.count_error()
         self._log.error("question failed", image=image, error=type(error).__name__)
 
     def on_problem(self, problem: str) -> None:

@@ -63,7 +63,7 @@ def create_operations_app(
     @app.get("/metrics", include_in_schema=False)
     async def scrape(request: Request) -> Response:
         """Metrics in the Prometheus text format, or in OpenMetrics if asked for."""
-        content, content_type = metrics.exposition(request.headers.get("accept", ""))
+        content, content_type = metrics.render(request.headers.get("accept", ""))
         return Response(content, headers={"content-type": content_type})
 
     if own_state is not None:

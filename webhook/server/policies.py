@@ -68,12 +68,12 @@ class PolicyStore:
                 self._use(change, "rules reloaded")
                 continue
             self.refused = tuple(map(str, change.problems))
-            self._metrics.configuration_refused()
+            self._metrics.record_refused_configuration()
             self._log.error("rules refused, the old ones stay in use", problems=self.refused)
 
     def record_loop(self, owner: StoppedOwner) -> None:
         """Report an owner whose Pods are skipped from now on."""
-        self._metrics.looped()
+        self._metrics.count_loop()
         self._log.warning(
             "owner left alone",
             namespace=owner.namespace,
@@ -93,7 +93,7 @@ class PolicyStore:
         self.configuration = configuration
         self.loaded_at = self._clock()
         self.refused = ()
-        self._metrics.configuration_loaded(self.loaded_at)
+        self._metrics.record_configuration(self.loaded_at)
         self._log.info(
             event,
             digest=configuration.digest[:12],

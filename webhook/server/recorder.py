@@ -62,14 +62,14 @@ class ReviewRecorder:
             if self._history is not None:
                 self._history.record(note)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
-            self._log.failure("a review could not be noted", error, uid=request.uid)
+            self._log.unexpected_error("a review could not be noted", error, uid=request.uid)
 
     def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
         """Record an internal error, on which the Pod was left unchanged."""
         note = _note_of(policy, request, INTERNAL_ERROR)
-        self._metrics.review(policy, ReviewOutcome.ERROR)
-        self._metrics.error()
-        self._log.failure(
+        self._metrics.count_review(policy, ReviewOutcome.ERROR)
+        self._metrics.count_error()
+        self._log.unexpected_error(
             "review failed, its Pod was left as it is",
             error,
             policy=policy,
@@ -86,9 +86,9 @@ class ReviewRecorder:
         verdict = note.verdict
         is_doubtful = verdict.totals.doubtful
         if is_doubtful or verdict.outcome in LOGGED:
-            self._log.line(
+            self._log.write_line(
                 ReviewLine(
-                    self._log.time(),
+                    self._log.timestamp(),
                     "warning" if is_doubtful else "info",
                     "review",
                     *note[:-1],
@@ -99,9 +99,9 @@ class ReviewRecorder:
 
     def _count(self, note: Note) -> None:
         verdict = note.verdict
-        self._metrics.review(note.policy, verdict.outcome)
+        self._metrics.count_review(note.policy, verdict.outcome)
         for (rule, outcome), count in verdict.totals.outcomes:
-            self._metrics.image(note.policy, rule, outcome, count)
+            self._metrics.count_images(note.policy, rule, outcome, count)
 
 
 def _note_of(policy: str, request: AdmissionRequest, verdict: ReviewResult) -> Note:

@@ -1,7 +1,6 @@
-"""What the webhook tells of itself: metrics, log lines and traces."""
+"""Metrics, logs and traces of the webhook."""
 
-from webhook.telemetry.lines import LineWriter
-from webhook.telemetry.log import Log, ReviewLine, take_over
+from webhook.telemetry.logs import LineWriter, Log, ReviewLine, redirect_logging
 from webhook.telemetry.metrics import Metrics
 from webhook.telemetry.tracing import Tracing, TracingError, open_tracing
 
@@ -13,5 +12,5 @@ __all__ = [
     "Tracing",
     "TracingError",
     "open_tracing",
-    "take_over",
+    "redirect_logging",
 ]

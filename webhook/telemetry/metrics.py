@@ -1,11 +1,12 @@
 """Metrics in the Prometheus text format, named after its conventions.
 
-Labels hold policies, rules and outcomes, which the rules file bounds; never an
-image, a Pod or a namespace.
+Labels hold policies, rules and outcomes, whose number the rules file bounds; never an image,
+a Pod or a namespace.
 """
 
 from __future__ import annotations
 
+from functools import cache
 from typing import TYPE_CHECKING, Final
 
 from prometheus_client import (
@@ -19,8 +20,6 @@ from prometheus_client import (
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
-
-from webhook.telemetry.counting import Durations, Tally
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,11 +37,11 @@ class Metrics:
 
     Args:
         version: Version of mirrorhook.
-        dropped_lines: Gives how many log lines were dropped.
+        dropped_lines: Returns how many log lines were dropped.
     """
 
     def __init__(self, version: str, dropped_lines: Callable[[], float]) -> None:
-        # A second series for each counter, which the text format has no use for.
+        # They are a second series for each counter.
         disable_created_metrics()  # type: ignore[no-untyped-call]
         registry = self._registry = CollectorRegistry(auto_describe=True)
         ProcessCollector(registry=registry)
@@ -50,30 +49,32 @@ class Metrics:
         Info("mirrorhook_build", "Version of mirrorhook.", registry=registry).info(
             {"version": version}
         )
-        self._reviews = Tally(
+        reviews = Counter(
             "mirrorhook_reviews",
             "Admission reviews answered, by policy and result.",
             ("policy", "result"),
-            registry,
+            registry=registry,
         )
-        self._images = Tally(
+        images = Counter(
             "mirrorhook_images",
             "Images decided on, by policy, rule (empty where none matched) and outcome.",
             ("policy", "rule", "outcome"),
-            registry,
+            registry=registry,
         )
-        self._duration = Durations(
+        # `labels` checks its arguments at each call, which costs more than counting.
+        self._reviews = cache(reviews.labels)
+        self._images = cache(images.labels)
+        self._duration = Histogram(
             "mirrorhook_review_duration_seconds",
             "Time from the last byte of a review to its answer.",
-            BUCKETS + SLOW_BUCKETS,
-            registry,
+            buckets=BUCKETS + SLOW_BUCKETS,
+            registry=registry,
         )
-        self._last_review = 0.0
-        Gauge(
+        self._last_review = Gauge(
             "mirrorhook_last_review_timestamp_seconds",
             "When the last review came; 0 before the first.",
             registry=registry,
-        ).set_function(lambda: self._last_review)
+        )
         self._probes = Counter(
             "mirrorhook_probes",
             "Questions whether an image is there, by mirror and answer.",
@@ -143,61 +144,61 @@ class Metrics:
             self._reloads.labels(result)
             self._certificate_reloads.labels(result)
 
-    def review(self, policy: str, result: str, count: int = 1) -> None:
-        """Count reviews of the same result."""
-        self._reviews.add((policy, result), count)
+    def count_review(self, policy: str, result: str) -> None:
+        """Count a review."""
+        self._reviews(policy, result).inc()
 
-    def image(self, policy: str, rule: str, outcome: str, count: int = 1) -> None:
+    def count_images(self, policy: str, rule: str, outcome: str, count: int) -> None:
         """Count images of the same rule and outcome."""
-        self._images.add((policy, rule, outcome), count)
+        self._images(policy, rule, outcome).inc(count)
 
-    def answered(self, seconds: float, now: float) -> None:
-        """Note how long an answer took, and when it was given, in seconds since the epoch."""
+    def observe_review(self, seconds: float, now: float) -> None:
+        """Record how long an answer took, and when it was given, in seconds since the epoch."""
         self._duration.observe(seconds)
-        self._last_review = now
+        self._last_review.set(now)
 
-    def probed(self, mirror: str, answer: str, seconds: float) -> None:
-        """Count a question to a mirror, by its target, and note how long it took."""
+    def observe_check(self, mirror: str, answer: str, seconds: float) -> None:
+        """Count a question to a mirror, by its target, and record how long it took."""
         self._probes.labels(mirror, answer).inc()
         self._probe_duration.observe(seconds)
 
-    def registries_down(self, count: int) -> None:
-        """Note how many registries are left alone."""
+    def set_registries_down(self, count: int) -> None:
+        """Record how many registries are not asked at the moment."""
         self._down.set(count)
 
-    def refused(self, code: int) -> None:
+    def count_refusal(self, code: int) -> None:
         """Count a request that was refused."""
         self._refused.labels(str(code)).inc()
 
-    def error(self) -> None:
-        """Count an error of ours."""
+    def count_error(self) -> None:
+        """Count an internal error."""
         self._errors.inc()
 
-    def looped(self) -> None:
-        """Count an owner that is left alone."""
+    def count_loop(self) -> None:
+        """Count an owner whose Pods are skipped."""
         self._loops.inc()
 
-    def configuration_loaded(self, now: float) -> None:
-        """Note that the rules of the file were taken up, at *now* seconds since the epoch."""
+    def record_configuration(self, now: float) -> None:
+        """Record that the rules file was loaded, at *now* seconds since the epoch."""
         self._reloads.labels("success").inc()
         self._reload_state.set(1)
         self._loaded.set(now)
 
-    def configuration_refused(self) -> None:
-        """Note that the rules of the file were refused."""
+    def record_refused_configuration(self) -> None:
+        """Record that the rules file was refused."""
         self._reloads.labels("failure").inc()
         self._reload_state.set(0)
 
-    def certificate_loaded(self, expiry: float) -> None:
-        """Note that a certificate was taken up, and when it expires, since the epoch."""
+    def record_certificate(self, expiry: float) -> None:
+        """Record that a certificate was loaded, and when it expires, since the epoch."""
         self._certificate_reloads.labels("success").inc()
         self._certificate_expiry.set(expiry)
 
-    def certificate_refused(self) -> None:
-        """Note that a certificate was refused."""
+    def record_refused_certificate(self) -> None:
+        """Record that a certificate was refused."""
         self._certificate_reloads.labels("failure").inc()
 
-    def exposition(self, accept: str) -> tuple[bytes, str]:
+    def render(self, accept: str) -> tuple[bytes, str]:
         """Return all metrics, and their content type.
 
         Args:

@@ -1,18 +1,19 @@
 """Traces of reviews by OpenTelemetry, where its `standard variables`_ ask for them.
 
-The API server sends the context of its own trace along (KEP-647), so that a review is a
-span below the request for the Pod.
+FastAPI makes the spans. The API server sends the context of its own trace (KEP-647), so a
+review is a span below the request for the Pod.
 
 .. _standard variables: https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from threading import Thread
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping, MutableMapping
+    from collections.abc import Mapping
 
     from opentelemetry.sdk.trace import TracerProvider
 
@@ -22,75 +23,28 @@ ENDPOINTS: Final = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_EN
 EXPORTER: Final = "OTEL_TRACES_EXPORTER"
 DISABLED: Final = "OTEL_SDK_DISABLED"
 NAME: Final = "OTEL_SERVICE_NAME"
-SERVER_ERROR: Final = 500
-
-if TYPE_CHECKING:
-    Scope = MutableMapping[str, Any]
-    Message = MutableMapping[str, Any]
-    Receive = Callable[[], Awaitable[Message]]
-    Send = Callable[[Message], Awaitable[None]]
-    App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class TracingError(Exception):
     """Traces are asked for, and cannot be made."""
 
 
+@dataclass(frozen=True, slots=True)
 class Tracing:
-    """Makes a span of every review.
+    """Where spans go.
 
-    Args:
-        provider: Where spans go.
-        version: Version of mirrorhook.
+    Attributes:
+        provider: The OpenTelemetry provider of tracers.
     """
 
-    def __init__(self, provider: TracerProvider, version: str) -> None:
-        self._provider = provider
-        self._tracer = provider.get_tracer("mirrorhook", version)
-
-    def of(self, app: App) -> App:
-        """Return an ASGI application with a span around each request."""
-        from opentelemetry.propagate import extract  # noqa: PLC0415 - only where asked for
-        from opentelemetry.trace import SpanKind, StatusCode  # noqa: PLC0415
-
-        async def traced(scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["type"] != "http":
-                await app(scope, receive, send)
-                return
-            headers = {
-                name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]
-            }
-            with self._tracer.start_as_current_span(
-                f"{scope['method']} {scope['path']}",
-                context=extract(headers),
-                kind=SpanKind.SERVER,
-                attributes={
-                    "http.request.method": scope["method"],
-                    "url.path": scope["path"],
-                },
-            ) as span:
-
-                async def sent(message: Message) -> None:
-                    if message["type"] == "http.response.start":
-                        span.set_attribute("http.response.status_code", message["status"])
-                        if message["status"] >= SERVER_ERROR:
-                            span.set_status(StatusCode.ERROR)
-                    await send(message)
-
-                await app(scope, receive, sent)
-
-        return traced
+    provider: TracerProvider
 
     def close(self, seconds: float) -> None:
-        """Send what is left, and give up on a collector that does not take it.
-
-        Args:
-            seconds: How long that may take.
-        """
-        # The SDK itself would wait for half a minute, and cannot be told otherwise.
-        ending = Thread(target=self._provider.shutdown, daemon=True)
-        ending.start()
-        ending.join(seconds)
+        """Send what is left, for *seconds* at most."""
+        # The SDK itself waits for half a minute, and has no setting for it.
+        closing = Thread(target=self.provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(seconds)
 
 
 def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None:
@@ -101,15 +55,14 @@ def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None
         version: Version of mirrorhook.
 
     Raises:
-        TracingError: It is asked for, and its packages are missing, or its exporter is
-            another one than OTLP.
+        TracingError: Its packages are missing, or the exporter is not OTLP.
     """
-    if not is_asked_for(environment):
+    if not _is_requested(environment):
         return None
     exporter = environment.get(EXPORTER) or "otlp"
     if exporter != "otlp":
         raise TracingError(f"{EXPORTER} is {exporter!r}: write otlp, or none")
-    try:
+    try:  # imported here because they are optional
         from opentelemetry.exporter.otlp.proto.http.trace_exporter import (  # noqa: PLC0415
             OTLPSpanExporter,
         )
@@ -120,14 +73,15 @@ def open_tracing(environment: Mapping[str, str], version: str) -> Tracing | None
         raise TracingError(
             f"traces are asked for, and a package is missing ({error}): install mirrorhook[tracing]"
         ) from None
-    names = {} if environment.get(NAME) else {"service.name": "mirrorhook"}
-    provider = TracerProvider(resource=Resource.create(names), shutdown_on_exit=False)
+    attributes = {"service.version": version}
+    if not environment.get(NAME):
+        attributes["service.name"] = "mirrorhook"
+    provider = TracerProvider(resource=Resource.create(attributes), shutdown_on_exit=False)
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    return Tracing(provider, version)
+    return Tracing(provider)
 
 
-def is_asked_for(environment: Mapping[str, str]) -> bool:
-    """Say whether the variables ask for traces."""
+def _is_requested(environment: Mapping[str, str]) -> bool:
     if environment.get(DISABLED, "").lower() == "true":
         return False
     exporter = environment.get(EXPORTER)

@@ -12,9 +12,8 @@ from contextlib import suppress
 
 import pytest
 
-from webhook.telemetry import LineWriter, Log
-from webhook.telemetry.lines import GATHER_LINES, MAX_WAITING
-from webhook.telemetry.log import LogHandler
+from webhook.telemetry import LineWriter, Log, redirect_logging
+from webhook.telemetry.logs import GATHER_LINES, MAX_WAITING
 
 
 @pytest.fixture
@@ -137,7 +136,7 @@ def test_a_line_is_a_json_object_with_time_level_and_event(log, lines, level):
 def test_an_error_comes_with_its_traceback_on_one_line(log, lines):
     with pytest.raises(ValueError, match="a") as caught:
         int("a\nb")
-    log.failure("it failed", caught.value, pod="web")
+    log.unexpected_error("it failed", caught.value, pod="web")
     (line,) = lines
     assert line["level"] == "error"
     assert line["pod"] == "web"
@@ -149,10 +148,10 @@ def test_values_of_any_type_are_logged(log, lines):
     assert "class 'object'" in lines[0]["value"]["1"]
 
 
-def test_what_libraries_log_becomes_lines_of_ours(log, lines, monkeypatch):
+def test_what_libraries_log_becomes_lines_of_the_log(log, lines):
     logger = logging.getLogger("lib")
-    monkeypatch.setattr(logger, "handlers", [LogHandler(log)])
-    monkeypatch.setattr(logger, "propagate", False)
+    redirect_logging(log, "lib")
+    logger.info("below the level")
     logger.setLevel(logging.INFO)
     logger.info("one %d", 1)
     logger.warning("two")

@@ -1,0 +1,195 @@
+"""The log: JSON objects, one a line, each with a time, a level and an event in words."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections import deque
+from contextlib import suppress
+from datetime import UTC, datetime
+from queue import Empty, SimpleQueue
+from threading import Thread
+from traceback import format_exception
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+from msgspec import Raw, Struct
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["LineWriter", "Log", "ReviewLine", "redirect_logging"]
+
+# About a second of the most that one replica can log.
+MAX_WAITING: Final = 8192
+MAX_BATCH: Final = 256
+# Waking a thread costs more than making a line: one waits for those that follow it. But more
+# at once would fill the pipe, and keep a review waiting.
+GATHER_SECONDS: Final = 0.02
+GATHER_LINES: Final = 32
+
+
+class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
+    """The log line of a review that did something."""
+
+    time: str
+    level: str
+    event: str
+    policy: str
+    uid: str
+    namespace: str
+    pod: str
+    operation: str
+    dry_run: bool
+    result: str
+    images: Raw
+
+
+class Log:
+    """The log of one process.
+
+    Args:
+        write: Writes one line, without its end.
+        clock: Returns seconds since the epoch.
+    """
+
+    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+        self._write = write
+        self._clock = clock
+        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+        self._milliseconds = -1
+        self._timestamp = ""
+
+    def info(self, event: str, **fields: Any) -> None:
+        """Log something that is as it should be."""
+        self._log("info", event, fields)
+
+    def warning(self, event: str, **fields: Any) -> None:
+        """Log something that somebody should look at."""
+        self._log("warning", event, fields)
+
+    def error(self, event: str, **fields: Any) -> None:
+        """Log something that failed."""
+        self._log("error", event, fields)
+
+    def unexpected_error(self, event: str, error: BaseException, **fields: Any) -> None:
+        """Log an unexpected error with its traceback."""
+        self._log("error", event, {**fields, "traceback": "".join(format_exception(error))})
+
+    def write_line(self, line: object) -> None:
+        """Log a value whose JSON object has a time, a level and an event of its own."""
+        self._write(self._encode(line))
+
+    def timestamp(self) -> str:
+        """Return the time now, as in RFC 3339."""
+        milliseconds = int(self._clock() * 1000)
+        if milliseconds != self._milliseconds:
+            self._milliseconds = milliseconds
+            second, fraction = divmod(milliseconds, 1000)
+            written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+            self._timestamp = f"{written}.{fraction:03}Z"
+        return self._timestamp
+
+    def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        self.write_line({"time": self.timestamp(), "level": level, "event": event, **fields})
+
+
+class LineWriter:
+    """A thread that writes lines to a file descriptor, in order.
+
+    A pipe that nobody reads must not hold up the creation of Pods: a line that does not fit
+    into the queue is dropped, and counted.
+
+    Args:
+        descriptor: Where the lines go, for instance 1 for standard output.
+        gather: For how many seconds a line may wait for others.
+
+    Attributes:
+        dropped: How many lines were dropped.
+    """
+
+    def __init__(self, descriptor: int, gather: float = GATHER_SECONDS) -> None:
+        self._descriptor = descriptor
+        self._gather = gather
+        self._waiting: deque[bytes] = deque()
+        self._called = False
+        self._calls: SimpleQueue[None] = SimpleQueue()
+        self._closing = False
+        self._thread = Thread(target=self._run, name="log", daemon=True)
+        self._thread.start()
+        self.dropped = 0
+
+    def write(self, line: bytes) -> None:
+        """Queue one line, without its end."""
+        waiting = self._waiting
+        if len(waiting) >= MAX_WAITING:
+            self.dropped += 1
+            return
+        waiting.append(line)
+        if not self._called or len(waiting) == GATHER_LINES:
+            self._called = True
+            self._calls.put(None)
+
+    def close(self, seconds: float) -> None:
+        """Write the lines that are waiting, for *seconds* at most, and end."""
+        self._closing = True
+        self._gather = 0
+        self._calls.put(None)
+        self._thread.join(seconds)
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._calls.get()
+            with suppress(Empty):
+                self._calls.get(timeout=self._gather)
+            # Before the lines are taken: one that comes after that calls again.
+            self._called = False
+            if not self._write_waiting():
+                return
+        # Lines that came while the last were written.
+        self._write_waiting()
+
+    def _write_waiting(self) -> bool:
+        """Write all lines, and return whether their reader is still there."""
+        waiting = self._waiting
+        while waiting:
+            batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
+            data = b"\n".join(batch) + b"\n"
+            while data:
+                try:
+                    data = data[os.write(self._descriptor, data) :]
+                except OSError:
+                    return False
+        return True
+
+
+def redirect_logging(log: Log, *names: str) -> None:
+    """Write the warnings and errors of libraries to *log*.
+
+    Args:
+        log: The log.
+        names: Names of their loggers.
+    """
+    for name in names:
+        logger = logging.getLogger(name)
+        logger.handlers = [_LogHandler(log)]
+        logger.setLevel(logging.WARNING)
+        logger.propagate = False
+
+
+class _LogHandler(logging.Handler):
+    def __init__(self, log: Log) -> None:
+        super().__init__(logging.INFO)
+        self._log = log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        fields: dict[str, Any] = {"logger": record.name}
+        if record.exc_info:
+            formatter = self.formatter or logging.Formatter()
+            fields["traceback"] = formatter.formatException(record.exc_info)
+        if record.levelno >= logging.ERROR:
+            self._log.error(record.getMessage(), **fields)
+        elif record.levelno >= logging.WARNING:
+            self._log.warning(record.getMessage(), **fields)
+        else:
+            self._log.info(record.getMessage(), **fields)
