@@ -7,7 +7,7 @@ from enum import StrEnum
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import yaml
 
@@ -17,7 +17,7 @@ from webhook.core.errors import quote
 from webhook.core.regex import Regex
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Iterable
 
     from webhook.config.errors import SourceLocation
     from webhook.config.yaml_values import YAMLValue
@@ -31,8 +31,6 @@ __all__ = [
     "read_file",
     "read_rule_list",
 ]
-
-Value = TypeVar("Value")
 
 RULE_KEYS: Final = ("match", "regex", "mirrors", "keep", "original", "verify", "trusted")
 MIRROR_KEYS: Final = ("target", "flatten", "pullSecrets", "ca", "allowlist")
@@ -85,13 +83,13 @@ class NamedFiles:
         origin: The rules file.
 
     Attributes:
-        authorities: CA files by registry. They are read when the registry is asked.
+        ca_files: CA files by registry. They are read when the registry is asked.
     """
 
     def __init__(self, origin: str) -> None:
         self._folder = Path(origin).parent
         self._allowlists: dict[Path, Allowlist | None] = {}
-        self.authorities: dict[str, str] = {}
+        self.ca_files: dict[str, str] = {}
 
     @property
     def paths(self) -> tuple[Path, ...]:
@@ -127,7 +125,7 @@ class NamedFiles:
                 value.add_problem(error.problem)
         return self._allowlists[file]
 
-    def read_authority(self, value: YAMLValue, registry: str) -> None:
+    def read_ca_file(self, value: YAMLValue, registry: str) -> None:
         """Take the CA file that *value* names for *registry*."""
         if "\\" in registry:
             value.add_problem(
@@ -135,9 +133,9 @@ class NamedFiles:
             )
             return
         path = self.read_path(value)
-        if path is not None and self.authorities.setdefault(registry, path) != path:
+        if path is not None and self.ca_files.setdefault(registry, path) != path:
             value.add_problem(
-                f"{registry} already has the CA file {self.authorities[registry]}: a registry can "
+                f"{registry} already has the CA file {self.ca_files[registry]}: a registry can "
                 "have only one"
             )
 
@@ -176,7 +174,7 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
             value.add_problem("the rule has neither match nor regex: add one of them")
         if "mirrors" not in entries and "keep" not in entries:
             value.add_problem("the rule has neither mirrors nor keep: true: add one of them")
-    match = entries["match"].read_text() if "match" in entries else None
+    match = entries["match"].read_as(parse_match) if "match" in entries else None
     regex = entries["regex"].read_text() if "regex" in entries else None
     mirrors = _read_mirrors(entries["mirrors"], files) if "mirrors" in entries else []
     keep = entries["keep"].read_boolean() if "keep" in entries else False
@@ -186,15 +184,15 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
         _read_mirror(entries["trusted"], files, TRUSTED_KEYS) if "trusted" in entries else None
     )
     name = f"/{regex}/" if regex is not None else ""
-    if match is not None:
-        name = str(_make(entries["match"], parse_match, match) or "")
-    if regex is not None and len(value.diagnostics.problems) != before:
-        _make(entries["regex"], Regex, regex)
+    if "match" in entries:
+        name = str(match or "")
     if len(value.diagnostics.problems) != before:
+        if regex is not None:
+            entries["regex"].read_as(Regex)
         return name, None
     try:
         return name, Rule(
-            match,
+            None if match is None else str(match),
             mirrors,
             regex=regex,
             keep=bool(keep),
@@ -218,8 +216,7 @@ def _read_mirrors(value: YAMLValue, files: NamedFiles) -> list[Mirror]:
 def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> Mirror | None:
     """Return a mirror, which is written as its target or as a mapping with some of *keys*."""
     if not isinstance(value.node, yaml.MappingNode):
-        target = value.read_text()
-        return None if target is None else _make(value, Mirror, target)
+        return value.read_as(Mirror)
     before = len(value.diagnostics.problems)
     entries = value.read_mapping(keys)
     flatten = bool(entries["flatten"].read_boolean()) if "flatten" in entries else False
@@ -229,13 +226,10 @@ def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> 
         if len(value.diagnostics.problems) == before:
             value.add_problem("the mirror has no target: add target: host[:port][/path]")
         return None
-    target = entries["target"].read_text()
-    if target is None:
-        return None
     make = partial(Mirror, flatten=flatten, pull_secrets=secrets, allowlist=allowlist)
-    mirror = _make(entries["target"], make, target)
+    mirror = entries["target"].read_as(make)
     if mirror is not None and "ca" in entries:
-        files.read_authority(entries["ca"], mirror.registry)
+        files.read_ca_file(entries["ca"], mirror.registry)
     return mirror
 
 
@@ -254,15 +248,6 @@ def _read_secrets(value: YAMLValue) -> tuple[str, ...]:
                 "dashes and dots"
             )
     return tuple(names)
-
-
-def _make(value: YAMLValue, make: Callable[[str], Value], text: str) -> Value | None:
-    """Return ``make(text)``; if that fails, add the problem to *value* and return None."""
-    try:
-        return make(text)
-    except InvalidRuleError as error:
-        value.add_problem(error.problem)
-        return None
 
 
 def _find_field(rule: YAMLValue, entries: dict[str, YAMLValue], field: str) -> YAMLValue:

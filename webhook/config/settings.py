@@ -6,7 +6,7 @@ import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from webhook.core import Availability, InvalidRuleError, LoopLimits, OnUnknown, parse_platform
+from webhook.core import Availability, LoopLimits, OnUnknown, parse_platform
 from webhook.core.errors import quote
 from webhook.core.reference import is_domain
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 
     from webhook.config.rules import NamedFiles
     from webhook.config.yaml_values import YAMLValue
-    from webhook.core import Platform
 
     Value = TypeVar("Value")
 
@@ -79,10 +78,10 @@ def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | Non
         ttl=read_seconds("ttl", default.ttl, DAY),
         negative_ttl=read_seconds("negativeTTL", default.negative_ttl, DAY),
         on_unknown=on_unknown or default.on_unknown,
-        platforms=tuple(read_items("platforms", _read_platform)),
+        platforms=tuple(read_items("platforms", lambda item: item.read_as(parse_platform))),
         plain_http=frozenset(read_items("plainHTTP", _read_host)),
         credentials=tuple(read_items("credentials", files.read_path)),
-        ca_files=tuple(files.authorities.items()),
+        ca_files=tuple(files.ca_files.items()),
     )
     return settings if is_checked else None
 
@@ -119,15 +118,6 @@ def _read_duration(value: YAMLValue, most: float) -> float | None:
         value.add_problem(f"expected more than 0s and at most {most:g}s, got {text}")
         return None
     return seconds
-
-
-def _read_platform(value: YAMLValue) -> Platform | None:
-    text = value.read_text()
-    try:
-        return None if text is None else parse_platform(text)
-    except InvalidRuleError as error:
-        value.add_problem(error.problem)
-        return None
 
 
 def _read_host(value: YAMLValue) -> str | None:

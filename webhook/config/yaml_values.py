@@ -22,13 +22,15 @@ from webhook.config.errors import (
     SourceLocation,
     explain_yaml_error,
 )
+from webhook.core import InvalidRuleError
 from webhook.core.errors import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from enum import StrEnum
 
     Choice = TypeVar("Choice", bound=StrEnum)
+    Value = TypeVar("Value")
 
 __all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "suggest"]
 
@@ -212,6 +214,15 @@ class YAMLValue:
         else:
             self.add_problem(f"expected a string, got {self.describe()}")
         return None
+
+    def read_as(self, parse: Callable[[str], Value]) -> Value | None:
+        """Return what *parse* makes of a text; an `InvalidRuleError` is a problem."""
+        text = self.read_text()
+        try:
+            return None if text is None else parse(text)
+        except InvalidRuleError as error:
+            self.add_problem(error.problem)
+            return None
 
     def read_boolean(self) -> bool | None:
         """Return true or false."""
