@@ -62,7 +62,7 @@ def test_each_replica_shows_both(world, installed):
         assert {each["name"] for each in told["replicas"]} == names
         assert [each["name"] for each in told["replicas"] if each["this"]] == [name]
         for each in told["replicas"]:
-            assert each["presence"] == "ready", told
+            assert each["status"] == "ready", told
             assert each["state"]["version"] == __version__
             assert len(each["state"]["rules"]["digest"]) == 12
         assert "All 2 replicas have the same version and the same rules." in page
@@ -108,7 +108,7 @@ def test_what_differs_and_who_is_mute_is_said(world, installed, odd_ones):
     def all_four():
         told = seen(client)
         found = {each["name"]: each for each in told["replicas"]}
-        steady = found.get("older", {}).get("presence") == "ready"
+        steady = found.get("older", {}).get("status") == "ready"
         return told if steady and "mute" in found else None
 
     with console(world, name) as client:
@@ -117,7 +117,7 @@ def test_what_differs_and_who_is_mute_is_said(world, installed, odd_ones):
     assert told["differences"] == ["version", "rules"]
     found = {each["name"]: each for each in told["replicas"]}
     assert found["older"]["state"]["version"] == "0.0.9"
-    assert found["mute"]["presence"] == "no-answer"
+    assert found["mute"]["status"] == "no-answer"
     assert "cannot be reached: Connection refused" in found["mute"]["reason"]
     for sentence in (
         "Versions differ: a rolling update is in progress",

@@ -59,12 +59,12 @@ class DecisionRecord:
 
 @dataclass(frozen=True, slots=True)
 class MinuteCounts:
-    """How many images of one minute were rewritten, left unchanged, or in doubt."""
+    """How many images of one minute were rewritten, unchanged, or decided with a warning."""
 
     start: datetime
     rewritten: int
-    left: int
-    doubtful: int
+    unchanged: int
+    warned: int
 
 
 class History:

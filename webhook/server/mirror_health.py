@@ -25,7 +25,7 @@ class MirrorState(StrEnum):
 
     ANSWERS = "answers"  # whatever it says about the image
     FAILING = "failing"
-    DOWN = "left-alone"  # its circuit breaker is open
+    DOWN = "down"  # its circuit breaker is open
     NOT_YET = "not-asked-yet"
     NOT_ASKED = "not-asked"  # availability is not checked
 

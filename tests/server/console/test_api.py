@@ -57,7 +57,7 @@ async def test_rules_have_their_mirrors_with_shares(console):
     assert (second["flatten"], second["images"], second["share"]) == (True, 0, 0.0)
     assert rules[2]["mirrors"][0]["share"] is None
     assert (rules[3]["keep"], rules[3]["mirrors"]) == (True, [])
-    assert first["standing"] == "not-asked"
+    assert first["status"] == "not-asked"
 
 
 async def test_mirrors_that_are_asked_have_a_health():
@@ -72,19 +72,19 @@ async def test_mirrors_that_are_asked_have_a_health():
     watch.on_result("c.example", down)
     watch.on_circuit_change("c.example", is_open=True, result=down)
     (rule,) = await console.json("/api/rules")
-    assert [(m["standing"], m["reason"]) for m in rule["mirrors"]] == [
+    assert [(m["status"], m["reason"]) for m in rule["mirrors"]] == [
         ("answers", "does not have it"),
         ("failing", "fails (HTTP 502)"),
-        ("left-alone", "c.example cannot be reached"),
+        ("down", "c.example cannot be reached"),
         ("not-asked-yet", ""),
     ]
     watch.on_circuit_change("c.example", is_open=False, result=CheckResult(CheckStatus.PRESENT))
     watch.on_result("c.example", CheckResult(CheckStatus.PRESENT))
     (rule,) = await console.json("/api/rules")
-    assert rule["mirrors"][2]["standing"] == "answers"
+    assert rule["mirrors"][2]["status"] == "answers"
     explained = await console.json("/api/explain", image="nginx")
     assert explained["checks"] is True
-    assert explained["candidates"][1]["standing"] == "failing"
+    assert explained["candidates"][1]["status"] == "failing"
 
 
 async def test_rewrites_are_told_by_minute(console):
@@ -94,8 +94,8 @@ async def test_rewrites_are_told_by_minute(console):
     assert minutes[-1] == {
         "start": "2027-01-15T08:00:00Z",
         "rewritten": 1,
-        "left": 1,
-        "doubtful": 1,
+        "unchanged": 1,
+        "warned": 1,
     }
 
 
@@ -141,7 +141,7 @@ async def test_a_decision_has_all_that_explains_it(console):
 async def test_an_image_is_explained_with_every_rule(console):
     told = await console.json("/api/explain", image="quay.io/our-team/a")
     assert (told["outcome"], told["result"]) == ("kept", "quay.io/our-team/a")
-    assert [(r["rule"], r["bearing"], r["winner"]) for r in told["considered"]] == [
+    assert [(r["rule"], r["match"], r["winner"]) for r in told["considered"]] == [
         ("quay.io/our-team", "applies", ""),
         ("quay.io", "shadowed", "quay.io/our-team"),
         ("docker.io", "unmatched", ""),
@@ -178,7 +178,7 @@ async def test_the_description_lists_every_route_and_loads_nothing(console):
         "/api/explain",
     }
     schema = description["components"]["schemas"]["MirrorState"]
-    assert "left-alone" in schema["enum"]
+    assert "down" in schema["enum"]
 
 
 async def test_a_reload_shows_at_once(console):

@@ -17,7 +17,7 @@ async def read(console, **asked):
 
 async def test_no_review_ever_came(console):
     text = await read(console)
-    assert "No review has come yet." in text
+    assert "No review so far." in text
     assert "kubectl get mutatingwebhookconfigurations" in text
 
 
@@ -28,12 +28,12 @@ async def test_no_review_ever_came(console):
 async def test_no_review_of_that_namespace_came(console, cause):
     console.review("nginx", namespace="labelled")
     text = await read(console, namespace="mine")
-    assert "No decision is known of these Pods since the start." in text, cause
+    assert "No decision on these Pods since the start." in text, cause
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
     assert "static Pods" in text
-    assert "Did the Pod opt out?" in text
+    assert "Did the Pod opt out, by this label or annotation?" in text
     assert "mirrorhook.io/rewrite: disabled" in text
-    assert "only where a rule may change an image" in text
+    assert "only if a rule may change one of its images" in text
 
 
 @pytest.mark.parametrize("where", ["labels", "annotations"])
@@ -59,7 +59,7 @@ async def test_it_is_a_mirror_pod(console):
         ),
         (
             "quay.io/our-team/a",
-            ["kept", "shadowed", "by the rule quay.io/our-team, which wins"],
+            ["kept", "shadowed", "by rule quay.io/our-team"],
         ),
         ("h.example/hub/library/nginx", ["it is already at a mirror of rule docker.io"]),
         ("Nginx", ["invalid", "must be in lower case"]),
@@ -73,7 +73,7 @@ async def test_the_rules_say_so(console, image, answers):
         assert told in explained
 
 
-@pytest.mark.parametrize(("reviews", "standing"), [(1, "failing"), (7, "left alone")])
+@pytest.mark.parametrize(("reviews", "standing"), [(1, "failing"), (7, "down")])
 async def test_the_mirror_is_down(reviews, standing):
     down = unused_port()
     checked = f"availability: {{mode: check, plainHTTP: ['{down}']}}\n"
@@ -90,5 +90,5 @@ async def test_the_mirror_is_down(reviews, standing):
 async def test_the_certificate_is_not_there_yet(console):
     console.readiness.hold("certificate", "the API server does not trust it yet")
     text = await read(console)
-    assert "Not ready: reviews do not come here." in text
+    assert "Not ready: this replica gets no reviews." in text
     assert "certificate: the API server does not trust it yet" in text

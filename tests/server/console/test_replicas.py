@@ -119,7 +119,7 @@ async def test_every_replica_is_there_with_what_it_says_of_itself(console):
         text = await read(console)
     first, second = told["replicas"]
     assert (told["complete"], told["reason"], told["differences"]) == (True, "", [])
-    assert [(r["name"], r["this"], r["presence"]) for r in told["replicas"]] == [
+    assert [(r["name"], r["this"], r["status"]) for r in told["replicas"]] == [
         (other.pod, False, "ready"),
         (OURS.pod, True, "ready"),
     ]
@@ -136,7 +136,7 @@ async def test_a_real_replica_is_asked(console, webhook):
     address = httpx.URL(webhook.operations)
     found(console, OURS, Endpoint("real", address.host, address.port))
     (_, real) = (await console.json("/api/replicas"))["replicas"]
-    assert (real["name"], real["presence"]) == ("real", "ready")
+    assert (real["name"], real["status"]) == ("real", "ready")
     state = webhook.ask("/api/state").json()
     assert real["state"]["name"] == state["replica"]
     assert real["state"]["rules"]["digest"] == state["rules"]["digest"]
@@ -145,7 +145,7 @@ async def test_a_real_replica_is_asked(console, webhook):
 
 
 OLDER = "version", saying(version="0.0.9"), "Versions differ: a rolling update"
-BEHIND = "rules", saying(), "Rules differ: a change of the file gets about"
+BEHIND = "rules", saying(), "Rules differ: a change of the file is still spreading"
 
 
 @pytest.mark.parametrize(("aspect", "answer", "sentence"), [OLDER, BEHIND])
@@ -164,7 +164,7 @@ async def test_a_replica_that_refused_the_file_is_shown_as_the_one_behind(consol
         found(console, OURS, other)
         text = await read(console)
     assert f"{'1' * 12}  since  2027-01-15 08:00:00 UTC" in text
-    assert "file refused" in text
+    assert "file rejected" in text
 
 
 async def test_a_replica_that_is_not_ready_says_why(console):
@@ -172,19 +172,19 @@ async def test_a_replica_that_is_not_ready_says_why(console):
     async with replica(answer) as (other, _):
         found(console, OURS, other)
         (row, _) = (await console.json("/api/replicas"))["replicas"]
-    assert (row["presence"], row["reason"]) == (
+    assert (row["status"], row["reason"]) == (
         "not-ready",
         "certificate: there is none yet",
     )
 
 
-OTHER = "answers with HTTP 200, and not with the state of a replica: it has another version"
+OTHER = "did not return its state (HTTP 200): it runs another version"
 OK = b"HTTP/1.1 200 OK\r\n\r\n"
 SILENCES = {
-    "nothing": (None, "within 0.2 seconds: it hangs, or a NetworkPolicy is in the way"),
-    "an end": (b"", "/replica answers with no HTTP, and not with the state"),
-    "no HTTP": (b"SSH-2.0-x\r\n\r\n", "answers with no HTTP"),
-    "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "answers with HTTP 404, and not"),
+    "nothing": (None, "did not answer within 0.2 seconds: it hangs, or a NetworkPolicy blocks"),
+    "an end": (b"", "/replica did not return its state (no HTTP): it runs another version"),
+    "no HTTP": (b"SSH-2.0-x\r\n\r\n", "did not return its state (no HTTP)"),
+    "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "did not return its state (HTTP 404)"),
     "no JSON": (OK + b"<html>", OTHER),
     "a list": (OK + b"[]", OTHER),
     "too much": (OK + b"[" * 200_000, OTHER),
@@ -205,7 +205,7 @@ async def test_a_replica_that_does_not_answer_is_shown_as_such(case):
         told = await console.json("/api/replicas")
         assert time.monotonic() - began < 5
     row = told["replicas"][0]
-    assert (row["name"], row["presence"], row["state"]) == (other.pod, "no-answer", None)
+    assert (row["name"], row["status"], row["state"]) == (other.pod, "no-answer", None)
     assert reason in row["reason"]
     assert (told["complete"], told["differences"]) == (True, [])
     assert "1 of 2 replicas do not answer." in await read(console)
@@ -273,7 +273,7 @@ async def test_a_visitor_who_leaves_takes_the_answer_from_nobody(console):
 @pytest.mark.parametrize(
     ("error", "reason"),
     [
-        (None, "Look at each of them: kubectl port-forward pod/NAME"),
+        (None, "Look at each replica: kubectl port-forward pod/NAME"),
         (ForbiddenError("cannot list: you may not"), "cannot list: you may not"),
     ],
 )

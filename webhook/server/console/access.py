@@ -28,7 +28,7 @@ HEADERS: Final = {
     "x-content-type-options": "nosniff",
 }
 _FORWARD: Final = (
-    "the console is for kubectl port-forward only: kubectl --namespace NAMESPACE "
+    "the console is open to kubectl port-forward only: run kubectl --namespace NAMESPACE "
     "port-forward POD 8080, and open http://localhost:8080/"
 )
 
@@ -43,7 +43,7 @@ def require_local_visitor(request: Request, response: Response) -> None:
     if client is None or not _is_loopback(client.host):
         raise HTTPException(403, _FORWARD, HEADERS)
     if not _is_local_name(request.url.hostname or ""):
-        problem = "the console is at localhost, and not at the name that was asked for"
+        problem = "the console is served at localhost, not at the requested host name"
         raise HTTPException(421, problem, HEADERS)
     response.headers.update(HEADERS)
 

@@ -31,16 +31,16 @@ TEMPLATES: Final = Environment(
 )
 BADGE_CLASSES: Final = {
     Outcome.REWRITTEN: "good",
-    Outcome.UNCONFIRMED: "doubtful",
+    Outcome.UNCONFIRMED: "warning",
     Outcome.UNAVAILABLE: "bad",
     Outcome.INVALID: "bad",
     Outcome.LOOPING: "bad",
     ReviewOutcome.ERROR: "bad",
     MatchKind.APPLIES: "good",
     MatchKind.FOLLOWS: "good",
-    MatchKind.SHADOWED: "doubtful",
+    MatchKind.SHADOWED: "warning",
     MirrorState.ANSWERS: "good",
-    MirrorState.FAILING: "doubtful",
+    MirrorState.FAILING: "warning",
     MirrorState.DOWN: "bad",
     "ready": "good",
     "not-ready": "bad",
@@ -97,7 +97,7 @@ def render_page(
         problem=problem,
         minutes=minutes,
         axis_maximum=axis_maximum(
-            max(each.rewritten + each.left + each.doubtful for each in minutes)
+            max(each.rewritten + each.unchanged + each.warned for each in minutes)
         ),
         outcome_names=[("", t("any")), *((each.value, t(each.value)) for each in outcomes)],
         decisions=decisions,

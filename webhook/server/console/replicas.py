@@ -1,4 +1,4 @@
-"""Asks the other replicas for their state, when a visitor of the console looks."""
+"""Ask the other replicas for their state, when a visitor of the console looks."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 from dataclasses import dataclass
+from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter, ValidationError
@@ -26,8 +27,8 @@ TIMEOUT_SECONDS: Final = 1.0
 MAX_AGE_SECONDS: Final = 2.0
 MAX_BYTES: Final = 64 * 1024
 NO_ACCESS: Final = (
-    "where certificates are not kept by the webhook itself, it may not ask the API server "
-    "where the others are. Look at each of them: kubectl port-forward pod/NAME 8080"
+    "without self-managed certificates the webhook cannot ask the API server for the others. "
+    "Look at each replica: kubectl port-forward pod/NAME 8080"
 )
 
 
@@ -62,6 +63,8 @@ class ReplicaDirectory:
 
     async def _ask_all(self) -> ReplicaList:
         own = self.own()
+        # In a thread, so that reviews are not held up.
+        await asyncio.to_thread(import_module, "httpx")
         try:
             endpoints = await self._find()
         except ClusterError as error:
@@ -100,7 +103,7 @@ def _describe(state: ReplicaState, own: ReplicaState, pod: str = "", address: st
         name=pod or state.name,
         address=address,
         this=state.identity == own.identity,
-        presence="ready" if state.ready else "not-ready",
+        status="ready" if state.ready else "not-ready",
         reason="; ".join(state.problems),
         state=state,
     )
@@ -108,17 +111,17 @@ def _describe(state: ReplicaState, own: ReplicaState, pod: str = "", address: st
 
 async def _fetch(address: str, limit: float) -> ReplicaState | str:
     """Return the state that a replica reports, or the reason why it does not."""
-    import httpx  # noqa: PLC0415 - 130 ms and 5 MB, for visitors of the console alone
+    import httpx  # noqa: PLC0415 - it takes 130 ms and 5 MB, which few replicas need
 
-    nobody = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # to read the trusted ones takes 50 ms
-    status, body = "no HTTP", b""
+    no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading the system's CAs takes 50 ms
+    answer, body = "no HTTP", b""
     try:
         async with (
             asyncio.timeout(limit),
-            httpx.AsyncClient(verify=nobody, trust_env=False, timeout=limit) as client,
+            httpx.AsyncClient(verify=no_tls, trust_env=False, timeout=limit) as client,
             client.stream("GET", f"http://{address}/replica") as response,
         ):
-            status = f"HTTP {response.status_code}"
+            answer = f"HTTP {response.status_code}"
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > MAX_BYTES:
@@ -126,13 +129,13 @@ async def _fetch(address: str, limit: float) -> ReplicaState | str:
         return TypeAdapter(ReplicaState).validate_json(body)
     except (TimeoutError, httpx.TimeoutException):
         return (
-            f"no answer of {address} within {limit:g} seconds: it hangs, or a NetworkPolicy "
-            "is in the way"
+            f"{address} did not answer within {limit:g} seconds: it hangs, or a NetworkPolicy "
+            "blocks the request"
         )
     except (httpx.RemoteProtocolError, ValidationError):
         return (
-            f"{address}/replica answers with {status}, and not with the state of a replica: "
-            "it has another version, or its console is off"
+            f"{address}/replica did not return its state ({answer}): it runs another version, or "
+            "its console is off"
         )
     except httpx.TransportError as error:
         return f"{address} cannot be reached: {_find_cause(error)}"

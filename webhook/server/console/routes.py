@@ -38,7 +38,7 @@ Limit = Annotated[int, Query(ge=1, le=MAX_RECORDS)]
 def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRouter:
     """Return the routes of the console.
 
-    What takes time runs in threads: reviews go on while a page is made.
+    What takes time runs in a thread, so that reviews are not held up.
 
     Args:
         views: Collects what is shown.
@@ -69,25 +69,22 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
 
     @router.get("/api/state")
     def state() -> StateView:
-        """Return the state of this replica: ready or why not, rules, certificate, version."""
+        """Return the state of this replica: whether it is ready, rules, certificate, version."""
         return views.state()
 
     @router.get("/api/replicas")
     async def replicas() -> ReplicaList:
-        """Return all replicas: version, rules, certificate, ready or not, and differences.
-
-        Each is asked now, and one that does not answer within a second is told as such.
-        """
+        """Return all replicas and how they differ; each has a second to answer."""
         return await directory.list_replicas()
 
     @router.get("/api/rules")
     def rules() -> list[RuleView]:
-        """Return the rules of every policy, their mirrors, and what is known of those."""
+        """Return the rules of every policy with the use and the status of their mirrors."""
         return views.list_rules()
 
     @router.get("/api/rewrites")
     def rewrites() -> list[MinuteCounts]:
-        """Return how many images were rewritten or left alone in each minute of an hour."""
+        """Return the counts of images for each minute of the last hour."""
         return views.history.last_hour()
 
     @router.get("/api/decisions")
@@ -98,18 +95,15 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
         text: Text = "",
         limit: Limit = ROWS,
     ) -> list[DecisionRecord]:
-        """Return the latest decisions, the latest first.
+        """Return the latest decisions, newest first.
 
-        `text` is a part of the image, of the candidate or of the Pod's name.
+        `text` is a part of the image, of the candidate, or of the Pod's name.
         """
         return views.find_decisions(namespace=namespace, outcome=outcome, text=text, limit=limit)
 
     @router.get("/api/explain", responses={404: {"description": "No such policy"}})
     def explain(image: Text, policy: Text = "default") -> ExplanationView:
-        """Return what would become of an image: every rule considered, and the candidates.
-
-        No registry is asked.
-        """
+        """Return what a policy makes of an image, and why; no registry is asked."""
         try:
             return views.explain(image, policy)
         except UnknownPolicyError as error:

@@ -100,7 +100,7 @@ class MirrorView:
     Attributes:
         images: How many images were sent there since the start.
         share: Their fraction of all images that the rule rewrote; None if there are none.
-        standing: Whether the mirror answers.
+        status: Whether the mirror answers.
         reason: Its latest answer in words.
     """
 
@@ -108,7 +108,7 @@ class MirrorView:
     flatten: bool
     images: int
     share: float | None
-    standing: MirrorState
+    status: MirrorState
     reason: str
 
 
@@ -129,7 +129,7 @@ class RuleMatchView:
 
     rule: str
     profile: str
-    bearing: MatchKind
+    match: MatchKind
     winner: str
     keep: bool
     mirrors: list[str]
@@ -142,7 +142,7 @@ class CandidateView:
     image: str
     reason: str
     chosen: bool
-    standing: MirrorState
+    status: MirrorState
     answer: str
 
 
@@ -194,7 +194,7 @@ class Replica:
     name: str
     address: str
     this: bool
-    presence: Literal["ready", "not-ready", "no-answer"]
+    status: Literal["ready", "not-ready", "no-answer"]
     reason: str
     state: ReplicaState | None
 
@@ -333,7 +333,7 @@ class ConsoleViews:
                     image=str(candidate),
                     reason=candidate.reason,
                     chosen=candidate is decision.candidate,
-                    standing=status.state,
+                    status=status.state,
                     answer=status.reason,
                 )
             )
@@ -349,7 +349,7 @@ class ConsoleViews:
                 RuleMatchView(
                     rule=each.rule.name,
                     profile=each.rule.source,
-                    bearing=each.kind,
+                    match=each.kind,
                     winner="" if each.winner is None else str(each.winner),
                     keep=each.rule.keep,
                     mirrors=[mirror.target for mirror in each.rule.mirrors],
