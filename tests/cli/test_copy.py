@@ -10,7 +10,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from tests.registry.asking import secret
+from tests.registry.fake_http import secret
 from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy
 from tests.tools.registry import push_image, registry

@@ -8,7 +8,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 
-from tests.registry.asking import secret
+from tests.registry.fake_http import secret
 from tests.tools import registry as registries
 from tests.tools.faults import unused_port
 from tests.tools.loopback import NO_CAS

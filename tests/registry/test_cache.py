@@ -14,14 +14,14 @@ SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
 THERE, NOT_THERE = CheckResult(CheckStatus.PRESENT), CheckResult(CheckStatus.ABSENT)
 
 
-def cached(finding, size=100):
+def cached(result, size=100):
     cache = CheckCache(SETTINGS, size)
-    cache.put("a", finding, 0.0)
+    cache.put("a", result, 0.0)
     return cache
 
 
 @pytest.mark.parametrize(
-    ("finding", "now", "found", "is_stale"),
+    ("result", "now", "found", "is_stale"),
     [
         (THERE, 599.0, True, False),
         (THERE, 600.0, True, True),
@@ -34,12 +34,12 @@ def cached(finding, size=100):
         (CheckResult(CheckStatus.TIMEOUT), 60.0, False, False),
     ],
 )
-def test_a_finding_is_fresh_then_stale_then_gone(finding, now, found, is_stale):
-    assert cached(finding).get("a", now) == (finding if found else None, is_stale)
+def test_result_is_fresh_then_stale_then_gone(result, now, found, is_stale):
+    assert cached(result).get("a", now) == (result if found else None, is_stale)
 
 
 @pytest.mark.parametrize("answer", [each for each in CheckStatus if each.is_failure])
-def test_a_failure_of_the_registry_does_not_take_back_what_was_there(answer):
+def test_failure_does_not_replace_present_image(answer):
     cache = cached(THERE)
     cache.put("a", CheckResult(answer), 700.0)
 
@@ -48,14 +48,14 @@ def test_a_failure_of_the_registry_does_not_take_back_what_was_there(answer):
     assert cache.get("a", 1200.0) == (None, False)
 
 
-def test_an_answer_of_the_registry_does():
+def test_answer_replaces_present_image():
     cache = cached(THERE)
     cache.put("a", NOT_THERE, 700.0)
 
     assert cache.get("a", 700.0) == (NOT_THERE, False)
 
 
-def test_of_too_many_those_go_that_nobody_wanted():
+def test_cache_drops_least_recently_used():
     cache = cached(THERE, size=3)
     for name in "bcd":
         cache.get("a", 1.0)
@@ -75,18 +75,18 @@ def test_of_too_many_those_go_that_nobody_wanted():
         max_size=60,
     )
 )
-def test_whatever_comes_it_stays_in_its_bounds_and_never_lies(events):
+def test_cache_is_bounded_and_returns_what_was_put(events):
     cache, now, last = CheckCache(SETTINGS, 4), 0.0, {}
     for name, answer, passed in events:
         now += passed
-        finding = CheckResult(answer)
-        cache.put(name, finding, now)
-        last.setdefault(name, []).append((finding, now))
+        result = CheckResult(answer)
+        cache.put(name, result, now)
+        last.setdefault(name, []).append((result, now))
         known, _ = cache.get(name, now)
         assert len(cache) <= 4
         assert known is not None
         assert any(known is each for each, _ in last[name])
-        if known is not finding:
+        if known is not result:
             assert answer.is_failure
             assert known.is_present
 
@@ -101,5 +101,5 @@ def memory_after(count):
     return size
 
 
-def test_images_without_end_take_no_more_than_so_much_memory():
+def test_cache_memory_is_bounded():
     assert memory_after(40_000) < 1.1 * memory_after(20_000) < 12 * 2**20

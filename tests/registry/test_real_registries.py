@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 import trustme
 
-from tests.registry.asking import secret
-from tests.registry.scripted import Watching
+from tests.registry.fake_http import secret
+from tests.registry.fakes import RecordingObserver
 from tests.tools import registry as registries
 from tests.tools.faults import ANSWERS, faulty_proxy, unused_port
 from tests.tools.loopback import NO_CAS
@@ -86,7 +86,7 @@ async def found(image, **options):
         await checker.close()
 
 
-async def test_a_full_registry_has_it_by_tag_and_by_digest(world):
+async def test_image_is_present_by_tag_and_digest(world):
     by_tag = await found(f"{world.full}/team/app:1")
     by_digest = await found(f"{world.full}/team/app@{world.digest}")
 
@@ -95,7 +95,7 @@ async def test_a_full_registry_has_it_by_tag_and_by_digest(world):
 
 
 @pytest.mark.parametrize("name", ["team/app:2", "team/other:1", f"team/app@{UNKNOWN}"])
-async def test_what_is_not_there_is_not_there(world, name):
+async def test_missing_image_is_absent(world, name):
     assert (await found(f"{world.full}/{name}")).status is CheckStatus.ABSENT
     assert (await found(f"{world.empty}/{name}")).status is CheckStatus.ABSENT
 
@@ -109,7 +109,7 @@ async def test_what_is_not_there_is_not_there(world, name):
         ("team/app:1", "linux/arm64", CheckStatus.PLATFORM),
     ],
 )
-async def test_an_image_is_for_platforms(world, name, platform, answer):
+async def test_platforms_are_checked(world, name, platform, answer):
     platforms = (parse_platform(platform),)
 
     assert (await found(f"{world.full}/{name}", platforms=platforms)).status is answer
@@ -123,13 +123,13 @@ async def test_an_image_is_for_platforms(world, name, platform, answer):
         (None, CheckStatus.UNAUTHORIZED),
     ],
 )
-async def test_a_login_takes_the_right_password(world, tmp_path, password, answer):
+async def test_password_is_accepted_or_refused(world, tmp_path, password, answer):
     file = tmp_path / ".dockerconfigjson"
     file.write_bytes(secret((world.locked, "robot", password)) if password else b"{}")
 
-    finding = await found(f"{world.locked}/team/app:1", credentials=(str(file),))
+    result = await found(f"{world.locked}/team/app:1", credentials=(str(file),))
 
-    assert finding.status is answer
+    assert result.status is answer
 
 
 FAULTS = {
@@ -144,33 +144,33 @@ FAULTS = {
 
 
 @pytest.mark.parametrize(("mode", "answer"), FAULTS.items())
-async def test_every_fault_has_its_answer_in_time(world, mode, answer):
+async def test_fault_becomes_result_in_time(world, mode, answer):
     with faulty_proxy(world.full) as proxy:
         assert (await found(f"{proxy.address}/team/app:1")).status is CheckStatus.PRESENT
         proxy.mode = mode
         timeout = 0.4 if answer is CheckStatus.TIMEOUT else 10.0
-        finding = await found(f"{proxy.address}/team/app:1", timeout=timeout)
+        result = await found(f"{proxy.address}/team/app:1", timeout=timeout)
 
-    assert finding.status is answer
-    assert answer is not CheckStatus.TIMEOUT or 0.4 <= finding.seconds < 2.0
-
-
-async def test_a_port_where_nobody_listens_refuses():
-    finding = await found(f"{unused_port()}/team/app:1")
-
-    assert finding.reason == "cannot be reached (the connection is refused)"
+    assert result.status is answer
+    assert answer is not CheckStatus.TIMEOUT or 0.4 <= result.seconds < 2.0
 
 
-async def test_a_registry_that_lies_about_a_digest_is_not_believed(world):
+async def test_closed_port_is_unreachable():
+    result = await found(f"{unused_port()}/team/app:1")
+
+    assert result.reason == "cannot be reached (the connection is refused)"
+
+
+async def test_wrong_digest_is_mismatch(world):
     with faulty_proxy(world.full) as proxy:
         proxy.mode = "lies"
-        finding = await found(f"{proxy.address}/team/app@{world.digest}")
+        result = await found(f"{proxy.address}/team/app@{world.digest}")
 
-    assert finding.status is CheckStatus.MISMATCH
+    assert result.status is CheckStatus.MISMATCH
     assert set(FAULTS) | {"lies"} >= set(ANSWERS)
 
 
-async def test_no_credential_goes_to_another_host_or_without_tls(world, tmp_path):
+async def test_credentials_are_sent_to_their_host_only(world, tmp_path):
     file = tmp_path / "config.json"
     with faulty_proxy(world.full) as proxy:
         file.write_bytes(secret((world.locked, "robot", PASSWORD), ("*.lan", "u", "x")))
@@ -181,7 +181,7 @@ async def test_no_credential_goes_to_another_host_or_without_tls(world, tmp_path
     assert b"uthorization" not in head
 
 
-async def test_a_registry_over_tls_needs_its_ca(tmp_path):
+async def test_tls_registry_needs_its_ca_file(tmp_path):
     authority = trustme.CA()
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca))
@@ -199,7 +199,7 @@ async def test_a_registry_over_tls_needs_its_ca(tmp_path):
     assert "holds no certificates" in wrong.reason
 
 
-async def test_a_ca_file_that_changes_is_read_again(tmp_path):
+async def test_changed_ca_file_is_reread(tmp_path):
     authorities = [trustme.CA() for _ in range(3)]
     ca = tmp_path / "ca.pem"
     async with served_by(authorities[-1]) as host:
@@ -210,8 +210,8 @@ async def test_a_ca_file_that_changes_is_read_again(tmp_path):
             ca.unlink(missing_ok=True)
             authority.cert_pem.write_to_path(str(ca))
             image = parse_reference(f"{host}/app:{number}")
-            finding = await checker.run(ImageCheck(image, "m"))
-            answers.append(finding.status)
+            result = await checker.run(ImageCheck(image, "m"))
+            answers.append(result.status)
         await checker.close()
 
     assert answers == [CheckStatus.UNTRUSTED, CheckStatus.UNTRUSTED, CheckStatus.ABSENT]
@@ -244,7 +244,7 @@ class served_by:  # noqa: N801 - it reads as a word
         self.server.close()
 
 
-async def test_connections_are_used_again():
+async def test_connections_are_reused():
     with faulty_proxy() as proxy:
         proxy.mode = "page"
         checker = create_checker(settings_for(proxy.address), time.monotonic)
@@ -256,22 +256,22 @@ async def test_connections_are_used_again():
         assert proxy.connections == 1
 
 
-async def test_the_first_registry_that_has_an_image_is_chosen(world):
+async def test_first_registry_with_image_is_selected(world):
     with faulty_proxy(world.full) as proxy:
         hosts = [unused_port(), world.empty, world.locked, proxy.address, world.full]
         rules = MirrorMap([Rule("docker.io", hosts)])
-        watching = Watching()
+        observer = RecordingObserver()
         settings = settings_for(*hosts, timeout=2.0)
-        checker = create_checker(settings, time.monotonic, watching)
-        chooser = CandidateSelector(checker)
+        checker = create_checker(settings, time.monotonic, observer)
+        selector = CandidateSelector(checker)
         images = ["team/app:1", "team/many:1", "team/none:1"]
         decisions = [rules.decide(image) for image in images]
 
-        first = await chooser.choose(decisions, 30.0)
+        first = await selector.choose(decisions, 30.0)
         proxy.mode = "hangs"
         unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
         await asyncio.gather(*(checker.run(ImageCheck(each, "m")) for each in unknown))
-        second = await chooser.choose(decisions, 30.0)
+        second = await selector.choose(decisions, 30.0)
         await checker.close()
 
     assert [each.image for each in first] == [
@@ -282,10 +282,10 @@ async def test_the_first_registry_that_has_an_image_is_chosen(world):
     assert first[2].outcome is Outcome.UNAVAILABLE
     assert second[0].image == f"{world.full}/team/app:1"
     assert f"{proxy.address} is not asked, as it failed time and again" in second[0].reason
-    assert (proxy.address, True, CheckStatus.TIMEOUT) in watching.switches
+    assert (proxy.address, True, CheckStatus.TIMEOUT) in observer.switches
 
 
-async def test_on_doubt_the_settings_decide(world):
+async def test_unknown_result_follows_settings(world):
     rules = MirrorMap([Rule("docker.io", [world.locked])])
     decision = rules.decide("team/app:1")
     outcomes = {}
@@ -302,13 +302,13 @@ async def test_on_doubt_the_settings_decide(world):
     }
 
 
-async def test_an_answer_over_loopback_is_a_matter_of_milliseconds(world):
+async def test_check_over_loopback_is_fast(world):
     checker = create_checker(settings_for(world.full), time.monotonic)
     times = []
     for number in range(30):
         image = parse_reference(f"{world.full}/team/app:{number}")
-        finding = await checker.run(ImageCheck(image, "m"))
-        times.append(finding.seconds)
+        result = await checker.run(ImageCheck(image, "m"))
+        times.append(result.seconds)
     await checker.close()
 
     assert sorted(times)[15] < 1.0

@@ -8,7 +8,7 @@ import time
 import httpx
 import pytest
 
-from tests.registry.asking import secret
+from tests.registry.fake_http import secret
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
 from tests.server.process import JSON, serving
@@ -46,7 +46,7 @@ needs_registry = pytest.mark.skipif(
         (b"timeout=" + b"9" * 99 + b"s", math.inf),
     ],
 )
-def test_the_timeout_that_the_api_server_sends_is_read_with_a_margin(query, seconds):
+def test_timeout_parameter_is_parsed_with_margin(query, seconds):
     assert parse_timeout(query) == seconds
 
 
@@ -65,7 +65,7 @@ class Choice:
 
 
 @pytest.mark.anyio
-async def test_a_review_gives_the_choice_the_time_that_is_left():
+async def test_selector_gets_remaining_time():
     choice = Choice()
     transport = httpx.ASGITransport(Parts(choice=choice).app())
     async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
@@ -94,7 +94,7 @@ SETTINGS = Availability(timeout=0.01, budget=0.01)
 
 
 @pytest.mark.anyio
-async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
+async def test_checker_survives_reload_with_same_settings():
     told = Told()
     text = CHECKED.format("m.example", "")
     rules = PolicyStore(
@@ -118,7 +118,7 @@ async def test_what_is_known_survives_a_reload_that_asks_in_the_same_way():
 
 
 @pytest.mark.anyio
-async def test_a_prober_is_closed_when_nobody_can_wait_for_it_any_more():
+async def test_unused_checker_is_closed_later():
     told = Told()
     told.mirror_health.create_selector(SETTINGS)
     told.mirror_health.close_unused([])
@@ -128,13 +128,13 @@ async def test_a_prober_is_closed_when_nobody_can_wait_for_it_any_more():
     assert told.mirror_health._closing == set()
 
 
-def test_answers_and_registries_that_go_and_come_are_told():
+def test_results_are_logged_and_counted():
     told = Told()
     told.mirror_health.create_selector(SETTINGS)
     watch = told.mirror_health._observers[SETTINGS]
     watch.on_result("m.example/hub", CheckResult(CheckStatus.ABSENT, seconds=0.02))
-    finding = CheckResult(CheckStatus.TIMEOUT, "800 ms")
-    watch.on_circuit_change("m.example", is_open=True, result=finding)
+    result = CheckResult(CheckStatus.TIMEOUT, "800 ms")
+    watch.on_circuit_change("m.example", is_open=True, result=result)
     assert told.series("mirrorhook_registries_down") == ["mirrorhook_registries_down 1.0"]
     watch.on_circuit_change("m.example", is_open=False, result=CheckResult(CheckStatus.PRESENT))
     watch.on_problem("credentials file x: it is not JSON")
@@ -160,7 +160,7 @@ def images_in(answer):
 
 
 @needs_registry
-def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
+def test_webhook_selects_mirror_that_has_image(tmp_path):
     rules = tmp_path / "rules.yaml"
     password = "s3cr3t-p4ss"
     (tmp_path / "config.json").write_bytes(secret(("m.example", "robot", password)))
@@ -201,7 +201,7 @@ def test_the_running_webhook_takes_the_mirror_that_has_the_image(tmp_path):
 
 
 @needs_registry
-def test_a_mirror_that_hangs_does_not_keep_the_webhook_from_ending(tmp_path):
+def test_hanging_mirror_does_not_block_shutdown(tmp_path):
     rules = tmp_path / "rules.yaml"
     with faulty_proxy() as proxy:
         proxy.mode = "hangs"

@@ -8,7 +8,7 @@ import json
 
 import httpx
 
-from tests.registry.virtual import now
+from tests.registry.virtual_clock import now
 from webhook.core import Availability, parse_reference
 from webhook.registry import create_client
 from webhook.transfer import Client, Patience, Repository, Session

@@ -1,4 +1,4 @@
-"""An event loop on a clock of its own: hours pass in no time, and always in the same way."""
+"""An event loop with a virtual clock: hours pass at once, and always in the same way."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import selectors
 
 
 class VirtualSelector(selectors.SelectSelector):
-    """Does not wait for what the loop would wait for, but moves its clock there."""
+    """Moves its clock forward where the loop would wait."""
 
     def __init__(self):
         super().__init__()
@@ -16,14 +16,14 @@ class VirtualSelector(selectors.SelectSelector):
     def select(self, timeout=None):
         ready = super().select(0)
         if not ready and timeout is None:
-            raise RuntimeError("everything waits, and nothing will ever happen")
+            raise RuntimeError("deadlock: every task waits")
         if not ready:
             self.now += timeout
         return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):
-    """A loop whose time is that of its selector."""
+    """An event loop with the time of its selector."""
 
     def __init__(self):
         self.virtual = VirtualSelector()
@@ -34,11 +34,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
 
 
 def run(main):
-    """Run a coroutine to its end on a clock of its own."""
+    """Run a coroutine with a virtual clock."""
     with asyncio.Runner(loop_factory=VirtualLoop) as runner:
         return runner.run(main)
 
 
 def now():
-    """The time on that clock, in seconds."""
+    """The time of the virtual clock, in seconds."""
     return asyncio.get_running_loop().time()

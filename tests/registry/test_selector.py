@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
-from tests.registry.scripted import HANGS, Scripted
-from tests.registry.virtual import now, run
+from tests.registry.fakes import HANGS, FakeRegistries
+from tests.registry.virtual_clock import now, run
 from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule
 from webhook.registry.responses import CheckResult, CheckStatus
 
@@ -13,9 +13,9 @@ PRESENT, ABSENT = CheckStatus.PRESENT, CheckStatus.ABSENT
 ON_MIRROR = Availability(on_unknown=OnUnknown.MIRROR)
 
 
-def test_all_images_and_candidates_are_asked_for_at_once():
+def test_all_candidates_are_checked_at_once():
     async def main():
-        world = Scripted(seconds=0.5, one_example=ABSENT, two_example=PRESENT)
+        world = FakeRegistries(seconds=0.5, one_example=ABSENT, two_example=PRESENT)
         images = [f"app{n}:1" for n in range(30)]
         decisions, seconds = await world.choose(*images)
 
@@ -26,9 +26,9 @@ def test_all_images_and_candidates_are_asked_for_at_once():
     run(main())
 
 
-def test_what_is_known_is_answered_at_once_and_asks_nobody():
+def test_known_images_need_no_checks():
     async def main():
-        world = Scripted(one_example=PRESENT, two_example=PRESENT)
+        world = FakeRegistries(one_example=PRESENT, two_example=PRESENT)
         first, _ = await world.choose("nginx", "redis")
         asked = world.asked.copy()
         second, seconds = await world.choose("nginx", "redis")
@@ -38,18 +38,18 @@ def test_what_is_known_is_answered_at_once_and_asks_nobody():
     run(main())
 
 
-def test_the_first_mirror_is_waited_for_though_the_second_has_answered():
+def test_first_mirror_is_waited_for():
     async def main():
-        world = Scripted(one_example=PRESENT, two_example=PRESENT, seconds=0.3)
+        world = FakeRegistries(one_example=PRESENT, two_example=PRESENT, seconds=0.3)
 
         assert (await world.one("nginx")).candidate.mirror.target == "one.example/hub"
 
     run(main())
 
 
-def test_nobody_waits_for_a_later_mirror_once_an_earlier_one_has_it():
+def test_later_mirror_is_not_waited_for():
     async def main():
-        world = Scripted(one_example=PRESENT, two_example=HANGS)
+        world = FakeRegistries(one_example=PRESENT, two_example=HANGS)
         _, seconds = await world.choose("nginx")
 
         assert seconds < 0.1
@@ -60,9 +60,9 @@ def test_nobody_waits_for_a_later_mirror_once_an_earlier_one_has_it():
 @pytest.mark.parametrize(
     ("seconds", "budget", "waited"), [(10, 0.5, 0.5), (0.3, 1.5, 0.3), (0, 1.5, 0)]
 )
-def test_no_review_waits_longer_than_its_budget_or_its_caller(seconds, budget, waited):
+def test_wait_is_limited_by_budget_and_caller(seconds, budget, waited):
     async def main():
-        world = Scripted(Availability(budget=budget), one_example=HANGS, two_example=HANGS)
+        world = FakeRegistries(Availability(budget=budget), one_example=HANGS, two_example=HANGS)
         (decision,), spent = await world.choose("nginx", seconds=seconds)
 
         assert spent == pytest.approx(waited)
@@ -74,9 +74,9 @@ def test_no_review_waits_longer_than_its_budget_or_its_caller(seconds, budget, w
     run(main())
 
 
-def test_an_answer_that_came_too_late_is_there_for_the_next():
+def test_late_result_is_used_by_next_review():
     async def main():
-        world = Scripted(seconds=0.7, one_example=PRESENT, two_example=PRESENT)
+        world = FakeRegistries(seconds=0.7, one_example=PRESENT, two_example=PRESENT)
 
         assert (await world.one("nginx", 0.1)).outcome is Outcome.UNAVAILABLE
         await asyncio.sleep(1)
@@ -89,19 +89,19 @@ def test_an_answer_that_came_too_late_is_there_for_the_next():
     ("settings", "outcome"),
     [(Availability(), Outcome.UNAVAILABLE), (ON_MIRROR, Outcome.UNCONFIRMED)],
 )
-def test_an_error_of_ours_is_a_doubt_like_any_other(settings, outcome):
+def test_internal_error_is_unknown_result(settings, outcome):
     async def main():
-        world = Scripted(settings, one_example=ValueError(), two_example=ValueError())
+        world = FakeRegistries(settings, one_example=ValueError(), two_example=ValueError())
 
         assert (await world.one("nginx")).outcome is outcome
 
     run(main())
 
 
-def test_images_without_a_choice_are_left_as_they_were_decided():
+def test_images_without_options_keep_their_decisions():
     async def main():
         rules = MirrorMap([Rule("docker.io", ["one.example"]), Rule("a.io", keep=True)])
-        world = Scripted(rules=rules, one_example=PRESENT)
+        world = FakeRegistries(rules=rules, one_example=PRESENT)
         images = ["a.io/b", "NGINX", "b.io/c", "nginx", "one.example/x"]
         decisions, _ = await world.choose(*images)
 
@@ -132,20 +132,20 @@ def having(digest):
         (ABSENT, HANGS, Outcome.UNAVAILABLE),
     ],
 )
-def test_a_tag_is_taken_from_a_mirror_only_with_the_digest_of_the_trusted_source(
-    mirror, trusted, outcome
-):
+def test_tag_is_verified_against_trusted_source(mirror, trusted, outcome):
     async def main():
-        world = Scripted(ON_MIRROR, rules=VERIFYING, one_example=mirror, trusted_example=trusted)
+        world = FakeRegistries(
+            ON_MIRROR, rules=VERIFYING, one_example=mirror, trusted_example=trusted
+        )
 
         assert (await world.one("nginx:1")).outcome is outcome
 
     run(main())
 
 
-def test_the_digest_last_seen_holds_while_the_trusted_source_is_away():
+def test_last_digest_is_used_while_trusted_source_is_down():
     async def main():
-        world = Scripted(
+        world = FakeRegistries(
             rules=VERIFYING,
             one_example=having(DIGESTS[0]),
             trusted_example=having(DIGESTS[0]),
@@ -187,9 +187,9 @@ async def stream(world, seconds, pace=60):
     return await asyncio.gather(*tasks)
 
 
-def test_a_mirror_that_hangs_slows_nothing_down_beyond_the_budget_or_after_it_is_known():
+def test_hanging_mirror_delays_reviews_up_to_budget_until_breaker_opens():
     async def main():
-        world = Scripted(one_example=HANGS, two_example=PRESENT)
+        world = FakeRegistries(one_example=HANGS, two_example=PRESENT)
         pods = await stream(world, 30)
 
         assert len(pods) == 1800
@@ -205,9 +205,9 @@ def test_a_mirror_that_hangs_slows_nothing_down_beyond_the_budget_or_after_it_is
     run(main())
 
 
-def test_with_every_mirror_down_an_answer_takes_no_time_at_all():
+def test_no_review_waits_while_all_mirrors_are_down():
     async def main():
-        world = Scripted(one_example=HANGS, two_example=HANGS)
+        world = FakeRegistries(one_example=HANGS, two_example=HANGS)
         pods = await stream(world, 10)
         after = [took for began, _, took in pods if began > 2.0]
 
@@ -221,9 +221,9 @@ def test_with_every_mirror_down_an_answer_takes_no_time_at_all():
     run(main())
 
 
-def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_itself():
+def test_dead_mirror_is_avoided_until_it_recovers():
     async def main():
-        world = Scripted(one_example=PRESENT, two_example=PRESENT)
+        world = FakeRegistries(one_example=PRESENT, two_example=PRESENT)
 
         async def fate():
             await asyncio.sleep(10)
@@ -234,7 +234,7 @@ def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_it
         dying = asyncio.create_task(fate())
         pods = await stream(world, 75, pace=20)
         await dying
-        (opened, closed) = world.watching.switches
+        (opened, closed) = world.observer.switches
 
         assert opened[:2] == ("one.example", True)
         assert closed == ("one.example", False, PRESENT)
@@ -251,24 +251,24 @@ def test_no_pod_gets_a_mirror_that_died_once_it_is_known_and_it_comes_back_by_it
     run(main())
 
 
-def test_a_mirror_that_goes_down_while_a_review_waits_is_not_taken_for_what_it_said():
+def test_mirror_that_goes_down_during_review_is_not_selected():
     async def main():
         def one(reference):
             return PRESENT if reference.repository.endswith("first") else HANGS
 
-        world = Scripted(one_example=one, two_example=PRESENT)
+        world = FakeRegistries(one_example=one, two_example=PRESENT)
         images = ["first", *(f"other{n}" for n in range(8))]
         decisions, _ = await world.choose(*images)
 
-        assert world.watching.switches == [("one.example", True, CheckStatus.TIMEOUT)]
+        assert world.observer.switches == [("one.example", True, CheckStatus.TIMEOUT)]
         assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
 
     run(main())
 
 
-def test_images_without_end_are_decided_and_leave_nothing_behind():
+def test_memory_is_bounded_for_many_images():
     async def main():
-        world = Scripted(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)
+        world = FakeRegistries(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)
         for number in range(0, 3_000, 100):
             await world.choose(*(f"app{n}:1" for n in range(number, number + 100)))
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.registry.asking import (
+from tests.registry.fake_http import (
     DIGEST,
     DOCKER_LIST,
     DOCKER_MANIFEST,
@@ -17,7 +17,7 @@ from tests.registry.asking import (
     MANIFEST,
     OTHER,
     answer,
-    ask,
+    check,
     manifest,
 )
 from webhook.core import parse_platform
@@ -94,10 +94,10 @@ LOOP = answer(307, Location="/v2/hub/nginx/manifests/1")
         (answer(418), UNKNOWN, "answers what no registry should (HTTP 418)"),
     ],
 )
-def test_every_status_has_its_meaning_and_its_reason(response, presence, reason):
-    finding = ask(lambda _: response)
+def test_response_becomes_result_with_reason(response, presence, reason):
+    result = check(lambda _: response)
 
-    assert (presence_of(finding), finding.reason) == (presence, reason)
+    assert (presence_of(result), result.reason) == (presence, reason)
 
 
 @pytest.mark.parametrize(
@@ -130,25 +130,25 @@ def test_every_status_has_its_meaning_and_its_reason(response, presence, reason)
         ),
     ],
 )
-def test_every_error_has_its_reason_and_none_of_its_own_words(error, found, reason):
-    finding = ask(raising(error))
+def test_error_has_reason_without_its_own_words(error, found, reason):
+    result = check(raising(error))
 
-    assert (finding.status, finding.reason) == (found, reason)
+    assert (result.status, result.reason) == (found, reason)
     assert found.is_failure
-    assert presence_of(finding) == UNKNOWN
+    assert presence_of(result) == UNKNOWN
 
 
-def test_a_registry_that_hangs_is_left_after_the_timeout():
+def test_hanging_registry_times_out():
     async def hangs(_request):
         await asyncio.sleep(3600)
 
-    finding = ask(hangs, timeout=0.8)
+    result = check(hangs, timeout=0.8)
 
-    assert finding.reason == "does not answer in time (800 ms)"
-    assert finding.status is CheckStatus.TIMEOUT
+    assert result.reason == "does not answer in time (800 ms)"
+    assert result.status is CheckStatus.TIMEOUT
 
 
-def test_a_registry_that_drips_is_left_after_the_timeout():
+def test_dripping_registry_times_out():
     async def drips():
         for _ in range(3600):
             await asyncio.sleep(0.5)
@@ -157,12 +157,12 @@ def test_a_registry_that_drips_is_left_after_the_timeout():
     def handler(_request):
         return httpx.Response(200, headers={"Content-Type": INDEX}, content=drips())
 
-    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+    result = check(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.status is CheckStatus.TIMEOUT
+    assert result.status is CheckStatus.TIMEOUT
 
 
-def test_a_body_without_end_is_left():
+def test_body_larger_than_limit_is_refused():
     async def pours():
         while True:
             yield b"x" * 65536
@@ -170,10 +170,10 @@ def test_a_body_without_end_is_left():
     def handler(_request):
         return httpx.Response(200, headers={"Content-Type": INDEX}, content=pours())
 
-    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+    result = check(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.status is CheckStatus.PAGE
-    assert "larger than" in finding.reason
+    assert result.status is CheckStatus.PAGE
+    assert "larger than" in result.reason
 
 
 @pytest.mark.parametrize(
@@ -187,14 +187,14 @@ def test_a_body_without_end_is_left():
         ("[fd00::1]:5000/a", "https://[fd00::1]:5000/v2/a/manifests/latest"),
     ],
 )
-def test_the_manifest_is_asked_for_by_digest_else_by_tag(image, url):
+def test_manifest_is_requested_by_digest_or_tag(image, url):
     seen = []
 
     def handler(request):
         seen.append(request)
         return answer(404)
 
-    ask(handler, image, plain_http=frozenset({"plain.example:5000"}))
+    check(handler, image, plain_http=frozenset({"plain.example:5000"}))
 
     (request,) = seen
     assert (request.method, str(request.url)) == ("HEAD", url)
@@ -202,24 +202,24 @@ def test_the_manifest_is_asked_for_by_digest_else_by_tag(image, url):
         assert kind in request.headers["Accept"].split(", ")
 
 
-def test_a_redirect_is_followed_to_its_answer():
+def test_redirect_is_followed():
     def handler(request):
         if request.url.host == "m.example":
             return answer(307, Location="https://cdn.example/here")
         return manifest()
 
-    assert ask(handler).status is CheckStatus.PRESENT
+    assert check(handler).status is CheckStatus.PRESENT
 
 
-def test_a_registry_that_tells_another_digest_than_asked_for_is_not_believed():
-    finding = ask(lambda _: manifest(OTHER), f"m.example/a@{DIGEST}")
+def test_other_digest_than_requested_is_mismatch():
+    result = check(lambda _: manifest(OTHER), f"m.example/a@{DIGEST}")
 
-    assert finding.status is CheckStatus.MISMATCH
+    assert result.status is CheckStatus.MISMATCH
 
 
-def test_a_digest_that_is_none_is_not_told():
-    assert ask(lambda _: manifest("password")).digest == ""
-    assert ask(lambda _: manifest()).digest == DIGEST
+def test_invalid_digest_is_dropped():
+    assert check(lambda _: manifest("password")).digest == ""
+    assert check(lambda _: manifest()).digest == DIGEST
 
 
 AMD, ARM7 = {"os": "linux", "architecture": "amd64"}, {"os": "linux", "architecture": "arm"}
@@ -281,16 +281,16 @@ def index_of(*platforms):
         ),
     ],
 )
-def test_an_image_has_to_be_for_the_wanted_platforms(body, config, wanted, reason):
+def test_image_must_have_wanted_platforms(body, config, wanted, reason):
     def handler(request):
         assert request.method == "GET"
         if request.url.path.endswith(f"/blobs/{OTHER}"):
             return answer(404) if config is None else httpx.Response(200, json=config)
         return manifest(body=body)
 
-    finding = ask(handler, platforms=(parse_platform(wanted),))
+    result = check(handler, platforms=(parse_platform(wanted),))
 
-    assert finding.reason == reason
+    assert result.reason == reason
 
 
 @given(
@@ -306,13 +306,13 @@ def test_an_image_has_to_be_for_the_wanted_platforms(body, config, wanted, reaso
         ),
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_no_body_of_a_registry_is_an_error_of_ours(content):
+def test_any_body_gives_result(content):
     def handler(_request):
         return httpx.Response(200, headers={"Content-Type": INDEX}, content=content)
 
-    finding = ask(handler, platforms=(parse_platform("linux/amd64"),))
+    result = check(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert finding.status in CheckStatus
+    assert result.status in CheckStatus
 
 
 @given(
@@ -322,13 +322,13 @@ def test_no_body_of_a_registry_is_an_error_of_ours(content):
         st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=60),
     ),
 )
-def test_no_head_of_a_registry_is_an_error_of_ours(status, headers):
-    finding = ask(lambda _: httpx.Response(status, headers=headers))
+def test_any_status_and_headers_give_result(status, headers):
+    result = check(lambda _: httpx.Response(status, headers=headers))
 
-    assert finding.status in CheckStatus
+    assert result.status in CheckStatus
 
 
-def test_every_status_has_a_reason():
+def test_status_has_reason():
     for each in CheckStatus:
         assert CheckResult(each).reason
         assert not (each.is_absent and each.is_failure)

@@ -22,8 +22,8 @@ def decided(answers, on_unknown=ORIGINAL, original=LAST):
     rule = Rule("docker.io", ["one.example", "two.example"], original=original)
     decision = MirrorMap([rule]).decide(IMAGE)
     options = list_options(decision)
-    findings = [CheckResult(each) for each in answers]
-    return select_option(decision, options, findings, on_unknown)
+    results = [CheckResult(each) for each in answers]
+    return select_option(decision, options, results, on_unknown)
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ def decided(answers, on_unknown=ORIGINAL, original=LAST):
         (NEVER, ORIGINAL, [HAS_NOT, HAS_NOT], UNAVAILABLE, IMAGE),
     ],
 )
-def test_the_first_that_is_there_is_taken(original, on_unknown, answers, outcome, image):
+def test_first_present_option_is_selected(original, on_unknown, answers, outcome, image):
     decision = decided(answers, on_unknown, original)
 
     assert (decision.outcome, decision.image) == (outcome, image)
@@ -90,11 +90,11 @@ def test_the_first_that_is_there_is_taken(original, on_unknown, answers, outcome
         ),
     ],
 )
-def test_the_reason_says_what_the_registries_said(decision, reason):
+def test_reason_has_results_of_registries(decision, reason):
     assert decision.reason == reason
 
 
-def test_nothing_is_chosen_as_long_as_an_answer_that_matters_is_to_come():
+def test_nothing_is_selected_while_result_is_missing():
     decision = MirrorMap([Rule("docker.io", ["one.example", "two.example"])]).decide(IMAGE)
     options = list_options(decision)
 
@@ -103,7 +103,7 @@ def test_nothing_is_chosen_as_long_as_an_answer_that_matters_is_to_come():
     assert select_option(decision, options, [CheckResult(HAS), None], ORIGINAL) is decision
 
 
-def test_what_is_not_rewritten_has_nothing_to_choose_from():
+def test_decision_without_rewrite_has_no_options():
     decide = MirrorMap([Rule("docker.io", keep=True)]).decide
 
     assert [list_options(decide(image)) for image in ("nginx", "a.io/b", "NGINX")] == [()] * 3
@@ -125,11 +125,11 @@ A, B = "sha256:" + "a" * 64, "sha256:" + "b" * 64
         (HANGS, "", [A], HANGS),
     ],
 )
-def test_a_mirror_has_an_image_only_if_it_is_the_trusted_one(answer, digest, trusted, found):
+def test_digest_must_match_trusted_sources(answer, digest, trusted, found):
     assert verify_digest(CheckResult(answer, digest=digest), trusted).status is found
 
 
-def test_a_mismatch_shows_both_digests():
+def test_mismatch_shows_both_digests():
     assert verify_digest(CheckResult(HAS, digest=A), [B]).reason == (
         f"has another image under that name ({A}, and {B} at its trusted source)"
     )
@@ -164,7 +164,7 @@ def test_a_mismatch_shows_both_digests():
         ),
     ],
 )
-def test_each_rule_that_verifies_has_its_source(rules, image, proofs):
+def test_option_lists_trusted_source_of_each_rule(rules, image, proofs):
     (option,) = list_options(MirrorMap(rules).decide(image))
 
     assert [check.image for check in option.trusted] == proofs
@@ -177,26 +177,24 @@ def test_each_rule_that_verifies_has_its_source(rules, image, proofs):
     st.sampled_from(OnUnknown),
     st.sampled_from(Original),
 )
-def test_whatever_registries_say_no_pod_is_pointed_at_what_is_not_there(
-    rules, image, answers, on_unknown, original
-):
+def test_selected_image_is_never_absent(rules, image, answers, on_unknown, original):
     for rule in rules.rules:
         object.__setattr__(rule, "original", original)
     decision = rules.decide(image)
     options = list_options(decision)
-    findings = [CheckResult(answer) for answer in answers[: len(options)]]
+    results = [CheckResult(answer) for answer in answers[: len(options)]]
     if not options:
         return
-    chosen = select_option(decision, options, findings, on_unknown)
+    chosen = select_option(decision, options, results, on_unknown)
 
     assert chosen.original == image
     if chosen.candidate is None:
         assert chosen.image == image
         return
-    found = {str(o.candidate): f for o, f in zip(options, findings, strict=True)}
+    found = {str(o.candidate): f for o, f in zip(options, results, strict=True)}
     result = found[chosen.image]
     assert not result.status.is_absent
     if not result.is_present:
         assert original is NEVER or on_unknown is MIRROR
         assert chosen.outcome is UNCONFIRMED
-        assert HAS not in {each.status for each in findings}
+        assert HAS not in {each.status for each in results}

@@ -19,11 +19,11 @@ def opened(now=0.0):
     return breaker
 
 
-def test_some_failures_in_a_row_open_it():
+def test_breaker_opens_after_failures_in_a_row():
     assert opened().is_open
 
 
-def test_an_answer_among_the_failures_keeps_it_closed():
+def test_breaker_stays_closed_with_success_between_failures():
     breaker = CircuitBreaker()
     for _ in range(100):
         for _ in range(FAILURES_TO_OPEN - 1):
@@ -34,7 +34,7 @@ def test_an_answer_among_the_failures_keeps_it_closed():
     assert breaker.is_idle
 
 
-def test_after_a_pause_one_trial_is_due_and_no_second_beside_it():
+def test_breaker_allows_one_trial_after_pause():
     breaker = opened()
 
     assert not breaker.is_trial_due(FIRST_PAUSE - 0.1)
@@ -43,7 +43,7 @@ def test_after_a_pause_one_trial_is_due_and_no_second_beside_it():
     assert not breaker.is_trial_due(FIRST_PAUSE + 1000)
 
 
-def test_a_trial_with_an_answer_closes_it():
+def test_breaker_closes_after_successful_trial():
     breaker = opened()
     breaker.begin_trial()
     breaker.record_success()
@@ -53,7 +53,7 @@ def test_a_trial_with_an_answer_closes_it():
     assert not breaker.is_open
 
 
-def test_a_trial_without_one_opens_it_for_longer_up_to_a_bound():
+def test_breaker_pauses_longer_after_each_failed_trial():
     breaker, now, pauses = opened(), 0.0, []
     for _ in range(8):
         start = now
@@ -67,7 +67,7 @@ def test_a_trial_without_one_opens_it_for_longer_up_to_a_bound():
     assert pauses[4:] == [LONGEST_PAUSE] * 4
 
 
-def test_late_failures_from_before_it_opened_do_not_put_the_trial_off():
+def test_breaker_ignores_late_failures():
     breaker = opened()
     breaker.record_failure(FIRST_PAUSE - 1)
 
@@ -75,7 +75,7 @@ def test_late_failures_from_before_it_opened_do_not_put_the_trial_off():
 
 
 @given(st.lists(st.sampled_from(["answer", "failure", "time", "trial"]), max_size=80))
-def test_whatever_happened_it_comes_back_with_an_answer(events):
+def test_breaker_always_recovers(events):
     breaker, now = CircuitBreaker(), 0.0
     for event in events:
         now += 7.0

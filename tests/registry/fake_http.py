@@ -1,4 +1,4 @@
-"""Registries made of a function, asked as real ones are."""
+"""Registries that are a function, over HTTP without a network."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import json
 
 import httpx
 
-from tests.registry.virtual import now, run
+from tests.registry.virtual_clock import now, run
 from webhook.core import Availability, parse_reference
 from webhook.registry.client import RegistryClient
 from webhook.registry.credentials import CredentialStore
@@ -36,8 +36,8 @@ def secret(*auths):
     return json.dumps({"auths": entries}).encode()
 
 
-async def asked(handler, image, *, credentials=b"", **settings):
-    """What is found out of an image where every host is *handler*."""
+async def check_async(handler, image, *, credentials=b"", **settings):
+    """Check an image when every host is *handler*."""
     settings = Availability(**settings)
     store = CredentialStore(
         ["config.json"] if credentials else [],
@@ -53,5 +53,5 @@ async def asked(handler, image, *, credentials=b"", **settings):
         await client.close()
 
 
-def ask(handler, image="m.example/hub/nginx:1", **options):
-    return run(asked(handler, image, **options))
+def check(handler, image="m.example/hub/nginx:1", **options):
+    return run(check_async(handler, image, **options))

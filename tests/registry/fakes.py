@@ -1,11 +1,11 @@
-"""Registries that do what a test says, on the test's own clock."""
+"""Registries that answer as a test says, on the clock of the test."""
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
 
-from tests.registry.virtual import now
+from tests.registry.virtual_clock import now
 from webhook.core import Availability, MirrorMap, Rule
 from webhook.registry.cache import MAX_ENTRIES
 from webhook.registry.checker import ImageChecker, NullObserver
@@ -17,8 +17,8 @@ TIMEOUT = CheckResult(CheckStatus.TIMEOUT, "800 ms")
 RULES = MirrorMap([Rule("docker.io", ["one.example/hub", "two.example/hub"])])
 
 
-class Watching(NullObserver):
-    """An observer that keeps what it is told."""
+class RecordingObserver(NullObserver):
+    """Keeps what it is notified of."""
 
     def __init__(self):
         self.answers = []
@@ -35,14 +35,14 @@ class Watching(NullObserver):
         self.errors.append((image, error))
 
 
-class Scripted:
+class FakeRegistries:
     """Attributes:
-    script: By registry what it answers: an answer, a finding, HANGS, an error, or a
-        function of the reference that gives one of these.
+    script: By registry its answer: a status, a result, HANGS, an error, or a function of
+        the reference that returns one of these.
     seconds: How long an answer takes.
     asked: How often each registry was asked.
-    images: How often each image was.
-    most: How many questions were open at once.
+    images: How often each image was checked.
+    most: How many checks were open at once.
     """
 
     def __init__(self, settings=None, rules=RULES, seconds=0.01, size=MAX_ENTRIES, **script):
@@ -52,8 +52,8 @@ class Scripted:
         self.rules = rules
         self.asked, self.images = Counter(), Counter()
         self.open = self.most = 0
-        self.watching = Watching()
-        self.checker = ImageChecker(self, self.settings, now, self.watching, size=size)
+        self.observer = RecordingObserver()
+        self.checker = ImageChecker(self, self.settings, now, self.observer, size=size)
         self.selector = CandidateSelector(self.checker)
 
     async def check_image(self, reference):

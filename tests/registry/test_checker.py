@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import asyncio
 
-from tests.registry.scripted import HANGS, Scripted
-from tests.registry.virtual import now, run
+from tests.registry.fakes import HANGS, FakeRegistries
+from tests.registry.virtual_clock import now, run
 from webhook.core import Availability, parse_reference
 from webhook.registry.checker import (
     MAX_OPEN,
@@ -20,9 +20,9 @@ def question(image="one.example/a"):
     return ImageCheck(parse_reference(image), "one.example")
 
 
-def test_many_who_want_to_know_the_same_ask_once():
+def test_concurrent_checks_of_one_image_send_one_request():
     async def main():
-        world = Scripted(one_example=PRESENT)
+        world = FakeRegistries(one_example=PRESENT)
         answers = await asyncio.gather(*(world.checker.run(question()) for _ in range(50)))
 
         assert {each.status for each in answers} == {PRESENT}
@@ -32,9 +32,9 @@ def test_many_who_want_to_know_the_same_ask_once():
     run(main())
 
 
-def test_what_is_stale_is_told_and_asked_for_again_beside_it():
+def test_stale_result_is_returned_and_refreshed():
     async def main():
-        world = Scripted(one_example=PRESENT)
+        world = FakeRegistries(one_example=PRESENT)
         await world.checker.run(question())
         await asyncio.sleep(700)
         world.script["one.example"] = ABSENT
@@ -48,9 +48,9 @@ def test_what_is_stale_is_told_and_asked_for_again_beside_it():
     run(main())
 
 
-def test_a_registry_that_hangs_costs_nothing_once_it_is_known_to():
+def test_hanging_registry_is_not_asked_after_breaker_opens():
     async def main():
-        world = Scripted(one_example=HANGS)
+        world = FakeRegistries(one_example=HANGS)
         await asyncio.gather(
             *(world.checker.run(question(f"one.example/a{n}")) for n in range(1000))
         )
@@ -65,9 +65,9 @@ def test_a_registry_that_hangs_costs_nothing_once_it_is_known_to():
     run(main())
 
 
-def test_a_registry_comes_back_by_itself_after_a_trial_that_nobody_waits_for():
+def test_registry_recovers_by_trial_in_background():
     async def main():
-        world = Scripted(one_example=CheckStatus.FAILED)
+        world = FakeRegistries(one_example=CheckStatus.FAILED)
         for n in range(5):
             await world.checker.run(question(f"one.example/a{n}"))
         world.script["one.example"] = PRESENT
@@ -76,7 +76,7 @@ def test_a_registry_comes_back_by_itself_after_a_trial_that_nobody_waits_for():
         assert world.checker.get_result(question()).status is CheckStatus.DOWN
         await asyncio.sleep(1)
         assert world.checker.get_result(question()).status is PRESENT
-        assert world.watching.switches == [
+        assert world.observer.switches == [
             ("one.example", True, CheckStatus.FAILED),
             ("one.example", False, PRESENT),
         ]
@@ -84,9 +84,9 @@ def test_a_registry_comes_back_by_itself_after_a_trial_that_nobody_waits_for():
     run(main())
 
 
-def test_what_was_known_of_a_registry_that_is_down_is_not_told_until_it_is_back():
+def test_cached_results_of_down_registry_are_held_back():
     async def main():
-        world = Scripted(one_example=PRESENT)
+        world = FakeRegistries(one_example=PRESENT)
         await world.checker.run(question())
         world.script["one.example"] = CheckStatus.UNREACHABLE
         for n in range(5):
@@ -102,66 +102,66 @@ def test_what_was_known_of_a_registry_that_is_down_is_not_told_until_it_is_back(
     run(main())
 
 
-def test_one_registry_that_hangs_does_not_hold_up_another():
+def test_hanging_registry_does_not_delay_others():
     async def main():
-        world = Scripted(one_example=HANGS, two_example=PRESENT)
+        world = FakeRegistries(one_example=HANGS, two_example=PRESENT)
         for n in range(500):
             world.checker.run(question(f"one.example/a{n}"))
-        finding = await world.checker.run(question("two.example/a"))
+        result = await world.checker.run(question("two.example/a"))
 
-        assert (finding.status, now() < 0.1) == (PRESENT, True)
+        assert (result.status, now() < 0.1) == (PRESENT, True)
 
     run(main())
 
 
-def test_there_is_an_end_to_questions_at_once():
+def test_number_of_open_checks_is_limited():
     async def main():
-        world = Scripted(one_example=HANGS)
+        world = FakeRegistries(one_example=HANGS)
         futures = [world.checker.run(question(f"one.example/a{n}")) for n in range(MAX_OPEN + 100)]
-        findings = await asyncio.gather(*futures)
+        results = await asyncio.gather(*futures)
 
-        assert [each.status for each in findings[-100:]] == [CheckStatus.BUSY] * 100
+        assert [each.status for each in results[-100:]] == [CheckStatus.BUSY] * 100
         assert world.most <= MAX_PER_REGISTRY
         assert len(world.checker._open) == 0
 
     run(main())
 
 
-def test_an_error_of_ours_is_an_answer_and_is_told():
+def test_internal_error_becomes_result_and_is_observed():
     async def main():
         error = RuntimeError("broken")
-        world = Scripted(one_example=error)
-        finding = await world.checker.run(question())
+        world = FakeRegistries(one_example=error)
+        result = await world.checker.run(question())
 
-        assert finding == CheckResult(CheckStatus.ERROR)
-        assert world.watching.errors == [("one.example/a", error)]
+        assert result == CheckResult(CheckStatus.ERROR)
+        assert world.observer.errors == [("one.example/a", error)]
         assert world.checker.get_result(question()) is None
 
     run(main())
 
 
-def test_every_answer_is_told_by_mirror():
+def test_result_is_observed_by_target():
     async def main():
-        world = Scripted(one_example=ABSENT)
+        world = FakeRegistries(one_example=ABSENT)
         await world.checker.run(question())
 
-        assert world.watching.answers == [("one.example", ABSENT)]
+        assert world.observer.answers == [("one.example", ABSENT)]
 
     run(main())
 
 
-def test_a_finding_has_the_time_it_took():
+def test_result_has_duration():
     async def main():
-        world = Scripted(one_example=PRESENT, seconds=0.25)
+        world = FakeRegistries(one_example=PRESENT, seconds=0.25)
 
         assert (await world.checker.run(question())).seconds == 0.25
 
     run(main())
 
 
-def test_registries_without_end_are_forgotten_but_not_those_that_are_down():
+def test_registries_are_forgotten_unless_down():
     async def main():
-        world = Scripted(Availability(timeout=0.1))
+        world = FakeRegistries(Availability(timeout=0.1))
         world.script = dict.fromkeys((f"r{n}.example" for n in range(3000)), PRESENT)
         world.script["r0.example"] = CheckStatus.FAILED
         for n in range(5):

@@ -1,0 +1,274 @@
+from __future__ import annotations
+
+import base64
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.registry.fake_http import answer, check, manifest, secret
+from webhook.registry.auth import Challenge, parse_challenges, select_challenge
+from webhook.registry.responses import CheckStatus
+
+PASSWORD = "s3cr3t-p4ss"
+BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
+TOKEN = "t0k3n.of-some_bytes"
+OURS = secret(("m.example", "robot", PASSWORD))
+
+
+@pytest.mark.parametrize(
+    ("headers", "expected"),
+    [
+        ([], []),
+        ([""], []),
+        (["Basic"], [Challenge("basic")]),
+        (['Basic realm="Registry Realm"'], [Challenge("basic", "Registry Realm")]),
+        (['bAsIc   REALM = "a"'], [Challenge("basic", "a")]),
+        (
+            [
+                (
+                    'Bearer realm="https://auth.docker.io/token",service="registry.docker.io",'
+                    'scope="repository:library/nginx:pull"'
+                )
+            ],
+            [
+                Challenge(
+                    "bearer",
+                    "https://auth.docker.io/token",
+                    "registry.docker.io",
+                    "repository:library/nginx:pull",
+                )
+            ],
+        ),
+        (
+            ['Bearer realm="a", Basic realm="b"'],
+            [Challenge("bearer", "a"), Challenge("basic", "b")],
+        ),
+        (
+            ['Basic realm="b"', 'Bearer realm="a"'],
+            [Challenge("basic", "b"), Challenge("bearer", "a")],
+        ),
+        (
+            ['Bearer realm="a\\"b,c=\\\\", service=x'],
+            [Challenge("bearer", 'a"b,c=\\', "x")],
+        ),
+        (['Bearer realm="a",realm="b"'], [Challenge("bearer", "a")]),
+        (['Bearer realm="a'], [Challenge("bearer")]),
+        (["x" * 9000], []),
+    ],
+)
+def test_challenges_are_parsed_per_rfc_9110(headers, expected):
+    assert parse_challenges(headers)[: len(expected)] == expected
+
+
+def test_bearer_challenge_is_preferred_to_basic():
+    basic, bearer = Challenge("basic", "b"), Challenge("bearer", "a")
+
+    assert select_challenge([basic, bearer]) is bearer
+    assert select_challenge([basic]) is basic
+    assert select_challenge([Challenge("negotiate")]) is None
+
+
+@given(st.lists(st.text(max_size=80), max_size=3))
+def test_any_header_can_be_parsed(headers):
+    for challenge in parse_challenges(headers):
+        assert challenge.scheme
+
+
+class Registry:
+    """A registry with a login, on m.example; it keeps what every host was told."""
+
+    def __init__(self, challenge, realm=None, location=None):
+        self.challenge = challenge
+        self.realm = realm or (lambda _: httpx.Response(200, json={"token": TOKEN}))
+        self.location = location
+        self.told = []
+
+    def __call__(self, request):
+        authorization = request.headers.get("Authorization", "")
+        self.told.append((f"{request.url.scheme}://{request.url.host}", authorization))
+        if "token" in request.url.path:
+            return self.realm(request)
+        if request.url.host != "m.example":
+            return manifest()
+        if authorization not in (BASIC, f"Bearer {TOKEN}"):
+            return answer(401, WWW_Authenticate=self.challenge)
+        return answer(307, Location=self.location) if self.location else manifest()
+
+    def told_to(self, host):
+        return {authorization for at, authorization in self.told if at == host}
+
+
+BEARER = 'Bearer realm="{}",service="s"'
+
+
+def test_password_is_sent_after_basic_challenge():
+    registry = Registry('Basic realm="x"')
+
+    assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
+    assert registry.told == [("https://m.example", ""), ("https://m.example", BASIC)]
+
+
+@pytest.mark.parametrize("credentials", [b"", OURS])
+def test_token_is_fetched_with_or_without_password(credentials):
+    registry = Registry(BEARER.format("https://m.example/token"))
+
+    assert check(registry, credentials=credentials).status is CheckStatus.PRESENT
+    assert registry.told == [
+        ("https://m.example", ""),
+        ("https://m.example", BASIC if credentials else ""),
+        ("https://m.example", f"Bearer {TOKEN}"),
+    ]
+
+
+def test_token_request_has_service_and_scope_of_challenge():
+    urls = []
+
+    def realm(request):
+        urls.append(request.url)
+        return httpx.Response(200, json={"access_token": TOKEN, "expires_in": 300})
+
+    check(Registry(BEARER.format("https://auth.example/token?a=b") + ',scope="x:y"', realm))
+
+    (url,) = urls
+    assert dict(url.params) == {"a": "b", "service": "s", "scope": "x:y"}
+
+
+def test_redirect_to_other_host_sends_no_password():
+    registry = Registry('Basic realm="x"', location="https://cdn.example/blob")
+
+    assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
+    assert registry.told_to("https://cdn.example") == {""}
+
+
+def test_redirect_to_other_host_sends_no_token():
+    registry = Registry(BEARER.format("https://m.example/token"), location="https://cdn.example/x")
+
+    assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
+    assert registry.told_to("https://cdn.example") == {""}
+
+
+def test_realm_at_other_host_gets_password_over_tls():
+    registry = Registry(BEARER.format("https://auth.example/token"))
+
+    assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
+    assert registry.told_to("https://auth.example") == {BASIC}
+
+
+def test_registry_without_tls_cannot_send_password_to_other_host():
+    registry = Registry(BEARER.format("https://auth.example/token"))
+
+    result = check(registry, credentials=OURS, plain_http=frozenset({"m.example"}))
+
+    assert result.status is CheckStatus.PRESENT
+    assert registry.told_to("https://auth.example") == {""}
+
+
+def test_realm_without_tls_is_not_requested():
+    registry = Registry(BEARER.format("http://auth.example/token"))
+
+    result = check(registry, credentials=OURS)
+
+    assert result.status is CheckStatus.UNAUTHORIZED
+    assert registry.told_to("http://auth.example") == set()
+
+
+def test_redirect_of_realm_is_not_followed():
+    def realm(_request):
+        return answer(302, Location="https://evil.example/token")
+
+    registry = Registry(BEARER.format("https://m.example/token"), realm)
+
+    result = check(registry, credentials=OURS)
+
+    assert result.reason == "asks for a login (its realm gives no token: HTTP 302)"
+    assert registry.told_to("https://evil.example") == set()
+
+
+def test_challenge_after_redirect_gets_credentials_of_that_host():
+    told = []
+
+    def handler(request):
+        told.append((request.url.host, request.headers.get("Authorization")))
+        if request.url.host == "m.example":
+            return answer(307, Location="https://other.example/x")
+        return answer(401, WWW_Authenticate='Basic realm="x"')
+
+    result = check(handler, credentials=OURS)
+
+    assert result.reason == "asks for a login (and no credentials for it are given)"
+    assert told == [("m.example", None), ("other.example", None)]
+
+
+@pytest.mark.parametrize(
+    ("response", "found"),
+    [
+        (answer(401), CheckStatus.UNAUTHORIZED),
+        (answer(403), CheckStatus.UNAUTHORIZED),
+        (answer(404), CheckStatus.UNAUTHORIZED),
+        (answer(429), CheckStatus.LIMITED),
+        (answer(500), CheckStatus.FAILED),
+        (httpx.Response(200, content=b"<html>"), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": ""}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": "a\nb"}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": ["a"]}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": TOKEN, "expires_in": "x"}), CheckStatus.PRESENT),
+        (httpx.Response(200, json={"token": TOKEN, "expires_in": 1e300}), CheckStatus.PRESENT),
+    ],
+)
+def test_response_of_realm_becomes_result(response, found):
+    registry = Registry(BEARER.format("https://m.example/token"), lambda _: response)
+
+    assert check(registry, credentials=OURS).status is found
+
+
+@pytest.mark.parametrize("realm", ["", "x", "https://", "https://u:p@a.example/t", "//a"])
+def test_invalid_realm_is_not_requested(realm):
+    registry = Registry(BEARER.format(realm))
+
+    assert check(registry, credentials=OURS).status is CheckStatus.UNAUTHORIZED
+
+
+def test_refused_password_is_sent_once():
+    registry = Registry('Basic realm="x"')
+    wrong = secret(("m.example", "robot", "wrong"))
+
+    result = check(registry, credentials=wrong)
+
+    assert result.reason == "asks for a login (HTTP 401)"
+    assert len(registry.told) == 2
+
+
+echoes = st.sampled_from([PASSWORD, BASIC, TOKEN, f"Bearer {TOKEN}", BASIC[6:]])
+
+
+@given(
+    st.integers(100, 599),
+    st.dictionaries(
+        st.sampled_from(["Content-Type", "Docker-Content-Digest", "Location", "X-Y"]),
+        echoes,
+    ),
+    echoes,
+)
+def test_result_does_not_quote_registry(status, headers, body):
+    def handler(request):
+        if "token" in request.url.path:
+            return httpx.Response(200, json={"token": TOKEN})
+        if "Authorization" not in request.headers:
+            realm = BEARER.format("https://m.example/token")
+            return answer(401, WWW_Authenticate=realm)
+        return httpx.Response(status, headers=headers, content=body.encode())
+
+    result = check(handler, credentials=OURS)
+
+    for part in (PASSWORD, TOKEN, BASIC[6:]):
+        assert part not in repr(result)
+        assert part not in result.reason
+
+
+def test_result_does_not_quote_errors():
+    def handler(_request):
+        raise httpx.LocalProtocolError(f"Illegal header value {PASSWORD!r}")
+
+    assert PASSWORD not in repr(check(handler, credentials=OURS))
