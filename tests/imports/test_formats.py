@@ -116,6 +116,7 @@ location = "docker.io"
 [[registry.mirror]]
 location = "harbor.example.com/hub"
 pull-from-mirror = "digest-only"
+insecure = true
 
 [[registry]]
 prefix = "quay.io/team"
@@ -241,7 +242,7 @@ def summarize(found):
                 ("*.gcr.io", "harbor.example.com/gcr"),
                 ("own.example.com", "keep"),
             ],
-            [1, 3, 9, 19],
+            [1, 3, 3, 10, 20],
         ),
         (
             "k3s",
@@ -308,9 +309,10 @@ def test_imageswap_default_applies_to_all_other_images(image, expected):
                 '[host."https://p.example.com"]\ncapabilities = ["pull"]\n'
                 '[host."http://plain.example.com"]\n'
                 '[host."https://s.example.com"]\nskip_verify = true\n'
+                '[host."https://push.example.com"]\ncapabilities = ["push"]\n'
             ),
             [("quay.io", "s.example.com")],
-            4,
+            5,
         ),
         ("certs.d/quay.io/hosts.toml", '[host."https://[m"]\n', [], 2),
         ("certs.d/_default/hosts.toml", '[host."https://m.example.com"]\n', [], 1),
@@ -375,6 +377,8 @@ rules:
   - {matches: [a.io, '^docker.io', '^a_b/'], excludes: ['^a.io'], replace: m.example.com}
 """
 REWRITE_MORE = """\
+kind: ConfigMap
+---
 kind: RegistryRewriteRule
 spec:
   rules:
