@@ -11,7 +11,7 @@ from tests.cluster.doctoring import doctored
 from tests.cluster.policies import PROBE, applied, charted, differences, values_of
 from tests.cluster.programs import GATED, OLDEST
 from tests.cluster.world import ENABLED, World, images, pod
-from tests.render.expecting import RULES
+from tests.render.expectations import RULES
 from webhook.render import ApiVersion, PolicyOptions, render_policy
 
 HUB = "harbor.example.com/dockerhub"

@@ -18,7 +18,7 @@ from tests.cluster.policies import (
 )
 from tests.cluster.world import ENABLED, MIRROR, images, pod
 from tests.cluster.world import RULES as SOME
-from tests.render.expecting import RULES
+from tests.render.expectations import RULES
 from tests.tools.helm import helm3
 from webhook.core import Rule
 from webhook.render import PolicyOptions, Selection, render_enforcement, render_policy

@@ -7,7 +7,7 @@ from tests.tools.helm import HelmMissingError, helm4
 
 @pytest.fixture(scope="session", autouse=True)
 def helm():
-    """The conditions are what real Helm makes of the chart."""
+    """Return Helm, which renders the conditions from the chart."""
     try:
         return helm4()
     except HelmMissingError as error:

@@ -1,7 +1,7 @@
-"""Policies and requests as odd as the API server lets them be.
+"""Policies and requests with everything that the API server allows.
 
-It reads a Pod into its own types and shows those: metadata and spec are always there,
-no entry of a list is null, and of the lists `containers` alone can be.
+It decodes Pods into its own types: metadata and spec are always present, no item of a list
+is null, and `containers` is the only list that can be null.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 
 from hypothesis import strategies as st
 
-from tests.conditions.asking import Asked
+from tests.conditions.release import PodRequest
 from tests.core import strategies
 from webhook.config import ConfigurationError, parse_rules
 from webhook.profiles import PROFILES
@@ -62,7 +62,7 @@ regexes = st.sampled_from(REGEXES).map(
 
 @st.composite
 def policies(draw):
-    """A policy that can be loaded; what stands in the way of that is left out."""
+    """A policy that can be loaded; rules that would prevent this are dropped."""
     profiles = draw(st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True))
     policy = {"profiles": profiles if draw(st.integers(0, 3)) == 0 else []}
     one = rules | regexes if draw(st.integers(0, 3)) == 0 else rules
@@ -78,7 +78,7 @@ def policies(draw):
 
 @st.composite
 def containers(draw, field, values):
-    """The containers of one list; the names differ, as in any Pod that is stored."""
+    """The containers of one list; their names differ, as in any stored Pod."""
     found = []
     for number in range(draw(st.sampled_from([0, 0, 1, 1, 2]))):
         container = {"name": f"{field}-{number}", "resources": {}}
@@ -94,7 +94,7 @@ def containers(draw, field, values):
 
 @st.composite
 def volumes(draw, values):
-    """Volumes, some of them of an image."""
+    """Volumes, some of them with an image."""
     found = [{"name": "data", "emptyDir": {}}][: draw(st.integers(0, 1))]
     if draw(st.booleans()):
         image = draw(st.fixed_dictionaries({}, optional={"reference": values}))
@@ -128,15 +128,15 @@ metadata = st.one_of([st.just({})] * 4 + [marked])
 
 @st.composite
 def requests(draw):
-    """The creation of a Pod, or a change of it, often of what is already there."""
+    """The creation or update of a Pod; updates often keep some of its containers."""
     values = st.sampled_from(draw(st.lists(images, min_size=1, max_size=2)))
     pods = st.fixed_dictionaries({"metadata": metadata, "spec": specs(values)})
     new = draw(pods)
     if draw(st.booleans()):
-        return Asked(new)
+        return PodRequest(new)
     old = draw(pods)
     subresource = draw(st.sampled_from(["", "ephemeralcontainers"]))
     for field in ("containers", "initContainers", "ephemeralContainers", "volumes"):
         if field in new["spec"] and draw(st.booleans()):
             old["spec"][field] = new["spec"][field]
-    return Asked(new, old, subresource)
+    return PodRequest(new, old, subresource)

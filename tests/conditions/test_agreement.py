@@ -1,4 +1,4 @@
-"""Whatever the rules and the Pod: where the API server does not call, nothing would change."""
+"""If the API server does not call the webhook, the Pod would not change, whatever the rules."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from tests.conditions.asking import registered
+from tests.conditions.release import release_policies
 from tests.conditions.strategies import images, policies, requests
 from webhook.core import Outcome
 
@@ -16,7 +16,7 @@ SHARE = 2
 
 @pytest.fixture(scope="session")
 def release():
-    """Many policies in one release, which takes hardly longer to render than one of few."""
+    """Many policies in one release, as each rendering takes time."""
     drawn = {}
 
     @given(policies())
@@ -25,25 +25,25 @@ def release():
         drawn[f"p{len(drawn)}"] = policy
 
     draw()
-    return [(drawn[name], policy) for name, policy in registered(drawn).items()]
+    return [(drawn[name], policy) for name, policy in release_policies(drawn).items()]
 
 
 @given(image=images)
-def test_no_image_changes_without_a_call(release, image):
+def test_image_does_not_change_without_a_call(release, image):
     for values, policy in release:
         changed = policy.policy.decide(image).candidate is not None
         assert policy.calls_for(image) or not changed, (values, policy.expressions)
 
 
 @given(share=st.integers(0, SHARE - 1), request=requests())
-def test_no_pod_changes_without_a_call(release, share, request):
+def test_pod_does_not_change_without_a_call(release, share, request):
     for values, policy in release[share::SHARE]:
         called, patched = policy.calls(request), policy.patches(request)
         assert called or not patched, (values, policy.expressions)
 
 
 @given(image=images)
-def test_there_is_no_call_for_an_image_without_a_rule(release, image):
+def test_image_without_a_rule_causes_no_call(release, image):
     for values, policy in release:
         if not values["rules"] or any("regex" in rule for rule in values["rules"]):
             continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.conditions.asking import FROM_RULES, Asked, pod, registered
+from tests.conditions.release import FROM_RULES, PodRequest, pod, release_policies
 
 HUB = "docker.io"
 M = ["m.example/x"]
@@ -18,7 +18,7 @@ def kept(*matches):
     return [{"match": match, "keep": True} for match in matches]
 
 
-# By rules: images that the webhook is called for, and images that it is not called for.
+# Rules, images that cause a call, and images that do not.
 RULES = {
     "a registry": (
         mirrored("gcr.io"),
@@ -171,13 +171,13 @@ RULES = {
 
 @pytest.fixture(scope="module")
 def policies():
-    """The policies of the table, in one release."""
+    """The policies of RULES, in one release."""
     named = {f"p{n}": {"rules": rules} for n, (rules, _, _) in enumerate(RULES.values())}
-    return dict(zip(RULES, registered(named).values(), strict=True))
+    return dict(zip(RULES, release_policies(named).values(), strict=True))
 
 
 @pytest.mark.parametrize("case", RULES)
-def test_the_rules_say_for_which_images_there_is_a_call(policies, case):
+def test_rules_decide_which_images_cause_a_call(policies, case):
     _, called, left_alone = RULES[case]
     policy = policies[case]
     images = called.split() + left_alone.split()
@@ -194,16 +194,16 @@ def test_the_rules_say_for_which_images_there_is_a_call(policies, case):
         [r"\Qgcr.io/a", r"\Qgcr.io/b\E"],
     ],
 )
-def test_a_regex_that_the_api_server_would_refuse_or_misread_makes_no_condition(regexes):
+def test_regex_that_the_api_server_cannot_read_makes_no_condition(regexes):
     rules = [{"regex": regex, "mirrors": M} for regex in regexes]
-    (policy,) = registered({"p": {"rules": [*rules, *mirrored("quay.io")]}}).values()
+    (policy,) = release_policies({"p": {"rules": [*rules, *mirrored("quay.io")]}}).values()
     assert FROM_RULES not in policy.conditions
     assert policy.calls_for("registry.example/a")
 
 
 @pytest.fixture(scope="module")
 def policy():
-    (policy,) = registered({"p": {"rules": mirrored("gcr.io", HUB)}}).values()
+    (policy,) = release_policies({"p": {"rules": mirrored("gcr.io", HUB)}}).values()
     return policy
 
 
@@ -257,10 +257,10 @@ DISABLED = {"mirrorhook.io/rewrite": "disabled"}
         ),
     ],
 )
-def test_every_place_of_an_image_counts_unless_the_pod_is_exempt(policy, given, called):
-    asked = Asked(given)
-    assert policy.calls(asked) is called
-    assert called or not policy.patches(asked)
+def test_image_field_causes_a_call_unless_the_pod_is_opted_out(policy, given, called):
+    request = PodRequest(given)
+    assert policy.calls(request) is called
+    assert called or not policy.patches(request)
 
 
 @pytest.mark.parametrize(
@@ -283,7 +283,7 @@ def test_every_place_of_an_image_counts_unless_the_pod_is_exempt(policy, given, 
     ],
 )
 @pytest.mark.parametrize("subresource", ["", "ephemeralcontainers"])
-def test_an_update_counts_if_it_changes_containers(policy, old, new, called, subresource):
-    asked = Asked(new, old, subresource)
-    assert policy.calls(asked) is called
-    assert called or not policy.patches(asked)
+def test_update_causes_a_call_if_it_changes_containers(policy, old, new, called, subresource):
+    request = PodRequest(new, old, subresource)
+    assert policy.calls(request) is called
+    assert called or not policy.patches(request)

@@ -10,7 +10,7 @@ DECIDE = MirrorMap([Rule("docker.io", ["m.example/hub"]), Rule("gcr.io", ["m.exa
 
 @pytest.fixture(scope="session")
 def rewritten():
-    """Rewrite a text, and give what came of it."""
+    """Rewrite a text, and return the result."""
 
     def run(text, *paths):
         content = text if isinstance(text, bytes) else text.encode()
@@ -22,7 +22,7 @@ def rewritten():
 
 @pytest.fixture(scope="session")
 def after(rewritten):
-    """Rewrite a text without any problem, and give the new one."""
+    """Rewrite a text without problems, and return the new one."""
 
     def run(text, *paths):
         result = rewritten(text, *paths)
@@ -38,5 +38,5 @@ def pod(image):
 
 @pytest.fixture(name="pod", scope="session")
 def pod_fixture():
-    """A Pod in YAML around the lines of one image."""
+    """A Pod in YAML with the lines of one image."""
     return pod

@@ -1,4 +1,4 @@
-"""Texts with an anchor: an image here may be something else there."""
+"""Scalars with an anchor, which can be an image here and something else there."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ POD = "kind: Pod\nspec:\n"
         "kind: Pod\nx: &c {image: OLD}\ny: &d {<<: *c}\nspec: {containers: [{<<: *d}]}\n",
     ],
 )
-def test_a_text_that_is_an_image_everywhere_is_replaced_once(after, text):
+def test_anchored_image_is_replaced_once(after, text):
     assert after(text.replace("OLD", "nginx")) == text.replace("OLD", NEW)
 
 
-def test_what_a_merge_brings_in_gives_way_to_what_is_written(after):
+def test_merge_key_does_not_override_written_keys(after):
     text = POD + "  containers: [{image: gcr.io/b, <<: {image: nginx, name: c}}]\n"
     assert after(text) == text.replace("gcr.io", "m.example/gcr")
 
@@ -41,7 +41,7 @@ def test_what_a_merge_brings_in_gives_way_to_what_is_written(after):
         POD + "  containers: [{&i image: nginx}, {image: &j gcr.io/a, name: *j}]\n",
     ],
 )
-def test_a_text_that_is_something_else_too_is_left_alone_and_reported(rewritten, text):
+def test_anchored_image_with_other_uses_is_unchanged_and_reported(rewritten, text):
     result = rewritten(text)
     assert any(image.shared and not image.changes for image in result.images)
     for image in result.images:
@@ -49,12 +49,12 @@ def test_a_text_that_is_something_else_too_is_left_alone_and_reported(rewritten,
             assert image.decision.original in result.content.decode()
 
 
-def test_the_line_is_that_of_the_text(rewritten):
+def test_line_is_that_of_the_image(rewritten):
     text = "# one\n\nkind: Pod\nspec:\n  containers:\n  - image: &i nginx\n    name: *i\n"
     assert rewritten(text).images[0].line == 6
 
 
-def test_an_anchor_holds_for_its_document_only(rewritten):
+def test_anchor_is_unknown_in_other_documents(rewritten):
     text = POD + "  containers: [{image: &i nginx}]\n---\nkind: Pod\nimage: *i\n"
     result = rewritten(text)
     assert NEW in result.content.decode()
@@ -71,11 +71,11 @@ def test_an_anchor_holds_for_its_document_only(rewritten):
         "kind: List\nitems: &a [{kind: List, items: *a, image: b}]\n",
     ],
 )
-def test_what_contains_itself_has_an_end(rewritten, text):
+def test_recursive_alias_terminates(rewritten, text):
     assert not rewritten(text).problems
 
 
-def test_a_bomb_of_aliases_costs_no_more_than_its_source(rewritten):
+def test_alias_bomb_does_not_expand(rewritten):
     lines = ["image: &a0 [x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 30)]
     text = "kind: Pod\n" + "\n".join(lines) + "\nspec: {containers: *a29}\n"

@@ -28,7 +28,7 @@ STREAMS = st.builds(
 @example("é😀\nkind: Pod\nspec: {containers: [{image: nginx}]}\n", 1, "utf-8")
 @example(' \n\n {"kind":"Pod","spec":{"containers":[{"image":"a"}]}}\n{"a":"image"}', 1, "utf-8")
 @example("%YAML 1.1\n---\nimage: a\n...\n# b\n---\n", 2, "utf-8")
-def test_a_file_in_blocks_becomes_the_same_as_the_whole(text, size, encoding):
+def test_blocks_give_the_same_result_as_the_whole_file(text, size, encoding):
     content = text.encode(encoding)
     blocks = [content[at : at + size] for at in range(0, len(content), size)]
     whole = rewrite_manifests(content, DECIDE)
@@ -39,7 +39,7 @@ def test_a_file_in_blocks_becomes_the_same_as_the_whole(text, size, encoding):
 
 
 @given(st.binary(max_size=12), st.integers(1, 5), st.sampled_from([b"", b"\xff\xfe"]))
-def test_what_is_no_text_is_told_with_its_byte_however_it_is_read(content, size, mark):
+def test_encoding_problem_names_the_byte_for_any_block_size(content, size, mark):
     content = mark + b"a\n" + content
     blocks = [content[at : at + size] for at in range(0, len(content), size)]
     assert find_encoding_problem(blocks) == find_encoding_problem([content])
@@ -56,7 +56,7 @@ def wrong_byte(content, mark):
     return None
 
 
-def test_no_more_is_read_than_the_documents_that_are_told():
+def test_stream_reads_no_further_than_its_results():
     def endless():
         while True:
             yield yaml.safe_dump({"kind": "Pod"}).encode() + b"---\n"

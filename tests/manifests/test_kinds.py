@@ -1,4 +1,4 @@
-"""Where the kinds of Kubernetes have images, and where custom kinds have them by option."""
+"""Where the kinds of Kubernetes have images, and custom kinds with an option."""
 
 from __future__ import annotations
 
@@ -34,25 +34,25 @@ NAMES = ["a", "b", "c", "volume:d"]
 
 
 def of_kind(name, value, path):
-    """An object of a kind, with *value* where *path* leads."""
+    """Return an object of a kind with *value* at *path*."""
     version, _, kind = name.rpartition("/")
     body = reduce(lambda inner, key: {key: inner}, reversed(path), value)
     return {"apiVersion": version, "kind": kind, **body}
 
 
 @pytest.mark.parametrize(("name", "path"), KINDS.items())
-def test_every_kind_that_makes_pods_has_its_images_rewritten(rewritten, name, path):
+def test_kind_with_pods_is_rewritten(rewritten, name, path):
     result = rewritten(json.dumps(of_kind(name, {"spec": SPEC}, path)))
     assert sorted(image.name for image in result.images) == NAMES
     assert all(image.changes for image in result.images)
 
 
 @pytest.mark.parametrize("name", ["batch.volcano.sh/v1alpha1/Job", "v1/ConfigMap", "v1/Node"])
-def test_other_kinds_are_left_alone(rewritten, name):
+def test_kind_without_pods_is_unchanged(rewritten, name):
     assert rewritten(json.dumps(of_kind(name, {"spec": SPEC}, TEMPLATE))).images == ()
 
 
-def test_a_list_has_each_of_its_items_rewritten(rewritten):
+def test_list_has_all_items_rewritten(rewritten):
     items = [of_kind(name, {"spec": SPEC}, path) for name, path in KINDS.items()]
     inner = {"apiVersion": "v1", "kind": "List", "items": items}
     typed = {"kind": "PodList", "apiVersion": "v1", "items": [{"spec": SPEC}]}
@@ -61,7 +61,7 @@ def test_a_list_has_each_of_its_items_rewritten(rewritten):
     assert len(images) == 4 * (len(items) + 1)
 
 
-def test_lists_in_lists_have_an_end(rewritten):
+def test_nested_lists_terminate(rewritten):
     text = '{"kind":"List","items":[' * 50 + "]}" * 50
     assert rewritten(text + '{"image":1}').images == ()
 
@@ -74,12 +74,12 @@ def test_lists_in_lists_have_an_end(rewritten):
         {"annotations": {"kubernetes.io/config.mirror": "x"}},
     ],
 )
-def test_a_template_that_opts_out_is_left_alone(rewritten, metadata):
+def test_opted_out_template_is_unchanged(rewritten, metadata):
     pod = {"metadata": metadata, "spec": SPEC}
     assert rewritten(json.dumps(of_kind("apps/v1/Deployment", pod, TEMPLATE))).images == ()
 
 
-def test_an_image_that_is_never_pulled_is_left_alone(rewritten):
+def test_image_with_pull_policy_never_is_unchanged(rewritten):
     containers = [{"name": "a", "image": "nginx", "imagePullPolicy": "Never"}]
     text = json.dumps(of_kind("v1/Pod", {"spec": {"containers": containers}}, ()))
     result = rewritten(text)
@@ -103,7 +103,7 @@ def test_an_image_that_is_never_pulled_is_left_alone(rewritten):
         ("Rollout=spec.tasks[0].image", ("spec", "tasks"), [{"image": "nginx"}]),
     ],
 )
-def test_a_custom_kind_is_rewritten_by_its_path(rewritten, option, path, value):
+def test_image_path_rewrites_a_custom_kind(rewritten, option, path, value):
     text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, path))
     assert rewritten(text).images == ()
     result = rewritten(text, option)
@@ -114,7 +114,7 @@ def test_a_custom_kind_is_rewritten_by_its_path(rewritten, option, path, value):
     "option",
     ["Rollout.other.io=spec.template", "Other=spec.template", "Rollout=spec.absent[*].x"],
 )
-def test_a_path_that_is_for_something_else_does_nothing(rewritten, option):
+def test_image_path_of_another_kind_does_nothing(rewritten, option):
     value = {"spec": SPEC}
     text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, TEMPLATE))
     assert rewritten(text, option).images == ()
@@ -123,7 +123,7 @@ def test_a_path_that_is_for_something_else_does_nothing(rewritten, option):
 @pytest.mark.parametrize(
     "text", ["", "Tool", "Tool=", "=spec", ".x=spec", "Tool=a[b]", "Tool=a..b"]
 )
-def test_what_is_no_path_is_refused_with_an_example(text):
+def test_invalid_image_path_is_refused_with_an_example(text):
     with pytest.raises(InvalidImagePathError, match=r"is not KIND\[\.GROUP\]=PATH, as in"):
         ImagePath.parse(text)
 
@@ -132,7 +132,7 @@ PODS = Path(__file__).parents[1] / "cases/pods"
 
 
 @pytest.mark.parametrize("path", sorted(PODS.glob("*.json")), ids=lambda path: path.stem)
-def test_real_pods_keep_all_but_their_images(rewritten, path):
+def test_real_pods_change_only_their_images(rewritten, path):
     text = path.read_text()
     result = rewritten(text)
     assert not result.problems
@@ -141,7 +141,7 @@ def test_real_pods_keep_all_but_their_images(rewritten, path):
 
 
 def masked(value, key=""):
-    """An object without its images."""
+    """Return an object without its images."""
     if isinstance(value, dict):
         return {k: masked(v, k) for k, v in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""Whatever a manifest looks like, only its images change."""
+"""Only images change, in any manifest."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ PODS = st.fixed_dictionaries(
 
 
 def in_yaml(pods, style, flow, newline):
-    """Write Pods as one stream, in a style."""
+    """Return Pods as one YAML stream in a style."""
     text = yaml.safe_dump_all(
         pods,
         default_style=style,
@@ -46,7 +46,7 @@ def in_yaml(pods, style, flow, newline):
 
 
 def expected(pod):
-    """A Pod as it should become, worked out on plain values."""
+    """Return a Pod as it should be after rewriting."""
     spec = dict(pod["spec"])
     for field in ("containers", "initContainers"):
         if isinstance(spec.get(field), list):
@@ -68,7 +68,7 @@ def mapped(entry, key):
     st.booleans(),
     st.sampled_from(["\n", "\r\n"]),
 )
-def test_yaml_means_the_same_but_for_its_images(pods, style, flow, newline):
+def test_yaml_changes_only_its_images(pods, style, flow, newline):
     text = in_yaml(pods, style, flow, newline)
     before = [*yaml.safe_load_all(text)]
     result = rewrite_manifests(text.encode(), DECIDE)
@@ -79,12 +79,12 @@ def test_yaml_means_the_same_but_for_its_images(pods, style, flow, newline):
 
 
 def without_images(text):
-    """The text without what rewriting puts before names."""
+    """Return a text without the prefixes that rewriting adds."""
     return text.replace("m.example/hub/library/", "").replace("m.example/hub/", "")
 
 
 @given(st.lists(PODS, min_size=1, max_size=3), st.sampled_from([None, 1, "\t"]))
-def test_json_means_the_same_but_for_its_images(pods, indent):
+def test_json_changes_only_its_images(pods, indent):
     text = json.dumps({"kind": "List", "items": pods}, indent=indent)
     result = rewrite_manifests(text.encode(), DECIDE)
     assert not result.problems
@@ -92,12 +92,12 @@ def test_json_means_the_same_but_for_its_images(pods, indent):
 
 
 @given(st.text(alphabet="{}[]:,-&*!|>'\"\n #%imagekndPo\t<?@.\x00é", max_size=60))
-def test_any_text_is_rewritten_or_told_of_and_never_lost(text):
+def test_any_text_is_kept_where_nothing_changes(text):
     result = rewrite_manifests(("kind: Pod\nspec: \n" + text).encode(), DECIDE)
     if not any(image.changes for image in result.images):
         assert result.content == ("kind: Pod\nspec: \n" + text).encode()
 
 
 @given(st.binary(max_size=80))
-def test_any_bytes_come_out(content):
+def test_any_bytes_are_kept(content):
     assert rewrite_manifests(b"image" + content, DECIDE).content == b"image" + content

@@ -1,4 +1,4 @@
-"""Files of several documents, and files that are in part no manifests."""
+"""Files with several documents, some of which are not manifests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ WRONG = "image: {{ .Values.image }\n"
         + POD,
     ],
 )
-def test_every_document_is_rewritten_and_all_else_stays(rewritten, text):
+def test_stream_has_all_documents_rewritten_and_all_else_kept(rewritten, text):
     result = rewritten(text)
     assert not result.problems
     old = "{name: a, image: nginx}"
@@ -37,7 +37,7 @@ def test_every_document_is_rewritten_and_all_else_stays(rewritten, text):
 
 
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
-def test_a_wrong_document_does_not_spoil_the_others(rewritten, newline):
+def test_invalid_document_does_not_affect_others(rewritten, newline):
     text = (POD + "---\n" + WRONG + "---\n" + POD).replace("\n", newline)
     result = rewritten(text)
     assert result.content.decode() == text.replace(" nginx", f" {NEW}")
@@ -69,7 +69,7 @@ def test_a_wrong_document_does_not_spoil_the_others(rewritten, newline):
         "%FOO\nimage: a",
     ],
 )
-def test_what_is_no_yaml_is_told_and_passed_on(rewritten, wrong):
+def test_invalid_document_is_reported_and_kept(rewritten, wrong):
     result = rewritten(wrong)
     assert result.content.decode() == wrong
     assert len(result.problems) <= 1
@@ -80,7 +80,7 @@ def test_what_is_no_yaml_is_told_and_passed_on(rewritten, wrong):
 
 
 @pytest.mark.parametrize("content", [b"image: \xff", b"\xff\xfei\x00m\x00\xd8", b"image: \xe9"])
-def test_what_is_no_utf_is_told_and_passed_on(rewritten, content):
+def test_invalid_encoding_is_reported_and_kept(rewritten, content):
     result = rewritten(content)
     assert result.content == content
     assert "save the file in UTF-8" in result.problems[0].text
@@ -89,23 +89,23 @@ def test_what_is_no_utf_is_told_and_passed_on(rewritten, content):
 @pytest.mark.parametrize(
     "text", ["- a\n- image: b\n", "image: a\n", "'image'\n", "kind: {image: a}\n"]
 )
-def test_what_is_no_kubernetes_object_passes(rewritten, text):
+def test_other_yaml_is_kept(rewritten, text):
     result = rewritten(text)
     assert (result.content.decode(), result.images, result.problems) == (text, (), ())
 
 
-def test_a_document_without_an_image_is_not_even_parsed(rewritten):
+def test_document_without_images_is_not_parsed(rewritten):
     text = "a: [\n---\n" + POD
     assert not rewritten(text).problems
 
 
-def test_an_image_that_the_grammar_refuses_is_told_with_its_line(rewritten):
+def test_invalid_image_is_reported_with_its_line(rewritten):
     result = rewritten("# x\n" + POD.replace("nginx", "'Not Good'"))
     (image,) = result.images
     assert (image.line, image.decision.outcome, image.changes) == (3, "invalid", False)
 
 
-def test_time_grows_with_the_file_and_no_faster(rewritten):
+def test_time_is_linear_in_the_size_of_the_file(rewritten):
     def seconds(count):
         text = ("---\n" + POD + "x: [a, {b: c}, 'd', \"e\"]\n" * 3) * count
         began = time.perf_counter()

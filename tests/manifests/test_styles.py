@@ -1,4 +1,4 @@
-"""Images in every style that YAML and JSON can be written in."""
+"""Images in every style of YAML and JSON."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ NEW = "m.example/hub/library/nginx:1"
         ("image: nginx:1\n    x: &b {image: c}", f"image: {NEW}\n    x: &b {{image: c}}"),
     ],
 )
-def test_yaml_keeps_the_style_of_each_image(after, pod, before, replaced):
+def test_yaml_keeps_the_style_of_an_image(after, pod, before, replaced):
     text = pod(before)
     assert after(text) == pod(replaced)
     assert after(text.replace("\n", "\r\n")) == pod(replaced).replace("\n", "\r\n")
@@ -60,24 +60,24 @@ def test_yaml_keeps_the_style_of_each_image(after, pod, before, replaced):
         '{"kind":"Pod","x":"a]}\\"{[","spec":{"containers":[{"image":"OLD"}]}}',
     ],
 )
-def test_flow_style_and_json_keep_every_other_byte(after, text):
+def test_flow_style_and_json_keep_all_other_bytes(after, text):
     assert after(text.replace("OLD", "nginx:1")) == text.replace("OLD", NEW)
 
 
 @pytest.mark.parametrize("written", ["12", "1.5", "true", "null", "~", "", "[a]", "{a: b}"])
-def test_what_is_no_text_is_no_image(rewritten, pod, written):
+def test_value_that_is_not_a_string_is_not_an_image(rewritten, pod, written):
     result = rewritten(pod(f"image: {written}"))
     assert result.images == ()
     assert result.content.decode() == pod(f"image: {written}")
 
 
 @pytest.mark.parametrize("written", ["'12'", "!!str 12", "12:30", "1.2.3"])
-def test_what_only_looks_like_a_number_is_an_image(rewritten, pod, written):
+def test_string_that_looks_like_a_number_is_an_image(rewritten, pod, written):
     (image,) = rewritten(pod(f"image: {written}")).images
     assert image.changes
 
 
-def test_a_name_that_plain_yaml_cannot_hold_is_quoted(pod):
+def test_image_that_needs_quotes_is_quoted(pod):
     decide = MirrorMap([Rule("docker.io", ["[fd00::1]:5000"])]).decide
     result = rewrite_manifests(pod("image: nginx").encode(), decide)
     assert result.content.decode() == pod('image: "[fd00::1]:5000/library/nginx"')
@@ -92,18 +92,18 @@ def test_a_name_that_plain_yaml_cannot_hold_is_quoted(pod):
         (b"\xfe\xff", "utf-16-be"),
     ],
 )
-def test_the_encoding_stays(rewritten, pod, mark, encoding):
+def test_encoding_is_kept(rewritten, pod, mark, encoding):
     text = "# größe 😀\n" + pod("image: nginx:1")
     result = rewritten(mark + text.encode(encoding))
     assert result.content == mark + text.replace("nginx:1", NEW).encode(encoding)
 
 
 @pytest.mark.parametrize("content", [b"", b"\n", b"# only this\n", b"---\n...\n", b"--- \n"])
-def test_a_file_without_content_stays(rewritten, content):
+def test_file_without_content_is_kept(rewritten, content):
     result = rewritten(content)
     assert (result.content, result.images, result.problems) == (content, (), ())
 
 
-def test_the_same_pod_in_json_and_yaml_becomes_the_same(after, pod):
+def test_json_and_yaml_of_a_pod_are_rewritten_alike(after, pod):
     as_json = json.dumps(yaml.safe_load(pod("image: nginx:1")))
     assert yaml.safe_load(after(pod("image: nginx:1"))) == json.loads(after(as_json))

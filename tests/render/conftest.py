@@ -12,8 +12,8 @@ HERE = Path(__file__).parent
 
 
 @pytest.fixture(scope="session")
-def asks():
-    """Which URLs a runtime asks for images, by its own code."""
+def ask_runtime():
+    """Return the URLs that a runtime asks for images, according to its own code."""
     try:
         program = built(HERE / "go")
     except GoMissingError as error:

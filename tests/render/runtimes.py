@@ -1,11 +1,9 @@
-"""What a node's runtime asks for, once a file of ours is where it reads it."""
+"""The URLs that container runtimes ask, given the rendered files."""
 
 from __future__ import annotations
 
-from tests.render.expecting import normal
+from tests.render.expectations import normal
 from webhook.render import render_containerd, render_crio, render_k3s
-
-__all__ = ["RENDERERS", "asked_with"]
 
 RENDERERS = {
     "containerd": render_containerd,
@@ -19,11 +17,11 @@ READ = {
 }
 
 
-def asked_with(asks, runtime, rendered, folder, images):
-    """The URLs that a runtime asks for each image, with what was rendered for it."""
+def find_urls(ask_runtime, runtime, rendered, folder, images):
+    """Return the URLs that a runtime asks for each image, given the rendered files."""
     (folder / "certs.d").mkdir(exist_ok=True)
     for file in rendered.files:
         path = folder / file.path
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(file.text)
-    return asks(runtime, folder / READ[runtime], map(normal, images))
+    return ask_runtime(runtime, folder / READ[runtime], map(normal, images))

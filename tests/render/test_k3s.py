@@ -12,6 +12,6 @@ paths = st.lists(parts, min_size=1, max_size=4).map("/".join)
 
 
 @given(st.sets(paths, min_size=1, max_size=5), paths)
-def test_a_pattern_takes_every_name_but_those_of_the_other_paths(others, name):
+def test_exclusion_pattern_matches_all_names_except_other_paths(others, name):
     is_other = any(name == path or name.startswith(f"{path}/") for path in others)
     assert bool(re.fullmatch(make_exclusion_pattern(others), name)) is not is_other

@@ -53,7 +53,7 @@ K8S = {"apiVersion": "kubeadm.k8s.io/v1beta4", "kind": "ClusterConfiguration"}
         ),
     ],
 )
-def test_kubeadm_is_told_the_repositories_that_its_images_go_to(rules, expected):
+def test_kubeadm_has_the_repositories_of_its_images(rules, expected):
     config, warnings = rendered(*rules)
     assert config == {**K8S, **expected}
     assert not warnings
@@ -66,7 +66,7 @@ def test_kubeadm_is_told_the_repositories_that_its_images_go_to(rules, expected)
         Rule("registry.k8s.io/kube-proxy", ["h.example.com/k8s/proxy"]),
     ],
 )
-def test_an_image_that_goes_elsewhere_than_its_like_is_told(rule):
+def test_kubeadm_warns_of_an_image_in_another_repository(rule):
     _, warnings = rendered(Rule("registry.k8s.io", ["h.example.com/k8s"]), rule)
     (warning,) = warnings
     assert warning.code is WarningCode.NAMES_DIFFER
@@ -74,5 +74,5 @@ def test_an_image_that_goes_elsewhere_than_its_like_is_told(rule):
     assert warning.names == (rule.mirrors[0].target,)
 
 
-def test_rules_for_other_images_give_kubeadm_nothing():
+def test_kubeadm_has_no_file_without_rules_for_its_images():
     assert render_kubeadm(MirrorMap([Rule("quay.io", ["h.example.com"])])).files == ()

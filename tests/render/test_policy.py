@@ -1,7 +1,7 @@
-"""The expressions of a policy, by Google's CEL, against what the rules say.
+"""The expressions of a policy, evaluated by Google's CEL, against the rules.
 
-What that CEL does not have, comprehensions with two variables, makes the patch and the
-list of unmirrored images: these are left to an API server (tests/cluster/test_policy.py).
+It has no comprehensions with two variables, which the patch and the list of unmirrored
+images need; a real API server tests these (tests/cluster/test_policy.py).
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from tests.core.strategies import maps, texts
-from tests.render.evaluating import ENVIRONMENT, Evaluated, objects, rendered
-from tests.render.expecting import EXTRA, IMAGES, RULES
+from tests.render.expectations import EXTRA, IMAGES, RULES
+from tests.render.policy_evaluator import ENVIRONMENT, PolicyEvaluator, objects, rendered
 from webhook.core import InvalidRuleError, Outcome, Rule
 from webhook.render import (
     ApiVersion,
@@ -27,40 +27,40 @@ from webhook.render import (
 from webhook.render.policy_table import make_policy_table
 from webhook.render.prefix_table import make_prefix_table
 
-# This CEL compiles each regular expression anew for each image, which takes its time; all
-# of them are asked for by test_agreement.py.
+# This CEL is slow, as it compiles each regular expression again for each image;
+# test_agreement.py has all images.
 SOME_IMAGES = (*EXTRA, *IMAGES[len(EXTRA) :: 8])
 
 
 def wanted(mirrors, image):
-    """What a policy makes of an image; nothing where it stays."""
+    """Return the image that a policy should write; empty if it is unchanged."""
     decision = mirrors.decide(image)
     return decision.image if decision.outcome is Outcome.REWRITTEN else ""
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
-def test_a_policy_gives_each_image_the_name_that_the_rules_give_it(name):
+def test_policy_renames_images_as_the_rules_do(name):
     mirrors = RULES[name]
-    got = Evaluated(mirrors.rules).images(SOME_IMAGES)
+    got = PolicyEvaluator(mirrors.rules).images(SOME_IMAGES)
     assert dict(zip(SOME_IMAGES, got, strict=True)) == {
         image: wanted(mirrors, image) for image in SOME_IMAGES
     }
 
 
 @given(maps(regex=False), st.lists(texts, min_size=1, max_size=5))
-def test_a_policy_agrees_whatever_rules_and_texts(mirrors, given_texts):
+def test_policy_agrees_with_any_rules_and_texts(mirrors, given_texts):
     images = [text for text in given_texts if text.isascii()]
     try:
-        evaluated = Evaluated(mirrors.rules)
+        evaluated = PolicyEvaluator(mirrors.rules)
     except InvalidRuleError:
-        reject()  # rules that interlock to longer paths than CEL can bear
+        reject()  # rules with longer paths than a policy allows
     got = evaluated.images(images)
     assert got == [wanted(mirrors, image) for image in images]
 
 
-def test_what_was_rewritten_is_left_alone_by_the_same_policy():
+def test_policy_does_not_rewrite_its_own_result():
     for name in ("moves", "everything", "all"):
-        evaluated = Evaluated(RULES[name].rules)
+        evaluated = PolicyEvaluator(RULES[name].rules)
         once = [new for new in evaluated.images(EXTRA) if new]
         assert once
         assert not any(evaluated.images(once))
@@ -103,11 +103,11 @@ def pod(**spec):
         ),
     ],
 )
-def test_only_the_images_that_a_request_brings_in_are_looked_at(new, old, subresource, slots):
-    assert Evaluated(RULES["paths"].rules).slots(new, old, subresource) == slots
+def test_slots_are_the_images_that_a_request_brings_in(new, old, subresource, slots):
+    assert PolicyEvaluator(RULES["paths"].rules).slots(new, old, subresource) == slots
 
 
-def test_a_policy_and_its_binding_go_by_one_name():
+def test_policy_and_binding_have_the_same_name():
     policy, binding = objects(rendered(RULES["paths"].rules, name="team-a"))
     assert policy["apiVersion"] == "admissionregistration.k8s.io/v1"
     assert policy["spec"]["failurePolicy"] == "Ignore"
@@ -117,7 +117,7 @@ def test_a_policy_and_its_binding_go_by_one_name():
     }
 
 
-def test_the_version_before_1_36_and_all_namespaces_can_be_asked_for():
+def test_options_set_the_api_version_and_the_namespaces():
     policy, binding = objects(
         rendered(RULES["paths"].rules, api_version=ApiVersion.V1BETA1, selection=Selection.ALL)
     )
@@ -134,7 +134,7 @@ CONFIG_MAP_KEY = re.compile(r"[-._a-zA-Z0-9]{1,253}")
     ("render", "missing"), [(render_policy, "Allow"), (render_enforcement, "Deny")]
 )
 @pytest.mark.parametrize("name", ["moves", "everything", "all"])
-def test_rules_in_a_config_map_are_the_table_that_is_in_the_policy_otherwise(render, missing, name):
+def test_config_map_has_the_same_table_as_the_policy(render, missing, name):
     rules = RULES[name].rules
     inside, _ = objects(render(rules, PolicyOptions(name="team-a")))
     options = PolicyOptions(name="team-a", params="mirrors")
@@ -154,7 +154,7 @@ def evaluated(text, data):
 
 
 @given(maps(regex=False))
-def test_each_prefix_has_a_key_of_its_own_that_a_config_map_takes(mirrors):
+def test_prefix_has_a_unique_and_valid_config_map_key(mirrors):
     try:
         entries = make_prefix_table(mirrors.rules, complete=True)
         table = make_policy_table(entries)
@@ -166,7 +166,7 @@ def test_each_prefix_has_a_key_of_its_own_that_a_config_map_takes(mirrors):
 
 
 @pytest.mark.parametrize(("warn", "actions"), [(False, ["Deny"]), (True, ["Warn", "Audit"])])
-def test_an_enforcement_refuses_or_warns_and_no_pod_opts_out(warn, actions):
+def test_enforcement_refuses_or_warns_without_opt_out(warn, actions):
     rules = RULES["paths"].rules
     policy, binding = objects(render_enforcement(rules, PolicyOptions(warn=warn)))
     conditions = [each["name"] for each in policy["spec"]["matchConditions"]]
@@ -175,7 +175,7 @@ def test_an_enforcement_refuses_or_warns_and_no_pod_opts_out(warn, actions):
     assert binding["spec"]["validationActions"] == actions
 
 
-def test_a_regex_is_told_as_it_is_left_out():
+def test_policy_warns_of_a_regex():
     (warning,) = rendered(RULES["regex"].rules).warnings
     assert (warning.code, warning.misleads) == (WarningCode.REGEX, True)
 
@@ -201,7 +201,7 @@ def test_a_regex_is_told_as_it_is_left_out():
         ),
     ],
 )
-def test_rules_beyond_the_budget_are_refused_with_what_to_do(rules, problem):
+def test_rules_beyond_the_limits_are_refused_with_advice(rules, problem):
     with pytest.raises(InvalidRuleError, match=problem) as refused:
         rendered(rules)
     assert "use the webhook" in str(refused.value)

@@ -1,4 +1,4 @@
-"""A table read back decides as the rules that it was made of."""
+"""The table of a policy, and the rules that are read from it."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from tests.core.strategies import maps, texts
-from tests.render.expecting import EXTRA, RULES
+from tests.render.expectations import EXTRA, RULES
 from webhook.core import InvalidRuleError, MirrorMap
 from webhook.render.policy_table import (
     make_policy_table,
@@ -19,7 +19,7 @@ from webhook.render.prefix_table import make_prefix_table
 
 
 @pytest.mark.parametrize("name", [name for name in RULES if name != "regex"])
-def test_what_a_policy_holds_decides_as_the_rules(name):
+def test_rules_read_from_a_policy_decide_as_the_rules(name):
     mirrors = RULES[name]
     table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
     read = parse_cel_literal(to_cel_literal(table))
@@ -31,17 +31,17 @@ def test_what_a_policy_holds_decides_as_the_rules(name):
 
 
 @given(maps(regex=False), st.lists(texts, min_size=1, max_size=5))
-def test_it_does_whatever_the_rules(mirrors, images):
+def test_rules_read_from_a_table_decide_as_any_rules(mirrors, images):
     try:
         table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
     except InvalidRuleError:
-        reject()  # rules that no table holds
+        reject()  # rules that no table can express
     again = MirrorMap(read_rules(table))
     for image in images:
         assert again.decide(image).image == mirrors.decide(image).image
 
 
-def test_an_address_with_a_port_is_read_back():
+def test_address_with_a_port_is_read_from_a_key():
     (rule,) = read_rules({"-__1-_5000..a..b": "m.example/x/* n.example"})
     assert str(rule.match) == "[::1]:5000/a/b"
     assert [(m.target, m.flatten) for m in rule.mirrors] == [
@@ -51,5 +51,5 @@ def test_an_address_with_a_port_is_read_back():
 
 
 @pytest.mark.parametrize("text", ["params.?data.orValue({})", "", "true"])
-def test_an_expression_that_is_no_literal_holds_no_table(text):
+def test_expression_that_is_not_a_literal_has_no_table(text):
     assert parse_cel_literal(text) == {}

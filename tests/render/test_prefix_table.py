@@ -1,4 +1,4 @@
-"""The table of prefixes says what the map of mirrors says."""
+"""The prefix table agrees with the rules."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from hypothesis import given, reject
 from hypothesis import strategies as st
 
 from tests.core.strategies import maps, mirrors, names
-from tests.render.expecting import lies_under
+from tests.render.expectations import is_below
 from webhook.core import (
     InvalidReferenceError,
     InvalidRuleError,
@@ -20,11 +20,11 @@ from webhook.render.prefix_table import make_prefix_table
 
 
 def entry_for(entries, reference):
-    """The entry of the longest prefix; of the same path the exact registry's."""
+    """Return the entry with the longest prefix; an exact registry precedes a wildcard."""
     above = [
         entry
         for entry in entries
-        if entry.registry != "*" and lies_under(reference.name, entry.prefix)
+        if entry.registry != "*" and is_below(reference.name, entry.prefix)
     ]
     everything = next((entry for entry in entries if entry.registry == "*"), None)
     return max(
@@ -35,7 +35,7 @@ def entry_for(entries, reference):
 
 
 def named(target, entry, reference):
-    """The image as a target names it."""
+    """Return the image as a target names it."""
     rest = reference.repository.removeprefix(entry.path).removeprefix("/")
     if target.keeps_prefix:
         rest = reference.name
@@ -44,15 +44,15 @@ def named(target, entry, reference):
     name = f"{target.name}/{rest}" if rest else target.name
     try:
         return str(parse_reference(name))
-    except InvalidReferenceError:  # no candidate, as a host with a port within a path
+    except InvalidReferenceError:  # no candidate, such as a host with a port in a path
         return None
 
 
 @given(maps(regex=False), st.lists(names, max_size=8))
-def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
+def test_table_sends_names_where_the_rules_do(mirrors, texts):
     entries = make_prefix_table(mirrors.rules)
     for text in texts:
-        # No rule names it, so that it lies below a prefix and is none.
+        # No rule mentions it, so it is below a prefix and not a prefix itself.
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
         decision = mirrors.decide(str(reference))
         rule = decision.rule if decision.candidates else None
@@ -65,7 +65,7 @@ def test_a_name_below_a_prefix_goes_where_the_rules_send_it(mirrors, texts):
 
 
 @given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
-def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, everywhere, texts):
+def test_complete_table_sends_names_of_any_registry_where_the_rules_do(others, everywhere, texts):
     rules = [rule for rule in others.rules if not rule.match.is_catch_all]
     try:
         mirrors = MirrorMap([*rules, Rule("*", everywhere)])
@@ -74,7 +74,7 @@ def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, 
     try:
         entries = make_prefix_table(mirrors.rules, complete=True)
     except InvalidRuleError:
-        reject()  # names below one prefix part ways
+        reject()  # rules that no table can express
     for text in texts:
         reference = parse_reference(f"{parse_reference(text).name}/zz/zz")
         entry = entry_for(entries, reference)
@@ -86,7 +86,7 @@ def test_a_name_at_any_registry_does_so_where_the_table_has_all_of_them(others, 
 
 
 @given(maps(regex=False))
-def test_no_entry_repeats_what_the_next_shorter_one_says(mirrors):
+def test_entry_differs_from_the_next_shorter_one(mirrors):
     entries = make_prefix_table(mirrors.rules)
     for entry in entries:
         others = [other for other in entries if other is not entry]
@@ -102,7 +102,7 @@ def test_no_entry_repeats_what_the_next_shorter_one_says(mirrors):
             )
 
 
-def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
+def test_chained_rules_below_a_prefix_have_their_own_entries():
     rules = [
         Rule("docker.io", ["a.example.com/hub"]),
         Rule("a.example.com/hub/library", ["b.example.com/lib"]),
@@ -116,7 +116,7 @@ def test_steps_that_part_below_a_prefix_make_entries_of_their_own():
     }
 
 
-def test_a_mirror_that_flattens_is_marked():
+def test_target_of_a_flattening_mirror_is_marked():
     (entry,) = make_prefix_table([Rule("quay.io", [Mirror("a.example.com/x", flatten=True)])])
     assert [(target.name, target.flatten) for target in entry.targets] == [
         ("a.example.com/x", True)
@@ -143,9 +143,7 @@ LONG = Rule("ghcr.io", ["gcr.io/a"])
         ([HUB, Rule("docker.io/library/x", keep=True)], ""),
     ],
 )
-def test_rules_that_part_names_below_a_prefix_are_refused_where_all_have_to_be_found(
-    rules, problem
-):
+def test_complete_table_refuses_rules_that_treat_names_below_a_prefix_differently(rules, problem):
     assert MirrorMap(rules)
     assert make_prefix_table(rules)
     if not problem:

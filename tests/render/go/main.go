@@ -1,11 +1,11 @@
 // Asks prints which URLs a container runtime would ask for images, by the runtime's own
-// reading of its configuration. One line of JSON for each image: a list of URLs.
+// reading of its configuration: for each image, one line of JSON with a list of URLs.
 //
 //	asks containerd DIR   # DIR holds HOST/hosts.toml
 //	asks crio FILE        # registries.conf
 //	asks k3s FILE         # registries.yaml
 //
-// Images are read from standard input, one a line, in normal form.
+// Images are read from standard input, one per line, in normal form.
 package main
 
 import (
@@ -70,7 +70,7 @@ func answer(asked func(reference.Named) ([]string, error)) error {
 	return lines.Err()
 }
 
-// version is what a manifest is asked for by: the digest if there is one, else the tag.
+// version returns what a manifest is requested by: the digest if there is one, else the tag.
 func version(named reference.Named) string {
 	if digested, ok := named.(reference.Digested); ok {
 		return digested.Digest().String()
@@ -93,7 +93,7 @@ func containerd(root string) func(reference.Named) ([]string, error) {
 		}
 		urls := []string{}
 		for _, host := range found {
-			// What docker.Resolver needs of a host to ask it for a tag, and then for blobs.
+			// docker.Resolver needs both to ask a host for a tag, and then for blobs.
 			if !host.Capabilities.Has(docker.HostCapabilityResolve | docker.HostCapabilityPull) {
 				continue
 			}
@@ -131,15 +131,15 @@ func crio(path string) func(reference.Named) ([]string, error) {
 	}
 }
 
-// k3s reads the file as k3s's own image loader does, which makes its requests at once.
-// So plain HTTP is asked for, by way of a transport that notes what it is asked; the
-// registry itself comes last, over HTTPS, and is not noted.
+// k3s reads the file as k3s's own image loader does, which sends requests at once. So the
+// mirrors are asked over plain HTTP, by a transport that records the URLs; the registry
+// itself comes last, over HTTPS, and is not recorded.
 func k3s(path string) (func(reference.Named) ([]string, error), error) {
 	found, err := registries.GetPrivateRegistries(path)
 	if err != nil {
 		return nil, err
 	}
-	// Nobody answers there, so that nothing leaves this machine.
+	// Nothing listens there, so that nothing leaves this machine.
 	if err := os.Setenv("HTTPS_PROXY", "http://127.0.0.1:9"); err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-"""What the rules themselves say of where an image comes from."""
+"""Rules for tests, and where their images should come from."""
 
 from __future__ import annotations
 
@@ -97,14 +97,14 @@ RULES = {
 
 
 def normal(image):
-    """The image as runtimes hand it on: in normal form, with a tag or digest."""
+    """Return an image as runtimes pass it on: in normal form, with a tag or digest."""
     reference = parse_reference(image)
     bare = reference.tag is None and reference.digest is None
     return f"{reference}:latest" if bare else str(reference)
 
 
 def url(reference):
-    """Where the manifest of a reference is asked for."""
+    """Return the URL of the manifest of a reference."""
     hub = reference.registry == "docker.io"
     registry = "registry-1.docker.io" if hub else reference.registry
     scheme = "http" if registry.startswith("localhost:") else "https"
@@ -113,7 +113,7 @@ def url(reference):
 
 
 def expected(mirrors, image):
-    """The URLs that the rules name for an image, in order, with its own where it belongs."""
+    """Return the URLs of an image by the rules, in order and with that of its own registry."""
     reference = parse_reference(normal(image))
     decision = mirrors.decide(image)
     urls = [url(candidate.reference) for candidate in decision.candidates]
@@ -125,20 +125,20 @@ def expected(mirrors, image):
     return [*urls, url(reference)]
 
 
-def excused(rendered, image, mirrors):
-    """Whether what was rendered says of itself that it differs for an image."""
+def is_warned_of(rendered, image, mirrors):
+    """Return whether a warning says that the rendered files differ for an image."""
     name = parse_reference(image).name
     decision = mirrors.decide(image)
     rule = decision.rule.name if decision.rule else ""
     return any(
-        named == rule or lies_under(name, named.partition(" → ")[0])
+        named == rule or is_below(name, named.partition(" → ")[0])
         for warning in rendered.warnings
         for named in warning.names
     )
 
 
-def lies_under(name, prefix):
-    """Whether a name lies under a prefix, which may stand for subdomains."""
+def is_below(name, prefix):
+    """Return whether a name is below a prefix, which may be a wildcard."""
     if not prefix.startswith("*."):
         return name == prefix or name.startswith(f"{prefix}/")
     registry, _, path = name.partition("/")

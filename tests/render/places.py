@@ -1,7 +1,7 @@
-"""Every way by which an image gets its place: which places each names, in their order.
+"""The places of images according to each part of mirrorhook.
 
-A place is a URL without its scheme. What writes one name into a Pod has one place for an
-image; what asks by itself has all of them, up to the image's own registry.
+A place is a URL without its scheme. A part that writes a name into a Pod has one place for
+an image; `pull` tries all of them, up to the registry of the image.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ import shlex
 
 from click.testing import CliRunner
 
-from tests.render.evaluating import Evaluated
-from tests.render.expecting import normal, url
+from tests.render.expectations import normal, url
+from tests.render.policy_evaluator import PolicyEvaluator
 from tests.reviews import Results, answer
 from webhook.admission import Policy
 from webhook.cli.explain import explain
@@ -22,10 +22,7 @@ from webhook.cli.rewrite import rewrite
 from webhook.core import MirrorMap, parse_reference
 from webhook.profiles import PROFILES
 
-__all__ = ["CHOOSING", "by_pull", "place"]
-
-
-# More of them at once are beyond what this CEL counts.
+# This CEL fails with more images at once.
 BATCH = 200
 
 
@@ -39,7 +36,7 @@ def run(command, *arguments, given, **environment):
     return result.stdout
 
 
-def pod_of(images):
+def make_pod(images):
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     return {
         "apiVersion": "v1",
@@ -49,9 +46,9 @@ def pod_of(images):
     }
 
 
-def by_the_webhook(profile, images, folder):
+def run_webhook(profile, images, folder):
     request = {"uid": "u", "kind": {"group": "", "version": "v1", "kind": "Pod"}}
-    request |= {"operation": "CREATE", "object": pod_of(images)}
+    request |= {"operation": "CREATE", "object": make_pod(images)}
     review = {"apiVersion": "admission.k8s.io/v1", "kind": "AdmissionReview"}
     rules = Policy("default", MirrorMap(PROFILES[profile].rules).decide)
     body = json.dumps(review | {"request": request}).encode()
@@ -65,27 +62,27 @@ def by_the_webhook(profile, images, folder):
     return [[place(image)] for image in found.values()]
 
 
-def by_rewrite(profile, images, folder):
-    given = json.dumps(pod_of(images))
+def run_rewrite(profile, images, folder):
+    given = json.dumps(make_pod(images))
     written = json.loads(run(rewrite, "--profile", profile, "-", given=given))
     return [[place(each["image"])] for each in written["spec"]["containers"]]
 
 
-def by_explain(profile, images, folder):
+def run_explain(profile, images, folder):
     options = ("--profile", profile, "--output", "json", "-")
     said = json.loads(run(explain, *options, given="\n".join(images)))
     assert [each["image"] for each in said] == list(images)
     return [[place(each["result"])] for each in said]
 
 
-def by_a_policy(profile, images, folder):
-    evaluated = Evaluated(PROFILES[profile].rules)
+def evaluate_policy(profile, images, folder):
+    evaluated = PolicyEvaluator(PROFILES[profile].rules)
     batches = (images[n : n + BATCH] for n in range(0, len(images), BATCH))
     found = [new for batch in batches for new in evaluated.images(batch)]
     return [[place(new or image)] for image, new in zip(images, found, strict=True)]
 
 
-def by_pull(profile, images, folder):
+def run_pull(profile, images, folder):
     (folder / "docker").write_text("")
     (folder / "docker").chmod(0o755)
     known = dict.fromkeys(map(normal, images))  # an image is pulled once
@@ -101,9 +98,9 @@ def by_pull(profile, images, folder):
     return [found[normal(image)] for image in images]
 
 
-CHOOSING = {
-    "webhook": by_the_webhook,
-    "rewrite": by_rewrite,
-    "explain": by_explain,
-    "policy": by_a_policy,
+REWRITERS = {
+    "webhook": run_webhook,
+    "rewrite": run_rewrite,
+    "explain": run_explain,
+    "policy": evaluate_policy,
 }

@@ -1,4 +1,4 @@
-"""What is written, to the letter, and what is told of the rest."""
+"""The exact files of each target, and its warnings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LISTED = Rule("quay.io", [Mirror("h.example.com", allowlist=LIST)])
 SECRET = Rule("quay.io", [Mirror("h.example.com", pull_secrets=("harbor",))])
 
 
-def test_containerd_gets_a_file_for_each_registry():
+def test_containerd_has_a_file_for_each_registry():
     (file,) = render_containerd([HUB]).files
     assert file.path == "certs.d/docker.io/hosts.toml"
     assert file.text == (
@@ -45,7 +45,7 @@ def test_containerd_gets_a_file_for_each_registry():
     )
 
 
-def test_crio_gets_one_drop_in_with_what_stays_as_well():
+def test_crio_has_one_drop_in_that_includes_exceptions():
     (file,) = render_crio([HUB, KEPT]).files
     assert file.text == (
         "# Written by mirrorhook render crio.\n"
@@ -66,7 +66,7 @@ def test_crio_gets_one_drop_in_with_what_stays_as_well():
     )
 
 
-def test_k3s_gets_paths_in_urls_where_they_differ_and_rewrites_where_not():
+def test_k3s_has_different_paths_in_urls_and_equal_ones_in_rewrites():
     (file,) = render_k3s([HUB, Rule("quay.io", ["h.example.com/quay"])]).files
     assert yaml.safe_load(file.text) == {
         "mirrors": {
@@ -81,7 +81,7 @@ def test_k3s_gets_paths_in_urls_where_they_differ_and_rewrites_where_not():
     }
 
 
-def test_docker_gets_the_mirrors_of_docker_hub_that_have_no_path():
+def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
     rendered = render_docker([HUB, Rule("quay.io", ["h.example.com"])])
     (file,) = rendered.files
     assert json.loads(file.text) == {"registry-mirrors": ["https://mirror.gcr.io"]}
@@ -144,7 +144,7 @@ def test_docker_gets_the_mirrors_of_docker_hub_that_have_no_path():
         ),
     ],
 )
-def test_what_a_target_cannot_say_is_told_by_its_code(render, rules, told):
+def test_target_warns_of_what_it_cannot_express(render, rules, told):
     # What a rule for Docker Hub may not say of itself is another matter.
     warnings = render(rules).warnings
     assert {each.code: each.misleads for each in warnings} == told

@@ -1,4 +1,4 @@
-"""The two who decide on a Pod: the API server by its conditions, and the webhook."""
+"""Policies of a rendered release: when the API server calls the webhook, and when it patches."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ ENVIRONMENT = cel.NewEnv(
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class PodRequest:
     """A request for a Pod."""
 
     object: dict[str, Any]
@@ -34,14 +34,14 @@ class Asked:
 
     @property
     def variables(self):
-        """What the conditions see."""
+        """The variables of the conditions."""
         operation = "CREATE" if self.old is None else "UPDATE"
         request = {"operation": operation, "subResource": self.subresource}
         return {"object": self.object, "oldObject": self.old, "request": request}
 
     @property
     def review(self):
-        """What the webhook gets."""
+        """The body of the review."""
         request = {
             "uid": "u-1",
             "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -54,53 +54,53 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True)
-class Registered:
-    """One policy of a release: its conditions, and its rules as the webhook reads them."""
+class ReleasedPolicy:
+    """One policy of a release, with its conditions and its rules."""
 
     conditions: dict[str, Any]
     expressions: dict[str, str] = field(repr=False)
     policy: Policy
 
-    def calls(self, asked):
-        """Say whether the API server calls the webhook; no condition may fail."""
+    def calls(self, request):
+        """Return whether the API server calls the webhook; no condition may fail."""
         results = {}
         for name, condition in self.conditions.items():
-            result = condition.eval(data=asked.variables)
-            assert result.type() == cel.Type.BOOL, (name, result.value(), asked)
+            result = condition.eval(data=request.variables)
+            assert result.type() == cel.Type.BOOL, (name, result.value(), request)
             results[name] = result.value()
         return all(results.values())
 
-    def patches(self, asked):
-        """Say whether the webhook patches."""
-        return result_of(asked.review, self.policy).outcome is ReviewOutcome.PATCHED
+    def patches(self, request):
+        """Return whether the webhook patches the Pod."""
+        return result_of(request.review, self.policy).outcome is ReviewOutcome.PATCHED
 
     def calls_for(self, *images):
-        """Say whether the API server calls the webhook for a new Pod with *images*."""
-        return self.calls(Asked(pod(*images)))
+        """Return whether the API server calls the webhook for a new Pod with *images*."""
+        return self.calls(PodRequest(pod(*images)))
 
 
 def pod(*images, **spec):
-    """A Pod with a container for each image."""
+    """Return a Pod with a container for each image."""
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     return {"metadata": {"name": "web"}, "spec": {"containers": containers, **spec}}
 
 
-def registered(policies, **values):
-    """Release policies by their names, each with its ``rules`` and ``profiles``."""
+def release_policies(policies, **values):
+    """Render a release, and return its policies by name."""
     selection = {"selection": {"mode": "all"}}
     given = {name: {**selection, **policy} for name, policy in policies.items()}
     rendered = render({"policies": given, **values})
-    return {name: of_policy(rendered, name) for name in policies}
+    return {name: read_policy(rendered, name) for name in policies}
 
 
-def of_policy(rendered: Rendered, name: str) -> Registered:
-    """Return what a rendered release registers for a policy."""
+def read_policy(rendered: Rendered, name: str) -> ReleasedPolicy:
+    """Return a policy of a rendered release."""
     webhook = rendered.webhooks[f"{name}.mirrorhook.io"]
     expressions = {each["name"]: each["expression"] for each in webhook["matchConditions"]}
     rules = rendered.one("ConfigMap")["data"]["rules.yaml"]
     decide = settings(rules).policies[name].mirrors.decide
     compiled = {key: compile_expression(each) for key, each in expressions.items()}
-    return Registered(compiled, expressions, Policy(name, decide))
+    return ReleasedPolicy(compiled, expressions, Policy(name, decide))
 
 
 @cache

@@ -1,4 +1,4 @@
-"""The variables of a policy, as Google's CEL evaluates them."""
+"""Evaluation of a policy's variables by Google's CEL."""
 
 from __future__ import annotations
 
@@ -7,8 +7,6 @@ from cel_expr_python import cel
 from cel_expr_python.ext import ext_optional, ext_strings
 
 from webhook.render import PolicyOptions, render_policy
-
-__all__ = ["ENVIRONMENT", "Evaluated", "objects", "rendered"]
 
 ENVIRONMENT = cel.NewEnv(
     variables=dict.fromkeys(
@@ -27,8 +25,8 @@ def objects(result):
     return list(yaml.load_all(file.text, Loader=yaml.CSafeLoader))
 
 
-class Evaluated:
-    """The variables of a policy, evaluated one after the other as they are asked for."""
+class PolicyEvaluator:
+    """Evaluates the variables of a policy."""
 
     def __init__(self, rules):
         policy, _ = objects(rendered(rules))
