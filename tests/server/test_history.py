@@ -35,7 +35,7 @@ class World:
 
     @property
     def latest(self):
-        return list(self.history.latest())
+        return list(self.history.list_latest())
 
 
 @pytest.fixture
@@ -109,15 +109,15 @@ def test_history_counts_images_by_minute_for_an_hour(world):
     world.review("nginx", "quay.io/a/b", "Not An Image")
     world.now += 60
     world.review("redis")
-    first, second = world.history.last_hour()[-2:]
+    first, second = world.history.list_minutes()[-2:]
     assert astuple(first) == (datetime.fromtimestamp(NOON, UTC), 1, 1, 1)
     assert astuple(second)[1:] == (1, 0, 0)
     world.now += 59 * 60
-    hour = world.history.last_hour()
+    hour = world.history.list_minutes()
     assert len(hour) == 60
     assert [astuple(each)[1:] for each in hour if any(astuple(each)[1:])] == [(1, 0, 0)]
     world.now += 3600
-    assert not any(any(astuple(each)[1:]) for each in world.history.last_hour())
+    assert not any(any(astuple(each)[1:]) for each in world.history.list_minutes())
 
 
 def test_history_counts_images_by_policy_rule_and_mirror(world):

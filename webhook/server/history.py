@@ -114,12 +114,12 @@ class History:
             share = policy, rule, target
             self.shares[share] = self.shares.get(share, 0) + count
 
-    def latest(self) -> Iterator[DecisionRecord]:
+    def list_latest(self) -> Iterator[DecisionRecord]:
         """Yield the decisions, the latest first."""
         # Of a copy: the console reads in another thread.
         return starmap(_make_record, reversed(tuple(self._latest)))
 
-    def last_hour(self) -> list[MinuteCounts]:
+    def list_minutes(self) -> list[MinuteCounts]:
         """Return the counts of each of the last sixty minutes, the current one last."""
         current = int(self._clock()) // 60
         hour = []

@@ -18,7 +18,7 @@ from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.certificates import serving_certificate
 from webhook.server.console import ConsoleViews
 from webhook.server.console.replicas import ReplicaDirectory
-from webhook.server.console.routes import console_routes
+from webhook.server.console.routes import create_console_router
 from webhook.server.history import History
 from webhook.server.http import listen
 from webhook.server.lifecycle import Lifecycle, keep_running
@@ -96,8 +96,8 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
             replica=socket.gethostname(),
             started=time.time(),
         )
-        directory = ReplicaDirectory(views.replica_state, settings.managed, time.monotonic)
-        console = console_routes(views, directory)
+        directory = ReplicaDirectory(views.get_replica_state, settings.managed, time.monotonic)
+        console = create_console_router(views, directory)
     tracing = open_tracing(os.environ, __version__)
     reviews = create_app(
         AdmissionWebhook(
@@ -112,7 +112,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         tracing,
     )
     operations = create_operations_app(
-        readiness, metrics, own_state=views.replica_state if views else None, console=console
+        readiness, metrics, own_state=views.get_replica_state if views else None, console=console
     )
     lifecycle = Lifecycle(
         reviews=listen(settings.host, settings.port, reviews, certificate),

@@ -15,7 +15,7 @@ from webhook.admission import review
 from webhook.config import parse_rules
 from webhook.server.console import ConsoleViews
 from webhook.server.console.replicas import ReplicaDirectory
-from webhook.server.console.routes import console_routes
+from webhook.server.console.routes import create_console_router
 from webhook.server.history import History
 from webhook.server.mirror_health import MirrorHealth
 from webhook.server.operations import create_operations_app
@@ -43,7 +43,7 @@ ASKED = ContextVar("the console that is being asked")
 
 
 class Part:
-    """A part of whichever console is being asked."""
+    """A part of the console that is being asked."""
 
     def __init__(self, name):
         self._name = name
@@ -53,20 +53,20 @@ class Part:
 
 
 def own_state():
-    return ASKED.get().views.replica_state()
+    return ASKED.get().views.get_replica_state()
 
 
 @cache
 def app_of_all():
-    """The application of every console: FastAPI takes a tenth of a second to make one."""
-    routes = console_routes(Part("views"), Part("directory"))
+    """Return one application for all consoles, as FastAPI takes 0.1 s to build one."""
+    routes = create_console_router(Part("views"), Part("directory"))
     return create_operations_app(
         Part("readiness"), Part("metrics"), own_state=own_state, console=routes
     )
 
 
 class Console:
-    """A console, asked in this process, from an address of our choice."""
+    """A console that is asked in this process, from any client address."""
 
     def __init__(self, rules=RULES, patience=20.0):
         self.now = NOON
@@ -94,7 +94,7 @@ class Console:
         )
         self.seconds = 0.0
         self.directory = ReplicaDirectory(
-            own=self.views.replica_state,
+            own=self.views.get_replica_state,
             place=None,
             clock=lambda: self.seconds,
             timeout=patience,

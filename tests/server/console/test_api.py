@@ -1,4 +1,4 @@
-"""What the console tells, as JSON."""
+"""The JSON of the console."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from webhook.registry import CheckResult, CheckStatus
 pytestmark = pytest.mark.anyio
 
 
-async def test_the_state_says_what_is_in_use_and_since_when(console):
+async def test_state_has_rules_policies_and_certificate(console):
     state = await console.json("/api/state")
     assert state["ready"] is True
     assert state["reviewed"] is None
@@ -28,7 +28,7 @@ async def test_the_state_says_what_is_in_use_and_since_when(console):
     ]
 
 
-async def test_the_state_says_why_a_replica_is_not_ready(console):
+async def test_state_has_the_reason_why_the_replica_is_not_ready(console):
     console.readiness.hold("certificate", "there is none yet")
     state = await console.json("/api/state")
     assert (state["ready"], state["problems"]) == (
@@ -37,12 +37,12 @@ async def test_the_state_says_why_a_replica_is_not_ready(console):
     )
 
 
-async def test_a_file_that_is_refused_is_told(console):
+async def test_state_has_the_problems_of_a_rejected_file(console):
     console.rules.refused = ("rules.yaml:1: no such key",)
     assert (await console.json("/api/state"))["rules"]["refused"]
 
 
-async def test_rules_have_their_mirrors_with_shares(console):
+async def test_rules_have_mirrors_with_shares(console):
     console.review("nginx", "redis", "quay.io/our-team/a")
     rules = await console.json("/api/rules")
     assert [rule["rule"] for rule in rules] == [
@@ -60,7 +60,7 @@ async def test_rules_have_their_mirrors_with_shares(console):
     assert first["status"] == "not-asked"
 
 
-async def test_mirrors_that_are_asked_have_a_health():
+async def test_checked_mirrors_have_a_status():
     console = Console(
         "availability: {mode: check}\n"
         "rules: [{match: docker.io, mirrors: [a.example, b.example, c.example, d.example]}]"
@@ -87,7 +87,7 @@ async def test_mirrors_that_are_asked_have_a_health():
     assert explained["candidates"][1]["status"] == "failing"
 
 
-async def test_rewrites_are_told_by_minute(console):
+async def test_rewrites_are_counted_by_minute(console):
     console.review("nginx", "quay.io/our-team/a", "Not An Image")
     minutes = await console.json("/api/rewrites")
     assert len(minutes) == 60
@@ -112,14 +112,14 @@ async def test_rewrites_are_told_by_minute(console):
         ({"limit": 1}, ["Not An Image"]),
     ],
 )
-async def test_decisions_can_be_filtered(console, wanted, images):
+async def test_decisions_are_filtered(console, wanted, images):
     console.review("nginx", "quay.io/a/b")
     console.review("Not An Image", namespace="blog", name="blog-1")
     found = await console.json("/api/decisions", **wanted)
     assert [each["image"] for each in found] == images
 
 
-async def test_a_decision_has_all_that_explains_it(console):
+async def test_decision_has_rule_candidate_and_reason(console):
     console.review("nginx")
     (decision,) = await console.json("/api/decisions")
     assert decision == {
@@ -138,17 +138,17 @@ async def test_a_decision_has_all_that_explains_it(console):
     }
 
 
-async def test_an_image_is_explained_with_every_rule(console):
-    told = await console.json("/api/explain", image="quay.io/our-team/a")
-    assert (told["outcome"], told["result"]) == ("kept", "quay.io/our-team/a")
-    assert [(r["rule"], r["match"], r["winner"]) for r in told["considered"]] == [
+async def test_explain_lists_every_rule(console):
+    answer = await console.json("/api/explain", image="quay.io/our-team/a")
+    assert (answer["outcome"], answer["result"]) == ("kept", "quay.io/our-team/a")
+    assert [(r["rule"], r["match"], r["winner"]) for r in answer["considered"]] == [
         ("quay.io/our-team", "applies", ""),
         ("quay.io", "shadowed", "quay.io/our-team"),
         ("docker.io", "unmatched", ""),
         ("docker.io/bitnami", "unmatched", ""),
     ]
-    told = await console.json("/api/explain", image="nginx", policy="team-a")
-    assert told["result"] == "j.example/docker.io/library/nginx"
+    answer = await console.json("/api/explain", image="nginx", policy="team-a")
+    assert answer["result"] == "j.example/docker.io/library/nginx"
 
 
 @pytest.mark.parametrize(
@@ -163,11 +163,11 @@ async def test_an_image_is_explained_with_every_rule(console):
         ("/redoc", 404),
     ],
 )
-async def test_what_cannot_be_answered_is_refused(console, path, status):
+async def test_api_refuses_invalid_queries_and_unknown_paths(console, path, status):
     assert (await console.ask(path)).status_code == status
 
 
-async def test_the_description_lists_every_route_and_loads_nothing(console):
+async def test_openapi_describes_every_route(console):
     description = await console.json("/openapi.json")
     assert {path for path in description["paths"] if path.startswith("/api/")} == {
         "/api/state",
@@ -181,7 +181,7 @@ async def test_the_description_lists_every_route_and_loads_nothing(console):
     assert "down" in schema["enum"]
 
 
-async def test_a_reload_shows_at_once(console):
+async def test_rules_follow_a_reload_at_once(console):
     changed = parse_rules("rules: [{match: ghcr.io, mirrors: [h.example/g]}]", "rules.yaml")
     console.rules._use(changed, "rules reloaded")
     assert [rule["rule"] for rule in await console.json("/api/rules")] == ["ghcr.io"]

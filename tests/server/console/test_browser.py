@@ -1,4 +1,4 @@
-"""The console in a real Chromium: it is painted by its own style, light and dark."""
+"""The page in a real Chromium, light and dark."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def chromium(folder, *options):
 
 
 def first_pixel(png):
-    """The size of a picture, and the colour of its upper left corner."""
+    """Return the size of a picture, and the colour of its upper left corner."""
     width, height, _, kind = struct.unpack(">IIBB", png[16:26])
     data, place = b"", 8
     while place < len(png):
@@ -47,7 +47,7 @@ def first_pixel(png):
     ],
     ids=["light", "dark", "phone", "dark-phone"],
 )
-def test_it_is_painted_under_its_own_policy(
+def test_page_is_painted_under_its_content_security_policy(
     webhook, review_of, tmp_path, options, language, size, colour
 ):
     webhook.review(review_of("nginx:1.27", "quay.io/a/b", "Not An Image"))
@@ -62,7 +62,7 @@ def test_it_is_painted_under_its_own_policy(
     assert first_pixel(picture.read_bytes()) == (size, colour)
 
 
-def test_the_document_is_what_the_browser_makes_of_it(webhook, review_of, tmp_path):
+def test_page_is_parsed_as_it_was_written(webhook, review_of, tmp_path):
     webhook.review(review_of("<img src=x onerror=alert(1)>", namespace="evil"))
     address = f"{webhook.operations}/?namespace=evil&lang=en"
     done = chromium(tmp_path, "--dump-dom", address)

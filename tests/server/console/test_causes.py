@@ -1,4 +1,4 @@
-"""Why was my Pod not rewritten? Each fault is made, and its answer read from the page."""
+"""Why was my Pod not rewritten? Each cause is produced, and found on the page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ async def read(console, **asked):
     return Page(await console.text(lang="en", **asked)).text
 
 
-async def test_no_review_ever_came(console):
+async def test_page_explains_that_no_review_came(console):
     text = await read(console)
     assert "No review so far." in text
     assert "kubectl get mutatingwebhookconfigurations" in text
@@ -25,7 +25,7 @@ async def test_no_review_ever_came(console):
     "cause",
     ["not labelled", "older than the webhook", "static Pod", "opted out", "no rule"],
 )
-async def test_no_review_of_that_namespace_came(console, cause):
+async def test_page_explains_that_a_namespace_has_no_decisions(console, cause):
     console.review("nginx", namespace="labelled")
     text = await read(console, namespace="mine")
     assert "No decision on these Pods since the start." in text, cause
@@ -37,14 +37,14 @@ async def test_no_review_of_that_namespace_came(console, cause):
 
 
 @pytest.mark.parametrize("where", ["labels", "annotations"])
-async def test_the_pod_opted_out(console, where):
+async def test_page_shows_that_a_pod_opted_out(console, where):
     metadata = {"name": "web", where: {"mirrorhook.io/rewrite": "disabled"}}
     console.review(object={"metadata": metadata, "spec": {"containers": []}})
     text = await read(console, text="web")
     assert f"its {where[:-1]} mirrorhook.io/rewrite is disabled" in text
 
 
-async def test_it_is_a_mirror_pod(console):
+async def test_page_shows_a_mirror_pod(console):
     metadata = {"name": "etcd", "annotations": {"kubernetes.io/config.mirror": "x"}}
     console.review(object={"metadata": metadata, "spec": {"containers": []}})
     assert "it is a mirror Pod" in await read(console)
@@ -65,7 +65,7 @@ async def test_it_is_a_mirror_pod(console):
         ("Nginx", ["invalid", "must be in lower case"]),
     ],
 )
-async def test_the_rules_say_so(console, image, answers):
+async def test_page_shows_the_decision_of_the_rules(console, image, answers):
     console.review(image)
     decided, explained = await read(console, text=image), await read(console, image=image)
     assert answers[0] in decided
@@ -74,7 +74,7 @@ async def test_the_rules_say_so(console, image, answers):
 
 
 @pytest.mark.parametrize(("reviews", "standing"), [(1, "failing"), (7, "down")])
-async def test_the_mirror_is_down(reviews, standing):
+async def test_page_shows_that_a_mirror_is_down(reviews, standing):
     down = unused_port()
     checked = f"availability: {{mode: check, plainHTTP: ['{down}']}}\n"
     console = Console(f"{checked}rules: [{{match: docker.io, mirrors: ['{down}']}}]")
@@ -87,7 +87,7 @@ async def test_the_mirror_is_down(reviews, standing):
     assert reason in explained
 
 
-async def test_the_certificate_is_not_there_yet(console):
+async def test_page_shows_that_the_certificate_is_missing(console):
     console.readiness.hold("certificate", "the API server does not trust it yet")
     text = await read(console)
     assert "Not ready: this replica gets no reviews." in text

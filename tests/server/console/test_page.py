@@ -10,7 +10,7 @@ import pytest
 
 from webhook.core import MatchKind, Outcome
 from webhook.server.console.i18n import CATALOGUES, Translation, choose_translation
-from webhook.server.console.page import PageQuery, axis_maximum, render_page
+from webhook.server.console.page import PageQuery, find_axis_maximum, render_page
 from webhook.server.mirror_health import MirrorState
 
 pytestmark = pytest.mark.anyio
@@ -50,7 +50,7 @@ class Page(HTMLParser):
         return " ".join(self.words)
 
 
-async def test_everything_is_on_one_page(console):
+async def test_page_shows_everything(console):
     console.review("nginx", "quay.io/our-team/a")
     shown = Page(await console.text(image="bitnami/redis", lang="en"))
     for told in (
@@ -68,7 +68,7 @@ async def test_everything_is_on_one_page(console):
     assert shown.all("svg")[0]["aria-label"].startswith("Images by minute: 1 rewritten")
 
 
-async def test_nothing_is_taken_for_markup(console):
+async def test_page_escapes_hostile_names(console):
     console.review(HOSTILE, namespace=HOSTILE, name=HOSTILE)
     asked = dict.fromkeys(("image", "text", "outcome", "lang", "policy"), HOSTILE)
     for text in (await console.text(), await console.text(**asked)):
@@ -79,7 +79,7 @@ async def test_nothing_is_taken_for_markup(console):
         ).replace("&#39;", "'")
 
 
-async def test_the_page_runs_and_loads_nothing_of_others(console):
+async def test_page_loads_nothing_from_other_hosts(console):
     answered = await console.ask("/")
     policy = answered.headers["content-security-policy"]
     assert "default-src 'none'" in policy
@@ -97,7 +97,7 @@ async def test_the_page_runs_and_loads_nothing_of_others(console):
     assert "prefers-color-scheme: dark" in style.text
 
 
-async def test_it_can_be_used_by_keyboard_and_screen_reader(console):
+async def test_page_works_with_keyboard_and_screen_reader(console):
     console.review("nginx")
     shown = Page(await console.text(image="nginx"))
     targets = [attributes["id"] for _, attributes in shown.seen if "id" in attributes]
@@ -114,7 +114,7 @@ async def test_it_can_be_used_by_keyboard_and_screen_reader(console):
     assert len(shown.all("caption")) == len(shown.all("table"))
 
 
-async def test_a_form_keeps_what_was_asked_for_in_the_other(console):
+async def test_form_keeps_the_query_of_the_other_form(console):
     text = await console.text(image="nginx", namespace="shop", lang="zh")
     hidden = [a for a in Page(text).all("input") if a.get("type") == "hidden"]
     kept = [(a["name"], a["value"]) for a in hidden]
@@ -140,15 +140,15 @@ async def test_a_form_keeps_what_was_asked_for_in_the_other(console):
         ("", "zh;q=x", "en"),
     ],
 )
-async def test_the_language_is_the_visitors(console, asked, accepted, language):
+async def test_page_is_in_the_language_of_the_visitor(console, asked, accepted, language):
     assert choose_translation(asked, accepted).language == language
     headers = {"accept-language": accepted}
     answered = await console.ask("/", params={"lang": asked}, headers=headers)
     assert f'<html lang="{language}">' in answered.text
 
 
-class Noting(dict):
-    """A table of words that notes what it is asked for."""
+class Remembering(dict):
+    """A catalogue that remembers which texts were asked for."""
 
     def get(self, english, default=None):
         self.setdefault(english, CHINESE.get(english))
@@ -160,8 +160,8 @@ async def shown_in(table, console, **asked):
     render_page(console.views, replicas, PageQuery(**asked), Translation("zh", table), 100)
 
 
-async def test_every_word_of_the_page_is_there_in_chinese(console):
-    table = Noting()
+async def test_page_has_every_text_in_chinese(console):
+    table = Remembering()
     await shown_in(table, console)
     console.review("nginx", "quay.io/our-team/a", dryRun=True)
     for image in ("bitnami/redis", "quay.io/our-team/a", "docker.io/bitnamilegacy/a"):
@@ -182,13 +182,13 @@ def test_templates_have_every_text_in_chinese():
             assert english in CHINESE, template.name
 
 
-def test_a_word_has_the_same_braces_in_every_language():
+def test_catalogue_has_the_same_braces_in_every_language():
     braces = re.compile(r"\{\w+\}")
     for english, chinese in CHINESE.items():
         assert braces.findall(english) == braces.findall(chinese)
 
 
-async def test_doubts_are_told_where_people_look(console):
+async def test_page_shows_problems_of_readiness_and_rules(console):
     console.readiness.hold("certificate", "there is none yet")
     console.rules.refused = ("rules.yaml:3: unknown key",)
     text = Page(await console.text(namespace="nowhere", lang="en")).text
@@ -198,7 +198,7 @@ async def test_doubts_are_told_where_people_look(console):
     assert "static Pods" in text
 
 
-async def test_a_policy_that_is_not_there_is_told(console):
+async def test_page_names_the_policies_when_one_is_unknown(console):
     shown = Page(await console.text(image="a", policy="nope"))
     assert "there is no policy 'nope'; there is: default, team-a" in shown.text
 
@@ -206,5 +206,5 @@ async def test_a_policy_that_is_not_there_is_told(console):
 @pytest.mark.parametrize(
     ("value", "most"), [(0, 2), (2, 2), (3, 4), (9, 10), (11, 20), (37, 40), (99, 100)]
 )
-def test_the_plot_ends_at_a_round_number(value, most):
-    assert axis_maximum(value) == most
+def test_axis_ends_at_a_round_number(value, most):
+    assert find_axis_maximum(value) == most

@@ -1,4 +1,4 @@
-"""All replicas in one look, each asked over a real socket."""
+"""All replicas, each asked over a real socket."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ PLACE = Place("system", "ca", "system", "mirrorhook", "mirrorhook.system")
 
 @asynccontextmanager
 async def replica(answer, name="mirrorhook-7d4b9-other"):
-    """Somebody at loopback who answers every request with some bytes, or never if None."""
+    """A server at loopback that answers every request with these bytes, or never if None."""
 
     async def serve(reader, writer):
         asked.append(await reader.readuntil(b"\r\n\r\n"))
@@ -42,7 +42,7 @@ async def replica(answer, name="mirrorhook-7d4b9-other"):
 
 
 def saying(**changes):
-    """What a replica answers that stands as the one of the console, but for *changes*."""
+    """Return the answer of a replica with the state of the console's own, except for *changes*."""
     state = {
         "identity": "other",
         "name": "other",
@@ -57,7 +57,7 @@ def saying(**changes):
 
 
 class Cluster:
-    """An API server that knows the Pods of the Service, or does not tell them."""
+    """An API server that knows the Pods of the Service, or fails."""
 
     def __init__(self, *endpoints, error=None):
         self.endpoints, self.error, self.finds = endpoints, error, 0
@@ -77,7 +77,7 @@ def found(console, *endpoints, error=None):
 
 
 def same_rules(console):
-    rules = console.views.replica_state().rules
+    rules = console.views.get_replica_state().rules
     return {
         "digest": rules.digest,
         "loaded": rules.loaded.isoformat(),
@@ -89,19 +89,19 @@ async def read(console, lang="en"):
     return Page(await console.text(lang=lang)).text
 
 
-async def test_a_replica_tells_the_others_how_it_stands_and_nothing_of_the_rules(console):
+async def test_replica_reports_its_state_without_any_rule(console):
     console.readiness.hold("certificate", "there is none yet")
     console.rules.refused = ("rules.yaml:1: no such key h.example/hub",)
     console.review("nginx")
     answered = await console.ask("/replica", client="10.244.1.7", host="10.244.1.8:8080")
-    told = answered.json()
-    assert told.pop("identity") == console.views.identity
-    assert told.pop("rules") == {
+    shown = answered.json()
+    assert shown.pop("identity") == console.views.identity
+    assert shown.pop("rules") == {
         "digest": console.rules.configuration.digest[:12],
         "loaded": "2027-01-15T08:00:00Z",
         "refused": True,
     }
-    assert told == {
+    assert shown == {
         "name": "mirrorhook-7d4b9-x2x7k",
         "version": __version__,
         "started": "2027-01-15T08:00:00Z",
@@ -112,27 +112,27 @@ async def test_a_replica_tells_the_others_how_it_stands_and_nothing_of_the_rules
     assert "example" not in answered.text
 
 
-async def test_every_replica_is_there_with_what_it_says_of_itself(console):
+async def test_replicas_are_listed_with_their_states(console):
     async with replica(saying(rules=same_rules(console))) as (other, asked):
         found(console, OURS, other)
-        told = await console.json("/api/replicas")
+        shown = await console.json("/api/replicas")
         text = await read(console)
-    first, second = told["replicas"]
-    assert (told["complete"], told["reason"], told["differences"]) == (True, "", [])
-    assert [(r["name"], r["this"], r["status"]) for r in told["replicas"]] == [
+    first, second = shown["replicas"]
+    assert (shown["complete"], shown["reason"], shown["differences"]) == (True, "", [])
+    assert [(r["name"], r["this"], r["status"]) for r in shown["replicas"]] == [
         (other.pod, False, "ready"),
         (OURS.pod, True, "ready"),
     ]
     assert first["address"] == f"127.0.0.1:{other.port}"
     assert first["state"]["certificate_expires"] == "2027-03-01T00:00:00Z"
-    assert second["state"]["rules"]["digest"] == console.views.replica_state().rules.digest
+    assert second["state"]["rules"]["digest"] == console.views.get_replica_state().rules.digest
     assert "All 2 replicas have the same version and the same rules." in text
     assert other.pod in text
     # The page came within two seconds of the JSON.
     assert len(asked) == 1
 
 
-async def test_a_real_replica_is_asked(console, webhook):
+async def test_replicas_include_a_real_one(console, webhook):
     address = httpx.URL(webhook.operations)
     found(console, OURS, Endpoint("real", address.host, address.port))
     (_, real) = (await console.json("/api/replicas"))["replicas"]
@@ -149,7 +149,7 @@ BEHIND = "rules", saying(), "Rules differ: a change of the file is still spreadi
 
 
 @pytest.mark.parametrize(("aspect", "answer", "sentence"), [OLDER, BEHIND])
-async def test_what_differs_is_said_plainly(console, aspect, answer, sentence):
+async def test_replicas_that_differ_are_reported(console, aspect, answer, sentence):
     async with replica(answer) as (other, _):
         found(console, OURS, other)
         assert aspect in (await console.json("/api/replicas"))["differences"]
@@ -158,7 +158,7 @@ async def test_what_differs_is_said_plainly(console, aspect, answer, sentence):
     assert "All 2 replicas" not in text
 
 
-async def test_a_replica_that_refused_the_file_is_shown_as_the_one_behind(console):
+async def test_replica_that_rejected_the_file_is_shown(console):
     behind = same_rules(console) | {"refused": True, "digest": "1" * 12}
     async with replica(saying(rules=behind)) as (other, _):
         found(console, OURS, other)
@@ -167,7 +167,7 @@ async def test_a_replica_that_refused_the_file_is_shown_as_the_one_behind(consol
     assert "file rejected" in text
 
 
-async def test_a_replica_that_is_not_ready_says_why(console):
+async def test_replica_that_is_not_ready_has_the_reason(console):
     answer = saying(ready=False, problems=["certificate: there is none yet"])
     async with replica(answer) as (other, _):
         found(console, OURS, other)
@@ -196,22 +196,22 @@ SILENCES = {
 
 
 @pytest.mark.parametrize("case", SILENCES)
-async def test_a_replica_that_does_not_answer_is_shown_as_such(case):
+async def test_replica_without_an_answer_has_the_reason(case):
     answer, reason = SILENCES[case]
     console = Console(patience=20.0 if answer is not None else 0.2)
     async with replica(answer) as (other, _):
         found(console, OURS, other)
         began = time.monotonic()
-        told = await console.json("/api/replicas")
+        shown = await console.json("/api/replicas")
         assert time.monotonic() - began < 5
-    row = told["replicas"][0]
+    row = shown["replicas"][0]
     assert (row["name"], row["status"], row["state"]) == (other.pod, "no-answer", None)
     assert reason in row["reason"]
-    assert (told["complete"], told["differences"]) == (True, [])
+    assert (shown["complete"], shown["differences"]) == (True, [])
     assert "1 of 2 replicas do not answer." in await read(console)
 
 
-async def test_a_replica_at_a_closed_port_is_shown_as_such(console):
+async def test_replica_at_a_closed_port_has_the_reason(console):
     async with replica(b"") as (other, _):
         pass
     found(console, OURS, replace(other, pod=""))
@@ -220,7 +220,7 @@ async def test_a_replica_at_a_closed_port_is_shown_as_such(console):
     assert row["reason"].endswith("cannot be reached: Connection refused")
 
 
-async def test_texts_of_others_are_short_and_no_markup(console):
+async def test_replica_texts_are_cut_and_escaped(console):
     hostile = "<script>" + "x" * 1000
     async with replica(saying(version=hostile, name=hostile), name="") as (other, _):
         found(console, OURS, other)
@@ -230,22 +230,22 @@ async def test_texts_of_others_are_short_and_no_markup(console):
     assert hostile[:513] not in shown.text
 
 
-async def test_this_replica_is_known_by_its_answer_where_its_name_is_another(console):
-    state = console.views.replica_state()
+async def test_this_replica_is_recognized_by_its_identity(console):
+    state = console.views.get_replica_state()
     async with replica(saying(identity=state.identity), name="pod-1") as (ours, _):
         found(console, ours)
         (row,) = (await console.json("/api/replicas"))["replicas"]
     assert (row["name"], row["this"]) == ("pod-1", True)
 
 
-async def test_this_replica_is_shown_though_the_service_does_not_have_it_yet(console):
+async def test_this_replica_is_listed_before_the_service_has_it(console):
     async with replica(saying()) as (other, _):
         found(console, other)
         rows = (await console.json("/api/replicas"))["replicas"]
     assert [row["this"] for row in rows] == [False, True]
 
 
-async def test_nobody_is_asked_before_a_visitor_asks_and_visitors_share_a_look(console):
+async def test_replicas_are_asked_only_for_visitors_who_share_the_answers(console):
     async with replica(saying()) as (other, asked):
         found(console, OURS, other)
         for path in ("/metrics", "/replica", "/readyz", "/api/state", "/api/decisions"):
@@ -259,7 +259,7 @@ async def test_nobody_is_asked_before_a_visitor_asks_and_visitors_share_a_look(c
         assert (console.cluster.finds, len(asked)) == (2, 2)
 
 
-async def test_a_visitor_who_leaves_takes_the_answer_from_nobody(console):
+async def test_visitor_who_leaves_cancels_no_answer_of_others(console):
     async with replica(saying()) as (other, asked):
         found(console, OURS, other)
         leaving = asyncio.create_task(console.directory.list_replicas())
@@ -277,24 +277,24 @@ async def test_a_visitor_who_leaves_takes_the_answer_from_nobody(console):
         (ForbiddenError("cannot list: you may not"), "cannot list: you may not"),
     ],
 )
-async def test_where_nobody_says_where_the_others_are_it_is_told(console, error, reason):
+async def test_replicas_have_the_reason_why_only_this_one_is_known(console, error, reason):
     if error:
         found(console, error=error)
-    told = await console.json("/api/replicas")
-    assert told["complete"] is False
-    assert reason in told["reason"]
-    (row,) = told["replicas"]
+    shown = await console.json("/api/replicas")
+    assert shown["complete"] is False
+    assert reason in shown["reason"]
+    (row,) = shown["replicas"]
     assert row["this"] is True
     text = await read(console)
     assert "Only this replica is known" in text
-    assert told["reason"] in text
+    assert shown["reason"] in text
 
 
-async def test_the_reason_is_in_the_language_of_the_visitor(console):
+async def test_reason_is_in_the_language_of_the_visitor(console):
     text = await read(console, "zh")
     assert "只知道这一个副本" in text
     assert "逐个查看" in text
 
 
-def test_two_consoles_are_never_taken_for_one():
+def test_identity_differs_between_consoles():
     assert Console().views.identity != Console().views.identity

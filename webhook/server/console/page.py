@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from webhook.server.console.i18n import Translation
     from webhook.server.console.views import ConsoleViews, ReplicaList
 
-__all__ = ["PageQuery", "axis_maximum", "render_page"]
+__all__ = ["PageQuery", "find_axis_maximum", "render_page"]
 
 TEMPLATES: Final = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -72,8 +72,8 @@ def render_page(
         t: The language of the page.
         limit: How many decisions to show at most.
     """
-    state = views.state()
-    minutes = views.history.last_hour()
+    state = views.get_state()
+    minutes = views.history.list_minutes()
     explanation, problem = None, ""
     if image := query.image.strip():
         try:
@@ -96,7 +96,7 @@ def render_page(
         explanation=explanation,
         problem=problem,
         minutes=minutes,
-        axis_maximum=axis_maximum(
+        axis_maximum=find_axis_maximum(
             max(each.rewritten + each.unchanged + each.warned for each in minutes)
         ),
         outcome_names=[("", t("any")), *((each.value, t(each.value)) for each in outcomes)],
@@ -105,7 +105,7 @@ def render_page(
     )
 
 
-def axis_maximum(value: int) -> int:
+def find_axis_maximum(value: int) -> int:
     """Return the next number with one even digit, and at least 2: where an axis ends."""
     size = 1
     while size * 10 < value:

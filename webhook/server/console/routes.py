@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from webhook.server.console.replicas import ReplicaDirectory
     from webhook.server.console.views import ConsoleViews
 
-__all__ = ["console_routes"]
+__all__ = ["create_console_router"]
 
 ROWS: Final = 100
 MAX_TEXT: Final = 4096
@@ -35,7 +35,7 @@ Text = Annotated[str, Query(max_length=MAX_TEXT)]
 Limit = Annotated[int, Query(ge=1, le=MAX_RECORDS)]
 
 
-def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRouter:
+def create_console_router(views: ConsoleViews, directory: ReplicaDirectory) -> APIRouter:
     """Return the routes of the console.
 
     What takes time runs in a thread, so that reviews are not held up.
@@ -70,7 +70,7 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
     @router.get("/api/state")
     def state() -> StateView:
         """Return the state of this replica: whether it is ready, rules, certificate, version."""
-        return views.state()
+        return views.get_state()
 
     @router.get("/api/replicas")
     async def replicas() -> ReplicaList:
@@ -85,7 +85,7 @@ def console_routes(views: ConsoleViews, directory: ReplicaDirectory) -> APIRoute
     @router.get("/api/rewrites")
     def rewrites() -> list[MinuteCounts]:
         """Return the counts of images for each minute of the last hour."""
-        return views.history.last_hour()
+        return views.history.list_minutes()
 
     @router.get("/api/decisions")
     def decisions(

@@ -227,9 +227,9 @@ class ConsoleViews:
     started: float
     identity: str = field(default_factory=lambda: token_hex(8))
 
-    def replica_state(self) -> ReplicaState:
+    def get_replica_state(self) -> ReplicaState:
         """Return what this replica reports to the others: no rule, image or Pod."""
-        state = self.state()
+        state = self.get_state()
         return ReplicaState(
             identity=self.identity,
             name=state.replica,
@@ -241,7 +241,7 @@ class ConsoleViews:
             certificate_expires=state.certificate.expires,
         )
 
-    def state(self) -> StateView:
+    def get_state(self) -> StateView:
         """Return the state of this replica."""
         configuration = self.rules.configuration
         problems = list(self.readiness.problems)
@@ -307,7 +307,7 @@ class ConsoleViews:
         wanted = text.lower()
         found = (
             each
-            for each in self.history.latest()
+            for each in self.history.list_latest()
             if namespace in ("", each.namespace)
             and outcome in ("", each.outcome)
             and any(wanted in name.lower() for name in (each.image, each.candidate, each.pod))

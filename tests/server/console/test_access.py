@@ -1,4 +1,4 @@
-"""Who may look at the console."""
+"""Access control of the console."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ PATHS = (
         ("", "localhost:8080", 403),
     ],
 )
-async def test_only_a_forwarded_port_is_answered(console, client, host, status):
+async def test_console_answers_only_through_a_forwarded_port(console, client, host, status):
     for path in PATHS:
         answered = await console.ask(path, client=client, host=host)
         assert answered.status_code == status, path
@@ -39,26 +39,26 @@ async def test_only_a_forwarded_port_is_answered(console, client, host, status):
         assert (await console.ask(path, client=client)).status_code == 200
 
 
-async def test_who_is_refused_is_told_the_way_in(console):
+async def test_refusal_names_the_command_that_works(console):
     answered = await console.ask("/api/state", client="10.0.0.1")
     assert "kubectl --namespace NAMESPACE port-forward POD 8080" in answered.text
 
 
-async def test_nothing_can_be_written(console):
+async def test_console_is_read_only(console):
     for path in PATHS:
         assert (await console.ask(path)).request.method == "GET"
     routes = [route for route in console.app.routes if hasattr(route, "methods")]
     assert {method for route in routes for method in route.methods} <= {"GET", "HEAD"}
 
 
-def test_the_console_shows_what_a_real_webhook_did(webhook, review_of):
+def test_console_shows_decisions_of_a_real_webhook(webhook, review_of):
     webhook.review(review_of("nginx:1.99"))
     (found,) = webhook.ask("/api/decisions", params={"text": "nginx:1.99"}).json()
     assert found["candidate"] == "harbor.example.com/dockerhub/library/nginx:1.99"
     assert "nginx:1.99" in webhook.ask("/").text
 
 
-def test_the_console_can_be_switched_off(rules, review_of):
+def test_console_can_be_switched_off(rules, review_of):
     with serving(rules, "--no-console") as webhook:
         webhook.review(review_of("nginx"))
         for path in (*PATHS, "/api/rules", "/replica"):
