@@ -29,7 +29,7 @@ COPY LICENSE /opt/mirrorhook/LICENSE
 RUN ["python3", "-m", "compileall", "-q", "-j1", "--invalidation-mode=unchecked-hash", \
      "-x=/kubernetes/client/(api|models)/[a-z]", "/opt/mirrorhook"]
 ENV PYTHONPATH=/opt/mirrorhook
-RUN ["python3", "-c", "import webhook.server, webhook.kube.connection, webhook.cli.serve"]
+RUN ["python3", "-c", "import webhook.server, webhook.kube.cluster, webhook.kube.client, webhook.cli.serve"]
 
 FROM ${BASE}
 ARG VERSION=0.1.0

@@ -15,12 +15,12 @@ from urllib.parse import parse_qsl, urlsplit
 TOKEN = "of-the-service-account"
 USER = "system:serviceaccount:mirrorhook:mirrorhook"
 SECRETS = "/api/v1/namespaces/mirrorhook/secrets"
-REGISTRATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/mirrorhook/endpointslices"
 KINDS = {
     SLICES: ("endpointslices", "discovery.k8s.io", ' in the namespace "mirrorhook"'),
     SECRETS: ("secrets", "", ' in the namespace "mirrorhook"'),
-    REGISTRATIONS: (
+    CONFIGURATIONS: (
         "mutatingwebhookconfigurations",
         "admissionregistration.k8s.io",
         " at the cluster scope",

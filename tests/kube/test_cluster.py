@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.kube.fake_api import REGISTRATIONS, SECRETS
+from tests.kube.fake_api import CONFIGURATIONS, SECRETS
 from webhook.kube import (
     ClusterError,
     ConflictError,
@@ -14,8 +14,8 @@ from webhook.kube import (
     UnavailableError,
     connect,
 )
+from webhook.kube.client import KubeClient, _find_message
 from webhook.kube.cluster import Cluster
-from webhook.kube.connection import Connection, message_of
 
 pytestmark = pytest.mark.anyio
 
@@ -29,27 +29,27 @@ def webhook(name, bundle=None):
 
 
 async def test_what_is_not_there_is_none(cluster):
-    assert await cluster.secret("mirrorhook", "ca") is None
-    assert await cluster.registration("mirrorhook") is None
+    assert await cluster.get_secret("mirrorhook", "ca") is None
+    assert await cluster.get_webhook_configuration("mirrorhook") is None
 
 
 async def test_a_secret_is_made_and_read(api, cluster):
     made = await cluster.create_secret("mirrorhook", "ca", "x/y", {"a": b"\x00\xff"})
     assert (made.namespace, made.name, made.type) == ("mirrorhook", "ca", "x/y")
     assert made.data == {"a": b"\x00\xff"}
-    assert await cluster.secret("mirrorhook", "ca") == made
+    assert await cluster.get_secret("mirrorhook", "ca") == made
     assert "labels" not in api.objects[f"{SECRETS}/ca"]["metadata"], "Helm's, if anybody's"
 
 
 @pytest.mark.parametrize("content", [{}, {"data": None}, {"data": {}}])
 async def test_an_empty_secret_is_read(api, cluster, content):
     api.put(SECRETS, "ca", type="x/y", **content)
-    assert (await cluster.secret("mirrorhook", "ca")).data == {}
+    assert (await cluster.get_secret("mirrorhook", "ca")).data == {}
 
 
 async def test_keys_of_a_secret_are_changed_and_others_stay(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={"other": "b3RoZXI="})
-    read = await cluster.secret("mirrorhook", "ca")
+    read = await cluster.get_secret("mirrorhook", "ca")
     changed = await cluster.patch_secret(read, {"a": b"1"})
     assert changed.data == {"other": b"other", "a": b"1"}
     assert changed.version != read.version
@@ -61,33 +61,33 @@ async def test_contents_of_a_secret_are_not_in_what_is_printed(cluster):
 
 
 async def test_bundles_are_set_and_nothing_else_changes(api, cluster):
-    api.put(REGISTRATIONS, "hook", webhooks=[webhook("a.x"), webhook("b.x", b"old")])
-    read = await cluster.registration("hook")
-    assert read.bundles == {"a.x": b"", "b.x": b"old"}
-    changed = await cluster.patch_bundles(read, b"new")
-    assert changed.bundles == {"a.x": b"new", "b.x": b"new"}
-    assert api.objects[f"{REGISTRATIONS}/hook"]["webhooks"] == [
+    api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x"), webhook("b.x", b"old")])
+    read = await cluster.get_webhook_configuration("hook")
+    assert read.ca_bundles == {"a.x": b"", "b.x": b"old"}
+    changed = await cluster.patch_ca_bundles(read, b"new")
+    assert changed.ca_bundles == {"a.x": b"new", "b.x": b"new"}
+    assert api.objects[f"{CONFIGURATIONS}/hook"]["webhooks"] == [
         webhook("a.x", b"new"),
         webhook("b.x", b"new"),
     ]
 
 
 async def test_a_configuration_without_webhooks_has_no_bundles(api, cluster):
-    api.put(REGISTRATIONS, "hook")
-    assert (await cluster.registration("hook")).bundles == {}
+    api.put(CONFIGURATIONS, "hook")
+    assert (await cluster.get_webhook_configuration("hook")).ca_bundles == {}
 
 
 async def test_what_was_changed_meanwhile_is_a_conflict(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
-    api.put(REGISTRATIONS, "hook", webhooks=[webhook("a.x")])
-    secret = await cluster.secret("mirrorhook", "ca")
-    registration = await cluster.registration("hook")
+    api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x")])
+    secret = await cluster.get_secret("mirrorhook", "ca")
+    registration = await cluster.get_webhook_configuration("hook")
     api.put(SECRETS, "ca", type="x/y", data={})
-    api.put(REGISTRATIONS, "hook", webhooks=[webhook("a.x")])
+    api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x")])
     with pytest.raises(ConflictError, match="cannot patch Secret mirrorhook/ca: Operation"):
         await cluster.patch_secret(secret, {"a": b"1"})
     with pytest.raises(ConflictError, match="MutatingWebhookConfiguration hook: Operation"):
-        await cluster.patch_bundles(registration, b"new")
+        await cluster.patch_ca_bundles(registration, b"new")
 
 
 async def test_what_is_there_already_is_a_conflict(api, cluster):
@@ -107,7 +107,7 @@ async def test_a_namespace_that_is_not_there_is_a_refusal(api, cluster):
 
 async def test_what_was_deleted_meanwhile_is_not_found(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
-    secret = await cluster.secret("mirrorhook", "ca")
+    secret = await cluster.get_secret("mirrorhook", "ca")
     api.remove(SECRETS, "ca")
     with pytest.raises(NotFoundError):
         await cluster.patch_secret(secret, {"a": b"1"})
@@ -117,19 +117,19 @@ async def test_a_missing_permission_is_named(api, cluster):
     api.denied.add(("get", "secrets"))
     api.denied.add(("get", "mutatingwebhookconfigurations"))
     with pytest.raises(ForbiddenError) as caught:
-        await cluster.secret("mirrorhook", "ca")
+        await cluster.get_secret("mirrorhook", "ca")
     assert str(caught.value) == (
         'cannot get Secret mirrorhook/ca: secrets "ca" is forbidden: '
         'User "system:serviceaccount:mirrorhook:mirrorhook" cannot get resource "secrets" '
         'in API group "" in the namespace "mirrorhook" (HTTP 403)'
     )
     with pytest.raises(ForbiddenError, match="at the cluster scope"):
-        await cluster.registration("hook")
+        await cluster.get_webhook_configuration("hook")
 
 
 async def test_an_immutable_secret_is_a_refusal(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={}, immutable=True)
-    secret = await cluster.secret("mirrorhook", "ca")
+    secret = await cluster.get_secret("mirrorhook", "ca")
     with pytest.raises(RefusedError, match="field is immutable"):
         await cluster.patch_secret(secret, {"a": b"1"})
 
@@ -152,20 +152,20 @@ async def test_an_immutable_secret_is_a_refusal(api, cluster):
 async def test_a_bad_answer_is_no_answer(api, cluster, fault, message):
     api.faults.append(fault)
     with pytest.raises(UnavailableError) as caught:
-        await cluster.secret("mirrorhook", "ca")
+        await cluster.get_secret("mirrorhook", "ca")
     assert str(caught.value).startswith(f"cannot get Secret mirrorhook/ca: {message}")
-    assert await cluster.secret("mirrorhook", "ca") is None
+    assert await cluster.get_secret("mirrorhook", "ca") is None
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"kind": "Status"}', b"\xff"])
 async def test_a_refusal_without_reason_is_told_so(body):
-    assert message_of(body) == "the API server gives no reason"
+    assert _find_message(body) == "the API server gives no reason"
 
 
 async def test_a_long_reason_is_cut(api, cluster):
     api.denied.add(("get", "secrets"))
     with pytest.raises(ForbiddenError) as caught:
-        await cluster.secret("mirrorhook", "a" * 1000)
+        await cluster.get_secret("mirrorhook", "a" * 1000)
     assert len(str(caught.value)) < 1500
     assert "aaa… (HTTP 403)" in str(caught.value)
 
@@ -173,16 +173,16 @@ async def test_a_long_reason_is_cut(api, cluster):
 async def test_an_api_server_that_is_down_is_unavailable(api, cluster):
     await api.down()
     with pytest.raises(UnavailableError, match="Connection refused"):
-        await cluster.secret("mirrorhook", "ca")
+        await cluster.get_secret("mirrorhook", "ca")
     await api.up()
-    assert await cluster.secret("mirrorhook", "ca") is None
+    assert await cluster.get_secret("mirrorhook", "ca") is None
 
 
 async def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(api, tmp_path):
-    cluster = Cluster(Connection.open(api.kubeconfig(tmp_path)), limit=0.2)
+    cluster = Cluster(KubeClient.load(api.kubeconfig(tmp_path)), limit=0.2)
     api.faults.append("hang")
     with pytest.raises(UnavailableError) as caught:
-        await cluster.secret("mirrorhook", "ca")
+        await cluster.get_secret("mirrorhook", "ca")
     assert str(caught.value) == (
         "cannot get Secret mirrorhook/ca: no whole answer within 0.2 seconds"
     )
@@ -191,7 +191,7 @@ async def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(api, t
 async def test_a_token_that_is_not_accepted_may_be_so_later(api, cluster):
     api.token = "another"
     with pytest.raises(UnavailableError, match=r"Unauthorized \(HTTP 401\)"):
-        await cluster.secret("mirrorhook", "ca")
+        await cluster.get_secret("mirrorhook", "ca")
 
 
 async def test_a_kubeconfig_that_is_missing_is_named(tmp_path):

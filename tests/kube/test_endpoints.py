@@ -10,9 +10,9 @@ from webhook.kube import (
     Endpoint,
     ForbiddenError,
     UnavailableError,
-    open_endpoints,
+    connect,
 )
-from webhook.kube.endpoints import endpoints_in
+from webhook.kube.cluster import find_endpoints
 
 pytestmark = pytest.mark.anyio
 
@@ -49,15 +49,15 @@ A, B = Endpoint("a", "10.1.0.1", 8080), Endpoint("b", "10.1.0.2", 8080)
 )
 async def test_each_pod_is_there_once_with_the_port_asked_for(slices, found):
     expected = [e if isinstance(e, Endpoint) else Endpoint(*e, 8080) for e in found]
-    assert endpoints_in(slices, "operations") == expected
+    assert find_endpoints(slices, "operations") == expected
 
 
 async def test_the_slices_of_the_service_are_listed_and_no_others(api, tmp_path):
     label = "kubernetes.io/service-name"
     api.put(SLICES, "mirrorhook-x1", labels={label: "mirrorhook"}, **FIRST)
     api.put(SLICES, "other-x2", labels={label: "other"}, **piece(("o", "10.1.0.7")))
-    endpoints = open_endpoints(api.kubeconfig(tmp_path))
-    assert await endpoints.of("mirrorhook", "mirrorhook", "operations") == [A, B]
+    cluster = connect(api.kubeconfig(tmp_path))
+    assert await cluster.list_endpoints("mirrorhook", "mirrorhook", "operations") == [A, B]
     assert api.requests == [("GET", SLICES)]
 
 
@@ -72,9 +72,9 @@ async def test_the_slices_of_the_service_are_listed_and_no_others(api, tmp_path)
 )
 async def test_what_cannot_be_listed_is_told(api, tmp_path, fault, kind, words):
     api.faults = [fault]
-    endpoints = open_endpoints(api.kubeconfig(tmp_path))
-    endpoints._limit = 0.2 if fault == "hang" else 5.0
+    cluster = connect(api.kubeconfig(tmp_path))
+    limit = 0.2 if fault == "hang" else 5.0
     with pytest.raises(ClusterError) as caught:
-        await endpoints.of("mirrorhook", "m", "operations")
+        await cluster.list_endpoints("mirrorhook", "m", "operations", limit=limit)
     assert type(caught.value) is kind
     assert words in str(caught.value)

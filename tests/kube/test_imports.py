@@ -40,7 +40,7 @@ except ClusterError as error:
 def test_the_models_of_the_kubernetes_package_stay_out():
     code = """
 import sys
-from webhook.kube import connection
+from webhook.kube import client, cluster
 print([name for name in sys.modules if name.startswith("kubernetes.client.models.")])
 print("kubernetes.client.api.core_v1_api" in sys.modules)
 """

@@ -123,7 +123,7 @@ class QuietCluster(MemoryCluster):
     def watch_secret(self, *_):
         return Quiet()
 
-    def watch_registration(self, *_):
+    def watch_webhook_configuration(self, *_):
         return Quiet()
 
 

@@ -10,9 +10,9 @@ from webhook.kube import (
     ConflictError,
     ForbiddenError,
     NotFoundError,
-    Registration,
     Secret,
     UnavailableError,
+    WebhookConfiguration,
 )
 from webhook.tls import Place
 
@@ -60,7 +60,7 @@ class MemoryCluster:
         )
 
     def put_bundles(self, bundles):
-        self.registration_now = Registration(PLACE.configuration, bundles, self._next())
+        self.registration_now = WebhookConfiguration(PLACE.configuration, bundles, self._next())
 
     async def _turn(self, method):
         await Turn()
@@ -69,11 +69,11 @@ class MemoryCluster:
         if method in self.denied:
             raise ForbiddenError(f"cannot {method}: denied")
 
-    async def secret(self, _namespace, _name):
+    async def get_secret(self, _namespace, _name):
         await self._turn("get Secret")
         return self.secret_now
 
-    async def registration(self, _name):
+    async def get_webhook_configuration(self, _name):
         await self._turn("get configuration")
         return self.registration_now
 
@@ -92,11 +92,11 @@ class MemoryCluster:
         self.writes.append("patch Secret")
         return self.secret_now
 
-    async def patch_bundles(self, registration, bundle):
+    async def patch_ca_bundles(self, registration, bundle):
         await self._turn("patch configuration")
         current = self._same(self.registration_now, registration)
         self.registration_now = replace(
-            current, bundles=dict.fromkeys(current.bundles, bundle), version=self._next()
+            current, ca_bundles=dict.fromkeys(current.ca_bundles, bundle), version=self._next()
         )
         self.writes.append("patch configuration")
         self.published()

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.kube.fake_api import GONE, REGISTRATIONS, SECRETS, FakeApi
+from tests.kube.fake_api import CONFIGURATIONS, GONE, SECRETS, FakeApi
 from tests.tls.memory_cluster import PLACE, Notes
 from webhook.kube import connect
 from webhook.tls.authority import Timing
@@ -20,7 +20,7 @@ from webhook.tls.stored import certificates_in
 pytestmark = pytest.mark.anyio
 
 SECRET = f"{SECRETS}/{PLACE.secret_name}"
-REGISTRATION = f"{REGISTRATIONS}/{PLACE.configuration}"
+REGISTRATION = f"{CONFIGURATIONS}/{PLACE.configuration}"
 QUICK = Pace(look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1)
 TIMING = Timing(settling=0.0)
 
@@ -75,7 +75,7 @@ class World:
     def register(self, *names):
         service = {"name": "mirrorhook", "namespace": "mirrorhook"}
         webhooks = [{"name": name, "clientConfig": {"service": service}} for name in names]
-        self.api.put(REGISTRATIONS, PLACE.configuration, webhooks=webhooks)
+        self.api.put(CONFIGURATIONS, PLACE.configuration, webhooks=webhooks)
 
     def bundles(self):
         if REGISTRATION not in self.api.objects:

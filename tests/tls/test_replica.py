@@ -57,7 +57,7 @@ class World:
 
     def bundles(self):
         return [
-            certificates_in(bundle) for bundle in self.cluster.registration_now.bundles.values()
+            certificates_in(bundle) for bundle in self.cluster.registration_now.ca_bundles.values()
         ]
 
     def distrusted(self):
@@ -209,7 +209,7 @@ def test_a_bundle_that_an_upgrade_resets_is_put_back():
     world.settle()
     world.cluster.put_bundles({"a": b"", "b": b"", "c": b"\n"})
     world.group.finish(0)
-    assert len(world.cluster.registration_now.bundles) == 3
+    assert len(world.cluster.registration_now.ca_bundles) == 3
     assert world.distrusted() == []
     assert world.cluster.writes[-1] == "patch configuration"
 

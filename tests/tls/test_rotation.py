@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.kube.fake_api import REGISTRATIONS, FakeApi
+from tests.kube.fake_api import CONFIGURATIONS, FakeApi
 from tests.tls.memory_cluster import PLACE, Notes
 from webhook.kube import connect
 from webhook.tls import ServingContext
@@ -82,7 +82,7 @@ class ApiServer:
 
     async def follow(self):
         while True:
-            (webhook,) = self._api.objects[f"{REGISTRATIONS}/mirrorhook"]["webhooks"]
+            (webhook,) = self._api.objects[f"{CONFIGURATIONS}/mirrorhook"]["webhooks"]
             seen = base64.b64decode(webhook["clientConfig"].get("caBundle", "")).decode()
             await asyncio.sleep(LAG)
             self.bundle = seen
@@ -136,7 +136,7 @@ async def rotation(replicas):
 
 async def test_rotation_loses_no_request_and_shows_no_certificate_untrusted(tmp_path):
     async with FakeApi() as api, AsyncExitStack() as servers:
-        api.put(REGISTRATIONS, "mirrorhook", webhooks=[{"name": "a", "clientConfig": {}}])
+        api.put(CONFIGURATIONS, "mirrorhook", webhooks=[{"name": "a", "clientConfig": {}}])
         replicas = [Replica(connect(api.kubeconfig(tmp_path))) for _ in range(2)]
         client = ApiServer(api)
         work = [asyncio.create_task(replica.keep()) for replica in replicas]

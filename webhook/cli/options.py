@@ -10,13 +10,13 @@ import click
 from click.core import ParameterSource
 
 from webhook.config import ConfigurationError, load_profiles, load_rules
-from webhook.kube import open_reader
+from webhook.kube import open_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.config import Configuration, PolicySettings
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = [
     "EXIT_FAILED",
@@ -105,13 +105,13 @@ def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def open_cluster(kubeconfig: Path | None) -> Reader:
+def open_cluster(kubeconfig: Path | None) -> KubeClient:
     """Return the cluster that ``--kubeconfig`` names; no request is sent yet.
 
     Raises:
         ClusterError: The kubeconfig cannot be used, or the kubernetes package is missing.
     """
-    return open_reader(kubeconfig or Path(KUBECONFIG).expanduser())
+    return open_client(kubeconfig or Path(KUBECONFIG).expanduser())
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:

@@ -1,210 +1,216 @@
-"""What we do in a cluster: keep a Secret, and say whom to trust.
+"""What the running webhook does in a cluster, without blocking its event loop.
 
-Whom the API server trusts stands in a MutatingWebhookConfiguration. The verbs are
-few, so that the permissions can be: ``get``, ``watch`` and ``patch`` on both objects,
-each by name, and ``create`` on Secrets, for which no name can be given, and which can
-be left out where somebody else makes the Secret.
+It keeps a Secret with a CA, and has the API server trust that CA by the ``caBundle`` of a
+MutatingWebhookConfiguration. It needs few permissions: ``get``, ``watch`` and ``patch`` on
+both objects by name, ``create`` on Secrets (for which RBAC knows no names; not needed where
+the Secret exists), and ``list`` on EndpointSlices (whose names end at random) to find the
+other replicas.
 """
 
 from __future__ import annotations
 
+import asyncio
 import base64
-from typing import TYPE_CHECKING, Any, Final
+import threading
+from concurrent.futures import Future
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from webhook.kube.errors import NotFoundError, RefusedError, UnavailableError
-from webhook.kube.objects import Registration, Secret
-from webhook.kube.waiting import in_thread
-from webhook.kube.watching import Watch
+from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration
+from webhook.kube.watch import Watch
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
-    from webhook.kube.connection import Connection
+    from webhook.kube.client import KubeClient
 
-__all__ = ["Cluster"]
+__all__ = ["Cluster", "find_endpoints", "run_in_thread"]
+
+T = TypeVar("T")
 
 CALL_SECONDS: Final = 30.0
+ENDPOINT_SECONDS: Final = 1.0  # a visitor of the console is waiting
 FIELD_MANAGER: Final = "mirrorhook"
-REGISTRATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
+CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
 class Cluster:
-    """A cluster, by its API server.
+    """The objects of a cluster that the webhook reads and writes.
+
+    All methods raise `ClusterError` if they fail. Those that change an object raise
+    `ConflictError` if it was changed since it was read, and `NotFoundError` if it was deleted.
 
     Args:
-        connection: The way to it.
+        client: Sends the requests.
         limit: Seconds that a call may take in all.
     """
 
-    def __init__(self, connection: Connection, *, limit: float = CALL_SECONDS) -> None:
-        self._connection = connection
+    def __init__(self, client: KubeClient, *, limit: float = CALL_SECONDS) -> None:
+        self._client = client
         self._limit = limit
 
-    async def secret(self, namespace: str, name: str) -> Secret | None:
-        """Return a Secret as it is now, or None where there is none.
-
-        Raises:
-            ClusterError: It cannot be read.
-        """
+    async def get_secret(self, namespace: str, name: str) -> Secret | None:
+        """Return a Secret, or None if it does not exist."""
         action = f"get Secret {namespace}/{name}"
         try:
-            answer = await self._call(action, "GET", f"{secrets(namespace)}/{name}")
+            return Secret.from_json(await self._call(action, "GET", _secrets(namespace, name)))
         except NotFoundError:
             return None
-        return secret_of(answer)
 
     async def create_secret(
         self, namespace: str, name: str, kind: str, data: Mapping[str, bytes]
     ) -> Secret:
-        """Make a Secret.
-
-        Args:
-            namespace: Its namespace.
-            name: Its name.
-            kind: Its type.
-            data: Its contents by key.
+        """Create a Secret of the type *kind*.
 
         Raises:
-            ConflictError: It is there already.
-            RefusedError: There is no such namespace.
-            ClusterError: It cannot be made.
+            ConflictError: It exists already.
+            RefusedError: The namespace does not exist.
         """
         body = {
             "apiVersion": "v1",
             "kind": "Secret",
-            # No label that says who manages it: Helm would refuse to take it back.
+            # No label "managed-by": Helm would refuse to adopt the Secret.
             "metadata": {"name": name},
             "type": kind,
-            "data": encoded(data),
+            "data": _encode(data),
         }
         action = f"create Secret {namespace}/{name}"
         try:
-            answer = await self._call(action, "POST", secrets(namespace), body)
+            return Secret.from_json(await self._call(action, "POST", _secrets(namespace), body))
         except NotFoundError as error:
             raise RefusedError(str(error)) from None
-        return secret_of(answer)
 
     async def patch_secret(self, secret: Secret, data: Mapping[str, bytes]) -> Secret:
-        """Change keys of a Secret, if it still is as it was read.
-
-        Args:
-            secret: The Secret, as read.
-            data: New contents by key; other keys stay.
-
-        Raises:
-            ConflictError: It has been changed meanwhile.
-            NotFoundError: It has been deleted meanwhile.
-            ClusterError: It cannot be changed.
-        """
-        body = {"metadata": {"resourceVersion": secret.version}, "data": encoded(data)}
+        """Set keys of a Secret if it is unchanged since it was read; other keys stay."""
+        body = {"metadata": {"resourceVersion": secret.version}, "data": _encode(data)}
         action = f"patch Secret {secret.namespace}/{secret.name}"
-        path = f"{secrets(secret.namespace)}/{secret.name}"
-        return secret_of(await self._call(action, "PATCH", path, body))
+        path = _secrets(secret.namespace, secret.name)
+        return Secret.from_json(await self._call(action, "PATCH", path, body))
 
-    async def registration(self, name: str) -> Registration | None:
-        """Return a MutatingWebhookConfiguration as it is now, or None if there is none.
-
-        Raises:
-            ClusterError: It cannot be read.
-        """
+    async def get_webhook_configuration(self, name: str) -> WebhookConfiguration | None:
+        """Return a MutatingWebhookConfiguration, or None if it does not exist."""
         action = f"get MutatingWebhookConfiguration {name}"
         try:
-            answer = await self._call(action, "GET", f"{REGISTRATIONS}/{name}")
+            content = await self._call(action, "GET", f"{CONFIGURATIONS}/{name}")
         except NotFoundError:
             return None
-        return registration_of(answer)
+        return WebhookConfiguration.from_json(content)
 
-    async def patch_bundles(self, registration: Registration, bundle: bytes) -> Registration:
-        """Give all webhooks of a configuration the same CA bundle, and change nothing else.
-
-        Args:
-            registration: The configuration, as read.
-            bundle: Certificates in PEM.
-
-        Raises:
-            ConflictError: It has been changed meanwhile.
-            NotFoundError: It has been deleted meanwhile.
-            ClusterError: It cannot be changed.
-        """
-        encoded_bundle = base64.b64encode(bundle).decode()
+    async def patch_ca_bundles(
+        self, configuration: WebhookConfiguration, ca_bundle: bytes
+    ) -> WebhookConfiguration:
+        """Give all webhooks of an unchanged configuration the same CA bundle, in PEM."""
+        encoded = base64.b64encode(ca_bundle).decode()
         body = {
-            "metadata": {"resourceVersion": registration.version},
+            "metadata": {"resourceVersion": configuration.version},
             "webhooks": [
-                {"name": name, "clientConfig": {"caBundle": encoded_bundle}}
-                for name in registration.bundles
+                {"name": name, "clientConfig": {"caBundle": encoded}}
+                for name in configuration.ca_bundles
             ],
         }
-        action = f"patch MutatingWebhookConfiguration {registration.name}"
-        path = f"{REGISTRATIONS}/{registration.name}"
-        return registration_of(await self._call(action, "PATCH", path, body))
+        action = f"patch MutatingWebhookConfiguration {configuration.name}"
+        path = f"{CONFIGURATIONS}/{configuration.name}"
+        return WebhookConfiguration.from_json(await self._call(action, "PATCH", path, body))
 
-    def watch_secret(self, namespace: str, name: str, changed: Callable[[], None]) -> Watch:
-        """Watch a Secret; for use in a ``with`` statement.
+    async def list_endpoints(
+        self, namespace: str, service: str, port: str, *, limit: float = ENDPOINT_SECONDS
+    ) -> list[Endpoint]:
+        """Return the Pods behind a Service that have an address, each once.
 
         Args:
-            namespace: Its namespace.
-            name: Its name.
-            changed: Is called in the running loop when it may have changed.
+            namespace: Namespace of the Service.
+            service: Name of the Service.
+            port: Name of the port to reach them at.
+            limit: Seconds that the call may take in all.
         """
+        action = f"list EndpointSlices of Service {namespace}/{service}"
+        path = f"/apis/discovery.k8s.io/v1/namespaces/{namespace}/endpointslices"
+        query = {"labelSelector": f"kubernetes.io/service-name={service}"}
+        content = await self._call(action, "GET", path, query=query, limit=limit)
+        return find_endpoints(content.get("items") or (), port)
+
+    def watch_secret(self, namespace: str, name: str, on_change: Callable[[], None]) -> Watch:
+        """Return a `Watch` on a Secret."""
         action = f"watch Secret {namespace}/{name}"
-        return Watch(self._connection, action, secrets(namespace), name, changed)
+        return Watch(self._client, action, _secrets(namespace), name, on_change)
 
-    def watch_registration(self, name: str, changed: Callable[[], None]) -> Watch:
-        """Watch a MutatingWebhookConfiguration; for use in a ``with`` statement.
-
-        Args:
-            name: Its name.
-            changed: Is called in the running loop when it may have changed.
-        """
+    def watch_webhook_configuration(self, name: str, on_change: Callable[[], None]) -> Watch:
+        """Return a `Watch` on a MutatingWebhookConfiguration."""
         action = f"watch MutatingWebhookConfiguration {name}"
-        return Watch(self._connection, action, REGISTRATIONS, name, changed)
+        return Watch(self._client, action, CONFIGURATIONS, name, on_change)
 
     async def _call(
-        self, action: str, method: str, path: str, body: Mapping[str, Any] | None = None
+        self,
+        action: str,
+        method: str,
+        path: str,
+        body: Mapping[str, Any] | None = None,
+        *,
+        query: Mapping[str, str] | None = None,
+        limit: float | None = None,
     ) -> dict[str, Any]:
-        query = None if body is None else {"fieldManager": FIELD_MANAGER}
+        if body is not None:
+            query = {"fieldManager": FIELD_MANAGER}
+        limit = limit or self._limit
         try:
-            return await in_thread(
-                lambda: self._connection.call(action, method, path, query=query, body=body),
-                limit=self._limit,
+            return await run_in_thread(
+                lambda: self._client.call(action, method, path, query=query, body=body),
+                limit=limit,
             )
         except TimeoutError:
             raise UnavailableError(
-                f"cannot {action}: no whole answer within {self._limit:g} seconds"
+                f"cannot {action}: no whole answer within {limit:g} seconds"
             ) from None
 
 
-def secrets(namespace: str) -> str:
-    """Return the path of the Secrets of a namespace."""
-    return f"/api/v1/namespaces/{namespace}/secrets"
+def find_endpoints(slices: Iterable[Mapping[str, Any]], port: str) -> list[Endpoint]:
+    """Return the Pods in EndpointSlices; one with addresses of both families comes once.
+
+    Args:
+        slices: EndpointSlices, from their JSON.
+        port: Name of the port to reach the Pods at; slices without it are skipped.
+    """
+    found: dict[str, Endpoint] = {}
+    for each in slices:
+        ports = {known.get("name"): known.get("port") for known in each.get("ports") or ()}
+        number = ports.get(port)
+        if not number:
+            continue
+        for endpoint in each.get("endpoints") or ():
+            address = endpoint["addresses"][0]
+            pod = (endpoint.get("targetRef") or {}).get("name", "")
+            found.setdefault(pod or address, Endpoint(pod, address, number))
+    return list(found.values())
 
 
-def encoded(data: Mapping[str, bytes]) -> dict[str, str]:
-    """Return the contents of a Secret as they are sent."""
+async def run_in_thread(call: Callable[[], T], *, limit: float) -> T:
+    """Return the result of a blocking call, which runs in a daemon thread of its own.
+
+    The threads of asyncio's executor are waited for when the process ends. A daemon thread
+    is not, so an API server that does not answer delays no shutdown.
+
+    Raises:
+        TimeoutError: The call took longer than *limit* seconds; it may still be running.
+    """
+    future: Future[T] = Future()
+    future.set_running_or_notify_cancel()  # from here on it cannot be cancelled
+
+    def run() -> None:
+        try:
+            future.set_result(call())
+        except BaseException as error:  # noqa: BLE001 - it is raised where it is awaited
+            future.set_exception(error)
+
+    threading.Thread(target=run, name="kubernetes", daemon=True).start()
+    async with asyncio.timeout(limit):
+        return await asyncio.wrap_future(future)
+
+
+def _secrets(namespace: str, name: str = "") -> str:
+    """Return the path of a Secret, or of all Secrets of a namespace."""
+    path = f"/api/v1/namespaces/{namespace}/secrets"
+    return f"{path}/{name}" if name else path
+
+
+def _encode(data: Mapping[str, bytes]) -> dict[str, str]:
     return {key: base64.b64encode(value).decode() for key, value in data.items()}
-
-
-def secret_of(answer: Mapping[str, Any]) -> Secret:
-    """Return a Secret from its JSON."""
-    metadata = answer["metadata"]
-    data = answer.get("data") or {}
-    return Secret(
-        namespace=metadata["namespace"],
-        name=metadata["name"],
-        type=answer.get("type", ""),
-        data={key: base64.b64decode(value or "") for key, value in data.items()},
-        version=metadata["resourceVersion"],
-    )
-
-
-def registration_of(answer: Mapping[str, Any]) -> Registration:
-    """Return a MutatingWebhookConfiguration from its JSON."""
-    metadata = answer["metadata"]
-    return Registration(
-        name=metadata["name"],
-        bundles={
-            webhook["name"]: base64.b64decode(webhook["clientConfig"].get("caBundle") or "")
-            for webhook in answer.get("webhooks") or ()
-        },
-        version=metadata["resourceVersion"],
-    )

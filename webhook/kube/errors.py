@@ -1,18 +1,20 @@
-"""What can go wrong between us and the API server.
+"""Errors of the API server, and of the way to it.
 
-Our exception tree::
+::
 
     ClusterError
     ├── ConflictError      somebody else has changed the object since it was read
-    ├── ForbiddenError     our service account may not do it
-    ├── NotFoundError      there is no such object
+    ├── ForbiddenError     our service account lacks a permission
+    ├── NotFoundError      the object does not exist
     ├── RefusedError       the API server finds the request wrong
-    └── UnavailableError   no answer, or none that says anything about the object
+    └── UnavailableError   no answer, or one that says nothing about the object
 
-Every message says what was tried, on which object, and what came of it.
+Every message names the action, the object, and the reason.
 """
 
 from __future__ import annotations
+
+from typing import Final
 
 __all__ = [
     "ClusterError",
@@ -21,56 +23,63 @@ __all__ = [
     "NotFoundError",
     "RefusedError",
     "UnavailableError",
-    "error_of",
+    "create_error",
+    "describe_network_error",
 ]
 
-MAX_MESSAGE = 400
+MAX_MESSAGE: Final = 400
 
 
 class ClusterError(Exception):
-    """Any of them."""
+    """Base class of all errors of this package."""
 
 
 class ConflictError(ClusterError):
-    """The object has been changed, or made, by somebody else: read it again."""
+    """The object was changed, or created, by somebody else: read it again."""
 
 
 class ForbiddenError(ClusterError):
-    """A permission is missing; the message says which."""
+    """A permission is missing; the message names it."""
 
 
 class NotFoundError(ClusterError):
-    """There is no such object."""
+    """The object does not exist."""
 
 
 class RefusedError(ClusterError):
-    """The API server refuses the request, and would do so again."""
+    """The API server refuses the request, and would refuse it again."""
 
 
 class UnavailableError(ClusterError):
-    """The API server cannot be asked now; it may be later."""
+    """The API server does not answer now; it may do so later."""
 
 
-REFUSALS: dict[int, type[ClusterError]] = {
-    401: UnavailableError,  # a token that has just expired is read anew
+ERRORS: Final[dict[int, type[ClusterError]]] = {
+    401: UnavailableError,  # an expired token: the next request reads the new one
     403: ForbiddenError,
     404: NotFoundError,
     408: UnavailableError,
     409: ConflictError,
-    410: UnavailableError,  # a watch from too long ago: begin anew
+    410: UnavailableError,  # a watch whose resource version is too old: begin again
     429: UnavailableError,
 }
 
 
-def error_of(action: str, status: int, message: str) -> ClusterError:
-    """Return the error for an answer of the API server.
+def create_error(action: str, status: int, message: str) -> ClusterError:
+    """Return the error for a response of the API server.
 
     Args:
         action: What was tried, as it follows "cannot": ``patch Secret a/b``.
         status: HTTP status, 300 or more.
-        message: What the API server says to it.
+        message: The reason that the API server gives.
     """
-    server_error = status >= 500 or status < 400  # noqa: PLR2004 - the classes of HTTP
-    kind = REFUSALS.get(status, UnavailableError if server_error else RefusedError)
-    shown = message if len(message) <= MAX_MESSAGE else f"{message[:MAX_MESSAGE]}…"
-    return kind(f"cannot {action}: {shown} (HTTP {status})")
+    fallback = RefusedError if status in range(400, 500) else UnavailableError
+    if len(message) > MAX_MESSAGE:
+        message = f"{message[:MAX_MESSAGE]}…"
+    return ERRORS.get(status, fallback)(f"cannot {action}: {message} (HTTP {status})")
+
+
+def describe_network_error(error: Exception) -> str:
+    """Return the message of a network error, without the objects that urllib3 prints in it."""
+    reason = getattr(error, "reason", None) or error
+    return str(reason).rpartition(">: ")[2] or type(reason).__name__

@@ -1,26 +1,25 @@
-"""The two objects that certificates are kept in, and where Pods are reached, as values."""
+"""The objects of the cluster that the webhook uses, as values."""
 
 from __future__ import annotations
 
+import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Endpoint", "Registration", "Secret"]
+__all__ = ["Endpoint", "Secret", "WebhookConfiguration"]
 
 
 @dataclass(frozen=True, slots=True)
 class Secret:
-    """A Secret of the cluster.
+    """A Secret.
 
     Attributes:
-        namespace: Its namespace.
-        name: Its name.
-        type: Its type, which nobody can change.
+        type: Its type, which cannot be changed.
         data: Its contents by key, decoded.
-        version: Its resource version, as read.
+        version: Its resource version when it was read.
     """
 
     namespace: str
@@ -29,20 +28,45 @@ class Secret:
     data: Mapping[str, bytes] = field(repr=False)
     version: str
 
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> Secret:
+        """Return a Secret from its JSON."""
+        metadata = content["metadata"]
+        data = content.get("data") or {}
+        return cls(
+            namespace=metadata["namespace"],
+            name=metadata["name"],
+            type=content.get("type", ""),
+            data={key: base64.b64decode(value or "") for key, value in data.items()},
+            version=metadata["resourceVersion"],
+        )
+
 
 @dataclass(frozen=True, slots=True)
-class Registration:
-    """A MutatingWebhookConfiguration: what the API server knows of our webhooks.
+class WebhookConfiguration:
+    """A MutatingWebhookConfiguration.
 
     Attributes:
-        name: Its name.
-        bundles: The CA bundle of each of its webhooks, by the webhook's name.
-        version: Its resource version, as read.
+        ca_bundles: The CA bundle of each of its webhooks, by the webhook's name.
+        version: Its resource version when it was read.
     """
 
     name: str
-    bundles: Mapping[str, bytes]
+    ca_bundles: Mapping[str, bytes]
     version: str
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> WebhookConfiguration:
+        """Return a MutatingWebhookConfiguration from its JSON."""
+        metadata = content["metadata"]
+        return cls(
+            name=metadata["name"],
+            ca_bundles={
+                webhook["name"]: base64.b64decode(webhook["clientConfig"].get("caBundle") or "")
+                for webhook in content.get("webhooks") or ()
+            },
+            version=metadata["resourceVersion"],
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +74,9 @@ class Endpoint:
     """A Pod behind a Service, ready or not.
 
     Attributes:
-        pod: Its name; empty where the cluster does not say.
+        pod: Its name; empty if the EndpointSlice names none.
         address: Its IP address.
-        port: Number of the port that was asked for by name.
+        port: The number of the port that was asked for by name.
     """
 
     pod: str

@@ -133,7 +133,7 @@ async def keep(
         watches = [
             stack.enter_context(watch)
             for watch in (
-                cluster.watch_registration(place.configuration, changed.set),
+                cluster.watch_webhook_configuration(place.configuration, changed.set),
                 cluster.watch_secret(place.secret_namespace, place.secret_name, changed.set),
             )
         ]

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
     from datetime import datetime
 
-    from webhook.kube import Registration, Secret
+    from webhook.kube import Secret, WebhookConfiguration
 
 __all__ = ["Cluster", "Log", "Place", "Standing", "Watch"]
 
@@ -72,7 +72,7 @@ class Watch(Protocol):
 class Cluster(Protocol):
     """What is done in the cluster; see `webhook.kube.cluster.Cluster`."""
 
-    async def secret(self, namespace: str, name: str) -> Secret | None:
+    async def get_secret(self, namespace: str, name: str) -> Secret | None:
         """Return a Secret, or None where there is none."""
         ...
 
@@ -86,11 +86,13 @@ class Cluster(Protocol):
         """Change keys of a Secret, if it still is as it was read."""
         ...
 
-    async def registration(self, name: str) -> Registration | None:
+    async def get_webhook_configuration(self, name: str) -> WebhookConfiguration | None:
         """Return a MutatingWebhookConfiguration, or None where there is none."""
         ...
 
-    async def patch_bundles(self, registration: Registration, bundle: bytes) -> Registration:
+    async def patch_ca_bundles(
+        self, registration: WebhookConfiguration, bundle: bytes
+    ) -> WebhookConfiguration:
         """Set the CA bundle of every webhook, if the configuration is as it was read."""
         ...
 
@@ -98,7 +100,7 @@ class Cluster(Protocol):
         """Watch a Secret."""
         ...
 
-    def watch_registration(self, name: str, changed: Callable[[], None]) -> Watch:
+    def watch_webhook_configuration(self, name: str, changed: Callable[[], None]) -> Watch:
         """Watch a MutatingWebhookConfiguration."""
         ...
 

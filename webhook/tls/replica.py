@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from datetime import datetime
 
-    from webhook.kube import Registration, Secret
+    from webhook.kube import Secret, WebhookConfiguration
     from webhook.tls.pair import KeyPair
     from webhook.tls.place import Cluster, Log, Place
 
@@ -158,22 +158,22 @@ class Replica:
             except (ForbiddenError, RefusedError) as error:
                 problems.append(str(error))
 
-    async def _read_registration(self, problems: list[str]) -> Registration | None:
+    async def _read_registration(self, problems: list[str]) -> WebhookConfiguration | None:
         """Return the configuration, if there is one with webhooks."""
         try:
-            registration = await self._cluster.registration(self._place.configuration)
+            registration = await self._cluster.get_webhook_configuration(self._place.configuration)
         except (ForbiddenError, RefusedError) as error:
             problems.append(str(error))
             return None
-        if registration is not None and not registration.bundles:
+        if registration is not None and not registration.ca_bundles:
             registration = None
         self._note(registration)
         return registration
 
-    def _note(self, registration: Registration | None) -> None:
+    def _note(self, registration: WebhookConfiguration | None) -> None:
         """Note what the API server trusts, and since when."""
         self._asked = True
-        self._published = Published.read(registration.bundles) if registration else None
+        self._published = Published.read(registration.ca_bundles) if registration else None
         trusted = self._published.trusted if self._published else frozenset()
         now = self._stopwatch()
         self._trusted_since = {each: self._trusted_since.get(each, now) for each in trusted}
@@ -194,7 +194,7 @@ class Replica:
             ClusterError: It cannot be read or changed.
         """
         place = self._place
-        secret = await self._cluster.secret(place.secret_namespace, place.secret_name)
+        secret = await self._cluster.get_secret(place.secret_namespace, place.secret_name)
         if secret is not None and secret.type != SECRET_TYPE:
             raise CertificateError(
                 f"Secret {place.secret_namespace}/{place.secret_name} is not ours: "
@@ -237,15 +237,15 @@ class Replica:
         )
         return stored_in(secret.data)
 
-    async def _publish(self, registration: Registration, wanted: Stored) -> None:
+    async def _publish(self, registration: WebhookConfiguration, wanted: Stored) -> None:
         """Have the API server trust those CAs."""
-        bundle = bundle_to_publish(wanted, registration.bundles, self._clock())
+        bundle = bundle_to_publish(wanted, registration.ca_bundles, self._clock())
         if bundle is not None:
-            self._note(await self._cluster.patch_bundles(registration, bundle))
+            self._note(await self._cluster.patch_ca_bundles(registration, bundle))
             self._log.info(
                 "CAs published",
                 configuration=registration.name,
-                webhooks=len(registration.bundles),
+                webhooks=len(registration.ca_bundles),
                 authorities=len(wanted.certificates),
             )
         self._repairs.note(wanted, self._stopwatch(), published=bundle is not None)

@@ -33,7 +33,7 @@ class MemoryReader:
     ahead: Seconds that our clock is ahead.
     """
 
-    address = "https://api.example"
+    host = "https://api.example"
 
     def __init__(self):
         namespace = "/api/v1/namespaces/mirrorhook"
@@ -59,19 +59,19 @@ class MemoryReader:
     def list(self, path, selector=""):
         return self.lists.get(path, [])
 
-    def skew(self):
+    def measure_clock_skew(self):
         return self.ahead
 
-    def page(self, namespace, pod, port, path):
+    def get_pod_page(self, namespace, pod, port, path):
         if path not in self.pages:
             raise UnavailableError(f"cannot read {path}")
         return self.pages[path]
 
-    def try_pod(self, namespace, pod):
+    def dry_run_pod(self, namespace, pod):
         container = pod["spec"]["containers"][0]
         return {"spec": {"containers": [{**container, "image": self.tried(container["image"])}]}}
 
-    def certificate(self, namespace, pod, port, name, authority):
+    def get_pod_certificate(self, namespace, pod, port, host, ca_bundle):
         if isinstance(self.served, Exception):
             raise self.served
         return self.served

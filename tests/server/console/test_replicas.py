@@ -62,7 +62,7 @@ class Cluster:
     def __init__(self, *endpoints, error=None):
         self.endpoints, self.error, self.finds = endpoints, error, 0
 
-    async def of(self, namespace, service, port):
+    async def list_endpoints(self, namespace, service, port):
         assert (namespace, service, port) == ("system", "mirrorhook", "operations")
         self.finds += 1
         if self.error:

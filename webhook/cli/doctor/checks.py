@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from webhook.cli.doctor.installation import Installation, Rewriter
     from webhook.config import PolicySettings
     from webhook.core import MirrorMap
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = ["check_cluster", "check_namespace"]
 
@@ -50,7 +50,7 @@ UNEVALUATED: Final = (
 VALIDATING_POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 
 
-def check_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
+def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
     """Check everything except a namespace.
 
     Args:
@@ -58,8 +58,8 @@ def check_cluster(reader: Reader, now: datetime) -> Iterator[Finding]:
         now: The time by this machine's clock.
     """
     version = reader.get("/version") or {}
-    yield ok("API server", f"{reader.address} answers: {version.get('gitVersion')}")
-    yield _check_clock(reader.skew())
+    yield ok("API server", f"{reader.host} answers: {version.get('gitVersion')}")
+    yield _check_clock(reader.measure_clock_skew())
     webhooks, policies = read_webhooks(reader), read_policies(reader)
     if policies.problem and not webhooks:
         yield unknown("policy", f"there is no webhook, and {policies.problem}")
@@ -102,7 +102,7 @@ def _check_clock(skew: float) -> Finding:
     )
 
 
-def _check_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
+def _check_rules(reader: KubeClient, namespace: str) -> Iterator[Finding]:
     """Check the rules of the release in a namespace."""
     found = dict(read_rules(reader, namespace))
     if not found:
@@ -129,7 +129,7 @@ def _check_rules(reader: Reader, namespace: str) -> Iterator[Finding]:
 
 
 def check_namespace(
-    reader: Reader, installation: Installation, name: str, image: str | None
+    reader: KubeClient, installation: Installation, name: str, image: str | None
 ) -> Iterator[Finding]:
     """Check that the Pods of a namespace are rewritten, and try one in a dry run.
 
@@ -156,7 +156,7 @@ def check_namespace(
 
 
 def _try_pod(
-    reader: Reader,
+    reader: KubeClient,
     installation: Installation,
     rewriter: Rewriter,
     namespace: str,
@@ -168,7 +168,7 @@ def _try_pod(
     if settings is None or image is None:
         return unknown("dry run", "no rule is known that rewrites", "give --image IMAGE")
     try:
-        created = reader.try_pod(namespace, _make_pod(image))
+        created = reader.dry_run_pod(namespace, _make_pod(image))
     except ClusterError as error:
         return wrong("dry run", str(error), _fix_refusal(str(error), rewriter))
     result = created["spec"]["containers"][0]["image"]

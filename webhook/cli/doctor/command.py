@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.cli.doctor.report import Finding
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = ["doctor"]
 
@@ -84,7 +84,7 @@ def _parse_pod(what: tuple[str, ...]) -> tuple[str, str]:
 
 
 def _find(
-    reader: Reader, pod: tuple[str, str] | None, namespace: str | None, image: str | None
+    reader: KubeClient, pod: tuple[str, str] | None, namespace: str | None, image: str | None
 ) -> Iterator[Finding]:
     """Yield the findings, one check after the other."""
     if pod:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from webhook.config import PolicySettings
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = [
     "ADD_A_RULE",
@@ -84,7 +84,7 @@ class Installation:
         )
 
 
-def read_installation(reader: Reader) -> Installation:
+def read_installation(reader: KubeClient) -> Installation:
     """Return what a cluster has of mirrorhook; rules that are wrong are left out."""
     webhooks = read_webhooks(reader)
     bound = read_policies(reader).bound
@@ -98,7 +98,7 @@ def read_installation(reader: Reader) -> Installation:
 
 
 def read_rules(
-    reader: Reader, namespace: str
+    reader: KubeClient, namespace: str
 ) -> Iterator[tuple[str, Configuration | ConfigurationError]]:
     """Yield the name of each ConfigMap of rules in a namespace, with its rules or errors."""
     for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OUR_LABEL):

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
     from webhook.cli.doctor.installation import Installation, Rewriter
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
     from webhook.objects import ImageDecision
 
 __all__ = ["explain_pod"]
 
 
 def explain_pod(
-    reader: Reader, installation: Installation, namespace: str, name: str
+    reader: KubeClient, installation: Installation, namespace: str, name: str
 ) -> Iterator[Finding]:
     """Explain why the images of a Pod are what they are.
 

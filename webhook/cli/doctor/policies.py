@@ -15,7 +15,7 @@ from webhook.render.policy_table import parse_cel_literal, read_rules
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
 
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = [
     "NO_POLICIES",
@@ -108,7 +108,7 @@ class InstalledPolicies:
         return bool(self.bound or self.unbound or self.missing)
 
 
-def read_policies(reader: Reader) -> InstalledPolicies:
+def read_policies(reader: KubeClient) -> InstalledPolicies:
     """Return our policies with their bindings.
 
     Raises:
@@ -134,7 +134,7 @@ def read_policies(reader: Reader) -> InstalledPolicies:
     return InstalledPolicies(version, tuple(bound), tuple(unbound), missing)
 
 
-def _find_version(reader: Reader) -> str:
+def _find_version(reader: KubeClient) -> str:
     """Return the version of the API in which the API server has policies that mutate."""
     for version in VERSIONS:
         served = reader.get(f"{GROUP}/{version}") or {}
@@ -148,7 +148,7 @@ def _is_ours(binding: Mapping[str, Any]) -> bool:
     return (binding["metadata"].get("labels") or {}).get(key) == value
 
 
-def _bind(reader: Reader, policy: Mapping[str, Any], binding: Mapping[str, Any]) -> BoundPolicy:
+def _bind(reader: KubeClient, policy: Mapping[str, Any], binding: Mapping[str, Any]) -> BoundPolicy:
     constraints = policy["spec"].get("matchConstraints") or {}
     resources = binding["spec"].get("matchResources") or {}
     mirrors, problem = _read_rules(reader, policy, binding)
@@ -179,7 +179,7 @@ def _join_selectors(
 
 
 def _read_rules(
-    reader: Reader, policy: Mapping[str, Any], binding: Mapping[str, Any]
+    reader: KubeClient, policy: Mapping[str, Any], binding: Mapping[str, Any]
 ) -> tuple[MirrorMap | None, str]:
     """Return the rules of a policy, or why they are unknown."""
     if policy["spec"].get("paramKind"):

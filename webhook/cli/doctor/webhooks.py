@@ -17,7 +17,7 @@ from webhook.tls.parsing import expiry_of
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from webhook.kube.reading import Reader
+    from webhook.kube.client import KubeClient
 
 __all__ = [
     "CONFIGURATIONS",
@@ -77,7 +77,7 @@ class WebhookEntry:
         return f"{self.service}.{self.namespace}.svc"
 
 
-def read_webhooks(reader: Reader) -> tuple[WebhookEntry, ...]:
+def read_webhooks(reader: KubeClient) -> tuple[WebhookEntry, ...]:
     """Return the webhooks of our configurations that lead to a Service."""
     configurations = reader.list(CONFIGURATIONS, OUR_LABEL)
     return tuple(entry for each in configurations for entry in _parse_entries(each))
@@ -129,7 +129,7 @@ def check_trust(entry: WebhookEntry, now: datetime) -> Finding:
     return ok("trust", f"the API server trusts a CA until {_format(expires)}")
 
 
-def check_replicas(reader: Reader, entry: WebhookEntry, now: datetime) -> Iterator[Finding]:
+def check_replicas(reader: KubeClient, entry: WebhookEntry, now: datetime) -> Iterator[Finding]:
     """Check that the replicas of a webhook exist, are ready and are trusted."""
     path = f"/api/v1/namespaces/{entry.namespace}"
     service = reader.get(f"{path}/services/{entry.service}")
@@ -167,7 +167,7 @@ def _is_ready(pod: dict[str, Any]) -> bool:
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
-def _explain_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
+def _explain_unready(reader: KubeClient, pod: dict[str, Any]) -> Finding:
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     for status in pod.get("status", {}).get("containerStatuses") or ():
         waiting = status.get("state", {}).get("waiting")
@@ -181,7 +181,7 @@ def _explain_unready(reader: Reader, pod: dict[str, Any]) -> Finding:
                 else f"kubectl --namespace {namespace} logs {name} --previous",
             )
     try:
-        status, text = reader.page(namespace, name, _port(pod, "operations"), "/readyz")
+        status, text = reader.get_pod_page(namespace, name, _port(pod, "operations"), "/readyz")
     except ClusterError as error:
         status, text = 0, str(error)
     if status and status != HTTP_OK:
@@ -204,13 +204,13 @@ def _port(pod: dict[str, Any], name: str) -> int:
 
 
 def _check_certificate(
-    reader: Reader, entry: WebhookEntry, pod: dict[str, Any], now: datetime
+    reader: KubeClient, entry: WebhookEntry, pod: dict[str, Any], now: datetime
 ) -> Finding:
     """Check that the API server trusts the certificate of a replica."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     port = _port(pod, "webhook")
     try:
-        served = reader.certificate(namespace, name, port, entry.host, entry.ca_bundle)
+        served = reader.get_pod_certificate(namespace, name, port, entry.host, entry.ca_bundle)
     except ssl.SSLError as error:
         reason = getattr(error, "verify_message", "") or error.reason or str(error)
         return wrong(
@@ -226,11 +226,11 @@ def _check_certificate(
     return note("certificate", text) if expires < now + SOON else ok("certificate", text)
 
 
-def _check_loaded_rules(reader: Reader, pod: dict[str, Any]) -> Iterator[Finding]:
+def _check_loaded_rules(reader: KubeClient, pod: dict[str, Any]) -> Iterator[Finding]:
     """Yield a finding if a replica could not load its latest rules."""
     namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
     try:
-        _, text = reader.page(namespace, name, _port(pod, "operations"), "/metrics")
+        _, text = reader.get_pod_page(namespace, name, _port(pod, "operations"), "/metrics")
     except ClusterError:
         return
     if "mirrorhook_config_last_reload_successful 0" in text:

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Final
 
 from pydantic import TypeAdapter, ValidationError
 
-from webhook.kube import ClusterError, open_endpoints
+from webhook.kube import ClusterError, connect
 from webhook.server.console.views import Replica, ReplicaList, ReplicaState
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.kube import Endpoint
-    from webhook.kube.endpoints import Endpoints
+    from webhook.kube.cluster import Cluster
     from webhook.tls import Place
 
 __all__ = ["ReplicaDirectory"]
@@ -47,9 +47,9 @@ class ReplicaDirectory:
     own: Callable[[], ReplicaState]
     place: Place | None
     clock: Callable[[], float]
-    connect: Callable[[], Endpoints] = open_endpoints
+    connect: Callable[[], Cluster] = connect
     timeout: float = TIMEOUT_SECONDS
-    _endpoints: Endpoints | None = None
+    _cluster: Cluster | None = None
     _answer: asyncio.Task[ReplicaList] | None = None
     _asked_at: float = 0.0
 
@@ -83,9 +83,9 @@ class ReplicaDirectory:
     async def _find(self) -> list[Endpoint]:
         if self.place is None:
             raise ClusterError(NO_ACCESS)
-        self._endpoints = self._endpoints or self.connect()
+        self._cluster = self._cluster or self.connect()
         namespace, service = self.place.service_namespace, self.place.service_name
-        return await self._endpoints.of(namespace, service, "operations")
+        return await self._cluster.list_endpoints(namespace, service, "operations")
 
     async def _ask(self, endpoint: Endpoint, own: ReplicaState) -> Replica:
         if endpoint.pod == own.name:

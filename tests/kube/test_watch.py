@@ -6,8 +6,8 @@ import threading
 import pytest
 
 from tests.kube.fake_api import GONE, SECRETS
-from webhook.kube.connection import Connection
-from webhook.kube.watching import Watch
+from webhook.kube.client import KubeClient
+from webhook.kube.watch import Watch
 
 pytestmark = pytest.mark.anyio
 
@@ -41,7 +41,7 @@ async def told():
 
 @pytest.fixture
 def watch(api, told, tmp_path):
-    connection = Connection.open(api.kubeconfig(tmp_path))
+    connection = KubeClient.load(api.kubeconfig(tmp_path))
     return Watch(connection, NAME, SECRETS, "ca", told, pause=0.05)
 
 

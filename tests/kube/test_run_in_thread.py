@@ -8,17 +8,17 @@ import time
 
 import pytest
 
-from webhook.kube.waiting import in_thread
+from webhook.kube.cluster import run_in_thread
 
 pytestmark = pytest.mark.anyio
 
 FORGOTTEN = """
 import asyncio, time
-from webhook.kube.waiting import in_thread
+from webhook.kube.cluster import run_in_thread
 
 async def main():
     try:
-        await in_thread(lambda: time.sleep(30), limit=0.1)
+        await run_in_thread(lambda: time.sleep(30), limit=0.1)
     except TimeoutError:
         print("given up")
 
@@ -27,7 +27,7 @@ asyncio.run(main())
 
 
 async def test_what_the_call_returns_is_returned():
-    assert await in_thread(threading.current_thread, limit=5) is not threading.main_thread()
+    assert await run_in_thread(threading.current_thread, limit=5) is not threading.main_thread()
 
 
 async def test_what_the_call_raises_is_raised():
@@ -35,12 +35,12 @@ async def test_what_the_call_raises_is_raised():
         raise LookupError("lost")
 
     with pytest.raises(LookupError, match="lost"):
-        await in_thread(fail, limit=5)
+        await run_in_thread(fail, limit=5)
 
 
 async def test_the_loop_goes_on_meanwhile():
     released = threading.Event()
-    waiting = asyncio.create_task(in_thread(lambda: released.wait(5), limit=5))
+    waiting = asyncio.create_task(run_in_thread(lambda: released.wait(5), limit=5))
     await asyncio.sleep(0.01)
     released.set()
     assert await waiting is True
@@ -50,7 +50,7 @@ async def test_a_call_that_takes_too_long_is_given_up():
     released = threading.Event()
     start = time.monotonic()
     with pytest.raises(TimeoutError):
-        await in_thread(lambda: released.wait(5), limit=0.05)
+        await run_in_thread(lambda: released.wait(5), limit=0.05)
     assert time.monotonic() - start < 3
     released.set()
     await asyncio.sleep(0.05)

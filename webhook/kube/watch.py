@@ -1,8 +1,8 @@
-"""Being told when an object changes.
+"""Watching an object of the cluster.
 
-A watch here is no more than a reason to look: its events are not read, and who is
-told reads the object itself. So a watch that breaks, or starts too late, loses
-nothing but time, and there is no state of it to go wrong.
+A watch is only a reason to look: its events are not read, and the caller reads the object
+itself. So a watch that breaks, or starts late, costs time and nothing else, and it has no
+state that could be wrong.
 """
 
 from __future__ import annotations
@@ -14,19 +14,18 @@ from typing import TYPE_CHECKING, Final, Self
 
 from urllib3.exceptions import HTTPError
 
-from webhook.kube.connection import described
-from webhook.kube.errors import ClusterError, UnavailableError
+from webhook.kube.errors import ClusterError, UnavailableError, describe_network_error
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     import urllib3
 
-    from webhook.kube.connection import Connection
+    from webhook.kube.client import KubeClient
 
 __all__ = ["Watch"]
 
-# The API server ends the watch; the connection counts as dead some time later.
+# The API server ends the watch; if it does not, the connection is given up some time later.
 WATCH_SECONDS: Final = 240
 SILENCE_SECONDS: Final = 300.0
 FIRST_PAUSE: Final = 1.0
@@ -34,16 +33,15 @@ LONGEST_PAUSE: Final = 60.0
 
 
 class Watch:
-    """A watch on one object, in a thread of its own, from entering to leaving it.
+    """A watch on one object, in a thread of its own; a context manager.
 
     Args:
-        connection: The way to the API server.
-        action: What it does, as it follows "cannot".
+        client: Sends the requests.
+        action: What the watch does, as it follows "cannot" in messages.
         path: Path of the objects of its kind.
-        name: The object's name.
-        changed: Is called in the loop in which the watch was entered, when the object
-            may have changed.
-        pause: Seconds before the first new try after a failure; it doubles from there.
+        name: Name of the object.
+        on_change: Called in the event loop of ``__enter__`` when the object may have changed.
+        pause: Seconds before the first retry after a failure; doubled for each further one.
 
     Attributes:
         problem: Why there is no watch at the moment; empty if there is one.
@@ -51,15 +49,15 @@ class Watch:
 
     def __init__(
         self,
-        connection: Connection,
+        client: KubeClient,
         action: str,
         path: str,
         name: str,
-        changed: Callable[[], None],
+        on_change: Callable[[], None],
         *,
         pause: float = FIRST_PAUSE,
     ) -> None:
-        self._connection = connection
+        self._client = client
         self._action = action
         self._path = path
         self._query = {
@@ -67,7 +65,7 @@ class Watch:
             "fieldSelector": f"metadata.name={name}",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        self._changed = changed
+        self._on_change = on_change
         self._first_pause = self._pause = pause
         self._stopped = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
@@ -95,32 +93,28 @@ class Watch:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _follow(self) -> None:
-        """Watch until the API server ends it.
-
-        Raises:
-            ClusterError: It may not be watched, or something in between broke.
-        """
-        response = self._connection.send(
-            self._action, "GET", self._path, query=self._query, silence=SILENCE_SECONDS
+        response = self._client.send(
+            self._action, "GET", self._path, query=self._query, read_timeout=SILENCE_SECONDS
         )
         self._response = response
         self._pause = self._first_pause
         self.problem = ""
-        # What happened before the watch was there, nobody has told.
-        self._tell()
+        # Changes from before the watch have no event.
+        self._notify()
         try:
             # An event may be split, or come with others: each piece is a reason to look.
             for piece in () if self._stopped.is_set() else response.stream():
                 if b'"type":"ERROR"' in piece:
                     raise ClusterError(f"cannot {self._action}: the API server ended it")
-                self._tell()
+                self._notify()
         except (HTTPError, OSError) as error:
-            problem = f"cannot {self._action}: {described(error)}"
-            raise UnavailableError(problem) from None
+            raise UnavailableError(
+                f"cannot {self._action}: {describe_network_error(error)}"
+            ) from None
         finally:
             self._response = None
             response.close()
 
-    def _tell(self) -> None:
+    def _notify(self) -> None:
         with suppress(RuntimeError):  # the loop may be closed by now
-            self._loop.call_soon_threadsafe(self._changed)
+            self._loop.call_soon_threadsafe(self._on_change)

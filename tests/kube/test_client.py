@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from webhook.kube import ClusterError, NotFoundError, UnavailableError, open_reader
+from webhook.kube import ClusterError, NotFoundError, UnavailableError, open_client
 
 POD = {"kind": "Pod"}
 ANSWERS = {
@@ -57,14 +57,14 @@ def reader(tmp_path):
         "contexts": [{"name": "t", "context": {"cluster": "t", "user": "t"}}],
     }
     (tmp_path / "kubeconfig").write_text(json.dumps(content))
-    yield open_reader(tmp_path / "kubeconfig")
+    yield open_client(tmp_path / "kubeconfig")
     server.shutdown()
     thread.join()
     server.server_close()
 
 
 def test_objects_are_read_and_what_is_not_there_is_none(reader):
-    assert reader.address.startswith("http://127.0.0.1:")
+    assert reader.host.startswith("http://127.0.0.1:")
     assert reader.get("/a") == {"metadata": {"name": "a"}}
     assert reader.get("/nothing") is None
 
@@ -77,17 +77,17 @@ def test_collections_are_read_by_selector(reader):
 
 
 def test_clocks_are_compared(reader):
-    assert reader.skew() == pytest.approx(100, abs=5)
+    assert reader.measure_clock_skew() == pytest.approx(100, abs=5)
 
 
 def test_pages_of_pods_are_read_whatever_they_say(reader):
-    assert reader.page("n", "p", 8080, "/readyz") == (503, "certificate: none\n")
+    assert reader.get_pod_page("n", "p", 8080, "/readyz") == (503, "certificate: none\n")
 
 
 def test_a_pod_is_tried(reader):
-    assert reader.try_pod("n", {}) == POD
+    assert reader.dry_run_pod("n", {}) == POD
     with pytest.raises(NotFoundError, match="try a Pod in namespace other"):
-        reader.try_pod("other", {})
+        reader.dry_run_pod("other", {})
 
 
 def test_what_may_not_be_read_is_an_error(reader):
@@ -97,9 +97,9 @@ def test_what_may_not_be_read_is_an_error(reader):
 
 def test_a_replica_that_cannot_be_reached_is_an_error(reader):
     with pytest.raises(UnavailableError, match="cannot reach port 8443 of Pod n/p"):
-        reader.certificate("n", "p", 8443, "x", b"")
+        reader.get_pod_certificate("n", "p", 8443, "x", b"")
 
 
 def test_a_cluster_that_is_away_is_an_error(tmp_path):
     with pytest.raises(ClusterError):
-        open_reader(tmp_path / "nothing")
+        open_client(tmp_path / "nothing")
