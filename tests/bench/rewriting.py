@@ -12,7 +12,7 @@ import sys
 
 from tests.bench.contest import Bound
 
-MOST, MOST_MEMORY = 1.3, 1.25
+MOST, MOST_MEMORY = 6, 1.25
 SMALL, LARGE = 5, 50
 ROUNDS = 3
 RULES = (
