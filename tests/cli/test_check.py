@@ -130,7 +130,7 @@ def test_a_file_and_an_option_are_one_too_many(arguments):
     result = run(*arguments)
 
     assert result.exit_code == 2
-    assert "give FILE, --config or --profile, and only one of them" in result.stderr
+    assert "give only one of FILE, --config and --profile" in result.stderr
 
 
 def test_nothing_to_check_ends_with_two():

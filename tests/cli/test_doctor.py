@@ -31,11 +31,11 @@ FINDINGS = [
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["node", "a/b"], "'node a/b' is not `pod NAMESPACE/NAME`"),
-        (["pod"], "'pod' is not `pod NAMESPACE/NAME`"),
-        (["pod", "web"], "'pod web' is not `pod NAMESPACE/NAME`"),
-        (["pod", "a/b", "c/d"], "is not `pod NAMESPACE/NAME`"),
-        (["--image", "nginx"], "give --namespace NAME"),
+        (["node", "a/b"], "expected `pod NAMESPACE/NAME`, got 'node a/b'"),
+        (["pod"], "expected `pod NAMESPACE/NAME`, got 'pod'"),
+        (["pod", "web"], "expected `pod NAMESPACE/NAME`, got 'pod web'"),
+        (["pod", "a/b", "c/d"], "expected `pod NAMESPACE/NAME`"),
+        (["--image", "nginx"], "--image needs --namespace NAME"),
         (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
     ],
 )
@@ -66,7 +66,7 @@ def test_each_finding_is_a_line_and_its_mend_another(capsys):
         ["ok", "clock: right"],
         ["note", "Pod: static"],
         ["wrong", "rules: none"],
-        ["mend", "give some"],
+        ["fix", "give some"],
         ["unknown", "certificate: not seen"],
     ]
 

@@ -182,9 +182,9 @@ def test_another_policy_can_be_asked(rules):
     ("arguments", "problem"),
     [
         (["nginx"], "give --config FILE, or --profile NAME"),
-        (["-c", "x.yaml", "-p", "nju", "nginx"], "give --config FILE, or --profile NAME"),
+        (["-c", "x.yaml", "-p", "nju", "nginx"], "give either --config or --profile"),
         (["-p", "nju"], "Missing argument 'IMAGE...'"),
-        (["-p", "nju", "--policy", "b", "x"], "there is no policy 'b'; there is: default"),
+        (["-p", "nju", "--policy", "b", "x"], "unknown policy 'b'; known policies: default"),
         (["-p", "njuu", "nginx"], "unknown profile 'njuu'; did you mean nju?"),
         (["-c", "no/such.yaml", "nginx"], "no/such.yaml: the file cannot be read: No such"),
     ],
@@ -201,7 +201,7 @@ def test_a_policy_that_is_not_in_the_file_ends_with_two(rules):
     result = run("-c", rules, "--policy", "b", "nginx")
 
     assert result.exit_code == 2
-    assert "there is no policy 'b'; there is: default, team-a" in result.stderr
+    assert "unknown policy 'b'; known policies: default, team-a" in result.stderr
 
 
 def test_rules_are_loaded_outside_of_a_command_too(rules):

@@ -70,7 +70,7 @@ def test_import_refuses_an_unknown_format(maps):
     result = run("imageswop", maps)
 
     assert result.exit_code == 2
-    assert "there are imageswap, harbor-container-webhook" in result.stderr
+    assert "the formats are imageswap, harbor-container-webhook" in result.stderr
 
 
 def test_every_import_format_is_in_the_documentation_and_the_help():

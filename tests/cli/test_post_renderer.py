@@ -83,4 +83,4 @@ def test_an_image_that_is_none_stops_the_release(chart):
     config = {"MIRRORHOOK_CONFIG": str(chart.parent / "rules")}
     done = rendered(program(helm3), chart, *arguments("rewrite"), **config)
     assert done.returncode != 0
-    assert "'Not Good' is left as it is: it contains white space" in done.stderr
+    assert "'Not Good' is unchanged: it contains white space" in done.stderr

@@ -57,7 +57,7 @@ def test_one_image_that_fails_does_not_stop_the_others(machine):
         "pulled  quay.io/a/b:2 from quay.io/a/b:2\n"
     )
     assert result.stderr == (
-        "Error: 2 of 4 images not pulled by docker:\n"
+        "Error: docker could not pull 2 of 4 images:\n"
         "  ghcr.io/a/b:1\n"
         f"    {missing}: {missing}: manifest unknown\n"
         "  NGINX\n"
@@ -88,7 +88,7 @@ def test_an_empty_list_is_a_wrong_usage(machine):
     result = machine.run("-", stdin="# nothing\n")
 
     assert result.exit_code == 2
-    assert "there is no image name on standard input" in result.stderr
+    assert "no image names on standard input" in result.stderr
 
 
 def test_a_digest_without_a_tag_is_told_of(machine):
@@ -97,7 +97,7 @@ def test_a_digest_without_a_tag_is_told_of(machine):
     result = machine.run(f"nginx@{DIGEST}")
 
     assert result.exit_code == 0
-    assert "a digest has no tag to restore" in result.stderr
+    assert "there is no tag to restore" in result.stderr
 
 
 def test_json_has_the_promised_keys(machine):
@@ -199,7 +199,7 @@ def test_a_namespace_of_containerd_is_for_nerdctl(machine):
 
     assert "nerdctl --namespace=k8s.io pull quay.io/a:latest" in result.stdout
     assert (refused.exit_code, refused.stdout) == (2, "")
-    assert "--namespace is for nerdctl, and the engine is docker" in refused.stderr
+    assert "--namespace works with nerdctl only, and the engine is docker" in refused.stderr
 
 
 def test_crictl_has_no_other_platforms(machine):
@@ -218,7 +218,7 @@ def test_a_missing_engine_is_told_with_what_to_install(tmp_path):
     podman = machine.run("nginx", "--engine", "podman")
 
     assert (nothing.exit_code, podman.exit_code) == (2, 2)
-    assert nothing.stderr.startswith("Error: there is no container engine on the PATH: ")
+    assert nothing.stderr.startswith("Error: no container engine on the PATH: ")
     assert podman.stderr.startswith("Error: podman is not on the PATH: install podman")
 
 
@@ -228,7 +228,7 @@ def test_an_engine_that_cannot_be_run_is_told_for_each_image(machine):
     result = machine.run("nginx:1", "quay.io/a")
 
     assert result.exit_code == 1
-    assert "Error: 2 of 2 images not pulled by docker:" in result.stderr
+    assert "Error: docker could not pull 2 of 2 images:" in result.stderr
     assert "    quay.io/a:latest: ended with exit code 5\n" in result.stderr
 
 

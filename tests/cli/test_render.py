@@ -38,8 +38,7 @@ def test_one_file_goes_to_standard_output_as_it_is(path):
     assert result.exit_code == 0
     assert result.stdout.startswith("# Written by mirrorhook render crio.\n")
     assert result.stderr == (
-        "Warning: one policy is rendered, default; there are more in the file: seen "
-        "[other-policies]\n"
+        "Warning: only policy default is rendered, and the file has more: seen [other-policies]\n"
     )
 
 
@@ -89,21 +88,23 @@ def test_a_policy_that_only_observes_is_not_rendered_unasked(path):
     result = run("docker", "--config", path, "--policy", "seen")
 
     assert result.exit_code == 1
-    assert "Error: the policy only observes, and what is rendered acts: seen" in (result.stderr)
+    assert "Error: the policy has mode observe, but what is rendered takes effect: seen" in (
+        result.stderr
+    )
 
 
 def test_rules_of_which_nothing_can_be_said_are_a_failure(path):
     result = run("docker", "--config", path)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "none of the rules can be said" in result.stderr
+    assert "none of the rules can be written" in result.stderr
 
 
 def test_a_code_that_is_none_is_a_wrong_usage(path):
     result = run("crio", "--config", path, "--accept", "typo")
 
     assert result.exit_code == 2
-    assert "there is no code 'typo'; there are regex, flatten" in result.stderr
+    assert "unknown code 'typo'; the codes are regex, flatten" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["k3s", "kubeadm"])

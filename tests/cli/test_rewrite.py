@@ -65,7 +65,7 @@ def test_a_folder_without_manifests_is_told(call):
     Path("d").mkdir()
     done = call("d")
     assert done.exit_code == 0
-    assert "d has no .json, .yaml, .yml file" in done.stderr
+    assert "d contains no .json, .yaml or .yml file" in done.stderr
 
 
 def test_in_place_writes_the_files_that_change_and_no_others(call):
@@ -114,7 +114,7 @@ def test_an_image_that_is_none_fails_the_work_and_all_else_is_done(call):
     assert done.exit_code == 1
     assert done.stdout == f"{NEW}---\n{BAD}"
     assert done.stderr == (
-        "Error: standard input:9: image 'Not Good' is left as it is: it contains white space\n"
+        "Error: standard input:9: image 'Not Good' is unchanged: it contains white space\n"
     )
 
 
@@ -129,10 +129,10 @@ def test_a_shared_text_is_warned_of(call):
     text = "kind: Pod\nspec: {containers: [{image: &a nginx, name: *a}]}\n"
     done = call(stdin=text)
     assert (done.exit_code, done.stdout) == (0, text)
-    assert "Warning: standard input:2: nginx is left as it is" in done.stderr
+    assert "Warning: standard input:2: nginx is unchanged" in done.stderr
     entry = json.loads(call("-o", "json", stdin=text).stdout)[0]
     assert entry["result"] == "nginx"
-    assert "stands for something else too" in entry["reason"]
+    assert "is also used for something else" in entry["reason"]
 
 
 def test_a_custom_kind_is_named_by_option(call):
@@ -150,7 +150,7 @@ def test_a_custom_kind_is_named_by_option(call):
         (("--in-place", "--diff", "."), "either --in-place or --diff"),
         (("none.yaml",), "'none.yaml' does not exist"),
         (("--image-path", "Tool"), "'Tool' is not KIND[.GROUP]=PATH"),
-        (("--policy", "x", "."), "there is no policy 'x'"),
+        (("--policy", "x", "."), "unknown policy 'x'"),
     ],
 )
 def test_wrong_usage_is_told(call, arguments, told):

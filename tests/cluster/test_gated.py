@@ -93,6 +93,6 @@ def test_doctor_finds_them_there(gated, place):
         code, found = doctored(gated.plane, "--namespace", place)
     assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
     told = {each["check"]: each["what"] for each in found}
-    assert "answers: v1.34." in told["API server"]
+    assert "answers, version v1.34." in told["API server"]
     assert "(v1beta1)" in told["policy"]
     assert "harbor.example.com" in told["dry run"]

@@ -58,7 +58,7 @@ def test_a_cluster_in_which_all_is_well(installed, space):
 def test_a_namespace_that_is_not_labelled(installed, world):
     name = world.namespace()
     what, mend = wrong(installed, "--namespace", name)["namespace"]
-    assert "mirrorhook.io/rewrite has to be enabled" in what
+    assert "mirrorhook.io/rewrite must be enabled" in what
     world.plane.kubectl(*mend.split()[1:])
     assert wrong(installed, "--namespace", name) == {}
 
@@ -74,7 +74,7 @@ def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(instal
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, mend = wrong(installed, "--namespace", space)["webhook"]
-    assert "knows of no webhook and of no policy of mirrorhook" in what
+    assert "has no webhook and no policy of mirrorhook" in what
     assert "helm install" in mend
     install(installed)
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
@@ -117,7 +117,7 @@ def test_a_webhook_that_cannot_be_reached(installed, world, space):
     pods = namespaced("pods", NAME)
     until(lambda: not world.api.get(pods, **selected)["items"], "the end of the Pods")
     faults = wrong(installed, "--namespace", space)
-    assert "no Pod runs behind Service" in faults["replicas"][0]
+    assert "has no Pods" in faults["replicas"][0]
     assert "failed calling webhook" in faults["dry run"][0]
     world.api.patch(DEPLOYMENT, {"spec": {"replicas": 2}})
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
@@ -160,7 +160,7 @@ def of_the_node(image):
 
 # A Pod; then the verdict on it, words of what is found, and words of the mend.
 PODS = {
-    "rewritten": (pod("nginx"), "ok", "which was nginx", ""),
+    "rewritten": (pod("nginx"), "ok", "rewritten from nginx", ""),
     "without a rule": (
         pod("r.example/x"),
         "note",
@@ -168,7 +168,7 @@ PODS = {
         "add a rule",
     ),
     "with a longer rule": (pod("quay.io/our/x"), "note", "rule quay.io/our keeps it", ""),
-    "at the mirror already": (pod(f"{REGISTRY}/hub/x"), "note", "stays as it is", ""),
+    "at the mirror already": (pod(f"{REGISTRY}/hub/x"), "note", "is unchanged", ""),
     "with no image name": (pod("Nginx"), "wrong", "must be in lower case", "correct"),
     "of the node": (of_the_node("nginx"), "note", "its pull policy is Never", ""),
     "opted out": (
@@ -195,7 +195,7 @@ def test_a_pod_is_explained(installed, world, space, case):
 def test_a_pod_that_is_older_than_its_opt_in(installed, world):
     name = world.namespace()
     world.create(name, pod("nginx"))
-    assert "has to be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
+    assert "must be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
     world.plane.kubectl("label", "namespace", name, "mirrorhook.io/rewrite=enabled")
     what, mend = wrong(installed, "pod", f"{name}/web")["c0"]
     assert "its namespace had not opted in" in what

@@ -69,12 +69,12 @@ def test_doctor_finds_the_policy_and_what_is_wrong_with_it(world, place):
         code, found = doctored(world.plane, *asked)
         assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
         told = {each["check"]: each["what"] for each in found}
-        assert f"{policy} is in force by binding {policy} (v1)" in told["policy"]
-        assert f"policy {policy} is asked about the Pods of {place}" in told["namespace"]
+        assert f"{policy} is active by binding {policy} (v1)" in told["policy"]
+        assert f"policy {policy} handles the Pods of {place}" in told["namespace"]
         assert "became mirror.example/hub/mirrorhook/doctor" in told["dry run"]
 
         what, mend = faults(world.plane, "--namespace", other)["namespace"]
-        assert f"no policy is asked about the Pods of {other}" in what
+        assert f"no policy handles the Pods of {other}" in what
         world.plane.kubectl(*mend.split()[1:])
         assert faults(world.plane, "--namespace", other) == {}
 

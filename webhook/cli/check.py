@@ -1,4 +1,4 @@
-"""`mirrorhook check`: is a rules file right?"""
+"""`mirrorhook check`: validate a rules file."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ __all__ = ["check"]
     "images",
     multiple=True,
     metavar="IMAGE",
-    help="With --probe: ask for this image as well, by its original name; may be repeated.",
+    help="Ask each mirror for this image too, by its original name; may be repeated.",
 )
 @output_option
 @click.pass_context
@@ -51,16 +51,16 @@ def check(
     images: tuple[str, ...],
     output: str,
 ) -> None:
-    """Validate a rules file, and tell what is in it.
+    """Validate a rules file, and summarize it.
 
-    FILE may stand for --config FILE. Every problem is told at once, with its line.
+    FILE is short for --config FILE. All problems are reported at once, with their lines.
 
-    The exit code is 0 if the rules can be used, warnings or not, and 2 if not. With
-    --probe it is 1 if a mirror does not have the image that it was asked for.
+    The exit code is 0 if the rules can be used, with or without warnings, and 2 if not.
+    With --probe it is 1 if a mirror does not have the image that it was asked for.
     """
     is_config_given = context.get_parameter_source("config") is ParameterSource.COMMANDLINE
     if file is not None and (profile or is_config_given):
-        raise click.UsageError("give FILE, --config or --profile, and only one of them")
+        raise click.UsageError("give only one of FILE, --config and --profile")
     try:
         configuration = read_configuration(file or config, profile)
     except ConfigurationError as error:

@@ -115,10 +115,11 @@ def copy(
     The exit code is 1 if an IMAGE could not be copied; the others are copied all the same.
 
     \b
-    mirrorhook copy --config rules.yaml nginx:1.27 registry.k8s.io/pause:3.10
-    mirrorhook copy --config rules.yaml --cluster --dry-run
-    mirrorhook copy --config rules.yaml --archive usb/ --save --manifests deploy/
-    mirrorhook copy --config rules.yaml --archive usb/ --load
+    Examples:
+      mirrorhook copy --config rules.yaml nginx:1.27 registry.k8s.io/pause:3.10
+      mirrorhook copy --config rules.yaml --cluster --dry-run
+      mirrorhook copy --config rules.yaml --archive usb/ --save --manifests deploy/
+      mirrorhook copy --config rules.yaml --archive usb/ --load
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if bool(archive) != bool(way):
         raise click.UsageError("give --archive DIR with --save or --load, or none of them")

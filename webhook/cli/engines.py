@@ -124,7 +124,7 @@ ENGINES: Final = MappingProxyType(
             Engine(
                 name="docker",
                 programs=("docker",),
-                advice="install Docker Engine, on Debian the package docker.io",
+                advice="install Docker Engine (package docker.io on Debian)",
                 pull_command=("docker", "pull"),
                 tag_command=("docker", "tag"),
                 remove_command=("docker", "rmi"),
@@ -133,7 +133,7 @@ ENGINES: Final = MappingProxyType(
             Engine(
                 name="nerdctl",
                 programs=("nerdctl",),
-                advice="install nerdctl, of the containerd project",
+                advice="install nerdctl from the containerd project",
                 pull_command=("nerdctl", "pull"),
                 tag_command=("nerdctl", "tag"),
                 remove_command=("nerdctl", "rmi"),
@@ -144,7 +144,7 @@ ENGINES: Final = MappingProxyType(
             Engine(
                 name="podman",
                 programs=("podman",),
-                advice="install podman, on Debian the package podman",
+                advice="install podman (package podman on Debian)",
                 pull_command=("podman", "pull"),
                 tag_command=("podman", "tag"),
                 remove_command=("podman", "rmi"),
@@ -159,8 +159,8 @@ ENGINES: Final = MappingProxyType(
                 name="crictl",
                 programs=("crictl", "ctr"),
                 advice=(
-                    "install crictl, of cri-tools, and ctr, which comes with containerd; "
-                    "on a node with CRI-O take --engine podman, which has the same images"
+                    "install crictl from cri-tools, and ctr, which comes with containerd; on a "
+                    "node with CRI-O use --engine podman, which sees the same images"
                 ),
                 # crictl pulls as the kubelet does, and cannot tag.
                 pull_command=("crictl", "pull"),
@@ -190,8 +190,7 @@ def find_engine(name: str, which: Callable[[str], str | None]) -> Engine:
             if all(map(which, engine.programs)):
                 return engine
         raise MissingEngineError(
-            "there is no container engine on the PATH: install docker, podman or nerdctl, "
-            "or crictl and ctr"
+            "no container engine on the PATH: install docker, podman or nerdctl, or crictl and ctr"
         )
     engine = ENGINES[name]
     missing = [program for program in engine.programs if not which(program)]

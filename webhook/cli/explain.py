@@ -1,4 +1,4 @@
-"""`mirrorhook explain`: what would become of images, and why."""
+"""`mirrorhook explain`: what the rules do to images, and why."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ WORD: Final = max(map(len, Outcome))
 @click.option(
     "--probe",
     is_flag=True,
-    help="Ask the registries of all candidates, as availability: {mode: check} does.",
+    help="Ask the registries of all candidates, as the webhook does with availability.mode: check.",
 )
 @output_option
 @click.pass_context
@@ -51,16 +51,17 @@ def explain(
     probe: bool,
     output: str,
 ) -> None:
-    """Say what would become of each IMAGE, and why.
+    """Show what the rules do to each IMAGE, and why.
 
-    An IMAGE of - takes names from standard input, one a line; blank lines and lines
-    that begin with # are skipped. Nothing is asked over the network without --probe.
+    An IMAGE of - reads names from standard input, one per line; blank lines and lines
+    that begin with # are skipped. Without --probe nothing is sent over the network.
 
-    The exit code is 1 if an IMAGE is no image name.
+    The exit code is 1 if an IMAGE is not a valid image name.
 
     \b
-    mirrorhook explain --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
-    kubeadm config images list | mirrorhook explain --config rules.yaml -
+    Examples:
+      mirrorhook explain --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
+      kubeadm config images list | mirrorhook explain --config rules.yaml -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     settings = load_policy(config, profile, policy)
     decisions = [settings.mirrors.decide(image) for image in read_image_names(images)]

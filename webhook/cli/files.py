@@ -75,7 +75,7 @@ def find_manifests(paths: tuple[Path, ...]) -> Iterator[ManifestSource]:
             continue
         files = sorted(_find_files(path)) if path.is_dir() else [path]
         if not files:
-            click.echo(f"Warning: {path} has no {', '.join(SUFFIXES)} file", err=True)
+            click.echo(f"Warning: {path} contains no .json, .yaml or .yml file", err=True)
         for file in files:
             yield _open_file(file)
 

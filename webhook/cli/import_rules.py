@@ -1,4 +1,4 @@
-"""`mirrorhook import`: rules from another tool's file."""
+"""`mirrorhook import`: convert another tool's file to rules."""
 
 from __future__ import annotations
 
@@ -19,24 +19,27 @@ MAX_BYTES: Final = 1024 * 1024
 @click.command("import")
 @click.argument("format_", metavar="FORMAT")
 @click.argument("file", type=click.Path(exists=True, path_type=Path))
-@click.option("--strict", is_flag=True, help="End with exit code 1 at any warning.")
+@click.option("--strict", is_flag=True, help="Exit with code 1 if there is any warning.")
 @click.pass_context
 def import_rules(context: click.Context, format_: str, file: Path, strict: bool) -> None:
-    """Write a rules file that does what FILE of another tool does.
+    """Convert FILE of another tool to a rules file.
 
-    What has no equivalent is told on standard error, with its line. docs/import.md says
-    what each FORMAT is read for: imageswap, harbor-container-webhook, kube-image-keeper,
+    Whatever has no equivalent is reported on standard error, with its line.
+
+    FORMAT is one of imageswap, harbor-container-webhook, kube-image-keeper,
     mutating-registry-webhook, repimage, registry-proxy, kyverno, registries.conf,
-    hosts.toml (FILE may be the folder certs.d), k3s, daemon.json.
+    hosts.toml (FILE may be the folder certs.d), k3s, daemon.json. docs/import.md
+    describes each of them.
 
-    The exit code is 2 if FILE cannot be read as what it is said to be.
+    The exit code is 2 if FILE is not a valid file of this format.
 
     \b
-    mirrorhook import imageswap maps.conf > rules.yaml
-    mirrorhook import hosts.toml /etc/containerd/certs.d
+    Examples:
+      mirrorhook import imageswap maps.conf > rules.yaml
+      mirrorhook import hosts.toml /etc/containerd/certs.d
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if format_ not in FORMATS:
-        problem = f"there is no format {format_!r}; there are {', '.join(FORMATS)}"
+        problem = f"unknown format {format_!r}; the formats are {', '.join(FORMATS)}"
         raise click.UsageError(problem)
     rule_set = RuleSet(str(file))
     for path in _find_files(file, format_):
@@ -57,9 +60,11 @@ def _find_files(path: Path, format_: str) -> list[Path]:
     """Return the file itself, or of a folder certs.d the files of its hosts."""
     if path.is_file():
         return [path]
-    files = sorted(path.glob(f"*/{HOSTS_TOML}")) if format_ == HOSTS_TOML else []
+    if format_ != HOSTS_TOML:
+        raise click.UsageError(f"{path} is a folder, and {format_} needs a file")
+    files = sorted(path.glob(f"*/{HOSTS_TOML}"))
     if not files:
-        raise click.UsageError(f"{path} is a folder without HOST/{HOSTS_TOML}")
+        raise click.UsageError(f"{path} contains no HOST/{HOSTS_TOML}")
     return files
 
 

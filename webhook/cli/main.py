@@ -23,14 +23,14 @@ __all__ = ["main", "mirrorhook"]
 # In the order of the help page. Each is `webhook.cli.<name>.<name>`, except for LOCATIONS.
 COMMANDS: Final = {
     "serve": "Run the webhook.",
-    "explain": "Say what would become of images, and why.",
-    "rewrite": "Rewrite the images of manifests.",
-    "pull": "Pull images from their mirrors, under their own names.",
-    "copy": "Fill a mirror: copy images to it, or by way of an archive.",
+    "explain": "Show what the rules do to images, and why.",
+    "rewrite": "Rewrite the images in manifests.",
+    "pull": "Pull images from mirrors, under their original names.",
+    "copy": "Copy images to their mirrors, or to and from an archive.",
     "render": "Write the rules for container runtimes, kubeadm or the API server.",
-    "import": "Make rules from another tool's file.",
+    "import": "Convert another tool's file to rules.",
     "check": "Validate a rules file.",
-    "doctor": "Look at a cluster: what is wrong, and what mends it.",
+    "doctor": "Check a cluster: what is wrong, and how to fix it.",
     "profiles": "List and show the built-in mirror profiles.",
 }
 LOCATIONS: Final = {
@@ -63,9 +63,9 @@ class LazyGroup(click.Group):
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="mirrorhook", message="%(prog)s %(version)s")
 def mirrorhook() -> None:
-    """Rewrite container images to mirror registries, by one file of rules.
+    """Rewrite container images to mirror registries, according to one rules file.
 
-    Exit codes: 0 done, 1 the work failed, 2 usage or configuration.
+    Exit codes: 0 success, 1 failure, 2 wrong usage or configuration.
     """
 
 

@@ -56,7 +56,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "-p",
         multiple=True,
         metavar="NAME",
-        help="Built-in profile to use in place of a rules file; may be repeated.",
+        help="Built-in profile to use instead of a rules file; may be repeated.",
     )(command)
     return click.option(
         "--config",
@@ -76,7 +76,7 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="default",
         show_default=True,
         metavar="NAME",
-        help="Which policy of the rules file to apply.",
+        help="Policy of the rules file to apply.",
     )(command)
     return source_options(command)
 
@@ -89,7 +89,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
         type=click.Choice(("table", "json")),
         default="table",
         show_default=True,
-        help="For people, or for programs.",
+        help="Output for people (table) or for programs (json).",
     )(command)
 
 
@@ -101,7 +101,7 @@ def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         envvar="KUBECONFIG",
         show_envvar=True,
-        help=f"Where the cluster is.  [default: {KUBECONFIG}]",
+        help=f"Kubeconfig of the cluster.  [default: {KUBECONFIG}]",
     )(command)
 
 
@@ -138,7 +138,9 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
     """
     if config and profile and _is_from_environment("config"):
         config = None
-    if bool(config) == bool(profile):
+    if config and profile:
+        raise click.UsageError("give either --config or --profile, not both")
+    if not config and not profile:
         raise click.UsageError(
             "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
         )
@@ -195,4 +197,4 @@ def select_policy(configuration: Configuration, name: str) -> PolicySettings:
         return configuration.policies[name]
     except KeyError:
         known = ", ".join(configuration.policies)
-        raise click.UsageError(f"there is no policy {name!r}; there is: {known}") from None
+        raise click.UsageError(f"unknown policy {name!r}; known policies: {known}") from None

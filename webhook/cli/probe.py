@@ -42,7 +42,7 @@ __all__ = [
     "show_results",
 ]
 
-NOT_ASKED: Final = "no image to ask for: name one with --image"
+NOT_ASKED: Final = "no well-known image to ask for; name one with --image"
 UNASKED: Final = ("", NOT_ASKED, "")
 # Small images that have been there for years, under names that are not going away.
 SAMPLES: Final = (

@@ -24,9 +24,9 @@ __all__ = ["profiles"]
 @click.argument("name", required=False)
 @output_option
 def profiles(name: str | None, output: str) -> None:
-    """List the built-in profiles of public mirrors, or show the one of a NAME.
+    """List the built-in profiles of public mirrors, or show the profile NAME.
 
-    One profile is shown as the rules file that it stands for.
+    A profile is shown as a rules file that does the same.
     """
     if name is None:
         if output == "json":
@@ -56,7 +56,7 @@ def _show_list() -> None:
         for profile in PROFILES.values()
     ]
     show_table(("NAME", "STATUS", "AS OF", "WHAT"), rows)
-    show_text("\n`mirrorhook profiles NAME` shows one with its rules, conditions and source.")
+    show_text("\n`mirrorhook profiles NAME` shows a profile with its rules, conditions and source.")
 
 
 def _profile_entry(profile: Profile) -> dict[str, Any]:

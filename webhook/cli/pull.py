@@ -1,4 +1,4 @@
-"""`mirrorhook pull`: images from their mirrors, under their own names."""
+"""`mirrorhook pull`: pull images from mirrors, under their original names."""
 
 from __future__ import annotations
 
@@ -51,18 +51,18 @@ FRAMES_PER_SECOND: Final = 8
     type=click.Choice([AUTO, *ENGINES]),
     default=AUTO,
     show_default=True,
-    help=f"Container engine; {AUTO} takes the first of these that is on the PATH.",
+    help=f"Container engine; {AUTO} uses the first of these that is on the PATH.",
 )
 @click.option(
     "--namespace",
     metavar="NAME",
-    help="Namespace of containerd, for nerdctl; the kubelet's is k8s.io.",
+    help="Namespace of containerd, for nerdctl; the kubelet uses k8s.io.",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Pull for another platform.")
+@click.option("--keep-mirror-tag", is_flag=True, help="Keep the names at the mirror, too.")
 @click.option(
-    "--keep-mirror-tag", is_flag=True, help="Leave images their names at the mirror, too."
+    "--dry-run", is_flag=True, help="Write the commands as a shell script, without running them."
 )
-@click.option("--dry-run", is_flag=True, help="Write the commands as a shell script, and run none.")
 @output_option
 @click.pass_context
 def pull(
@@ -78,25 +78,27 @@ def pull(
     dry_run: bool,
     output: str,
 ) -> None:
-    """Pull each IMAGE from its mirror, name it as the original, and remove the mirror's name.
+    """Pull each IMAGE from its mirror, and tag it with its original name.
 
-    Mirrors are tried in the order of the rules; the image's own registry comes last, or
-    where the rule's `original` says. An image that no rule maps is pulled as it is.
+    The name at the mirror is removed. Mirrors are tried in the order of the rules; the
+    image's own registry comes last, or where the rule's `original` puts it. An image that
+    no rule matches is pulled from its own registry.
 
-    An IMAGE of - takes names from standard input, one a line; blank lines and lines
+    An IMAGE of - reads names from standard input, one per line; blank lines and lines
     that begin with # are skipped.
 
-    The exit code is 1 if an IMAGE could not be pulled; the others are pulled all the same.
+    The exit code is 1 if an IMAGE could not be pulled; the others are still pulled.
 
     \b
-    mirrorhook pull --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
-    kubeadm config images list | mirrorhook pull --config rules.yaml --engine crictl -
+    Examples:
+      mirrorhook pull --profile daocloud nginx:1.27 registry.k8s.io/pause:3.10
+      kubeadm config images list | mirrorhook pull --config rules.yaml --engine crictl -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     decide = load_policy(config, profile, policy).mirrors.decide
     selected = _select_engine(engine, namespace, platform)
     jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
     if not jobs:
-        raise click.UsageError("there is no image name on standard input")
+        raise click.UsageError("no image names on standard input")
     puller = Puller(selected, run_program, platform, keep_mirror_tag)
     if dry_run:
         context.exit(_show_script(jobs, puller))
@@ -126,15 +128,15 @@ def _select_engine(name: str, namespace: str | None, platform: str | None) -> En
         raise SetupError(str(error)) from None
     if platform is not None and not engine.takes_platform:
         raise SetupError(
-            f"{engine.name} cannot pull for another platform: leave out --platform, or "
-            "name another --engine"
+            f"{engine.name} cannot pull for another platform: remove --platform, or "
+            "choose another --engine"
         )
     if namespace is None:
         return engine
     if not engine.takes_namespace:
         raise SetupError(
-            f"--namespace is for nerdctl, and the engine is {engine.name}: leave it out, "
-            "or add --engine nerdctl"
+            f"--namespace works with nerdctl only, and the engine is {engine.name}: remove "
+            "it, or add --engine nerdctl"
         )
     return engine.in_namespace(namespace)
 
@@ -222,7 +224,7 @@ def _show_result(result: PullResult) -> None:
 
 def _show_failures(failed: Sequence[PullResult], total: int, engine: str) -> None:
     """Write to standard error which images were not pulled, and each reason."""
-    click.echo(f"Error: {len(failed)} of {total} images not pulled by {engine}:", err=True)
+    click.echo(f"Error: {engine} could not pull {len(failed)} of {total} images:", err=True)
     for result in failed:
         click.echo(f"  {escape_controls(result.job.image)}", err=True)
         for failure in result.failures:

@@ -26,7 +26,8 @@ __all__ = [
 ]
 
 DIGEST_ONLY: Final = (
-    "a digest has no tag to restore, and {engine} names no image by a digest: it stays {image}"
+    "there is no tag to restore, and {engine} cannot name an image by its digest, so it keeps "
+    "the name {image}"
 )
 
 
@@ -227,7 +228,7 @@ class Puller:
         for name in names:
             tagged = self.run(self.engine.tag(image, name), _ignore)
             if tagged.code:
-                problem = f"pulled, but it could not be named {name}: {tagged.error}"
+                problem = f"pulled, but could not be tagged as {name}: {tagged.error}"
                 return PullResult(job, failures=(PullFailure(image, problem),))
         if self.keeps_mirror_names:
             notes = []
@@ -263,10 +264,10 @@ class Puller:
     def _remove_names(self, image: str, brought: list[str] | None) -> list[str]:
         """Remove the names that the pull of *image* brought, and return notes."""
         if brought is None:
-            return [f"{self.engine.name} did not tell its images: {image} stays"]
+            return [f"{self.engine.name} could not list its images, so the name {image} is kept"]
         notes = []
         if image not in brought:
-            notes.append(f"{image} was there before: it stays")
+            notes.append(f"the name {image} existed before, so it is kept")
         for name in brought:
             removed = self.run(self.engine.remove(name), _ignore)
             if removed.code:

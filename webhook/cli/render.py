@@ -1,4 +1,4 @@
-"""`mirrorhook render`: the same rules where no webhook reaches."""
+"""`mirrorhook render`: the rules in the format of another program."""
 
 from __future__ import annotations
 
@@ -44,28 +44,30 @@ OPTIONS: Final = (
         "-d",
         type=click.Path(file_okay=False, path_type=Path),
         metavar="DIR",
-        help="Write the files below DIR in place of standard output.",
+        help="Write the files to DIR instead of standard output.",
     ),
     click.option(
         "--accept",
         multiple=True,
         metavar="CODE",
-        help="Go on in spite of a deviation that would end the command; may be repeated.",
+        help="Report the problem with this code as a warning; may be repeated.",
     ),
-    click.option("--strict", is_flag=True, help="End at every deviation that is not accepted."),
+    click.option(
+        "--strict", is_flag=True, help="Treat every warning that is not accepted as an error."
+    ),
 )
 
 
 @click.group()
 def render() -> None:
-    """Write the rules in the form of another program.
+    """Write the rules in the format of another program.
 
-    What that program cannot do is told on standard error, with a code that
-    docs/render.md explains. Where rules are merely left out it is a warning, and their
-    images come from their own registry. Where images would be asked for at another place
-    than the rules say it is an error, unless --accept names its code.
+    Whatever that program cannot do is reported on standard error, with a code that
+    docs/render.md explains. It is a warning if rules are left out, so that their images
+    come from their original registry. It is an error if images would come from another
+    place than the rules say, unless --accept names the code.
 
-    The exit code is 1 if there was an error, and then nothing is written.
+    The exit code is 1 if there is an error; nothing is written then.
     """
 
 
@@ -78,20 +80,26 @@ def _target(function: Callable[..., None]) -> click.Command:
 
 @_target
 def containerd(**options: Any) -> None:
-    """Write certs.d/HOST/hosts.toml for containerd.
+    """Write hosts.toml files for containerd.
+
+    They are certs.d/HOST/hosts.toml in the folder of containerd.
 
     \b
-    mirrorhook render containerd --config rules.yaml --output-dir /etc/containerd
+    Example:
+      mirrorhook render containerd --config rules.yaml --output-dir /etc/containerd
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     _write(lambda policy: render_containerd(policy.mirrors.rules), **options)
 
 
 @_target
 def crio(**options: Any) -> None:
-    """Write a drop-in of registries.conf for CRI-O, podman, buildah and skopeo.
+    """Write registries.conf for CRI-O and podman.
+
+    It is a drop-in file that buildah and skopeo read, too.
 
     \b
-    mirrorhook render crio --config rules.yaml --output-dir /etc/containers
+    Example:
+      mirrorhook render crio --config rules.yaml --output-dir /etc/containers
     """  # noqa: D301 - as above
     _write(lambda policy: render_crio(policy.mirrors.rules), **options)
 
@@ -101,27 +109,34 @@ def k3s(**options: Any) -> None:
     """Write registries.yaml for k3s and RKE2.
 
     \b
-    mirrorhook render k3s --config rules.yaml --output-dir /etc/rancher/k3s
+    Example:
+      mirrorhook render k3s --config rules.yaml --output-dir /etc/rancher/k3s
     """  # noqa: D301 - as above
     _write(lambda policy: render_k3s(policy.mirrors.rules), **options)
 
 
 @_target
 def kubeadm(**options: Any) -> None:
-    """Write the image repositories of kubeadm's ClusterConfiguration.
+    """Write image repositories for kubeadm.
+
+    They are a part of its ClusterConfiguration.
 
     \b
-    mirrorhook render kubeadm --config rules.yaml > kubeadm.yaml
+    Example:
+      mirrorhook render kubeadm --config rules.yaml > kubeadm.yaml
     """  # noqa: D301 - as above
     _write(lambda policy: render_kubeadm(policy.mirrors), **options)
 
 
 @_target
 def docker(**options: Any) -> None:
-    """Write the registry-mirrors of Docker's daemon.json: for Docker Hub only.
+    """Write registry-mirrors for Docker.
+
+    They are a part of daemon.json, and Docker uses them for Docker Hub only.
 
     \b
-    mirrorhook render docker --profile mirror-gcr-io
+    Example:
+      mirrorhook render docker --profile mirror-gcr-io
     """  # noqa: D301 - as above
     _write(lambda policy: render_docker(policy.mirrors.rules), **options)
 
@@ -132,27 +147,27 @@ def docker(**options: Any) -> None:
     type=click.Choice(("v1", "v1beta1")),
     default="v1",
     show_default=True,
-    help="Version of MutatingAdmissionPolicy: v1 from Kubernetes 1.36 on.",
+    help="API version of the policy; v1 needs Kubernetes 1.36.",
 )
 @click.option(
     "--selection",
     type=click.Choice(("opt-in", "all")),
     default="opt-in",
     show_default=True,
-    help="Namespaces labelled mirrorhook.io/rewrite: enabled; or all but those of the "
-    "system and those labelled disabled.",
+    help="Namespaces with the label mirrorhook.io/rewrite: enabled, or all except system "
+    "namespaces and those with the value disabled.",
 )
 @click.option(
     "--enforce",
     is_flag=True,
-    help="In its place a ValidatingAdmissionPolicy that refuses unmirrored images.",
+    help="Write a ValidatingAdmissionPolicy that rejects unmirrored images instead.",
 )
-@click.option("--warn", is_flag=True, help="With --enforce: only warn of them.")
+@click.option("--warn", is_flag=True, help="With --enforce: warn about them instead.")
 @click.option(
     "--params",
     default="",
     metavar="NAMESPACE",
-    help="Put the rules into a ConfigMap of their own in NAMESPACE, not into the policy.",
+    help="Put the rules into a ConfigMap in NAMESPACE instead of the policy.",
 )
 def policy(
     api_version: str,
@@ -162,14 +177,17 @@ def policy(
     params: str,
     **options: Any,
 ) -> None:
-    """Write a policy that the API server itself evaluates, without a webhook.
+    """Write a policy for the API server.
+
+    The API server evaluates it itself, without a webhook.
 
     \b
-    mirrorhook render policy --config rules.yaml | kubectl apply -f -
-    mirrorhook render policy --config rules.yaml --enforce --warn | kubectl apply -f -
+    Examples:
+      mirrorhook render policy --config rules.yaml | kubectl apply -f -
+      mirrorhook render policy --config rules.yaml --enforce --warn | kubectl apply -f -
     """  # noqa: D301 - as above
     if warn and not enforce:
-        raise click.UsageError("--warn goes with --enforce: add it")
+        raise click.UsageError("--warn needs --enforce")
 
     def render_settings(settings: PolicySettings) -> RenderResult:
         name = "mirrorhook-enforce" if enforce else "mirrorhook"
@@ -210,7 +228,7 @@ def _write(
     """
     for code in accept:
         if code not in tuple(WarningCode):
-            problem = f"there is no code {code!r}; there are {', '.join(WarningCode)}"
+            problem = f"unknown code {code!r}; the codes are {', '.join(WarningCode)}"
             raise click.BadParameter(problem, param_hint="--accept")
     configuration = load_configuration(config, profile)
     settings = select_policy(configuration, policy)
@@ -226,9 +244,7 @@ def _write(
     if has_errors:
         click.get_current_context().exit(EXIT_FAILED)
     if not rendered.files:
-        raise click.ClickException(
-            "none of the rules can be said in this form, so nothing is written"
-        )
+        raise click.ClickException("none of the rules can be written in this format")
     if output_dir is None:
         click.echo("\n".join(_printed_files(rendered.files)), nl=False)
     else:
@@ -242,10 +258,10 @@ def _iterate_policy_warnings(
     """Yield what no other program knows of a rules file, whatever the rules."""
     others = tuple(name for name in configuration.policies if name != policy.name)
     if others:
-        text = f"one policy is rendered, {policy.name}; there are more in the file"
+        text = f"only policy {policy.name} is rendered, and the file has more"
         yield RenderWarning(WarningCode.OTHER_POLICIES, text, others)
     if policy.mode is Mode.OBSERVE:
-        text = "the policy only observes, and what is rendered acts"
+        text = "the policy has mode observe, but what is rendered takes effect"
         yield RenderWarning(WarningCode.OBSERVE, text, (policy.name,), misleads=True)
 
 

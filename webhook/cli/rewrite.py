@@ -44,14 +44,14 @@ DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
     type=click.Path(exists=True, allow_dash=True, path_type=Path),
 )
 @rules_options
-@click.option("--in-place", "-i", is_flag=True, help="Write the files that change.")
-@click.option("--diff", is_flag=True, help="Show what would change, and write nothing.")
+@click.option("--in-place", "-i", is_flag=True, help="Write changes back to the files.")
+@click.option("--diff", is_flag=True, help="Show what would change, without writing it.")
 @click.option(
     "--image-path",
     "image_paths",
     multiple=True,
     metavar="KIND[.GROUP]=PATH",
-    help="Where a custom kind has an image, a Pod's template or a Pod's spec; may be repeated.",
+    help="Where a custom kind has an image, a Pod template or a Pod spec; may be repeated.",
 )
 @click.option(
     "--output",
@@ -59,7 +59,7 @@ DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
     type=click.Choice(("manifests", "json")),
     default="manifests",
     show_default=True,
-    help="The manifests, or what became of each image, for programs.",
+    help="The manifests, or a list of the images with their decisions.",
 )
 @click.pass_context
 def rewrite(
@@ -73,23 +73,24 @@ def rewrite(
     image_paths: tuple[str, ...],
     output: str,
 ) -> None:
-    """Rewrite the images of manifests, and keep every other byte.
+    """Rewrite the images in manifests, and keep every other byte.
 
-    Takes each FILE, the .yaml, .yml and .json files of each folder, or standard input;
-    writes to standard output. It works as a Helm post-renderer.
+    Reads each FILE, the .yaml, .yml and .json files in each folder, or standard input, and
+    writes to standard output. It also works as a Helm post-renderer.
 
-    The exit code is 1 if an image is none, or a document cannot be read; all else is
-    rewritten even so.
+    The exit code is 1 if an image name is invalid or a document cannot be read; everything
+    else is still rewritten.
 
     \b
-    mirrorhook rewrite --config rules.yaml deploy.yaml | kubectl apply -f -
-    mirrorhook rewrite --config rules.yaml --in-place manifests/
-    mirrorhook rewrite -p daocloud --image-path Rollout.argoproj.io=spec.template x.yaml
+    Examples:
+      mirrorhook rewrite --config rules.yaml deploy.yaml | kubectl apply -f -
+      mirrorhook rewrite --config rules.yaml --in-place manifests/
+      mirrorhook rewrite -p daocloud --image-path Rollout.argoproj.io=spec.template x.yaml
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if in_place and diff:
-        raise click.UsageError("give either --in-place or --diff")
+        raise click.UsageError("give either --in-place or --diff, not both")
     if in_place and (not files or STDIN in files):
-        raise click.UsageError("--in-place needs files, and standard input is none")
+        raise click.UsageError("--in-place needs files, not standard input")
     if not files and sys.stdin.isatty():
         raise click.UsageError("give files, folders, or manifests on standard input")
     paths = [_parse_image_path(text) for text in image_paths]
@@ -142,10 +143,10 @@ def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
         where = f"{source.name}:{image.line}"
         decision = image.decision
         if image.shared:
-            text = f"{decision.original} is left as it is: {_shared_reason(image)}"
+            text = f"{decision.original} is unchanged: {_shared_reason(image)}"
             click.echo(f"Warning: {where}: {text}", err=True)
         elif decision.outcome.needs_warning:
-            text = f"image {decision.original!r} is left as it is: {decision.reason}"
+            text = f"image {decision.original!r} is unchanged: {decision.reason}"
             click.echo(f"Error: {where}: {text}", err=True)
             is_failed = True
     return is_failed
@@ -153,8 +154,8 @@ def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
 
 def _shared_reason(image: ManifestImage) -> str:
     return (
-        f"its text has an anchor and stands for something else too; to have "
-        f"{image.decision.image}, write it out where it is an image"
+        f"its YAML anchor is also used for something else; to get {image.decision.image}, "
+        "write the image out without the anchor"
     )
 
 

@@ -23,50 +23,50 @@ FILE = click.Path(path_type=Path)
     required=True,
     envvar="MIRRORHOOK_CONFIG",
     show_envvar=True,
-    help="Rules file; a change of it is taken up without a restart.",
+    help="Rules file; changes take effect without a restart.",
 )
-@click.option(
-    "--host", default="", metavar="HOST", help="Address to listen on.  [default: every one]"
-)
+@click.option("--host", default="", metavar="HOST", help="Address to listen on.  [default: all]")
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
     default=8443,
     show_default=True,
-    help="Port for reviews, over TLS; 0 for any free one.",
+    help="Port for reviews, over TLS; 0 picks a free one.",
 )
 @click.option(
     "--operations-port",
     type=click.IntRange(0, 65535),
     default=8080,
     show_default=True,
-    help="Port for /healthz, /readyz, /metrics and the console, in plain HTTP; 0 for any free one.",
+    help="Port for /healthz, /readyz, /metrics and the console, over HTTP; 0 picks a free one.",
 )
 @click.option(
     "--tls-cert",
     type=FILE,
     metavar="FILE",
-    help="Certificate in PEM, with its chain; a change is taken up. "
-    "Without it the certificate is self-made and kept in memory.",
+    help="Certificate with its chain, in PEM; changes take effect without a restart. "
+    "Without it the certificate is self-signed and kept in memory.",
 )
-@click.option("--tls-key", type=FILE, metavar="FILE", help="Its private key in PEM.")
+@click.option(
+    "--tls-key", type=FILE, metavar="FILE", help="Private key of the certificate, in PEM."
+)
 @click.option(
     "--certificate-secret",
     metavar="NAMESPACE/NAME",
-    help="Keep a CA of our own in this Secret, and sign the certificate with it.",
+    help="Keep a CA in this Secret, and sign the certificate with it.",
 )
 @click.option("--service-name", metavar="NAME", help="Service that the API server calls.")
-@click.option("--service-namespace", metavar="NAMESPACE", help="Its namespace.")
+@click.option("--service-namespace", metavar="NAMESPACE", help="Namespace of that Service.")
 @click.option(
     "--webhook-configuration",
     metavar="NAME",
-    help="MutatingWebhookConfiguration that is to trust that CA.",
+    help="MutatingWebhookConfiguration that gets the CA.",
 )
 @click.option(
     "--console/--no-console",
     default=True,
     show_default=True,
-    help="Serve the console on the operations port, to callers on this machine alone.",
+    help="Serve the console on the operations port, to clients on this machine only.",
 )
 @click.option(
     "--drain",
@@ -74,7 +74,7 @@ FILE = click.Path(path_type=Path)
     default=5,
     show_default=True,
     metavar="SECONDS",
-    help="How long to go on serving after SIGTERM.",
+    help="How long to keep serving after SIGTERM.",
 )
 def serve(
     config: Path,
@@ -90,15 +90,15 @@ def serve(
     console: bool,
     drain: float,
 ) -> None:
-    """Run the webhook: AdmissionReviews of Pods in, JSON patches out.
+    """Run the webhook, which answers AdmissionReviews of Pods with JSON patches.
 
-    It says on standard error when it is ready, and logs on standard output, a JSON
-    object a line.
+    It reports on standard error when it is ready, and logs to standard output, one JSON
+    object per line.
     """
     if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("--tls-cert and --tls-key belong together: give both")
+        raise click.UsageError("give both --tls-cert and --tls-key, or neither")
     if certificate_secret is not None and tls_cert is not None:
-        raise click.UsageError("give either --certificate-secret or --tls-cert")
+        raise click.UsageError("give either --certificate-secret or --tls-cert, not both")
     settings = ServerSettings(
         config=config,
         host=host,

@@ -62,12 +62,12 @@ def unready(waiting=None):
 
 # What to set on the reader; then the check, words of what is found, and words of the mend.
 FAULTS = {
-    "not installed": ({CONFIGURATIONS: []}, "webhook", "knows of no", "helm install"),
+    "not installed": ({CONFIGURATIONS: []}, "webhook", "is not installed", "helm install"),
     "no bundle": (
         {CONFIGURATIONS: [configuration(clientConfig={"service": SERVICE})]},
         *("trust", "caBundle is empty", "logs"),
     ),
-    "no Pods": ({PODS: []}, "replicas", "no Pod runs", "replicaset -l app=webhook"),
+    "no Pods": ({PODS: []}, "replicas", "has no Pods", "replicaset -l app=webhook"),
     "no image": ({PODS: unready(WAITING)}, "replica", "no such host", "image.registry"),
     "a crash": ({PODS: unready(CRASHING)}, "replica", "CrashLoopBackOff", "--previous"),
     "not scheduled": ({PODS: unready()}, "replica", "is not ready", "describe pod"),
@@ -75,7 +75,7 @@ FAULTS = {
         {MAPS: [rules("rules: [{match: a}]")]},
         *("rules", "neither mirrors", "helm upgrade"),
     ),
-    "no rules": ({MAPS: [rules("rules: []")]}, "rules", "has none", "give rules"),
+    "no rules": ({MAPS: [rules("rules: []")]}, "rules", "has no rules", "add rules"),
 }
 
 
@@ -149,8 +149,8 @@ def test_a_namespace_that_is_not_there_is_told():
 @pytest.mark.parametrize(
     ("tried", "image", "verdict", "what"),
     [
-        (lambda image: image, None, "wrong", "came back as it was"),
-        (lambda _: "m.example/else", None, "note", "became m.example/else, and not"),
+        (lambda image: image, None, "wrong", "came back unchanged"),
+        (lambda _: "m.example/else", None, "note", "became m.example/else instead of"),
         (refusing, None, "wrong", "failed calling webhook"),
         (lambda image: image, "r.example/x", "note", "no rule matches r.example/x"),
     ],
@@ -166,8 +166,8 @@ def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, w
 @pytest.mark.parametrize(
     ("more", "what"),
     [
-        ("mode: observe", "policy default only observes"),
-        ("availability: {mode: check}", "mirrors are asked first"),
+        ("mode: observe", "policy default has mode observe"),
+        ("availability: {mode: check}", "asks the mirrors first"),
     ],
 )
 def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
@@ -217,4 +217,4 @@ def test_a_webhook_by_url_is_none_of_ours():
     reader = MemoryReader()
     reader.lists[CONFIGURATIONS] = [configuration(clientConfig={"url": "https://a.example/"})]
     found, _ = faults(check_cluster(reader, NOW))
-    assert "knows of no webhook" in found.text
+    assert "has no webhook" in found.text

@@ -19,7 +19,7 @@ OLD = "2026-10-01T00:00:00Z"
 PODS = {
     "rewritten": (
         pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
-        *("c0", "ok", "which was nginx", ""),
+        *("c0", "ok", "rewritten from nginx", ""),
     ),
     "older than the webhook": (
         pod("nginx", created=OLD),
@@ -39,7 +39,7 @@ PODS = {
         *("c0", "note", "no rule matches r.example/x", "add a rule"),
     ),
     "kept": (pod("quay.io/our/a"), "c0", "note", "rule quay.io/our keeps it", ""),
-    "at the mirror": (pod("m.example/hub/x"), "c0", "note", "stays as it is", ""),
+    "at the mirror": (pod("m.example/hub/x"), "c0", "note", "is unchanged", ""),
     "no image": (pod("Nginx"), "c0", "wrong", "must be in lower case", "correct the name"),
     "static": (
         pod("nginx", annotations=STATIC),
@@ -55,7 +55,7 @@ PODS = {
     ),
     "not opted in": (
         pod("nginx", namespace="other"),
-        *("namespace", "wrong", "mirrorhook.io/rewrite has to be enabled", "kubectl label"),
+        *("namespace", "wrong", "mirrorhook.io/rewrite must be enabled", "kubectl label"),
     ),
     "a broken annotation": (
         pod("nginx", annotations={"mirrorhook.io/original-images": "{"}),
@@ -85,14 +85,14 @@ def test_a_pod_that_is_not_there_is_told():
 @pytest.mark.parametrize(
     ("path", "value", "what"),
     [
-        (CONFIGURATIONS, [], "knows of no webhook and of no policy"),
-        ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are not known"),
+        (CONFIGURATIONS, [], "has no webhook and no policy"),
+        ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are unknown"),
         (
             "/api/v1/namespaces/mirrorhook/configmaps",
             [rules("mode: observe\nrules: [{match: docker.io, mirrors: [m.example]}]")],
-            "policy default only observes",
+            "policy default has mode observe",
         ),
-        ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are not known"),
+        ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are unknown"),
     ],
 )
 def test_what_is_known_of_the_rules_is_told(path, value, what):

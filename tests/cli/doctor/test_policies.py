@@ -86,14 +86,14 @@ def other_table(reader):
 FAULTS = {
     "no policy": (
         lambda reader: policies(reader).clear(),
-        *("policy", "no policy mirrorhook, which binding mirrorhook is for", "helm"),
+        *("policy", "no policy mirrorhook for binding mirrorhook", "helm"),
     ),
     "no binding": (
         lambda reader: bindings(reader).clear(),
         *("binding", "policy mirrorhook has no binding", "render policy"),
     ),
-    "edited": (edited, "rules", "not in the form in which mirrorhook writes", "helm"),
-    "other table": (other_table, "rules", "not in the form in which", "helm"),
+    "edited": (edited, "rules", "not in the form that mirrorhook writes", "helm"),
+    "other table": (other_table, "rules", "not in the form that", "helm"),
 }
 
 
@@ -112,12 +112,12 @@ def test_a_config_map_of_rules_that_is_missing_is_told():
     reader = evaluating(params="mirrors")
     del reader.objects[PARAMETER]
     (found,) = faults(check_cluster(reader, NOW))
-    assert "its ConfigMap mirrors/mirrorhook-rules is not there" in found.text
+    assert "its ConfigMap mirrors/mirrorhook-rules does not exist" in found.text
 
 
 def test_a_policy_without_rules_is_told():
     (found,) = faults(check_cluster(evaluating([]), NOW))
-    assert "policy mirrorhook has none" in found.text
+    assert "policy mirrorhook has no rules" in found.text
 
 
 def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
@@ -133,8 +133,8 @@ def test_an_api_server_that_has_no_such_policies_is_told(version):
     reader.lists = {CONFIGURATIONS: []}
     reader.objects["/version"] = {"gitVersion": version}
     nothing, old = faults(check_cluster(reader, NOW))
-    assert "no webhook and of no policy" in nothing.text
-    assert f"this API server ({version}) has no MutatingAdmissionPolicy" in old.text
+    assert "no webhook and no policy" in nothing.text
+    assert f"this API server ({version}) does not serve MutatingAdmissionPolicies" in old.text
     assert "1.36" in old.text
 
 
@@ -165,7 +165,7 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
 @pytest.mark.parametrize(
     ("tried", "image", "verdict", "what", "mend"),
     [
-        (lambda image: image, None, "wrong", "came back as it was", "admission_policy"),
+        (lambda image: image, None, "wrong", "came back unchanged", "admission_policy"),
         (
             lambda image: image,
             "r.example/x",
@@ -190,7 +190,7 @@ def test_a_dry_run_shows_whether_the_policy_acts(tried, image, verdict, what, me
 
 def test_a_namespace_that_has_not_opted_in_is_told_how():
     (found,) = faults(looked(evaluating(), "other"))
-    assert "no policy is asked about the Pods of other" in found.text
+    assert "no policy handles the Pods of other" in found.text
     assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.fix
 
 
@@ -198,13 +198,13 @@ def test_a_namespace_that_has_not_opted_in_is_told_how():
 PODS = {
     "rewritten": (
         pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
-        *("ok", "which was nginx"),
+        *("ok", "rewritten from nginx"),
     ),
     "older": (pod("nginx", created="2026-10-01T00:00:00Z"), "wrong", "than the policy"),
     "not reached": (pod("nginx", created=CREATED), "wrong", "the policy was not reached"),
     "no rule": (pod("r.example/x"), "note", "no rule matches r.example/x"),
     "kept": (pod("our/a"), "note", "rule docker.io/our keeps it"),
-    "an operator's": (pod("nginx", labels={"a": "b"}), "note", "keep it from the policy"),
+    "an operator's": (pod("nginx", labels={"a": "b"}), "note", "exclude it from the policy"),
 }
 
 

@@ -163,8 +163,8 @@ def test_a_digest_alone_stays_named_as_at_the_mirror_and_that_is_said(engine):
     assert fake.images == {f"{FIRST}@{DIGEST}": DIGEST}
     assert (result.is_pulled, result.names) == (True, ())
     assert len(result.notes) == 1
-    assert result.notes[0].startswith(f"a digest has no tag to restore, and {engine} names")
-    assert result.notes[0].endswith(f"it stays {FIRST}@{DIGEST}")
+    assert result.notes[0].startswith(f"there is no tag to restore, and {engine} cannot name")
+    assert result.notes[0].endswith(f"it keeps the name {FIRST}@{DIGEST}")
 
 
 def test_a_digest_alone_is_a_name_as_any_other_in_containerd():
@@ -184,7 +184,7 @@ def test_a_name_that_was_there_before_stays(engine):
     result = pull(fake, engine=engine)
 
     assert fake.images[f"{FIRST}:1"] == fake.images[f"{NGINX}:1"] == DIGEST
-    assert result.notes == (f"{FIRST}:1 was there before: it stays",)
+    assert result.notes == (f"the name {FIRST}:1 existed before, so it is kept",)
     assert f"{FIRST}@{DIGEST}" not in fake.images
 
 
@@ -207,7 +207,7 @@ def test_no_name_is_removed_where_the_engine_does_not_tell_its_names(engine):
     result = pull(fake, engine=engine)
 
     assert {f"{FIRST}:1", f"{NGINX}:1"} <= fake.images.keys()
-    assert result.notes == (f"{engine} did not tell its images: {FIRST}:1 stays",)
+    assert result.notes == (f"{engine} could not list its images, so the name {FIRST}:1 is kept",)
 
 
 def test_no_name_is_removed_where_containerd_falls_silent_after_the_pull():
@@ -221,7 +221,7 @@ def test_no_name_is_removed_where_containerd_falls_silent_after_the_pull():
     result = pull(fake, engine="crictl")
 
     assert f"{FIRST}:1" in fake.images
-    assert result.notes == (f"crictl did not tell its images: {FIRST}:1 stays",)
+    assert result.notes == (f"crictl could not list its images, so the name {FIRST}:1 is kept",)
 
 
 def test_an_image_that_cannot_be_named_is_a_failure_and_is_not_removed():
@@ -231,7 +231,7 @@ def test_an_image_that_cannot_be_named_is_a_failure_and_is_not_removed():
 
     assert (result.is_pulled, fake.images) == (False, {f"{FIRST}:1": DIGEST})
     assert str(result.failures[-1]) == (
-        f"{FIRST}:1: pulled, but it could not be named {NGINX}:1: disk full"
+        f"{FIRST}:1: pulled, but could not be tagged as {NGINX}:1: disk full"
     )
 
 

@@ -153,7 +153,7 @@ def test_a_name_that_was_there_before_stays(engine, mirror):
 
     assert (own.exit_code, done.exit_code) == (0, 0)
     assert {f"{mirror}/quay/own:1", "quay.io/own:1"} <= engine.names("own")
-    assert f"{mirror}/quay/own:1 was there before: it stays" in done.stderr
+    assert f"the name {mirror}/quay/own:1 existed before, so it is kept" in done.stderr
 
 
 def test_an_image_that_no_rule_maps_is_pulled_as_it_is(engine, mirror):

@@ -40,12 +40,12 @@ RESTRICTED: Final = {
     "seccompProfile": {"type": "RuntimeDefault"},
 }
 UNREACHED: Final = (
-    "the webhook was not reached, or answered too late: kubectl get --raw /metrics "
+    "find out whether the webhook was reached in time: kubectl get --raw /metrics "
     "| grep -E 'webhook_(fail_open|rejection)_count.*mirrorhook'"
 )
 UNEVALUATED: Final = (
-    "the policy was not evaluated, or to no end; a new one takes a second: kubectl get "
-    "--raw /metrics | grep mutating_admission_policy_check_total"
+    "find out whether the policy was evaluated, which takes a second if it is new: "
+    "kubectl get --raw /metrics | grep mutating_admission_policy_check_total"
 )
 VALIDATING_POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 
@@ -58,7 +58,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
         now: The time by this machine's clock.
     """
     version = reader.get("/version") or {}
-    yield ok("API server", f"{reader.host} answers: {version.get('gitVersion')}")
+    yield ok("API server", f"{reader.host} answers, version {version.get('gitVersion')}")
     yield _check_clock(reader.measure_clock_skew())
     webhooks, policies = read_webhooks(reader), read_policies(reader)
     if policies.problem and not webhooks:
@@ -67,8 +67,8 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
     if not webhooks and not policies.any:
         yield wrong(
             "webhook",
-            "the API server knows of no webhook and of no policy of mirrorhook, so nothing "
-            "is rewritten",
+            "mirrorhook is not installed: the API server has no webhook and no policy of it, so "
+            "no Pod is rewritten",
             "helm install mirrorhook charts/mirrorhook --namespace mirrorhook "
             "--create-namespace --values values.yaml",
         )
@@ -77,8 +77,8 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
         return
     yield from check_policies(policies)
     for entry in webhooks:
-        policy = "admits Pods as they are" if entry.ignores_failure else "refuses Pods"
-        yield ok("webhook", f"{entry.name} is registered; it {policy} where it fails")
+        effect = "admitted unchanged" if entry.ignores_failure else "rejected"
+        yield ok("webhook", f"{entry.name} is registered; if it fails, Pods are {effect}")
         yield check_trust(entry, now)
     for entry in {(entry.namespace, entry.service): entry for entry in webhooks}.values():
         yield from check_replicas(reader, entry, now)
@@ -93,12 +93,12 @@ def _check_clock(skew: float) -> Finding:
         skew: Seconds that this machine is ahead of the API server.
     """
     if abs(skew) <= MAX_SKEW:
-        return ok("clock", "this machine and the API server agree on the time")
+        return ok("clock", "the clocks of this machine and the API server agree")
     return note(
         "clock",
         f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the "
-        "API server; a certificate that is just made may not be valid yet",
-        "set the clocks by NTP, here and on the nodes",
+        "API server; a new certificate may not be valid yet",
+        "synchronize the clocks by NTP, here and on the nodes",
     )
 
 
@@ -112,19 +112,20 @@ def _check_rules(reader: KubeClient, namespace: str) -> Iterator[Finding]:
             problems = "; ".join(problem.message for problem in configuration.problems)
             yield wrong(
                 "rules",
-                f"those in ConfigMap {namespace}/{name} are wrong: {problems}",
-                "put them right in the values, and helm upgrade",
+                f"the rules in ConfigMap {namespace}/{name} are wrong: {problems}",
+                "correct them in the values, then run helm upgrade",
             )
             continue
         for policy, settings in configuration.policies.items():
             count = len(settings.mirrors.rules)
             if count:
-                yield ok("rules", f"policy {policy} has {count}")
+                rules = "rule" if count == 1 else "rules"
+                yield ok("rules", f"policy {policy} has {count} {rules}")
             else:
                 yield wrong(
                     "rules",
-                    f"policy {policy} has none, so it changes nothing",
-                    "give rules or profiles in the values, and helm upgrade",
+                    f"policy {policy} has no rules, so it changes nothing",
+                    "add rules or profiles to the values, then run helm upgrade",
                 )
 
 
@@ -151,7 +152,7 @@ def check_namespace(
         yield installation.explain_no_rewriter(name, labels)
         return
     for each in rewriters:
-        yield ok("namespace", f"{each.name} is asked about the Pods of {name}")
+        yield ok("namespace", f"{each.name} handles the Pods of {name}")
     yield _try_pod(reader, installation, rewriters[0], name, image)
 
 
@@ -166,7 +167,7 @@ def _try_pod(
     settings = installation.settings_of(rewriter)
     image = image or (_sample_image(settings.mirrors) if settings else None)
     if settings is None or image is None:
-        return unknown("dry run", "no rule is known that rewrites", "give --image IMAGE")
+        return unknown("dry run", "no rule that rewrites is known", "give --image IMAGE")
     try:
         created = reader.dry_run_pod(namespace, _make_pod(image))
     except ClusterError as error:
@@ -180,7 +181,7 @@ def _fix_refusal(reason: str, rewriter: Rewriter) -> str:
     enforcing = VALIDATING_POLICY.search(reason)
     if enforcing:
         emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"
-        return f"see above why it was not rewritten before; in an emergency: {emergency}"
+        return f"see above why the Pod is not rewritten; in an emergency: {emergency}"
     where = "policy" if isinstance(rewriter, BoundPolicy) else "replicas"
     return f"see the {where} above; in an emergency: kubectl delete {rewriter.resource}"
 
@@ -195,7 +196,7 @@ def _compare(image: str, result: str, settings: PolicySettings, rewriter: Rewrit
         rewriter: The webhook or policy that was to be asked.
     """
     expected = settings.mirrors.decide(image)
-    unchanged = f"{image} stayed as it is"
+    unchanged = f"{image} is unchanged"
     for candidate in expected.candidates:
         if result == str(candidate):
             return ok("dry run", f"{image} became {result}: {candidate.reason}")
@@ -203,18 +204,18 @@ def _compare(image: str, result: str, settings: PolicySettings, rewriter: Rewrit
         fix = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
         return note("dry run", f"{unchanged}: {expected.reason}", fix)
     if result != image:
-        return note("dry run", f"{image} became {result}, and not {expected.image}")
+        return note("dry run", f"{image} became {result} instead of {expected.image}")
     if settings.mode is Mode.OBSERVE:
-        return note("dry run", f"{unchanged}: policy {rewriter.policy} only observes")
+        return note("dry run", f"{unchanged}: policy {rewriter.policy} has mode observe")
     if settings.availability:
         return note(
             "dry run",
-            f"{unchanged}: mirrors are asked first, and none may have it",
-            "give --image of one that a mirror has; mirrorhook explain --probe asks them",
+            f"{unchanged}: the webhook asks the mirrors first, and perhaps none has it",
+            "give --image IMAGE that a mirror has; mirrorhook explain --probe asks the mirrors",
         )
     return wrong(
         "dry run",
-        f"{image} came back as it was, though it should have become {expected.image}",
+        f"{image} came back unchanged, but should have become {expected.image}",
         UNEVALUATED if isinstance(rewriter, BoundPolicy) else UNREACHED,
     )
 

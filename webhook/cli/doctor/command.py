@@ -1,4 +1,4 @@
-"""`mirrorhook doctor`: what keeps Pods from being rewritten, and how to fix it."""
+"""`mirrorhook doctor`: find out why Pods are not rewritten, and how to fix it."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ __all__ = ["doctor"]
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[pod NAMESPACE/NAME]")
-@click.option("--namespace", "-n", metavar="NAME", help="Look at this namespace as well.")
-@click.option("--image", metavar="IMAGE", help="Try a Pod of it in the namespace, in a dry run.")
+@click.option("--namespace", "-n", metavar="NAME", help="Check this namespace, too.")
+@click.option("--image", metavar="IMAGE", help="Image of the Pod that is tried in the namespace.")
 @kubeconfig_option
 @output_option
 @click.pass_context
@@ -46,28 +46,28 @@ def doctor(
     kubeconfig: Path | None,
     output: str,
 ) -> None:
-    """Look at a cluster step by step, say what is wrong, and what mends it.
+    """Check a cluster step by step, and report what is wrong and how to fix it.
 
-    With a Pod, say why each of its images is what it is.
+    With a Pod, explain why each of its images is what it is.
 
-    Nothing is changed; a Pod is created in a dry run if there is a --namespace.
+    Nothing is changed. With --namespace a Pod is created in a dry run.
 
     The exit code is 1 if anything is wrong.
 
     \b
-    mirrorhook doctor --namespace shop
-    mirrorhook doctor pod shop/web-7d4b9c-x2x7k
+    Examples:
+      mirrorhook doctor --namespace shop
+      mirrorhook doctor pod shop/web-7d4b9c-x2x7k
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     pod = _parse_pod(what) if what else None
     if image and not namespace:
-        raise click.UsageError("--image is tried in a namespace: give --namespace NAME")
+        raise click.UsageError("--image needs --namespace NAME")
     try:
         found = _find(open_cluster(kubeconfig), pod, namespace, image)
         findings = [*found] if output == "json" else [*show_findings(found)]
     except ClusterError as error:
-        raise SetupError(
-            f"{error}; give --kubeconfig FILE of a cluster that you may read"
-        ) from None
+        problem = str(error).rstrip(".")
+        raise SetupError(f"{problem}; give --kubeconfig FILE of a cluster to read") from None
     if output == "json":
         show_json([finding_entry(each) for each in findings])
     if any(each.status is FindingStatus.WRONG for each in findings):
@@ -79,14 +79,14 @@ def _parse_pod(what: tuple[str, ...]) -> tuple[str, str]:
     kind, *rest = what
     namespace, slash, name = rest[0].partition("/") if len(rest) == 1 else ("", "", "")
     if kind not in {"pod", "pods", "po"} or not (namespace and slash and name):
-        raise click.UsageError(f"{' '.join(what)!r} is not `pod NAMESPACE/NAME`")
+        raise click.UsageError(f"expected `pod NAMESPACE/NAME`, got {' '.join(what)!r}")
     return namespace, name
 
 
 def _find(
     reader: KubeClient, pod: tuple[str, str] | None, namespace: str | None, image: str | None
 ) -> Iterator[Finding]:
-    """Yield the findings, one check after the other."""
+    """Yield the findings, check by check."""
     if pod:
         yield from explain_pod(reader, read_installation(reader), *pod)
         return

@@ -31,7 +31,7 @@ __all__ = [
 
 RULES: Final = "rules.yaml"
 ADD_A_RULE: Final = (
-    "add a rule for it to the values, and helm upgrade; or to the rules of the policy, and "
+    "add a rule for it to the values and run helm upgrade, or to the rules of the policy and "
     "render it again"
 )
 
@@ -67,18 +67,18 @@ class Installation:
         return self.settings.get((rewriter.namespace, rewriter.policy))
 
     def find_rewriters(self, labels: Labels) -> list[Rewriter]:
-        """Return what is asked about the Pods of a namespace with these labels."""
+        """Return what handles the Pods of a namespace with these labels."""
         return [
             each for each in self.rewriters if not find_mismatch(each.namespace_selector, labels)
         ]
 
     def explain_no_rewriter(self, namespace: str, labels: Labels) -> Finding:
-        """Return why nothing is asked about the Pods of a namespace."""
+        """Return why nothing handles the Pods of a namespace."""
         reasons = {find_mismatch(each.namespace_selector, labels) for each in self.rewriters}
         kinds = {each.noun.removeprefix("the ") for each in self.rewriters}
         return wrong(
             "namespace",
-            f"no {' and no '.join(sorted(kinds))} is asked about the Pods of {namespace}: "
+            f"no {' and no '.join(sorted(kinds))} handles the Pods of {namespace}: "
             + "; ".join(sorted(reasons)),
             f"kubectl label namespace {namespace} {OPT_OUT}=enabled --overwrite",
         )
@@ -125,7 +125,7 @@ def find_mismatch(selector: Mapping[str, Any] | None, labels: Labels) -> str:
     selector = selector or {}
     for key, value in (selector.get("matchLabels") or {}).items():
         if labels.get(key) != value:
-            return f"{key} has to be {value}, and {_describe_label(key, labels)}"
+            return f"label {key} must be {value}, but {_describe_label(key, labels)}"
     for expression in selector.get("matchExpressions") or ():
         problem = _find_expression_mismatch(expression, labels)
         if problem:
@@ -137,15 +137,15 @@ def _find_expression_mismatch(expression: Mapping[str, Any], labels: Labels) -> 
     key, values = expression["key"], expression.get("values") or []
     match expression["operator"]:
         case "In" if labels.get(key) not in values:
-            return f"{key} has to be {' or '.join(values)}, and {_describe_label(key, labels)}"
+            return f"label {key} must be {' or '.join(values)}, but {_describe_label(key, labels)}"
         case "NotIn" if key in labels and labels[key] in values:
-            return f"{key} must not be {' or '.join(values)}"
+            return f"label {key} must not be {' or '.join(values)}"
         case "Exists" if key not in labels:
-            return f"there has to be a label {key}"
+            return f"label {key} is missing"
         case "DoesNotExist" if key in labels:
-            return f"there must be no label {key}"
+            return f"label {key} must not be set"
     return ""
 
 
 def _describe_label(key: str, labels: Labels) -> str:
-    return f"is {labels[key]}" if key in labels else "there is none"
+    return f"is {labels[key]}" if key in labels else "is missing"

@@ -50,13 +50,13 @@ def explain_pod(
     if MIRROR_POD in (metadata.get("annotations") or {}):
         yield note(
             "Pod",
-            "it is a static Pod, which the kubelet makes without asking the API server",
-            "give the node the rules: mirrorhook render containerd",
+            "it is a static Pod, which the kubelet creates without asking the API server",
+            "configure the mirrors on the node: mirrorhook render containerd",
         )
         return
     opt_out = opt_out_reason(parsed.metadata)
     if opt_out:
-        yield note("Pod", f"it is left alone, as {opt_out}", f"remove {OPT_OUT} from it")
+        yield note("Pod", f"it is skipped, as {opt_out}", f"remove {OPT_OUT} from it")
         return
     space = reader.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
     rewriter = _find_rewriter(pod, space["metadata"].get("labels") or {}, installation)
@@ -65,10 +65,10 @@ def explain_pod(
         return
     settings = installation.settings_of(rewriter)
     if settings is None or parsed.spec is None:
-        yield unknown("rules", f"those of policy {rewriter.policy} are not known")
+        yield unknown("rules", f"the rules of policy {rewriter.policy} are unknown")
         return
     if settings.mode is Mode.OBSERVE:
-        yield note("policy", f"policy {rewriter.policy} only observes", "set mode: rewrite")
+        yield note("policy", f"policy {rewriter.policy} has mode observe", "set mode: rewrite")
         return
     originals = _original_images(metadata)
     for placement in decide_images(find_images(parsed.spec), settings.mirrors.decide):
@@ -78,7 +78,7 @@ def explain_pod(
 def _find_rewriter(
     pod: Mapping[str, Any], labels: Mapping[str, str], installation: Installation
 ) -> Rewriter | Finding:
-    """Return the webhook or policy that is asked about a Pod, or why there is none.
+    """Return the webhook or policy that handles a Pod, or why there is none.
 
     Args:
         pod: The Pod.
@@ -86,12 +86,12 @@ def _find_rewriter(
         installation: What the cluster has of mirrorhook.
     """
     if not installation.rewriters:
-        text = "the API server knows of no webhook and of no policy of mirrorhook"
+        text = "the API server has no webhook and no policy of mirrorhook"
         return wrong("webhook", text, "mirrorhook doctor")
     rewriters = installation.find_rewriters(labels)
     if not rewriters:
         found = installation.explain_no_rewriter(pod["metadata"]["namespace"], labels)
-        return replace(found, fix=f"{found.fix}, and create the Pod anew")
+        return replace(found, fix=f"{found.fix}; then recreate the Pod")
     own = pod["metadata"].get("labels") or {}
     for each in rewriters:
         if not find_mismatch(each.object_selector, own):
@@ -99,8 +99,8 @@ def _find_rewriter(
     reasons = {find_mismatch(each.object_selector, own) for each in rewriters}
     return note(
         "Pod",
-        f"its labels keep it from {rewriters[0].noun}: {'; '.join(sorted(reasons))}; an operator "
-        "that compares images would replace it without end",
+        f"its labels exclude it from {rewriters[0].noun}: {'; '.join(sorted(reasons))}; otherwise "
+        "an operator that compares images would replace it endlessly",
         "name the mirror in the resource that the operator reads (docs/install.md)",
     )
 
@@ -131,24 +131,26 @@ def _explain_image(
     """
     field, decision = placement
     if field.name in originals:
-        return ok(field.name, f"{field.image}, which was {originals[field.name]}")
+        return ok(field.name, f"{field.image}, rewritten from {originals[field.name]}")
     if decision.outcome is not Outcome.REWRITTEN:
-        text = f"{field.image} stays as it is: {decision.reason}"
+        text = f"{field.image} is unchanged: {decision.reason}"
         if decision.outcome is Outcome.UNMATCHED:
             return note(field.name, text, ADD_A_RULE)
         if decision.outcome is Outcome.INVALID:
-            return wrong(field.name, text, "correct the name where the Pod is written")
+            return wrong(
+                field.name, text, "correct the name in the manifest of the Pod or its owner"
+            )
         return note(field.name, text)
     text = f"{field.image} would be {decision.image} today ({decision.reason})"
     recreate = (
-        f"create it anew: kubectl --namespace {metadata['namespace']} delete pod "
-        f"{metadata['name']}, or rollout restart of what owns it"
+        f"recreate it: kubectl --namespace {metadata['namespace']} delete pod "
+        f"{metadata['name']}, or kubectl rollout restart its owner"
     )
     if (metadata.get("creationTimestamp") or "") < rewriter.created:
         return wrong(field.name, f"{text}, but the Pod is older than {rewriter.noun}", recreate)
     return wrong(
         field.name,
         f"{text}: when the Pod was created, {rewriter.noun} was not reached, its namespace "
-        "had not opted in, or the rules were others",
+        "had not opted in, or the rules were different",
         f"mirrorhook doctor --namespace {metadata['namespace']}; then {recreate}",
     )

@@ -30,14 +30,14 @@ RESOURCE: Final = "mutatingadmissionpolicies"
 BINDINGS: Final = "mutatingadmissionpolicybindings"
 VERSIONS: Final = ("v1", "v1beta1")
 TABLE: Final = "table"
-UNKNOWN_FORM: Final = "they are not in the form in which mirrorhook writes them"
+UNKNOWN_FORM: Final = "they are not in the form that mirrorhook writes"
 INSTALL_AGAIN: Final = (
     "helm upgrade --install mirrorhook charts/mirrorhook --namespace mirrorhook "
     "--reuse-values; or mirrorhook render policy --config rules.yaml | kubectl apply -f -"
 )
 NO_POLICIES: Final = (
-    "this API server ({}) has no MutatingAdmissionPolicy, so `rewriter: policy` is not for "
-    "it: that takes Kubernetes 1.36, or from 1.34 on the feature gate of this name and "
+    "this API server ({}) does not serve MutatingAdmissionPolicies, which `rewriter: policy` "
+    "needs: use Kubernetes 1.36, or from 1.34 on the feature gate MutatingAdmissionPolicy and "
     "--runtime-config=admissionregistration.k8s.io/v1beta1=true"
 )
 
@@ -187,7 +187,7 @@ def _read_rules(
         namespace, name = reference.get("namespace", ""), reference.get("name", "")
         found = reader.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
         if found is None:
-            return None, f"its ConfigMap {namespace}/{name} is not there"
+            return None, f"its ConfigMap {namespace}/{name} does not exist"
         table = found.get("data") or {}
     else:
         variables = policy["spec"].get("variables") or ()
@@ -210,27 +210,30 @@ def check_policies(policies: InstalledPolicies) -> Iterator[Finding]:
     for name, bindings in policies.missing.items():
         yield wrong(
             "policy",
-            f"there is no policy {name}, which binding {' and '.join(bindings)} is for, so "
-            "nothing is rewritten",
+            f"there is no policy {name} for binding {' and '.join(bindings)}, so nothing is "
+            "rewritten",
             INSTALL_AGAIN,
         )
     for bound in policies.bound:
-        admits = "admits Pods as they are" if bound.ignores_failure else "refuses Pods"
-        force = f"is in force by binding {bound.binding} ({policies.version})"
-        yield ok("policy", f"{bound.policy} {force}; it {admits} where it fails")
+        effect = "admitted unchanged" if bound.ignores_failure else "rejected"
+        active = f"{bound.policy} is active by binding {bound.binding} ({policies.version})"
+        yield ok("policy", f"{active}; if it fails, Pods are {effect}")
     for bound in {each.policy: each for each in policies.bound}.values():
         yield _check_rules(bound)
 
 
 def _check_rules(bound: BoundPolicy) -> Finding:
     if bound.mirrors is None:
-        text = f"those of {bound.name} are not known: {bound.problem}"
+        text = f"the rules of {bound.name} are unknown: {bound.problem}"
         return wrong("rules", text, INSTALL_AGAIN)
     count = sum(bool(rule.mirrors) for rule in bound.mirrors.rules)
     if not count:
         return wrong(
             "rules",
-            f"{bound.name} has none, so it changes nothing",
-            "give rules or profiles in the values, and helm upgrade; or render it again",
+            f"{bound.name} has no rules, so it changes nothing",
+            "add rules or profiles to the values and run helm upgrade, or render it again",
         )
-    return ok("rules", f"{bound.name} has them for {count} prefixes of images")
+    return ok(
+        "rules",
+        f"{bound.name} has rules for {count} image {'prefix' if count == 1 else 'prefixes'}",
+    )

@@ -82,7 +82,7 @@ def show_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
     for each in findings:
         rows = [(f"{each.status:<7}", STYLES[each.status], f"{each.check}: {each.text}")]
         if each.fix:
-            rows.append(("mend", "bold", each.fix))
+            rows.append(("fix", "bold", each.fix))
         show_records(rows)
         yield each
 

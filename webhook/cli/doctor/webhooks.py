@@ -118,7 +118,7 @@ def check_trust(entry: WebhookEntry, now: datetime) -> Finding:
         return wrong(
             "trust",
             f"the API server trusts no certificate for {entry.name}: its caBundle is empty",
-            f"see why nobody fills it in: {logs}",
+            f"find out why it was not filled in: {logs}",
         )
     try:
         expires = expiry_of(entry.ca_bundle)
@@ -126,7 +126,7 @@ def check_trust(entry: WebhookEntry, now: datetime) -> Finding:
         return wrong("trust", f"the caBundle of {entry.name} cannot be read: {error}", logs)
     if expires < now:
         return wrong("trust", f"the CA of {entry.name} expired on {_format(expires)}", logs)
-    return ok("trust", f"the API server trusts a CA until {_format(expires)}")
+    return ok("trust", f"the CA that the API server trusts is valid until {_format(expires)}")
 
 
 def check_replicas(reader: KubeClient, entry: WebhookEntry, now: datetime) -> Iterator[Finding]:
@@ -136,7 +136,7 @@ def check_replicas(reader: KubeClient, entry: WebhookEntry, now: datetime) -> It
     if service is None:
         yield wrong(
             "Service",
-            f"there is no Service {entry.namespace}/{entry.service}, which {entry.name} asks",
+            f"there is no Service {entry.namespace}/{entry.service}, which {entry.name} calls",
             f"helm upgrade --install {entry.service} charts/mirrorhook "
             f"--namespace {entry.namespace} --reuse-values",
         )
@@ -149,7 +149,7 @@ def check_replicas(reader: KubeClient, entry: WebhookEntry, now: datetime) -> It
     if not pods:
         yield wrong(
             "replicas",
-            f"no Pod runs behind Service {entry.namespace}/{entry.service}",
+            f"Service {entry.namespace}/{entry.service} has no Pods",
             f"kubectl --namespace {entry.namespace} describe replicaset -l {selector}",
         )
     for pod in pods:
@@ -176,7 +176,7 @@ def _explain_unready(reader: KubeClient, pod: dict[str, Any]) -> Finding:
             return wrong(
                 "replica",
                 f"{name} does not start: {reason}: {waiting.get('message', '')}".rstrip(": "),
-                "set image.registry, or global.imageRegistry, to where the image can be had"
+                "set image.registry or global.imageRegistry to a registry that has the image"
                 if "Image" in reason
                 else f"kubectl --namespace {namespace} logs {name} --previous",
             )
@@ -216,13 +216,13 @@ def _check_certificate(
         return wrong(
             "certificate",
             f"the API server does not trust the certificate of {name}: {reason}",
-            f"kubectl --namespace {namespace} delete pod {name}, which gets another one; "
-            "with certificates.mode existing, give the CA of the certificate as well",
+            f"kubectl --namespace {namespace} delete pod {name}, as the next Pod gets a new "
+            "certificate; with certificates.mode: existing, set the CA of the certificate, too",
         )
     except (ClusterError, OSError) as error:
-        return unknown("certificate", f"what {name} serves with was not seen: {error}")
+        return unknown("certificate", f"the certificate of {name} could not be read: {error}")
     expires = expiry_of(served)
-    text = f"{name} serves with a certificate that is trusted, until {_format(expires)}"
+    text = f"the certificate of {name} is trusted, and valid until {_format(expires)}"
     return note("certificate", text) if expires < now + SOON else ok("certificate", text)
 
 
@@ -236,7 +236,7 @@ def _check_loaded_rules(reader: KubeClient, pod: dict[str, Any]) -> Iterator[Fin
     if "mirrorhook_config_last_reload_successful 0" in text:
         yield wrong(
             "rules in use",
-            f"{name} could not load the rules that it was given last, and uses older ones",
+            f"{name} could not load its latest rules, and uses older ones",
             f"kubectl --namespace {namespace} logs {name} | grep refused",
         )
 
