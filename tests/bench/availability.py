@@ -199,7 +199,7 @@ def dying(folder):
             asyncio.run(load.run(30, steps))
             opened, closed = (
                 seconds_of(webhook.logged(event)[0]["time"]) - began
-                for event in ("registry left alone", "registry asked again")
+                for event in ("registry down", "registry up")
             )
     first = [at for at, _, decision in load.pods if decision["result"].startswith(proxy.address)]
     wrong = [at for at in first if opened + 0.05 < at < closed - 0.05]

@@ -163,9 +163,9 @@ def test_a_login_goes_to_its_own_host_alone(tmp_path):
         whole = world.run("=team/a:1", "--credentials", file)
 
     assert (without.exit_code, half.exit_code, whole.exit_code) == (1, 1, 0)
-    assert f"{world.upstream} asks for a login" in without.stderr
+    assert f"{world.upstream} requires authentication" in without.stderr
     assert "name a file with its login by --credentials" in without.stderr
-    assert f"{world.mirror} asks for a login" in half.stderr
+    assert f"{world.mirror} requires authentication" in half.stderr
     assert heads
     assert b"authorization" not in heads
     for result in (without, half, whole):

@@ -65,7 +65,7 @@ def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_
 
     assert result.exit_code == 0
     assert lines[:2] == ["nginx:1", f"  rewritten    {full}/hub/library/nginx:1"]
-    assert "cannot be reached (the connection is refused)" in lines[2]
+    assert "cannot be reached (connection refused)" in lines[2]
     assert "nginx:2" in lines
     assert any("unavailable  no mirror is known to have it: " in line for line in lines)
     table = [line.split("  ") for line in lines[lines.index("") + 1 :]]

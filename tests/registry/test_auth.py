@@ -182,7 +182,7 @@ def test_redirect_of_realm_is_not_followed():
 
     result = check(registry, credentials=OURS)
 
-    assert result.reason == "asks for a login (its realm gives no token: HTTP 302)"
+    assert result.reason == "requires authentication (its token server answers HTTP 302)"
     assert registry.told_to("https://evil.example") == set()
 
 
@@ -197,7 +197,7 @@ def test_challenge_after_redirect_gets_credentials_of_that_host():
 
     result = check(handler, credentials=OURS)
 
-    assert result.reason == "asks for a login (and no credentials for it are given)"
+    assert result.reason == "requires authentication (no credentials are configured for it)"
     assert told == [("m.example", None), ("other.example", None)]
 
 
@@ -236,7 +236,7 @@ def test_refused_password_is_sent_once():
 
     result = check(registry, credentials=wrong)
 
-    assert result.reason == "asks for a login (HTTP 401)"
+    assert result.reason == "requires authentication (HTTP 401)"
     assert len(registry.told) == 2
 
 

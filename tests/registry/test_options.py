@@ -64,11 +64,11 @@ def test_first_present_option_is_selected(original, on_unknown, answers, outcome
         (decided([HAS, HAS]), "rule docker.io → one.example"),
         (
             decided([HAS_NOT, HAS]),
-            "rule docker.io → two.example, as one.example does not have it",
+            "rule docker.io → two.example, because one.example does not have it",
         ),
         (
             decided([HAS_NOT, DENIED]),
-            ("no mirror has it: one.example does not have it, two.example refuses to give it"),
+            ("no mirror has it: one.example does not have it, two.example refuses access to it"),
         ),
         (
             decided([HANGS, HAS_NOT]),
@@ -80,7 +80,7 @@ def test_first_present_option_is_selected(original, on_unknown, answers, outcome
         (
             decided([HANGS, HAS_NOT], MIRROR),
             (
-                "rule docker.io → one.example, on doubt: one.example does not answer in "
+                "rule docker.io → one.example, unconfirmed: one.example does not answer in "
                 "time, two.example does not have it"
             ),
         ),

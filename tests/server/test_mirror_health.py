@@ -146,10 +146,10 @@ def test_results_are_logged_and_counted():
     ]
     assert told.series("mirrorhook_errors_total") == ["mirrorhook_errors_total 1.0"]
     assert [line["event"] for line in told.lines] == [
-        "registry left alone",
-        "registry asked again",
+        "registry down",
+        "registry up",
         "availability",
-        "question failed",
+        "image check failed",
     ]
     assert told.lines[0]["reason"] == "m.example does not answer in time (800 ms)"
     assert "s3cr3t" not in json.dumps(told.lines)
@@ -189,13 +189,13 @@ def test_webhook_selects_mirror_that_has_image(tmp_path):
             log, said = json.dumps(webhook.log), "\n".join(webhook.said)
 
     assert first["result"] == f"{proxy.address}/team/app:1"
-    assert f"{dead} cannot be reached (the connection is refused)" in first["reason"]
+    assert f"{dead} cannot be reached (connection refused)" in first["reason"]
     assert second["result"] == f"{full}/team/app:1"
     assert third["outcome"] == "unavailable"
     assert fourth["result"] == f"{full}/team/app:1"
     assert down == 2
     assert f'mirrorhook_probes_total{{answer="timeout",mirror="{proxy.address}"}}' in metrics
-    assert "registry left alone" in log
+    assert "registry down" in log
     for text in (log, said, metrics):
         assert password not in text
 

@@ -185,4 +185,4 @@ def test_a_mirror_that_is_down_fails_what_is_loaded(world, folder):
 
     (entry,) = nowhere.json("--archive", folder, "--load")
 
-    assert "the connection is refused" in entry["error"]
+    assert "connection refused" in entry["error"]

@@ -183,7 +183,7 @@ def test_a_registry_that_limits_the_rate_is_waited_for():
 @pytest.mark.parametrize(
     ("method", "status", "words"),
     [
-        ("POST", 401, "asks for a login"),
+        ("POST", 401, "requires authentication"),
         (
             "POST",
             403,

@@ -123,12 +123,12 @@ class RegistryAuth(httpx.Auth):
             parse_challenges(response.headers.get_list("WWW-Authenticate"))
         )
         if challenge is None:
-            raise RegistryError(CheckStatus.UNAUTHORIZED, "in no way that is known here")
+            raise RegistryError(CheckStatus.UNAUTHORIZED, "by an unknown scheme")
         if challenge.scheme == "bearer":
             response = yield self._token_request(request, challenge, credential)
             authorization, seconds = await _read_token(response)
         elif credential is None:
-            detail = "and no credentials for it are given"
+            detail = "no credentials are configured for it"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
         else:
             authorization, seconds = credential.authorization, DEFAULT_SECONDS
@@ -146,7 +146,7 @@ class RegistryAuth(httpx.Auth):
         except httpx.InvalidURL:
             realm = httpx.URL()
         if not is_allowed_url(realm, self._plain_http):
-            detail = "with a realm that cannot be gone to"
+            detail = "the URL of its token server is invalid or without TLS"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
         repositories = request.extensions[REPOSITORIES]
         first, *others = (f"repository:{each}:pull" for each in repositories)
@@ -173,12 +173,12 @@ async def _read_token(response: httpx.Response) -> tuple[str, float]:
         result = interpret_response(response.status_code, {})
         if result.status in (CheckStatus.LIMITED, CheckStatus.FAILED):
             raise RegistryError(result.status, result.detail)
-        detail = f"its realm gives no token: HTTP {response.status_code}"
+        detail = f"its token server answers HTTP {response.status_code}"
         raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
     value = parse_object(await read_body(response))
     token = value.get("token") or value.get("access_token")
     if not isinstance(token, str) or not BEARER_TOKEN.fullmatch(token):
-        raise RegistryError(CheckStatus.UNAUTHORIZED, "its realm gives no usable token")
+        raise RegistryError(CheckStatus.UNAUTHORIZED, "its token server sends no valid token")
     seconds = value.get("expires_in")
     if not isinstance(seconds, int | float) or seconds <= 0:
         seconds = DEFAULT_SECONDS

@@ -40,6 +40,7 @@ DEFAULT_TAG: Final = "latest"
 ACCEPT: Final = {"Accept": ", ".join(MEDIA_TYPES)}
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS: Final = 5
+INVALID_ADDRESS: Final = "its address is invalid or without TLS"
 IDLE_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 30.0
 HEADERS: Final = {
@@ -48,8 +49,8 @@ HEADERS: Final = {
 }
 # Only what these errors say is the same on every system.
 CAUSES: Final[Mapping[type[BaseException], str]] = {
-    ConnectionRefusedError: "the connection is refused",
-    ConnectionResetError: "the connection was reset",
+    ConnectionRefusedError: "connection refused",
+    ConnectionResetError: "connection reset",
 }
 
 
@@ -172,26 +173,21 @@ class RegistryClient:
                     await read_body(response)
                 finally:
                     await response.aclose()
-                if following is None:
-                    raise RegistryError(CheckStatus.MISDIRECTED, "to no address")
-                self._check_url(following.url)
+                if following is None or not is_allowed_url(following.url, self._plain_http):
+                    raise RegistryError(CheckStatus.MISDIRECTED, INVALID_ADDRESS)
                 request = following
-        raise RegistryError(CheckStatus.MISDIRECTED, f"more than {MAX_REDIRECTS} times")
+        raise RegistryError(CheckStatus.MISDIRECTED, f"after {MAX_REDIRECTS} others")
 
     def _url_of(self, reference: ImageReference, path: str) -> httpx.URL:
         if "://" in path:
             url = httpx.URL(path)
-            self._check_url(url)
+            if not is_allowed_url(url, self._plain_http):
+                raise RegistryError(CheckStatus.MISDIRECTED, INVALID_ADDRESS)
             return url
         registry = reference.registry
         scheme = "http" if normalize_host(registry) in self._plain_http else "https"
         host = HUB_HOST if registry == DOCKER_HUB else registry
         return httpx.URL(f"{scheme}://{host}/v2/{reference.repository}/{path}")
-
-    def _check_url(self, url: httpx.URL) -> None:
-        if not is_allowed_url(url, self._plain_http):
-            detail = "to an address without TLS, or to none"
-            raise RegistryError(CheckStatus.MISDIRECTED, detail)
 
     async def close(self) -> None:
         """Close every connection; requests that are open fail."""
@@ -255,7 +251,7 @@ def _translate(error: Exception) -> RegistryError:
         if type(each) in CAUSES:
             return RegistryError(CheckStatus.UNREACHABLE, CAUSES[type(each)])
     is_connected = not isinstance(error, httpx.ConnectError)
-    detail = "the connection broke" if is_connected else "no connection"
+    detail = "the connection was interrupted" if is_connected else "no connection"
     return RegistryError(CheckStatus.UNREACHABLE, detail)
 
 
@@ -308,7 +304,7 @@ def _create_pool(ca_file: str) -> httpx.AsyncBaseTransport:
         try:
             context.load_verify_locations(ca_file)
         except OSError:  # ssl.SSLError is one
-            detail = f"CA file {ca_file} holds no certificates"
+            detail = f"CA file {ca_file} has no certificates"
             raise RegistryError(CheckStatus.UNTRUSTED, detail) from None
     limits = httpx.Limits(
         max_connections=None,

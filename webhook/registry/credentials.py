@@ -88,7 +88,7 @@ def parse_credentials(content: bytes) -> list[Credential]:
         raise InvalidCredentialsError("it is not JSON") from None
     entries = value.get("auths") if isinstance(value, dict) else None
     if not isinstance(entries, dict):
-        raise InvalidCredentialsError("it has no object auths, as dockerconfigjson has")
+        raise InvalidCredentialsError("it has no object auths: it is not a dockerconfigjson file")
     credentials = []
     for name, entry in entries.items():
         user, password = _read_login(entry)

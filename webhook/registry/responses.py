@@ -105,23 +105,23 @@ _FAILURES: Final = frozenset(
 _REASONS: Final[Mapping[CheckStatus, str]] = {
     CheckStatus.PRESENT: "has it",
     CheckStatus.ABSENT: "does not have it",
-    CheckStatus.FORBIDDEN: "refuses to give it",
-    CheckStatus.PAGE: "answers with something that is no manifest",
-    CheckStatus.MISDIRECTED: "redirects to nowhere",
+    CheckStatus.FORBIDDEN: "refuses access to it",
+    CheckStatus.PAGE: "sends something that is not a manifest",
+    CheckStatus.MISDIRECTED: "sends a redirect that cannot be followed",
     CheckStatus.PLATFORM: "has it for other platforms only",
     CheckStatus.MISMATCH: "has another image under that name",
-    CheckStatus.UNAUTHORIZED: "asks for a login",
-    CheckStatus.LIMITED: "limits the rate",
+    CheckStatus.UNAUTHORIZED: "requires authentication",
+    CheckStatus.LIMITED: "limits the rate of requests",
     CheckStatus.FAILED: "fails",
-    CheckStatus.UNEXPECTED: "answers what no registry should",
+    CheckStatus.UNEXPECTED: "sends an unexpected response",
     CheckStatus.TIMEOUT: "does not answer in time",
     CheckStatus.UNREACHABLE: "cannot be reached",
     CheckStatus.UNTRUSTED: "has a certificate that is not trusted",
     CheckStatus.UNVERIFIED: "has an image that cannot be verified",
-    CheckStatus.DOWN: "is not asked, as it failed time and again",
+    CheckStatus.DOWN: "is not asked because it keeps failing",
     CheckStatus.PENDING: "did not answer within the budget of the review",
-    CheckStatus.BUSY: "is not asked, as too many questions are open",
-    CheckStatus.ERROR: "could not be asked, by an error of ours",
+    CheckStatus.BUSY: "is not asked because too many checks are open",
+    CheckStatus.ERROR: "could not be asked because of an internal error",
 }
 _STATUSES: Final = {
     401: CheckStatus.UNAUTHORIZED,
@@ -184,7 +184,7 @@ def interpret_response(status: int, headers: Mapping[str, str], wanted: str = ""
     digest = headers.get("Docker-Content-Digest", "")
     digest = digest if is_digest(digest) else ""
     if wanted and digest and digest != wanted:
-        detail = "it tells another digest than it was asked for"
+        detail = "it sends another digest than the one requested"
         return CheckResult(CheckStatus.MISMATCH, detail)
     return CheckResult(CheckStatus.PRESENT, digest=digest or wanted)
 

@@ -233,9 +233,9 @@ def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
         return result
     for digest in digests:
         if not digest:
-            detail = "its trusted source has told no digest yet"
+            detail = "its trusted source has sent no digest yet"
         elif not result.digest:
-            detail = "it tells no digest"
+            detail = "it sends no digest"
         elif digest != result.digest:
             detail = f"{result.digest}, and {digest} at its trusted source"
             return replace(result, status=CheckStatus.MISMATCH, detail=detail)
@@ -284,7 +284,9 @@ def _take(decision: Decision, option: Option, failed: list[tuple[Option, CheckRe
         return decision._replace(outcome=Outcome.KEPT, reason=reason, candidate=None)
     if not failed and candidate is decision.candidate:
         return decision
-    reason = f"{candidate.reason}, as {_join_reasons(failed)}" if failed else candidate.reason
+    reason = candidate.reason
+    if failed:
+        reason += f", because {_join_reasons(failed)}"
     return decision._replace(reason=reason, candidate=candidate)
 
 
@@ -302,7 +304,7 @@ def _fall_back(
     if unknown and (never or on_unknown is OnUnknown.MIRROR):
         up = [candidate for candidate, result in unknown if result.status is not CheckStatus.DOWN]
         candidate = up[0] if up else unknown[0][0]
-        reason = f"{candidate.reason}, on doubt: {reasons}"
+        reason = f"{candidate.reason}, unconfirmed: {reasons}"
         return decision._replace(outcome=Outcome.UNCONFIRMED, reason=reason, candidate=candidate)
     absent = "no mirror is known to have it" if unknown else "no mirror has it"
     reason = f"{absent}: {reasons}"

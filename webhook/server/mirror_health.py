@@ -146,16 +146,16 @@ class MirrorObserver:
         """Log that a registry is down, or is back."""
         if is_open:
             reason = self.down[registry] = f"{registry} {result.reason}"
-            self._log.warning("registry left alone", registry=registry, reason=reason)
+            self._log.warning("registry down", registry=registry, reason=reason)
         else:
             self.down.pop(registry, None)
-            self._log.info("registry asked again", registry=registry)
+            self._log.info("registry up", registry=registry)
         self._on_change()
 
     def on_error(self, image: str, error: Exception) -> None:
         """Log an internal error by its type only: its message could hold a credential."""
         self._metrics.count_error()
-        self._log.error("question failed", image=image, error=type(error).__name__)
+        self._log.error("image check failed", image=image, error=type(error).__name__)
 
     def on_problem(self, problem: str) -> None:
         """Log a file that cannot be used."""

@@ -81,7 +81,7 @@ async def test_page_shows_that_a_mirror_is_down(reviews, standing):
     for number in range(reviews):
         await console.review_asking(f"nginx:{number}")
     decided, explained = await read(console, text=":0"), await read(console, image="nginx")
-    reason = "cannot be reached (the connection is refused)"
+    reason = "cannot be reached (connection refused)"
     assert f"no mirror is known to have it: {down} {reason}" in decided
     assert explained.count(standing) == 2
     assert reason in explained
