@@ -43,11 +43,11 @@ def choose_translation(requested: str, accept_language: str) -> Translation:
         requested: The code of the language asked for; empty or unknown for none.
         accept_language: The header `Accept-Language` of the browser (RFC 9110, 12.5.4).
     """
-    language = requested if requested in LANGUAGES else _preferred_language(accept_language)
+    language = requested if requested in LANGUAGES else _choose_language(accept_language)
     return Translation(language, CATALOGUES[language])
 
 
-def _preferred_language(accept_language: str) -> str:
+def _choose_language(accept_language: str) -> str:
     best, best_quality = "en", 0.0
     for part in accept_language.split(","):
         name, _, parameter = part.partition(";")

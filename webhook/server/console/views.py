@@ -60,7 +60,7 @@ class CertificateView:
 
 @dataclass(frozen=True, slots=True)
 class RulesFileView:
-    """The rules in use, and what is wrong with the file if it was refused since."""
+    """The rules in use, and the problems of the file if it was rejected since."""
 
     digest: str
     loaded: datetime
@@ -166,7 +166,7 @@ class ExplanationView:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaRules:
-    """The rules that a replica uses, since when, and whether it refused the file since."""
+    """The rules that a replica uses, since when, and whether it rejected the file since."""
 
     digest: Text
     loaded: AwareDatetime
