@@ -23,7 +23,7 @@ INTERNAL_ERROR: Final = ReviewResult(
 
 
 class Recorder(Protocol):
-    """Records the result of each review, in logs, metrics and the like."""
+    """Records the result of each review, in logs and metrics."""
 
     def record_review(self, policy: str, request: AdmissionRequest, result: ReviewResult) -> None:
         """Record one review."""

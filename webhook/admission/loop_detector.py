@@ -1,10 +1,9 @@
-"""Operators that take a rewritten Pod for a wrong one: noticed, and left alone.
+"""Detecting operators that keep recreating the same Pod because its image was rewritten.
 
-Such an operator compares the image of a running Pod with the one it asked for, deletes
-the Pod, and makes the same one again. It makes one Pod after the other, for ever, while
-a restart of many makes each once. Kubernetes' own controllers compare no images: they
-are never counted, however often they make Pods. Pods without a controller are not
-either, as nobody is there who could compare.
+Such an operator compares the image of a running Pod with the one it asked for, deletes the
+Pod, and creates the same one again, without end. A restart of many Pods creates each only
+once. Kubernetes' own controllers compare no images, so Pods that they create are never
+counted. Neither are Pods without a controller, as nothing would compare their images.
 """
 
 from __future__ import annotations
@@ -26,16 +25,18 @@ __all__ = ["LoopDetector", "LoopObserver", "StoppedOwner", "keep_originals"]
 
 MAX_PODS: Final = 2048
 MAX_OWNERS: Final = 1024
-# A Pod is gone, and there again, in no less. What comes sooner is the same Pod, seen twice
-# (reinvocation), or one of many that are made at once.
-APART: Final = 1.0
-# A set whose Pods have no names of their own may also grow, one by one.
+# The longest that Kubernetes allows for names and kinds; more would only take memory.
+MAX_NAME: Final = 253
+# Seconds that it takes at least until a Pod is gone and created again. If a Pod comes sooner,
+# it is the same Pod (reinvocation), or one of many that are created at once.
+MIN_SECONDS: Final = 1.0
+# An owner whose Pods have a generateName may also create more of them, one by one.
 UNNAMED_FACTOR: Final = 3
-# Long enough for somebody to read the alert.
-REST: Final = 24 * 3600.0
+# Seconds for which an owner stays skipped: long enough for somebody to read the alert.
+SKIP_SECONDS: Final = 24 * 3600.0
 
-# Their controllers compare a hash of the template, or nothing: never an image. The Pods
-# of a StatefulSet are compared and deleted by operators on top of it.
+# Their controllers compare a hash of the template, or nothing, but never an image. A StatefulSet
+# is not one of them: operators on top of it compare and delete its Pods.
 TRUSTED: Final = frozenset(
     {
         ("apps", "ReplicaSet"),
@@ -49,14 +50,14 @@ TRUSTED: Final = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class StoppedOwner:
-    """An owner whose Pods are left alone from now on.
+    """An owner whose Pods are no longer rewritten.
 
     Attributes:
         namespace: Its namespace.
         kind: Its kind.
         name: Its name.
-        pod: The Pod that it makes again and again, or what its name is made of.
-        reason: What it did, in words.
+        pod: The name or generateName of the Pod that it keeps creating.
+        reason: What it did, for people.
     """
 
     namespace: str
@@ -74,13 +75,13 @@ class LoopObserver(Protocol):
 
 
 class LoopDetector:
-    """Counts how often the same Pod comes, and leaves owners alone that make it too often.
+    """Counts how often the same Pod is created, and skips owners that create it too often.
 
-    All is kept in memory, the latest first within bounds, and forgotten with the process.
+    It keeps its counts in memory, within bounds, for as long as the process runs.
 
     Args:
         limits: How often is too often.
-        clock: Gives seconds that only grow.
+        clock: Returns monotonic seconds.
         observer: Records owners whose Pods are no longer rewritten.
     """
 
@@ -90,12 +91,12 @@ class LoopDetector:
         self._limits = limits
         self._clock = clock
         self._observer = observer
-        # By hashes: names of any length take the same memory.
+        # The keys are hashes: names of any length take the same memory.
         self._pods: OrderedDict[int, deque[float]] = OrderedDict()
         self._owners: OrderedDict[int, tuple[float, str]] = OrderedDict()
 
     def check(self, request: AdmissionRequest, images: Iterable[ImageDecision]) -> str:
-        """Count a Pod, and return why it is not rewritten; empty if it is.
+        """Count a Pod that is created, and return why it is not rewritten; empty if it is.
 
         Args:
             request: The creation of a Pod.
@@ -103,7 +104,7 @@ class LoopDetector:
         """
         metadata = request.object.metadata if request.object else None
         owner = metadata.controller if metadata else None
-        if metadata is None or owner is None or group_kind(owner) in TRUSTED:
+        if metadata is None or owner is None or _group_kind(owner) in TRUSTED:
             return ""
         now = self._clock()
         key = hash((request.namespace, owner.uid))
@@ -115,17 +116,24 @@ class LoopDetector:
         pod = metadata.name or metadata.generate_name or ""
         times = self._limits.times * (1 if metadata.name else UNNAMED_FACTOR)
         originals = tuple([decision.original for _, decision in images])
-        seen = self._seen(hash((key, pod, originals)), times)
-        if seen and now - seen[-1] < APART:
+        seen = self._find_creations(hash((key, pod, originals)), times)
+        if seen and now - seen[-1] < MIN_SECONDS:
             if not metadata.name:
                 seen.clear()
             return ""
         seen.append(now)
         if len(seen) < times or now - seen[0] > self._limits.within:
             return ""
-        return self._stop(key, now, request.namespace or "", owner, pod, times)
+        stopped = self._describe_loop(owner, request.namespace or "", pod, times)
+        self._owners[key] = now + SKIP_SECONDS, stopped.reason
+        self._owners.move_to_end(key)
+        if len(self._owners) > MAX_OWNERS:
+            self._owners.popitem(last=False)
+        self._observer.record_loop(stopped)
+        return stopped.reason
 
-    def _seen(self, key: int, times: int) -> deque[float]:
+    def _find_creations(self, key: int, times: int) -> deque[float]:
+        """Return when a Pod was created last, at most as often as counts."""
         seen = self._pods.get(key)
         if seen is None:
             seen = self._pods[key] = deque(maxlen=times)
@@ -135,36 +143,19 @@ class LoopDetector:
             self._pods.move_to_end(key)
         return seen
 
-    def _stop(
-        self,
-        key: int,
-        now: float,
-        namespace: str,
-        owner: OwnerReference,
-        pod: str,
-        times: int,
-    ) -> str:
-        kind, name = owner.kind or "", owner.name or ""
+    def _describe_loop(
+        self, owner: OwnerReference, namespace: str, pod: str, times: int
+    ) -> StoppedOwner:
+        kind, name = (owner.kind or "")[:MAX_NAME], (owner.name or "")[:MAX_NAME]
         reason = (
             f"{kind} {name} made this Pod {times} times in {self._limits.within:g}s, as if "
             "the mirror were a wrong image; name the mirror there, or opt the Pod out"
         )
-        self._owners[key] = now + REST, reason
-        self._owners.move_to_end(key)
-        if len(self._owners) > MAX_OWNERS:
-            self._owners.popitem(last=False)
-        self._observer.record_loop(StoppedOwner(namespace, kind, name, pod, reason))
-        return reason
-
-
-def group_kind(owner: OwnerReference) -> tuple[str, str]:
-    """Return the API group and the kind of an owner."""
-    group, slash, _ = (owner.api_version or "").partition("/")
-    return group if slash else "", owner.kind or ""
+        return StoppedOwner(namespace, kind, name, pod, reason)
 
 
 def keep_originals(images: Iterable[ImageDecision], reason: str) -> tuple[ImageDecision, ...]:
-    """Return decisions of which those that would change an image leave it, for *reason*."""
+    """Return the decisions to keep all images, for *reason* where they would be rewritten."""
     return tuple(
         image
         if image.decision.candidate is None
@@ -174,3 +165,9 @@ def keep_originals(images: Iterable[ImageDecision], reason: str) -> tuple[ImageD
         )
         for image in images
     )
+
+
+def _group_kind(owner: OwnerReference) -> tuple[str, str]:
+    """Return the API group and the kind of an owner."""
+    group, slash, _ = (owner.api_version or "").partition("/")
+    return group if slash else "", owner.kind or ""

@@ -18,8 +18,6 @@ __all__ = ["Plan", "PlanCache"]
 MAX_BYTES: Final = 8 * 1024 * 1024
 MAX_PLAN_BYTES: Final = 256 * 1024
 
-_encode = msgspec.json.Encoder().encode
-
 
 class Plan(NamedTuple):
     """The images of a Pod as the rules decide, as the selector chose, and the result of that."""
@@ -30,36 +28,33 @@ class Plan(NamedTuple):
 
 
 class PlanCache:
-    """Keeps the plans used last, as many as fit into `MAX_BYTES`."""
+    """Keeps the plans that were used last, as many as fit into `MAX_BYTES`."""
 
     def __init__(self) -> None:
         self._plans: OrderedDict[Hashable, tuple[Plan, int]] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: Hashable) -> Plan | None:
-        """Return the plan for *key*, or None."""
-        entry = self._plans.get(key)
-        if entry is None:
-            return None
-        self._plans.move_to_end(key)
-        return entry[0]
+    def get(self, key: tuple[Hashable, Hashable]) -> Plan | None:
+        """Return the plan for a policy and a Pod, or None."""
+        plan, _ = self._plans.get(key, (None, 0))
+        if plan is not None:
+            self._plans.move_to_end(key)
+        return plan
 
-    def put(self, key: Hashable, plan: Plan) -> None:
-        """Keep a plan, unless it is larger than `MAX_PLAN_BYTES`."""
-        self._bytes -= self._plans.pop(key, (None, 0))[1]
-        size = estimate_bytes(key, plan)
-        if size > MAX_PLAN_BYTES:
-            return
-        self._plans[key] = plan, size
-        self._bytes += size
+    def put(self, key: tuple[Hashable, Hashable], plan: Plan) -> None:
+        """Keep the plan for a policy and a Pod, unless it is larger than `MAX_PLAN_BYTES`."""
+        self._bytes -= self._plans.pop(key, (plan, 0))[1]
+        size = estimate_bytes(key[1], plan)
+        if size <= MAX_PLAN_BYTES:
+            self._plans[key] = plan, size
+            self._bytes += size
         while self._bytes > MAX_BYTES:
             self._bytes -= self._plans.popitem(last=False)[1][1]
 
 
-def estimate_bytes(key: Hashable, plan: Plan) -> int:
-    """Return how many bytes of memory a plan takes at most, judged by its JSON and its images."""
-    names = [str(each) for _, decision in plan.images for each in decision.candidates]
-    texts = len(plan.result.response) + len(plan.result.decisions)
-    objects = 2048 + 1024 * len(plan.images) + 640 * len(names)
-    # A character takes up to four bytes, and the names of images and containers come three times.
-    return objects + 16 * len(_encode(key)) + 2 * (texts + sum(map(len, names)))
+def estimate_bytes(pod: Hashable, plan: Plan) -> int:
+    """Return how many bytes a plan takes at most; a character may take four, in four texts."""
+    candidates = [each for _, decision in plan.images for each in decision.candidates]
+    objects = 2048 + 1024 * len(plan.images) + sum(512 + 128 * len(c.steps) for c in candidates)
+    texts = plan.result.response + plan.result.decisions + "".join(map(str, candidates)).encode()
+    return objects + 16 * len(msgspec.json.encode(pod)) + 2 * len(texts)

@@ -59,7 +59,7 @@ class Policy:
         record: Write the original images into an annotation of the Pod.
         selector: Selects among mirrors by availability; None takes the first candidate.
         loop_detector: Notices owners that keep recreating the same Pod; None for no detection.
-        plan_cache: Keeps the results for the latest Pods.
+        plan_cache: Keeps the results for the latest Pods; policies may share one.
     """
 
     name: str
@@ -68,7 +68,7 @@ class Policy:
     record: bool = True
     selector: Selector | None = None
     loop_detector: LoopDetector | None = None
-    plan_cache: PlanCache = field(default_factory=PlanCache, init=False, repr=False, compare=False)
+    plan_cache: PlanCache = field(default_factory=PlanCache, repr=False, compare=False)
 
 
 async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float) -> ReviewResult:
@@ -83,8 +83,8 @@ async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float
     reason = skip_reason(request)
     if reason or pod is None:
         return ReviewResult(ReviewOutcome.SKIPPED, reason)
-    key = _plan_key(request, pod)
-    plan = policy.plan_cache.get(key)
+    key = _make_plan_key(policy, request, pod)
+    plan = policy.plan_cache.get(key) if key else None
     images = plan.images if plan else decide_images(_find_new_images(request, pod), policy.decide)
     chosen = images
     if policy.selector is not None:
@@ -96,7 +96,7 @@ async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float
         result = plan.result
     else:
         result = _patch_images(policy, request, pod, chosen)
-        if key is not None:
+        if key:
             policy.plan_cache.put(key, Plan(images, chosen, result))
     detector = policy.loop_detector
     if detector and result.outcome is ReviewOutcome.PATCHED and request.operation == "CREATE":
@@ -122,7 +122,9 @@ def skip_reason(request: AdmissionRequest) -> str:
     return opt_out_reason(request.object.metadata)
 
 
-def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
+def _make_plan_key(
+    policy: Policy, request: AdmissionRequest, pod: Pod
+) -> tuple[Hashable, Hashable] | None:
     """Return everything that the result for a new Pod depends on; None for unusual Pods.
 
     Volumes without an image count by their position only: the one with the token of the
@@ -137,7 +139,7 @@ def _plan_key(request: AdmissionRequest, pod: Pod) -> Hashable:
         or not has_room_for_originals(metadata)
     ):
         return None
-    return (
+    return (policy.decide, policy.observe, policy.record), (
         spec.containers,
         spec.init_containers,
         spec.ephemeral_containers,

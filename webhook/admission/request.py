@@ -76,14 +76,14 @@ class AdmissionRequest(Struct, frozen=True, rename="camel"):
     old_object: Pod | None = None
 
 
-class LooseRequest(AdmissionRequest, frozen=True):
+class _LooseRequest(AdmissionRequest, frozen=True):
     """An AdmissionRequest whose objects may be anything."""
 
     object: Any = None
     old_object: Any = None
 
 
-class Review(Struct, frozen=True, rename="camel"):
+class _Review(Struct, frozen=True, rename="camel"):
     """An AdmissionReview."""
 
     api_version: str
@@ -91,14 +91,14 @@ class Review(Struct, frozen=True, rename="camel"):
     request: AdmissionRequest
 
 
-class LooseReview(Review, frozen=True):
+class _LooseReview(_Review, frozen=True):
     """An AdmissionReview whose objects may be anything."""
 
-    request: LooseRequest
+    request: _LooseRequest
 
 
-_decode = msgspec.json.Decoder(Review).decode
-_decode_loosely = msgspec.json.Decoder(LooseReview).decode
+_decode = msgspec.json.Decoder(_Review).decode
+_decode_loosely = msgspec.json.Decoder(_LooseReview).decode
 
 
 def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
@@ -122,7 +122,7 @@ def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
     return review.api_version, review.request
 
 
-def _decode_review(body: bytes) -> Review:
+def _decode_review(body: bytes) -> _Review:
     try:
         # msgspec does not check the encoding of texts that it skips.
         if not body.isascii():
@@ -142,7 +142,7 @@ def _decode_review(body: bytes) -> Review:
         raise InvalidReviewError(f"the body is not JSON: {error}") from None
 
 
-def _read_objects(review: LooseReview) -> Review:
+def _read_objects(review: _LooseReview) -> _Review:
     """Return a review with its objects read part by part."""
     request = review.request
     pod, old = (

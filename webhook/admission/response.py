@@ -51,18 +51,18 @@ class Totals(NamedTuple):
         images: How many images there are.
         outcomes: How many images have the same rule (empty for none) and outcome.
         shares: How many images the same rule sends to the same target.
-        doubtful: How many images have an outcome that is warned of.
+        warned: How many images have an outcome that needs a warning.
         rewritten: How many images get another name, without a warning.
     """
 
     images: int
     outcomes: tuple[tuple[tuple[str, str], int], ...]
     shares: tuple[tuple[tuple[str, str], int], ...]
-    doubtful: int
+    warned: int
     rewritten: int
 
 
-class AdmissionResponse(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
+class _Response(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
     """An AdmissionResponse without its uid; patch and patchType come together or not at all."""
 
     allowed: bool
@@ -72,7 +72,7 @@ class AdmissionResponse(Struct, frozen=True, omit_defaults=True, rename="camel",
     warnings: list[str] | UnsetType = UNSET
 
 
-class DescribedDecision(Struct, frozen=True, omit_defaults=True, gc=False):
+class _DescribedDecision(Struct, frozen=True, omit_defaults=True, gc=False):
     """One decision in audit event and log."""
 
     name: str
@@ -105,7 +105,7 @@ class ReviewResult:
         """The AdmissionResponse as JSON, without its uid."""
         warnings = [self.warning] if self.warning else _list_warnings(self.images)
         return _encode(
-            AdmissionResponse(
+            _Response(
                 allowed=True,
                 patch=_encode(self.operations) if self.operations else UNSET,
                 patch_type="JSONPatch" if self.operations else UNSET,
@@ -123,11 +123,6 @@ class ReviewResult:
     def totals(self) -> Totals:
         """How many images had which outcome."""
         return _add_up(self.images)
-
-    @cached_property
-    def weight(self) -> int:
-        """How many characters its names and images have."""
-        return sum([len(field.name) + len(field.image) for field, _ in self.images])
 
     def _annotate_audit(self) -> dict[str, str]:
         """Return the audit annotations; the API server puts the webhook's name before each key."""
@@ -157,7 +152,7 @@ def encode_review(version: str, uid: str, response: bytes) -> bytes:
 
 def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
     described = [
-        DescribedDecision(
+        _DescribedDecision(
             field.name,
             decision.original,
             decision.outcome.value,
@@ -190,7 +185,7 @@ def _list_warnings(images: Iterable[ImageDecision]) -> list[str]:
 def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
     outcomes: dict[tuple[str, str], int] = {}
     shares: dict[tuple[str, str], int] = {}
-    doubtful = rewritten = 0
+    warned = rewritten = 0
     for _, decision in images:
         candidate, outcome = decision.candidate, decision.outcome
         kind = "" if decision.rule is None else str(decision.rule), outcome.value
@@ -199,7 +194,7 @@ def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
             share = candidate.rule.name, candidate.mirror.target
             shares[share] = shares.get(share, 0) + 1
         if outcome.needs_warning:
-            doubtful += 1
+            warned += 1
         elif candidate is not None:
             rewritten += 1
-    return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), doubtful, rewritten)
+    return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), warned, rewritten)

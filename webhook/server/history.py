@@ -108,8 +108,8 @@ class History:
             counts = [0, 0, 0]
             self._minutes[minute % MINUTES] = minute, counts
         counts[0] += totals.rewritten
-        counts[1] += totals.images - totals.rewritten - totals.doubtful
-        counts[2] += totals.doubtful
+        counts[1] += totals.images - totals.rewritten - totals.warned
+        counts[2] += totals.warned
         for (rule, target), count in totals.shares:
             share = policy, rule, target
             self.shares[share] = self.shares.get(share, 0) + count

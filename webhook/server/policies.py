@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from webhook.admission import LoopDetector, Policy
+from webhook.admission import LoopDetector, PlanCache, Policy
 from webhook.config import Configuration, Mode
 from webhook.config.watcher import watch_rules
 
@@ -121,6 +121,7 @@ def build_policies(
         choice: Returns the selector for an availability setting; None to check nothing.
         loops: Returns the loop detector for a policy; None to detect nothing.
     """
+    plan_cache = PlanCache()
     return {
         name: Policy(
             name=name,
@@ -129,6 +130,7 @@ def build_policies(
             record=settings.record,
             selector=choice(settings.availability),
             loop_detector=loops(settings.loops),
+            plan_cache=plan_cache,
         )
         for name, settings in configuration.policies.items()
     }

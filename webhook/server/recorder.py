@@ -84,7 +84,7 @@ class ReviewRecorder:
 
     def _log_review(self, note: Note) -> None:
         verdict = note.verdict
-        is_doubtful = verdict.totals.doubtful
+        is_doubtful = verdict.totals.warned
         if is_doubtful or verdict.outcome in LOGGED:
             self._log.write_line(
                 ReviewLine(
