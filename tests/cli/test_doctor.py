@@ -12,8 +12,8 @@ from webhook.cli.doctor.command import doctor
 from webhook.cli.doctor.report import (
     STYLES,
     FindingStatus,
-    finding_entry,
-    note,
+    describe_finding,
+    notice,
     ok,
     show_findings,
     unknown,
@@ -22,7 +22,7 @@ from webhook.cli.doctor.report import (
 
 FINDINGS = [
     ok("clock", "right"),
-    note("Pod", "static"),
+    notice("Pod", "static"),
     wrong("rules", "none", "give some"),
     unknown("certificate", "not seen"),
 ]
@@ -72,13 +72,13 @@ def test_each_finding_is_a_line_and_its_mend_another(capsys):
 
 
 def test_programs_get_the_same():
-    assert finding_entry(FINDINGS[2]) == {
+    assert describe_finding(FINDINGS[2]) == {
         "check": "rules",
         "verdict": "wrong",
         "what": "none",
         "mend": "give some",
     }
-    assert finding_entry(FINDINGS[0])["mend"] is None
+    assert describe_finding(FINDINGS[0])["mend"] is None
 
 
 def test_every_verdict_has_its_colour():

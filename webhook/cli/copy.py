@@ -135,8 +135,8 @@ def copy(
         decisions = [decide(str(reference)) for reference, _ in opened.images()]
         is_whole = True
     else:
-        decisions, is_whole = wanted(images, manifests, decide)
-        decisions += pods(kubeconfig, decide) if cluster else []
+        decisions, is_whole = read_decisions(images, manifests, decide)
+        decisions += read_cluster(kubeconfig, decide) if cluster else []
     from webhook.cli.copying.run import Run  # noqa: PLC0415 - HTTP is not for all
     from webhook.transfer import distinct, order_for  # noqa: PLC0415 - as above
 
@@ -162,7 +162,7 @@ def copy(
         context.exit(FAILED)
 
 
-def wanted(
+def read_decisions(
     images: tuple[str, ...], manifests: tuple[Path, ...], decide: Callable[[str], Decision]
 ) -> tuple[list[Decision], bool]:
     """Return the decisions on images and manifests, and whether all of these could be read."""
@@ -175,7 +175,7 @@ def wanted(
     return decisions, is_whole
 
 
-def pods(kubeconfig: Path | None, decide: Callable[[str], Decision]) -> list[Decision]:
+def read_cluster(kubeconfig: Path | None, decide: Callable[[str], Decision]) -> list[Decision]:
     """Return the decisions on the images of a cluster's Pods."""
     from webhook.cli.copying.images import from_cluster  # noqa: PLC0415 - for this option
 

@@ -34,7 +34,7 @@ def show_text(text: str, *, style: str = "") -> None:
         style: ``bold``, ``dim``, a colour or nothing.
     """
     width = _output_width()
-    _write(_styled(line, style) for part in text.split("\n") for line in _fold(part, width))
+    _write(_style(line, style) for part in text.split("\n") for line in _fold(part, width))
 
 
 def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
@@ -90,7 +90,7 @@ def _table_lines(rows: Sequence[Sequence[tuple[str, str]]], indent: str = "") ->
         folded = [_fold(text, width) for (text, _), width in zip(row, widths, strict=True)]
         for lines in zip_longest(*folded, fillvalue=""):
             cells = (
-                _styled(text, style) + " " * (width - len(text))
+                _style(text, style) + " " * (width - len(text))
                 for text, (_, style), width in zip(lines, row, widths, strict=True)
             )
             yield indent + GAP.join(cells)
@@ -113,7 +113,7 @@ def _fold(text: str, width: int) -> list[str]:
     return wrap(text, width, break_on_hyphens=False)
 
 
-def _styled(text: str, style: str) -> str:
+def _style(text: str, style: str) -> str:
     if not style or not text:
         return text
     look: dict[str, Any] = {style: True} if style in ATTRIBUTES else {"fg": style}

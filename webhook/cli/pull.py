@@ -26,7 +26,7 @@ from webhook.cli.options import (
     rules_options,
 )
 from webhook.cli.output import escape_controls, show_json, show_records
-from webhook.cli.puller import Puller, own_names, plan_pull, remove_duplicates
+from webhook.cli.puller import Puller, original_names, plan_pull, remove_duplicates
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -175,8 +175,8 @@ def _show_progress(title: str) -> Iterator[Callable[[str, str], None]]:
         minutes, rest = divmod(int(seconds), 60)
         source, line = progress
         return Group(
-            _cropped(f"{spinner} {minutes}:{rest:02}  {escape_controls(title)}"),
-            _cropped(f"  {source}  {escape_controls(line)}", "dim"),
+            _crop(f"{spinner} {minutes}:{rest:02}  {escape_controls(title)}"),
+            _crop(f"  {source}  {escape_controls(line)}", "dim"),
         )
 
     with Live(
@@ -188,7 +188,7 @@ def _show_progress(title: str) -> Iterator[Callable[[str, str], None]]:
         yield on_progress
 
 
-def _cropped(line: str, style: str = "") -> Text:
+def _crop(line: str, style: str = "") -> Text:
     """Return a line that is cut at the width of the terminal."""
     return Text(line, style, no_wrap=True, overflow="crop")
 
@@ -268,7 +268,7 @@ def _script_lines(job: PullJob, puller: Puller) -> Iterator[str]:
     yield f"# {job.image}: {job.reason}"
     yield shlex.join(engine.pull(image, puller.platform))
     if first.is_mirror:
-        names = own_names(engine, reference, [image])
+        names = original_names(engine, reference, [image])
         yield from (shlex.join(engine.tag(image, name)) for name in names)
         if names and not puller.keeps_mirror_names:
             yield shlex.join(engine.remove(image))

@@ -20,7 +20,7 @@ __all__ = [
     "PullResult",
     "PullSource",
     "Puller",
-    "own_names",
+    "original_names",
     "plan_pull",
     "remove_duplicates",
 ]
@@ -145,7 +145,7 @@ def remove_duplicates(jobs: Iterable[PullJob]) -> list[PullJob]:
     return list(unique.values())
 
 
-def own_names(engine: Engine, reference: ImageReference, brought: Iterable[str]) -> list[str]:
+def original_names(engine: Engine, reference: ImageReference, brought: Iterable[str]) -> list[str]:
     """Return the names that a pull from the image's own registry would have given it.
 
     Args:
@@ -223,8 +223,8 @@ class Puller:
             before: The names that it had there before; None if that is unknown.
         """
         image = source.image
-        brought = self._brought_names(source, before)
-        names = own_names(self.engine, reference, brought or ())
+        brought = self._new_names(source, before)
+        names = original_names(self.engine, reference, brought or ())
         for name in names:
             tagged = self.run(self.engine.tag(image, name), _ignore)
             if tagged.code:
@@ -252,7 +252,7 @@ class Puller:
         prefixes = (f"{repository}:", f"{repository}@")
         return frozenset(line for line in found.lines if line.startswith(prefixes))
 
-    def _brought_names(self, source: PullSource, before: frozenset[str] | None) -> list[str] | None:
+    def _new_names(self, source: PullSource, before: frozenset[str] | None) -> list[str] | None:
         """Return the names that a pull from *source* brought, in order; None if unknown."""
         if before is None:
             return None

@@ -246,7 +246,7 @@ def _write(
     if not rendered.files:
         raise click.ClickException("none of the rules can be written in this format")
     if output_dir is None:
-        click.echo("\n".join(_printed_files(rendered.files)), nl=False)
+        click.echo("\n".join(_format_files(rendered.files)), nl=False)
     else:
         for file in rendered.files:
             _save_file(output_dir, file)
@@ -265,7 +265,7 @@ def _iterate_policy_warnings(
         yield RenderWarning(WarningCode.OBSERVE, text, (policy.name,), misleads=True)
 
 
-def _printed_files(files: tuple[RenderedFile, ...]) -> Iterator[str]:
+def _format_files(files: tuple[RenderedFile, ...]) -> Iterator[str]:
     """Yield the files for standard output, each of several with its path in a comment."""
     for file in files:
         yield file.text if len(files) == 1 else f"# {file.path}\n{file.text}"

@@ -143,7 +143,7 @@ def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
         where = f"{source.name}:{image.line}"
         decision = image.decision
         if image.shared:
-            text = f"{decision.original} is unchanged: {_shared_reason(image)}"
+            text = f"{decision.original} is unchanged: {_anchor_reason(image)}"
             click.echo(f"Warning: {where}: {text}", err=True)
         elif decision.outcome.needs_warning:
             text = f"image {decision.original!r} is unchanged: {decision.reason}"
@@ -152,7 +152,7 @@ def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
     return is_failed
 
 
-def _shared_reason(image: ManifestImage) -> str:
+def _anchor_reason(image: ManifestImage) -> str:
     return (
         f"its YAML anchor is also used for something else; to get {image.decision.image}, "
         "write the image out without the anchor"
@@ -169,7 +169,7 @@ def _image_entry(source: ManifestSource, image: ManifestImage) -> dict[str, Any]
         "image": decision.original,
         "outcome": str(decision.outcome),
         "result": decision.image if image.changes else decision.original,
-        "reason": _shared_reason(image) if image.shared else decision.reason,
+        "reason": _anchor_reason(image) if image.shared else decision.reason,
     }
 
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.cli.engines import ENGINES
-from webhook.cli.puller import own_names, plan_pull, remove_duplicates
+from webhook.cli.puller import original_names, plan_pull, remove_duplicates
 from webhook.core import MirrorMap, Original, Rule, parse_reference
 
 DIGEST = "sha256:" + "0123456789abcdef" * 4
@@ -133,14 +133,14 @@ def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
 def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(image, by_tag, by_name):
     reference = parse_reference(image)
 
-    assert own_names(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
-    assert own_names(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
+    assert original_names(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
+    assert original_names(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
 
 
 def test_the_digest_that_a_pull_by_tag_brings_is_restored_too():
     brought = ["m.example.com:5000/a:1", f"m.example.com:5000/a@{DIGEST}"]
 
-    assert own_names(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [
+    assert original_names(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [
         "quay.io/a:1",
         f"quay.io/a@{DIGEST}",
     ]

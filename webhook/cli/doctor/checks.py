@@ -5,14 +5,14 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.cli.doctor.installation import ADD_A_RULE, read_rules
+from webhook.cli.doctor.installation import ADD_A_RULE, read_config_maps
 from webhook.cli.doctor.policies import (
     NO_POLICIES,
     BoundPolicy,
     check_policies,
     read_policies,
 )
-from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
+from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
 from webhook.cli.doctor.webhooks import check_replicas, check_trust, read_webhooks
 from webhook.config import ConfigurationError, Mode
 from webhook.core import Outcome
@@ -73,7 +73,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
             "--create-namespace --values values.yaml",
         )
         if not policies.version:
-            yield note("policy", NO_POLICIES.format(version.get("gitVersion")))
+            yield notice("policy", NO_POLICIES.format(version.get("gitVersion")))
         return
     yield from check_policies(policies)
     for entry in webhooks:
@@ -94,7 +94,7 @@ def _check_clock(skew: float) -> Finding:
     """
     if abs(skew) <= MAX_SKEW:
         return ok("clock", "the clocks of this machine and the API server agree")
-    return note(
+    return notice(
         "clock",
         f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the "
         "API server; a new certificate may not be valid yet",
@@ -104,7 +104,7 @@ def _check_clock(skew: float) -> Finding:
 
 def _check_rules(reader: KubeClient, namespace: str) -> Iterator[Finding]:
     """Check the rules of the release in a namespace."""
-    found = dict(read_rules(reader, namespace))
+    found = dict(read_config_maps(reader, namespace))
     if not found:
         yield unknown("rules", f"there is no ConfigMap with rules in namespace {namespace}")
     for name, configuration in found.items():
@@ -202,13 +202,13 @@ def _compare(image: str, result: str, settings: PolicySettings, rewriter: Rewrit
             return ok("dry run", f"{image} became {result}: {candidate.reason}")
     if result == expected.image:
         fix = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""
-        return note("dry run", f"{unchanged}: {expected.reason}", fix)
+        return notice("dry run", f"{unchanged}: {expected.reason}", fix)
     if result != image:
-        return note("dry run", f"{image} became {result} instead of {expected.image}")
+        return notice("dry run", f"{image} became {result} instead of {expected.image}")
     if settings.mode is Mode.OBSERVE:
-        return note("dry run", f"{unchanged}: policy {rewriter.policy} has mode observe")
+        return notice("dry run", f"{unchanged}: policy {rewriter.policy} has mode observe")
     if settings.availability:
-        return note(
+        return notice(
             "dry run",
             f"{unchanged}: the webhook asks the mirrors first, and perhaps none has it",
             "give --image IMAGE that a mirror has; mirrorhook explain --probe asks the mirrors",

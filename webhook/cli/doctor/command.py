@@ -10,7 +10,7 @@ import click
 from webhook.cli.doctor.checks import check_cluster, check_namespace
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.pods import explain_pod
-from webhook.cli.doctor.report import FindingStatus, finding_entry, show_findings
+from webhook.cli.doctor.report import FindingStatus, describe_finding, show_findings
 from webhook.cli.options import (
     EXIT_FAILED,
     SetupError,
@@ -69,7 +69,7 @@ def doctor(
         problem = str(error).rstrip(".")
         raise SetupError(f"{problem}; give --kubeconfig FILE of a cluster to read") from None
     if output == "json":
-        show_json([finding_entry(each) for each in findings])
+        show_json([describe_finding(each) for each in findings])
     if any(each.status is FindingStatus.WRONG for each in findings):
         context.exit(EXIT_FAILED)
 

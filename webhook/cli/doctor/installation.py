@@ -25,8 +25,8 @@ __all__ = [
     "Installation",
     "Rewriter",
     "find_mismatch",
+    "read_config_maps",
     "read_installation",
-    "read_rules",
 ]
 
 RULES: Final = "rules.yaml"
@@ -90,14 +90,14 @@ def read_installation(reader: KubeClient) -> Installation:
     bound = read_policies(reader).bound
     settings = {}
     for namespace in {entry.namespace for entry in webhooks}:
-        for _, configuration in read_rules(reader, namespace):
+        for _, configuration in read_config_maps(reader, namespace):
             if not isinstance(configuration, ConfigurationError):
                 for policy, each in configuration.policies.items():
                     settings[namespace, policy] = each
     return Installation(webhooks, settings, bound)
 
 
-def read_rules(
+def read_config_maps(
     reader: KubeClient, namespace: str
 ) -> Iterator[tuple[str, Configuration | ConfigurationError]]:
     """Yield the name of each ConfigMap of rules in a namespace, with its rules or errors."""

@@ -7,7 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from webhook.cli.doctor.installation import ADD_A_RULE, find_mismatch
-from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
+from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
 from webhook.config import Mode
 from webhook.core import Outcome
 from webhook.objects import (
@@ -48,7 +48,7 @@ def explain_pod(
     metadata = pod["metadata"]
     parsed = read_pod(pod)
     if MIRROR_POD in (metadata.get("annotations") or {}):
-        yield note(
+        yield notice(
             "Pod",
             "it is a static Pod, which the kubelet creates without asking the API server",
             "configure the mirrors on the node: mirrorhook render containerd",
@@ -56,7 +56,7 @@ def explain_pod(
         return
     opt_out = opt_out_reason(parsed.metadata)
     if opt_out:
-        yield note("Pod", f"it is skipped, as {opt_out}", f"remove {OPT_OUT} from it")
+        yield notice("Pod", f"it is skipped, as {opt_out}", f"remove {OPT_OUT} from it")
         return
     space = reader.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
     rewriter = _find_rewriter(pod, space["metadata"].get("labels") or {}, installation)
@@ -68,7 +68,7 @@ def explain_pod(
         yield unknown("rules", f"the rules of policy {rewriter.policy} are unknown")
         return
     if settings.mode is Mode.OBSERVE:
-        yield note("policy", f"policy {rewriter.policy} has mode observe", "set mode: rewrite")
+        yield notice("policy", f"policy {rewriter.policy} has mode observe", "set mode: rewrite")
         return
     originals = _original_images(metadata)
     for placement in decide_images(find_images(parsed.spec), settings.mirrors.decide):
@@ -97,7 +97,7 @@ def _find_rewriter(
         if not find_mismatch(each.object_selector, own):
             return each
     reasons = {find_mismatch(each.object_selector, own) for each in rewriters}
-    return note(
+    return notice(
         "Pod",
         f"its labels exclude it from {rewriters[0].noun}: {'; '.join(sorted(reasons))}; otherwise "
         "an operator that compares images would replace it endlessly",
@@ -135,12 +135,12 @@ def _explain_image(
     if decision.outcome is not Outcome.REWRITTEN:
         text = f"{field.image} is unchanged: {decision.reason}"
         if decision.outcome is Outcome.UNMATCHED:
-            return note(field.name, text, ADD_A_RULE)
+            return notice(field.name, text, ADD_A_RULE)
         if decision.outcome is Outcome.INVALID:
             return wrong(
                 field.name, text, "correct the name in the manifest of the Pod or its owner"
             )
-        return note(field.name, text)
+        return notice(field.name, text)
     text = f"{field.image} would be {decision.image} today ({decision.reason})"
     recreate = (
         f"recreate it: kubectl --namespace {metadata['namespace']} delete pod "

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "FindingStatus",
-    "finding_entry",
-    "note",
+    "describe_finding",
+    "notice",
     "ok",
     "show_findings",
     "unknown",
@@ -62,7 +62,7 @@ def ok(check: str, text: str) -> Finding:
     return Finding(check, FindingStatus.OK, text)
 
 
-def note(check: str, text: str, fix: str = "") -> Finding:
+def notice(check: str, text: str, fix: str = "") -> Finding:
     """Return the finding that something may be intended, and explains what happens."""
     return Finding(check, FindingStatus.NOTE, text, fix)
 
@@ -87,7 +87,7 @@ def show_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
         yield each
 
 
-def finding_entry(finding: Finding) -> dict[str, Any]:
+def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return a finding with the keys that ``--output json`` promises."""
     return {
         "check": finding.check,

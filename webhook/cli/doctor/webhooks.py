@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from webhook.cli.doctor.report import Finding, note, ok, unknown, wrong
+from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
 from webhook.kube import ClusterError
 from webhook.tls import CertificateError
 from webhook.tls.parsing import expiry_of
@@ -223,7 +223,7 @@ def _check_certificate(
         return unknown("certificate", f"the certificate of {name} could not be read: {error}")
     expires = expiry_of(served)
     text = f"the certificate of {name} is trusted, and valid until {_format(expires)}"
-    return note("certificate", text) if expires < now + SOON else ok("certificate", text)
+    return notice("certificate", text) if expires < now + SOON else ok("certificate", text)
 
 
 def _check_loaded_rules(reader: KubeClient, pod: dict[str, Any]) -> Iterator[Finding]:
