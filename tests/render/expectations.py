@@ -81,6 +81,11 @@ OWN = {
         Rule("gcr.io", ["a.example.com"]),
         Rule("gcr.io/distroless", ["a.example.com"]),
     ],
+    "a flat part": [
+        Rule("docker.io", ["a.example.com/hub"]),
+        Rule("docker.io/bitnami", [Mirror("a.example.com/flat", flatten=True)]),
+        Rule("docker.io/bitnami/charts", ["a.example.com/charts"]),
+    ],
     "regex": [
         Rule(regex=r"docker\.io/grafana/(.+)", mirrors=[r"g.example.com/\1"]),
         Rule("quay.io", ["localhost:5000/quay"]),

@@ -12,7 +12,7 @@ from webhook.core import InvalidRuleError, MirrorMap
 from webhook.render.policy_table import (
     make_policy_table,
     parse_cel_literal,
-    read_rules,
+    parse_policy_table,
     to_cel_literal,
 )
 from webhook.render.prefix_table import make_prefix_table
@@ -24,7 +24,7 @@ def test_rules_read_from_a_policy_decide_as_the_rules(name):
     table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
     read = parse_cel_literal(to_cel_literal(table))
     assert read == table
-    again = MirrorMap(read_rules(read))
+    again = MirrorMap(parse_policy_table(read))
     assert [again.decide(image).image for image in EXTRA] == [
         mirrors.decide(image).image for image in EXTRA
     ]
@@ -36,13 +36,13 @@ def test_rules_read_from_a_table_decide_as_any_rules(mirrors, images):
         table = make_policy_table(make_prefix_table(mirrors.rules, complete=True))
     except InvalidRuleError:
         reject()  # rules that no table can express
-    again = MirrorMap(read_rules(table))
+    again = MirrorMap(parse_policy_table(table))
     for image in images:
         assert again.decide(image).image == mirrors.decide(image).image
 
 
 def test_address_with_a_port_is_read_from_a_key():
-    (rule,) = read_rules({"-__1-_5000..a..b": "m.example/x/* n.example"})
+    (rule,) = parse_policy_table({"-__1-_5000..a..b": "m.example/x/* n.example"})
     assert str(rule.match) == "[::1]:5000/a/b"
     assert [(m.target, m.flatten) for m in rule.mirrors] == [
         ("m.example/x", True),

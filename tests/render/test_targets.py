@@ -17,6 +17,7 @@ from webhook.render import (
 )
 
 HUB = Rule("docker.io", ["harbor.example.com/hub", "mirror.gcr.io"])
+FLAT_HUB = Rule("docker.io", [Mirror("flat.example.com", flatten=True)])
 FLAT = Rule("quay.io", [Mirror("flat.example.com", flatten=True)])
 REGEX = Rule(regex=r"quay\.io/(.+)", mirrors=[r"h.example.com/\1"])
 ALL = Rule("*", ["cache.example.com"])
@@ -92,7 +93,7 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
 
 
 @pytest.mark.parametrize(
-    ("render", "rules", "told"),
+    ("render", "rules", "codes"),
     [
         (render_containerd, [FLAT], {WarningCode.FLATTEN: False}),
         (render_containerd, [REGEX], {WarningCode.REGEX: False}),
@@ -137,6 +138,7 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
         (render_containerd, [LISTED], {WarningCode.ALLOWLIST: False}),
         (render_crio, [SECRET], {WarningCode.PULL_SECRETS: False}),
         (render_docker, [FLAT], {WarningCode.OTHER_REGISTRY: False}),
+        (render_docker, [FLAT_HUB], {WarningCode.FLATTEN: False}),
         (
             render_docker,
             [Rule("docker.io", ["a.example.com"], original=Original.NEVER)],
@@ -144,8 +146,7 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
         ),
     ],
 )
-def test_target_warns_of_what_it_cannot_express(render, rules, told):
-    # What a rule for Docker Hub may not say of itself is another matter.
+def test_target_warns_of_what_it_cannot_express(render, rules, codes):
     warnings = render(rules).warnings
-    assert {each.code: each.misleads for each in warnings} == told
+    assert {each.code: each.misleads for each in warnings} == codes
     assert all(each.names for each in warnings)

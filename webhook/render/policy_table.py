@@ -32,7 +32,7 @@ __all__ = [
     "SLASH",
     "make_policy_table",
     "parse_cel_literal",
-    "read_rules",
+    "parse_policy_table",
     "to_cel_literal",
 ]
 
@@ -98,7 +98,7 @@ def parse_cel_literal(text: str) -> dict[str, str]:
     return dict(PAIR.findall(text)) if text.lstrip().startswith("{") else {}
 
 
-def read_rules(table: Mapping[str, str]) -> tuple[Rule, ...]:
+def parse_policy_table(table: Mapping[str, str]) -> tuple[Rule, ...]:
     """Return the rules of a table that was read from a policy or its ConfigMap.
 
     Raises:

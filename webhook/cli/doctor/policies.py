@@ -10,7 +10,7 @@ from webhook.cli.doctor.webhooks import OUR_LABEL
 from webhook.config import PolicySettings
 from webhook.core import InvalidRuleError, MirrorMap
 from webhook.kube import ForbiddenError
-from webhook.render.policy_table import parse_cel_literal, read_rules
+from webhook.render.policy_table import parse_cel_literal, parse_policy_table
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -194,7 +194,7 @@ def _read_rules(
         texts = [each["expression"] for each in variables if each["name"] == TABLE]
         table = parse_cel_literal("".join(texts))
     try:
-        return (MirrorMap(read_rules(table)), "") if table else (None, UNKNOWN_FORM)
+        return (MirrorMap(parse_policy_table(table)), "") if table else (None, UNKNOWN_FORM)
     except InvalidRuleError:
         return None, UNKNOWN_FORM
 
