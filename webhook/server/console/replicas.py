@@ -63,8 +63,6 @@ class ReplicaDirectory:
 
     async def _ask_all(self) -> ReplicaList:
         own = self.own()
-        # In a thread, so that reviews are not held up.
-        await asyncio.to_thread(import_module, "httpx")
         try:
             endpoints = await self._find()
         except ClusterError as error:
@@ -111,7 +109,9 @@ def _describe(state: ReplicaState, own: ReplicaState, pod: str = "", address: st
 
 async def _fetch(address: str, limit: float) -> ReplicaState | str:
     """Return the state that a replica reports, or the reason why it does not."""
-    import httpx  # noqa: PLC0415 - it takes 130 ms and 5 MB, which few replicas need
+    # It takes 130 ms and 5 MB, which few replicas need; a thread does not hold up reviews.
+    await asyncio.to_thread(import_module, "httpx")
+    import httpx  # noqa: PLC0415 - see above
 
     no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading the system's CAs takes 50 ms
     answer, body = "no HTTP", b""
