@@ -85,7 +85,7 @@ def test_it_is_told_to_whoever_creates_the_pod_and_to_the_audit_event(world):
     world.series(10, 40, owner_of(CLUSTER))
     told = world.create(owner_of(CLUSTER), images=("nginx", "quay.io/our-team/a"))
     (warning,) = told["warnings"]
-    assert "image of c0 left as it is, looping: 'nginx': Cluster pg made this Pod" in warning
+    assert "image of c0 unchanged, looping: 'nginx': Cluster pg created this Pod" in warning
     first, second = json.loads(told["auditAnnotations"]["decisions"])
     assert (first["outcome"], second["outcome"]) == ("looping", "kept")
     assert "10 times in 3600s" in first["reason"]

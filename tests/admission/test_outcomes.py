@@ -57,11 +57,11 @@ def test_every_place_of_an_image_is_patched_on_create(ask, review):
         ({"kind": None}, "not a Pod"),
         ({"operation": "DELETE"}, "the operation is DELETE"),
         ({"operation": "CONNECT"}, "the operation is CONNECT"),
-        ({"operation": None}, "the operation is not given"),
+        ({"operation": None}, "the operation is missing"),
         ({"subResource": "status"}, "the subresource is status"),
         ({"subResource": "resize", "operation": "UPDATE"}, "the subresource is resize"),
         ({"object": None}, "it has no object"),
-        ({"operation": "UPDATE"}, "an UPDATE without its oldObject"),
+        ({"operation": "UPDATE"}, "an UPDATE without oldObject"),
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
@@ -139,7 +139,7 @@ def test_a_pod_without_images_is_allowed(ask, review, given):
 @pytest.mark.parametrize(
     ("image", "told"),
     [
-        ("Not Good", "c0 left as it is, invalid: 'Not Good': it contains white space"),
+        ("Not Good", "c0 unchanged, invalid: 'Not Good': it contains white space"),
         ("gcr.io/abcdefghijklmno", "unavailable: 'gcr.io/abcdefghijklmno': rule gcr.io"),
     ],
 )
@@ -161,7 +161,7 @@ def test_warnings_stay_within_the_bounds_of_the_api_server(ask, review):
 
 def test_a_container_without_a_name_is_named_by_its_place(ask, review):
     asked = ask(review({"spec": {"containers": [{"image": "A"}]}}))
-    assert "image of /spec/containers/0/image left as it is" in asked.warnings[0]
+    assert "image of /spec/containers/0/image unchanged" in asked.warnings[0]
 
 
 def test_the_audit_event_has_every_decision_in_the_words_of_explain(ask, review):

@@ -110,7 +110,7 @@ def test_no_mirror_leaves_the_pod_alone_and_says_so():
 
     assert patch_of(response) == []
     assert response["warnings"] == [
-        "mirrorhook: image of c0 left as it is, unavailable: 'nginx': no mirror"
+        "mirrorhook: image of c0 unchanged, unavailable: 'nginx': no mirror"
     ]
     ((_, _, result),) = recorder.results
     assert result.outcome is ReviewOutcome.UNCHANGED

@@ -87,7 +87,7 @@ def test_the_pod_says_what_its_images_were(world, release, space):
 
 def test_kubectl_shows_the_warning_of_an_image_that_is_none(world, release, space):
     said = world.plane.kubectl("create", "-n", space, "-f", "-", given=pod("Nginx:1", "nginx"))
-    assert "Warning: mirrorhook: image of c0 left as it is, invalid: 'Nginx:1'" in said
+    assert "Warning: mirrorhook: image of c0 unchanged, invalid: 'Nginx:1'" in said
     created = world.api.get(namespaced("pods", space, "web"))
     assert images(created) == {"c0": "Nginx:1", "c1": f"{MIRROR}/hub/library/nginx"}
 

@@ -69,7 +69,7 @@ def test_tag_and_digest_stay_together(shown):
 
 
 def test_a_doubtful_image_is_warned_of(shown):
-    assert "Warning: mirrorhook: image of typo left as it is" in shown
+    assert "Warning: mirrorhook: image of typo unchanged" in shown
 
 
 def test_nothing_is_coloured_where_nobody_looks(shown):

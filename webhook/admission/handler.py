@@ -17,8 +17,7 @@ __all__ = ["INTERNAL_ERROR", "Recorder", "review"]
 
 INTERNAL_ERROR: Final = ReviewResult(
     ReviewOutcome.ERROR,
-    warning="mirrorhook: internal error, the images were left as they are; "
-    "the webhook's log has the traceback",
+    warning="mirrorhook: internal error, no image was changed; see the log of the webhook",
 )
 
 

@@ -148,8 +148,8 @@ class LoopDetector:
     ) -> StoppedOwner:
         kind, name = (owner.kind or "")[:MAX_NAME], (owner.name or "")[:MAX_NAME]
         reason = (
-            f"{kind} {name} made this Pod {times} times in {self._limits.within:g}s, as if "
-            "the mirror were a wrong image; name the mirror there, or opt the Pod out"
+            f"{kind} {name} created this Pod {times} times in {self._limits.within:g}s, probably "
+            "because it compares images; name the mirror there, or opt the Pod out"
         )
         return StoppedOwner(namespace, kind, name, pod, reason)
 

@@ -112,13 +112,13 @@ def skip_reason(request: AdmissionRequest) -> str:
     if kind is None or kind.kind != "Pod" or kind.group:
         return "it is not a Pod"
     if request.operation not in ("CREATE", "UPDATE"):
-        return f"the operation is {request.operation or 'not given'}"
+        return f"the operation is {request.operation or 'missing'}"
     if request.sub_resource and request.sub_resource != EPHEMERAL_SUBRESOURCE:
         return f"the subresource is {request.sub_resource}"
     if request.object is None:
         return "it has no object"
     if request.operation == "UPDATE" and request.old_object is None:
-        return "it is an UPDATE without its oldObject"
+        return "it is an UPDATE without oldObject"
     return opt_out_reason(request.object.metadata)
 
 

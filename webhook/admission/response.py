@@ -168,7 +168,7 @@ def _list_warnings(images: Iterable[ImageDecision]) -> list[str]:
     """Return a warning for each image that needs one, within the bounds of the API server."""
     texts = [
         f"mirrorhook: image of {field.name or field.pointer} "
-        f"{'left as it is' if decision.candidate is None else 'rewritten'}, "
+        f"{'unchanged' if decision.candidate is None else 'rewritten'}, "
         f"{decision.outcome}: {quote(decision.original)}: {decision.reason}"
         for field, decision in images
         if decision.outcome.needs_warning
