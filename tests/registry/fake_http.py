@@ -36,8 +36,8 @@ def secret(*auths):
     return json.dumps({"auths": entries}).encode()
 
 
-async def check_async(handler, image, *, credentials=b"", **settings):
-    """Check an image when every host is *handler*."""
+def client_of(handler, *, credentials=b"", **settings):
+    """A client for which every host is *handler*."""
     settings = Availability(**settings)
     store = CredentialStore(
         ["config.json"] if credentials else [],
@@ -46,7 +46,11 @@ async def check_async(handler, image, *, credentials=b"", **settings):
         report=print,
     )
     transport = httpx.MockTransport(handler)
-    client = RegistryClient(settings, store, now, lambda _: transport)
+    return RegistryClient(settings, store, now, lambda _: transport)
+
+
+async def check_async(handler, image, **options):
+    client = client_of(handler, **options)
     try:
         return await client.check_image(parse_reference(image))
     finally:

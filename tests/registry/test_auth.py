@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import asyncio
 import base64
 
 import httpx
@@ -7,7 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.registry.fake_http import answer, check, manifest, secret
+from tests.registry.fake_http import answer, check, client_of, manifest, secret
+from tests.registry.virtual_clock import run
+from webhook.core import parse_reference
+from webhook.registry import auth
 from webhook.registry.auth import Challenge, parse_challenges, select_challenge
 from webhook.registry.responses import CheckStatus
 
@@ -77,17 +81,17 @@ def test_any_header_can_be_parsed(headers):
 
 
 class Registry:
-    """A registry with a login, on m.example; it keeps what every host was told."""
+    """The registry m.example, which requires authentication; it keeps all requests."""
 
     def __init__(self, challenge, realm=None, location=None):
         self.challenge = challenge
         self.realm = realm or (lambda _: httpx.Response(200, json={"token": TOKEN}))
         self.location = location
-        self.told = []
+        self.requests = []
 
     def __call__(self, request):
         authorization = request.headers.get("Authorization", "")
-        self.told.append((f"{request.url.scheme}://{request.url.host}", authorization))
+        self.requests.append((f"{request.url.scheme}://{request.url.host}", authorization))
         if "token" in request.url.path:
             return self.realm(request)
         if request.url.host != "m.example":
@@ -96,8 +100,8 @@ class Registry:
             return answer(401, WWW_Authenticate=self.challenge)
         return answer(307, Location=self.location) if self.location else manifest()
 
-    def told_to(self, host):
-        return {authorization for at, authorization in self.told if at == host}
+    def headers_of(self, host):
+        return {authorization for origin, authorization in self.requests if origin == host}
 
 
 BEARER = 'Bearer realm="{}",service="s"'
@@ -107,7 +111,7 @@ def test_password_is_sent_after_basic_challenge():
     registry = Registry('Basic realm="x"')
 
     assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
-    assert registry.told == [("https://m.example", ""), ("https://m.example", BASIC)]
+    assert registry.requests == [("https://m.example", ""), ("https://m.example", BASIC)]
 
 
 @pytest.mark.parametrize("credentials", [b"", OURS])
@@ -115,11 +119,47 @@ def test_token_is_fetched_with_or_without_password(credentials):
     registry = Registry(BEARER.format("https://m.example/token"))
 
     assert check(registry, credentials=credentials).status is CheckStatus.PRESENT
-    assert registry.told == [
+    assert registry.requests == [
         ("https://m.example", ""),
         ("https://m.example", BASIC if credentials else ""),
         ("https://m.example", f"Bearer {TOKEN}"),
     ]
+
+
+@pytest.mark.parametrize(("pause", "tokens"), [(50, 1), (100, 2)])
+def test_token_is_reused_until_it_expires(pause, tokens):
+    def realm(_request):
+        return httpx.Response(200, json={"token": TOKEN, "expires_in": 90})
+
+    registry = Registry('Bearer realm="https://auth.example/token"', realm)
+
+    async def main():
+        client = client_of(registry)
+        for _ in range(2):
+            result = await client.check_image(parse_reference("m.example/a"))
+            assert result.status is CheckStatus.PRESENT
+            await asyncio.sleep(pause)
+        await client.close()
+
+    run(main())
+
+    assert [host for host, _ in registry.requests].count("https://auth.example") == tokens
+    assert len(registry.requests) == 3 + (1 if tokens == 1 else 3)
+
+
+def test_number_of_cached_tokens_is_limited(monkeypatch):
+    monkeypatch.setattr(auth, "MAX_CACHED", 2)
+    registry = Registry(BEARER.format("https://m.example/token"))
+
+    async def main():
+        client = client_of(registry)
+        for name in ("a", "b", "c", "c", "a"):
+            await client.check_image(parse_reference(f"m.example/{name}"))
+        await client.close()
+
+    run(main())
+
+    assert len(registry.requests) == 3 * 4 + 1
 
 
 def test_token_request_has_service_and_scope_of_challenge():
@@ -135,25 +175,25 @@ def test_token_request_has_service_and_scope_of_challenge():
     assert dict(url.params) == {"a": "b", "service": "s", "scope": "x:y"}
 
 
-def test_redirect_to_other_host_sends_no_password():
+def test_redirect_to_other_originsends_no_password():
     registry = Registry('Basic realm="x"', location="https://cdn.example/blob")
 
     assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
-    assert registry.told_to("https://cdn.example") == {""}
+    assert registry.headers_of("https://cdn.example") == {""}
 
 
-def test_redirect_to_other_host_sends_no_token():
+def test_redirect_to_other_originsends_no_token():
     registry = Registry(BEARER.format("https://m.example/token"), location="https://cdn.example/x")
 
     assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
-    assert registry.told_to("https://cdn.example") == {""}
+    assert registry.headers_of("https://cdn.example") == {""}
 
 
-def test_realm_at_other_host_gets_password_over_tls():
+def test_realm_at_other_origingets_password_over_tls():
     registry = Registry(BEARER.format("https://auth.example/token"))
 
     assert check(registry, credentials=OURS).status is CheckStatus.PRESENT
-    assert registry.told_to("https://auth.example") == {BASIC}
+    assert registry.headers_of("https://auth.example") == {BASIC}
 
 
 def test_registry_without_tls_cannot_send_password_to_other_host():
@@ -162,7 +202,7 @@ def test_registry_without_tls_cannot_send_password_to_other_host():
     result = check(registry, credentials=OURS, plain_http=frozenset({"m.example"}))
 
     assert result.status is CheckStatus.PRESENT
-    assert registry.told_to("https://auth.example") == {""}
+    assert registry.headers_of("https://auth.example") == {""}
 
 
 def test_realm_without_tls_is_not_requested():
@@ -171,7 +211,7 @@ def test_realm_without_tls_is_not_requested():
     result = check(registry, credentials=OURS)
 
     assert result.status is CheckStatus.UNAUTHORIZED
-    assert registry.told_to("http://auth.example") == set()
+    assert registry.headers_of("http://auth.example") == set()
 
 
 def test_redirect_of_realm_is_not_followed():
@@ -183,7 +223,7 @@ def test_redirect_of_realm_is_not_followed():
     result = check(registry, credentials=OURS)
 
     assert result.reason == "requires authentication (its token server answers HTTP 302)"
-    assert registry.told_to("https://evil.example") == set()
+    assert registry.headers_of("https://evil.example") == set()
 
 
 def test_challenge_after_redirect_gets_credentials_of_that_host():
@@ -223,7 +263,9 @@ def test_response_of_realm_becomes_result(response, found):
     assert check(registry, credentials=OURS).status is found
 
 
-@pytest.mark.parametrize("realm", ["", "x", "https://", "https://u:p@a.example/t", "//a"])
+@pytest.mark.parametrize(
+    "realm", ["", "x", "https://", "https://u:p@a.example/t", "//a", "https://a.example:port/"]
+)
 def test_invalid_realm_is_not_requested(realm):
     registry = Registry(BEARER.format(realm))
 
@@ -237,7 +279,7 @@ def test_refused_password_is_sent_once():
     result = check(registry, credentials=wrong)
 
     assert result.reason == "requires authentication (HTTP 401)"
-    assert len(registry.told) == 2
+    assert len(registry.requests) == 2
 
 
 echoes = st.sampled_from([PASSWORD, BASIC, TOKEN, f"Bearer {TOKEN}", BASIC[6:]])

@@ -215,6 +215,19 @@ def test_redirect_is_followed():
     assert check(handler).status is CheckStatus.PRESENT
 
 
+def test_cookies_are_not_kept():
+    sent = []
+
+    def handler(request):
+        sent.append(request.headers.get("Cookie"))
+        location = f"https://m.example/{len(sent)}"
+        return answer(307, Location=location, Set_Cookie="a=b; Domain=m.example; Path=/")
+
+    check(handler)
+
+    assert sent == [None] * 6
+
+
 def test_other_digest_than_requested_is_mismatch():
     result = check(lambda _: manifest(OTHER), f"m.example/a@{DIGEST}")
 

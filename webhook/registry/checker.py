@@ -50,23 +50,23 @@ class ImageCheck:
 
 
 class CheckObserver(Protocol):
-    """Is notified of checks, for logs, metrics or a terminal."""
+    """Is notified of checks: writes logs or metrics, or to a terminal."""
 
     def on_result(self, target: str, result: CheckResult) -> None:
-        """A check has ended."""
+        """Called when a check has ended."""
 
     def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
-        """The circuit breaker of a registry has opened or closed, after *result*."""
+        """Called when a circuit breaker has opened or closed after *result*."""
 
     def on_error(self, image: str, error: Exception) -> None:
-        """A check failed by an internal error; its message may hold a secret: don't show it."""
+        """Called after an internal error, whose message may hold a secret: don't show it."""
 
     def on_problem(self, problem: str) -> None:
-        """A file cannot be used; *problem* is a sentence."""
+        """Called with a sentence when a file cannot be used."""
 
 
 class NullObserver:
-    """An observer that does nothing; the base of those that use a part of the notifications."""
+    """Ignores every notification; a base class for observers of some of them."""
 
     def on_result(self, target: str, result: CheckResult) -> None:
         """Do nothing."""
@@ -139,7 +139,7 @@ class ImageChecker:
         return self._digests.get(check.image, "")
 
     def run(self, check: ImageCheck) -> asyncio.Future[CheckResult]:
-        """Start a check, or join one that is open; don't cancel it, as others may wait."""
+        """Start a check, or join a running one; don't cancel it, as others may wait for it."""
         task = self._open.get(check.image)
         if task is not None:
             return task

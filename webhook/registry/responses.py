@@ -244,7 +244,10 @@ async def read_body(response: httpx.Response) -> bytes:
     # Requests accept no encoding; one sent all the same could expand without limit.
     response.headers.pop("Content-Encoding", None)
     response.stream = _LimitedStream(cast("httpx.AsyncByteStream", response.stream))
-    return await response.aread()
+    content = await response.aread()
+    # The stream refers to the response: without it, both are freed when they go out of use.
+    response.stream = httpx.ByteStream(b"")
+    return content
 
 
 class _LimitedStream(httpx.AsyncByteStream):

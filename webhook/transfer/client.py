@@ -111,9 +111,6 @@ class Client:
         content = _Pieces(call.content) if isinstance(call.content, bytes) else call.content.parts
         async with self._open(call, content) as response:
             body = await read_body(response)
-            # httpx keeps requests in reference cycles, until the garbage is collected.
-            if isinstance(content, _Pieces):
-                content.drop()
             location = response.headers.get("Location", "")
             following = response.links.get("next", {}).get("url", "")
             return Reply(
@@ -158,10 +155,6 @@ class _Pieces:
 
     def __init__(self, content: bytes) -> None:
         self._content = content
-
-    def drop(self) -> None:
-        """Free the memory of the body."""
-        self._content = b""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for start in range(0, len(self._content), PIECE):
