@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 
 from rich.console import Console
 
-from tests.bench import availability, rewriting
+from tests.bench import availability, path, rewriting
 from tests.bench.contest import bounds, contest
 from tests.bench.image import of_image
 from tests.bench.load import WrkMissingError
@@ -54,6 +54,7 @@ def other(rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 BOUNDED: Final[dict[str, Callable[[Path], Iterable[Bound]]]] = {
+    "path": lambda _: path.figures(),
     "lookup": lambda _: lookup(),
     "speed": speed,
     "start": readiness,

@@ -37,7 +37,7 @@ def readiness(folder: Path) -> Iterator[Bound]:
         with ExitStack() as stack:
             name = f"start-{number}"
             times.append(Field(folder, stack).ours(name, rules_file(RULES)).ready)
-    yield Bound(f"ready, the best of {STARTS} starts", min(times) * 1000, 500, "ms")
+    yield Bound(f"ready, the best of {STARTS} starts", min(times) * 1000, 900, "ms")
 
 
 def commands(folder: Path) -> Iterator[Bound]:
@@ -79,7 +79,7 @@ def endurance(folder: Path, said: Callable[[str], None]) -> Iterator[Bound]:
                 asked = until(asked + FIRST, asked, ours, load, few)
             late = ours.resident()
         megabytes = late / MEGABYTE
-        yield Bound(f"memory after {asked:,} reviews, {name}", megabytes, 55, "MB")
+        yield Bound(f"memory after {asked:,} reviews, {name}", megabytes, 75, "MB")
         yield Bound(f"to that after the first {FIRST:,}", late / early, 1.02)
 
 

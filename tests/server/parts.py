@@ -33,7 +33,7 @@ class Parts:
 
     def webhook(self, recorder=None):
         return AdmissionWebhook(
-            policies=lambda: self.policies,
+            store=self,
             recorder=recorder or ReviewRecorder(self.log, self.metrics),
             readiness=self.readiness,
             metrics=self.metrics,

@@ -13,30 +13,25 @@ from webhook.admission.request import read_review
 from webhook.server.recorder import ReviewRecorder
 
 
-class Told:
+class Kept:
     """Stands in for the history."""
 
     def __init__(self):
         self.names = []
-        self.counts = []
+        self.results = []
         self.broken = ()
 
-    def noted(self, note):
-        if note.pod in self.broken:
+    def record(self, review):
+        if review.pod in self.broken:
             raise ValueError("full")
-        self.names.append(note.pod)
-
-    def counted(self, policy, result, totals, times):
-        self.counts.append((policy, str(result), totals.rewritten, times))
-
-    def failed(self, note, error):
-        self.names.append(f"failed: {error}")
+        self.names.append(review.pod)
+        self.results.append(str(review.result.outcome))
 
 
 @pytest.fixture
 def world():
-    parts, told = Parts(), Told()
-    return parts, told, ReviewRecorder(parts.log, parts.metrics, told)
+    parts, kept = Parts(), Kept()
+    return parts, kept, ReviewRecorder(parts.log, parts.metrics, kept)
 
 
 def review(world, name, image="nginx"):
@@ -47,19 +42,21 @@ def review(world, name, image="nginx"):
 
 
 def test_reviews_are_recorded_in_order_and_counted(world):
-    _, told, _ = world
+    parts, kept, _ = world
     for name, image in (("a", "nginx"), ("b", "own.example/app"), ("c", "redis")):
         review(world, name, image)
-    assert told.names == ["a", "b", "c"]
-    patched, unchanged = ("default", "patched", 1, 1), ("default", "unchanged", 0, 1)
-    assert told.counts == [patched, unchanged, patched]
+    assert kept.names == ["a", "b", "c"]
+    assert kept.results == ["patched", "unchanged", "patched"]
+    series = parts.metrics.render("")[0].decode()
+    assert 'reviews_total{policy="default",result="patched"} 2.0' in series
+    assert 'images_total{outcome="rewritten",policy="default",rule="docker.io"} 2.0' in series
 
 
 def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
-    parts, told, _ = world
-    told.broken = ("b",)
+    parts, kept, _ = world
+    kept.broken = ("b",)
     answers = [review(world, name) for name in ("a", "b", "c")]
-    assert told.names == ["a", "c"]
+    assert kept.names == ["a", "c"]
     assert all(b'"patch"' in each for each in answers)
     (line,) = parts.failures
     assert line["event"] == "a review could not be noted"
@@ -67,9 +64,9 @@ def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
 
 
 def test_an_internal_error_is_recorded(world):
-    parts, told, recorder = world
+    parts, kept, recorder = world
     request = read_review(review_of("nginx"))[1]
     recorder.record_error("default", request, ValueError("x"))
-    assert told.names == ["failed: x"]
+    assert kept.results == ["error"]
     (line,) = parts.failures
     assert (line["uid"], line["pod"]) == ("0b4b1a9e-1", "web")

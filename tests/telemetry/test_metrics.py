@@ -54,7 +54,7 @@ def test_names_and_units_follow_the_conventions(metrics):
             'mirrorhook_reviews_total{policy="default",result="patched"}',
         ),
         (
-            lambda m: m.count_images("a", "docker.io", "rewritten", 1),
+            lambda m: m.count_review("a", "patched", [(("docker.io", "rewritten"), 1)]),
             'mirrorhook_images_total{outcome="rewritten",policy="a",rule="docker.io"}',
         ),
         (lambda m: m.count_refusal(413), 'mirrorhook_requests_refused_total{code="413"}'),

@@ -5,9 +5,11 @@ from __future__ import annotations
 from contextlib import suppress
 from typing import TYPE_CHECKING, Final, Protocol
 
+import msgspec
+
 from webhook.admission.policy import apply_policy
-from webhook.admission.request import read_review
-from webhook.admission.response import ReviewOutcome, ReviewResult, encode_review
+from webhook.admission.request import VERSIONS, read_review
+from webhook.admission.response import ReviewOutcome, ReviewResult
 
 if TYPE_CHECKING:
     from webhook.admission.policy import Policy
@@ -15,10 +17,16 @@ if TYPE_CHECKING:
 
 __all__ = ["INTERNAL_ERROR", "Recorder", "review"]
 
+ENVELOPES: Final = {
+    version: f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode()
+    for version in VERSIONS
+}
 INTERNAL_ERROR: Final = ReviewResult(
     ReviewOutcome.ERROR,
     warning="mirrorhook: internal error, no image was changed; see the log of the webhook",
 )
+
+_encode = msgspec.json.Encoder().encode
 
 
 class Recorder(Protocol):
@@ -58,4 +66,4 @@ async def review(body: bytes, policy: Policy, recorder: Recorder, seconds: float
         with suppress(Exception):
             recorder.record_error(policy.name, request, error)
         response = INTERNAL_ERROR.response
-    return encode_review(version, request.uid, response)
+    return b"".join((ENVELOPES[version], _encode(request.uid), b",", response[1:], b"}"))

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.admission.request import VERSIONS
 from webhook.core.errors import quote
 
 if TYPE_CHECKING:
@@ -18,7 +17,7 @@ if TYPE_CHECKING:
 
     from webhook.objects import ImageDecision, Operation
 
-__all__ = ["ReviewOutcome", "ReviewResult", "Totals", "encode_review"]
+__all__ = ["ReviewOutcome", "ReviewResult", "Totals"]
 
 # An audit event is one line of a log; Pods with more images than this are not real.
 MAX_AUDITED: Final = 100
@@ -26,10 +25,6 @@ MAX_AUDITED: Final = 100
 # longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
 MAX_WARNING: Final = 256
 MAX_WARNINGS: Final = 15
-REVIEW_STARTS: Final = {
-    version: (f'{{"apiVersion":"{version}","kind":"AdmissionReview","response":{{"uid":'.encode())
-    for version in VERSIONS
-}
 
 _encode = msgspec.json.Encoder().encode
 
@@ -137,17 +132,6 @@ class ReviewResult:
         if self.outcome is ReviewOutcome.OBSERVED:
             annotations["mode"] = "observe"
         return annotations
-
-
-def encode_review(version: str, uid: str, response: bytes) -> bytes:
-    """Return an AdmissionReview with a response, as JSON.
-
-    Args:
-        version: The apiVersion of the request.
-        uid: The uid of the request.
-        response: The rest of the response, as a JSON object.
-    """
-    return b"".join((REVIEW_STARTS[version], _encode(uid), b",", response[1:], b"}"))
 
 
 def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:

@@ -21,7 +21,6 @@ from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 from fastapi import FastAPI, Request, Response
-from starlette.exceptions import HTTPException
 
 from webhook import __version__
 from webhook.admission import InvalidReviewError, review
@@ -34,11 +33,13 @@ from webhook.server.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
+    from starlette.exceptions import HTTPException
     from starlette.types import Receive, Scope, Send
 
     from webhook.admission import Policy, Recorder
+    from webhook.server.policies import PolicyStore
     from webhook.server.readiness import Readiness
     from webhook.telemetry import Log, Metrics, Tracing
 
@@ -55,7 +56,7 @@ class AdmissionWebhook:
     """The parts of the process that answer reviews.
 
     Attributes:
-        policies: Returns the policies in use, by name.
+        store: Holds the policies in use.
         recorder: Records the result of each review.
         readiness: Knows whether the process is shutting down.
         metrics: Counts refusals and measures durations.
@@ -65,7 +66,7 @@ class AdmissionWebhook:
         bodies: Reads the bodies of requests.
     """
 
-    policies: Callable[[], Mapping[str, Policy]]
+    store: PolicyStore
     recorder: Recorder
     readiness: Readiness
     metrics: Metrics
@@ -74,41 +75,30 @@ class AdmissionWebhook:
     stopwatch: Callable[[], float]
     bodies: BodyReader = field(default_factory=BodyReader)
 
-    async def review(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the answer to the review in a request.
-
-        Raises:
-            RequestError: The request is refused.
-            DisconnectedError: The client went away.
-        """
+    async def mutate(self, request: Request) -> Response:
+        """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
-        policy = self.find_policy(scope["path"])
-        body = await self.bodies.read(scope, receive)
-        began = self.stopwatch()
         try:
-            left = parse_timeout(scope["query_string"]) - (began - arrived)
-            content = await review(body, policy, self.recorder, left)
+            policy = self._find_policy(request.scope["path"])
+            body = await self.bodies.read(request.scope, request.receive)
+            began = self.stopwatch()
+            seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
+            content = await review(body, policy, self.recorder, seconds)
         except InvalidReviewError as error:
-            raise RequestError(400, str(error)) from None
-        self.metrics.observe_review(self.stopwatch() - began, self.clock())
-        return content
+            response = self.refuse(request, RequestError(400, str(error)))
+        except RequestError as error:
+            response = self.refuse(request, error)
+        except DisconnectedError:
+            return Response()  # nobody receives it
+        else:
+            self.metrics.observe_review(self.stopwatch() - began, self.clock())
+            response = Response(content, media_type=JSON)
+        if self.readiness.draining:
+            response.headers["Connection"] = "close"
+        return response
 
-    def find_policy(self, path: str) -> Policy:
-        """Return the policy that is served at *path*.
-
-        Raises:
-            RequestError: There is none.
-        """
-        policies = self.policies()
-        name = DEFAULT_POLICY if path == PATH else path.removeprefix(POLICY_PREFIX)
-        policy = policies.get(name)
-        if policy is None:
-            known = ", ".join(policies)
-            raise RequestError(404, f"there is no policy at {path}; policies: {known}")
-        return policy
-
-    def record_refusal(self, request: Request, error: RequestError) -> None:
-        """Count and log a refused request."""
+    def refuse(self, request: Request, error: RequestError) -> Response:
+        """Count and log a request that is refused, and return the answer."""
         self.metrics.count_refusal(error.code)
         self.log.warning(
             "request refused",
@@ -117,6 +107,16 @@ class AdmissionWebhook:
             path=request.scope["path"],
             client=request.client.host if request.client else "",
         )
+        return _answer_refusal(error)
+
+    def _find_policy(self, path: str) -> Policy:
+        policies = self.store.policies
+        name = DEFAULT_POLICY if path == PATH else path.removeprefix(POLICY_PREFIX)
+        policy = policies.get(name)
+        if policy is None:
+            known = ", ".join(policies)
+            raise RequestError(404, f"there is no policy at {path}; policies: {known}")
+        return policy
 
 
 def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> FastAPI:
@@ -138,38 +138,26 @@ def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> Fas
             "logs": False,
         },
     )
+    app.add_route(PATH, webhook.mutate, methods=["POST"])
+    app.add_route(POLICY_PREFIX + "{policy:path}", webhook.mutate, methods=["POST"])
 
-    async def mutate(request: Request) -> Response:
-        """Answer an AdmissionReview by the policy that the path names."""
-        headers = {"Connection": "close"} if webhook.readiness.draining else {}
-        try:
-            content = await webhook.review(request.scope, request.receive)
-        except RequestError as error:
-            webhook.record_refusal(request, error)
-            content = status_body(error.code, error.message)
-            return Response(content, error.code, {**headers, **error.headers}, JSON)
-        except DisconnectedError:
-            return Response()  # nobody receives it
-        return Response(content, headers=headers, media_type=JSON)
+    @app.exception_handler(HTTPStatus.METHOD_NOT_ALLOWED)
+    async def refuse_method(request: Request, error: HTTPException) -> Response:
+        problem = f"{request.method} is not allowed here; send a review by POST"
+        return webhook.refuse(request, RequestError(405, problem, error.headers))
 
-    async def refuse(request: Request, error: Exception) -> Response:
-        """Refuse a request that no route answers."""
-        if isinstance(error, HTTPException) and error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
-            problem = f"{request.method} is not allowed here; send a review by POST"
-            refusal = RequestError(405, problem, error.headers)
-            webhook.record_refusal(request, refusal)
-        else:
-            problem = f"there is nothing at {request.url.path}; reviews go to {PATH}"
-            refusal = RequestError(404, problem)
-        content = status_body(refusal.code, refusal.message)
-        return Response(content, refusal.code, refusal.headers, JSON)
+    @app.exception_handler(HTTPStatus.NOT_FOUND)
+    async def refuse_path(request: Request, _error: HTTPException) -> Response:
+        problem = f"there is nothing at {request.url.path}; reviews go to {PATH}"
+        return _answer_refusal(RequestError(404, problem))
 
-    app.add_route(PATH, mutate, methods=["POST"])
-    app.add_route(POLICY_PREFIX + "{policy:path}", mutate, methods=["POST"])
-    app.add_exception_handler(HTTPException, refuse)
     if tracing is None:
-        app.mutate = mutate
+        app.mutate = webhook.mutate
     return app
+
+
+def _answer_refusal(error: RequestError) -> Response:
+    return Response(status_body(error.code, error.message), error.code, error.headers, JSON)
 
 
 class _ReviewsFirst(FastAPI):

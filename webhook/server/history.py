@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from itertools import starmap
+from itertools import repeat, starmap
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.admission import ReviewOutcome, ReviewResult
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from webhook.admission import Totals
-    from webhook.server.recorder import Note
+    from webhook.server.recorder import ReviewRecord
 
 __all__ = ["MAX_RECORDS", "DecisionRecord", "History", "MinuteCounts"]
 
@@ -87,14 +87,20 @@ class History:
         self.shares: dict[tuple[str, str, str], int] = {}
         self.last_review = 0.0
 
-    def record(self, note: Note) -> None:
+    def record(self, review: ReviewRecord) -> None:
         """Record one review."""
         now = self.last_review = self._clock()
-        policy, _, namespace, name, operation, dry_run, result = note
+        policy, _, namespace, name, operation, dry_run, result = review
         moment = datetime.fromtimestamp(now, UTC)
         pod = moment, policy, namespace[:MAX_TEXT], name[:MAX_TEXT], operation[:MAX_TEXT], dry_run
         if result.images:
-            self._latest.extend([(pod, _shorten(each)) for each in result.images])
+            images = [
+                each
+                if len(each.field.name) + len(each.decision.original) <= MAX_TEXT
+                else _shorten(each)
+                for each in result.images
+            ]
+            self._latest.extend(zip(repeat(pod), images))
             self._count(now, policy, result.totals)
         elif result.outcome is ReviewOutcome.ERROR or (
             result.outcome is ReviewOutcome.SKIPPED and operation == "CREATE"
@@ -133,8 +139,6 @@ class History:
 def _shorten(image: ImageDecision) -> ImageDecision:
     """Return an image without texts that no grammar bounds: they may have megabytes."""
     field, decision = image
-    if len(decision.original) + len(field.name) <= MAX_TEXT:
-        return image
     field = field._replace(pointer=field.pointer[:MAX_TEXT], name=field.name[:MAX_TEXT], image="")
     return ImageDecision(
         field,

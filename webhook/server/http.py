@@ -45,7 +45,6 @@ SETTINGS: Final[dict[str, Any]] = {
 }
 TICKS_A_SECOND: Final = 10
 BODY_FIELDS: Final = (b"content-length", b"transfer-encoding")
-INTERIM: Final = b"HTTP/1.1 1"
 
 
 class ListenError(Exception):
@@ -124,13 +123,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
             raise ValueError  # as above: the parser would take the body for the next request
         super().on_headers_complete()
-        cycle = self._latest
-        if cycle is not None:
-            # The cycle writes nothing before the next turn of the loop.
-            if self.parser.get_method() != b"HEAD":
-                cycle.transport = cast("asyncio.Transport", ResponseBuffer(self.transport))
-            if upgrade or self._is_aged:
-                cycle.keep_alive = False
+        if upgrade or self.loop.time() - self._opened > self._limits.age:
+            self.cycle.keep_alive = False
         # The client may go on in the protocol that it asked for. It gets its answer in HTTP/1.1,
         # and the connection ends (RFC 9110, 7.8).
         self._is_deaf = upgrade
@@ -223,41 +217,6 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_unused(self) -> bool:
         """Whether no request has come; after the first one uvicorn closes idle connections."""
         return self._latest is None and self._began is None
-
-    @property
-    def _is_aged(self) -> bool:
-        began = self._began
-        return began is not None and began - self._opened > self._limits.age
-
-
-class ResponseBuffer:
-    """The transport of one response: sends its head and the first part of its body together.
-
-    That saves a TLS record and a system call. ASGI leaves a server to send the head when the
-    body begins (HTTP & WebSocket message format, 2.3). A response to HEAD has no body, and
-    must not come here.
-    """
-
-    def __init__(self, transport: asyncio.Transport) -> None:
-        self._transport = transport
-        self._head: bytes | None = None
-
-    def write(self, data: bytes) -> None:
-        """Send *data*, or keep it if it is the head."""
-        if self._head is None and not data.startswith(INTERIM):
-            self._head = data
-        else:
-            self._transport.write(self._head + data if self._head else data)
-            self._head = self._head and b""
-
-    def close(self) -> None:
-        """Send what was kept, and close the connection."""
-        self._transport.write(self._head or b"")
-        self._transport.close()
-
-    def is_closing(self) -> bool:
-        """Return whether the connection is closed, or about to be."""
-        return self._transport.is_closing()
 
 
 class EmbeddedServer(Server):

@@ -101,7 +101,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
     tracing = open_tracing(os.environ, __version__)
     reviews = create_app(
         AdmissionWebhook(
-            policies=lambda: policies.policies,
+            store=policies,
             recorder=ReviewRecorder(log, metrics, history),
             readiness=readiness,
             metrics=metrics,

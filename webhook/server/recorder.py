@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from webhook.server.history import History
     from webhook.telemetry import Log, Metrics
 
-__all__ = ["Note", "ReviewRecorder"]
+__all__ = ["ReviewRecord", "ReviewRecorder"]
 
 LOGGED: Final = (ReviewOutcome.PATCHED, ReviewOutcome.OBSERVED)
 
 
-class Note(NamedTuple):
+class ReviewRecord(NamedTuple):
     """A review as it is recorded, without the Pod.
 
     Attributes:
@@ -27,7 +27,7 @@ class Note(NamedTuple):
         pod: The Pod's name, or its generateName.
         operation: ``CREATE`` or ``UPDATE``.
         dry_run: Whether the request was a dry run.
-        verdict: The result.
+        result: The result.
     """
 
     policy: str
@@ -36,7 +36,7 @@ class Note(NamedTuple):
     pod: str
     operation: str
     dry_run: bool
-    verdict: ReviewResult
+    result: ReviewResult
 
 
 class ReviewRecorder:
@@ -53,66 +53,55 @@ class ReviewRecorder:
         self._metrics = metrics
         self._history = history
 
-    def record_review(self, policy: str, request: AdmissionRequest, verdict: ReviewResult) -> None:
+    def record_review(self, policy: str, request: AdmissionRequest, result: ReviewResult) -> None:
         """Record one review; an error here changes no answer."""
         try:
-            note = _note_of(policy, request, verdict)
-            self._log_review(note)
-            self._count(note)
+            record = _make_record(policy, request, result)
+            totals = result.totals
+            if totals.warned or result.outcome in LOGGED:
+                line = ReviewLine(
+                    self._log.timestamp(),
+                    "warning" if totals.warned else "info",
+                    "review",
+                    *record[:-1],
+                    result.outcome,
+                    result.decisions,
+                )
+                self._log.write_line(line)
+            self._metrics.count_review(policy, result.outcome, totals.outcomes)
             if self._history is not None:
-                self._history.record(note)
+                self._history.record(record)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
             self._log.unexpected_error("a review could not be noted", error, uid=request.uid)
 
     def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
         """Record an internal error, on which the Pod was left unchanged."""
-        note = _note_of(policy, request, INTERNAL_ERROR)
+        record = _make_record(policy, request, INTERNAL_ERROR)
         self._metrics.count_review(policy, ReviewOutcome.ERROR)
         self._metrics.count_error()
         self._log.unexpected_error(
             "review failed, its Pod was left as it is",
             error,
             policy=policy,
-            uid=note.uid,
-            namespace=note.namespace,
-            pod=note.pod,
-            operation=note.operation,
-            dryRun=note.dry_run,
+            uid=record.uid,
+            namespace=record.namespace,
+            pod=record.pod,
+            operation=record.operation,
+            dryRun=record.dry_run,
         )
         if self._history is not None:
-            self._history.record(note)
-
-    def _log_review(self, note: Note) -> None:
-        verdict = note.verdict
-        is_doubtful = verdict.totals.warned
-        if is_doubtful or verdict.outcome in LOGGED:
-            self._log.write_line(
-                ReviewLine(
-                    self._log.timestamp(),
-                    "warning" if is_doubtful else "info",
-                    "review",
-                    *note[:-1],
-                    verdict.outcome,
-                    verdict.decisions,
-                )
-            )
-
-    def _count(self, note: Note) -> None:
-        verdict = note.verdict
-        self._metrics.count_review(note.policy, verdict.outcome)
-        for (rule, outcome), count in verdict.totals.outcomes:
-            self._metrics.count_images(note.policy, rule, outcome, count)
+            self._history.record(record)
 
 
-def _note_of(policy: str, request: AdmissionRequest, verdict: ReviewResult) -> Note:
+def _make_record(policy: str, request: AdmissionRequest, result: ReviewResult) -> ReviewRecord:
     metadata = request.object.metadata if request.object else None
     name = request.name or (metadata and (metadata.name or metadata.generate_name))
-    return Note(
+    return ReviewRecord(
         policy,
         request.uid,
         request.namespace or "",
         name or "",
         request.operation or "",
         bool(request.dry_run),
-        verdict,
+        result,
     )

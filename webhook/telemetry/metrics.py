@@ -22,7 +22,7 @@ from prometheus_client import (
 from prometheus_client.exposition import choose_encoder
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 __all__ = ["Metrics"]
 
@@ -144,13 +144,19 @@ class Metrics:
             self._reloads.labels(result)
             self._certificate_reloads.labels(result)
 
-    def count_review(self, policy: str, result: str) -> None:
-        """Count a review."""
-        self._reviews(policy, result).inc()
+    def count_review(
+        self, policy: str, result: str, images: Iterable[tuple[tuple[str, str], int]] = ()
+    ) -> None:
+        """Count a review, and its images.
 
-    def count_images(self, policy: str, rule: str, outcome: str, count: int) -> None:
-        """Count images of the same rule and outcome."""
-        self._images(policy, rule, outcome).inc(count)
+        Args:
+            policy: The policy.
+            result: The outcome of the review.
+            images: How many images had the same rule (empty for none) and outcome.
+        """
+        self._reviews(policy, result).inc()
+        for (rule, outcome), count in images:
+            self._images(policy, rule, outcome).inc(count)
 
     def observe_review(self, seconds: float, now: float) -> None:
         """Record how long an answer took, and when it was given, in seconds since the epoch."""

@@ -1,0 +1,193 @@
+"""The path of one review through our code: every call, and the instructions that they take.
+
+python -m tests.bench.path           # print the trace of a usual review, and of a first one
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from contextlib import closing
+from itertools import count
+from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, Final
+
+from uvicorn import Config
+from uvicorn.server import ServerState
+
+from tests.bench.bodies import MARK, review_body
+from tests.bench.contest import Bound
+from tests.bench.contestants import rules_file
+from webhook.config import parse_rules
+from webhook.server.app import AdmissionWebhook, create_app
+from webhook.server.history import History
+from webhook.server.http import SETTINGS, LimitedProtocol
+from webhook.server.policies import build_policies
+from webhook.server.readiness import Readiness
+from webhook.server.recorder import ReviewRecorder
+from webhook.telemetry import LineWriter, Log, Metrics
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from types import FrameType
+
+__all__ = ["figures"]
+
+ROOT: Final = Path(__file__).resolve().parents[2] / "webhook"
+# Python 3.11 calls them as functions; later versions do not.
+COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
+CALLS, FILES, FILES_FIRST = 30, 12, 20
+VERSION: Final = (3, 11)
+INSTRUCTIONS, INSTRUCTIONS_NEW = 5_200, 11_800
+BODY: Final = review_body(7_000)
+NEW: Final = review_body(7_000, marked=True)
+HEAD: Final = (
+    b"POST /mutate?timeout=10s HTTP/1.1\r\nhost: mirrorhook.mirrorhook.svc:443\r\n"
+    b"user-agent: kube-apiserver-admission\r\ncontent-length: %d\r\naccept: application/json\r\n"
+    b"content-type: application/json\r\naccept-encoding: gzip\r\n\r\n"
+)
+
+
+class Wire(asyncio.Transport):
+    """Takes what is written, and is never full."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.written = b""
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def close(self) -> None:
+        pass
+
+    def is_closing(self) -> bool:
+        return False
+
+
+class Connection:
+    """A connection to the webhook as `serve` builds it, without a socket."""
+
+    def __init__(self) -> None:
+        self._file = os.open(os.devnull, os.O_WRONLY)
+        self._lines = LineWriter(self._file)
+        log, metrics = Log(self._lines.write, time.time), Metrics("0", lambda: 0.0)
+        policies = build_policies(parse_rules(json.dumps(rules_file(10)), "x"), lambda _: None)
+        app = create_app(
+            AdmissionWebhook(
+                store=SimpleNamespace(policies=policies),
+                recorder=ReviewRecorder(log, metrics, History(time.time)),
+                readiness=Readiness(),
+                metrics=metrics,
+                log=log,
+                clock=time.time,
+                stopwatch=time.perf_counter,
+            )
+        )
+        self.loop = asyncio.new_event_loop()
+        config = Config(app, **SETTINGS)
+        self._protocol = LimitedProtocol(config, ServerState(), {}, self.loop)
+        self._wire = Wire()
+        self._protocol.connection_made(self._wire)
+        self._numbers = count()
+
+    def review(self, body: bytes = BODY) -> None:
+        """Send one review, and wait for its answer."""
+        self._wire.written = b""
+        self._protocol.data_received(HEAD % len(body) + body)
+        self.loop.run_until_complete(asyncio.sleep(0))
+        assert self._wire.written.startswith(b"HTTP/1.1 200"), self._wire.written
+
+    def review_new(self) -> None:
+        """Send one review of images that are new."""
+        self.review(NEW.replace(MARK.encode(), b"%012d" % next(self._numbers)))
+
+    def close(self) -> None:
+        self._protocol.connection_lost(None)
+        self.loop.close()
+        self._lines.close(1)
+        os.close(self._file)
+
+
+def calls_of(work: Callable[[], object]) -> list[str]:
+    """Return our functions that *work* calls, each with its file."""
+    frames: list[FrameType] = []
+
+    def profile(frame: FrameType, event: str, _argument: Any) -> None:
+        # A coroutine that goes on is no other call.
+        if event == "call" and frame not in frames:
+            frames.append(frame)
+
+    sys.setprofile(profile)
+    try:
+        work()
+    finally:
+        sys.setprofile(None)
+    return [
+        f"{path.relative_to(ROOT)}: {frame.f_code.co_qualname}"
+        for frame in frames
+        if frame.f_code.co_name not in COMPREHENSIONS
+        and (path := Path(frame.f_code.co_filename)).is_relative_to(ROOT)
+    ]
+
+
+def files_of(calls: list[str]) -> set[str]:
+    return {call.partition(":")[0] for call in calls}
+
+
+def instructions_of(work: Callable[[], object]) -> int:
+    """Return how many bytecode instructions *work* takes; a function in C is one."""
+    total = 0
+
+    def trace(frame: FrameType, event: str, _argument: Any) -> Any:
+        nonlocal total
+        frame.f_trace_opcodes = True
+        frame.f_trace_lines = False
+        total += event == "opcode"
+        return trace
+
+    sys.settrace(trace)
+    try:
+        work()
+    finally:
+        sys.settrace(None)
+    return total
+
+
+def traces(connection: Connection) -> tuple[list[str], list[str]]:
+    """Return the calls of a usual review, and those of a first one."""
+    first = calls_of(connection.review)
+    connection.review()
+    return calls_of(connection.review), first
+
+
+def figures() -> Iterator[Bound]:
+    """Yield what has to hold of the path of a review."""
+    with closing(Connection()) as connection:
+        usual, first = traces(connection)
+        yield Bound("a usual review: our functions called", len(usual), CALLS, "")
+        yield Bound("a usual review: our files passed", len(files_of(usual)), FILES, "")
+        yield Bound("a first review: our files passed", len(files_of(first)), FILES_FIRST, "")
+        if sys.version_info[:2] == VERSION:
+            found = instructions_of(connection.review)
+            yield Bound("a usual review: instructions", found, INSTRUCTIONS, "")
+            connection.review_new()
+            found = instructions_of(connection.review_new)
+            yield Bound("every image new: instructions", found, INSTRUCTIONS_NEW, "")
+
+
+def main() -> None:
+    """Print the calls of a usual review, and those of a first one."""
+    with closing(Connection()) as connection:
+        usual, first = traces(connection)
+    for name, calls in (("usual", usual), ("first", first)):
+        print(f"A {name} review: {len(calls)} calls in {len(files_of(calls))} files")
+        print(*(f"  {call}" for call in calls), sep="\n")
+
+
+if __name__ == "__main__":
+    main()
