@@ -30,7 +30,7 @@ def run(*arguments, env=None):
     return CliRunner().invoke(check, list(map(str, arguments)), env=env)
 
 
-def test_the_policies_are_summed_up_with_warnings_below(path):
+def test_check_shows_policies_and_then_warnings(path):
     result = run(path)
 
     assert (result.exit_code, result.stderr) == (0, "")
@@ -49,7 +49,7 @@ def test_the_policies_are_summed_up_with_warnings_below(path):
     assert warning.endswith("gcr.io and quay.io since 2024-08-12.")
 
 
-def test_json_has_the_promised_keys(path):
+def test_check_json_has_the_documented_keys(path):
     result = run("--config", path, "--output", "json")
 
     answer = json.loads(result.stdout)
@@ -80,7 +80,7 @@ def test_json_has_the_promised_keys(path):
     ]
 
 
-def test_problems_end_with_two_and_are_all_told(path):
+def test_check_reports_all_problems_with_exit_code_2(path):
     path.write_text("rules: 7\nmode: x\n", encoding="utf-8")
 
     result = run(path)
@@ -93,7 +93,7 @@ def test_problems_end_with_two_and_are_all_told(path):
     ]
 
 
-def test_problems_are_told_in_json_too(path):
+def test_check_json_has_the_problems(path):
     path.write_text("rules: 7\n", encoding="utf-8")
 
     result = run(path, "-o", "json")
@@ -115,7 +115,7 @@ def test_problems_are_told_in_json_too(path):
     }
 
 
-def test_a_profile_can_be_checked():
+def test_check_accepts_a_profile():
     result = run("--profile", "nju")
 
     assert result.exit_code == 0
@@ -126,26 +126,26 @@ def test_a_profile_can_be_checked():
     "arguments",
     [("rules.yaml", "-c", "rules.yaml"), ("rules.yaml", "-p", "nju")],
 )
-def test_a_file_and_an_option_are_one_too_many(arguments):
+def test_check_refuses_a_file_and_an_option(arguments):
     result = run(*arguments)
 
     assert result.exit_code == 2
     assert "give only one of FILE, --config and --profile" in result.stderr
 
 
-def test_nothing_to_check_ends_with_two():
+def test_check_without_rules_is_wrong_usage():
     result = run(env={"MIRRORHOOK_CONFIG": ""})
 
     assert result.exit_code == 2
     assert "give --config FILE" in result.stderr
 
 
-def test_a_file_on_the_command_line_beats_the_environment(path):
+def test_check_prefers_the_file_argument_to_the_environment(path):
     assert run(path, env={"MIRRORHOOK_CONFIG": "no/such.yaml"}).exit_code == 0
     assert run(env={"MIRRORHOOK_CONFIG": str(path)}).exit_code == 0
 
 
-def test_the_command_runs_as_a_process(path):
+def test_check_runs_as_a_process(path):
     result = subprocess.run(
         [sys.executable, "-m", "webhook", "check", str(path)],
         capture_output=True,

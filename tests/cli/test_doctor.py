@@ -39,13 +39,13 @@ FINDINGS = [
         (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
     ],
 )
-def test_what_is_asked_for_wrongly_is_told(arguments, said):
+def test_doctor_reports_wrong_usage(arguments, said):
     result = CliRunner().invoke(doctor, arguments)
     assert result.exit_code == 2
     assert said in result.output
 
 
-def test_an_api_server_that_cannot_be_reached_is_told(tmp_path):
+def test_doctor_reports_an_unreachable_api_server(tmp_path):
     address = unused_port()
     user = {"name": "t", "user": {}}
     cluster = {"name": "t", "cluster": {"server": f"http://{address}"}}
@@ -59,7 +59,7 @@ def test_an_api_server_that_cannot_be_reached_is_told(tmp_path):
     assert "Connection refused" in result.output
 
 
-def test_each_finding_is_a_line_and_its_mend_another(capsys):
+def test_findings_are_shown_with_their_fix_below(capsys):
     assert [*show_findings(FINDINGS)] == FINDINGS
     lines = [line.split(maxsplit=1) for line in capsys.readouterr().out.splitlines()]
     assert lines == [
@@ -71,7 +71,7 @@ def test_each_finding_is_a_line_and_its_mend_another(capsys):
     ]
 
 
-def test_programs_get_the_same():
+def test_finding_json_has_the_documented_keys():
     assert describe_finding(FINDINGS[2]) == {
         "check": "rules",
         "verdict": "wrong",
@@ -81,5 +81,5 @@ def test_programs_get_the_same():
     assert describe_finding(FINDINGS[0])["mend"] is None
 
 
-def test_every_verdict_has_its_colour():
+def test_every_finding_status_has_a_style():
     assert set(STYLES) == {str(each) for each in FindingStatus}

@@ -60,7 +60,7 @@ def in_terminal(columns, *arguments):
         return screen.written().decode().splitlines()
 
 
-def test_each_image_is_shown_with_what_becomes_of_it_and_why(rules):
+def test_explain_shows_the_decision_and_the_reason_for_each_image(rules):
     result = run("-c", rules, "nginx:1.27", "bitnami/redis:7", "quay.io/our-team/app", "a.io/b")
 
     assert result.exit_code == 0
@@ -86,7 +86,7 @@ def test_each_image_is_shown_with_what_becomes_of_it_and_why(rules):
     assert "profile bitnami-legacy is frozen" in result.stderr
 
 
-def test_an_image_that_is_none_ends_in_failure(rules):
+def test_explain_fails_on_an_invalid_image(rules):
     result = run("-c", rules, "NGINX", "nginx")
 
     assert result.exit_code == 1
@@ -94,7 +94,7 @@ def test_an_image_that_is_none_ends_in_failure(rules):
     assert "library/nginx" in result.stdout
 
 
-def test_an_image_that_no_mirror_can_have_is_no_failure(rules):
+def test_explain_succeeds_if_no_mirror_can_have_an_image(rules):
     result = run("-c", rules, "icr.io/UP", "icr.io/a")
 
     assert result.exit_code == 1
@@ -102,14 +102,14 @@ def test_an_image_that_no_mirror_can_have_is_no_failure(rules):
     assert "  unavailable  " in result.stdout
 
 
-def test_what_a_terminal_would_act_on_is_written_out():
+def test_explain_escapes_control_characters():
     result = run("-p", "nju", "a\x1b[31m\nb")
 
     assert result.stdout.startswith("a\\x1b[31m\\nb\n")
     assert "\x1b" not in result.stdout
 
 
-def test_json_has_the_promised_keys(rules):
+def test_explain_json_has_the_documented_keys(rules):
     result = run("-c", rules, "-o", "json", f"nginx:1@{DIGEST}", "bitnami/x", "A", "quay.io/x")
 
     digested, legacy, invalid, unmatched = json.loads(result.stdout)
@@ -154,7 +154,7 @@ def test_json_has_the_promised_keys(rules):
     assert (unmatched["tag"], unmatched["rule"]) == (None, None)
 
 
-def test_images_come_from_standard_input_in_the_place_of_a_dash():
+def test_explain_reads_images_from_standard_input_for_a_dash():
     stdin = "\ufeffquay.io/a:1\r\n\n# a comment\n  gcr.io/b:2  \nghcr.io/c"
     result = run("-p", "nju", "-o", "json", "k8s.gcr.io/x", "-", "nvcr.io/y", stdin=stdin)
 
@@ -167,12 +167,12 @@ def test_images_come_from_standard_input_in_the_place_of_a_dash():
     ]
 
 
-def test_no_image_on_standard_input_gives_none():
+def test_explain_accepts_empty_standard_input():
     assert json.loads(run("-p", "nju", "-o", "json", "-", stdin="\n").stdout) == []
     assert run("-p", "nju", "-", stdin="").exit_code == 0
 
 
-def test_another_policy_can_be_asked(rules):
+def test_explain_uses_the_policy_option(rules):
     result = run("-c", rules, "--policy", "team-a", "nginx")
 
     assert "a.example.com/library/nginx" in result.stdout
@@ -189,7 +189,7 @@ def test_another_policy_can_be_asked(rules):
         (["-c", "no/such.yaml", "nginx"], "no/such.yaml: the file cannot be read: No such"),
     ],
 )
-def test_wrong_usage_ends_with_two(arguments, problem):
+def test_explain_reports_wrong_usage_with_exit_code_2(arguments, problem):
     result = run(*arguments, env={"MIRRORHOOK_CONFIG": ""})
 
     assert result.exit_code == 2
@@ -197,21 +197,21 @@ def test_wrong_usage_ends_with_two(arguments, problem):
     assert result.stdout == ""
 
 
-def test_a_policy_that_is_not_in_the_file_ends_with_two(rules):
+def test_explain_refuses_an_unknown_policy(rules):
     result = run("-c", rules, "--policy", "b", "nginx")
 
     assert result.exit_code == 2
     assert "unknown policy 'b'; known policies: default, team-a" in result.stderr
 
 
-def test_rules_are_loaded_outside_of_a_command_too(rules):
+def test_load_policy_works_outside_a_command(rules):
     with pytest.raises(UsageError):
         load_policy(Path(rules), ("nju",), "default")
 
     assert load_policy(Path(rules), (), "team-a").name == "team-a"
 
 
-def test_every_problem_of_the_rules_is_told(tmp_path):
+def test_explain_reports_every_problem_of_the_rules(tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text("rules: 7\nmode: x\n", encoding="utf-8")
 
@@ -221,20 +221,20 @@ def test_every_problem_of_the_rules_is_told(tmp_path):
     assert result.stderr.startswith(f"Error: the rules have 2 problems:\n{path}:1:8: rules: ")
 
 
-def test_the_file_can_come_from_the_environment(rules):
+def test_explain_reads_the_rules_file_from_the_environment(rules):
     result = run("nginx", env={"MIRRORHOOK_CONFIG": rules})
 
     assert "harbor.example.com/dockerhub/library/nginx" in result.stdout
 
 
-def test_a_profile_on_the_command_line_beats_the_environment(rules):
+def test_explain_prefers_a_profile_option_to_the_environment(rules):
     result = run("-p", "daocloud", "nginx", env={"MIRRORHOOK_CONFIG": rules})
 
     assert "m.daocloud.io/docker.io/library/nginx" in result.stdout
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_a_terminal_shows_all_of_a_long_name_within_its_width(columns):
+def test_explain_folds_long_names_on_a_terminal(columns):
     image = f"quay.io/{'a-long-part/' * 8}app:1@{DIGEST}"
 
     lines = in_terminal(columns, "-p", "daocloud", image)
@@ -253,7 +253,7 @@ def strip_styles(line):
     )
 
 
-def test_a_pipe_gets_no_colours_and_whole_lines():
+def test_explain_writes_whole_lines_without_colours_to_a_pipe():
     image = f"quay.io/{'a-long-part/' * 12}app:1@{DIGEST}"
 
     result = subprocess.run(
@@ -272,7 +272,7 @@ def test_a_pipe_gets_no_colours_and_whole_lines():
     )
 
 
-def test_an_encoding_without_arrows_is_no_obstacle():
+def test_explain_writes_to_an_ascii_terminal():
     result = subprocess.run(
         [*COMMAND, "-p", "nju", "quay.io/a"],
         capture_output=True,

@@ -7,7 +7,7 @@ import pytest
 from webhook.cli.files import replace_file
 
 
-def test_a_file_is_replaced_and_its_mode_and_owner_stay(tmp_path):
+def test_replace_file_keeps_mode_and_owner(tmp_path):
     path = tmp_path / "a"
     path.write_text("old")
     path.chmod(0o604)
@@ -25,7 +25,7 @@ def test_a_file_is_replaced_and_its_mode_and_owner_stay(tmp_path):
     )
 
 
-def test_a_file_that_cannot_be_written_stays_as_it_was(tmp_path):
+def test_replace_file_keeps_the_old_content_on_an_error(tmp_path):
     path = tmp_path / "a"
     path.write_text("old")
     with pytest.raises(TypeError), replace_file(path) as file:

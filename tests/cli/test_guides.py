@@ -28,25 +28,25 @@ def folder(tmp_path):
 
 
 @pytest.mark.parametrize(("page", "command"), COMMANDS)
-def test_every_command_of_a_guide_does_its_work(folder, page, command):
+def test_every_command_of_the_guides_succeeds(folder, page, command):
     done = typed(command, folder)
     assert done.returncode == 0, (page, done.stderr)
 
 
-def test_kubeadm_gets_repositories_that_it_takes(folder):
+def test_kubeadm_accepts_the_rendered_repositories(folder):
     render, _, init = [c for p, c in COMMANDS if p == "kubeadm.md"][:3]
     (folder / "kubeadm.yaml").unlink()
     done = typed(f"{render} && {init}", folder)
     assert done.returncode == 0, done.stderr
 
 
-def test_static_pods_are_rewritten_in_their_files(folder):
+def test_guide_command_rewrites_static_pods_in_place(folder):
     (command,) = [c for _, c in COMMANDS if "/etc/kubernetes" in c]
     typed(command, folder)
     assert MIRRORED in (folder / "etc/kubernetes/manifests/pod.yaml").read_text()
 
 
-def test_the_plugin_of_argo_cd_rewrites_what_kustomize_builds(folder):
+def test_argo_cd_plugin_rewrites_the_output_of_kustomize(folder):
     generate = argo_cd()["spec"]["generate"]
     assert generate["command"] == ["bash", "-c"]
     (line,) = generate["args"]
@@ -56,7 +56,7 @@ def test_the_plugin_of_argo_cd_rewrites_what_kustomize_builds(folder):
     assert typed(f"cd bin; {line}", folder, MIRRORHOOK_CONFIG=config).returncode != 0
 
 
-def test_the_check_fails_where_something_would_change(folder):
+def test_guide_check_fails_if_something_would_change(folder):
     (command,) = [c for _, c in COMMANDS if "--diff" in c]
     (folder / "all.yaml").write_text(POD.replace("IMAGE", "nginx:1.27"))
     assert typed(command, folder).returncode == 1

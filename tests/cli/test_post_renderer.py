@@ -61,14 +61,14 @@ def arguments(*each):
     return [f"--post-renderer-args={argument}" for argument in each]
 
 
-def test_helm_3_renders_through_the_command(chart):
+def test_helm_3_uses_rewrite_as_post_renderer(chart):
     config = f"--config={chart.parent / 'rules'}"
     done = rendered(program(helm3), chart, *arguments("rewrite", config))
     assert done.returncode == 0, done.stderr
     assert 'image: "m.example/hub/library/nginx:1.27" # kept' in done.stdout
 
 
-def test_helm_4_renders_through_the_plugin(chart):
+def test_helm_4_uses_the_post_renderer_plugin(chart):
     config = f"--config={chart.parent / 'rules'}"
     plugins = {"HELM_PLUGINS": str(ROOT / "manifests")}
     done = rendered(program(helm4), chart, *arguments(config), **plugins)
@@ -78,7 +78,7 @@ def test_helm_4_renders_through_the_plugin(chart):
     assert container["image"] == "m.example/hub/library/nginx:1.27"
 
 
-def test_an_image_that_is_none_stops_the_release(chart):
+def test_post_renderer_stops_the_release_on_an_invalid_image(chart):
     (chart / "values.yaml").write_text("image: Not Good\n")
     config = {"MIRRORHOOK_CONFIG": str(chart.parent / "rules")}
     done = rendered(program(helm3), chart, *arguments("rewrite"), **config)

@@ -16,7 +16,7 @@ def run(*arguments):
     return CliRunner().invoke(profiles, arguments)
 
 
-def test_all_profiles_are_listed_with_status_and_date():
+def test_profiles_lists_all_with_status_and_date():
     result = run()
 
     lines = result.stdout.splitlines()
@@ -33,7 +33,7 @@ def test_all_profiles_are_listed_with_status_and_date():
 
 
 @pytest.mark.parametrize("name", PROFILES.keys())
-def test_a_profile_is_shown_as_a_rules_file_that_does_the_same(name):
+def test_profiles_shows_a_profile_as_an_equivalent_rules_file(name):
     result = run(name)
 
     pasted = parse_rules(result.stdout, "pasted.yaml").policies["default"].mirrors.rules
@@ -44,7 +44,7 @@ def test_a_profile_is_shown_as_a_rules_file_that_does_the_same(name):
     assert max(map(len, result.stdout.splitlines())) <= 80
 
 
-def test_a_profile_is_shown_with_all_that_is_known_of_it():
+def test_profiles_shows_status_conditions_and_source():
     shown = " ".join(run("azure-china").stdout.replace("#", "").split())
 
     profile = PROFILES["azure-china"]
@@ -54,7 +54,7 @@ def test_a_profile_is_shown_with_all_that_is_known_of_it():
     assert "profiles: [azure-china]" in shown
 
 
-def test_json_has_the_promised_keys():
+def test_profiles_json_has_the_documented_keys():
     listed = json.loads(run("-o", "json").stdout)
 
     assert [entry["name"] for entry in listed] == list(PROFILES)
@@ -75,14 +75,14 @@ def test_json_has_the_promised_keys():
     }
 
 
-def test_a_profile_that_is_none_ends_with_two():
+def test_profiles_refuses_an_unknown_profile():
     result = run("daoclod")
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert "unknown profile 'daoclod'; did you mean daocloud?" in result.stderr
 
 
-def test_the_command_runs_as_a_process():
+def test_profiles_runs_as_a_process():
     result = subprocess.run(
         [sys.executable, "-m", "webhook", "profiles"],
         capture_output=True,

@@ -8,7 +8,7 @@ import pytest
 from tests.cli.pull.machine import DIGEST, HUB, NGINX, SPARE, Machine
 
 
-def test_an_image_is_pulled_from_its_mirror_under_its_own_name(machine):
+def test_pull_restores_the_original_name(machine):
     machine.know(f"{HUB}/library/nginx:1")
 
     result = machine.run("nginx:1")
@@ -19,7 +19,7 @@ def test_an_image_is_pulled_from_its_mirror_under_its_own_name(machine):
 
 
 @pytest.mark.parametrize("engine", ["docker", "nerdctl", "podman", "crictl"])
-def test_every_engine_does_it(tmp_path, engine):
+def test_pull_works_with_every_engine(tmp_path, engine):
     machine = Machine(tmp_path)
     machine.install(engine, *(["ctr"] if engine == "crictl" else []))
     machine.know(f"{HUB}/library/nginx:1")
@@ -31,7 +31,7 @@ def test_every_engine_does_it(tmp_path, engine):
     assert not [name for name in machine.images if name.startswith(HUB)]
 
 
-def test_a_mirror_that_failed_is_told_beside_the_one_that_did_not(machine):
+def test_pull_notes_a_mirror_that_failed_before_another_succeeded(machine):
     machine.know(f"{SPARE}/library/nginx:1")
 
     result = machine.run("nginx:1")
@@ -43,7 +43,7 @@ def test_a_mirror_that_failed_is_told_beside_the_one_that_did_not(machine):
     )
 
 
-def test_one_image_that_fails_does_not_stop_the_others(machine):
+def test_pull_continues_after_a_failed_image(machine):
     machine.know(f"{HUB}/library/nginx:1", "quay.io/a/b:2")
 
     result = machine.run("ghcr.io/a/b:1", "NGINX", "nginx:1", "quay.io/a/b:2")
@@ -66,7 +66,7 @@ def test_one_image_that_fails_does_not_stop_the_others(machine):
     assert machine.images.keys() == {NGINX, "quay.io/a/b:2"}
 
 
-def test_a_list_comes_from_standard_input_and_repeats_are_pulled_once(machine):
+def test_pull_reads_a_list_from_standard_input_without_duplicates(machine):
     machine.know(f"{HUB}/library/nginx:1", "registry.k8s.io/pause:3.10", "quay.io/a:1")
 
     result = machine.run(
@@ -84,14 +84,14 @@ def test_a_list_comes_from_standard_input_and_repeats_are_pulled_once(machine):
     assert len([call for call in machine.calls if " pull " in call]) == 3
 
 
-def test_an_empty_list_is_a_wrong_usage(machine):
+def test_pull_refuses_an_empty_list(machine):
     result = machine.run("-", stdin="# nothing\n")
 
     assert result.exit_code == 2
     assert "no image names on standard input" in result.stderr
 
 
-def test_a_digest_without_a_tag_is_told_of(machine):
+def test_pull_notes_a_digest_without_a_tag(machine):
     machine.know(f"{HUB}/library/nginx@{DIGEST}")
 
     result = machine.run(f"nginx@{DIGEST}")
@@ -100,7 +100,7 @@ def test_a_digest_without_a_tag_is_told_of(machine):
     assert "there is no tag to restore" in result.stderr
 
 
-def test_json_has_the_promised_keys(machine):
+def test_pull_json_has_the_documented_keys(machine):
     machine.know(f"{SPARE}/library/nginx:1")
 
     result = machine.run("nginx:1", "NGINX", "-o", "json")
@@ -133,13 +133,13 @@ def test_json_has_the_promised_keys(machine):
     ]
 
 
-def test_bytes_that_are_no_text_can_be_told_as_json(machine):
+def test_pull_json_escapes_bytes_that_are_not_utf_8(machine):
     (told,) = json.loads(machine.run("a\udcff", "-o", "json").stdout)
 
     assert (told["image"], told["status"]) == ("a\\udcff", "failed")
 
 
-def test_a_dry_run_writes_a_script_and_runs_nothing(machine):
+def test_pull_dry_run_writes_a_script_and_runs_nothing(machine):
     result = machine.run("nginx:1", "quay.io/a", "NGINX", "--dry-run", "--platform=linux/arm")
 
     mirror = f"{HUB}/library/nginx:1"
@@ -159,7 +159,7 @@ def test_a_dry_run_writes_a_script_and_runs_nothing(machine):
     assert "calls" not in machine.told()
 
 
-def test_the_script_of_a_dry_run_does_what_the_command_does(machine):
+def test_pull_dry_run_script_has_the_effect_of_the_command(machine):
     machine.know(f"{HUB}/library/nginx:1", "quay.io/a:latest")
     script = machine.run("nginx:1", "quay.io/a", "--dry-run")
 
@@ -169,7 +169,7 @@ def test_the_script_of_a_dry_run_does_what_the_command_does(machine):
     assert machine.images == {NGINX: DIGEST, "quay.io/a:latest": DIGEST}
 
 
-def test_a_dry_run_removes_no_name_that_is_to_be_kept(machine):
+def test_pull_dry_run_keeps_mirror_tags_if_asked(machine):
     kept = machine.run("nginx:1", "--dry-run", "--keep-mirror-tag")
     digest = machine.run(f"nginx@{DIGEST}", "--dry-run")
 
@@ -178,20 +178,20 @@ def test_a_dry_run_removes_no_name_that_is_to_be_kept(machine):
     assert "tag" not in digest.stdout
 
 
-def test_names_at_the_mirror_stay_on_request(machine):
+def test_pull_keeps_mirror_tags_if_asked(machine):
     machine.know(f"{HUB}/library/nginx:1")
 
     assert machine.run("nginx:1", "--keep-mirror-tag").exit_code == 0
     assert machine.images.keys() == {NGINX, f"{HUB}/library/nginx:1"}
 
 
-def test_another_policy_has_other_mirrors(machine):
+def test_pull_uses_the_policy_option(machine):
     machine.know("other.example.com/library/nginx:1")
 
     assert machine.run("nginx:1", "--policy", "other").exit_code == 0
 
 
-def test_a_namespace_of_containerd_is_for_nerdctl(machine):
+def test_pull_accepts_a_namespace_for_nerdctl_only(machine):
     machine.install("nerdctl")
 
     result = machine.run("quay.io/a", "-e", "nerdctl", "--namespace", "k8s.io", "--dry-run")
@@ -202,7 +202,7 @@ def test_a_namespace_of_containerd_is_for_nerdctl(machine):
     assert "--namespace works with nerdctl only, and the engine is docker" in refused.stderr
 
 
-def test_crictl_has_no_other_platforms(machine):
+def test_pull_refuses_a_platform_for_crictl(machine):
     machine.install("crictl", "ctr")
 
     result = machine.run("nginx", "-e", "crictl", "--platform", "linux/arm64")
@@ -211,7 +211,7 @@ def test_crictl_has_no_other_platforms(machine):
     assert "crictl cannot pull for another platform" in result.stderr
 
 
-def test_a_missing_engine_is_told_with_what_to_install(tmp_path):
+def test_pull_says_what_to_install_for_a_missing_engine(tmp_path):
     machine = Machine(tmp_path)
 
     nothing = machine.run("nginx")
@@ -222,7 +222,7 @@ def test_a_missing_engine_is_told_with_what_to_install(tmp_path):
     assert podman.stderr.startswith("Error: podman is not on the PATH: install podman")
 
 
-def test_an_engine_that_cannot_be_run_is_told_for_each_image(machine):
+def test_pull_reports_an_engine_that_cannot_run_for_each_image(machine):
     machine.install("docker", script="exit 5")
 
     result = machine.run("nginx:1", "quay.io/a")
@@ -232,7 +232,7 @@ def test_an_engine_that_cannot_be_run_is_told_for_each_image(machine):
     assert "    quay.io/a:latest: ended with exit code 5\n" in result.stderr
 
 
-def test_what_a_terminal_would_act_on_is_written_out(machine):
+def test_pull_escapes_control_characters(machine):
     machine.install("docker", script=r"printf 'no \033[31m entry\n'; exit 1")
 
     result = machine.run("ghcr.io/a\x1b", "ghcr.io/a")

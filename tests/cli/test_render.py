@@ -32,7 +32,7 @@ def run(*arguments):
     return CliRunner().invoke(render, list(map(str, arguments)))
 
 
-def test_one_file_goes_to_standard_output_as_it_is(path):
+def test_render_writes_one_file_to_standard_output(path):
     result = run("crio", "--config", path)
 
     assert result.exit_code == 0
@@ -42,14 +42,14 @@ def test_one_file_goes_to_standard_output_as_it_is(path):
     )
 
 
-def test_several_files_are_printed_each_with_its_path():
+def test_render_prints_several_files_with_their_paths():
     result = run("containerd", "--profile", "daocloud")
 
     assert result.exit_code == 0
     assert "\n# certs.d/quay.io/hosts.toml\n" in result.stdout
 
 
-def test_files_go_below_a_folder(tmp_path):
+def test_render_writes_files_to_a_folder(tmp_path):
     result = run("containerd", "--profile", "mirror-gcr-io", "--output-dir", tmp_path)
 
     path = tmp_path / "certs.d/docker.io/hosts.toml"
@@ -57,7 +57,7 @@ def test_files_go_below_a_folder(tmp_path):
     assert "mirror.gcr.io" in path.read_text(encoding="utf-8")
 
 
-def test_a_folder_that_cannot_be_written_ends_the_command(tmp_path):
+def test_render_reports_a_folder_that_cannot_be_written(tmp_path):
     (tmp_path / "certs.d").touch()
     result = run("containerd", "--profile", "mirror-gcr-io", "--output-dir", tmp_path)
 
@@ -65,7 +65,7 @@ def test_a_folder_that_cannot_be_written_ends_the_command(tmp_path):
     assert "cannot be written" in result.stderr
 
 
-def test_what_would_mislead_ends_the_command_unless_it_is_accepted(path):
+def test_render_fails_on_misleading_output_unless_accepted(path):
     refused = run("containerd", "--config", path)
     accepted = run("containerd", "--config", path, "--accept", "path-below")
 
@@ -76,7 +76,7 @@ def test_what_would_mislead_ends_the_command_unless_it_is_accepted(path):
     assert "harbor.example.com" in accepted.stdout
 
 
-def test_with_strict_what_is_left_out_ends_the_command_too(path):
+def test_render_strict_fails_on_omitted_rules(path):
     accept = ("--accept", "path-below", "--accept", "other-policies")
     result = run("containerd", "--config", path, "--strict", *accept)
 
@@ -84,7 +84,7 @@ def test_with_strict_what_is_left_out_ends_the_command_too(path):
     assert "Error: containerd does not support wildcards" in result.stderr
 
 
-def test_a_policy_that_only_observes_is_not_rendered_unasked(path):
+def test_render_refuses_a_policy_in_mode_observe_unless_accepted(path):
     result = run("docker", "--config", path, "--policy", "seen")
 
     assert result.exit_code == 1
@@ -93,14 +93,14 @@ def test_a_policy_that_only_observes_is_not_rendered_unasked(path):
     )
 
 
-def test_rules_of_which_nothing_can_be_said_are_a_failure(path):
+def test_render_fails_if_no_rule_can_be_written(path):
     result = run("docker", "--config", path)
 
     assert (result.exit_code, result.stdout) == (1, "")
     assert "none of the rules can be written" in result.stderr
 
 
-def test_a_code_that_is_none_is_a_wrong_usage(path):
+def test_render_refuses_an_unknown_code(path):
     result = run("crio", "--config", path, "--accept", "typo")
 
     assert result.exit_code == 2
@@ -108,14 +108,14 @@ def test_a_code_that_is_none_is_a_wrong_usage(path):
 
 
 @pytest.mark.parametrize("name", ["k3s", "kubeadm"])
-def test_every_target_is_a_command(name):
+def test_render_has_a_command_for_every_target(name):
     result = run(name, "--profile", "daocloud")
 
     assert result.exit_code == 0
     assert "m.daocloud.io" in result.stdout
 
 
-def test_a_policy_goes_by_the_name_of_its_rules(path):
+def test_render_policy_is_named_after_the_policy_of_the_rules(path):
     default = run("policy", "--config", path)
     seen = run("policy", "--config", path, "--policy", "seen", "--accept", "observe")
 
@@ -123,7 +123,7 @@ def test_a_policy_goes_by_the_name_of_its_rules(path):
     assert "\n  name: mirrorhook-seen\n" in seen.stdout
 
 
-def test_an_enforcement_is_another_kind_and_may_only_warn(path):
+def test_render_policy_enforce_writes_a_validating_policy_that_may_only_warn(path):
     refuses = run("policy", "--config", path, "--enforce")
     warns = run("policy", "--config", path, "--enforce", "--warn")
 
@@ -133,12 +133,12 @@ def test_an_enforcement_is_another_kind_and_may_only_warn(path):
     assert run("policy", "--config", path, "--warn").exit_code == 2
 
 
-def test_every_code_is_documented_and_no_other():
+def test_render_codes_are_all_documented():
     section = PAGE.partition("## What a target cannot express")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(WarningCode)
 
 
-def test_the_rules_of_a_policy_can_stand_in_a_config_map_beside_it(path):
+def test_render_policy_can_put_the_rules_into_a_config_map(path):
     result = run("policy", "--config", path, "--params", "mirrors")
 
     assert result.exit_code == 0

@@ -34,18 +34,18 @@ def call(tmp_path, monkeypatch):
     return run
 
 
-def test_standard_input_goes_to_standard_output(call):
+def test_rewrite_reads_standard_input(call):
     done = call(stdin=POD)
     assert (done.exit_code, done.stdout, done.stderr) == (0, NEW, "")
 
 
-def test_a_file_goes_to_standard_output_and_stays(call):
+def test_rewrite_does_not_change_the_file_without_in_place(call):
     Path("a.yaml").write_text(POD)
     assert call("a.yaml").stdout == NEW
     assert Path("a.yaml").read_text() == POD
 
 
-def test_several_files_become_one_stream(call):
+def test_rewrite_joins_files_to_one_stream(call):
     Path("a.yaml").write_text(POD.rstrip("\n"))
     Path("b.yaml").write_text("---\n" + POD)
     Path("c.json").write_text('{"kind": "Pod"}')
@@ -53,7 +53,7 @@ def test_several_files_become_one_stream(call):
     assert done.stdout == f'{NEW}---\n{NEW}---\n{NEW}---\n{{"kind": "Pod"}}'
 
 
-def test_a_folder_is_walked_in_order_without_what_is_hidden(call):
+def test_rewrite_reads_folders_in_order_without_hidden_files(call):
     for name in ("d/b.yml", "d/a.yaml", "d/sub/c.json", "d/.git/x.yaml", "d/notes.txt"):
         Path(name).parent.mkdir(parents=True, exist_ok=True)
         Path(name).write_text(POD)
@@ -61,14 +61,14 @@ def test_a_folder_is_walked_in_order_without_what_is_hidden(call):
     assert [entry["file"] for entry in entries] == ["d/a.yaml", "d/b.yml", "d/sub/c.json"]
 
 
-def test_a_folder_without_manifests_is_told(call):
+def test_rewrite_warns_about_a_folder_without_manifests(call):
     Path("d").mkdir()
     done = call("d")
     assert done.exit_code == 0
     assert "d contains no .json, .yaml or .yml file" in done.stderr
 
 
-def test_in_place_writes_the_files_that_change_and_no_others(call):
+def test_rewrite_in_place_writes_changed_files_only(call):
     Path("a.yaml").write_text(POD)
     Path("a.yaml").chmod(0o640)
     Path("same.yaml").write_text("kind: Pod\n")
@@ -84,7 +84,7 @@ def test_in_place_writes_the_files_that_change_and_no_others(call):
     assert sorted(path.name for path in Path().iterdir() if path.name.startswith(".")) == []
 
 
-def test_a_diff_is_shown_and_nothing_written(call):
+def test_rewrite_diff_writes_nothing(call):
     Path("a.yaml").write_text(POD)
     done = call("--diff", "a.yaml")
     assert done.exit_code == 0
@@ -94,7 +94,7 @@ def test_a_diff_is_shown_and_nothing_written(call):
     assert Path("a.yaml").read_text() == POD
 
 
-def test_json_tells_of_each_image(call):
+def test_rewrite_json_lists_each_image(call):
     Path("a.yaml").write_text(POD)
     assert json.loads(call("-o", "json", "a.yaml").stdout) == [
         {
@@ -109,7 +109,7 @@ def test_json_tells_of_each_image(call):
     ]
 
 
-def test_an_image_that_is_none_fails_the_work_and_all_else_is_done(call):
+def test_rewrite_fails_on_an_invalid_image_and_rewrites_the_rest(call):
     done = call(stdin=f"{POD}---\n{BAD}")
     assert done.exit_code == 1
     assert done.stdout == f"{NEW}---\n{BAD}"
@@ -118,14 +118,14 @@ def test_an_image_that_is_none_fails_the_work_and_all_else_is_done(call):
     )
 
 
-def test_a_document_that_is_no_yaml_fails_the_work_and_all_else_is_done(call):
+def test_rewrite_fails_on_invalid_yaml_and_rewrites_the_rest(call):
     done = call(stdin=f"image: {{{{ .x }}}}: a\n---\n{POD}")
     assert done.exit_code == 1
     assert done.stdout.endswith(NEW)
     assert "Error: standard input:1: it is not valid YAML" in done.stderr
 
 
-def test_a_shared_text_is_warned_of(call):
+def test_rewrite_warns_about_a_shared_anchor(call):
     text = "kind: Pod\nspec: {containers: [{image: &a nginx, name: *a}]}\n"
     done = call(stdin=text)
     assert (done.exit_code, done.stdout) == (0, text)
@@ -135,7 +135,7 @@ def test_a_shared_text_is_warned_of(call):
     assert "is also used for something else" in entry["reason"]
 
 
-def test_a_custom_kind_is_named_by_option(call):
+def test_rewrite_supports_custom_kinds_by_option(call):
     text = "kind: Tool\nspec: {image: nginx}\n"
     assert call(stdin=text).stdout == text
     done = call("--image-path", "Tool=spec.image", stdin=text)
@@ -153,13 +153,13 @@ def test_a_custom_kind_is_named_by_option(call):
         (("--policy", "x", "."), "unknown policy 'x'"),
     ],
 )
-def test_wrong_usage_is_told(call, arguments, told):
+def test_rewrite_reports_wrong_usage(call, arguments, told):
     done = call(*arguments)
     assert done.exit_code == 2
     assert told in done.stderr
 
 
-def test_a_terminal_on_standard_input_is_not_waited_for():
+def test_rewrite_does_not_wait_for_a_terminal():
     with terminal() as screen:
         done = subprocess.run(
             [sys.executable, "-m", "webhook", "rewrite", "-p", "daocloud"],
@@ -174,7 +174,7 @@ def test_a_terminal_on_standard_input_is_not_waited_for():
     assert "give files, folders, or manifests on standard input" in done.stderr
 
 
-def test_a_file_that_cannot_be_written_is_named(call):
+def test_rewrite_in_place_names_a_file_that_cannot_be_written(call):
     if os.geteuid() == 0:
         pytest.skip("root may write everywhere")
     Path("d").mkdir()

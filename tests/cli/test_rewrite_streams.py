@@ -51,20 +51,20 @@ def room(request, monkeypatch):
         monkeypatch.setattr(files.tempfile, "TemporaryFile", refused)
 
 
-def test_standard_input_of_any_size_is_rewritten(call, room, monkeypatch):
+def test_rewrite_reads_standard_input_of_any_size(call, room, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 7)
     done = call(stdin=f"{NO_POD}---\n{POD}---\n{POD}".encode())
     assert done.stdout == f"{NO_POD}---\n{NEW}---\n{NEW}"
 
 
-def test_what_is_no_text_at_its_end_is_told_and_comes_out_as_it_went_in(call, room):
+def test_rewrite_copies_a_stream_that_is_not_utf_8_at_its_end(call, room):
     content = f"{POD}---\n".encode() + b"image: \xff\n"
     done = call(stdin=content)
     assert (done.exit_code, done.stdout_bytes) == (1, content)
     assert f"standard input:1: byte {len(content) - 2} is not UTF-8" in done.stderr
 
 
-def test_nothing_is_written_when_a_later_file_cannot_be_read(call):
+def test_rewrite_writes_nothing_if_a_later_file_cannot_be_read(call):
     Path("a.yaml").write_text(POD)
     Path("b.yaml").mkdir()
     Path("b.yaml/c.yaml").symlink_to("/proc/self/mem")
@@ -73,7 +73,7 @@ def test_nothing_is_written_when_a_later_file_cannot_be_read(call):
     assert "c.yaml" in done.stderr
 
 
-def test_a_pipe_in_place_of_a_file_is_read_once(call):
+def test_rewrite_reads_a_pipe_once(call):
     os.mkfifo("pipe")
     writer = threading.Thread(target=Path("pipe").write_text, args=(POD,))
     writer.start()
@@ -82,7 +82,7 @@ def test_a_pipe_in_place_of_a_file_is_read_once(call):
     assert (done.exit_code, done.stdout) == (0, NEW)
 
 
-def test_in_place_all_before_the_first_change_stays(call, monkeypatch):
+def test_rewrite_in_place_keeps_everything_before_the_first_change(call, monkeypatch):
     monkeypatch.setattr(files, "BLOCK", 7)
     Path("a.yaml").write_text(f"{NO_POD}---\n{NO_POD}---\n{POD}---\n{NO_POD}")
     done = call("--in-place", "a.yaml")
@@ -90,7 +90,7 @@ def test_in_place_all_before_the_first_change_stays(call, monkeypatch):
     assert Path("a.yaml").read_text() == f"{NO_POD}---\n{NO_POD}---\n{NEW}---\n{NO_POD}"
 
 
-def test_in_place_a_file_that_cannot_be_written_stays_as_it_was(call, monkeypatch):
+def test_rewrite_in_place_keeps_a_file_that_cannot_be_written(call, monkeypatch):
     def full(_path):
         raise OSError(28, "No space left on device")
 
@@ -102,13 +102,13 @@ def test_in_place_a_file_that_cannot_be_written_stays_as_it_was(call, monkeypatc
     assert Path("a.yaml").read_text() == POD
 
 
-def test_json_tells_what_is_written_in_place(call):
+def test_rewrite_json_works_with_in_place(call):
     Path("a.yaml").write_text(POD)
     assert '"outcome": "rewritten"' in call("--in-place", "-o", "json", "a.yaml").stdout
     assert Path("a.yaml").read_text() == NEW
 
 
-def test_a_reader_that_leaves_ends_the_work_without_a_traceback(rules):
+def test_rewrite_ends_without_a_traceback_if_its_reader_is_gone(rules):
     text = DOCUMENT.format(n=1) * 3000
     command = [sys.executable, "-m", "webhook", "rewrite", "--config", str(rules)]
     with subprocess.Popen(
@@ -126,7 +126,7 @@ def test_a_reader_that_leaves_ends_the_work_without_a_traceback(rules):
     assert process.returncode == 1
 
 
-def test_memory_does_not_grow_with_the_number_of_documents(rules, tmp_path):
+def test_rewrite_memory_does_not_grow_with_the_number_of_documents(rules, tmp_path):
     memory = [
         usage("-m", "webhook", "rewrite", "--config", rules, manifests(tmp_path, size))[1]
         for size in (1, 6)

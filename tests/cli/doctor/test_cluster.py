@@ -31,7 +31,7 @@ def faults(found):
     return [each for each in found if each.status != "ok"]
 
 
-def test_a_cluster_without_a_fault_is_said_to_be_fine():
+def test_healthy_cluster_has_ok_findings_only():
     found = looked(MemoryReader())
     assert faults(found) == []
     assert {each.check for each in found} == {
@@ -80,7 +80,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_is_found_and_its_mend_told(fault):
+def test_fault_is_found_with_its_fix(fault):
     lists, check, what, mend = FAULTS[fault]
     reader = MemoryReader()
     reader.lists |= lists
@@ -90,14 +90,14 @@ def test_each_fault_is_found_and_its_mend_told(fault):
     assert mend in found[0].fix
 
 
-def test_a_service_that_is_missing_is_told():
+def test_missing_service_is_found():
     reader = MemoryReader()
     del reader.objects["/api/v1/namespaces/mirrorhook/services/mirrorhook"]
     (found,) = faults(check_cluster(reader, NOW))
     assert "there is no Service mirrorhook/mirrorhook" in found.text
 
 
-def test_a_replica_says_itself_why_it_is_not_ready():
+def test_unready_replica_reports_its_own_reason():
     reader = MemoryReader()
     reader.lists[PODS] = unready()
     reader.pages["/readyz"] = (503, "certificate: no CA can be read\n")
@@ -105,7 +105,7 @@ def test_a_replica_says_itself_why_it_is_not_ready():
     assert "mirrorhook-1 is not ready: certificate: no CA can be read" in found.text
 
 
-def test_a_replica_with_older_rules_is_told():
+def test_replica_with_older_rules_is_found():
     reader = MemoryReader()
     reader.pages["/metrics"] = (200, "mirrorhook_config_last_reload_successful 0.0\n")
     (found,) = faults(check_cluster(reader, NOW))
@@ -120,7 +120,7 @@ def test_a_replica_with_older_rules_is_told():
         (ConnectionResetError("reset"), "unknown", "reset"),
     ],
 )
-def test_a_certificate_that_is_not_trusted_is_told(served, verdict, what):
+def test_untrusted_certificate_is_found(served, verdict, what):
     reader = MemoryReader()
     reader.served = served
     (found,) = faults(check_cluster(reader, NOW))
@@ -129,19 +129,19 @@ def test_a_certificate_that_is_not_trusted_is_told(served, verdict, what):
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
-def test_a_clock_that_is_wrong_is_told(ahead):
+def test_clock_skew_is_found(ahead):
     reader = MemoryReader()
     reader.ahead = ahead
     (found,) = faults(check_cluster(reader, NOW))
     assert "300 s" in found.text
 
 
-def test_a_namespace_that_has_not_opted_in_is_told_how():
+def test_namespace_without_opt_in_gets_the_label_as_fix():
     (found,) = faults(looked(MemoryReader(), "other"))
     assert found.fix == "kubectl label namespace other mirrorhook.io/rewrite=enabled --overwrite"
 
 
-def test_a_namespace_that_is_not_there_is_told():
+def test_missing_namespace_is_found():
     (found,) = faults(looked(MemoryReader(), "nowhere"))
     assert found.text == "there is no namespace nowhere"
 
@@ -155,7 +155,7 @@ def test_a_namespace_that_is_not_there_is_told():
         (lambda image: image, "r.example/x", "note", "no rule matches r.example/x"),
     ],
 )
-def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, what):
+def test_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, what):
     reader = MemoryReader()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
@@ -170,7 +170,7 @@ def test_a_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, w
         ("availability: {mode: check}", "asks the mirrors first"),
     ],
 )
-def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
+def test_dry_run_accepts_policies_that_may_skip_an_image(more, what):
     reader = MemoryReader()
     reader.lists[MAPS] = [rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")]
     reader.tried = lambda image: image
@@ -179,7 +179,7 @@ def test_a_policy_that_may_leave_an_image_alone_is_no_fault(more, what):
     assert what in found.text
 
 
-def test_a_second_mirror_is_as_good_as_the_first():
+def test_dry_run_accepts_any_candidate():
     reader = MemoryReader()
     two = "rules: [{match: gcr.io, mirrors: [a.example, b.example]}]"
     reader.lists[MAPS] = [rules(two)]
@@ -187,7 +187,7 @@ def test_a_second_mirror_is_as_good_as_the_first():
     assert faults(looked(reader)) == []
 
 
-def test_a_file_that_the_rules_name_is_beside_them():
+def test_rules_may_refer_to_other_files_of_their_config_map():
     reader = MemoryReader()
     listed = "{target: m.example, allowlist: list.txt}"
     given = rules(f"rules: [{{match: gcr.io, mirrors: [{listed}]}}]")
@@ -198,7 +198,7 @@ def test_a_file_that_the_rules_name_is_beside_them():
 
 
 @pytest.mark.parametrize("match", ["docker.io", "gcr.io/a/b", "'*.gcr.io'", "'*'"])
-def test_an_image_to_try_is_found_for_any_match(match):
+def test_dry_run_finds_an_image_for_any_match(match):
     reader = MemoryReader()
     reader.lists[MAPS] = [rules(f"rules: [{{match: {match}, mirrors: [m.example]}}]")]
     tried = []
@@ -207,13 +207,13 @@ def test_an_image_to_try_is_found_for_any_match(match):
     assert len(tried) == 1
 
 
-def test_without_a_rule_that_rewrites_there_is_nothing_to_try():
+def test_dry_run_needs_a_rule_that_rewrites():
     reader = MemoryReader()
     reader.lists[MAPS] = [rules("rules: [{match: docker.io, keep: true}]")]
     assert faults(looked(reader))[-1].fix == "give --image IMAGE"
 
 
-def test_a_webhook_by_url_is_none_of_ours():
+def test_webhook_by_url_is_ignored():
     reader = MemoryReader()
     reader.lists[CONFIGURATIONS] = [configuration(clientConfig={"url": "https://a.example/"})]
     found, _ = faults(check_cluster(reader, NOW))

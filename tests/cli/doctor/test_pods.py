@@ -65,7 +65,7 @@ PODS = {
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_the_cause_is_told_with_what_mends_it(case):
+def test_pod_is_explained_with_its_fix(case):
     given, check, verdict, what, mend = PODS[case]
     reader = MemoryReader()
     namespace = given["metadata"]["namespace"]
@@ -76,7 +76,7 @@ def test_the_cause_is_told_with_what_mends_it(case):
     assert mend in found.fix
 
 
-def test_a_pod_that_is_not_there_is_told():
+def test_missing_pod_is_found():
     reader = MemoryReader()
     (found,) = explain_pod(reader, read_installation(reader), "shop", "gone")
     assert found.text == "there is no Pod shop/gone"
@@ -95,7 +95,7 @@ def test_a_pod_that_is_not_there_is_told():
         ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are unknown"),
     ],
 )
-def test_what_is_known_of_the_rules_is_told(path, value, what):
+def test_pod_explanation_reports_unknown_rules(path, value, what):
     reader = MemoryReader()
     reader.lists[path] = value
     reader.objects["/api/v1/namespaces/shop/pods/web"] = pod("nginx")

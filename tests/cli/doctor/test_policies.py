@@ -58,7 +58,7 @@ def faults(found):
 @pytest.mark.parametrize(
     "options", [{}, {"params": "mirrors"}, {"api_version": ApiVersion.V1BETA1}], ids=str
 )
-def test_a_cluster_without_a_fault_is_said_to_be_fine(options):
+def test_healthy_policy_has_ok_findings_only(options):
     found = looked(evaluating(**options))
     assert faults(found) == []
     assert [each.check for each in found] == [
@@ -66,7 +66,7 @@ def test_a_cluster_without_a_fault_is_said_to_be_fine(options):
     ]
 
 
-def test_a_policy_and_a_webhook_may_stand_side_by_side():
+def test_policy_and_webhook_may_coexist():
     reader = evaluating()
     reader.lists |= MemoryReader().lists
     found = looked(reader)
@@ -98,7 +98,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_each_fault_is_found_and_its_mend_told(fault):
+def test_policy_fault_is_found_with_its_fix(fault):
     change, check, what, mend = FAULTS[fault]
     reader = evaluating()
     change(reader)
@@ -108,19 +108,19 @@ def test_each_fault_is_found_and_its_mend_told(fault):
     assert mend in found.fix
 
 
-def test_a_config_map_of_rules_that_is_missing_is_told():
+def test_missing_config_map_of_a_policy_is_found():
     reader = evaluating(params="mirrors")
     del reader.objects[PARAMETER]
     (found,) = faults(check_cluster(reader, NOW))
     assert "its ConfigMap mirrors/mirrorhook-rules does not exist" in found.text
 
 
-def test_a_policy_without_rules_is_told():
+def test_policy_without_rules_is_found():
     (found,) = faults(check_cluster(evaluating([]), NOW))
     assert "policy mirrorhook has no rules" in found.text
 
 
-def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
+def test_namespace_is_not_checked_if_nothing_rewrites():
     reader = evaluating()
     policies(reader).clear()
     (found,) = faults(looked(reader))
@@ -128,7 +128,7 @@ def test_of_a_namespace_nothing_more_is_said_where_nothing_rewrites():
 
 
 @pytest.mark.parametrize("version", ["v1.30.14", "v1.35.0"])
-def test_an_api_server_that_has_no_such_policies_is_told(version):
+def test_api_server_without_mutating_policies_is_found(version):
     reader = MemoryReader()
     reader.lists = {CONFIGURATIONS: []}
     reader.objects["/version"] = {"gitVersion": version}
@@ -138,7 +138,7 @@ def test_an_api_server_that_has_no_such_policies_is_told(version):
     assert "1.36" in old.text
 
 
-def test_what_may_not_be_read_is_not_said_to_be_missing():
+def test_forbidden_policies_are_reported_as_unknown():
     reader = evaluating()
 
     def refused(path, selector=""):
@@ -179,7 +179,7 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
         ),
     ],
 )
-def test_a_dry_run_shows_whether_the_policy_acts(tried, image, verdict, what, mend):
+def test_dry_run_shows_whether_the_policy_takes_effect(tried, image, verdict, what, mend):
     reader = evaluating()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
@@ -188,7 +188,7 @@ def test_a_dry_run_shows_whether_the_policy_acts(tried, image, verdict, what, me
     assert mend in found.fix
 
 
-def test_a_namespace_that_has_not_opted_in_is_told_how():
+def test_namespace_without_opt_in_to_a_policy_gets_the_label_as_fix():
     (found,) = faults(looked(evaluating(), "other"))
     assert "no policy handles the Pods of other" in found.text
     assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.fix
@@ -209,7 +209,7 @@ PODS = {
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_a_pod_is_explained(case):
+def test_pod_is_explained_by_a_policy(case):
     given, verdict, what = PODS[case]
     reader = evaluating()
     exclusion = {"key": "a", "operator": "NotIn", "values": ["b"]}

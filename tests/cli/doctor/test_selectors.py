@@ -33,5 +33,5 @@ def needs(operator, *values, key="a"):
         ),
     ],
 )
-def test_a_selector_says_what_it_lacks(selector, labels, expected):
+def test_find_mismatch_returns_the_first_unmet_requirement(selector, labels, expected):
     assert find_mismatch(selector, labels) == expected

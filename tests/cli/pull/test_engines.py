@@ -66,11 +66,11 @@ def commands(engine):
         ),
     ],
 )
-def test_each_engine_is_told_in_its_own_words(engine, expected):
+def test_engine_commands_are_those_of_its_program(engine, expected):
     assert commands(ENGINES[engine]) == expected
 
 
-def test_a_namespace_is_told_to_every_command_of_nerdctl():
+def test_nerdctl_namespace_is_in_every_command():
     engine = ENGINES["nerdctl"].in_namespace("k8s.io")
 
     assert all(command.startswith("nerdctl --namespace=k8s.io ") for command in commands(engine))
@@ -79,7 +79,7 @@ def test_a_namespace_is_told_to_every_command_of_nerdctl():
     )
 
 
-def test_a_platform_stands_before_the_image():
+def test_engine_platform_option_precedes_the_image():
     command = ENGINES["podman"].pull(IMAGE, "linux/arm64")
 
     assert command == ("podman", "pull", "--platform=linux/arm64", IMAGE)
@@ -94,12 +94,12 @@ def test_a_platform_stands_before_the_image():
         (["crictl", "ctr"], "crictl"),
     ],
 )
-def test_auto_takes_the_first_engine_that_is_there(programs, found):
+def test_find_engine_auto_returns_the_first_installed_engine(programs, found):
     assert find_engine(AUTO, only(*programs)).name == found
 
 
 @pytest.mark.parametrize("programs", [[], ["crictl"], ["ctr"]])
-def test_auto_says_what_to_install_where_no_engine_is_whole(programs):
+def test_find_engine_auto_says_what_to_install(programs):
     with pytest.raises(MissingEngineError, match="install docker, podman or nerdctl"):
         find_engine(AUTO, only(*programs))
 
@@ -114,6 +114,6 @@ def test_auto_says_what_to_install_where_no_engine_is_whole(programs):
         ("crictl", [], "crictl and ctr are not on the PATH: .* --engine podman"),
     ],
 )
-def test_an_engine_that_is_not_there_is_named_with_what_to_install(engine, programs, problem):
+def test_find_engine_says_what_to_install_for_a_missing_engine(engine, programs, problem):
     with pytest.raises(MissingEngineError, match=problem):
         find_engine(engine, only(*programs))

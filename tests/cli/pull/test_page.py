@@ -24,7 +24,7 @@ esac
 
 
 @pytest.mark.parametrize("example", EXAMPLE.findall(PAGE.read_text(encoding="utf-8")))
-def test_an_example_of_the_page_comes_out_as_it_stands_there(machine, example):
+def test_page_examples_have_the_documented_output(machine, example):
     arguments, expected = example
     rules = PAGE.read_text(encoding="utf-8").partition("```yaml\n")[2].partition("```")[0]
     path = machine.bin / "rules.yaml"
@@ -36,7 +36,7 @@ def test_an_example_of_the_page_comes_out_as_it_stands_there(machine, example):
     assert result.output == expected
 
 
-def test_the_page_and_the_help_know_every_option_and_engine():
+def test_page_and_help_list_every_option_and_engine():
     page = PAGE.read_text(encoding="utf-8")
     shown = CliRunner().invoke(pull, ["--help"]).stdout
 

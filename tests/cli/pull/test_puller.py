@@ -27,7 +27,7 @@ def pull(fake, image="nginx:1", engine="docker", *, mirrors=MIRRORS, **options):
 
 
 @pytest.mark.parametrize("engine", DOCKER_LIKE)
-def test_an_image_is_pulled_from_its_mirror_and_named_as_the_original(engine):
+def test_puller_restores_the_original_name(engine):
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST}, images={"quay.io/x:1": OTHER})
 
     result = pull(fake, engine=engine)
@@ -38,7 +38,7 @@ def test_an_image_is_pulled_from_its_mirror_and_named_as_the_original(engine):
     assert (result.failures, result.notes) == ((), ())
 
 
-def test_the_commands_are_these_in_this_order():
+def test_puller_runs_these_commands_in_this_order():
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST})
 
     pull(fake)
@@ -51,7 +51,7 @@ def test_the_commands_are_these_in_this_order():
     ]
 
 
-def test_the_image_that_had_the_name_before_gives_it_away():
+def test_puller_moves_the_name_from_an_older_image():
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST}, images={f"{NGINX}:1": OTHER})
 
     pull(fake)
@@ -59,7 +59,7 @@ def test_the_image_that_had_the_name_before_gives_it_away():
     assert fake.images == {f"{NGINX}:1": DIGEST}
 
 
-def test_containerd_forgets_the_digest_at_the_mirror_too():
+def test_puller_removes_the_digest_at_the_mirror_from_containerd():
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST}, images={f"{FIRST}:0": OTHER})
 
     result = pull(fake, engine="crictl")
@@ -72,7 +72,7 @@ def test_containerd_forgets_the_digest_at_the_mirror_too():
     assert (result.names, result.notes) == ((f"{NGINX}:1", f"{NGINX}@{DIGEST}"), ())
 
 
-def test_the_next_mirror_is_tried_where_one_lacks_the_image():
+def test_puller_tries_the_next_mirror():
     fake = FakeEngine(available={f"{SECOND}:1": DIGEST})
 
     result = pull(fake)
@@ -81,7 +81,7 @@ def test_the_next_mirror_is_tried_where_one_lacks_the_image():
     assert result.failures == (PullFailure(f"{FIRST}:1", f"{FIRST}:1: manifest unknown"),)
 
 
-def test_the_own_registry_is_the_last_and_its_name_is_left_alone():
+def test_puller_tries_the_own_registry_last():
     fake = FakeEngine(available={f"{NGINX}:1": DIGEST})
 
     result = pull(fake)
@@ -94,7 +94,7 @@ def test_the_own_registry_is_the_last_and_its_name_is_left_alone():
     assert fake.calls[-1] == f"docker pull {NGINX}:1"
 
 
-def test_an_image_that_nobody_has_is_not_pulled_and_nothing_is_named():
+def test_puller_tags_nothing_if_no_source_has_the_image():
     fake = FakeEngine()
 
     result = pull(fake)
@@ -108,7 +108,7 @@ def test_an_image_that_nobody_has_is_not_pulled_and_nothing_is_named():
     assert not [call for call in fake.calls if " tag " in call or " rmi " in call]
 
 
-def test_what_is_no_image_is_not_asked_for():
+def test_puller_does_not_run_for_an_invalid_image():
     fake = FakeEngine()
 
     result = pull(fake, "NGINX")
@@ -117,7 +117,7 @@ def test_what_is_no_image_is_not_asked_for():
     assert "must be in lower case" in str(result.failures[0])
 
 
-def test_where_no_source_is_left_the_reason_is_told():
+def test_puller_gives_the_reason_if_there_is_no_source():
     forbidden = Rule(regex=r"icr\.io/(.*)", mirrors=[r"\1/x"], original=Original.NEVER)
 
     result = pull(FakeEngine(), "icr.io/a", mirrors=MirrorMap([forbidden]))
@@ -127,7 +127,7 @@ def test_where_no_source_is_left_the_reason_is_told():
 
 
 @pytest.mark.parametrize("image", ["quay.io/a/b:1", f"quay.io/a/b@{DIGEST}"])
-def test_an_image_without_a_rule_is_pulled_as_it_is(image):
+def test_puller_pulls_an_image_without_a_rule_by_its_name(image):
     fake = FakeEngine(available={image: DIGEST})
 
     result = pull(fake, image)
@@ -137,7 +137,7 @@ def test_an_image_without_a_rule_is_pulled_as_it_is(image):
 
 
 @pytest.mark.parametrize("engine", DOCKER_LIKE)
-def test_tag_and_digest_are_pulled_by_digest_and_the_tag_is_restored(engine):
+def test_puller_pulls_by_digest_and_restores_the_tag(engine):
     fake = FakeEngine(available={f"{FIRST}@{DIGEST}": DIGEST})
 
     result = pull(fake, f"nginx:1@{DIGEST}", engine)
@@ -146,7 +146,7 @@ def test_tag_and_digest_are_pulled_by_digest_and_the_tag_is_restored(engine):
     assert (result.source, result.notes) == (f"{FIRST}@{DIGEST}", ())
 
 
-def test_containerd_gets_tag_and_digest_back():
+def test_puller_restores_tag_and_digest_in_containerd():
     fake = FakeEngine(available={f"{FIRST}@{DIGEST}": DIGEST})
 
     pull(fake, f"nginx:1@{DIGEST}", "crictl")
@@ -155,7 +155,7 @@ def test_containerd_gets_tag_and_digest_back():
 
 
 @pytest.mark.parametrize("engine", DOCKER_LIKE)
-def test_a_digest_alone_stays_named_as_at_the_mirror_and_that_is_said(engine):
+def test_puller_keeps_the_name_of_a_digest_alone_with_a_note(engine):
     fake = FakeEngine(available={f"{FIRST}@{DIGEST}": DIGEST})
 
     result = pull(fake, f"nginx@{DIGEST}", engine)
@@ -167,7 +167,7 @@ def test_a_digest_alone_stays_named_as_at_the_mirror_and_that_is_said(engine):
     assert result.notes[0].endswith(f"it keeps the name {FIRST}@{DIGEST}")
 
 
-def test_a_digest_alone_is_a_name_as_any_other_in_containerd():
+def test_puller_restores_a_digest_alone_in_containerd():
     fake = FakeEngine(available={f"{FIRST}@{DIGEST}": DIGEST})
 
     result = pull(fake, f"nginx@{DIGEST}", "crictl")
@@ -176,7 +176,7 @@ def test_a_digest_alone_is_a_name_as_any_other_in_containerd():
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_a_name_that_was_there_before_stays(engine):
+def test_puller_keeps_a_name_that_existed_before(engine):
     fake = FakeEngine(
         available={f"{FIRST}:1": DIGEST}, images={f"{FIRST}:1": OTHER, "x.io/a:1": OTHER}
     )
@@ -189,7 +189,7 @@ def test_a_name_that_was_there_before_stays(engine):
 
 
 @pytest.mark.parametrize("engine", ENGINES)
-def test_names_at_the_mirror_are_kept_on_request(engine):
+def test_puller_keeps_mirror_names_if_asked(engine):
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST})
 
     result = pull(fake, engine=engine, keeps_mirror_names=True)
@@ -199,7 +199,7 @@ def test_names_at_the_mirror_are_kept_on_request(engine):
 
 
 @pytest.mark.parametrize("engine", ["nerdctl", "podman", "crictl"])
-def test_no_name_is_removed_where_the_engine_does_not_tell_its_names(engine):
+def test_puller_removes_nothing_if_images_cannot_be_listed(engine):
     fake = FakeEngine(
         available={f"{FIRST}:1": DIGEST}, refused={"images": "timeout", "ls": "timeout"}
     )
@@ -210,7 +210,7 @@ def test_no_name_is_removed_where_the_engine_does_not_tell_its_names(engine):
     assert result.notes == (f"{engine} could not list its images, so the name {FIRST}:1 is kept",)
 
 
-def test_no_name_is_removed_where_containerd_falls_silent_after_the_pull():
+def test_puller_removes_nothing_if_containerd_fails_after_the_pull():
     class Silent(FakeEngine):
         def pull(self, program, name):
             self.refused = {"ls": "timeout"}
@@ -224,7 +224,7 @@ def test_no_name_is_removed_where_containerd_falls_silent_after_the_pull():
     assert result.notes == (f"crictl could not list its images, so the name {FIRST}:1 is kept",)
 
 
-def test_an_image_that_cannot_be_named_is_a_failure_and_is_not_removed():
+def test_puller_fails_and_removes_nothing_if_tagging_fails():
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST}, refused={"tag": "disk full"})
 
     result = pull(fake)
@@ -235,7 +235,7 @@ def test_an_image_that_cannot_be_named_is_a_failure_and_is_not_removed():
     )
 
 
-def test_a_name_that_cannot_be_removed_is_told_and_no_failure():
+def test_puller_notes_a_name_that_cannot_be_removed():
     fake = FakeEngine(available={f"{FIRST}:1": DIGEST}, refused={"rmi": "in use"})
 
     result = pull(fake)
@@ -244,7 +244,7 @@ def test_a_name_that_cannot_be_removed_is_told_and_no_failure():
     assert result.notes == (f"{FIRST}:1 could not be removed: in use",)
 
 
-def test_the_platform_is_asked_for_at_every_source():
+def test_puller_uses_the_platform_for_every_source():
     fake = FakeEngine(available={f"{SECOND}:1": DIGEST})
 
     pull(fake, platform="linux/arm64")
@@ -255,7 +255,7 @@ def test_the_platform_is_asked_for_at_every_source():
     ]
 
 
-def test_what_is_pulled_and_what_the_engine_says_is_heard():
+def test_puller_reports_progress():
     fake, heard = FakeEngine(available={f"{SECOND}:1": DIGEST}), []
 
     def run(command, hear):

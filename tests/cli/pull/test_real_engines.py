@@ -77,7 +77,7 @@ rules:
         pytest.skip(f"it does not run here: {error}")
 
 
-def test_an_image_comes_from_the_mirror_and_keeps_no_trace_of_it(engine, mirror):
+def test_real_engine_restores_the_name_and_leaves_no_mirror_name(engine, mirror):
     digest = push_image(mirror, "quay/team/app:1", content="one")
 
     done = engine.pull("quay.io/team/app:1")
@@ -88,7 +88,7 @@ def test_an_image_comes_from_the_mirror_and_keeps_no_trace_of_it(engine, mirror)
     assert engine.names("team/app") == {"quay.io/team/app:1"} | restored
 
 
-def test_the_second_mirror_gives_what_the_first_lacks(engine, mirror):
+def test_real_engine_tries_the_second_mirror(engine, mirror):
     push_image(mirror, "library/second", content="two")
 
     done = engine.pull("second")
@@ -100,7 +100,7 @@ def test_the_second_mirror_gives_what_the_first_lacks(engine, mirror):
     assert not [name for name in engine.all_names() if name.startswith(f"{mirror}/library")]
 
 
-def test_a_missing_image_is_a_failure_and_the_others_are_pulled(engine, mirror):
+def test_real_engine_continues_after_a_missing_image(engine, mirror):
     push_image(mirror, "library/there:1", content="three")
 
     done = engine.pull("-", stdin="quay.io/not/there:1\r\n# and\r\nthere:1\r\n")
@@ -117,7 +117,7 @@ def test_a_missing_image_is_a_failure_and_the_others_are_pulled(engine, mirror):
     assert "docker.io/library/there:1" in engine.names("library/there")
 
 
-def test_tag_and_digest_give_that_very_image_its_tag(engine, mirror):
+def test_real_engine_restores_the_tag_of_a_digest(engine, mirror):
     digest = push_image(mirror, "quay/pinned:1", content="four")
     push_image(mirror, "quay/pinned:1", content="moved")
 
@@ -132,7 +132,7 @@ def test_tag_and_digest_give_that_very_image_its_tag(engine, mirror):
         assert told == digest
 
 
-def test_a_digest_alone_stays_or_is_restored(engine, mirror):
+def test_real_engine_keeps_or_restores_a_digest_alone(engine, mirror):
     digest = push_image(mirror, "quay/only:1", content="five")
 
     done = engine.pull(f"quay.io/only@{digest}")
@@ -145,7 +145,7 @@ def test_a_digest_alone_stays_or_is_restored(engine, mirror):
         assert f"it stays {mirror}/quay/only@{digest}" in done.stderr
 
 
-def test_a_name_that_was_there_before_stays(engine, mirror):
+def test_real_engine_keeps_a_name_that_existed_before(engine, mirror):
     push_image(mirror, "quay/own:1", content="six")
 
     own = engine.pull(f"{mirror}/quay/own:1")
@@ -156,7 +156,7 @@ def test_a_name_that_was_there_before_stays(engine, mirror):
     assert f"the name {mirror}/quay/own:1 existed before, so it is kept" in done.stderr
 
 
-def test_an_image_that_no_rule_maps_is_pulled_as_it_is(engine, mirror):
+def test_real_engine_pulls_an_image_without_a_rule_by_its_name(engine, mirror):
     push_image(mirror, "plain", content="seven")
 
     done = engine.pull(f"{mirror}/plain")
@@ -165,7 +165,7 @@ def test_an_image_that_no_rule_maps_is_pulled_as_it_is(engine, mirror):
     assert f"{mirror}/plain:latest" in engine.names("plain")
 
 
-def test_an_image_is_renewed_when_its_tag_has_moved(engine, mirror):
+def test_real_engine_updates_an_image_whose_tag_has_moved(engine, mirror):
     push_image(mirror, "quay/moving:1", content="old")
     before = engine.pull("quay.io/moving:1")
     digest = push_image(mirror, "quay/moving:1", content="new")
@@ -178,7 +178,7 @@ def test_an_image_is_renewed_when_its_tag_has_moved(engine, mirror):
         assert f"quay.io/moving@{digest}" in engine.names("moving")
 
 
-def test_another_platform_is_pulled_on_request(engine, mirror):
+def test_real_engine_pulls_another_platform(engine, mirror):
     push_index(mirror, "quay/many:1", ("amd64", "arm64"))
 
     for architecture in ("arm64", "amd64"):

@@ -35,7 +35,7 @@ def wait_for_text(path):
         (signal.SIGTERM, 143, ""),
     ],
 )
-def test_a_signal_ends_the_engine_too(machine, number, code, said):
+def test_pull_ends_the_engine_on_a_signal(machine, number, code, said):
     pid_file = slow(machine)
     with machine.start(
         "nginx:1", "nginx:2", stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -70,7 +70,7 @@ def in_terminal(machine, columns, *arguments, on_text=None):
     return written.decode(), process.returncode
 
 
-def test_a_terminal_shows_what_is_being_done_and_then_the_outcome(machine):
+def test_pull_shows_progress_and_results_on_a_terminal(machine):
     machine.know(f"{HUB}/library/nginx:1")
 
     written, code = in_terminal(machine, 80, "nginx:1", "quay.io/a")
@@ -82,7 +82,7 @@ def test_a_terminal_shows_what_is_being_done_and_then_the_outcome(machine):
     assert "\x1b[31mfailed\x1b[0m  quay.io/a: quay.io/a:latest: manifest unknown" in written
 
 
-def test_a_terminal_shows_the_last_that_the_engine_said(machine):
+def test_pull_shows_the_last_line_of_the_engine_on_a_terminal(machine):
     slow(machine)
 
     written, code = in_terminal(machine, 120, "nginx:1", on_text=(b"slow", b"\x03"))
@@ -93,7 +93,7 @@ def test_a_terminal_shows_the_last_that_the_engine_said(machine):
     assert code == 130
 
 
-def test_a_pipe_gets_one_whole_line_for_an_image(machine):
+def test_pull_writes_one_whole_line_per_image_to_a_pipe(machine):
     image = f"quay.io/{'a-long-part/' * 12}app:1@{DIGEST}"
     pulled = image.replace(":1@", "@")
     machine.know(pulled)

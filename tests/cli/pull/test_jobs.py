@@ -39,7 +39,7 @@ def sources(image, original=Original.LAST):
         (Original.NEVER, ["mirror", "mirror"]),
     ],
 )
-def test_the_own_registry_has_the_place_that_the_rule_gives_it(original, expected):
+def test_plan_pull_puts_the_own_registry_where_original_says(original, expected):
     found = order("nginx", original).sources
 
     assert ["mirror" if source.is_mirror else "own" for source in found] == expected
@@ -54,7 +54,7 @@ def test_the_own_registry_has_the_place_that_the_rule_gives_it(original, expecte
         (f"nginx:1.27@{DIGEST}", f"{HUB}nginx@{DIGEST}"),
     ],
 )
-def test_a_digest_is_pulled_by_and_else_the_tag(image, expected):
+def test_plan_pull_prefers_the_digest_to_the_tag(image, expected):
     assert sources(image)[0] == expected
 
 
@@ -67,28 +67,28 @@ def test_a_digest_is_pulled_by_and_else_the_tag(image, expected):
         ("icr.io/a", "icr.io/a:latest"),  # no mirror has a valid name for it
     ],
 )
-def test_an_image_without_a_mirror_is_pulled_from_its_own_registry(image, expected):
+def test_plan_pull_uses_the_own_registry_without_a_mirror(image, expected):
     (source,) = order(image).sources
 
     assert (source.image, source.is_mirror) == (expected, False)
 
 
-def test_an_image_at_a_mirror_is_pulled_there_whatever_original_says():
+def test_plan_pull_ignores_original_for_an_image_at_a_mirror():
     assert sources(f"{HUB}nginx:1", Original.NEVER) == [f"{HUB}nginx:1"]
 
 
-def test_an_image_without_a_mirror_comes_from_nowhere_if_the_rule_forbids_its_own():
+def test_plan_pull_has_no_source_if_the_rule_forbids_the_only_one():
     assert sources("icr.io/a", Original.NEVER) == []
 
 
-def test_what_is_no_image_comes_from_nowhere_and_the_reason_says_so():
+def test_plan_pull_has_no_source_for_an_invalid_image():
     found = order("NGINX")
 
     assert (found.sources, found.reference) == ((), None)
     assert "must be in lower case" in found.reason
 
 
-def test_an_image_is_pulled_once_however_it_is_written():
+def test_remove_duplicates_keeps_one_job_per_image():
     written = [
         "nginx",
         "quay.io/a",
@@ -114,7 +114,7 @@ def test_an_image_is_pulled_once_however_it_is_written():
 
 
 @given(st.lists(st.sampled_from(["a", "b", "docker.io/a", "a:latest", "a:1", "c.io/a"])))
-def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
+def test_remove_duplicates_keeps_every_image_and_the_order(written):
     left = [each.image for each in remove_duplicates(map(order, written))]
     pulled = [sources(image)[0] for image in left]
 
@@ -130,14 +130,14 @@ def test_leaving_out_repeats_loses_nothing_and_keeps_the_order(written):
         (f"a/b@{DIGEST}", [], [f"docker.io/a/b@{DIGEST}"]),
     ],
 )
-def test_an_image_gets_its_tag_back_and_its_digest_where_that_is_a_name(image, by_tag, by_name):
+def test_original_names_are_the_tag_and_with_containerd_the_digest(image, by_tag, by_name):
     reference = parse_reference(image)
 
     assert original_names(ENGINES["docker"], reference, ["m/a:1"]) == by_tag
     assert original_names(ENGINES["crictl"], reference, ["m/a:1"]) == by_tag + by_name
 
 
-def test_the_digest_that_a_pull_by_tag_brings_is_restored_too():
+def test_original_names_include_the_digest_of_a_pull_by_tag():
     brought = ["m.example.com:5000/a:1", f"m.example.com:5000/a@{DIGEST}"]
 
     assert original_names(ENGINES["crictl"], parse_reference("quay.io/a:1"), brought) == [

@@ -59,7 +59,7 @@ def run(command, *arguments):
     return CliRunner(env=NO_CAS).invoke(command, arguments)
 
 
-def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_there(rules, full):
+def test_explain_probe_shows_each_answer_and_selects_the_present_candidate(rules, full):
     result = run(explain, "-c", rules, "--probe", "nginx:1", "nginx:2")
     lines = result.stdout.splitlines()
 
@@ -76,7 +76,7 @@ def test_explain_shows_each_candidate_with_its_answer_and_takes_the_one_that_is_
     assert PASSWORD not in result.output
 
 
-def test_explain_has_the_answers_in_json_too(rules, full):
+def test_explain_probe_json_has_the_answers(rules, full):
     result = run(explain, "-c", rules, "--probe", "-o", "json", "nginx:1", "a.io/b")
     first, second = json.loads(result.stdout)
 
@@ -87,7 +87,7 @@ def test_explain_has_the_answers_in_json_too(rules, full):
     assert second["candidates"] == []
 
 
-def test_check_asks_each_mirror_for_an_image_and_says_which_it_could_not(rules, full):
+def test_check_probe_asks_each_mirror_for_an_image(rules, full):
     result = run(check, rules, "--probe", "-o", "json")
     probes = json.loads(result.stdout)["probes"]
 
@@ -102,7 +102,7 @@ def test_check_asks_each_mirror_for_an_image_and_says_which_it_could_not(rules, 
     assert probes[1]["image"] == f"{full}/hub/library/busybox:latest"
 
 
-def test_check_asks_for_images_that_are_named_and_an_answer_of_one_is_enough(tmp_path, full):
+def test_check_image_succeeds_if_a_mirror_has_one_of_the_images(tmp_path, full):
     path = tmp_path / "rules.yaml"
     path.write_text(
         f'rules: [{{match: docker.io, mirrors: ["{full}/hub"]}}]\n'
@@ -121,14 +121,14 @@ def test_check_asks_for_images_that_are_named_and_an_answer_of_one_is_enough(tmp
     ]
 
 
-def test_without_a_probe_nothing_is_asked_and_no_key_is_added(rules):
+def test_check_without_probe_asks_nothing(rules):
     result = run(check, rules, "-o", "json")
 
     assert result.exit_code == 0
     assert "probes" not in json.loads(result.stdout)
 
 
-def test_a_credentials_file_that_is_missing_is_told(tmp_path, full):
+def test_explain_probe_reports_a_missing_credentials_file(tmp_path, full):
     path = tmp_path / "rules.yaml"
     path.write_text(
         f'rules: [{{match: docker.io, mirrors: ["{full}/hub"]}}]\n'
@@ -140,7 +140,7 @@ def test_a_credentials_file_that_is_missing_is_told(tmp_path, full):
     assert "none.json: it cannot be read: No such file or directory" in result.stderr
 
 
-def test_a_terminal_gets_a_bar_that_goes_away(rules):
+def test_explain_probe_shows_a_transient_progress_bar_on_a_terminal(rules):
     command = [sys.executable, "-m", "webhook", "explain", "-c", rules, "--probe"]
     written, output = run_in_terminal([*command, "nginx:1"])
 

@@ -24,13 +24,13 @@ def is_running(pid):
     return True
 
 
-def test_both_outputs_are_heard_line_by_line():
+def test_run_program_reads_both_outputs_line_by_line():
     finished = run("echo one; echo two >&2; printf 'three\\rfour'; exit 3")
 
     assert finished == ProgramResult(3, ("one", "two", "three", "four"))
 
 
-def test_lines_are_heard_while_the_program_runs(tmp_path):
+def test_run_program_reports_lines_while_the_program_runs(tmp_path):
     go = tmp_path / "go"
     script = f"echo ready; until [ -e {go} ]; do sleep 0.01; done; echo done"
 
@@ -39,11 +39,11 @@ def test_lines_are_heard_while_the_program_runs(tmp_path):
     assert finished.lines == ("ready", "done")
 
 
-def test_there_is_nothing_to_read_for_the_program():
+def test_run_program_gives_no_standard_input():
     assert run("cat; echo end").lines == ("end",)
 
 
-def test_bytes_that_are_no_text_are_no_obstacle():
+def test_run_program_accepts_output_that_is_not_utf_8():
     assert run("printf 'a\\377b\\n'").lines == ("a\N{REPLACEMENT CHARACTER}b",)
 
 
@@ -60,14 +60,14 @@ def test_bytes_that_are_no_text_are_no_obstacle():
         ("", "ended with exit code 4"),
     ],
 )
-def test_the_error_is_the_last_that_an_engine_says(written, expected, tmp_path):
+def test_program_error_is_the_last_message(written, expected, tmp_path):
     said = tmp_path / "said"
     said.write_text(written, encoding="utf-8")
 
     assert run(f"cat {said}; exit 4").error == expected
 
 
-def test_a_program_that_a_signal_ends_says_which():
+def test_program_error_names_the_signal():
     assert run("kill -9 $$").error == "ended by SIGKILL"
 
 
@@ -75,7 +75,7 @@ def test_a_program_that_a_signal_ends_says_which():
     ("mode", "expected"),
     [(None, "No such file or directory"), (0o644, "Permission denied")],
 )
-def test_a_program_that_cannot_be_run_is_a_failure(tmp_path, mode, expected):
+def test_run_program_reports_a_program_that_cannot_run(tmp_path, mode, expected):
     program = tmp_path / "engine"
     if mode is not None:
         program.write_text("#!/bin/sh\n", encoding="utf-8")
@@ -95,14 +95,14 @@ def break_off(line):
     raise BrokenOffError(line)
 
 
-def test_breaking_off_ends_the_program():
+def test_run_program_ends_the_program_on_an_exception():
     with pytest.raises(BrokenOffError) as broken:
         run_program(("sh", "-c", "echo $$; exec sleep 60"), break_off)
 
     assert not is_running(int(str(broken.value)))
 
 
-def test_a_program_that_does_not_end_by_request_is_ended_by_force():
+def test_terminate_kills_a_program_that_ignores_sigterm():
     stubborn = "trap '' TERM; echo ready; while :; do sleep 0.05; done"
     with subprocess.Popen(("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
@@ -113,7 +113,7 @@ def test_a_program_that_does_not_end_by_request_is_ended_by_force():
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_that_is_held_back_comes_after_the_block(number):
+def test_hold_signals_raises_them_after_the_block(number):
     done = []
     before = signal.signal(number, lambda number, _frame: done.append(number))
     try:
@@ -126,7 +126,7 @@ def test_a_signal_that_is_held_back_comes_after_the_block(number):
     assert done == ["block", number]
 
 
-def test_a_signal_that_is_ignored_stays_ignored_by_the_program():
+def test_run_program_leaves_ignored_signals_ignored():
     before = signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         lines = run("kill -INT $$; echo alive").lines
