@@ -21,7 +21,7 @@ POLICY = Policy("default", RULES.decide)
 
 
 def review(pod=None, *images, version="admission.k8s.io/v1", **request):
-    """An AdmissionReview of a Pod, as the API server would send it."""
+    """An AdmissionReview of a Pod, as the API server sends it."""
     if pod is None:
         containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
         pod = {"metadata": {"name": "web"}, "spec": {"containers": containers}}
@@ -40,8 +40,8 @@ def review(pod=None, *images, version="admission.k8s.io/v1", **request):
     }
 
 
-class Asked:
-    """One review and what was answered."""
+class Answered:
+    """A review and its answer."""
 
     def __init__(self, given, policy):
         self.recorder = Results()
@@ -66,9 +66,9 @@ def review_fixture():
 
 @pytest.fixture(scope="session")
 def ask():
-    """Have a review answered."""
+    """A function that answers a review."""
 
     def run(given, policy=POLICY):
-        return Asked(given, policy)
+        return Answered(given, policy)
 
     return run

@@ -1,4 +1,4 @@
-"""What is kept of Pods: within its bounds, and without a change to any answer."""
+"""The plan cache bounds its memory and changes no answer."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.admission.conftest import RULES, Asked, review
+from tests.admission.conftest import RULES, Answered, review
 from tests.reviews import Results, answer
 from webhook.admission import Policy, ReviewOutcome, ReviewResult
 from webhook.admission.plan_cache import MAX_BYTES, Plan, PlanCache, estimate_bytes
@@ -33,14 +33,14 @@ ANNOTATIONS = [
 ]
 
 
-class Deciding:
-    """Counts how often it is asked."""
+class CountingRules:
+    """Rules that count their decisions."""
 
     def __init__(self):
-        self.asked = []
+        self.decided = []
 
     def __call__(self, image):
-        self.asked.append(image)
+        self.decided.append(image)
         return RULES.decide(image)
 
 
@@ -55,28 +55,28 @@ def pod_of(*images, annotations=None, volumes=(), secrets=None):
     }
 
 
-def test_a_pod_with_the_same_images_is_worked_out_once():
-    deciding = Deciding()
-    policy = Policy("default", deciding)
+def test_plan_cache_knows_a_pod_with_the_same_images():
+    rules = CountingRules()
+    policy = Policy("default", rules)
     for number in range(3):
         token = {"name": f"kube-api-access-{number}", "projected": {"sources": []}}
         pod = pod_of("nginx", volumes=[token])
         answer(json.dumps(review(pod)).encode(), policy)
-    assert deciding.asked == ["nginx"]
+    assert rules.decided == ["nginx"]
 
 
-def test_images_of_volumes_are_told_apart_by_their_place():
+def test_plan_cache_distinguishes_volumes_by_position():
     policy = Policy("default", RULES.decide)
     image = {"name": "model", "image": {"reference": "nginx"}}
     other = {"name": "other", "emptyDir": {}}
-    first = Asked(review(pod_of(volumes=[other, image])), policy)
-    second = Asked(review(pod_of(volumes=[image, other])), policy)
+    first = Answered(review(pod_of(volumes=[other, image])), policy)
+    second = Answered(review(pod_of(volumes=[image, other])), policy)
     assert [*first.replaced] == ["/spec/volumes/1/image/reference"]
     assert [*second.replaced] == ["/spec/volumes/0/image/reference"]
 
 
 class Kept(NamedTuple):
-    """What a cache holds of Pods, by its own estimate and in fact."""
+    """What a cache keeps of Pods, by its own estimate and as measured."""
 
     estimate: int
     size: int
@@ -84,7 +84,7 @@ class Kept(NamedTuple):
 
 
 def keep(bodies, rules=RULES):
-    """Answer reviews, and measure what is kept of them."""
+    """Answer reviews, and measure what the cache keeps."""
     policy = Policy("default", rules.decide)
     answer(json.dumps(review(pod_of("first"))).encode(), policy)
     gc.collect()
@@ -101,7 +101,7 @@ def keep(bodies, rules=RULES):
 
 
 class Forgetful(Results):
-    """Keeps nothing, and does what a recorder does with each result."""
+    """Reads what a recorder reads of each result, and keeps nothing."""
 
     def record_review(self, policy, request, result):
         assert result.totals.images == len(result.images)
@@ -257,9 +257,9 @@ pods = st.builds(
     st.booleans(),
     st.booleans(),
 )
-def test_an_answer_does_not_depend_on_what_was_asked_before(asked, observe, record):
+def test_plan_cache_changes_no_answer(reviews, observe, record):
     used = Policy("default", RULES.decide, observe, record)
-    for pod, operation, ephemeral in asked:
+    for pod, operation, ephemeral in reviews:
         request = {"operation": operation}
         if operation == "UPDATE":
             request["oldObject"] = pod_of("old")
@@ -267,4 +267,4 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(asked, observe, reco
             request["subResource"] = "ephemeralcontainers"
         given_ = copy.deepcopy(review(pod, **request))
         fresh = Policy("default", RULES.decide, observe, record)
-        assert Asked(given_, used).answer == Asked(given_, fresh).answer
+        assert Answered(given_, used).answer == Answered(given_, fresh).answer

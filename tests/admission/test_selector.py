@@ -67,7 +67,7 @@ def replaced(response):
 
 
 @pytest.mark.parametrize("number", [0, 1])
-def test_the_chosen_candidate_is_taken_with_its_secrets_and_no_others(number):
+def test_selected_candidate_is_used_with_only_its_own_secrets(number):
     response, _, selector = ask(number)
     mirror = ("one", "two")[number]
 
@@ -86,7 +86,7 @@ class InstantSelector(NumberedSelector):
 
 
 @pytest.mark.parametrize("number", [0, 1, None])
-def test_a_selector_that_need_not_wait_gets_the_same_answer_at_once(number):
+def test_selector_that_does_not_wait_gets_the_same_answer(number):
     expected, waiting, _ = ask(number)
     recorder, body = Results(), json.dumps(review(None, *IMAGES)).encode()
     policy = replace(POLICY, selector=InstantSelector(number))
@@ -95,7 +95,7 @@ def test_a_selector_that_need_not_wait_gets_the_same_answer_at_once(number):
     assert recorder.results[0][2] == waiting.results[0][2]
 
 
-def test_a_known_pod_gets_what_the_selector_chooses_now():
+def test_known_pod_gets_the_current_choice_of_the_selector():
     selector = InstantSelector(0)
     policy = replace(POLICY, selector=selector)
     body = json.dumps(review(None, *IMAGES)).encode()
@@ -105,7 +105,7 @@ def test_a_known_pod_gets_what_the_selector_chooses_now():
         assert response == ask(number)[0]
 
 
-def test_no_mirror_leaves_the_pod_alone_and_says_so():
+def test_no_available_mirror_leaves_the_pod_unchanged_with_a_warning():
     response, recorder, _ = ask(None)
 
     assert patch_of(response) == []
@@ -116,7 +116,7 @@ def test_no_mirror_leaves_the_pod_alone_and_says_so():
     assert result.outcome is ReviewOutcome.UNCHANGED
 
 
-def test_a_mirror_taken_on_doubt_is_warned_of():
+def test_unconfirmed_mirror_is_used_with_a_warning():
     response, _, _ = ask(1)
 
     assert response["warnings"] == [
@@ -129,7 +129,7 @@ def test_a_mirror_taken_on_doubt_is_warned_of():
     )
 
 
-def test_an_error_while_choosing_leaves_the_pod_as_it_is():
+def test_selector_error_admits_the_pod_unchanged():
     response, recorder, _ = ask(ValueError("broken"))
 
     assert patch_of(response) == []
@@ -137,14 +137,14 @@ def test_an_error_while_choosing_leaves_the_pod_as_it_is():
     assert len(recorder.errors) == 1
 
 
-def test_what_is_skipped_asks_nobody():
+def test_skipped_request_does_not_call_the_selector():
     response, _, selector = ask(0, operation="DELETE")
 
     assert patch_of(response) == []
     assert selector.seconds == []
 
 
-def test_on_an_update_no_secret_is_added_as_the_api_server_would_refuse_it():
+def test_update_adds_no_pull_secret_which_the_api_server_would_refuse():
     old = {"spec": {"containers": [{"name": "c0", "image": "old"}]}}
     response, _, _ = ask(0, operation="UPDATE", oldObject=old)
 
@@ -152,7 +152,7 @@ def test_on_an_update_no_secret_is_added_as_the_api_server_would_refuse_it():
     assert not any("imagePullSecrets" in each["path"] for each in patch_of(response))
 
 
-def test_in_observe_mode_nothing_is_patched_and_all_is_ask():
+def test_observe_mode_calls_the_selector_and_patches_nothing():
     response, recorder, selector = ask(0, replace(POLICY, observe=True))
 
     assert patch_of(response) == []

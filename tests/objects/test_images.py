@@ -1,4 +1,4 @@
-"""Real Pods, and odd ones: every image is found, and nothing else changes."""
+"""Finding images in real and unusual Pods, and deciding on them."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import pytest
 
 from webhook.core import MirrorMap, Rule
 from webhook.objects import (
+    ObjectMeta,
     Pod,
     decide_images,
     find_images,
@@ -25,15 +26,15 @@ INDEX = json.loads((CASES / "index.json").read_text())
 DECIDE = MirrorMap([Rule("*", ["m.example/cache"])]).decide
 
 
-def patched(pod, *, record=False):
+def patch(pod, *, record=False):
     """A Pod after the patch for its images."""
     read = read_pod(pod)
-    placements = decide_images(find_images(read.spec), DECIDE)
-    operations = replace_images(placements)
+    images = decide_images(find_images(read.spec), DECIDE)
+    operations = replace_images(images)
     if record:
-        operations += record_originals(read.metadata, placements)
+        operations += record_originals(read.metadata, images)
     plain = json.loads(msgspec.json.encode(operations))
-    return jsonpatch.apply_patch(copy.deepcopy(pod), plain), placements
+    return jsonpatch.apply_patch(copy.deepcopy(pod), plain), images
 
 
 def at(value, pointer):
@@ -43,28 +44,28 @@ def at(value, pointer):
 
 
 @pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
-def test_every_image_of_a_real_pod_is_found_and_nothing_else_changes(case):
+def test_find_images_finds_every_image_of_a_real_pod(case):
     pod = json.loads((CASES / case["file"]).read_text())
-    after, placements = patched(pod)
+    after, images = patch(pod)
     expected = {each["pointer"]: each["image"] for each in case["images"]}
-    found = {field.pointer: field.image for field, _ in placements}
+    found = {field.pointer: field.image for field, _ in images}
     assert found == {pointer: image for pointer, image in expected.items() if image}
-    for pointer, decision in ((field.pointer, decision) for field, decision in placements):
+    for pointer, decision in ((field.pointer, decision) for field, decision in images):
         assert at(after, pointer) == decision.image
-        *way, last = pointer.split("/")
-        at(after, "/".join(way))[last] = at(pod, pointer)
+        *path, last = pointer.split("/")
+        at(after, "/".join(path))[last] = at(pod, pointer)
     assert after == pod
 
 
 @pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
-def test_a_pod_is_read_the_same_typed_and_from_plain_values(case):
+def test_read_pod_reads_what_the_typed_decoder_reads(case):
     content = (CASES / case["file"]).read_bytes()
     typed, plain = msgspec.json.decode(content, type=Pod), read_pod(json.loads(content))
     assert typed.metadata == plain.metadata
     assert find_images(typed.spec) == find_images(plain.spec)
 
 
-def test_every_place_of_an_image_is_one():
+def test_find_images_finds_every_image_field():
     spec = {
         "containers": [{"name": "a", "image": "one"}],
         "initContainers": [{"name": "b", "image": "two", "restartPolicy": "Always"}],
@@ -97,28 +98,28 @@ def test_every_place_of_an_image_is_one():
         {"volumes": [{"image": {}}, {"image": {"reference": ""}}]},
     ],
 )
-def test_what_is_no_image_is_left_alone(spec):
+def test_find_images_ignores_values_that_are_not_images(spec):
     assert find_images(read_pod({"spec": spec}).spec) == []
 
 
 @pytest.mark.parametrize("value", [None, 1, "a", [], {}, {"spec": 1}, {"metadata": [1]}])
-def test_what_is_no_pod_has_nothing(value):
+def test_read_pod_reads_nothing_of_other_values(value):
     pod = read_pod(value)
     assert pod.spec is None
     assert pod.metadata is None
 
 
-def test_entries_keep_their_places_beside_odd_ones():
+def test_read_pod_keeps_the_positions_of_entries():
     pod = {"spec": {"containers": [None, 3, {"name": "a", "image": "x"}]}}
     (field,) = find_images(read_pod(pod).spec)
     assert field.pointer == "/spec/containers/2/image"
 
 
-def test_containers_of_one_name_are_patched_by_their_place():
+def test_patch_addresses_containers_by_position():
     containers = [{"name": "a", "image": "x"}, {"name": "a", "image": "y"}]
-    after, _ = patched({"spec": {"containers": containers}})
-    images = [container["image"] for container in after["spec"]["containers"]]
-    assert images == [DECIDE("x").image, DECIDE("y").image]
+    after, _ = patch({"spec": {"containers": containers}})
+    found = [container["image"] for container in after["spec"]["containers"]]
+    assert found == [DECIDE("x").image, DECIDE("y").image]
 
 
 @pytest.mark.parametrize(
@@ -132,11 +133,11 @@ def test_containers_of_one_name_are_patched_by_their_place():
         ({"annotations": {"a": 1}}, msgspec.UNSET),
     ],
 )
-def test_annotations_of_another_type_are_told_from_none(metadata, read):
+def test_read_pod_distinguishes_invalid_annotations_from_none(metadata, read):
     assert read_pod({"metadata": metadata}).metadata.annotations == read
 
 
-def test_an_image_that_is_never_pulled_is_left_alone():
+def test_decide_images_keeps_an_image_that_is_never_pulled():
     spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": "Never"}]}
     ((_, decision),) = decide_images(find_images(read_pod({"spec": spec}).spec), DECIDE)
     assert (decision.image, decision.outcome) == ("x", "local")
@@ -144,7 +145,11 @@ def test_an_image_that_is_never_pulled_is_left_alone():
 
 
 @pytest.mark.parametrize("policy", [None, "Always", "IfNotPresent", "never"])
-def test_an_image_of_another_pull_policy_is_not(policy):
+def test_decide_images_decides_on_images_of_other_pull_policies(policy):
     spec = {"containers": [{"name": "a", "image": "x", "imagePullPolicy": policy}]}
     ((_, decision),) = decide_images(find_images(read_pod({"spec": spec}).spec), DECIDE)
     assert decision.outcome == "rewritten"
+
+
+def test_object_meta_compares_by_value():
+    assert ObjectMeta(name="a") == ObjectMeta(name="a")

@@ -1,4 +1,4 @@
-"""Reviews as API servers and other projects have sent them."""
+"""Reviews that API servers and other projects have sent."""
 
 from __future__ import annotations
 
@@ -16,30 +16,30 @@ INDEX = json.loads((CASES / "index.json").read_text())
 
 
 @pytest.mark.parametrize("case", INDEX, ids=[case["file"] for case in INDEX])
-def test_a_real_review_is_answered_and_changes_images_only(ask, case):
+def test_real_review_gets_an_answer_that_changes_images_only(ask, case):
     content = (CASES / case["file"]).read_bytes()
     given = json.loads(content)
     if not given.get("request", {}).get("uid"):
         with pytest.raises(InvalidReviewError):
             answer(content, POLICY, Results())
         return
-    asked = ask(content)
+    answered = ask(content)
     request = given["request"]
-    assert asked.response["allowed"] is True
-    assert asked.response["uid"] == request["uid"]
-    assert asked.answer["apiVersion"] == given["apiVersion"]
+    assert answered.response["allowed"] is True
+    assert answered.response["uid"] == request["uid"]
+    assert answered.answer["apiVersion"] == given["apiVersion"]
     if case["kind"] != "Pod" or case["operation"] not in {"CREATE", "UPDATE"}:
-        assert asked.patch == []
+        assert answered.patch == []
         return
     pod = request.get("object")
     expected = wanted(pod) if case["operation"] == "CREATE" and not case["subResource"] else {}
-    assert asked.replaced == expected
+    assert answered.replaced == expected
     if pod:
-        assert without_images(asked.applied_to(pod)) == without_images(pod)
+        assert without_images(answered.applied_to(pod)) == without_images(pod)
 
 
 def wanted(pod):
-    """What the images of a Pod should become, worked out by hand."""
+    """The images that a Pod should get, computed without the package."""
     found = {}
     for field in ("containers", "initContainers"):
         for number, container in enumerate(pod["spec"].get(field) or ()):

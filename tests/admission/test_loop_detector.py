@@ -1,4 +1,4 @@
-"""Operators that make a rewritten Pod again and again are left alone, and nobody else."""
+"""The loop detector skips operators that keep recreating a rewritten Pod, and nothing else."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ def owner_of(kind, uid="o-1", *, controller=True):
 
 
 class World:
-    """A webhook that counts, at a time of our own."""
+    """A policy with a loop detector whose clock the test sets."""
 
     def __init__(self, limits=DEFAULT, **options):
         self.now = 1000.0
         self.owners = []
-        self.loops = LoopDetector(limits, lambda: self.now, self)
+        self.detector = LoopDetector(limits, lambda: self.now, self)
         decide = RULES.decide
-        self.policy = Policy("default", decide, loop_detector=self.loops, **options)
+        self.policy = Policy("default", decide, loop_detector=self.detector, **options)
 
     def record_loop(self, owner):
         self.owners.append(owner)
@@ -69,7 +69,7 @@ def world():
     return World()
 
 
-def test_an_operator_that_makes_the_same_pod_again_is_left_alone(world):
+def test_loop_detector_skips_an_operator_that_recreates_the_same_pod(world):
     found = world.series(12, 40, owner_of(CLUSTER))
     assert found == [True] * 9 + [False] * 3
     (owner,) = world.owners
@@ -81,25 +81,25 @@ def test_an_operator_that_makes_the_same_pod_again_is_left_alone(world):
     )
 
 
-def test_it_is_told_to_whoever_creates_the_pod_and_to_the_audit_event(world):
+def test_loop_detector_gives_its_reason_in_warning_and_audit_event(world):
     world.series(10, 40, owner_of(CLUSTER))
-    told = world.create(owner_of(CLUSTER), images=("nginx", "quay.io/our-team/a"))
-    (warning,) = told["warnings"]
+    response = world.create(owner_of(CLUSTER), images=("nginx", "quay.io/our-team/a"))
+    (warning,) = response["warnings"]
     assert "image of c0 unchanged, looping: 'nginx': Cluster pg created this Pod" in warning
-    first, second = json.loads(told["auditAnnotations"]["decisions"])
+    first, second = json.loads(response["auditAnnotations"]["decisions"])
     assert (first["outcome"], second["outcome"]) == ("looping", "kept")
     assert "10 times in 3600s" in first["reason"]
     assert "result" not in first
 
 
-def test_every_pod_of_that_owner_is_left_alone_and_no_other(world):
+def test_loop_detector_skips_all_pods_of_that_owner_and_no_others(world):
     world.series(10, 40, owner_of(CLUSTER))
     assert not world.rewrites(owner_of(CLUSTER), name="pg-2")
     assert world.rewrites(owner_of(CLUSTER, "o-2"), name="pg-2")
     assert world.rewrites(name="pg-2")
 
 
-def test_after_a_day_it_is_tried_again(world):
+def test_loop_detector_tries_again_after_a_day(world):
     world.series(10, 40, owner_of(CLUSTER))
     world.now += DAY - HOUR
     assert not world.rewrites(owner_of(CLUSTER))
@@ -108,7 +108,7 @@ def test_after_a_day_it_is_tried_again(world):
     assert len(world.owners) == 2
 
 
-def test_a_dry_run_is_answered_alike_and_not_counted(world):
+def test_loop_detector_does_not_count_dry_runs(world):
     dry = {"dryRun": True}
     assert all(world.series(30, 40, owner_of(CLUSTER), **dry))
     world.series(10, 40, owner_of(CLUSTER))
@@ -116,7 +116,7 @@ def test_a_dry_run_is_answered_alike_and_not_counted(world):
     assert len(world.owners) == 1
 
 
-def test_a_pod_that_is_shown_again_for_its_sidecar_counts_once(world):
+def test_loop_detector_counts_a_reinvocation_once(world):
     for number in range(10):
         first = world.rewrites(owner_of(CLUSTER))
         world.now += 0.01
@@ -128,12 +128,12 @@ def test_a_pod_that_is_shown_again_for_its_sidecar_counts_once(world):
     assert len(world.owners) == 1
 
 
-def test_a_loop_among_pods_without_names_is_found_later(world):
+def test_loop_detector_finds_loops_of_unnamed_pods_later(world):
     found = world.series(31, 60, owner_of(CATALOG), name="catalog-")
     assert found == [True] * 29 + [False] * 2
 
 
-def test_limits_can_be_others():
+def test_loop_detector_keeps_to_its_limits():
     world = World(LoopLimits(3, 600))
     assert world.series(3, 250, owner_of(CLUSTER)) == [True, True, False]
     world = World(LoopLimits(3, 600))
@@ -228,7 +228,7 @@ def owned_without_a_controller():
         owned_without_a_controller,
     ],
 )
-def test_what_is_no_loop_is_not_taken_for_one(world, creations):
+def test_loop_detector_ignores_usual_creations(world, creations):
     count = 0
     for owner, name, pause in creations():
         assert world.rewrites(*filter(None, [owner]), name=name), count
@@ -238,13 +238,13 @@ def test_what_is_no_loop_is_not_taken_for_one(world, creations):
     assert world.owners == []
 
 
-def test_another_image_each_time_is_no_loop(world):
+def test_loop_detector_ignores_pods_with_new_images(world):
     for number in range(50):
         assert world.rewrites(owner_of(CLUSTER), images=(f"nginx:{number}",))
         world.now += 40
 
 
-def test_what_is_not_rewritten_is_not_counted(world):
+def test_loop_detector_ignores_pods_that_are_not_rewritten(world):
     assert not any(world.series(50, 40, owner_of(CLUSTER), images=("quay.io/our-team/a",)))
     assert world.rewrites(owner_of(CLUSTER))
     observed = World(observe=True)
@@ -252,20 +252,20 @@ def test_what_is_not_rewritten_is_not_counted(world):
     assert observed.owners == []
 
 
-def test_an_update_is_not_counted(world):
+def test_loop_detector_ignores_updates(world):
     old = {"metadata": {"name": "pg-1"}, "spec": {"containers": [{"name": "c0"}]}}
     update = {"operation": "UPDATE", "oldObject": old}
     assert all(world.series(30, 40, owner_of(CLUSTER), **update))
 
 
-def test_memory_is_bounded_and_keeps_the_latest():
+def test_loop_detector_bounds_its_memory_and_keeps_the_latest():
     world = World(LoopLimits(3, DAY))
     for number in range(MAX_PODS + 100):
         world.rewrites(owner_of(CLUSTER, f"o-{number}"), name="p" * 250)
-    assert len(world.loops._pods) == MAX_PODS
+    assert len(world.detector._pods) == MAX_PODS
     for number in range(MAX_OWNERS + 10):
         world.series(3, 2, owner_of(CLUSTER, f"s-{number}"))
-    assert len(world.loops._owners) == MAX_OWNERS
+    assert len(world.detector._owners) == MAX_OWNERS
     assert not world.rewrites(owner_of(CLUSTER, f"s-{MAX_OWNERS + 9}"))
 
 
@@ -273,7 +273,7 @@ def test_memory_is_bounded_and_keeps_the_latest():
     "owners",
     [None, "o", {}, [None], ["o"], [{"uid": 1, "controller": "yes"}], [{"controller": 1}]],
 )
-def test_owners_of_any_shape_do_no_harm(world, owners):
+def test_loop_detector_accepts_owners_of_any_shape(world, owners):
     pod = {
         "metadata": {"name": "a", "ownerReferences": owners},
         "spec": {"containers": [{"name": "c", "image": "nginx"}]},

@@ -1,4 +1,4 @@
-"""Whatever comes in, the answer is an answer or a refusal in words; and no secret gets out."""
+"""Any body gets an answer or a refusal with a reason, and neither holds a secret."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ POD = {
 
 
 @pytest.mark.parametrize(
-    ("body", "told"),
+    ("body", "expected"),
     [
         (b"", "the body is not JSON"),
         (b"{", "the body is not JSON"),
@@ -57,15 +57,15 @@ POD = {
         ),
     ],
 )
-def test_what_is_no_review_is_refused_in_words(body, told):
+def test_invalid_review_is_refused_with_a_reason(body, expected):
     with pytest.raises(InvalidReviewError) as refusal:
         answer(body, POLICY, Results())
-    assert told in str(refusal.value)
+    assert expected in str(refusal.value)
     assert str(refusal.value).isprintable()
 
 
-def holds(body):
-    """Answer a body; check that what comes out is an answer that applies."""
+def check_answer(body):
+    """Answer a body, and check that the answer applies to its Pod."""
     recorder = Results()
     try:
         response = json.loads(answer(body, POLICY, recorder))["response"]
@@ -101,66 +101,66 @@ ANY = st.recursive(
 )
 
 
-def spots(value, way=()):
-    """The way to every part of a value."""
-    yield way
+def list_paths(value, path=()):
+    """The path of every part of a value."""
+    yield path
     if isinstance(value, dict):
         for key in value:
-            yield from spots(value[key], (*way, key))
+            yield from list_paths(value[key], (*path, key))
     elif isinstance(value, list):
         for index, each in enumerate(value):
-            yield from spots(each, (*way, index))
+            yield from list_paths(each, (*path, index))
 
 
 WHOLE = review(POD, operation="UPDATE", oldObject=copy.deepcopy(POD))
-WAYS = [way for way in spots(WHOLE) if way]
+PATHS = [path for path in list_paths(WHOLE) if path]
 
 
-@given(st.lists(st.tuples(st.sampled_from(WAYS), ANY), min_size=1, max_size=3), st.booleans())
-def test_any_part_may_be_anything(changes, create):
+@given(st.lists(st.tuples(st.sampled_from(PATHS), ANY), min_size=1, max_size=3), st.booleans())
+def test_review_with_any_value_anywhere_is_answered_or_refused(changes, create):
     given = copy.deepcopy(WHOLE)
     if create:
         given["request"]["operation"] = "CREATE"
-    for way, value in changes:
+    for path, value in changes:
         place = given
         try:
-            for step in way[:-1]:
+            for step in path[:-1]:
                 place = place[step]
-            place[way[-1]] = value
+            place[path[-1]] = value
         except (TypeError, KeyError, IndexError):
             continue
-    holds(json.dumps(given).encode())
+    check_answer(json.dumps(given).encode())
 
 
 @given(ANY)
-def test_any_json_is_answered_or_refused(value):
-    holds(json.dumps(value).encode())
+def test_review_of_any_json_is_answered_or_refused(value):
+    check_answer(json.dumps(value).encode())
 
 
 @given(st.binary(max_size=60))
-def test_any_bytes_are_answered_or_refused(body):
-    holds(body)
+def test_review_of_any_bytes_is_answered_or_refused(body):
+    check_answer(body)
 
 
 @given(st.integers(0, len(GOOD) - 1), st.binary(min_size=1, max_size=3))
-def test_a_damaged_review_is_answered_or_refused(place, damage):
+def test_review_with_damage_is_answered_or_refused(place, damage):
     body = GOOD[:place] + damage + GOOD[place + 1 :]
     with suppress(InvalidReviewError):
         assert b'"allowed":true' in answer(body, POLICY, Results())
 
 
-def test_the_last_of_two_keys_counts(ask):
+def test_review_takes_the_last_of_duplicate_keys(ask):
     body = GOOD.replace(b'"namespace": "shop"', b'"operation": "DELETE", "namespace": "shop"')
     assert ask(body).response["allowed"]
 
 
 class Broken:
-    """Raises wherever it is asked."""
+    """Rules and a recorder that raise an error."""
 
     def __init__(self, error, *methods):
         self.error = error
         self.methods = methods
-        self.told = []
+        self.errors = []
 
     def __call__(self, _image):
         raise self.error
@@ -170,7 +170,7 @@ class Broken:
             raise self.error
 
     def record_error(self, _policy, _request, error):
-        self.told.append(error)
+        self.errors.append(error)
         if "record_error" in self.methods:
             raise self.error
 
@@ -180,7 +180,7 @@ ERRORS = [ValueError("x"), RecursionError(), MemoryError(), KeyError("y")]
 
 @pytest.mark.parametrize("error", ERRORS, ids=repr)
 @pytest.mark.parametrize("where", ["decide", "record_review", "record_review record_error"])
-def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
+def test_internal_error_admits_the_pod_unchanged(error, where):
     broken = Broken(error, *where.split())
     policy = Policy("default", broken) if where == "decide" else POLICY
     response = json.loads(answer(GOOD, policy, broken))["response"]
@@ -189,7 +189,7 @@ def test_an_error_of_ours_leaves_the_pod_as_it_is(error, where):
         "allowed": True,
         "warnings": [INTERNAL_ERROR.warning],
     }
-    assert broken.told == [error]
+    assert broken.errors == [error]
 
 
 SECRET = "hunter2"
@@ -214,16 +214,16 @@ HIDING = {
 
 
 @pytest.mark.parametrize("metadata", [HIDING["metadata"], {"annotations": [SECRET]}])
-def test_nothing_of_a_pod_but_its_images_gets_out(ask, metadata):
-    asked = ask(review(HIDING | {"metadata": metadata}, options={"x": SECRET}))
-    told = json.dumps([asked.warnings, asked.audit, asked.patch])
-    assert asked.replaced
-    assert SECRET not in told
-    assert SECRET not in repr(asked.recorder.results[0][2])
+def test_answer_holds_nothing_of_a_pod_but_its_images(ask, metadata):
+    answered = ask(review(HIDING | {"metadata": metadata}, options={"x": SECRET}))
+    texts = json.dumps([answered.warnings, answered.audit, answered.patch])
+    assert answered.replaced
+    assert SECRET not in texts
+    assert SECRET not in repr(answered.recorder.results[0][2])
 
 
 @pytest.mark.parametrize("key", ["uid", "name", "userInfo", "dryRun", "operation"])
-def test_a_refusal_tells_the_place_and_not_the_value(key):
+def test_refusal_names_the_field_and_not_its_value(key):
     body = review(HIDING, **{key: [SECRET]})
     with pytest.raises(InvalidReviewError) as refusal:
         answer(json.dumps(body).encode(), POLICY, Results())

@@ -20,31 +20,31 @@ def pod(*images, **fields):
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_uid_and_version_are_echoed(ask, review, version):
-    asked = ask(review(None, "nginx", version=version))
-    assert asked.answer["apiVersion"] == version
-    assert asked.answer["kind"] == "AdmissionReview"
-    assert asked.response["uid"] == "u-1"
-    assert asked.response["allowed"] is True
-    assert asked.replaced == {FIRST: HUB + "nginx"}
+def test_answer_echoes_uid_and_version(ask, review, version):
+    answered = ask(review(None, "nginx", version=version))
+    assert answered.answer["apiVersion"] == version
+    assert answered.answer["kind"] == "AdmissionReview"
+    assert answered.response["uid"] == "u-1"
+    assert answered.response["allowed"] is True
+    assert answered.replaced == {FIRST: HUB + "nginx"}
 
 
-def test_every_place_of_an_image_is_patched_on_create(ask, review):
+def test_create_patches_every_image_field(ask, review):
     given = pod(
         "a",
         initContainers=[{"name": "i", "image": "b"}],
         ephemeralContainers=[{"name": "e", "image": "c"}],
         volumes=[{"name": "v", "image": {"reference": "d"}}],
     )
-    asked = ask(review(given))
-    assert asked.replaced == {
+    answered = ask(review(given))
+    assert answered.replaced == {
         FIRST: HUB + "a",
         "/spec/initContainers/0/image": HUB + "b",
         "/spec/ephemeralContainers/0/image": HUB + "c",
         "/spec/volumes/0/image/reference": HUB + "d",
     }
     record = json.loads(
-        asked.applied_to(given)["metadata"]["annotations"]["mirrorhook.io/original-images"]
+        answered.applied_to(given)["metadata"]["annotations"]["mirrorhook.io/original-images"]
     )
     assert record == {"c0": "a", "i": "b", "e": "c", "volume:v": "d"}
 
@@ -65,12 +65,12 @@ def test_every_place_of_an_image_is_patched_on_create(ask, review):
     ],
 )
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_does_not_concern_us_is_allowed_without_a_patch(ask, review, changes, reason, version):
-    asked = ask(review(None, "nginx", version=version, **changes))
-    assert asked.response["allowed"] is True
-    assert asked.patch == []
-    assert reason in asked.audit["skipped"]
-    (_, _, result) = asked.recorder.results[0]
+def test_other_requests_are_skipped_with_a_reason(ask, review, changes, reason, version):
+    answered = ask(review(None, "nginx", version=version, **changes))
+    assert answered.response["allowed"] is True
+    assert answered.patch == []
+    assert reason in answered.audit["skipped"]
+    (_, _, result) = answered.recorder.results[0]
     assert result.outcome == "skipped"
 
 
@@ -82,91 +82,93 @@ def test_what_does_not_concern_us_is_allowed_without_a_patch(ask, review, change
         {"labels": {"mirrorhook.io/rewrite": "disabled"}},
     ],
 )
-def test_pods_that_opt_out_are_left_alone(ask, review, metadata):
-    asked = ask(review(pod("nginx") | {"metadata": metadata}))
-    assert asked.patch == []
-    assert asked.audit["skipped"]
+def test_opted_out_pods_are_skipped(ask, review, metadata):
+    answered = ask(review(pod("nginx") | {"metadata": metadata}))
+    assert answered.patch == []
+    assert answered.audit["skipped"]
 
 
-def test_an_update_changes_only_images_that_differ(ask, review):
+def test_update_changes_only_images_that_differ(ask, review):
     old = pod("nginx", "redis", "quay.io/x", volumes=[])
     new = pod("nginx", "redis:7", "quay.io/x")
     new["spec"]["initContainers"] = [{"name": "c0", "image": "nginx"}]
     new["spec"]["volumes"] = [{"name": "v", "image": {"reference": "a"}}]
-    asked = ask(review(new, operation="UPDATE", oldObject=old))
-    assert asked.replaced == {
+    answered = ask(review(new, operation="UPDATE", oldObject=old))
+    assert answered.replaced == {
         "/spec/containers/1/image": HUB + "redis:7",
         "/spec/initContainers/0/image": HUB + "nginx",
     }
 
 
-def test_an_update_of_labels_changes_nothing(ask, review):
-    asked = ask(review(pod("nginx"), operation="UPDATE", oldObject=pod("nginx")))
-    assert asked.patch == []
-    assert asked.audit == {}
+def test_update_of_labels_changes_nothing(ask, review):
+    answered = ask(review(pod("nginx"), operation="UPDATE", oldObject=pod("nginx")))
+    assert answered.patch == []
+    assert answered.audit == {}
 
 
-def test_containers_are_told_apart_by_name_and_not_by_place(ask, review):
+def test_update_matches_containers_by_name(ask, review):
     old, new = pod("nginx", "redis"), pod("nginx", "redis")
     new["spec"]["containers"].reverse()
     assert ask(review(new, operation="UPDATE", oldObject=old)).patch == []
 
 
-def test_only_new_ephemeral_containers_are_rewritten(ask, review):
+def test_update_rewrites_only_new_ephemeral_containers(ask, review):
     old = pod("nginx", ephemeralContainers=[{"name": "one", "image": "a"}])
     new = pod(
         "redis",
         ephemeralContainers=[{"name": "one", "image": "b"}, {"name": "two", "image": "c"}],
     )
-    asked = ask(review(new, operation="UPDATE", subResource="ephemeralcontainers", oldObject=old))
-    assert asked.patch == [
+    answered = ask(
+        review(new, operation="UPDATE", subResource="ephemeralcontainers", oldObject=old)
+    )
+    assert answered.patch == [
         {"op": "replace", "path": "/spec/ephemeralContainers/1/image", "value": HUB + "c"}
     ]
 
 
 @pytest.mark.parametrize("old", [{}, {"spec": None}, {"spec": {}}])
-def test_an_old_object_without_images_has_none_to_keep(ask, review, old):
-    asked = ask(review(pod("nginx"), operation="UPDATE", oldObject=old))
-    assert asked.replaced == {FIRST: HUB + "nginx"}
+def test_update_accepts_an_old_object_without_images(ask, review, old):
+    answered = ask(review(pod("nginx"), operation="UPDATE", oldObject=old))
+    assert answered.replaced == {FIRST: HUB + "nginx"}
 
 
 @pytest.mark.parametrize("given", [{}, {"spec": None}, {"spec": {}}, {"metadata": None}])
-def test_a_pod_without_images_is_allowed(ask, review, given):
-    asked = ask(review(given))
-    assert (asked.patch, asked.audit, asked.warnings) == ([], {}, [])
+def test_pod_without_images_is_allowed(ask, review, given):
+    answered = ask(review(given))
+    assert (answered.patch, answered.audit, answered.warnings) == ([], {}, [])
 
 
 @pytest.mark.parametrize(
-    ("image", "told"),
+    ("image", "expected"),
     [
         ("Not Good", "c0 unchanged, invalid: 'Not Good': it contains white space"),
         ("gcr.io/abcdefghijklmno", "unavailable: 'gcr.io/abcdefghijklmno': rule gcr.io"),
     ],
 )
-def test_doubt_leaves_the_image_and_warns(ask, review, image, told):
-    asked = ask(review(None, image, "nginx"))
-    assert asked.replaced == {"/spec/containers/1/image": HUB + "nginx"}
-    (warning,) = asked.warnings
+def test_unusable_image_stays_unchanged_with_a_warning(ask, review, image, expected):
+    answered = ask(review(None, image, "nginx"))
+    assert answered.replaced == {"/spec/containers/1/image": HUB + "nginx"}
+    (warning,) = answered.warnings
     assert warning.startswith("mirrorhook: image of ")
-    assert told in warning
+    assert expected in warning
 
 
-def test_warnings_stay_within_the_bounds_of_the_api_server(ask, review):
-    asked = ask(review(None, *["X" * 300] * 20))
-    assert len(asked.warnings) == 16
-    assert all(len(warning) <= 256 for warning in asked.warnings)
-    assert asked.warnings[-1] == "mirrorhook: 5 more images like these"
-    assert sum(map(len, asked.warnings)) <= 4096
+def test_warnings_stay_within_the_limits_of_the_api_server(ask, review):
+    answered = ask(review(None, *["X" * 300] * 20))
+    assert len(answered.warnings) == 16
+    assert all(len(warning) <= 256 for warning in answered.warnings)
+    assert answered.warnings[-1] == "mirrorhook: 5 more images like these"
+    assert sum(map(len, answered.warnings)) <= 4096
 
 
-def test_a_container_without_a_name_is_named_by_its_place(ask, review):
-    asked = ask(review({"spec": {"containers": [{"image": "A"}]}}))
-    assert "image of /spec/containers/0/image unchanged" in asked.warnings[0]
+def test_warning_names_an_unnamed_container_by_its_pointer(ask, review):
+    answered = ask(review({"spec": {"containers": [{"image": "A"}]}}))
+    assert "image of /spec/containers/0/image unchanged" in answered.warnings[0]
 
 
-def test_the_audit_event_has_every_decision_in_the_words_of_explain(ask, review):
-    asked = ask(review(None, "nginx", "quay.io/our-team/a", "x.y/z"))
-    decisions = json.loads(asked.audit["decisions"])
+def test_audit_event_has_every_decision_with_its_reason(ask, review):
+    answered = ask(review(None, "nginx", "quay.io/our-team/a", "x.y/z"))
+    decisions = json.loads(answered.audit["decisions"])
     assert [each["outcome"] for each in decisions] == ["rewritten", "kept", "unmatched"]
     assert decisions[0] == {
         "name": "c0",
@@ -177,31 +179,31 @@ def test_the_audit_event_has_every_decision_in_the_words_of_explain(ask, review)
     }
 
 
-def test_the_audit_event_is_bounded(ask, review):
-    asked = ask(review(None, *[f"a{n}" for n in range(300)]))
-    assert len(asked.replaced) == 300
-    assert len(json.loads(asked.audit["decisions"])) == 100
+def test_audit_event_has_a_hundred_decisions_at_most(ask, review):
+    answered = ask(review(None, *[f"a{n}" for n in range(300)]))
+    assert len(answered.replaced) == 300
+    assert len(json.loads(answered.audit["decisions"])) == 100
 
 
-def test_observing_decides_and_patches_nothing(ask, review):
-    asked = ask(review(None, "nginx"), replace(POLICY, observe=True))
-    assert asked.patch == []
-    assert asked.audit["mode"] == "observe"
-    assert json.loads(asked.audit["decisions"])[0]["result"] == HUB + "nginx"
-    assert asked.recorder.results[0][2].outcome == "observed"
+def test_observe_mode_decides_and_patches_nothing(ask, review):
+    answered = ask(review(None, "nginx"), replace(POLICY, observe=True))
+    assert answered.patch == []
+    assert answered.audit["mode"] == "observe"
+    assert json.loads(answered.audit["decisions"])[0]["result"] == HUB + "nginx"
+    assert answered.recorder.results[0][2].outcome == "observed"
 
 
-def test_without_a_record_only_images_change(ask, review):
-    asked = ask(review(None, "nginx"), replace(POLICY, record=False))
-    assert [each["op"] for each in asked.patch] == ["replace"]
+def test_patch_without_a_record_changes_only_images(ask, review):
+    answered = ask(review(None, "nginx"), replace(POLICY, record=False))
+    assert [each["op"] for each in answered.patch] == ["replace"]
 
 
 @pytest.mark.parametrize("dry", [True, False, None])
-def test_the_answer_to_a_dry_run_is_the_answer(ask, review, dry):
+def test_dry_run_gets_the_same_answer(ask, review, dry):
     assert ask(review(None, "nginx", dryRun=dry)).answer == ask(review(None, "nginx")).answer
 
 
-def test_a_second_round_changes_nothing_but_what_came_in_between(ask, review):
+def test_second_review_changes_only_new_images(ask, review):
     first = ask(review(pod("nginx"))).applied_to(pod("nginx"))
     assert ask(review(first)).patch == []
     first["spec"]["containers"].append({"name": "side", "image": "redis"})
