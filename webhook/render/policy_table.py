@@ -119,7 +119,7 @@ def _make_key(entry: PrefixEntry) -> str:
         key += SLASH + entry.path.replace("/", SLASH)
     if len(key) > MAX_KEY:
         raise InvalidRuleError(
-            f"the rule for {entry.prefix} makes a key of {len(key)} characters, and a "
+            f"the prefix {entry.prefix} makes a key of {len(key)} characters, and a "
             f"ConfigMap allows {MAX_KEY}: use the webhook"
         )
     return key
