@@ -78,7 +78,7 @@ class RegistryClient:
             auth=RegistryAuth(credentials, self._plain_http, clock),
             headers=HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            event_hooks={"response": [_drop_invalid_location]},
+            event_hooks={"response": [_resolve_location]},
         )
 
     async def check_image(self, reference: ImageReference) -> CheckResult:
@@ -194,14 +194,16 @@ class RegistryClient:
         await self._client.aclose()
 
 
-async def _drop_invalid_location(response: httpx.Response) -> None:
-    """Drop a redirect to something that is not a URL: httpx reports a broken connection for it."""
+async def _resolve_location(response: httpx.Response) -> None:
+    """Make the target of a redirect absolute, or drop it: httpx fails with some that are not."""
     if response.has_redirect_location:
         try:
             url = response.url.join(response.headers["Location"])
         except httpx.InvalidURL:
             url = httpx.URL()
-        if not url.host:
+        if url.host:
+            response.headers["Location"] = str(url)
+        else:
             del response.headers["Location"]
 
 
