@@ -28,12 +28,12 @@ from webhook.server.limits import (
     BodyReader,
     DisconnectedError,
     RequestError,
+    encode_status,
     parse_timeout,
-    status_body,
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
 
     from starlette.exceptions import HTTPException
     from starlette.types import Receive, Scope, Send
@@ -85,17 +85,13 @@ class AdmissionWebhook:
             seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
             content = await review(body, policy, self.recorder, seconds)
         except InvalidReviewError as error:
-            response = self.refuse(request, RequestError(400, str(error)))
+            return self.refuse(request, RequestError(400, str(error)))
         except RequestError as error:
-            response = self.refuse(request, error)
+            return self.refuse(request, error)
         except DisconnectedError:
             return Response()  # nobody receives it
-        else:
-            self.metrics.observe_review(self.stopwatch() - began, self.clock())
-            response = Response(content, media_type=JSON)
-        if self.readiness.draining:
-            response.headers["Connection"] = "close"
-        return response
+        self.metrics.observe_review(self.stopwatch() - began, self.clock())
+        return self.respond(content)
 
     def refuse(self, request: Request, error: RequestError) -> Response:
         """Count and log a request that is refused, and return the answer."""
@@ -107,7 +103,16 @@ class AdmissionWebhook:
             path=request.scope["path"],
             client=request.client.host if request.client else "",
         )
-        return _answer_refusal(error)
+        return self.respond(encode_status(error.code, error.message), error.code, error.headers)
+
+    def respond(
+        self, content: bytes, code: int = 200, headers: Mapping[str, str] | None = None
+    ) -> Response:
+        """Return an answer in JSON; while the process shuts down, it ends its connection."""
+        response = Response(content, code, headers, JSON)
+        if self.readiness.draining:
+            response.headers["Connection"] = "close"
+        return response
 
     def _find_policy(self, path: str) -> Policy:
         policies = self.store.policies
@@ -149,15 +154,11 @@ def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> Fas
     @app.exception_handler(HTTPStatus.NOT_FOUND)
     async def refuse_path(request: Request, _error: HTTPException) -> Response:
         problem = f"there is nothing at {request.url.path}; reviews go to {PATH}"
-        return _answer_refusal(RequestError(404, problem))
+        return webhook.respond(encode_status(404, problem), 404)
 
     if tracing is None:
         app.mutate = webhook.mutate
     return app
-
-
-def _answer_refusal(error: RequestError) -> Response:
-    return Response(status_body(error.code, error.message), error.code, error.headers, JSON)
 
 
 class _ReviewsFirst(FastAPI):

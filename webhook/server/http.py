@@ -18,7 +18,7 @@ from uvicorn import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import Server
 
-from webhook.server.limits import status_body
+from webhook.server.limits import encode_status
 
 if TYPE_CHECKING:
     from collections.abc import Generator
@@ -147,7 +147,7 @@ class LimitedProtocol(HttpToolsProtocol):
         Whatever still arrives is thrown away: closing at once would take the answer from a
         client that is still sending.
         """
-        body = status_body(code, message)
+        body = encode_status(code, message)
         head = (
             f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
             "content-type: application/json\r\n"

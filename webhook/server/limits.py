@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope
 
-__all__ = ["BodyReader", "DisconnectedError", "RequestError", "parse_timeout", "status_body"]
+__all__ = ["BodyReader", "DisconnectedError", "RequestError", "encode_status", "parse_timeout"]
 
 # Two objects of 3 MiB, which is the API server's own limit, and one for the rest.
 MAX_BODY: Final = 7 * 1024 * 1024
@@ -138,7 +138,7 @@ def parse_timeout(query: bytes) -> float:
     return max(0.0, sum(float(number) * UNITS[unit] for number, unit in parts) - MARGIN)
 
 
-def status_body(code: int, message: str) -> bytes:
+def encode_status(code: int, message: str) -> bytes:
     """Return the body of a refusal: a Kubernetes ``Status``, which the API server reads."""
     status = {
         "kind": "Status",
