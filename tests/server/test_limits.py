@@ -57,7 +57,7 @@ async def test_a_request_that_does_not_come_is_given_up():
             return answer
 
         answers = await asyncio.gather(*map(told, BEGINNINGS.values()))
-    gone = (408, "the request was not whole after 0.3 seconds")
+    gone = (408, "the request was not complete after 0.3 seconds")
     assert dict(zip(BEGINNINGS, answers, strict=True)) == dict.fromkeys(BEGINNINGS, gone)
 
 

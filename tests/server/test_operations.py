@@ -102,7 +102,7 @@ def test_an_owner_that_loops_is_told_in_log_metric_and_warning(tmp_path, review_
         for _ in range(3):
             response = webhook.review(review_of(object=pod)).json()["response"]
             time.sleep(1.05)
-        line = webhook.wait_for("owner left alone")
+        line = webhook.wait_for("owner skipped")
         assert webhook.metric("mirrorhook_loops_total") == 1
         (latest, *_) = webhook.ask("/api/decisions").json()
     assert "looping" in response["warnings"][0]

@@ -59,7 +59,7 @@ def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
     assert kept.names == ["a", "c"]
     assert all(b'"patch"' in each for each in answers)
     (line,) = parts.failures
-    assert line["event"] == "a review could not be noted"
+    assert line["event"] == "a review could not be recorded"
     assert "ValueError: full" in line["traceback"]
 
 

@@ -169,7 +169,7 @@ class LimitedProtocol(HttpToolsProtocol):
             return
         if self._began is not None and now - self._began > self._limits.request:
             seconds = f"{self._limits.request:g} seconds"
-            self.refuse(408, f"the request was not whole after {seconds}")
+            self.refuse(408, f"the request was not complete after {seconds}")
         elif self._is_unused and now - self._opened > self._limits.idle:
             self.transport.close()
 

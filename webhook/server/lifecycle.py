@@ -109,7 +109,7 @@ def keep_running(
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001 - the webhook serves on
-                log.unexpected_error("background work failed and begins anew", error, work=name)
+                log.unexpected_error("background task failed and is restarted", error, task=name)
             await asyncio.sleep(restart)
 
     return asyncio.create_task(run(), name=name)

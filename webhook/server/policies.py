@@ -75,7 +75,7 @@ class PolicyStore:
         """Report an owner whose Pods are skipped from now on."""
         self._metrics.count_loop()
         self._log.warning(
-            "owner left alone",
+            "owner skipped",
             namespace=owner.namespace,
             kind=owner.kind,
             name=owner.name,

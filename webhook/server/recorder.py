@@ -72,7 +72,7 @@ class ReviewRecorder:
             if self._history is not None:
                 self._history.record(record)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
-            self._log.unexpected_error("a review could not be noted", error, uid=request.uid)
+            self._log.unexpected_error("a review could not be recorded", error, uid=request.uid)
 
     def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
         """Record an internal error, on which the Pod was left unchanged."""
@@ -80,7 +80,7 @@ class ReviewRecorder:
         self._metrics.count_review(policy, ReviewOutcome.ERROR)
         self._metrics.count_error()
         self._log.unexpected_error(
-            "review failed, its Pod was left as it is",
+            "review failed, the Pod was admitted unchanged",
             error,
             policy=policy,
             uid=record.uid,
