@@ -107,7 +107,7 @@ def test_what_makes_no_difference_to_it_goes_together_with_it(values):
         (mirrored(allowlist="a.txt"), "or leave enforce empty"),
         (
             {"rules": [{"match": "quay.io", "mirrors": ["docker.io"]}, RULE]},
-            "write the last mirror in the rule itself, or leave enforce empty",
+            "name the last mirror in the rule itself, or leave enforce empty",
         ),
         ({"enforce": "refuse"}, "enforce"),
     ],

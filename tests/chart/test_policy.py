@@ -136,30 +136,30 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
     [
         (
             {"mode": "observe"},
-            "mode is observe, which a policy of the API server does not",
+            "mode is observe, and a policy of the API server tells nobody",
         ),
         (
             {"policies": {"a": {"selection": {"mode": "all"}}}},
             "policies has a, and the API",
         ),
-        ({"availability": {"mode": "check"}}, "the API server does not ask mirrors"),
+        ({"availability": {"mode": "check"}}, "the API server asks no mirror"),
         ({"profiles": ["dockercloud"]}, "profiles has dockercloud, which this chart does"),
-        ({"rules": [{"regex": "a.*", "keep": True}]}, "rules[0] has the regex a.*, which"),
+        ({"rules": [{"regex": "a.*", "keep": True}]}, "rules[0] has the regex a.*, and a"),
         (
             {"rules": [RULE | {"verify": "digest"}]},
             "rules[0] has verify, and the API server",
         ),
         (mirrored(allowlist="a.txt"), "rules[0].mirrors[0] has the allowlist a.txt"),
         (mirrored(pullSecrets=["a", "b"]), "rules[0].mirrors[0] has the pullSecrets a, b"),
-        (mirrored(target="harbor/hub"), "rules[0].mirrors[0] is harbor/hub, which is not"),
-        (mirrored(target="https://h.example.com"), "is https://h.example.com, which is not"),
+        (mirrored(target="harbor/hub"), "rules[0].mirrors[0] is harbor/hub, which is no"),
+        (mirrored(target="https://h.example.com"), "is https://h.example.com, which is no"),
         ({"rules": [{"match": "a.*.io", "keep": True}]}, "rules[0].match is a.*.io, which"),
         ({"rules": [RULE, RULE]}, "rules[1].match is docker.io, as in rules[0]"),
         (
             {"rules": [RULE, RULE | {"match": "index.docker.io"}]},
             "rules[1].match is docker.io, as in rules[0]",
         ),
-        ({"rules": [HUB, RULE]}, "The rule for quay.io leads to docker.io, where images"),
+        ({"rules": [HUB, RULE]}, "The rule for quay.io leads to docker.io, where an image"),
         ({"rules": [FLAT, BESIDE]}, "The rule for gcr.io flattens images to m.example.com"),
         (
             {
@@ -172,9 +172,9 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
         ),
         (
             {"rules": [DEEP]},
-            "A rule has a path of 11 parts, and a policy allows 10",
+            "A rule has a path of 11 parts, and a policy has them up to 10",
         ),
-        ({"rules": [LONG]}, "makes a key of 255 characters, and a policy allows 253"),
+        ({"rules": [LONG]}, "of 255 characters with its separators"),
         (
             {
                 "rules": [
@@ -182,7 +182,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     for n in range(600)
                 ]
             },
-            "characters of CEL, and a policy allows 90000",
+            "characters of CEL, and a policy has room for 90000",
         ),
         (
             {
@@ -191,7 +191,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     for n in range(21)
                 ]
             },
-            "The rules have wildcards for 21 domains, and a policy allows 20",
+            "The rules name the subdomains of 21 domains, and a policy has them up to 20",
         ),
     ],
 )

@@ -1,9 +1,9 @@
 {{/*
 When the API server calls the webhook of one policy, as a YAML list of matchConditions.
 
-If a condition is false, the webhook would change nothing. The reverse need not be true: a
-condition that cannot be decided is true. No condition can fail, as the Pod would then be
-refused, or admitted without the webhook. Takes root and policy (rules, profiles).
+Where a condition is false, the webhook would change nothing. The reverse need not hold:
+a condition in doubt is true, and none can fail, as a failure would mean a Pod that is
+refused or left unrewritten. Takes root and policy (rules, profiles).
 */}}
 {{- define "mirrorhook.matchConditions" -}}
 {{- $conditions := include "mirrorhook.requestConditions" . | fromYamlArray }}
@@ -16,7 +16,7 @@ refused, or admitted without the webhook. Takes root and policy (rules, profiles
 {{- end }}
 
 {{/*
-The conditions that do not depend on the rules, as a YAML list of matchConditions.
+The conditions that hold for any rules, as a YAML list of matchConditions.
 */}}
 {{- define "mirrorhook.requestConditions" -}}
 {{- $conditions := list
@@ -44,13 +44,13 @@ The conditions that do not depend on the rules, as a YAML list of matchCondition
 {{- end }}
 
 {{/*
-The expression that is true if a Pod has an image that the rules may change; empty if there
-is no such expression. Takes root and policy.
+The expression that is true where a Pod has an image that the rules may change; nothing
+where that cannot be said. Takes root and policy.
 
-The API server allows an expression a cost of 1,000,000. Matching costs 1/40 for each pair of
-a character of an image and a character of the regular expression. The condition uses up to
-800,000: it is true for Pods with more text than that allows. An image counts as 30
-characters longer, for its normal form and for rounding.
+Matching costs a 40th for each pair of a character of an image and one of the regular
+expressions, of the 1,000,000 that the API server grants an expression. Up to 800,000 are
+used: a Pod with more text than that allows goes to the webhook without a closer look. An
+image counts as 30 characters longer, for its normal form and for rounding.
 */}}
 {{- define "mirrorhook.imageCondition" -}}
 {{- $rules := include "mirrorhook.rulesInForce" . | fromJson }}
@@ -82,9 +82,9 @@ images
 {{- end }}
 
 {{/*
-The rules of a policy, as a JSON object: rules, and unknown if the chart does not know all of
-them. A rule has regex, or the host and path of its match, with `.gcr.io` as the host of
-`*.gcr.io`; and targets with flatten, which are empty for a rule with keep. Takes root and
+The rules of a policy, as a JSON object: rules, or unknown where the chart cannot tell
+what they are. A rule has regex, or host and path of its match, where the host of `*.gcr.io`
+is `.gcr.io`; and targets with flatten, none of them for a rule that keeps. Takes root and
 policy.
 */}}
 {{- define "mirrorhook.rulesInForce" -}}
@@ -118,7 +118,7 @@ policy.
     {{- $_ := set $rules $name $rule }}
   {{- end }}
 {{- end }}
-{{- /* Sorted by name, so that the same rules give the same conditions. */}}
+{{- /* In the order of their names, so that the same rules give the same conditions. */}}
 {{- $inForce := list }}
 {{- range $rules }}{{ $inForce = append $inForce . }}{{ end }}
 {{- dict "unknown" (or $unknown (not $rules)) "rules" $inForce | toJson }}
@@ -135,14 +135,14 @@ A registry with or without a path, as a JSON object: host and path.
 {{- end }}
 
 {{/*
-Whether the rules may change an image, which is in normal form: a JSON object with condition,
-an expression of `image`, which is empty if it would cost too much. Takes rules, and coarse,
-to look at registries only.
+What is true of an image, by its name in normal form, if the rules may change it: a JSON
+object with condition, an expression of `image`, or nothing in it where that would take
+too long to evaluate. Takes rules, and coarse, to tell images by their registries only.
 
-Of the rules that match an image and do not lead to it, regexes come first, then the longest
-match. An image that a rule with a match changes has that match, and is not an exception; an
-image that a regex changes matches it; and an image that the rule for every registry changes
-is neither at one of its mirrors nor kept by another rule.
+The first rule of those that match and do not lead there decides: regexes come first,
+then the longest match. An image that a rule with a match changes has that match, and is
+not on the list of exceptions; one that a regex changes has that; and one that the rule
+for every registry changes is neither at its mirrors nor kept by another rule.
 */}}
 {{- define "mirrorhook.changeCondition" -}}
 {{- $matched := list }}
@@ -153,7 +153,7 @@ is neither at one of its mirrors nor kept by another rule.
 {{- $usable := not .rules.unknown }}
 {{- range .rules.rules }}
   {{- if and .regex .targets }}
-    {{- /* Go's own syntax: the API server refuses what it refuses, such as an unclosed quote. */}}
+    {{- /* Go's own: the API server refuses what it refuses, as a quote that nothing ends. */}}
     {{- $regex := printf "^(?:%s)$" .regex }}
     {{- if not (regexMatch (printf "%s|" $regex) "") }}{{ $usable = false }}{{ end }}
     {{- $regexes = append $regexes (printf "name.matches(%s)" (toJson $regex)) }}
@@ -197,9 +197,9 @@ is neither at one of its mirrors nor kept by another rule.
 {{- end }}
 
 {{/*
-Prefixes that rules match, but whose images they do not change: those of rules with keep, and
-mirrors of a rule within its own match. Prefixes below which another rule might change images
-are left out. A JSON list; takes matched and kept.
+Prefixes whose images no rule with a match changes, though one matches them: those that a
+rule keeps, and the mirrors of a rule within its own match. A prefix is left out where
+another rule might change images under it. A JSON list; takes matched and kept.
 */}}
 {{- define "mirrorhook.exceptions" -}}
 {{- $exceptions := list }}
@@ -237,7 +237,7 @@ are left out. A JSON list; takes matched and kept.
 {{- end }}
 
 {{/*
-`true` if a rule's match and a target have images in common, else empty.
+Whether a rule's match and a target have images in common: `true`, or nothing.
 */}}
 {{- define "mirrorhook.meet" -}}
 {{- $rule := first . }}
@@ -249,8 +249,7 @@ are left out. A JSON list; takes matched and kept.
 {{- end }}
 
 {{/*
-The expression that is true if `image` is below one of prefixes; with coarse, in one of their
-registries.
+The expression that `image` lies under one of prefixes; with coarse, at their registries.
 */}}
 {{- define "mirrorhook.matches" -}}
 {{- $paths := dict }}

@@ -1,6 +1,6 @@
 {{/*
-A registry and the wildcards that cover it, the longest first, joined by spaces; only the
-registry if no rule has a wildcard. Takes c and host.
+A registry and the domains that it is a subdomain of, the longest first, joined by spaces:
+the registry alone where no rule is for subdomains. Takes c and host.
 */}}
 {{- define "mirrorhook.table.registries" -}}
 {{- .host }}
@@ -24,8 +24,8 @@ Sets rests: the paths from a prefix to the edges below it. Takes c and name.
 {{- end }}
 
 {{/*
-Sets rule: the first that matches a name and does not lead to it; empty if there is none.
-Takes c and name.
+Sets rule: the first that matches a name and does not lead there; an empty one if there is
+none. Takes c and name.
 */}}
 {{- define "mirrorhook.table.rule" -}}
 {{- $at := . }}
@@ -54,11 +54,11 @@ Takes c and name.
 {{- end }}
 
 {{/*
-Follows a name from rule to rule, and adds to out: the target where it ends to targets, and
-the prefixes on its way to passed. Takes c, name, names (on the way so far), flat (whether a
+Follows a name from rule to rule, and adds to out: to targets where it ends, and to passed
+the prefixes on its way. Takes c, name, names (those on the way so far), flat (whether a
 mirror has flattened it) and out.
 */}}
-{{- define "mirrorhook.table.follow" -}}
+{{- define "mirrorhook.table.walk" -}}
 {{- $walk := . }}
 {{- $c := .c }}
 {{- $at := dict "c" $c "name" .name }}
@@ -81,11 +81,11 @@ mirror has flattened it) and out.
     {{- range $walk.names }}{{ $names = append $names (include "mirrorhook.table.known" .) }}{{ end }}
     {{- $_ := set $c "problems" (append $c.problems (printf "The rules form a cycle: %s. Remove one of them." (join " → " $names))) }}
   {{- else }}
-    {{- include "mirrorhook.table.checkSplit" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
+    {{- include "mirrorhook.table.parted" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
     {{- if not $flat }}
       {{- $_ := set $walk.out "passed" (append $walk.out.passed (include "mirrorhook.table.known" $name)) }}
     {{- end }}
-    {{- include "mirrorhook.table.follow" (dict "c" $c "name" $name "flat" $flat "names" (append $walk.names $name) "out" $walk.out) }}
+    {{- include "mirrorhook.table.walk" (dict "c" $c "name" $name "flat" $flat "names" (append $walk.names $name) "out" $walk.out) }}
   {{- end }}
 {{- end }}
 {{- end }}
@@ -97,18 +97,18 @@ mirror has flattened it) and out.
 {{- end }}
 
 {{/*
-A name without the parts that no rule mentions.
+A name without the parts of it that no rule names.
 */}}
 {{- define "mirrorhook.table.known" -}}
 {{- trimSuffix "/mirrorhook-unknown" . | trimSuffix "/mirrorhook-unknown" | trimSuffix "/mirrorhook-unknown.invalid" }}
 {{- end }}
 
 {{/*
-Adds a problem if a rule treats names below one prefix differently: below a mirror that
-flattens, names that another rule mentions; on Docker Hub, names of one part, which are in
-library/. Takes c, rule, target, name and flat.
+Notes a problem where a rule has led to a name, and others below the same prefix would go
+on another way: where a mirror flattens, those that a rule names; at Docker Hub, those of
+one part, which are in library/. Takes c, rule, target, name and flat.
 */}}
-{{- define "mirrorhook.table.checkSplit" -}}
+{{- define "mirrorhook.table.parted" -}}
 {{- $c := .c }}
 {{- $match := regexReplaceAll "^[.]" .rule.prefix "*." }}
 {{- $here := dict "c" $c "name" .name }}
@@ -124,7 +124,7 @@ library/. Takes c, rule, target, name and flat.
     {{- include "mirrorhook.table.rule" $other }}
     {{- $leads := empty $other.rule.targets | ternary "" $other.rule.prefix }}
     {{- if and (not (contains "/" .)) (ne $leads (empty $here.rule.targets | ternary "" $here.rule.prefix)) }}
-      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s flattens images to %s, and another rule treats %s differently: write the last mirror in the rule itself, or set rewriter to webhook." $match $above $other.name)) }}
+      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s flattens images to %s, and another rule tells %s from the rest: name the last mirror in the rule itself, or set rewriter to webhook." $match $above $other.name)) }}
     {{- end }}
   {{- end }}
 {{- else if eq .target.name "docker.io" }}
@@ -137,7 +137,7 @@ library/. Takes c, rule, target, name and flat.
     {{- end }}
   {{- end }}
   {{- if $leads }}
-    {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to docker.io, where images of one part are in library/, and another rule applies there: write the last mirror in the rule itself, or set rewriter to webhook." $match)) }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to docker.io, where an image of one part is in library/, and another rule leads on: name the last mirror in the rule itself, or set rewriter to webhook." $match)) }}
   {{- end }}
 {{- end }}
 {{- end }}
