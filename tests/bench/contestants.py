@@ -20,7 +20,7 @@ from tests.bench.bodies import TARGETS
 from tests.server.process import JSON, ROOT
 from tests.tools import loopback
 from tests.tools.golang import built
-from webhook.tls.issuing import new_authority
+from webhook.tls.ca import create_ca
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -90,8 +90,8 @@ class Field:
         self._folder = folder
         self._stack = stack
         now, lifetime = datetime.now(UTC), timedelta(days=1)
-        pair = new_authority("bench", now, lifetime).issue(["localhost"], now, lifetime)
-        self._certificate = self._written("tls.crt", pair.certificate)
+        pair = create_ca("bench", now, lifetime).issue(["localhost"], now, lifetime)
+        self._certificate = self._written("tls.crt", pair.chain)
         self._key = self._written("tls.key", pair.key)
 
     def ours(self, name: str, rules: dict[str, Any]) -> Contestant:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.chart.rendering import CHART, WEBHOOK_VALUES, render
-from webhook.tls.stored import SECRET_TYPE
+from webhook.tls.ca_secret import SECRET_TYPE
 
 OURS = "ghcr.io/mirrorhook/mirrorhook:0.1.0"
 

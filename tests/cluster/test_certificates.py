@@ -18,13 +18,14 @@ from tests.cluster.release import released, trusted
 from tests.cluster.storm import storm
 from tests.cluster.world import MIRROR, RULES
 from tests.tools.helm import helm3, helm4
-from webhook.tls.authority import Timing
-from webhook.tls.issuing import SKEW, new_authority
-from webhook.tls.stored import Stored, contents_of
+from webhook.tls.ca import create_ca
+from webhook.tls.ca_secret import CASecret
+from webhook.tls.certificate import CLOCK_SKEW
+from webhook.tls.rotation import Rotation
 
 NGINX = f"{MIRROR}/hub/library/nginx"
 # A replaced CA signs no sooner than this, as API servers have to hear of it.
-SETTLED = Timing().settling + 30
+SETTLED = Rotation().settle_seconds + 30
 
 
 @contextmanager
@@ -94,13 +95,13 @@ def test_three_replicas_that_start_at_once_agree_on_one_ca(plane, world):
 
 
 def test_a_ca_that_ages_is_replaced_while_pods_are_created(plane, world):
-    life = Timing().authority_life
+    life = Rotation().ca_lifetime
     # Two thirds of it are over in a moment; it is valid from a little before its start.
     due = datetime.now(UTC) + timedelta(seconds=20)
-    aged = new_authority("aged", due - life * 2 / 3 + SKEW / 3, life)
+    aged = create_ca("aged", due - life * 2 / 3 + CLOCK_SKEW / 3, life)
 
     def put(release):
-        data = contents_of(Stored((aged.certificate,), (aged,)))
+        data = CASecret((aged.certificate,), (aged,)).encode()
         encoded = {key: base64.b64encode(value).decode() for key, value in data.items()}
         plane.api.patch(release.authority, {"data": encoded})
 
@@ -185,8 +186,8 @@ def things(plane, name):
 
 def test_a_wrong_bundle_is_put_right_at_once(plane, world):
     with failing_closed(plane, world, "mirrorhook-bundle") as (release, space):
-        stranger = new_authority("stranger", datetime.now(UTC), timedelta(days=9))
-        pem = contents_of(Stored((stranger.certificate,), (stranger,)))["ca.crt"]
+        stranger = create_ca("stranger", datetime.now(UTC), timedelta(days=9))
+        pem = CASecret((stranger.certificate,), (stranger,)).encode()["ca.crt"]
         found = plane.api.get(release.configuration)
         for webhook in found["webhooks"]:
             webhook["clientConfig"]["caBundle"] = base64.b64encode(pem).decode()

@@ -16,7 +16,7 @@ from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.world import ENABLED, pod
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
-from webhook.tls.issuing import new_authority
+from webhook.tls.ca import create_ca
 
 CONFIGURATION = f"{CONFIGURATIONS}/mirrorhook.mirrorhook"
 BINDING = "/apis/rbac.authorization.k8s.io/v1/clusterrolebindings/mirrorhook.mirrorhook"
@@ -94,9 +94,9 @@ def trust(world, authority):
 def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
     world.api.delete(BINDING)
     now, long = datetime.now(UTC), timedelta(days=9)
-    trust(world, new_authority("expired", now - 2 * long, long))
+    trust(world, create_ca("expired", now - 2 * long, long))
     assert "expired on" in wrong(installed)["trust"][0]
-    trust(world, new_authority("stranger", now, long))
+    trust(world, create_ca("stranger", now, long))
     faults = until(
         lambda: (
             (found := wrong(installed, "--namespace", space)).keys() == {"certificate", "dry run"}

@@ -32,7 +32,7 @@ PARTICIPLES = re.compile(
 )
 
 # Function: why its name is a participle.
-PARTICIPLE_NAMES: dict[str, str] = {}
+PARTICIPLE_NAMES: dict[str, str] = {"warning": "the name that every logger has"}
 
 # Public name: why several packages define it.
 SHARED_NAMES: dict[str, str] = {}

@@ -13,11 +13,10 @@ import trustme
 
 from tests.server.parts import Parts
 from tests.server.process import JSON, serving
-from tests.tls.memory_cluster import PLACE, MemoryCluster
+from tests.tls.memory_cluster import MANAGED, MemoryCluster
 from tests.tools.loopback import unverified
-from webhook.server.certificates import Managed, SelfMade, Use
+from webhook.server.certificates import RotatedCertificate, SelfSignedCertificate
 from webhook.tls import CertificateError
-from webhook.tls.issuing import self_signed
 
 NAME = "mirrorhook.mirrorhook.svc"
 
@@ -103,10 +102,6 @@ def test_tls_1_2_and_1_3_are_spoken(webhook, version):
     assert answer.status_code == 405
 
 
-def use(parts, pair):
-    return Use(pair, parts.log, parts.metrics)
-
-
 class Quiet:
     """A watch that has nothing to tell."""
 
@@ -132,16 +127,15 @@ async def test_a_managed_certificate_holds_readiness_until_it_is_trusted():
     parts = Parts()
     cluster = QuietCluster()
     cluster.put_bundles({"pods.mirrorhook.io": b""})
-    used = use(parts, self_signed(PLACE.names, now=datetime.now(UTC))[0])
-    placeholder = used.serving.pair
-    managed = Managed(
-        PLACE,
+    managed = RotatedCertificate(
+        MANAGED,
         cluster,
-        use=used,
         log=parts.log,
+        metrics=parts.metrics,
         readiness=parts.readiness,
         clock=lambda: datetime.now(UTC),
     )
+    placeholder = managed.serving.certificate
     assert parts.readiness.problems == ("certificate: there is none yet",)
     following = asyncio.create_task(managed.follow())
     for _ in range(1000):
@@ -150,36 +144,42 @@ async def test_a_managed_certificate_holds_readiness_until_it_is_trusted():
         await asyncio.sleep(0.01)
     following.cancel()
     assert parts.readiness.problems == ()
-    assert used.serving.pair != placeholder
+    assert managed.serving.certificate != placeholder
     assert str(managed) == "certificate by the CA in Secret mirrorhook/mirrorhook-ca"
-    assert managed.context is used.serving.context
+    assert managed.context is managed.serving.context
+    assert managed.expires_at == managed.serving.certificate.expires_at
 
 
 @pytest.mark.anyio
-async def test_a_self_made_certificate_is_made_anew_before_it_expires():
+async def test_self_signed_certificate_is_replaced_before_it_expires():
     parts = Parts()
-    begin = datetime.now(UTC)
-    used = use(parts, self_signed(["localhost"], now=begin)[0])
-    old = used.serving.pair
+    now = begin = datetime.now(UTC)
     slept = []
 
     async def sleep(seconds):
+        nonlocal now
         slept.append(timedelta(seconds=seconds))
+        now = begin + timedelta(days=300)
         if len(slept) > 1:
             raise asyncio.CancelledError
 
-    made = SelfMade(used, clock=lambda: begin + timedelta(days=300), sleep=sleep)
+    certificate = SelfSignedCertificate(
+        log=parts.log, metrics=parts.metrics, clock=lambda: now, sleep=sleep
+    )
+    old = certificate.serving.certificate
     with pytest.raises(asyncio.CancelledError):
-        await made.follow()
+        await certificate.follow()
     assert begin + slept[0] < old.expires_at
-    assert used.serving.pair.expires_at > old.expires_at
+    assert certificate.expires_at > old.expires_at
 
 
-def test_a_pair_that_openssl_refuses_is_told_and_the_old_one_stays():
+def test_refused_certificate_is_logged_and_the_old_one_stays_in_use():
     parts = Parts()
-    used = use(parts, self_signed(["localhost"], now=datetime.now(UTC))[0])
-    old = used.serving.pair
-    used.take(replace(old, certificate=b"-----BEGIN CERTIFICATE-----\n"))
-    used.take(CertificateError("it is in pieces"))
-    assert used.serving.pair is old
+    certificate = SelfSignedCertificate(
+        log=parts.log, metrics=parts.metrics, clock=lambda: datetime.now(UTC)
+    )
+    old = certificate.serving.certificate
+    certificate.use(replace(old, chain=b"-----BEGIN CERTIFICATE-----\n"))
+    certificate.use(CertificateError("it is in pieces"))
+    assert certificate.serving.certificate is old
     assert [line["level"] for line in parts.lines][-2:] == ["error", "error"]

@@ -9,7 +9,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from webhook.tls.issuing import self_signed
+from webhook.tls.ca import create_self_signed
 
 NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 
@@ -26,12 +26,12 @@ def now():
 
 @pytest.fixture
 def pair():
-    return self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
+    return create_self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
 
 
 @pytest.fixture
 def other_pair():
-    return self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
+    return create_self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
 
 
 def self_made(*extensions, key=None, start=NOW, days=1):

@@ -14,9 +14,9 @@ from webhook.kube import (
     UnavailableError,
     WebhookConfiguration,
 )
-from webhook.tls import Place
+from webhook.tls import ManagedCertificate
 
-PLACE = Place(
+MANAGED = ManagedCertificate(
     secret_namespace="mirrorhook",
     secret_name="mirrorhook-ca",
     service_namespace="mirrorhook",
@@ -56,11 +56,11 @@ class MemoryCluster:
 
     def put_secret(self, kind, data):
         self.secret_now = Secret(
-            PLACE.secret_namespace, PLACE.secret_name, kind, data, self._next()
+            MANAGED.secret_namespace, MANAGED.secret_name, kind, data, self._next()
         )
 
     def put_bundles(self, bundles):
-        self.registration_now = WebhookConfiguration(PLACE.configuration, bundles, self._next())
+        self.registration_now = WebhookConfiguration(MANAGED.configuration, bundles, self._next())
 
     async def _turn(self, method):
         await Turn()
@@ -110,8 +110,8 @@ class MemoryCluster:
         return current
 
 
-class Notes:
-    """A log that keeps what it is told."""
+class MemoryLog:
+    """A log that keeps its lines."""
 
     def __init__(self):
         self.lines = []
@@ -139,7 +139,7 @@ class Group:
     def step(self, index):
         """Let one replica go on to its next call, or begin a round."""
         if self.rounds[index] is None:
-            self.rounds[index] = self.replicas[index].round()
+            self.rounds[index] = self.replicas[index].run_round()
         try:
             self.rounds[index].send(None)
         except StopIteration as end:

@@ -12,14 +12,14 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhook.tls import CertificateError, KeyPair, ServingContext
-from webhook.tls.issuing import self_signed
-from webhook.tls.memory import pem_file
+from webhook.tls import Certificate, CertificateError, ServingContext
+from webhook.tls.ca import create_self_signed
+from webhook.tls.context import pem_file
 
 
 @pytest.fixture
 def made():
-    return [self_signed(["localhost"], now=datetime.now(UTC)) for _ in range(2)]
+    return [create_self_signed(["localhost"], now=datetime.now(UTC)) for _ in range(2)]
 
 
 def trusting(*authorities):
@@ -54,7 +54,7 @@ async def test_new_handshakes_get_the_new_certificate_and_open_connections_go_on
         before = await connect(server, trusting(old_authority))
         serving.use(new)
         after = await connect(server, trusting(new_authority))
-        assert serving.pair is new
+        assert serving.certificate is new
         assert await say(before, b"old\n") == b"old\n"
         assert await say(after, b"new\n") == b"new\n"
         with pytest.raises(ssl.SSLCertVerificationError):
@@ -70,7 +70,7 @@ async def test_a_refused_pair_leaves_the_live_context_working(made):
     async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
         with pytest.raises(CertificateError, match="for localhost cannot be served with"):
             serving.use(replace(new, key=old.key))
-        assert serving.pair is old
+        assert serving.certificate is old
         connection = await connect(server, trusting(authority))
         assert await say(connection, b"still here\n") == b"still here\n"
         connection[1].close()
@@ -79,7 +79,7 @@ async def test_a_refused_pair_leaves_the_live_context_working(made):
 def test_a_key_that_openssl_finds_too_short_is_refused(make_certificate, pair):
     names = x509.SubjectAlternativeName([x509.DNSName("a.b.svc")])
     weak = make_certificate(names, key=rsa.generate_private_key(65537, 1024))
-    read = KeyPair.read(weak.certificate, weak.key)
+    read = Certificate.parse(weak.certificate, weak.key)
     with pytest.raises(CertificateError, match="EE_KEY_TOO_SMALL"):
         ServingContext(pair).use(read)
 
@@ -98,16 +98,16 @@ async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
 
 
 def test_the_key_is_in_no_file_that_others_read(pair):
-    with pem_file(pair.certificate + pair.key) as path:
+    with pem_file(pair.chain + pair.key) as path:
         status = Path(path).stat()
         assert stat.S_IMODE(status.st_mode) == 0o600
-        assert Path(path).read_bytes() == pair.certificate + pair.key
+        assert Path(path).read_bytes() == pair.chain + pair.key
         assert str(Path(path).readlink()).startswith("/memfd:")
     assert not Path(path).exists()
 
 
 def test_without_files_in_memory_a_private_one_is_removed_again(pair):
-    with pem_file(pair.certificate + pair.key, in_memory=False) as path:
+    with pem_file(pair.chain + pair.key, in_memory=False) as path:
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
         assert path.startswith(tempfile.gettempdir())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from webhook.tls import CertificateError, CertificateFiles
-from webhook.tls.issuing import self_signed
+from webhook.tls.ca import create_self_signed
 
 INTERVAL = 0.01
 
@@ -67,25 +67,25 @@ async def nothing_changes(files, used, clock):
 
 
 def test_a_mounted_secret_is_read(mount, pair, now):
-    mount.put(pair.certificate, pair.key)
+    mount.put(pair.chain, pair.key)
     assert mount.files.read(now) == pair
 
 
 def test_plain_files_are_read(plain, pair, now):
-    plain.certificate.write_bytes(pair.certificate)
+    plain.chain.write_bytes(pair.chain)
     plain.key.write_bytes(pair.key)
     assert plain.read(now) == pair
 
 
 def test_files_of_two_folders_are_read(tmp_path, mount, pair, now):
-    mount.put(pair.certificate, b"")
+    mount.put(pair.chain, b"")
     (tmp_path / "elsewhere").mkdir()
     key = tmp_path / "elsewhere" / "tls.key"
     key.write_bytes(pair.key)
     assert CertificateFiles(mount.folder / "tls.crt", key).read(now) == pair
 
 
-@pytest.mark.parametrize(("name", "other"), [("certificate", "key"), ("key", "certificate")])
+@pytest.mark.parametrize(("name", "other"), [("chain", "key"), ("key", "chain")])
 def test_a_missing_file_is_named(plain, pair, now, name, other):
     getattr(plain, other).write_bytes(getattr(pair, other))
     with pytest.raises(CertificateError) as caught:
@@ -94,38 +94,37 @@ def test_a_missing_file_is_named(plain, pair, now, name, other):
 
 
 def test_a_folder_is_no_file(plain, now):
-    plain.certificate.mkdir()
+    plain.chain.mkdir()
     with pytest.raises(CertificateError, match=r"c\.pem: Is a directory"):
         plain.read(now)
 
 
 def test_a_file_that_is_wrong_is_named(mount, pair, other_pair, now):
-    mount.put(pair.certificate, other_pair.key)
+    mount.put(pair.chain, other_pair.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now)
     assert str(caught.value) == (
-        f"{mount.files.key} does not belong to {mount.files.certificate}: "
-        "they are of different pairs"
+        f"{mount.files.key} does not belong to {mount.files.chain}: they are of different pairs"
     )
 
 
 def test_an_expired_certificate_is_refused(mount, pair, now):
-    mount.put(pair.certificate, pair.key)
+    mount.put(pair.chain, pair.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now + timedelta(days=366))
-    assert str(caught.value) == (f"{mount.files.certificate} expired on 2027-11-25 12:00:00 UTC")
+    assert str(caught.value) == (f"{mount.files.chain} expired on 2027-11-25 12:00:00 UTC")
 
 
 @pytest.mark.anyio
 async def test_a_swap_of_the_mount_is_seen(mount, pair, other_pair, now):
-    mount.put(pair.certificate, pair.key)
-    mount.put(other_pair.certificate, other_pair.key)
+    mount.put(pair.chain, pair.key)
+    mount.put(other_pair.chain, other_pair.key)
     assert await first_change(mount.files, pair, lambda: now) == other_pair
 
 
 @pytest.mark.anyio
 async def test_every_change_is_seen_once(mount, pair, other_pair, now):
-    mount.put(pair.certificate, pair.key)
+    mount.put(pair.chain, pair.key)
     seen = []
     async with (
         asyncio.timeout(5),
@@ -137,19 +136,19 @@ async def test_every_change_is_seen_once(mount, pair, other_pair, now):
                 break
             await asyncio.sleep(INTERVAL * 5)
             each = (other_pair, pair)[len(seen) - 1]
-            mount.put(each.certificate, each.key)
+            mount.put(each.chain, each.key)
     assert seen == [pair, other_pair, pair]
 
 
 @pytest.mark.anyio
 async def test_nothing_is_given_while_nothing_changes(mount, pair, now):
-    mount.put(pair.certificate, pair.key)
+    mount.put(pair.chain, pair.key)
     await nothing_changes(mount.files, pair, lambda: now)
 
 
 @pytest.mark.anyio
 async def test_a_problem_is_given_once_and_its_end_is_seen(mount, pair, other_pair, now):
-    mount.put(pair.certificate, other_pair.key)
+    mount.put(pair.chain, other_pair.key)
     async with (
         asyncio.timeout(5),
         aclosing(mount.files.watch(pair, lambda: now, interval=INTERVAL)) as changes,
@@ -159,13 +158,13 @@ async def test_a_problem_is_given_once_and_its_end_is_seen(mount, pair, other_pa
         following = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(INTERVAL * 10)
         assert not following.done()
-        mount.put(other_pair.certificate, other_pair.key)
+        mount.put(other_pair.chain, other_pair.key)
         assert await following == other_pair
 
 
 @pytest.mark.anyio
 async def test_files_written_one_after_the_other_are_no_problem(plain, pair, other_pair, now):
-    plain.certificate.write_bytes(pair.certificate)
+    plain.chain.write_bytes(pair.chain)
     plain.key.write_bytes(pair.key)
 
     class Halfway:
@@ -174,7 +173,7 @@ async def test_files_written_one_after_the_other_are_no_problem(plain, pair, oth
         def __call__(self):
             self.looks += 1
             if self.looks == 2:
-                plain.certificate.write_bytes(other_pair.certificate)
+                plain.chain.write_bytes(other_pair.chain)
             if self.looks == 3:
                 plain.key.write_bytes(other_pair.key)
             return now
@@ -184,8 +183,8 @@ async def test_files_written_one_after_the_other_are_no_problem(plain, pair, oth
 
 @pytest.mark.anyio
 async def test_a_certificate_for_later_is_taken_up_when_its_time_has_come(mount, pair, now):
-    later = self_signed(["a"], now=now + timedelta(hours=1))[0]
-    mount.put(later.certificate, later.key)
+    later = create_self_signed(["a"], now=now + timedelta(hours=1))[0]
+    mount.put(later.chain, later.key)
     times = iter([now, now, now, *[now + timedelta(hours=1)] * 1000])
     async with (
         asyncio.timeout(5),
@@ -198,13 +197,13 @@ async def test_a_certificate_for_later_is_taken_up_when_its_time_has_come(mount,
 
 def test_what_the_kubelet_removes_between_two_reads_is_read_anew(mount, pair, other_pair, now):
     """The first file is of the old moment, and the swap comes before the second."""
-    mount.put(pair.certificate, pair.key)
+    mount.put(pair.chain, pair.key)
 
     class Swapping(type(mount.folder)):
         def read_bytes(self):
             content = super().read_bytes()
             if mount.count == 1:
-                mount.put(other_pair.certificate, other_pair.key)
+                mount.put(other_pair.chain, other_pair.key)
             return content
 
     folder = Swapping(mount.folder)

@@ -1,165 +1,421 @@
-"""Certificates and CAs that are replaced every few seconds, under clients that never stop."""
+"""The decisions, as tables: what is in the cluster, the time, and what follows."""
 
 from __future__ import annotations
 
-import asyncio
-import base64
-import ssl
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from tests.kube.fake_api import CONFIGURATIONS, FakeApi
-from tests.tls.memory_cluster import PLACE, Notes
-from webhook.kube import connect
-from webhook.tls import ServingContext
-from webhook.tls.authority import Timing
-from webhook.tls.issuing import self_signed
-from webhook.tls.keeping import Pace, keep
+from webhook.tls.ca import create_ca
+from webhook.tls.ca_secret import CASecret, encode_bundle, get_fingerprint, parse_bundle
+from webhook.tls.rotation import IssuedCertificate, PublishedCAs, Rotation
 
-pytestmark = pytest.mark.anyio
+NOW = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+HOUR = timedelta(hours=1)
+ROTATION = Rotation()
 
-HOST = "mirrorhook.mirrorhook.svc"
-# Certificates begin five minutes before they are made. So two thirds of the life of
-# these CAs are over six seconds later, and of the certificates at once.
-TIMING = Timing(
-    authority_life=timedelta(seconds=159),
-    leaf_life=timedelta(seconds=4),
-    overlap=timedelta(seconds=5),
-    settling=0.6,
-    proving=1.2,
+# By the day on which they were made, seen from NOW; each lives for a year.
+OLD = create_ca("old", NOW - 250 * DAY, ROTATION.ca_lifetime)
+YOUNG = create_ca("young", NOW - 10 * DAY, ROTATION.ca_lifetime)
+FRESH = create_ca("fresh", NOW, ROTATION.ca_lifetime)
+SETTLED = create_ca("settled", NOW - 100 * DAY, ROTATION.ca_lifetime)
+EXPIRED = create_ca("expired", NOW - 400 * DAY, ROTATION.ca_lifetime)
+FUTURE = create_ca("future", NOW + 300 * DAY, ROTATION.ca_lifetime)
+NAMES = {
+    each.certificate: name
+    for name, each in {
+        "old": OLD,
+        "young": YOUNG,
+        "fresh": FRESH,
+        "settled": SETTLED,
+        "expired": EXPIRED,
+        "future": FUTURE,
+    }.items()
+}
+
+
+def stored(*authorities, trusted=()):
+    certificates = [each.certificate for each in trusted]
+    return CASecret().merge(certificates, authorities)
+
+
+def published(*authorities):
+    return PublishedCAs.parse({"a": encode_bundle(each.certificate for each in authorities)})
+
+
+def change(secret, known, now=NOW, proven=None):
+    """What is trusted has been so for long, unless said otherwise."""
+    proven = known.trusted if proven is None else proven
+    return ROTATION.plan_secret_change(secret, known, proven, now)
+
+
+def names(some):
+    return [NAMES[certificate] for certificate in some.certificates]
+
+
+NOTHING = published()
+
+
+@pytest.mark.parametrize(
+    ("secret", "known", "kept", "reason"),
+    [
+        pytest.param(stored(), NOTHING, [], "no CA that can sign", id="first start"),
+        pytest.param(
+            stored(),
+            published(SETTLED, OLD),
+            ["old", "settled"],
+            "no CA that can sign",
+            id="Secret deleted",
+        ),
+        pytest.param(
+            stored(trusted=[SETTLED]),
+            published(OLD),
+            ["old", "settled"],
+            "no CA that can sign",
+            id="key lost",
+        ),
+        pytest.param(
+            stored(EXPIRED),
+            published(EXPIRED),
+            ["expired"],
+            "no CA that can sign",
+            id="all expired, or a clock far ahead",
+        ),
+        pytest.param(
+            stored(FUTURE),
+            published(FUTURE),
+            ["future"],
+            "no CA that can sign",
+            id="a clock far behind",
+        ),
+        pytest.param(stored(OLD), published(OLD), ["old"], "two thirds of the life", id="old"),
+        pytest.param(
+            stored(OLD, FUTURE),
+            published(OLD),
+            ["old", "future"],
+            "two thirds of the life",
+            id="old, and another replica's clock was ahead",
+        ),
+        pytest.param(
+            stored(EXPIRED, OLD),
+            NOTHING,
+            ["expired", "old"],
+            "two thirds",
+            id="two old ones",
+        ),
+    ],
 )
-PACE = Pace(look=0.2, pause=0.05, overtaken=0.02)
-LAG = 0.3
+def test_a_new_ca_is_made(secret, known, kept, reason):
+    made = change(secret, known)
+    assert made.add_ca
+    assert names(made.keep) == kept
+    assert reason in made.reason
 
 
-class Replica:
-    """One process's worth of a webhook: it echoes lines, over TLS."""
-
-    def __init__(self, cluster):
-        placeholder, _ = self_signed(["nobody"], now=datetime.now(UTC))
-        self.serving = ServingContext(placeholder)
-        self.certificates = set()
-        self.notes = Notes()
-        self.ready = asyncio.Event()
-        self._cluster = cluster
-
-    async def keep(self):
-        await keep(
-            PLACE,
-            self._cluster,
-            clock=lambda: datetime.now(UTC),
-            on_pair=self.use,
-            on_standing=lambda standing: self.ready.set() if standing.ready else None,
-            log=self.notes,
-            timing=TIMING,
-            pace=PACE,
-        )
-
-    def use(self, pair):
-        self.serving.use(pair)
-        self.certificates.add(pair.fingerprint)
-
-    async def serve(self):
-        return await asyncio.start_server(self.echo, "127.0.0.1", 0, ssl=self.serving.context)
-
-    @staticmethod
-    async def echo(reader, writer):
-        while line := await reader.readline():
-            writer.write(line)
-        writer.close()
-
-
-class ApiServer:
-    """A client that trusts what was published a moment ago, as every API server does."""
-
-    def __init__(self, api):
-        self._api = api
-        self.bundle = ""
-        self.answers = 0
-        self.stopping = False
-
-    async def follow(self):
-        while True:
-            (webhook,) = self._api.objects[f"{CONFIGURATIONS}/mirrorhook"]["webhooks"]
-            seen = base64.b64decode(webhook["clientConfig"].get("caBundle", "")).decode()
-            await asyncio.sleep(LAG)
-            self.bundle = seen
-
-    @asynccontextmanager
-    async def connection(self, port):
-        context = ssl.create_default_context(cadata=self.bundle)
-        context.verify_flags |= ssl.VERIFY_X509_STRICT
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, ssl=context, server_hostname=HOST
-        )
-        try:
-            yield reader, writer
-        finally:
-            writer.close()
-            with suppress(OSError):
-                await writer.wait_closed()
-
-    async def ask(self, reader, writer):
-        writer.write(b"review\n")
-        async with asyncio.timeout(5):
-            assert await reader.readline() == b"review\n"
-        self.answers += 1
-
-    async def connect_again_and_again(self, port):
-        while not self.stopping:
-            async with self.connection(port) as connection:
-                await self.ask(*connection)
-            await asyncio.sleep(0.02)
-
-    async def keep_one_connection(self, port):
-        async with self.connection(port) as connection:
-            while not self.stopping:
-                await self.ask(*connection)
-                await asyncio.sleep(0.05)
+@pytest.mark.parametrize(
+    ("secret", "known", "kept", "reason"),
+    [
+        pytest.param(
+            stored(SETTLED),
+            published(YOUNG, SETTLED),
+            ["settled", "young"],
+            "a CA that it does not hold",
+            id="an old Secret was restored",
+        ),
+        pytest.param(
+            stored(OLD),
+            published(SETTLED),
+            ["old", "settled"],
+            "a CA that it does not hold",
+            id="a very old Secret was restored",
+        ),
+        pytest.param(
+            stored(FRESH),
+            published(SETTLED, FRESH),
+            ["settled", "fresh"],
+            "a CA that it does not hold",
+            id="the Secret was made by a replica that could not see what is published",
+        ),
+        pytest.param(
+            stored(OLD, SETTLED),
+            published(OLD, SETTLED),
+            ["settled"],
+            "no certificate of its old CA can be in use any more",
+            id="the old one is replaced for long",
+        ),
+        pytest.param(
+            stored(SETTLED, trusted=[EXPIRED, OLD]),
+            published(SETTLED),
+            ["settled"],
+            "no certificate of its old CA",
+            id="old ones without keys",
+        ),
+        pytest.param(
+            stored(OLD, SETTLED, FUTURE),
+            published(OLD, SETTLED),
+            ["settled", "future"],
+            "no certificate of its old CA",
+            id="what another clock has made stays",
+        ),
+    ],
+)
+def test_the_secret_is_changed(secret, known, kept, reason):
+    made = change(secret, known)
+    assert not made.add_ca
+    assert names(made.keep) == kept
+    assert reason in made.reason
 
 
-def count(replicas, event):
-    return sum(replica.notes.events().count(event) for replica in replicas)
+@pytest.mark.parametrize(
+    ("secret", "known"),
+    [
+        pytest.param(stored(FRESH), NOTHING, id="new"),
+        pytest.param(stored(YOUNG), published(YOUNG), id="all is well"),
+        pytest.param(stored(OLD, FRESH), published(OLD), id="rotated, not published"),
+        pytest.param(stored(OLD, FRESH), published(OLD, FRESH), id="rotated"),
+        pytest.param(stored(OLD, YOUNG), published(OLD, YOUNG), id="rotated of late"),
+        pytest.param(stored(OLD, SETTLED), published(OLD), id="publishing has failed all the time"),
+        pytest.param(stored(OLD, SETTLED), NOTHING, id="the configuration is gone or not readable"),
+        pytest.param(stored(YOUNG), published(YOUNG, OLD), id="an older one is published"),
+        pytest.param(stored(YOUNG), published(YOUNG, FUTURE), id="one for later is published"),
+    ],
+)
+def test_the_secret_stays(secret, known):
+    assert change(secret, known) is None
 
 
-async def rotation(replicas):
-    """Wait until CAs have come and gone."""
-    async with asyncio.timeout(60):
-        while (  # noqa: ASYNC110 - the notes are the replicas' own
-            count(replicas, "CA added to the Secret") < 2
-            or count(replicas, "CAs of the Secret changed") < 1
-        ):
-            await asyncio.sleep(0.1)
+def test_a_ca_is_replaced_at_two_thirds_of_its_life():
+    secret = stored(FRESH)
+    start = FRESH.certificate.not_valid_before_utc
+    end = FRESH.certificate.not_valid_after_utc
+    due = start + (end - start) * 2 / 3
+    assert change(secret, NOTHING, due - HOUR) is None
+    assert change(secret, NOTHING, due).add_ca
 
 
-async def test_rotation_loses_no_request_and_shows_no_certificate_untrusted(tmp_path):
-    async with FakeApi() as api, AsyncExitStack() as servers:
-        api.put(CONFIGURATIONS, "mirrorhook", webhooks=[{"name": "a", "clientConfig": {}}])
-        replicas = [Replica(connect(api.kubeconfig(tmp_path))) for _ in range(2)]
-        client = ApiServer(api)
-        work = [asyncio.create_task(replica.keep()) for replica in replicas]
-        for replica in replicas:
-            async with asyncio.timeout(10):
-                await replica.ready.wait()
-        work.append(asyncio.create_task(client.follow()))
-        await asyncio.sleep(2 * LAG)
-        asking = []
-        for replica in replicas:
-            server = await servers.enter_async_context(await replica.serve())
-            port = server.sockets[0].getsockname()[1]
-            asking.append(asyncio.create_task(client.connect_again_and_again(port)))
-            asking.append(asyncio.create_task(client.keep_one_connection(port)))
-        end = asyncio.create_task(rotation(replicas))
-        await asyncio.wait([*work, *asking, end], return_when=asyncio.FIRST_COMPLETED)
-        client.stopping = True
-        failures = [each for each in await asyncio.gather(*asking, return_exceptions=True) if each]
-        failures += [each.exception() for each in work if each.done()]
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
-    assert failures == []
-    assert end.result() is None
-    assert client.answers > 200
-    assert all(len(replica.certificates) > 4 for replica in replicas)
+def test_the_old_ca_goes_when_the_overlap_is_over():
+    secret = stored(OLD, FRESH)
+    known = published(OLD, FRESH)
+    end = NOW + ROTATION.overlap
+    assert change(secret, known, end - HOUR) is None
+    assert change(secret, known, end, proven=()) is None
+    assert names(change(secret, known, end).keep) == ["fresh"]
+
+
+def test_a_secret_never_holds_more_than_a_few():
+    many = [create_ca(str(i), NOW - i * HOUR, 2 * HOUR) for i in range(3, 20)]
+    made = change(stored(*many), NOTHING)
+    assert made.add_ca
+    assert len(made.keep.certificates) == 7
+    assert set(made.keep.certificates) == {each.certificate for each in many[:7]}
+
+
+def test_what_there_is_no_room_for_is_not_taken_back_again_and_again():
+    many = [create_ca(str(i), NOW - i * HOUR, 48 * HOUR) for i in range(10)]
+    assert change(stored(*many[:8]), published(*many)) is None
+    made = change(stored(*many[1:9]), published(*many))
+    assert set(made.keep.certificates) == {each.certificate for each in many[:8]}
+
+
+@pytest.mark.parametrize(
+    ("secret", "bundles", "expected"),
+    [
+        pytest.param(stored(YOUNG), {"a": b""}, [YOUNG], id="first"),
+        pytest.param(stored(YOUNG), {"a": b"\n"}, [YOUNG], id="a chart's placeholder"),
+        pytest.param(stored(YOUNG), {"a": b"garbage"}, [YOUNG], id="garbage"),
+        pytest.param(stored(YOUNG), {"a": YOUNG.pem, "b": b""}, [YOUNG], id="one of two"),
+        pytest.param(stored(OLD, FRESH), {"a": OLD.pem}, [OLD, FRESH], id="rotation"),
+        pytest.param(stored(YOUNG), {"a": OLD.pem + YOUNG.pem}, [YOUNG], id="the old one is to go"),
+        pytest.param(
+            stored(YOUNG, trusted=[SETTLED]),
+            {"a": b""},
+            [SETTLED, YOUNG],
+            id="one without a key",
+        ),
+    ],
+)
+def test_what_the_secret_holds_is_published(secret, bundles, expected):
+    bundle = ROTATION.plan_ca_bundle(secret, bundles, NOW)
+    assert bundle == b"".join(each.pem for each in expected)
+
+
+@pytest.mark.parametrize(
+    ("secret", "bundles"),
+    [
+        pytest.param(stored(YOUNG), {"a": YOUNG.pem}, id="all is well"),
+        pytest.param(stored(YOUNG), {"a": YOUNG.pem.strip()}, id="spacing"),
+        pytest.param(stored(OLD, YOUNG), {"a": YOUNG.pem + b"\n" + OLD.pem}, id="order"),
+        pytest.param(stored(), {"a": b""}, id="no CA yet"),
+        pytest.param(stored(trusted=[OLD]), {"a": YOUNG.pem}, id="none that signs"),
+        pytest.param(stored(EXPIRED), {"a": YOUNG.pem}, id="an expired one only"),
+    ],
+)
+def test_nothing_is_published(secret, bundles):
+    assert ROTATION.plan_ca_bundle(secret, bundles, NOW) is None
+
+
+def leaf(authority, age=HOUR):
+    made = NOW - age
+    pair = authority.issue(["mirrorhook.mirrorhook.svc"], made, ROTATION.certificate_lifetime)
+    return IssuedCertificate(pair, authority.certificate)
+
+
+def sign(secret, known, used, settled=(), now=NOW):
+    marks = {get_fingerprint(each.certificate) for each in settled}
+    choice = ROTATION.choose_ca(secret, known, marks, used, now)
+    return choice and (NAMES[choice[0].certificate], choice[1])
+
+
+BOTH = stored(OLD, FRESH)
+
+
+@pytest.mark.parametrize(
+    ("secret", "known", "used", "settled", "expected"),
+    [
+        pytest.param(stored(FRESH), None, None, (), ("fresh", "none yet"), id="first start"),
+        pytest.param(
+            BOTH,
+            published(OLD),
+            None,
+            (),
+            ("old", "none yet"),
+            id="the published one first",
+        ),
+        pytest.param(
+            BOTH,
+            published(OLD, FRESH),
+            None,
+            (),
+            ("fresh", "none yet"),
+            id="a new replica need not wait",
+        ),
+        pytest.param(BOTH, NOTHING, None, (), ("fresh", "none yet"), id="the newest if none is"),
+        pytest.param(
+            BOTH,
+            published(OLD, FRESH),
+            leaf(OLD),
+            (OLD, FRESH),
+            ("fresh", "a newer CA"),
+            id="rotation",
+        ),
+        pytest.param(
+            stored(FRESH, trusted=[SETTLED]),
+            published(SETTLED, FRESH),
+            leaf(SETTLED),
+            (SETTLED, FRESH),
+            ("fresh", "a newer CA"),
+            id="the Secret was deleted",
+        ),
+        pytest.param(
+            stored(FRESH),
+            published(FRESH),
+            leaf(SETTLED),
+            (),
+            ("fresh", "not trusted any more"),
+            id="the old CA is gone all at once",
+        ),
+        pytest.param(
+            stored(YOUNG),
+            published(YOUNG),
+            leaf(YOUNG, 5 * DAY),
+            (YOUNG,),
+            ("young", "two thirds"),
+            id="its time has come",
+        ),
+        pytest.param(
+            stored(YOUNG),
+            None,
+            leaf(YOUNG, 5 * DAY),
+            (),
+            ("young", "two thirds"),
+            id="its time has come, and there is no configuration",
+        ),
+        pytest.param(
+            BOTH,
+            published(OLD),
+            leaf(OLD, 5 * DAY),
+            (OLD,),
+            ("old", "two thirds"),
+            id="its time has come in mid-rotation",
+        ),
+        pytest.param(
+            stored(SETTLED, trusted=[YOUNG]),
+            published(SETTLED, YOUNG),
+            leaf(YOUNG, 5 * DAY),
+            (SETTLED, YOUNG),
+            ("settled", "two thirds"),
+            id="an old Secret was restored",
+        ),
+        pytest.param(
+            stored(YOUNG),
+            published(YOUNG),
+            leaf(YOUNG, 8 * DAY),
+            (YOUNG,),
+            ("young", "the last one expired on"),
+            id="the machine was asleep, or its clock jumped",
+        ),
+        pytest.param(
+            stored(SETTLED),
+            published(SETTLED),
+            leaf(SETTLED, -30 * DAY),
+            (SETTLED,),
+            ("settled", "the last one is not valid before"),
+            id="the clock jumped back",
+        ),
+    ],
+)
+def test_a_certificate_is_signed(secret, known, used, settled, expected):
+    name, reason = sign(secret, known, used, settled)
+    assert name == expected[0]
+    assert expected[1] in reason
+
+
+@pytest.mark.parametrize(
+    ("secret", "known", "used", "settled"),
+    [
+        pytest.param(stored(), None, None, (), id="no CA yet"),
+        pytest.param(stored(EXPIRED, FUTURE), NOTHING, None, (), id="none that can sign"),
+        pytest.param(stored(YOUNG), published(YOUNG), leaf(YOUNG), (YOUNG,), id="well"),
+        pytest.param(BOTH, published(OLD), leaf(OLD), (OLD,), id="not published yet"),
+        pytest.param(BOTH, published(OLD, FRESH), leaf(OLD), (OLD,), id="published a moment ago"),
+        pytest.param(
+            stored(FRESH, trusted=[SETTLED]),
+            published(SETTLED),
+            leaf(SETTLED, 5 * DAY),
+            (SETTLED,),
+            id="its CA has lost its key, and the new one is not published",
+        ),
+        pytest.param(BOTH, NOTHING, leaf(OLD), (), id="its CA was taken back, and none is trusted"),
+        pytest.param(
+            stored(SETTLED, trusted=[YOUNG]),
+            published(SETTLED, YOUNG),
+            leaf(YOUNG),
+            (SETTLED, YOUNG),
+            id="an older CA is no reason",
+        ),
+    ],
+)
+def test_no_certificate_is_signed(secret, known, used, settled):
+    assert sign(secret, known, used, settled) is None
+
+
+def test_near_the_end_of_a_ca_that_cannot_be_replaced_nothing_is_signed_in_vain():
+    secret, known = stored(OLD), published(OLD)
+    end = OLD.certificate.not_valid_after_utc
+    pair = OLD.issue(["a"], end - HOUR, ROTATION.certificate_lifetime)
+    assert pair.expires_at == end
+    used = IssuedCertificate(pair, OLD.certificate)
+    assert sign(secret, known, used, (OLD,), now=end - timedelta(minutes=1)) is None
+
+
+def test_what_is_trusted_is_trusted_by_every_webhook():
+    bundles = {"a": OLD.pem + YOUNG.pem, "b": YOUNG.pem + SETTLED.pem}
+    known = PublishedCAs.parse(bundles)
+    assert known.trusted == {get_fingerprint(YOUNG.certificate)}
+    assert known.certificates == parse_bundle(OLD.pem + SETTLED.pem + YOUNG.pem)
+
+
+def test_the_overlap_is_well_above_the_life_of_a_certificate():
+    assert ROTATION.overlap >= 2 * ROTATION.certificate_lifetime
+    assert ROTATION.ca_lifetime / 3 > ROTATION.overlap

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from webhook.cli.options import SetupError, describe_error
-from webhook.server import STARTUP_ERRORS, Place, ServerSettings, run
+from webhook.server import STARTUP_ERRORS, ManagedCertificate, ServerSettings, run
 
 __all__ = ["serve"]
 
@@ -123,7 +123,7 @@ def _parse_place(
     service_namespace: str | None,
     service_name: str | None,
     webhook_configuration: str | None,
-) -> Place | None:
+) -> ManagedCertificate | None:
     """Return where the CA is kept and what is to trust it; None without --certificate-secret."""
     if certificate_secret is None:
         return None
@@ -137,7 +137,7 @@ def _parse_place(
             "--webhook-configuration"
         )
         raise click.UsageError(problem)
-    return Place(
+    return ManagedCertificate(
         secret_namespace=namespace,
         secret_name=name,
         service_namespace=service_namespace,

@@ -8,9 +8,9 @@ from webhook.server.http import ListenError
 from webhook.server.main import run
 from webhook.server.settings import ServerSettings
 from webhook.telemetry import TracingError
-from webhook.tls import CertificateError, Place
+from webhook.tls import CertificateError, ManagedCertificate
 
-__all__ = ["STARTUP_ERRORS", "Place", "ServerSettings", "run"]
+__all__ = ["STARTUP_ERRORS", "ManagedCertificate", "ServerSettings", "run"]
 
 # The errors with which `run` ends before it serves.
 STARTUP_ERRORS: Final = (

@@ -1,198 +1,199 @@
-"""The certificate that reviews are served with, and what keeps it fresh."""
+"""The certificate that reviews are served with, from one of three sources."""
 
 from __future__ import annotations
 
 import asyncio
 import socket
+from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final
 
 from webhook.kube import connect
 from webhook.tls import (
+    Certificate,
     CertificateError,
     CertificateFiles,
-    KeyPair,
-    Place,
+    ManagedCertificate,
+    Rotator,
     ServingContext,
+    create_self_signed,
 )
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable, Sequence
+    from collections.abc import Awaitable, Callable
     from datetime import datetime
 
     from webhook.kube.cluster import Cluster
     from webhook.server.readiness import Readiness
     from webhook.server.settings import ServerSettings
     from webhook.telemetry import Log, Metrics
-    from webhook.tls import Standing
+    from webhook.tls import RotationStatus
 
-__all__ = ["ServingCertificate", "serving_certificate"]
+__all__ = [
+    "FileCertificate",
+    "RotatedCertificate",
+    "SelfSignedCertificate",
+    "ServingCertificate",
+    "create_serving_certificate",
+]
 
 PART: Final = "certificate"
-RENEWAL: Final = timedelta(days=300)  # of the year that a self-made one lasts
+RENEWAL: Final = timedelta(days=300)  # of the year that a self-signed certificate lasts
 
 
-class ServingCertificate(Protocol):
-    """A certificate in use; ``str()`` says in a few words where it comes from."""
+class ServingCertificate(ABC):
+    """A certificate that is served with, logged and counted; ``str()`` describes its source.
+
+    Args:
+        certificate: The first certificate.
+        log: Logs changes.
+        metrics: Counts changes, and exports the expiry.
+
+    Raises:
+        CertificateError: OpenSSL refuses the certificate.
+
+    Attributes:
+        serving: The TLS context, with the certificate in use.
+    """
+
+    def __init__(self, certificate: Certificate, *, log: Log, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+        self.serving = ServingContext(certificate)
+        self._record(certificate, "certificate loaded")
 
     @property
     def context(self) -> ssl.SSLContext:
         """The context to accept connections with, now and after every change."""
-        ...
+        return self.serving.context
 
     @property
     def expires_at(self) -> datetime:
-        """When the one in use expires."""
-        ...
+        """When the certificate in use expires."""
+        return self.serving.certificate.expires_at
 
+    @abstractmethod
     async def follow(self) -> None:
-        """Take up changes until cancelled."""
-        ...
+        """Take up new certificates until cancelled."""
 
-
-class Use:
-    """Has a certificate served with, logged and counted.
-
-    Args:
-        pair: The certificate to begin with.
-        log: Notes changes.
-        metrics: Counts changes, and tells the expiry.
-
-    Raises:
-        CertificateError: It cannot be served with.
-    """
-
-    def __init__(self, pair: KeyPair, log: Log, metrics: Metrics) -> None:
-        self._log = log
-        self._metrics = metrics
-        self.serving = ServingContext(pair)
-        self._note(pair, "certificate loaded")
-
-    def take(self, change: KeyPair | CertificateError) -> None:
-        """Serve with another certificate; with what cannot be used, the old one stays."""
-        if isinstance(change, KeyPair):
+    def use(self, change: Certificate | CertificateError) -> None:
+        """Serve with a new certificate; the old one stays in use if there is a problem."""
+        if isinstance(change, Certificate):
             try:
                 self.serving.use(change)
             except CertificateError as error:
                 change = error
             else:
-                self._note(change, "certificate replaced")
+                self._record(change, "certificate replaced")
                 return
         self._metrics.record_refused_certificate()
         self._log.error("certificate refused, the old one stays in use", problem=str(change))
 
-    def _note(self, pair: KeyPair, event: str) -> None:
-        self._metrics.record_certificate(pair.expires_at.timestamp())
-        self._log.info(event, names=pair.names, expires=pair.expires_at.isoformat())
+    def _record(self, certificate: Certificate, event: str) -> None:
+        self._metrics.record_certificate(certificate.expires_at.timestamp())
+        self._log.info(event, names=certificate.names, expires=certificate.expires_at.isoformat())
 
 
-class Served:
-    """A certificate that is served with, wherever it comes from."""
+class FileCertificate(ServingCertificate):
+    """A certificate in files, from cert-manager or another issuer.
 
-    def __init__(self, use: Use) -> None:
-        self._use = use
+    Raises:
+        CertificateError: The files cannot be used.
+    """
 
-    @property
-    def context(self) -> ssl.SSLContext:
-        """The context to accept connections with."""
-        return self._use.serving.context
-
-    @property
-    def expires_at(self) -> datetime:
-        """When the one in use expires."""
-        return self._use.serving.pair.expires_at
-
-
-class FromFiles(Served):
-    """A certificate that others put into files."""
-
-    def __init__(self, files: CertificateFiles, use: Use, clock: Callable[[], datetime]) -> None:
-        super().__init__(use)
+    def __init__(
+        self, files: CertificateFiles, *, log: Log, metrics: Metrics, clock: Callable[[], datetime]
+    ) -> None:
+        super().__init__(files.read(clock()), log=log, metrics=metrics)
         self._files = files
         self._clock = clock
 
     def __str__(self) -> str:
-        return f"certificate of {self._files.certificate}"
+        return f"certificate of {self._files.chain}"
 
     async def follow(self) -> None:
         """Take up every change of the files."""
-        async for change in self._files.watch(self._use.serving.pair, self._clock):
-            self._use.take(change)
+        async for change in self._files.watch(self.serving.certificate, self._clock):
+            self.use(change)
 
 
-class SelfMade(Served):
-    """A certificate of our own making, kept in memory and trusted by nobody."""
+class SelfSignedCertificate(ServingCertificate):
+    """A certificate for this machine, kept in memory, which nobody trusts."""
 
     def __init__(
         self,
-        use: Use,
+        *,
+        log: Log,
+        metrics: Metrics,
         clock: Callable[[], datetime],
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        super().__init__(use)
         self._clock = clock
         self._sleep = sleep
+        super().__init__(self._create(), log=log, metrics=metrics)
 
     def __str__(self) -> str:
         return "self-made certificate, which clients cannot verify"
 
     async def follow(self) -> None:
-        """Make another one before it expires."""
+        """Create another certificate before the old one expires."""
         while True:
             await self._sleep(RENEWAL.total_seconds())
-            self._use.take(made_for(own_names(), self._clock()))
+            self.use(self._create())
+
+    def _create(self) -> Certificate:
+        names = dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname()))
+        certificate, _ = create_self_signed(tuple(names), now=self._clock())
+        return certificate
 
 
-class Managed(Served):
-    """A certificate signed by a CA that all replicas share, and that the cluster trusts.
+class RotatedCertificate(ServingCertificate):
+    """A certificate signed by a CA that all replicas share, and that the API server trusts.
 
-    Until it is there, a self-made one serves, and the replica is not ready.
+    Until there is one, a self-signed certificate serves, and the replica is not ready.
     """
 
     def __init__(
         self,
-        place: Place,
+        managed: ManagedCertificate,
         cluster: Cluster,
         *,
-        use: Use,
         log: Log,
+        metrics: Metrics,
         readiness: Readiness,
         clock: Callable[[], datetime],
     ) -> None:
-        super().__init__(use)
-        self._place = place
-        self._cluster = cluster
-        self._log = log
+        placeholder, _ = create_self_signed(managed.host_names, now=clock())
+        super().__init__(placeholder, log=log, metrics=metrics)
+        self._managed = managed
         self._readiness = readiness
-        self._clock = clock
+        self._rotator = Rotator(
+            managed,
+            cluster,
+            clock=clock,
+            on_certificate=self.use,
+            on_status=self._update_readiness,
+            log=log,
+        )
         readiness.hold(PART, "there is none yet")
 
     def __str__(self) -> str:
-        secret = f"{self._place.secret_namespace}/{self._place.secret_name}"
+        secret = f"{self._managed.secret_namespace}/{self._managed.secret_name}"
         return f"certificate by the CA in Secret {secret}"
 
     async def follow(self) -> None:
-        """Look after CA and certificate."""
-        from webhook.tls.keeping import keep  # noqa: PLC0415 - see webhook.tls
+        """Maintain the CA and the certificate."""
+        await self._rotator.run()
 
-        await keep(
-            self._place,
-            self._cluster,
-            clock=self._clock,
-            on_pair=self._use.take,
-            on_standing=self._stands,
-            log=self._log,
-        )
-
-    def _stands(self, standing: Standing) -> None:
-        if standing.ready:
+    def _update_readiness(self, status: RotationStatus) -> None:
+        if status.ready:
             self._readiness.clear(PART)
         else:
-            self._readiness.hold(PART, standing.reason)
+            self._readiness.hold(PART, status.reason)
 
 
-def serving_certificate(
+def create_serving_certificate(
     settings: ServerSettings,
     *,
     log: Log,
@@ -200,44 +201,29 @@ def serving_certificate(
     readiness: Readiness,
     clock: Callable[[], datetime],
 ) -> ServingCertificate:
-    """Return the certificate that *settings* ask for.
+    """Return the certificate that *settings* ask for: in files, managed, or self-signed.
 
     Args:
-        settings: Say whether it is in files, looked after in the cluster, or self-made.
-        log: Notes changes.
-        metrics: Counts changes, and tells the expiry.
-        readiness: Is held until a certificate of the cluster is trusted.
-        clock: Gives the time.
+        settings: The settings of the server.
+        log: Logs changes.
+        metrics: Counts changes, and exports the expiry.
+        readiness: Held until the API server trusts a managed certificate.
+        clock: Returns the time.
 
     Raises:
         CertificateError: The files cannot be used.
-        ClusterError: It cannot be told where the cluster is.
+        ClusterError: The address of the cluster is unknown.
     """
     if settings.certificate and settings.key:
         files = CertificateFiles(settings.certificate, settings.key)
-        return FromFiles(files, Use(files.read(clock()), log, metrics), clock)
+        return FileCertificate(files, log=log, metrics=metrics, clock=clock)
     if settings.managed is None:
-        return SelfMade(Use(made_for(own_names(), clock()), log, metrics), clock)
-    place = settings.managed
-    cluster = connect()
-    return Managed(
-        place,
-        cluster,
-        use=Use(made_for(place.names, clock()), log, metrics),
+        return SelfSignedCertificate(log=log, metrics=metrics, clock=clock)
+    return RotatedCertificate(
+        settings.managed,
+        connect(),
         log=log,
+        metrics=metrics,
         readiness=readiness,
         clock=clock,
     )
-
-
-def made_for(names: Sequence[str], now: datetime) -> KeyPair:
-    """Return a certificate of our own making."""
-    from webhook.tls.issuing import self_signed  # noqa: PLC0415 - see webhook.tls
-
-    pair, _ = self_signed(names, now=now)
-    return pair
-
-
-def own_names() -> tuple[str, ...]:
-    """Return the names that this machine is reached by from itself."""
-    return tuple(dict.fromkeys(("localhost", "127.0.0.1", "::1", socket.gethostname())))

@@ -15,7 +15,7 @@ import uvloop
 from webhook import __version__
 from webhook.config import load_rules
 from webhook.server.app import AdmissionWebhook, create_app
-from webhook.server.certificates import serving_certificate
+from webhook.server.certificates import create_serving_certificate
 from webhook.server.console import ConsoleViews
 from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import create_console_router
@@ -77,7 +77,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         stopwatch=time.monotonic,
         mirror_health=mirror_health,
     )
-    certificate = serving_certificate(
+    certificate = create_serving_certificate(
         settings,
         log=log,
         metrics=metrics,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from webhook.tls import Place
+    from webhook.tls import ManagedCertificate
 
 __all__ = ["ServerSettings"]
 
@@ -36,6 +36,6 @@ class ServerSettings:
     operations_port: int = 8080
     certificate: Path | None = None
     key: Path | None = None
-    managed: Place | None = None
+    managed: ManagedCertificate | None = None
     console: bool = True
     drain: float = 5.0

@@ -1,22 +1,18 @@
-"""Certificates to serve with: from files, self-signed, or from a CA kept in the cluster.
+"""Certificates to serve with: from files, self-signed, or signed by a CA kept in the cluster."""
 
-`CertificateFiles` reads and watches files. `webhook.tls.issuing` makes a certificate in
-memory, and `webhook.tls.keeping` looks after one whose CA all replicas share: those are
-imported where they are needed, as cryptography takes 8 MiB and a tenth of a second.
-Whichever it is, a `ServingContext` serves with it.
-"""
-
+from webhook.tls.ca import create_self_signed
+from webhook.tls.certificate import Certificate, CertificateError
 from webhook.tls.context import ServingContext
-from webhook.tls.errors import CertificateError
 from webhook.tls.files import CertificateFiles
-from webhook.tls.pair import KeyPair
-from webhook.tls.place import Place, Standing
+from webhook.tls.rotator import ManagedCertificate, RotationStatus, Rotator
 
 __all__ = [
+    "Certificate",
     "CertificateError",
     "CertificateFiles",
-    "KeyPair",
-    "Place",
+    "ManagedCertificate",
+    "RotationStatus",
+    "Rotator",
     "ServingContext",
-    "Standing",
+    "create_self_signed",
 ]

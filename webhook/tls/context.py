@@ -1,66 +1,95 @@
-"""The TLS context that connections are accepted with; its certificate can be changed.
+"""The TLS context that the webhook serves with; its certificate can be replaced.
 
-A new certificate holds for new handshakes; open connections go on with the old one.
+New handshakes get the new certificate; open connections go on with the old one.
 """
 
 from __future__ import annotations
 
+import os
 import ssl
-from typing import TYPE_CHECKING
+import tempfile
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from webhook.tls.errors import CertificateError
-from webhook.tls.memory import pem_file
+from webhook.tls.certificate import CertificateError
 
 if TYPE_CHECKING:
-    from webhook.tls.pair import KeyPair
+    from collections.abc import Iterator
 
-__all__ = ["ServingContext"]
+    from webhook.tls.certificate import Certificate
+
+__all__ = ["ServingContext", "pem_file"]
+
+MEMORY_FILES: Final = hasattr(os, "memfd_create") and Path("/proc/self/fd").exists()
 
 
 class ServingContext:
-    """A context to serve with, of TLS 1.2 or newer.
+    """A context to serve with, for TLS 1.2 or newer.
 
-    It offers HTTP/1.1 alone, which is what the API server speaks to webhooks.
+    It offers only HTTP/1.1, which the API server speaks to webhooks.
 
     Args:
-        pair: The certificate to begin with.
+        certificate: The first certificate.
 
     Raises:
-        CertificateError: OpenSSL refuses the pair.
+        CertificateError: OpenSSL refuses the certificate.
 
     Attributes:
         context: The live context, for a server to accept with.
-        pair: The certificate in use.
+        certificate: The certificate in use.
     """
 
-    def __init__(self, pair: KeyPair) -> None:
-        self.context = server_context()
-        self.pair = pair
-        self.use(pair)
+    def __init__(self, certificate: Certificate) -> None:
+        self.context = _create_context()
+        self.certificate = certificate
+        self.use(certificate)
 
-    def use(self, pair: KeyPair) -> None:
-        """Take another certificate up.
+    def use(self, certificate: Certificate) -> None:
+        """Serve with another certificate.
 
         Raises:
-            CertificateError: OpenSSL refuses the pair; the old one stays in use.
+            CertificateError: OpenSSL refuses the certificate; the old one stays in use.
         """
-        # A pair that OpenSSL refuses halfway leaves a context without a usable
-        # certificate, so that one of no importance goes first.
-        for context in (server_context(), self.context):
-            with pem_file(pair.certificate + pair.key) as path:
+        # If OpenSSL refuses the key, the context is left without a usable certificate. So
+        # a scratch context takes both first.
+        for context in (_create_context(), self.context):
+            with pem_file(certificate.chain + certificate.key) as path:
                 try:
                     context.load_cert_chain(path)
                 except ssl.SSLError as error:
                     reason = error.reason or error
                     raise CertificateError(
-                        f"the certificate for {', '.join(pair.names)} "
+                        f"the certificate for {', '.join(certificate.names)} "
                         f"cannot be served with: OpenSSL says {reason}"
                     ) from None
-        self.pair = pair
+        self.certificate = certificate
 
 
-def server_context() -> ssl.SSLContext:
-    """Return a context without a certificate."""
+@contextmanager
+def pem_file(content: bytes, *, in_memory: bool = MEMORY_FILES) -> Iterator[str]:
+    """Yield the path of a temporary file that only this user can read.
+
+    OpenSSL loads certificates from files only, and the file system of a container may be
+    read-only: so the file is in memory where the platform has such files.
+    """
+    if in_memory:
+        descriptor = os.memfd_create("certificate")
+        path = f"/proc/self/fd/{descriptor}"
+    else:
+        descriptor, path = tempfile.mkstemp()
+    try:
+        with os.fdopen(descriptor, "wb") as file:
+            os.fchmod(descriptor, 0o600)
+            file.write(content)
+            file.flush()
+            yield path
+    finally:
+        if not in_memory:
+            Path(path).unlink()
+
+
+def _create_context() -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     context.set_alpn_protocols(["http/1.1"])

@@ -1,9 +1,8 @@
-"""A serving certificate in files, as cert-manager or a person puts them there.
+"""A serving certificate in files, from cert-manager or another issuer.
 
-Mounted Secrets change by the swap of one symbolic link, ``..data``: both files are
-read through where it points at one moment, so that they are of one pair. File
-systems that hold Secrets send no events for them that can be relied on, so the files
-are read again every few seconds.
+The kubelet updates a mounted Secret by swapping one symbolic link, ``..data``. Both files
+are read through the target of that link at one moment, so that they belong together. File
+system events are not reliable on such mounts, so the files are read every few seconds.
 """
 
 from __future__ import annotations
@@ -12,8 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.tls.errors import CertificateError
-from webhook.tls.pair import KeyPair
+from webhook.tls.certificate import Certificate, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -30,57 +28,54 @@ class CertificateFiles:
     """The two files of a serving certificate.
 
     Attributes:
-        certificate: PEM file of the certificate, with those that lead to its CA.
+        chain: PEM file of the certificate and the intermediate certificates up to its CA.
         key: PEM file of its private key.
     """
 
-    certificate: Path
+    chain: Path
     key: Path
 
-    def read(self, now: datetime) -> KeyPair:
-        """Read both files.
+    def read(self, now: datetime) -> Certificate:
+        """Return the certificate in the files.
 
         Args:
-            now: The time; a certificate that has expired, or is for later, is refused.
+            now: The time; a certificate that is not valid now is refused.
 
         Raises:
-            CertificateError: The message names the file and what is wrong with it.
+            CertificateError: The message names the file and its problem.
         """
-        certificate, key = self._contents()
-        pair = KeyPair.read(
-            certificate,
-            key,
-            certificate_source=str(self.certificate),
-            key_source=str(self.key),
+        chain, key = self._read_both()
+        certificate = Certificate.parse(
+            chain, key, chain_source=str(self.chain), key_source=str(self.key)
         )
-        problem = pair.problem_at(now)
+        problem = certificate.problem_at(now)
         if problem:
-            raise CertificateError(f"{self.certificate} {problem}")
-        return pair
+            raise CertificateError(f"{self.chain} {problem}")
+        return certificate
 
     async def watch(
         self,
-        used: KeyPair,
+        current: Certificate,
         clock: Callable[[], datetime],
         *,
         interval: float = POLL_SECONDS,
-    ) -> AsyncIterator[KeyPair | CertificateError]:
-        """Give every change of the files: a pair to be used, or what is wrong with them.
+    ) -> AsyncIterator[Certificate | CertificateError]:
+        """Yield each new certificate, and each new problem.
 
-        A problem is given once, and not before a second look has found it too: files
-        that are written one after the other do not match in between. A certificate
-        for later is given when its time has come.
+        A problem is yielded once, when two reads in a row have found it: files that are
+        written one after the other do not match in between. A certificate that is not valid
+        yet is yielded when it becomes valid.
 
         Args:
-            used: The pair in use.
-            clock: Gives the time.
-            interval: Seconds between two looks.
+            current: The certificate in use.
+            clock: Returns the time.
+            interval: Seconds between two reads.
         """
         seen = reported = ""
         while True:
             await asyncio.sleep(interval)
             try:
-                pair = await asyncio.to_thread(self.read, clock())
+                certificate = await asyncio.to_thread(self.read, clock())
             except CertificateError as error:
                 again, seen = str(error) == seen, str(error)
                 if again and seen != reported:
@@ -88,32 +83,27 @@ class CertificateFiles:
                     yield error
                 continue
             seen = reported = ""
-            if pair != used:
-                used = pair
-                yield pair
+            if certificate != current:
+                current = certificate
+                yield certificate
 
-    def _contents(self) -> tuple[bytes, bytes]:
-        """Return the contents of both, of one moment.
-
-        Raises:
-            CertificateError: One cannot be read.
-        """
-        paths = self._paths()
+    def _read_both(self) -> tuple[bytes, bytes]:
+        paths = self._resolve()
         while True:
             try:
                 return paths[0].read_bytes(), paths[1].read_bytes()
             except OSError as error:
-                tried, paths = paths, self._paths()
-                # What the link led to may be gone since; then it leads elsewhere now.
+                tried, paths = paths, self._resolve()
+                # The kubelet removes the old target after a swap: then the link differs now.
                 if paths == tried:
-                    file = self.key if error.filename == str(paths[1]) else self.certificate
+                    file = self.key if error.filename == str(paths[1]) else self.chain
                     raise CertificateError(f"cannot read {file}: {error.strerror}") from None
 
-    def _paths(self) -> tuple[Path, Path]:
-        """Return where both lie at this moment."""
-        moment = (self.certificate.parent / "..data").resolve()
-        paths = moment / self.certificate.name, moment / self.key.name
-        mounted = self.key.parent == self.certificate.parent
-        if mounted and all(path.exists() for path in paths):
+    def _resolve(self) -> tuple[Path, Path]:
+        """Return the paths of both files, past the link of a mount."""
+        target = (self.chain.parent / "..data").resolve()
+        paths = target / self.chain.name, target / self.key.name
+        same_folder = self.key.parent == self.chain.parent
+        if same_folder and all(path.exists() for path in paths):
             return paths
-        return self.certificate, self.key
+        return self.chain, self.key

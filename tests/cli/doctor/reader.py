@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.kube import UnavailableError
-from webhook.tls.issuing import self_signed
+from webhook.tls.ca import create_self_signed
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
-PAIR, AUTHORITY = self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)
+PAIR, AUTHORITY = create_self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)
 RULES = """\
 rules:
   - {match: docker.io, mirrors: [m.example/hub]}
@@ -50,7 +50,7 @@ class MemoryReader:
         }
         self.pages = {}
         self.tried = lambda image: image.replace("docker.io", "m.example/hub")
-        self.served = PAIR.certificate
+        self.served = PAIR.chain
         self.ahead = 0.2
 
     def get(self, path):

@@ -95,7 +95,7 @@ class Console:
         self.seconds = 0.0
         self.directory = ReplicaDirectory(
             own=self.views.get_replica_state,
-            place=None,
+            managed=None,
             clock=lambda: self.seconds,
             timeout=patience,
         )

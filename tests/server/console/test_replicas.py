@@ -15,11 +15,11 @@ from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
-from webhook.tls import Place
+from webhook.tls import ManagedCertificate
 
 pytestmark = pytest.mark.anyio
 OURS = Endpoint("mirrorhook-7d4b9-x2x7k", "10.1.0.1", 8080)
-PLACE = Place("system", "ca", "system", "mirrorhook", "mirrorhook.system")
+PLACE = ManagedCertificate("system", "ca", "system", "mirrorhook", "mirrorhook.system")
 
 
 @asynccontextmanager
@@ -72,7 +72,7 @@ class Cluster:
 
 def found(console, *endpoints, error=None):
     console.cluster = Cluster(*endpoints, error=error)
-    console.directory.place = PLACE
+    console.directory.managed = PLACE
     console.directory.connect = lambda: console.cluster
 
 

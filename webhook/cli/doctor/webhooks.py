@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Final
 from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
 from webhook.kube import ClusterError
 from webhook.tls import CertificateError
-from webhook.tls.parsing import expiry_of
+from webhook.tls.certificate import find_last_expiry
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -121,7 +121,7 @@ def check_trust(entry: WebhookEntry, now: datetime) -> Finding:
             f"find out why it was not filled in: {logs}",
         )
     try:
-        expires = expiry_of(entry.ca_bundle)
+        expires = find_last_expiry(entry.ca_bundle)
     except CertificateError as error:
         return wrong("trust", f"the caBundle of {entry.name} cannot be read: {error}", logs)
     if expires < now:
@@ -221,7 +221,7 @@ def _check_certificate(
         )
     except (ClusterError, OSError) as error:
         return unknown("certificate", f"the certificate of {name} could not be read: {error}")
-    expires = expiry_of(served)
+    expires = find_last_expiry(served)
     text = f"the certificate of {name} is trusted, and valid until {_format(expires)}"
     return notice("certificate", text) if expires < now + SOON else ok("certificate", text)
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from webhook.kube import Endpoint
     from webhook.kube.cluster import Cluster
-    from webhook.tls import Place
+    from webhook.tls import ManagedCertificate
 
 __all__ = ["ReplicaDirectory"]
 
@@ -38,14 +38,14 @@ class ReplicaDirectory:
 
     Attributes:
         own: Returns the state of this replica.
-        place: Names the Service of the replicas; None without access to the API server.
+        managed: Names the Service of the replicas; None without access to the API server.
         clock: Returns seconds that only grow.
         connect: Connects to the API server.
         timeout: Seconds to wait for each replica.
     """
 
     own: Callable[[], ReplicaState]
-    place: Place | None
+    managed: ManagedCertificate | None
     clock: Callable[[], float]
     connect: Callable[[], Cluster] = connect
     timeout: float = TIMEOUT_SECONDS
@@ -79,10 +79,10 @@ class ReplicaDirectory:
         return ReplicaList(sorted(replicas, key=lambda each: each.name), True, "", differences)
 
     async def _find(self) -> list[Endpoint]:
-        if self.place is None:
+        if self.managed is None:
             raise ClusterError(NO_ACCESS)
         self._cluster = self._cluster or self.connect()
-        namespace, service = self.place.service_namespace, self.place.service_name
+        namespace, service = self.managed.service_namespace, self.managed.service_name
         return await self._cluster.list_endpoints(namespace, service, "operations")
 
     async def _ask(self, endpoint: Endpoint, own: ReplicaState) -> Replica:

@@ -6,8 +6,8 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhook.tls import CertificateError, KeyPair
-from webhook.tls.issuing import self_signed
+from webhook.tls import Certificate, CertificateError
+from webhook.tls.ca import create_self_signed
 
 HOST = x509.SubjectAlternativeName([x509.DNSName("a.b.svc")])
 
@@ -20,7 +20,7 @@ def test_a_pair_tells_what_it_is_for_and_how_long(pair, now):
 
 
 def test_a_pair_reads_itself(pair):
-    assert KeyPair.read(pair.certificate, pair.key) == pair
+    assert Certificate.parse(pair.chain, pair.key) == pair
 
 
 def test_the_key_is_not_in_what_is_printed(pair):
@@ -28,15 +28,15 @@ def test_the_key_is_not_in_what_is_printed(pair):
 
 
 def test_a_chain_is_kept_in_order(now):
-    pair, authority = self_signed(["a"], now=now)
-    chain = KeyPair.read(pair.certificate + authority, pair.key)
-    assert chain.certificate == pair.certificate + authority
+    pair, authority = create_self_signed(["a"], now=now)
+    chain = Certificate.parse(pair.chain + authority, pair.key)
+    assert chain.chain == pair.chain + authority
     assert chain.fingerprint == pair.fingerprint
 
 
 def test_what_stands_beside_the_pem_is_dropped(pair):
-    noisy = KeyPair.read(
-        b"subject=CN=x\n" + pair.certificate + b"\n\n# end\n",
+    noisy = Certificate.parse(
+        b"subject=CN=x\n" + pair.chain + b"\n\n# end\n",
         b"-----BEGIN EC PARAMETERS-----\nBggqhkjOPQMBBw==\n-----END EC PARAMETERS-----\n"
         + pair.key,
     )
@@ -46,29 +46,29 @@ def test_what_stands_beside_the_pem_is_dropped(pair):
 def test_keys_of_rsa_in_the_old_form_are_read(make_certificate):
     made = make_certificate(HOST, key=rsa.generate_private_key(65537, 2048))
     assert b"BEGIN RSA PRIVATE KEY" in made.key
-    assert KeyPair.read(made.certificate, made.key).names == ("a.b.svc",)
+    assert Certificate.parse(made.certificate, made.key).names == ("a.b.svc",)
 
 
 def test_addresses_are_names_too(now):
-    pair, _ = self_signed(["a.b", "127.0.0.1", "::1"], now=now)
+    pair, _ = create_self_signed(["a.b", "127.0.0.1", "::1"], now=now)
     assert pair.names == ("a.b", "127.0.0.1", "::1")
 
 
 def refusal(certificate, key):
     with pytest.raises(CertificateError) as caught:
-        KeyPair.read(certificate, key, certificate_source="/t/tls.crt", key_source="/t/tls.key")
+        Certificate.parse(certificate, key, chain_source="/t/tls.crt", key_source="/t/tls.key")
     return str(caught.value)
 
 
 def test_a_key_of_another_pair_is_refused(pair, other_pair):
-    assert refusal(pair.certificate, other_pair.key) == (
+    assert refusal(pair.chain, other_pair.key) == (
         "/t/tls.key does not belong to /t/tls.crt: they are of different pairs"
     )
 
 
 def test_a_chain_in_the_wrong_order_is_refused(now):
-    pair, authority = self_signed(["a"], now=now)
-    assert refusal(authority + pair.certificate, pair.key) == (
+    pair, authority = create_self_signed(["a"], now=now)
+    assert refusal(authority + pair.chain, pair.key) == (
         "/t/tls.key belongs to certificate 2 of /t/tls.crt: "
         "put that one first, and its CA's after it"
     )
@@ -83,19 +83,19 @@ def test_a_file_without_a_certificate_is_refused(pair, text):
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"-----BEGIN CERTIFICATE-----\n"])
 def test_a_file_without_a_key_is_refused(pair, text):
-    assert refusal(pair.certificate, text) == (
+    assert refusal(pair.chain, text) == (
         '/t/tls.key holds no private key in PEM ("-----BEGIN PRIVATE KEY-----")'
     )
 
 
 def test_half_a_certificate_is_refused(pair):
-    half = pair.certificate[: len(pair.certificate) // 2]
+    half = pair.chain[: len(pair.chain) // 2]
     assert refusal(half, pair.key).startswith("/t/tls.crt holds a broken certificate: ")
 
 
 def test_half_a_key_is_refused(pair):
     half = pair.key[: len(pair.key) // 2]
-    assert refusal(pair.certificate, half).startswith("/t/tls.key holds a broken private key: ")
+    assert refusal(pair.chain, half).startswith("/t/tls.key holds a broken private key: ")
 
 
 def test_a_key_under_a_passphrase_is_refused(make_certificate):

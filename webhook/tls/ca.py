@@ -1,8 +1,8 @@
-"""A certificate authority of our own, and what it signs.
+"""A certificate authority (CA), and the certificates that it signs.
 
 Keys are on the curve P-256. The certificates pass OpenSSL's strict checks of RFC 5280
-(``VERIFY_X509_STRICT``, which Python 3.13 turns on): basic constraints, key usage and
-both key identifiers are there, and what has to be critical is.
+(``VERIFY_X509_STRICT``, the default since Python 3.13): they have basic constraints, key
+usage and both key identifiers, critical where required.
 """
 
 from __future__ import annotations
@@ -22,30 +22,21 @@ from cryptography.hazmat.primitives.serialization import (
 )
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from webhook.tls.errors import CertificateError
-from webhook.tls.pair import SKEW
-from webhook.tls.parsing import parsed_pair
+from webhook.tls.certificate import CLOCK_SKEW, Certificate, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-    from webhook.tls.pair import KeyPair
-
-__all__ = ["Authority", "new_authority", "self_signed"]
+__all__ = ["CertificateAuthority", "create_ca", "create_self_signed"]
 
 YEAR: Final = timedelta(days=365)
 MAX_COMMON_NAME: Final = 64  # RFC 5280, appendix A.1, ub-common-name
 
 
 @dataclass(frozen=True, slots=True)
-class Authority:
-    """A CA that can sign.
-
-    Attributes:
-        certificate: Its certificate.
-        key: Its private key.
-    """
+class CertificateAuthority:
+    """A CA that can sign."""
 
     certificate: x509.Certificate
     key: ec.EllipticCurvePrivateKey = field(repr=False)
@@ -58,128 +49,109 @@ class Authority:
     @property
     def key_pem(self) -> bytes:
         """The private key in PEM."""
-        return pem_of(self.key)
+        return _encode_key(self.key)
 
-    def issue(self, names: Sequence[str], now: datetime, lifetime: timedelta) -> KeyPair:
-        """Sign a serving certificate for a new key; it never outlives the CA.
+    def issue(self, names: Sequence[str], now: datetime, lifetime: timedelta) -> Certificate:
+        """Return a serving certificate with a new key; it expires with the CA at the latest.
 
         Args:
             names: Host names and addresses that it is for, at least one.
             now: The time.
-            lifetime: How long it is to be valid.
+            lifetime: How long it is valid.
 
         Raises:
-            CertificateError: A name can stand in no certificate.
+            CertificateError: A certificate cannot hold one of the names.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         issuer = self.certificate
         identifier = issuer.extensions.get_extension_for_class(x509.SubjectKeyIdentifier)
         builder = (
-            started(key, names[0], now)
+            _start_certificate(key, names[0], now)
             .issuer_name(issuer.subject)
             .not_valid_after(min(now + lifetime, issuer.not_valid_after_utc))
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
-            .add_extension(usage(signing=False), critical=True)
+            .add_extension(_create_key_usage(is_ca=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
             .add_extension(
                 x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(identifier.value),
                 critical=False,
             )
             .add_extension(
-                x509.SubjectAlternativeName([general_name(name) for name in names]),
+                x509.SubjectAlternativeName([_create_general_name(name) for name in names]),
                 critical=False,
             )
         )
-        certificate = builder.sign(self.key, hashes.SHA256())
-        # A handshake, as for the files of others, would take twenty times as long.
-        return parsed_pair(
-            certificate.public_bytes(Encoding.PEM),
-            pem_of(key),
-            "the certificate",
-            "the private key",
-        )
+        signed = builder.sign(self.key, hashes.SHA256())
+        return Certificate.parse(signed.public_bytes(Encoding.PEM), _encode_key(key))
 
 
-def new_authority(name: str, now: datetime, lifetime: timedelta) -> Authority:
-    """Make a CA.
-
-    Args:
-        name: Its common name.
-        now: The time.
-        lifetime: How long it is to be valid.
-    """
+def create_ca(name: str, now: datetime, lifetime: timedelta) -> CertificateAuthority:
+    """Return a new CA with the common name *name*."""
     key = ec.generate_private_key(ec.SECP256R1())
-    builder = started(key, name, now)
     certificate = (
-        builder.issuer_name(common_name(name))
+        _start_certificate(key, name, now)
+        .issuer_name(_create_subject(name))
         .not_valid_after(now + lifetime)
         .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
-        .add_extension(usage(signing=True), critical=True)
+        .add_extension(_create_key_usage(is_ca=True), critical=True)
         .sign(key, hashes.SHA256())
     )
-    return Authority(certificate, key)
+    return CertificateAuthority(certificate, key)
 
 
-def self_signed(
+def create_self_signed(
     names: Sequence[str], *, now: datetime, lifetime: timedelta = YEAR
-) -> tuple[KeyPair, bytes]:
-    """Make a serving certificate, and a CA that is thrown away once it has signed it.
+) -> tuple[Certificate, bytes]:
+    """Return a serving certificate, and the certificate of its CA, whose key is thrown away.
 
     Args:
         names: Host names and addresses that it is for, at least one.
         now: The time.
-        lifetime: How long it is to be valid.
-
-    Returns:
-        The pair, and the certificate of the CA in PEM.
+        lifetime: How long it is valid.
 
     Raises:
-        CertificateError: A name can stand in no certificate.
+        CertificateError: A certificate cannot hold one of the names.
     """
-    authority = new_authority("mirrorhook self-signed CA", now, lifetime)
-    return authority.issue(names, now, lifetime), authority.pem
+    ca = create_ca("mirrorhook self-signed CA", now, lifetime)
+    return ca.issue(names, now, lifetime), ca.pem
 
 
-def started(key: ec.EllipticCurvePrivateKey, name: str, now: datetime) -> x509.CertificateBuilder:
-    """Begin a certificate with what both kinds have."""
+def _start_certificate(
+    key: ec.EllipticCurvePrivateKey, name: str, now: datetime
+) -> x509.CertificateBuilder:
+    """Return a builder with the fields that both kinds of certificates have."""
     public = key.public_key()
     return (
         x509.CertificateBuilder()
-        .subject_name(common_name(name))
+        .subject_name(_create_subject(name))
         .public_key(public)
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - SKEW)
+        .not_valid_before(now - CLOCK_SKEW)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
     )
 
 
-def common_name(name: str) -> x509.Name:
-    """Return a subject; a name that is too long gives way, as clients read the SAN alone."""
+def _create_subject(name: str) -> x509.Name:
+    # Clients ignore it, so a name that is too long may give way.
     fitting = name if 0 < len(name) <= MAX_COMMON_NAME else "mirrorhook"
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, fitting)])
 
 
-def usage(*, signing: bool) -> x509.KeyUsage:
-    """Return the key usage of a CA (*signing*) or of a server."""
+def _create_key_usage(*, is_ca: bool) -> x509.KeyUsage:
     return x509.KeyUsage(
-        digital_signature=not signing,
+        digital_signature=not is_ca,
         content_commitment=False,
         key_encipherment=False,
         data_encipherment=False,
         key_agreement=False,
-        key_cert_sign=signing,
-        crl_sign=signing,
+        key_cert_sign=is_ca,
+        crl_sign=is_ca,
         encipher_only=False,
         decipher_only=False,
     )
 
 
-def general_name(name: str) -> x509.GeneralName:
-    """Return an address or a host name as it stands in a certificate.
-
-    Raises:
-        CertificateError: It is neither.
-    """
+def _create_general_name(name: str) -> x509.GeneralName:
     try:
         return x509.IPAddress(ipaddress.ip_address(name))
     except ValueError:
@@ -190,6 +162,5 @@ def general_name(name: str) -> x509.GeneralName:
         raise CertificateError(f"{name!r} cannot stand in a certificate: {error}") from None
 
 
-def pem_of(key: ec.EllipticCurvePrivateKey) -> bytes:
-    """Return a private key in PEM."""
+def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:
     return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())

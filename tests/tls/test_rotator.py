@@ -10,42 +10,41 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.kube.fake_api import CONFIGURATIONS, GONE, SECRETS, FakeApi
-from tests.tls.memory_cluster import PLACE, Notes
+from tests.tls.memory_cluster import MANAGED, MemoryLog
 from webhook.kube import connect
-from webhook.tls.authority import Timing
-from webhook.tls.keeping import Pace, keep
-from webhook.tls.replica import Round
-from webhook.tls.stored import certificates_in
+from webhook.tls.ca_secret import parse_bundle
+from webhook.tls.rotation import Rotation
+from webhook.tls.rotator import Rotator, RotatorPace, RoundResult
 
 pytestmark = pytest.mark.anyio
 
-SECRET = f"{SECRETS}/{PLACE.secret_name}"
-REGISTRATION = f"{CONFIGURATIONS}/{PLACE.configuration}"
-QUICK = Pace(look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1)
-TIMING = Timing(settling=0.0)
+SECRET = f"{SECRETS}/{MANAGED.secret_name}"
+REGISTRATION = f"{CONFIGURATIONS}/{MANAGED.configuration}"
+QUICK = RotatorPace(look=60, pause=0.01, overtaken=0.01, dispute=0.2, retry=0.02, longest_retry=0.1)
+ROTATION = Rotation(settle_seconds=0.0)
 
 
 class Replica:
-    """One process's worth of `keep`."""
+    """One process's worth of a `Rotator`."""
 
     def __init__(self, cluster, clock, pace=QUICK):
         self.pairs = []
-        self.standings = []
-        self.notes = Notes()
-        self._keep = lambda: keep(
-            PLACE,
+        self.statuses = []
+        self.notes = MemoryLog()
+        self._rotator = Rotator(
+            MANAGED,
             cluster,
             clock=clock,
-            on_pair=self.pairs.append,
-            on_standing=self.standings.append,
+            on_certificate=self.pairs.append,
+            on_status=self.statuses.append,
             log=self.notes,
-            timing=TIMING,
+            rotation=ROTATION,
             pace=pace,
         )
 
     @asynccontextmanager
     async def running(self):
-        task = asyncio.create_task(self._keep())
+        task = asyncio.create_task(self._rotator.run())
         try:
             yield self
         finally:
@@ -55,11 +54,11 @@ class Replica:
 
     @property
     def ready(self):
-        return bool(self.standings) and self.standings[-1].ready
+        return bool(self.statuses) and self.statuses[-1].ready
 
     @property
     def problems(self):
-        return self.standings[-1].problems if self.standings else ()
+        return self.statuses[-1].problems if self.statuses else ()
 
 
 class World:
@@ -75,19 +74,19 @@ class World:
     def register(self, *names):
         service = {"name": "mirrorhook", "namespace": "mirrorhook"}
         webhooks = [{"name": name, "clientConfig": {"service": service}} for name in names]
-        self.api.put(CONFIGURATIONS, PLACE.configuration, webhooks=webhooks)
+        self.api.put(CONFIGURATIONS, MANAGED.configuration, webhooks=webhooks)
 
     def bundles(self):
         if REGISTRATION not in self.api.objects:
             return None
         return [
-            certificates_in(base64.b64decode(each["clientConfig"].get("caBundle", "")))
+            parse_bundle(base64.b64decode(each["clientConfig"].get("caBundle", "")))
             for each in self.api.objects[REGISTRATION]["webhooks"]
         ]
 
     def stored(self):
         data = self.api.objects[SECRET]["data"]
-        return certificates_in(base64.b64decode(data["ca.crt"]))
+        return parse_bundle(base64.b64decode(data["ca.crt"]))
 
 
 async def until(condition):
@@ -139,7 +138,7 @@ async def test_a_deleted_secret_is_made_anew_at_once(world):
         await until(lambda: replica.ready)
         world.now += timedelta(days=1)
         first = world.stored()
-        world.api.remove(SECRETS, PLACE.secret_name)
+        world.api.remove(SECRETS, MANAGED.secret_name)
         await until(lambda: len(replica.pairs) == 2)
         assert set(first) < set(world.stored())
         assert world.bundles() == [world.stored()]
@@ -148,7 +147,7 @@ async def test_a_deleted_secret_is_made_anew_at_once(world):
 async def test_without_watches_all_is_found_by_looking(world):
     world.api.denied |= {("watch", "secrets"), ("watch", "mutatingwebhookconfigurations")}
     world.register("a")
-    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+    async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
         await until(lambda: replica.ready)
         world.register("a")
         await until(lambda: world.bundles() == [world.stored()])
@@ -197,9 +196,9 @@ async def test_a_replica_that_starts_without_an_api_server_waits_for_it(world):
     replica = world.replica()
     await world.api.down()
     async with replica.running():
-        await until(lambda: replica.standings)
-        assert replica.standings[0].reason == "it has no certificate yet"
-        assert "Connection refused" in replica.standings[0].problems[0]
+        await until(lambda: replica.statuses)
+        assert replica.statuses[0].reason == "it has no certificate yet"
+        assert "Connection refused" in replica.statuses[0].problems[0]
         await world.api.up()
         await until(lambda: replica.ready)
 
@@ -207,7 +206,7 @@ async def test_a_replica_that_starts_without_an_api_server_waits_for_it(world):
 async def test_a_missing_permission_is_told_once_and_its_end_too(world):
     world.register("a")
     world.api.denied.add(("patch", "mutatingwebhookconfigurations"))
-    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+    async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
         await until(lambda: replica.problems)
         await asyncio.sleep(0.3)
         assert not replica.ready
@@ -221,7 +220,7 @@ async def test_a_missing_permission_is_told_once_and_its_end_too(world):
         'resource "mutatingwebhookconfigurations" in API group '
         '"admissionregistration.k8s.io" at the cluster scope (HTTP 403)'
     )
-    assert ("certificate not ready", {"reason": replica.standings[0].reason}) in (
+    assert ("certificate not ready", {"reason": replica.statuses[0].reason}) in (
         replica.notes.lines
     )
     assert "certificates are looked after again" in replica.notes.events()
@@ -229,7 +228,7 @@ async def test_a_missing_permission_is_told_once_and_its_end_too(world):
 
 async def test_an_immutable_secret_is_a_problem_and_we_go_on(world):
     world.register("a")
-    async with world.replica(Pace(look=0.05, pause=0.01)).running() as replica:
+    async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
         await until(lambda: replica.ready)
         world.api.objects[SECRET]["immutable"] = True
         world.now += timedelta(days=250)
@@ -249,14 +248,14 @@ async def test_keeping_ends_with_its_task(world):
 @pytest.mark.parametrize(
     ("outcome", "failures", "expected"),
     [
-        (Round(), 0, (0.5, 30.0)),
-        (Round(overtaken=True), 0, (0.1, 0.1)),
-        (Round(disputed=True), 0, (5.0, 30.0)),
-        (Round(unavailable=True), 1, (0.5, 1.0)),
-        (Round(unavailable=True), 2, (0.5, 2.0)),
-        (Round(unavailable=True), 6, (0.5, 30.0)),
-        (Round(unavailable=True), 100_000, (0.5, 30.0)),
+        (RoundResult(), 0, (0.5, 30.0)),
+        (RoundResult(overtaken=True), 0, (0.1, 0.1)),
+        (RoundResult(disputed=True), 0, (5.0, 30.0)),
+        (RoundResult(unavailable=True), 1, (0.5, 1.0)),
+        (RoundResult(unavailable=True), 2, (0.5, 2.0)),
+        (RoundResult(unavailable=True), 6, (0.5, 30.0)),
+        (RoundResult(unavailable=True), 100_000, (0.5, 30.0)),
     ],
 )
 def test_how_long_to_wait(outcome, failures, expected):
-    assert Pace().after(outcome, failures) == expected
+    assert RotatorPace().get_pause(outcome, failures) == expected

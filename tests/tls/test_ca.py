@@ -7,7 +7,7 @@ import pytest
 from cryptography import x509
 
 from webhook.tls import CertificateError, ServingContext
-from webhook.tls.issuing import new_authority, self_signed
+from webhook.tls.ca import create_ca, create_self_signed
 
 
 def handshake(pair, authority_pem, name):
@@ -28,21 +28,21 @@ def handshake(pair, authority_pem, name):
 
 @pytest.mark.parametrize("name", ["mirrorhook.ns.svc", "localhost", "127.0.0.1", "::1"])
 def test_a_strict_client_trusts_what_is_self_signed(name):
-    pair, authority = self_signed(
+    pair, authority = create_self_signed(
         ["mirrorhook.ns.svc", "localhost", "127.0.0.1", "::1"], now=datetime.now(UTC)
     )
     assert handshake(pair, authority, name) == "TLSv1.3"
 
 
 def test_no_client_trusts_it_for_another_name():
-    pair, authority = self_signed(["a.b.svc"], now=datetime.now(UTC))
+    pair, authority = create_self_signed(["a.b.svc"], now=datetime.now(UTC))
     with pytest.raises(ssl.SSLCertVerificationError, match="Hostname mismatch"):
         handshake(pair, authority, "c.b.svc")
 
 
 def test_two_authorities_of_one_name_in_one_bundle_are_told_apart():
     now = datetime.now(UTC)
-    old, new = (new_authority("the same", now, timedelta(days=1)) for _ in range(2))
+    old, new = (create_ca("the same", now, timedelta(days=1)) for _ in range(2))
     bundle = old.pem + new.pem
     for authority in (old, new):
         pair = authority.issue(["a.b.svc"], now, timedelta(hours=1))
@@ -52,28 +52,28 @@ def test_two_authorities_of_one_name_in_one_bundle_are_told_apart():
 
 
 def test_a_certificate_never_outlives_its_authority(now):
-    authority = new_authority("x", now, timedelta(days=2))
+    authority = create_ca("x", now, timedelta(days=2))
     assert authority.issue(["a"], now, timedelta(days=7)).expires_at == now + timedelta(days=2)
 
 
 def test_a_long_host_name_is_for_the_alternative_names_alone(now):
     name = f"{'a' * 60}.{'b' * 60}.svc"
-    pair, _ = self_signed([name], now=now)
-    subject = x509.load_pem_x509_certificate(pair.certificate).subject
+    pair, _ = create_self_signed([name], now=now)
+    subject = x509.load_pem_x509_certificate(pair.chain).subject
     assert pair.names == (name,)
     assert subject.rfc4514_string() == "CN=mirrorhook"
 
 
 def test_a_name_that_can_stand_in_no_certificate_is_refused(now):
     with pytest.raises(CertificateError, match=r"'bücher\.example' cannot stand in"):
-        self_signed(["bücher.example"], now=now)
+        create_self_signed(["bücher.example"], now=now)
 
 
 def test_keys_are_new_each_time(now):
-    pairs = [self_signed(["a"], now=now)[0] for _ in range(2)]
+    pairs = [create_self_signed(["a"], now=now)[0] for _ in range(2)]
     assert pairs[0].key != pairs[1].key
     assert pairs[0].fingerprint != pairs[1].fingerprint
 
 
 def test_private_keys_of_authorities_are_not_in_what_is_printed(now):
-    assert "key" not in repr(new_authority("x", now, timedelta(days=1)))
+    assert "key" not in repr(create_ca("x", now, timedelta(days=1)))

@@ -11,15 +11,15 @@ from cryptography.exceptions import InvalidSignature
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.tls.memory_cluster import PLACE, Group, MemoryCluster, Notes
-from webhook.tls.authority import Timing
-from webhook.tls.issuing import new_authority
-from webhook.tls.replica import Replica
-from webhook.tls.stored import SECRET_TYPE, Stored, certificates_in, contents_of, stored_in
+from tests.tls.memory_cluster import MANAGED, Group, MemoryCluster, MemoryLog
+from webhook.tls.ca import create_ca
+from webhook.tls.ca_secret import SECRET_TYPE, CASecret, parse_bundle
+from webhook.tls.rotation import Rotation
+from webhook.tls.rotator import Rotator
 
 START = datetime(2026, 11, 25, 12, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
-TIMING = Timing()
+ROTATION = Rotation()
 # Which of three replicas takes the next step.
 ORDERS = st.lists(st.integers(0, 2), max_size=40)
 
@@ -30,7 +30,7 @@ class World:
     def __init__(self, count=3, bundles=(("a", b""), ("b", b""))):
         self.now = START
         self.seconds = 0.0
-        self.notes = Notes()
+        self.notes = MemoryLog()
         self.cluster = MemoryCluster()
         if bundles:
             self.cluster.put_bundles(dict(bundles))
@@ -38,13 +38,14 @@ class World:
         self.group = Group(self.replica, self.cluster, count)
 
     def replica(self, cluster):
-        return Replica(
-            PLACE,
+        return Rotator(
+            MANAGED,
             cluster,
             clock=lambda: self.now,
             stopwatch=lambda: self.seconds,
-            timing=TIMING,
-            on_pair=self.pairs.append,
+            rotation=ROTATION,
+            on_certificate=self.pairs.append,
+            on_status=lambda _: None,
             log=self.notes,
         )
 
@@ -57,7 +58,7 @@ class World:
 
     def bundles(self):
         return [
-            certificates_in(bundle) for bundle in self.cluster.registration_now.ca_bundles.values()
+            parse_bundle(bundle) for bundle in self.cluster.registration_now.ca_bundles.values()
         ]
 
     def distrusted(self):
@@ -65,20 +66,22 @@ class World:
         return [
             replica
             for replica in self.group.replicas
-            if replica.leaf
-            and replica.leaf.pair.problem_at(self.now) is None
-            and not all(is_signed_by(replica.leaf.pair, trusted) for trusted in self.bundles())
+            if replica.current
+            and replica.current.certificate.problem_at(self.now) is None
+            and not all(
+                is_signed_by(replica.current.certificate, trusted) for trusted in self.bundles()
+            )
         ]
 
     def ready(self):
-        return [replica.standing(()).ready for replica in self.group.replicas]
+        return [replica.get_status(()).ready for replica in self.group.replicas]
 
     def stored(self):
-        return stored_in(self.cluster.secret_now.data)
+        return CASecret.parse(self.cluster.secret_now.data)
 
 
 def is_signed_by(pair, authorities):
-    return any(signed(pair.certificate, authority) for authority in authorities)
+    return any(signed(pair.chain, authority) for authority in authorities)
 
 
 @cache  # time and again the same few are asked about
@@ -190,7 +193,7 @@ def test_replicas_are_ready_before_anything_is_registered_and_wait_for_trust_aft
     world.cluster.put_bundles({"a": b"", "b": b""})
     world.group.step(0)
     world.group.step(0)
-    assert world.group.replicas[0].standing(()).reason == (
+    assert world.group.replicas[0].get_status(()).reason == (
         "MutatingWebhookConfiguration mirrorhook does not trust its certificate yet"
     )
     world.settle()
@@ -339,7 +342,7 @@ def test_an_old_secret_that_is_restored_takes_nothing_from_those_who_serve():
 
 
 def test_the_ca_of_another_way_to_certificates_stays_trusted_for_a_while():
-    other = new_authority("cert-manager", START - DAY, 90 * DAY)
+    other = create_ca("cert-manager", START - DAY, 90 * DAY)
     world = World(bundles=(("a", other.pem), ("b", other.pem)))
     world.settle()
     everything_is_well(world)
@@ -360,7 +363,7 @@ def test_the_secret_of_a_stranger_is_never_written(kind):
         "mirrorhook.io/ca; delete it, or have another one used"
     )
     assert world.cluster.writes == []
-    assert world.group.replicas[0].standing(()).reason == "it has no certificate yet"
+    assert world.group.replicas[0].get_status(()).reason == "it has no certificate yet"
 
 
 @pytest.mark.parametrize("kind", ["Opaque", SECRET_TYPE])
@@ -486,7 +489,7 @@ def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
     world = World()
     world.cluster.denied.add("get configuration")
     world.settle()
-    assert world.group.replicas[0].standing(()).reason == (
+    assert world.group.replicas[0].get_status(()).reason == (
         "it could not be asked yet whether its certificate is trusted"
     )
 
@@ -504,14 +507,15 @@ def test_a_clock_that_jumps_and_comes_back_is_survived(jump):
 @pytest.mark.parametrize("hours", [-400 * 24, -2, 2, 260 * 24, 1000 * 24])
 def test_one_replica_with_a_wrong_clock_does_no_harm_to_the_others(hours):
     world = World(count=2)
-    wrong = Replica(
-        PLACE,
+    wrong = Rotator(
+        MANAGED,
         world.cluster,
         clock=lambda: world.now + timedelta(hours=hours),
         stopwatch=lambda: world.seconds,
-        timing=TIMING,
-        on_pair=lambda _: None,
-        log=Notes(),
+        rotation=ROTATION,
+        on_certificate=lambda _: None,
+        on_status=lambda _: None,
+        log=MemoryLog(),
     )
     world.settle()
     group = Group(lambda _: wrong, world.cluster, 1)
@@ -529,14 +533,15 @@ def test_one_replica_with_a_wrong_clock_does_no_harm_to_the_others(hours):
 @pytest.mark.parametrize("days", [260, 1000])
 def test_a_clock_that_is_far_ahead_for_months_is_survived(days):
     world = World(count=2)
-    ahead = Replica(
-        PLACE,
+    ahead = Rotator(
+        MANAGED,
         world.cluster,
         clock=lambda: world.now + days * DAY,
         stopwatch=lambda: world.seconds,
-        timing=TIMING,
-        on_pair=lambda _: None,
-        log=Notes(),
+        rotation=ROTATION,
+        on_certificate=lambda _: None,
+        on_status=lambda _: None,
+        log=MemoryLog(),
     )
     group = Group(lambda _: ahead, world.cluster, 1)
     for _ in range(60):
@@ -552,7 +557,7 @@ def test_an_expired_certificate_is_not_ready():
     world.settle()
     replica = world.group.replicas[0]
     world.advance(8 * DAY)
-    assert replica.standing(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
+    assert replica.get_status(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
 
 
 def test_who_keeps_changing_the_bundle_back_is_pointed_at():
@@ -577,19 +582,19 @@ def test_who_keeps_changing_the_bundle_back_is_pointed_at():
 
 def test_the_standing_tells_when_the_ca_expires():
     world = World()
-    assert world.group.replicas[0].standing(()).authority_expires_at is None
+    assert world.group.replicas[0].get_status(()).ca_expires_at is None
     world.settle()
-    standing = world.group.replicas[0].standing(("something",))
-    assert standing.authority_expires_at == START + 365 * DAY
-    assert standing.problems == ("something",)
-    assert standing.reason == ""
+    status = world.group.replicas[0].get_status(("something",))
+    assert status.ca_expires_at == START + 365 * DAY
+    assert status.problems == ("something",)
+    assert status.reason == ""
 
 
 def test_a_secret_that_holds_more_than_it_should_is_read():
     world = World()
-    old = new_authority("x", START - 20 * DAY, 365 * DAY)
+    old = create_ca("x", START - 20 * DAY, 365 * DAY)
     world.cluster.put_secret(
-        SECRET_TYPE, {**contents_of(Stored().merged(authorities=[old])), "note": b"mine"}
+        SECRET_TYPE, {**CASecret().merge(authorities=[old]).encode(), "note": b"mine"}
     )
     world.settle()
     everything_is_well(world)
