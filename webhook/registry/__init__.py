@@ -7,20 +7,11 @@ from webhook.registry.checker import (
     NullObserver,
     create_checker,
 )
-from webhook.registry.client import RegistryClient, create_client, translate_errors
-from webhook.registry.responses import (
-    MEDIA_TYPES,
-    CheckResult,
-    CheckStatus,
-    RegistryError,
-    interpret_response,
-    list_platforms,
-    read_body,
-)
+from webhook.registry.client import RegistryClient, create_client
+from webhook.registry.responses import CheckResult, CheckStatus, RegistryError
 from webhook.registry.selector import CandidateSelector, list_options
 
 __all__ = [
-    "MEDIA_TYPES",
     "CandidateSelector",
     "CheckObserver",
     "CheckResult",
@@ -32,9 +23,5 @@ __all__ = [
     "RegistryError",
     "create_checker",
     "create_client",
-    "interpret_response",
     "list_options",
-    "list_platforms",
-    "read_body",
-    "translate_errors",
 ]

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.core.reference import is_digest
-from webhook.registry import MEDIA_TYPES
+from webhook.registry.responses import MEDIA_TYPES
 from webhook.transfer.errors import WrongContentError
 
 if TYPE_CHECKING:

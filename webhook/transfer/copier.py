@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final, Protocol
 
 from webhook.core.reference import is_digest
-from webhook.registry import list_platforms
+from webhook.registry.responses import list_platforms
 from webhook.transfer.content import index_of
 from webhook.transfer.download import Download
 from webhook.transfer.errors import SparseIndexError, TransferError

@@ -6,7 +6,7 @@ import asyncio
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
-from webhook.registry import (
+from webhook.registry.responses import (
     CheckResult,
     CheckStatus,
     RegistryError,

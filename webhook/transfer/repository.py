@@ -10,7 +10,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.reference import is_digest
-from webhook.registry import MEDIA_TYPES, CheckStatus, interpret_response
+from webhook.registry.responses import MEDIA_TYPES, CheckStatus, interpret_response
 from webhook.transfer.content import index_of, parse_manifest
 from webhook.transfer.download import Download
 from webhook.transfer.errors import (
