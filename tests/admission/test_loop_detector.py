@@ -128,6 +128,10 @@ def test_loop_detector_counts_a_reinvocation_once(world):
     assert len(world.owners) == 1
 
 
+def test_loop_detector_counts_reviews_of_one_moment_once(world):
+    assert all(world.series(20, 0, owner_of(CLUSTER)))
+
+
 def test_loop_detector_finds_loops_of_unnamed_pods_later(world):
     found = world.series(31, 60, owner_of(CATALOG), name="catalog-")
     assert found == [True] * 29 + [False] * 2

@@ -17,7 +17,7 @@ from tests.admission.conftest import RULES, Answered, review
 from tests.reviews import Results, answer
 from webhook.admission import Policy, ReviewOutcome, ReviewResult
 from webhook.admission.plan_cache import MAX_BYTES, Plan, PlanCache, estimate_bytes
-from webhook.core import MirrorMap, Rule
+from webhook.core import MirrorMap, Outcome, Rule
 from webhook.objects import ORIGINAL_IMAGES
 
 SECRETS = [None, [], [{"name": "own"}]]
@@ -83,9 +83,9 @@ class Kept(NamedTuple):
     pods: int
 
 
-def keep(bodies, rules=RULES):
+def keep(bodies, rules=RULES, selector=None):
     """Answer reviews, and measure what the cache keeps."""
-    policy = Policy("default", rules.decide)
+    policy = Policy("default", rules.decide, selector=selector)
     answer(json.dumps(review(pod_of("first"))).encode(), policy)
     gc.collect()
     tracemalloc.start()
@@ -149,6 +149,27 @@ def bodies_of(shape, count, annotations=None):
 @pytest.mark.parametrize("shape", SHAPES)
 def test_plan_cache_takes_no_more_memory_than_its_estimate(shape, rules):
     kept = keep(bodies_of(shape, 9), rules)
+    assert kept.pods == 10
+    assert kept.size < kept.estimate
+
+
+class WordySelector:
+    """Selects the last candidate, with a long reason of its own for each."""
+
+    async def choose(self, decisions, seconds):
+        return [
+            decision._replace(
+                outcome=Outcome.UNCONFIRMED,
+                reason=f"{decision.original} → {'x' * 500}",
+                candidate=decision.candidates[-1] if decision.candidates else None,
+            )
+            for decision in decisions
+        ]
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_plan_cache_estimates_what_the_selector_chose(shape):
+    kept = keep(bodies_of(shape, 9), MIRRORS, WordySelector())
     assert kept.pods == 10
     assert kept.size < kept.estimate
 

@@ -165,7 +165,6 @@ def _read_owner(value: dict[str, Any]) -> OwnerReference:
 
 
 def _read_spec(value: dict[str, Any]) -> PodSpec:
-
     def containers(field: str) -> tuple[Container, ...]:
         return tuple(_read_container(_as_dict(each)) for each in _as_list(value.get(field)))
 
@@ -216,7 +215,7 @@ def _as_text(value: object) -> str | None:
 
 
 def _as_texts(value: object) -> dict[str, str | None] | None:
-    """Return a dict of _as_texts; None if any of its values is something else."""
+    """Return a dict of texts; None if any of its values is something else."""
     if not isinstance(value, dict):
         return None
     if not all(entry is None or isinstance(entry, str) for entry in value.values()):
