@@ -1,4 +1,4 @@
-"""The guides for kubeadm and GitOps: their commands, and a folder as they take it for granted."""
+"""The commands of the guides for kubeadm and GitOps, and a folder that they can run in."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ MIRRORED = "harbor.example.com/hub/library/nginx:1.27"
 
 
 def furnish(folder: Path, programs: dict[str, str | Path]) -> Path:
-    """Make a folder as the guides take it for granted.
+    """Fill a folder with what the guides expect.
 
     Args:
         folder: Where.
@@ -60,7 +60,7 @@ def furnish(folder: Path, programs: dict[str, str | Path]) -> Path:
 
 
 def typed(command: str, folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run a command in a folder, with its paths below /etc below the folder instead."""
+    """Run a command in a folder, with /etc replaced by a folder below it."""
     path = f"{folder / 'bin'}:{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         ["bash", "-o", "pipefail", "-c", command.replace(" /etc", f" {folder}/etc")],
@@ -74,6 +74,6 @@ def typed(command: str, folder: Path, **environment: str) -> subprocess.Complete
 
 
 def argo_cd() -> dict[str, Any]:
-    """Return the plugin of Argo CD, as it stands in the guide."""
+    """Return the plugin of Argo CD in the guide."""
     page = (DOCS / "gitops.md").read_text(encoding="utf-8")
     return yaml.safe_load(page.partition("```yaml\n")[2].partition("```")[0])

@@ -38,9 +38,9 @@ def test_check_shows_policies_and_then_warnings(path):
     assert lines == [
         "The rules are valid.",
         "",
-        "POLICY   PATH            MODE     RULES  OWN  PROFILES        RECORD",
-        "default  /mutate         rewrite  12     2    daocloud, ustc  yes",
-        "team-a   /mutate/team-a  observe  1      1    none            no",
+        "POLICY   PATH            MODE     RULES  OWN RULES  PROFILES        RECORD",
+        "default  /mutate         rewrite  12     2          daocloud, ustc  yes",
+        "team-a   /mutate/team-a  observe  1      1          none            no",
         "",
     ]
     assert warning.startswith(
@@ -119,7 +119,7 @@ def test_check_accepts_a_profile():
     result = run("--profile", "nju")
 
     assert result.exit_code == 0
-    assert "default  /mutate  rewrite  6      0    nju       yes" in result.stdout
+    assert "default  /mutate  rewrite  6      0          nju       yes" in result.stdout
 
 
 @pytest.mark.parametrize(

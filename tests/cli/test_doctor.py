@@ -1,4 +1,4 @@
-"""`mirrorhook doctor`; what it finds is tested beside, and on a real cluster."""
+"""The command `doctor`; its checks are tested in tests/cli/doctor, and on a real cluster."""
 
 from __future__ import annotations
 

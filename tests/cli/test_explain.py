@@ -45,7 +45,7 @@ def run(*arguments, stdin=None, env=None):
 
 
 def in_terminal(columns, *arguments):
-    """What the command writes to a terminal of *columns* columns."""
+    """Return what the command writes to a terminal of *columns* columns."""
     environment = {k: v for k, v in os.environ.items() if k not in ("COLUMNS", "NO_COLOR")}
     with (
         terminal(columns) as screen,

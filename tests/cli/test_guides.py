@@ -1,7 +1,7 @@
-"""The guides for kubeadm and GitOps: their commands run as they stand there.
+"""Run the commands of the guides for kubeadm and GitOps.
 
-kubeadm and kustomize are stood in for by scripts that write what those would; the real ones
-take Go to be built, and are called by tests/cluster/test_guides.py.
+Scripts replace kubeadm and kustomize, and write what those would write. The real programs
+have to be built with Go; tests/cluster/test_guides.py runs them.
 """
 
 from __future__ import annotations

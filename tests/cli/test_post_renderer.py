@@ -1,4 +1,4 @@
-"""`mirrorhook rewrite` as the post-renderer of real Helm, of both lines."""
+"""`mirrorhook rewrite` as the post-renderer of real Helm 3 and Helm 4."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ spec:
 
 @pytest.fixture
 def chart(tmp_path):
-    """A small chart, beside rules."""
+    """A small chart and rules."""
     (tmp_path / "chart/templates").mkdir(parents=True)
     (tmp_path / "chart/Chart.yaml").write_text("apiVersion: v2\nname: web\nversion: 1.0.0\n")
     (tmp_path / "chart/values.yaml").write_text("image: nginx:1.27\n")
@@ -45,7 +45,7 @@ def program(find):
 
 
 def rendered(helm, chart, *options, **environment):
-    """What Helm renders the chart to, with our command on the path."""
+    """Return how Helm renders the chart, with mirrorhook on the PATH."""
     path = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
     return subprocess.run(
         [helm, "template", "web", chart, "--post-renderer", "mirrorhook", *options],

@@ -1,4 +1,4 @@
-"""What registries answer, as the command line shows it."""
+"""`explain --probe` and `check --probe`, with a real registry."""
 
 from __future__ import annotations
 

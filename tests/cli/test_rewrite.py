@@ -1,4 +1,4 @@
-"""`mirrorhook rewrite`, as its users call it."""
+"""`mirrorhook rewrite`: options, output and exit codes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`mirrorhook rewrite` of more than it holds, and of what can be read once only."""
+"""`mirrorhook rewrite` with large input, and with input that can be read only once."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_POD = "# Größe\nkind: Role\n"
 
 @pytest.fixture
 def rules(tmp_path, monkeypatch):
-    """A file of rules, in the folder that is worked in."""
+    """A rules file in the current folder."""
     monkeypatch.chdir(tmp_path)
     path = tmp_path / "rules.yaml.txt"
     path.write_text("rules: [{match: docker.io, mirrors: [m.example/hub]}]\n")
@@ -40,7 +40,7 @@ def call(rules):
 
 @pytest.fixture(params=["held", "in a file", "without a folder for files"])
 def room(request, monkeypatch):
-    """How standard input is kept."""
+    """Where standard input is held."""
 
     def refused():
         raise FileNotFoundError

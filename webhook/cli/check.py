@@ -126,7 +126,7 @@ def _show_configuration(configuration: Configuration) -> None:
         for policy in configuration.policies.values()
     ]
     show_text("The rules are valid.\n")
-    show_table(("POLICY", "PATH", "MODE", "RULES", "OWN", "PROFILES", "RECORD"), rows)
+    show_table(("POLICY", "PATH", "MODE", "RULES", "OWN RULES", "PROFILES", "RECORD"), rows)
     for warning in configuration.warnings:
         show_text(f"\nWarning: {warning}")
 

@@ -216,7 +216,8 @@ def _show_diff(source: ManifestSource, parts: Iterable[RewriteResult]) -> Iterat
     )
     name = source.name.lstrip("/")
     for line in unified_diff(before, after, f"a/{name}", f"b/{name}", lineterm=""):
-        click.secho(line, fg=DIFF_STYLES.get(line[:1]))
+        style = DIFF_STYLES.get(line[:1])
+        click.secho(line, fg=style, reset=style is not None)
     yield from held
 
 

@@ -1,4 +1,4 @@
-"""A cluster in memory, for those who read."""
+"""A cluster in memory that can only be read."""
 
 from __future__ import annotations
 
@@ -78,7 +78,7 @@ class MemoryReader:
 
 
 def configuration(**changes):
-    """Our configuration as the API server has it."""
+    """Our webhook configuration as the API server returns it."""
     service = {"name": "mirrorhook", "namespace": "mirrorhook", "path": "/mutate"}
     bundle = base64.b64encode(AUTHORITY).decode()
     webhook = {
@@ -113,7 +113,7 @@ def replica(name, status):
 
 
 def pod(*images, annotations=None, labels=None, namespace="shop", created=CREATED):
-    """A Pod of somebody, with the images that it had as their names where they are given."""
+    """A Pod with one container per image."""
     metadata = {"name": "web", "namespace": namespace, "creationTimestamp": created}
     metadata |= {"annotations": annotations or {}, "labels": labels or {}}
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]

@@ -1,4 +1,4 @@
-"""A cluster with one fault each: what is found, and what mends it."""
+"""Clusters with one fault each: what doctor finds, and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A cluster in which a policy of the API server rewrites, with one fault each."""
+"""Clusters in which a policy of the API server rewrites, with one fault each."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PARAMETER = "/api/v1/namespaces/mirrors/configmaps/mirrorhook-rules"
 
 
 def evaluating(rules=RULES, **options):
-    """A cluster with what the command renders of rules, and without a webhook."""
+    """A cluster with the rendered policy of some rules, and without a webhook."""
     chosen = PolicyOptions(**options)
     (file,) = render_policy(rules, chosen).files
     policy, binding, *parameter = yaml.safe_load_all(file.text)

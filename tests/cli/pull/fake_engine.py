@@ -1,4 +1,4 @@
-"""An engine that pulls nothing and keeps no more than names: each of the four.
+"""A fake of each engine, which keeps names only.
 
 A test may ask it in place of a real one. As a program it is `docker`, `podman` and so
 on, by its first argument, and its state is the JSON file that FAKE_STATE names.

@@ -1,4 +1,4 @@
-"""Real engines with an empty storage of their own: podman, Docker and containerd.
+"""Real engines, each with an empty storage: podman, Docker and containerd.
 
 Each is a context manager that takes a folder and the address of a registry on plain
 HTTP, and gives the environment in which the engine's programs use that storage. What an
@@ -37,7 +37,7 @@ class CannotStartError(Exception):
 
 
 def missing(engine):
-    """Return why an engine cannot be tried here, or nothing."""
+    """Return why an engine cannot be tested here, or an empty text."""
     programs = [name for name in PROGRAMS[engine] if shutil.which(name) is None]
     if programs:
         return f"not installed: {', '.join(programs)}"
@@ -133,7 +133,7 @@ def daemon(command, log):
 
 
 def until_answered(command, environment, process=None):
-    """Wait until a command succeeds; without a daemon's *process* it has one try."""
+    """Wait until a command succeeds; without a daemon's *process* it is run once."""
     deadline = time.monotonic() + START
     while True:
         done = subprocess.run(
@@ -152,7 +152,7 @@ def until_answered(command, environment, process=None):
 
 
 def names_of(engine, environment):
-    """Return the names of all images of an engine, in full where the engine tells them so."""
+    """Return the names of all images of an engine, as the engine lists them."""
     done = subprocess.run(
         NAMES[engine],
         env=os.environ | environment,

@@ -1,4 +1,4 @@
-"""The command with real engines and a real registry."""
+"""`mirrorhook pull` with real engines and a real registry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class RealEngine:
         return CliRunner().invoke(pull, command, input=stdin, env=self.environment)
 
     def names(self, repository):
-        """The names it has that end in a repository, with tag or digest, in normal form."""
+        """Return its names of a repository, with tag or digest, in normal form."""
         found = map(parse_reference, self.all_names())
         return {str(each) for each in found if each.repository.endswith(repository)}
 

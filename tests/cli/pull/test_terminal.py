@@ -14,7 +14,7 @@ from tests.tools.terminal import terminal
 
 
 def slow(machine):
-    """An engine that pulls for ever, and a file that holds its process id."""
+    """Install an engine that pulls forever; return the file with its process id."""
     pid = machine.bin / "pid"
     script = 'case "$1" in pull) echo $$ > {name}; echo slow; exec sleep 60;; esac; exit 1'
     machine.install("docker", script=script.replace("{name}", str(pid)))
@@ -50,10 +50,10 @@ def test_pull_ends_the_engine_on_a_signal(machine, number, code, said):
 
 
 def in_terminal(machine, columns, *arguments, on_text=None):
-    """What the command writes to a terminal, and its exit code.
+    """Return what the command writes to a terminal, and its exit code.
 
     Args:
-        on_text: A text, and what to type once it is there.
+        on_text: A text, and what to type after it appears.
     """
     for name in ("COLUMNS", "NO_COLOR"):
         machine.environment.pop(name, None)
