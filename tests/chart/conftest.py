@@ -6,8 +6,8 @@ from tests.tools.helm import HelmMissingError, helm3, helm4
 
 
 @pytest.fixture(scope="session", autouse=True)
-def helm_of_both_lines():
-    """Every test here needs real Helm, of both lines."""
+def both_helm_versions():
+    """Skip all tests of the chart if one of the two Helm versions is missing."""
     try:
         return helm3(), helm4()
     except HelmMissingError as error:

@@ -1,4 +1,4 @@
-"""The chart as real Helm renders it."""
+"""Renders the chart with real Helm."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ DEFAULTS = yaml.load((CHART / "values.yaml").read_text(), Loader=yaml.CSafeLoade
 CI_VALUES = sorted(CHART.glob("ci/*-values.yaml"))
 WEBHOOK_VALUES = [path for path in CI_VALUES if path.stem != "api-server-policy-values"]
 HELM_VERSIONS = ("3.17", "4.3")
-# The oldest and the newest Kubernetes that is supported.
+# The oldest and newest supported versions of Kubernetes.
 KUBERNETES_VERSIONS = ("1.30", "1.37")
 
-# A third of a run of Helm went into memory that its end frees anyway.
+# Garbage collection takes a third of a run of Helm, which ends soon anyway.
 ENVIRONMENT = {**os.environ, "GOGC": "off"}
 
 Object = dict[str, Any]
@@ -30,7 +30,7 @@ Object = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Rendered:
-    """What Helm printed, object by object."""
+    """The objects that Helm rendered."""
 
     objects: tuple[Object, ...]
 
@@ -57,7 +57,7 @@ class Rendered:
 def run_helm(
     *arguments: str | Path, version: str = "4.3", values: object = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run Helm; *values* go in as one more values file."""
+    """Run Helm, with *values* as an additional values file on standard input."""
     command = [helm3() if version == "3.17" else helm4(), *arguments]
     given = None
     if values is not None:
@@ -83,7 +83,7 @@ def render(
     helm: str = "4.3",
     kubernetes: str = "1.37",
 ) -> Rendered:
-    """Render the chart with *values*, or with a values file; once for all tests."""
+    """Render the chart with *values* or a values file. The result is cached."""
     text = None if values is None else json.dumps(values)
     return Rendered(_objects(text, file, release, namespace, helm, kubernetes))
 
@@ -111,7 +111,7 @@ def _objects(
 
 
 def refusal(values: object, *, namespace: str = "mirrorhook", helm: str = "4.3") -> str:
-    """What Helm says when it refuses *values*."""
+    """Return the error message of Helm when it refuses *values*."""
     done = run_helm(
         "template",
         "mirrorhook",

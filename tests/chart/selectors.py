@@ -1,4 +1,4 @@
-"""Label selectors as Kubernetes evaluates them."""
+"""Evaluates label selectors like Kubernetes does."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from typing import Any
 
 
 def selects(selector: dict[str, Any], labels: dict[str, str]) -> bool:
-    """Say whether a LabelSelector selects an object with *labels*."""
+    """Return whether a LabelSelector selects an object with *labels*."""
     wanted = selector.get("matchLabels", {})
     return all(labels.get(key) == value for key, value in wanted.items()) and all(
-        _fulfils(expression, labels) for expression in selector.get("matchExpressions", [])
+        _matches(expression, labels) for expression in selector.get("matchExpressions", [])
     )
 
 
-def _fulfils(expression: dict[str, Any], labels: dict[str, str]) -> bool:
+def _matches(expression: dict[str, Any], labels: dict[str, str]) -> bool:
     value = labels.get(expression["key"])
     match expression["operator"]:
         case "In":
@@ -28,6 +28,6 @@ def _fulfils(expression: dict[str, Any], labels: dict[str, str]) -> bool:
 
 
 def namespace_labels(name: str, rewrite: str | None = None, **more: str) -> dict[str, str]:
-    """The labels of a namespace; Kubernetes itself adds its name."""
+    """Return the labels of a namespace, including the name label that Kubernetes adds."""
     labels = {"kubernetes.io/metadata.name": name, **more}
     return labels if rewrite is None else {**labels, "mirrorhook.io/rewrite": rewrite}

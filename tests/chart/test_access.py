@@ -1,4 +1,4 @@
-"""What the webhook may do in the cluster, and who may reach it."""
+"""The permissions of the webhook, and the network connections that are allowed."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ CLUSTER_NAME = "mirrorhook.mirrorhook"
 VERBS = ["get", "watch", "patch"]
 
 
-def test_rights_are_narrowed_to_one_secret_and_one_webhook_configuration():
+def test_roles_are_limited_to_one_secret_and_one_webhook_configuration():
     rendered = render()
     assert rendered.one("Role")["rules"] == [
         {
@@ -38,12 +38,12 @@ def test_rights_are_narrowed_to_one_secret_and_one_webhook_configuration():
     assert configuration["metadata"]["name"] == CLUSTER_NAME
 
 
-def test_the_right_to_create_secrets_can_be_given_up():
+def test_permission_to_create_secrets_can_be_disabled():
     rendered = render({"certificates": {"self": {"recreateSecret": False}}})
     assert [rule["verbs"] for rule in rendered.one("Role")["rules"]] == [VERBS, ["list"]]
 
 
-def test_without_a_console_replicas_neither_find_nor_reach_each_other():
+def test_replicas_without_console_neither_find_nor_reach_each_other():
     rendered = render({"console": {"enabled": False}})
     rules = rendered.one("Role")["rules"]
     assert [rule["resources"] for rule in rules] == [["secrets"], ["secrets"]]
@@ -52,7 +52,7 @@ def test_without_a_console_replicas_neither_find_nor_reach_each_other():
 
 
 @pytest.mark.parametrize("kind", ["Role", "ClusterRole"])
-def test_rights_go_to_the_service_account_of_the_pods(kind):
+def test_roles_are_bound_to_the_service_account_of_the_pods(kind):
     rendered = render({"serviceAccount": {"name": "someone"}})
     binding = rendered.one(f"{kind}Binding")
     assert binding["roleRef"] == {
@@ -74,7 +74,7 @@ def test_rights_go_to_the_service_account_of_the_pods(kind):
 @pytest.mark.parametrize(
     "values", ["ci/cert-manager-values.yaml", "ci/existing-secret-values.yaml"]
 )
-def test_certificates_of_others_need_no_rights_at_all(values):
+def test_external_certificates_need_no_permissions(values):
     rendered = render(file=CHART / values)
     for kind in ("Role", "RoleBinding", "ClusterRole", "ClusterRoleBinding", "Secret"):
         assert not rendered.of_kind(kind)
@@ -82,7 +82,7 @@ def test_certificates_of_others_need_no_rights_at_all(values):
     assert spec["automountServiceAccountToken"] is False
 
 
-def test_the_token_is_mounted_where_it_is_used_alone():
+def test_token_is_mounted_only_if_it_is_used():
     rendered = render()
     assert rendered.one("ServiceAccount")["automountServiceAccountToken"] is False
     spec = rendered.one("Deployment")["spec"]["template"]["spec"]
@@ -90,14 +90,14 @@ def test_the_token_is_mounted_where_it_is_used_alone():
     assert rendered.one("Pod")["spec"]["automountServiceAccountToken"] is False
 
 
-def test_reviews_come_from_anywhere_and_metrics_from_pods():
+def test_network_policy_allows_reviews_from_anywhere_and_metrics_from_pods():
     reviews, metrics, _ = render().one("NetworkPolicy")["spec"]["ingress"]
     assert reviews == {"ports": [{"port": "webhook", "protocol": "TCP"}]}
     assert metrics["ports"] == [{"port": "operations", "protocol": "TCP"}]
     assert metrics["from"] == [{"namespaceSelector": {}}]
 
 
-def test_replicas_reach_each_other_though_nobody_else_may_read_metrics():
+def test_replicas_reach_each_other_even_if_nobody_may_read_metrics():
     rendered = render({"networkPolicy": {"metricsFrom": []}})
     spec = rendered.one("NetworkPolicy")["spec"]
     _, from_others = spec["ingress"]
@@ -107,7 +107,7 @@ def test_replicas_reach_each_other_though_nobody_else_may_read_metrics():
     assert from_others == to_others == port
 
 
-def test_nothing_but_the_api_server_and_each_other_is_reached_from_the_pods():
+def test_pods_reach_only_the_api_server_and_each_other():
     egress, _ = render().one("NetworkPolicy")["spec"]["egress"]
     assert [port["port"] for port in egress["ports"]] == [443, 6443]
     assert (
@@ -116,7 +116,7 @@ def test_nothing_but_the_api_server_and_each_other_is_reached_from_the_pods():
     )
 
 
-def test_the_policies_of_the_webhook_do_not_hold_for_its_test():
+def test_selectors_do_not_select_the_pod_of_helm_test():
     rendered = render()
     labels = rendered.one("Pod")["metadata"]["labels"]
     pods = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]

@@ -1,4 +1,4 @@
-"""The examples of the installation guide hold."""
+"""The installation guide matches the chart."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("values", EXAMPLES, ids="-".join)
-def test_an_example_is_accepted(values):
+def test_example_of_the_guide_is_accepted(values):
     assert len(EXAMPLES) >= 8
     assert render(values).objects
 
 
-def test_every_value_that_is_named_is_there():
+def test_values_that_the_guide_mentions_exist():
     tops = "|".join(DEFAULTS)
     named = set(re.findall(rf"`((?:{tops})(?:\.\w+)+)(?:: [^`]*)?`", GUIDE))
     assert len(named) >= 15
@@ -35,7 +35,7 @@ def test_every_value_that_is_named_is_there():
             found = found[key]
 
 
-def test_every_operator_and_alert_is_explained():
+def test_guide_explains_every_operator_and_alert():
     for operator in DEFAULTS["operators"]:
         assert f"`operators.{operator}`" in GUIDE
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
@@ -44,7 +44,7 @@ def test_every_operator_and_alert_is_explained():
             assert f"`{alert['alert']}`" in GUIDE
 
 
-def test_links_within_the_guide_lead_somewhere():
+def test_links_of_the_guide_have_targets():
     headings = re.findall(r"^#+ (.+)$", GUIDE, re.MULTILINE)
     anchors = {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
     for target in re.findall(r"\]\(#([^)]+)\)", GUIDE):

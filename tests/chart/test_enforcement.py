@@ -1,4 +1,4 @@
-"""What becomes of Pods with unmirrored images, beside whoever rewrites them."""
+"""What happens to Pods with unmirrored images (`enforce`)."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ BINDING = "ValidatingAdmissionPolicyBinding"
 OPTED_OUT = {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]}
 
 
-def by_the_command(**options):
-    """The policy and the binding that the command makes of the same rules."""
+def rendered_by_command(**options):
+    """The policy and the binding that the command renders from the same rules."""
     rules = [Rule("docker.io", ["harbor.example.com/hub"])]
     (file,) = render_enforcement(rules, PolicyOptions(**options)).files
     return yaml.safe_load_all(file.text)
@@ -34,9 +34,9 @@ def test_nothing_is_enforced_by_default():
 
 @pytest.mark.parametrize("rewriter", ["webhook", "policy"])
 @pytest.mark.parametrize("enforce", ["warn", "deny"])
-def test_the_policy_is_that_of_the_command_whoever_rewrites(rewriter, enforce):
+def test_policy_equals_that_of_the_render_command(rewriter, enforce):
     rendered = render({**VALUES, "rewriter": rewriter, "enforce": enforce})
-    policy, binding = by_the_command(warn=enforce == "warn")
+    policy, binding = rendered_by_command(warn=enforce == "warn")
     spec = rendered.one(POLICY)["spec"]
     tables = [each["variables"][0].pop("expression") for each in (spec, policy["spec"])]
     assert read_literal(tables[0]) == read_literal(tables[1])
@@ -58,7 +58,7 @@ def test_the_policy_is_that_of_the_command_whoever_rewrites(rewriter, enforce):
     ],
     ids=str,
 )
-def test_it_is_for_those_that_are_rewritten_but_no_label_opts_out(selection):
+def test_policy_selects_what_is_rewritten_but_no_label_opts_out(selection):
     rendered = render({**VALUES, "selection": selection})
     policy = rendered.one(POLICY)
     webhooks = list(rendered.webhooks.values())
@@ -73,7 +73,7 @@ def test_it_is_for_those_that_are_rewritten_but_no_label_opts_out(selection):
     assert strict == webhooks[0]["objectSelector"]
 
 
-def test_no_operator_left_alone_is_no_selector():
+def test_policy_without_skipped_operators_has_no_selector():
     names = ("cloudNativePG", "zalandoPostgres", "olm", "aerospike", "kubeVirt")
     rendered = render({**VALUES, "operators": dict.fromkeys(names, False)})
     for item in (rendered.one(POLICY), rendered.of_kind(BINDING)[0]):
@@ -94,7 +94,7 @@ def mirrored(**mirror):
     ],
     ids=str,
 )
-def test_what_makes_no_difference_to_it_goes_together_with_it(values):
+def test_values_without_effect_on_enforcement_are_accepted(values):
     assert render({**VALUES, **values}).one(POLICY)
 
 
@@ -107,17 +107,17 @@ def test_what_makes_no_difference_to_it_goes_together_with_it(values):
         (mirrored(allowlist="a.txt"), "or leave enforce empty"),
         (
             {"rules": [{"match": "quay.io", "mirrors": ["docker.io"]}, RULE]},
-            "name the last mirror in the rule itself, or leave enforce empty",
+            "use the final mirror in the rule itself, or leave enforce empty",
         ),
         ({"enforce": "refuse"}, "enforce"),
     ],
 )
-def test_what_cannot_be_enforced_is_refused_with_a_sentence(values, sentence):
-    said = refusal({**VALUES, **values})
-    assert sentence in said
-    assert "rewriter" not in said
+def test_values_that_cannot_be_enforced_are_refused(values, sentence):
+    message = refusal({**VALUES, **values})
+    assert sentence in message
+    assert "rewriter" not in message
 
 
-def test_where_a_policy_rewrites_its_own_limits_hold():
-    said = refusal({**VALUES, "rewriter": "policy", "mode": "observe"})
-    assert "set rewriter to webhook to observe" in said
+def test_limits_of_the_rewriting_policy_still_apply():
+    message = refusal({**VALUES, "rewriter": "policy", "mode": "observe"})
+    assert "set rewriter to webhook to observe" in message

@@ -1,4 +1,4 @@
-"""Monitors, and alerts about metrics that exist."""
+"""Monitors, alerts and the dashboard use metrics that exist."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ PROMTOOL = shutil.which("promtool")
     ("kind", "endpoints"),
     [("ServiceMonitor", "endpoints"), ("PodMonitor", "podMetricsEndpoints")],
 )
-def test_a_monitor_finds_the_operations_port(kind, endpoints):
+def test_monitor_selects_the_operations_port(kind, endpoints):
     rendered = render({"monitoring": {"kind": kind, "labels": {"release": "p"}}})
     monitor = rendered.one(kind)
     assert monitor["metadata"]["labels"]["release"] == "p"
@@ -33,7 +33,7 @@ def test_a_monitor_finds_the_operations_port(kind, endpoints):
     assert selector.items() <= pods.items()
 
 
-def test_there_is_no_monitor_unless_asked_for():
+def test_chart_creates_no_monitor_by_default():
     rendered = render()
     assert not rendered.of_kind("ServiceMonitor") + rendered.of_kind("PodMonitor")
     assert not rendered.of_kind("PrometheusRule")
@@ -45,16 +45,16 @@ def alerts():
     return [each for each in group["rules"] if "alert" in each]
 
 
-def of_the_api_server(*labels):
+def api_server_labels(*labels):
     return {"name", "type", "operation", *labels}
 
 
-OF_THE_API_SERVER = {
-    "apiserver_admission_webhook_fail_open_count": of_the_api_server(),
-    "apiserver_admission_webhook_rejection_count": of_the_api_server(
+API_SERVER_METRICS = {
+    "apiserver_admission_webhook_fail_open_count": api_server_labels(),
+    "apiserver_admission_webhook_rejection_count": api_server_labels(
         "error_type", "rejection_code"
     ),
-    "apiserver_admission_webhook_admission_duration_seconds_bucket": of_the_api_server(
+    "apiserver_admission_webhook_admission_duration_seconds_bucket": api_server_labels(
         "rejected", "le"
     ),
     "apiserver_request_total": {
@@ -62,15 +62,15 @@ OF_THE_API_SERVER = {
         *("code", "dry_run"),
     },
 }
-# What Prometheus adds to what it reads from a Pod.
-OF_THE_TARGET = {"namespace", "pod"}
+# Labels that Prometheus adds to the metrics of a Pod.
+TARGET_LABELS = {"namespace", "pod"}
 SELECTOR = re.compile(r"\b((?:mirrorhook|apiserver|process)_\w+)(?:\{([^}]*)\})?")
 
 
 def known_metrics():
-    """Each series, ours and those of the API server, with its labels."""
+    """The labels of each metric of the webhook and of the API server."""
     registry = Metrics("0", lambda: 0)._registry
-    found = dict(OF_THE_API_SERVER)
+    found = dict(API_SERVER_METRICS)
     for collector, names in registry._collector_to_names.items():
         labels = {*getattr(collector, "_labelnames", ()), "le"}
         found |= dict.fromkeys(names, labels)
@@ -94,7 +94,7 @@ def panels():
 
 
 def queries():
-    """Each query of an alert or a panel, with a namespace and a policy filled in."""
+    """The queries of all alerts and panels, with their variables filled in."""
     found = [(alert["alert"], alert["expr"]) for alert in alerts()]
     for panel in panels():
         found += [(panel["title"], each["expr"]) for each in panel.get("targets", ())]
@@ -104,7 +104,7 @@ def queries():
     return found
 
 
-def test_alerts_and_panels_ask_for_metrics_and_labels_that_exist():
+def test_queries_use_existing_metrics_and_labels():
     known, used = known_metrics(), set()
     for title, query in queries():
         asked = SELECTOR.findall(query)
@@ -113,21 +113,21 @@ def test_alerts_and_panels_ask_for_metrics_and_labels_that_exist():
             assert name in known, (title, name)
             bare = re.sub(r'"[^"]*"', "", selected)
             labels = set(re.findall(r"(\w+)\s*(?:=|!=)", bare))
-            assert labels <= known[name] | OF_THE_TARGET, (title, name)
+            assert labels <= known[name] | TARGET_LABELS, (title, name)
         for grouped in re.findall(r"by \(([^)]*)\)", query):
             groups = set(re.split(r",\s*", grouped))
-            assert groups <= known[asked[0][0]] | OF_THE_TARGET, (title, grouped)
+            assert groups <= known[asked[0][0]] | TARGET_LABELS, (title, grouped)
     assert len([name for name in used if name.startswith("mirrorhook_")]) >= 14
 
 
-def test_the_dashboard_is_found_by_grafana_and_can_be_left_out():
+def test_dashboard_has_the_label_of_grafana_and_is_optional():
     metadata = dashboard()["metadata"]
     assert metadata["labels"]["grafana_dashboard"] == "1"
     assert metadata["annotations"] == {"grafana_folder": "Webhooks"}
     assert "dashboard" not in json.dumps(render().objects)
 
 
-def test_panels_do_not_lie_upon_each_other():
+def test_panels_do_not_overlap():
     cells = set()
     for panel in panels():
         place = panel["gridPos"]
@@ -138,7 +138,7 @@ def test_panels_do_not_lie_upon_each_other():
                 cells.add((x, y))
 
 
-def test_the_alert_on_silence_can_be_left_out():
+def test_alert_on_missing_reviews_can_be_disabled():
     rule = {"enabled": True, "quietHours": 0}
     rendered = render({"monitoring": {"prometheusRule": rule}}).one("PrometheusRule")
     names = {each["alert"] for each in rendered["spec"]["groups"][0]["rules"]}
@@ -146,7 +146,7 @@ def test_the_alert_on_silence_can_be_left_out():
     assert "MirrorhookDown" in names
 
 
-def test_alerts_say_what_is_wrong_and_carry_own_labels():
+def test_alerts_have_descriptions_and_the_labels_of_the_values():
     found = alerts()
     assert len({alert["alert"] for alert in found}) == len(found) >= 6
     for alert in found:
@@ -155,7 +155,7 @@ def test_alerts_say_what_is_wrong_and_carry_own_labels():
         assert alert["annotations"].keys() == {"summary", "description"}
 
 
-def test_the_alert_on_expiry_is_as_early_as_asked_for():
+def test_alert_on_expiry_uses_the_hours_of_the_values():
     (alert,) = (each for each in alerts() if each["alert"] == "MirrorhookCertificateExpires")
     assert alert["expr"].endswith("- time() < 12 * 3600")
 
@@ -178,7 +178,7 @@ def promtool(*arguments):
 
 
 @needs_promtool
-def test_prometheus_understands_every_expression(tmp_path):
+def test_queries_are_valid_promql(tmp_path):
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
     file = tmp_path / "rules.yaml"
     recorded = [
@@ -193,12 +193,12 @@ STILL, GROWING = "3x480", "0+1x480"
 
 
 def ours(name, **labels):
-    """A series of a replica, as Prometheus has it."""
+    """A series of a replica."""
     return series(f"mirrorhook_{name}", namespace="mirrorhook", pod="mirrorhook-1", **labels)
 
 
 def webhook(name, **labels):
-    """A series of the API server on one of our webhooks."""
+    """A series of the API server about one of our webhooks."""
     return series(f"apiserver_admission_webhook_{name}", name="mirrorhook.io", **labels)
 
 
@@ -232,7 +232,7 @@ REFUSED = ours("config_last_reload_successful")
 REVIEWS = ours("review_duration_seconds_count")
 RENEWED = "certificate_reloads_total"
 FAIL_OPEN, REJECTED = "fail_open_count", "rejection_count"
-# Alert, what is seen each minute, and whether it fires after some hours of it.
+# The alert, the samples of each minute, and whether it fires after some hours.
 CASES = [
     ("Down", {ours("build_info"): "1x480"}, False),
     ("Down", {foreign("mirrorhook_build_info"): "1x480"}, True),
@@ -268,13 +268,13 @@ CASES = [
 
 
 @needs_promtool
-def test_each_alert_fires_when_it_should_and_only_then(tmp_path):
+def test_alerts_fire_only_when_they_should(tmp_path):
     rule = render(file=CHART / "ci/monitoring-values.yaml").one("PrometheusRule")
     (tmp_path / "rules.yaml").write_text(yaml.safe_dump(rule["spec"]))
     cases = []
     for alert, seen, fires in CASES:
         firing = f'count(ALERTS{{alertname="Mirrorhook{alert}", alertstate="firing"}})'
-        hours = "8h" if alert == "NoReviews" else "2h"  # it waits for six
+        hours = "8h" if alert == "NoReviews" else "2h"  # quietHours is 6
         samples = [{"labels": "{}", "value": 1}] if fires else []
         cases.append(
             {
@@ -290,7 +290,7 @@ def test_each_alert_fires_when_it_should_and_only_then(tmp_path):
     promtool("test", "rules", file)
 
 
-def test_each_alert_is_tried_both_ways():
+def test_alerts_have_firing_and_quiet_cases():
     assert {(f"Mirrorhook{name}", fires) for name, _, fires in CASES} == {
         (alert["alert"], fires) for alert in alerts() for fires in (True, False)
     }

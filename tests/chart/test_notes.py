@@ -1,4 +1,4 @@
-"""What Helm says after an installation."""
+"""The notes that Helm prints after an installation."""
 
 from __future__ import annotations
 
@@ -32,15 +32,15 @@ def printed(values, namespace):
     return done.stdout.partition("NOTES:\n")[2]
 
 
-def test_they_tell_how_to_opt_a_namespace_in_and_how_to_see_it_work():
-    told = notes()
-    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
-    assert "--dry-run=server" in told
-    assert "helm test mirrorhook --namespace mirrorhook" in told
-    assert "kubectl delete mutatingwebhookconfiguration mirrorhook.mirrorhook" in told
+def test_notes_show_how_to_opt_a_namespace_in_and_how_to_try_it():
+    text = notes()
+    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in text
+    assert "--dry-run=server" in text
+    assert "helm test mirrorhook --namespace mirrorhook" in text
+    assert "kubectl delete mutatingwebhookconfiguration mirrorhook.mirrorhook" in text
 
 
-def test_they_say_that_there_are_no_rules_yet():
+def test_notes_without_rules_say_so():
     assert "There are no rules yet" in notes()
     assert "There are no rules yet" not in notes({"rules": RULES})
     assert "There are no rules yet" not in notes({"profiles": ["daocloud"]})
@@ -49,20 +49,20 @@ def test_they_say_that_there_are_no_rules_yet():
     )
 
 
-def test_they_give_an_example_that_is_accepted():
-    told = notes()
-    example = told[told.index("  rules:\n") : told.index("or take a profile")]
+def test_notes_give_a_valid_example_of_rules():
+    text = notes()
+    example = text[text.index("  rules:\n") : text.index("or use a profile")]
     assert notes(yaml.safe_load(example))
 
 
-def test_they_say_that_the_namespace_default_is_not_rewritten():
+def test_notes_say_that_the_namespace_default_is_not_rewritten():
     assert "Pods in the namespace default keep their images" in notes(namespace="default")
 
 
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"mode": "observe"}, "It observes only"),
+        ({"mode": "observe"}, "The mode is observe"),
         ({"hostNetwork": True}, "pod-security.kubernetes.io/enforce=privileged"),
         (
             {"replicas": 1, "webhook": {"failurePolicy": "Fail"}},
@@ -70,41 +70,41 @@ def test_they_say_that_the_namespace_default_is_not_rewritten():
         ),
         ({"selection": {"mode": "all"}}, "NAME mirrorhook.io/rewrite=disabled"),
         ({"selection": {"namespaces": ["shop"]}}, "Pods are rewritten in shop."),
-        ({"selection": {"namespaces": ["shop"]}}, "Opt another namespace in"),
+        ({"selection": {"namespaces": ["shop"]}}, "To opt another namespace in"),
         (
             {"certificates": {"mode": "existing", "existing": {"secretName": "tls"}}},
             "certificates.existing.caBundle is empty",
         ),
     ],
 )
-def test_they_name_what_a_choice_asks_for(values, sentence):
+def test_notes_mention_what_a_value_requires(values, sentence):
     assert sentence in notes(values)
     assert sentence not in notes()
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_they_tell_the_way_to_the_console_where_there_is_one(enabled):
-    told = notes({"console": {"enabled": enabled}, "webhook": {"operationsPort": 9000}})
-    way = "kubectl port-forward deployment/mirrorhook 8080:9000 --namespace mirrorhook"
-    assert (way in told) is enabled
+def test_notes_show_how_to_open_the_console_if_it_is_enabled(enabled):
+    text = notes({"console": {"enabled": enabled}, "webhook": {"operationsPort": 9000}})
+    command = "kubectl port-forward deployment/mirrorhook 8080:9000 --namespace mirrorhook"
+    assert (command in text) is enabled
 
 
-def test_of_a_policy_they_tell_nothing_that_is_not_there():
-    told = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
-    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in told
-    assert "--dry-run=server" in told
-    assert "mirrorhook doctor --namespace NAME" in told
-    assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in told
+def test_notes_of_a_policy_mention_no_webhook():
+    text = notes({"rewriter": "policy", "rules": RULES, "replicas": 1})
+    assert "kubectl label namespace NAME mirrorhook.io/rewrite=enabled" in text
+    assert "--dry-run=server" in text
+    assert "mirrorhook doctor --namespace NAME" in text
+    assert "kubectl delete mutatingadmissionpolicy mirrorhook.mirrorhook" in text
     for absent in ("rollout", "helm test", "mutatingwebhookconfiguration"):
-        assert absent not in told
+        assert absent not in text
 
 
 @pytest.mark.parametrize(
-    ("enforce", "said"), [("warn", "brings its user a warning"), ("deny", "is refused")]
+    ("enforce", "sentence"), [("warn", "causes a warning to its user"), ("deny", "is refused")]
 )
-def test_they_say_what_is_enforced_and_how_that_ends(enforce, said):
-    told = notes({"enforce": enforce, "rules": RULES})
-    assert said in told
-    ending = "kubectl delete validatingadmissionpolicy enforce.mirrorhook.mirrorhook"
-    assert ending in told
+def test_notes_say_what_is_enforced_and_how_to_stop_it(enforce, sentence):
+    text = notes({"enforce": enforce, "rules": RULES})
+    assert sentence in text
+    command = "kubectl delete validatingadmissionpolicy enforce.mirrorhook.mirrorhook"
+    assert command in text
     assert "validatingadmissionpolicy" not in notes({"rules": RULES})

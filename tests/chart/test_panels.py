@@ -1,4 +1,4 @@
-"""Every query of the dashboard, asked of a real Prometheus that reads a real webhook."""
+"""Every query of the dashboard, run on a real Prometheus that scrapes a real webhook."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ from tests.server.process import RULES, serving, until
 from tests.tools import loopback
 
 PROMETHEUS = shutil.which("prometheus")
-# There is no API server, and no mirror is asked.
-ELSEWHERE = ("apiserver_", "mirrorhook_probe")
+# There is no API server, and no mirror is checked.
+MISSING_METRICS = ("apiserver_", "mirrorhook_probe")
 
 pytestmark = pytest.mark.skipif(
     PROMETHEUS is None, reason="Prometheus (Debian: prometheus) is not here"
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.skipif(
 
 @pytest.fixture
 def prometheus(tmp_path):
-    """A Prometheus that has read a webhook with some reviews for a while."""
+    """A webhook, and a Prometheus that scrapes it."""
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
     with serving(rules) as webhook:
@@ -60,18 +60,18 @@ def ask(address, query):
     return answer.json().get("data", {}).get("result", []) if answer.is_success else []
 
 
-def test_every_panel_shows_what_a_real_webhook_tells(prometheus):
+def test_panels_show_metrics_of_a_real_webhook(prometheus):
     webhook, address = prometheus
     for image in ("nginx", "quay.io/a/b", "Not An Image"):
         webhook.review(review_of(image))
     webhook.review(b"{")
-    until(lambda: ask(address, "mirrorhook_images_total"), "the first look")
+    until(lambda: ask(address, "mirrorhook_images_total"), "the first scrape")
     time.sleep(3)
     empty = [
         title
         for title, query in queries()
         if not title.startswith("Mirrorhook")
-        and not any(part in query for part in ELSEWHERE)
+        and not any(part in query for part in MISSING_METRICS)
         and not ask(address, query)
     ]
     assert empty == []

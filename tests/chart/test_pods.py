@@ -1,4 +1,4 @@
-"""The Pods that the chart makes: what they run, and what they may do."""
+"""The Pods of the chart: their images, arguments and permissions."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import pytest
 from tests.chart.rendering import CHART, WEBHOOK_VALUES, render
 from webhook.tls.ca_secret import SECRET_TYPE
 
-OURS = "ghcr.io/mirrorhook/mirrorhook:0.1.0"
+IMAGE = "ghcr.io/mirrorhook/mirrorhook:0.1.0"
 
 
 def container(rendered):
@@ -16,7 +16,7 @@ def container(rendered):
 
 
 @pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
-def test_every_pod_fulfils_the_restricted_standard(values):
+def test_pods_meet_the_restricted_standard(values):
     for spec in render(file=values).pod_specs:
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
@@ -30,12 +30,12 @@ def test_every_pod_fulfils_the_restricted_standard(values):
         assert {key for volume in spec["volumes"] for key in volume} <= allowed
 
 
-def test_every_image_is_our_own():
+def test_pods_use_only_the_image_of_mirrorhook():
     for spec in render().pod_specs:
-        assert [one["image"] for one in spec["containers"]] == [OURS]
+        assert [one["image"] for one in spec["containers"]] == [IMAGE]
 
 
-def test_every_image_comes_from_the_registry_that_is_given():
+def test_images_come_from_the_given_registry():
     digest = "sha256:" + "0123456789abcdef" * 4
     for spec in render(file=CHART / "ci/private-registry-values.yaml").pod_specs:
         assert [one["image"] for one in spec["containers"]] == [
@@ -44,7 +44,7 @@ def test_every_image_comes_from_the_registry_that_is_given():
         assert spec["imagePullSecrets"] == [{"name": "harbor"}, {"name": "other"}]
 
 
-def test_self_managed_certificates_name_what_the_replicas_share():
+def test_arguments_name_the_secret_and_the_webhook_configuration():
     rendered = render()
     arguments = container(rendered)["args"]
     assert arguments == [
@@ -71,7 +71,7 @@ def test_self_managed_certificates_name_what_the_replicas_share():
         ("ci/existing-secret-values.yaml", "webhook-certificate"),
     ],
 )
-def test_certificates_of_others_are_mounted_as_a_folder(values, secret):
+def test_external_certificates_are_mounted_as_a_folder(values, secret):
     rendered = render(file=CHART / values)
     one = container(rendered)
     assert one["args"][-2:] == [
@@ -85,20 +85,20 @@ def test_certificates_of_others_are_mounted_as_a_folder(values, secret):
     assert not rendered.of_kind("Secret")
 
 
-def test_no_volume_is_mounted_as_a_single_file():
+def test_volumes_are_never_mounted_as_a_single_file():
     for values in WEBHOOK_VALUES:
         for mount in container(render(file=values))["volumeMounts"]:
             assert "subPath" not in mount
 
 
-def test_new_rules_restart_nothing():
+def test_new_rules_do_not_restart_pods():
     before = render({"rules": [{"match": "gcr.io", "mirrors": ["a.example.com"]}]})
     after = render({"rules": [{"match": "gcr.io", "mirrors": ["b.example.com"]}]})
     assert before.one("ConfigMap") != after.one("ConfigMap")
     assert before.one("Deployment") == after.one("Deployment")
 
 
-def test_the_service_leads_to_the_ports_of_the_pods():
+def test_service_targets_the_ports_of_the_pods():
     rendered = render({"webhook": {"port": 10250, "operationsPort": 9090}})
     ports = {port["name"]: port["containerPort"] for port in container(rendered)["ports"]}
     assert ports == {"webhook": 10250, "operations": 9090}
@@ -113,13 +113,13 @@ def test_the_service_leads_to_the_ports_of_the_pods():
     assert webhook["clientConfig"]["service"]["port"] == 443
 
 
-def test_a_private_gke_cluster_is_served_on_the_port_that_is_open():
+def test_private_gke_cluster_uses_the_open_port():
     rendered = render({"cloud": {"gkePrivateCluster": True}})
     assert container(rendered)["ports"][0]["containerPort"] == 10250
 
 
 @pytest.mark.parametrize("values", [{"hostNetwork": True}, {"cloud": {"eksOverlayNetwork": True}}])
-def test_pods_on_the_network_of_the_node_replace_one_another_in_place(values):
+def test_pods_on_the_host_network_are_replaced_in_place(values):
     rendered = render(values)
     deployment = rendered.one("Deployment")["spec"]
     spec = deployment["template"]["spec"]
@@ -129,20 +129,20 @@ def test_pods_on_the_network_of_the_node_replace_one_another_in_place(values):
     assert not rendered.of_kind("NetworkPolicy")
 
 
-def test_a_rollout_never_goes_below_the_replicas():
+def test_rollout_never_goes_below_the_number_of_replicas():
     deployment = render().one("Deployment")["spec"]
     assert deployment["replicas"] == 2
     assert deployment["strategy"]["rollingUpdate"] == {"maxSurge": 1, "maxUnavailable": 0}
 
 
 @pytest.mark.parametrize("replicas", [1, 2, 5])
-def test_a_drain_is_never_blocked(replicas):
+def test_disruption_budget_never_blocks_a_drain(replicas):
     budget = render({"replicas": replicas}).one("PodDisruptionBudget")["spec"]
     assert budget["maxUnavailable"] == 1
     assert "minAvailable" not in budget
 
 
-def test_an_autoscaler_is_the_only_one_to_count_replicas():
+def test_autoscaler_alone_sets_the_number_of_replicas():
     rendered = render({"autoscaling": {"enabled": True}})
     assert "replicas" not in rendered.one("Deployment")["spec"]
     scaler = rendered.one("HorizontalPodAutoscaler")["spec"]
@@ -150,7 +150,7 @@ def test_an_autoscaler_is_the_only_one_to_count_replicas():
     assert scaler["scaleTargetRef"]["name"] == rendered.one("Deployment")["metadata"]["name"]
 
 
-def test_pods_are_spread_over_zones_and_nodes():
+def test_pods_are_spread_across_zones_and_nodes():
     spec = render().one("Deployment")["spec"]["template"]["spec"]
     assert [
         (each["topologyKey"], each["whenUnsatisfiable"])
@@ -161,20 +161,20 @@ def test_pods_are_spread_over_zones_and_nodes():
     ]
 
 
-def test_readiness_and_liveness_are_asked_on_the_operations_port():
+def test_probes_use_the_operations_port():
     one = container(render())
     assert one["readinessProbe"]["httpGet"] == {"path": "/readyz", "port": "operations"}
     for probe in ("livenessProbe", "startupProbe"):
         assert one[probe]["httpGet"] == {"path": "/healthz", "port": "operations"}
 
 
-def test_there_is_time_to_drain():
+def test_grace_period_allows_for_draining():
     spec = render().one("Deployment")["spec"]["template"]["spec"]
     # `mirrorhook serve` drains for 5 seconds, 25 at most.
     assert spec["terminationGracePeriodSeconds"] == 30
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_the_console_can_be_switched_off(enabled):
+def test_console_can_be_disabled(enabled):
     arguments = container(render({"console": {"enabled": enabled}}))["args"]
     assert ("--no-console" not in arguments) is enabled

@@ -1,4 +1,4 @@
-"""A policy of the API server in place of the webhook: what is made, for whom, and what is not."""
+"""A policy of the API server instead of the webhook (`rewriter: policy`)."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ POLICY = "MutatingAdmissionPolicy"
 BINDING = "MutatingAdmissionPolicyBinding"
 
 
-def by_the_command(**options):
-    """The policy that the command makes of the same rules."""
+def rendered_by_command(**options):
+    """The policy that the command renders from the same rules."""
     rules = [Rule("docker.io", ["harbor.example.com/hub"])]
     (file,) = render_policy(rules, PolicyOptions(**options)).files
     return next(yaml.safe_load_all(file.text))["spec"]
 
 
-def with_conditions_alike(spec):
-    """The policy with the conditions of the command, which have no domain before their names."""
+def with_command_condition_names(spec):
+    """The policy with the condition names of the command, which have no domain."""
     for condition in spec["matchConditions"]:
         condition["name"] = condition["name"].removeprefix("mirrorhook.io/")
     return spec
 
 
-def test_there_are_the_policy_and_its_bindings_and_nothing_else():
+def test_chart_renders_only_the_policy_and_its_bindings():
     rendered = render(file=CHART / "ci/api-server-policy-values.yaml")
     kinds = [item["kind"] for item in rendered.objects]
     assert sorted(kinds) == [POLICY, BINDING, BINDING]
@@ -49,21 +49,21 @@ def test_there_are_the_policy_and_its_bindings_and_nothing_else():
     ],
     ids=lambda values: next(iter(values)),
 )
-def test_whatever_belongs_to_the_webhook_is_left_out(values):
+def test_objects_of_the_webhook_are_not_rendered(values):
     rendered = render({**VALUES, **values})
     assert {item["kind"] for item in rendered.objects} == {POLICY, BINDING}
 
 
 @pytest.mark.parametrize("record", [True, False])
-def test_the_policy_is_that_of_the_command(record):
+def test_policy_equals_that_of_the_render_command(record):
     spec = render({**VALUES, "record": record}).one(POLICY)["spec"]
-    command = by_the_command(record=record)
+    command = rendered_by_command(record=record)
     tables = [each["variables"][0].pop("expression") for each in (spec, command)]
     assert read_literal(tables[0]) == read_literal(tables[1])
     selector = spec["matchConstraints"].pop("objectSelector")
     assert selector["matchExpressions"]
     assert spec["matchConstraints"].pop("matchPolicy") == "Equivalent"
-    assert with_conditions_alike(spec) == command
+    assert with_command_condition_names(spec) == command
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_the_policy_is_that_of_the_command(record):
     ],
     ids=str,
 )
-def test_it_is_for_the_namespaces_and_pods_that_the_webhook_is_for(selection):
+def test_policy_selects_the_same_namespaces_and_pods_as_the_webhook(selection):
     values = {"selection": selection, "operators": {"olm": False}, "cloud": {"aks": True}}
     webhooks = render(values).webhooks.values()
     rendered = render({**VALUES, **values})
@@ -92,7 +92,7 @@ def test_it_is_for_the_namespaces_and_pods_that_the_webhook_is_for(selection):
         assert constraints["resourceRules"] == webhook["rules"]
 
 
-def test_the_choices_of_the_webhook_hold_for_it():
+def test_policy_uses_the_values_of_the_webhook():
     webhook = {"failurePolicy": "Fail", "reinvocationPolicy": "Never"}
     rendered = render({**VALUES, "webhook": webhook}, release="a", namespace="b")
     policy = rendered.one(POLICY)
@@ -102,7 +102,7 @@ def test_the_choices_of_the_webhook_hold_for_it():
     assert rendered.one(BINDING)["spec"]["policyName"] == "a-mirrorhook.b"
 
 
-def test_own_conditions_come_on_top():
+def test_match_conditions_of_the_values_are_added():
     spec = render(file=CHART / "ci/api-server-policy-values.yaml").one(POLICY)["spec"]
     assert [each["name"] for each in spec["matchConditions"]] == [
         "mirrorhook.io/is-no-mirror-pod",
@@ -112,7 +112,7 @@ def test_own_conditions_come_on_top():
     ]
 
 
-def test_the_version_before_1_36_can_be_asked_for():
+def test_policy_can_use_the_api_version_before_1_36():
     rendered = render({**VALUES, "policyApiVersion": "v1beta1"})
     for item in (rendered.one(POLICY), rendered.one(BINDING)):
         assert item["apiVersion"] == "admissionregistration.k8s.io/v1beta1"
@@ -136,28 +136,28 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
     [
         (
             {"mode": "observe"},
-            "mode is observe, and a policy of the API server tells nobody",
+            "mode is observe, but a policy of the API server cannot report",
         ),
         (
             {"policies": {"a": {"selection": {"mode": "all"}}}},
-            "policies has a, and the API",
+            "policies has a, but the API",
         ),
-        ({"availability": {"mode": "check"}}, "the API server asks no mirror"),
-        ({"profiles": ["dockercloud"]}, "profiles has dockercloud, which this chart does"),
-        ({"rules": [{"regex": "a.*", "keep": True}]}, "rules[0] has the regex a.*, and a"),
+        ({"availability": {"mode": "check"}}, "the API server cannot check mirrors"),
+        ({"profiles": ["dockercloud"]}, "profiles has dockercloud, which is not a profile"),
+        ({"rules": [{"regex": "a.*", "keep": True}]}, "rules[0] has the regex a.*, but a"),
         (
             {"rules": [RULE | {"verify": "digest"}]},
-            "rules[0] has verify, and the API server",
+            "rules[0] has verify, but the API server",
         ),
         (mirrored(allowlist="a.txt"), "rules[0].mirrors[0] has the allowlist a.txt"),
         (mirrored(pullSecrets=["a", "b"]), "rules[0].mirrors[0] has the pullSecrets a, b"),
-        (mirrored(target="harbor/hub"), "rules[0].mirrors[0] is harbor/hub, which is no"),
-        (mirrored(target="https://h.example.com"), "is https://h.example.com, which is no"),
+        (mirrored(target="harbor/hub"), "rules[0].mirrors[0] is harbor/hub, which is not"),
+        (mirrored(target="https://h.example.com"), "is https://h.example.com, which is not"),
         ({"rules": [{"match": "a.*.io", "keep": True}]}, "rules[0].match is a.*.io, which"),
-        ({"rules": [RULE, RULE]}, "rules[1].match is docker.io, as in rules[0]"),
+        ({"rules": [RULE, RULE]}, "rules[1].match is docker.io, the same as in rules[0]"),
         (
             {"rules": [RULE, RULE | {"match": "index.docker.io"}]},
-            "rules[1].match is docker.io, as in rules[0]",
+            "rules[1].match is docker.io, the same as in rules[0]",
         ),
         ({"rules": [HUB, RULE]}, "The rule for quay.io leads to docker.io, where an image"),
         ({"rules": [FLAT, BESIDE]}, "The rule for gcr.io flattens images to m.example.com"),
@@ -172,9 +172,9 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
         ),
         (
             {"rules": [DEEP]},
-            "A rule has a path of 11 parts, and a policy has them up to 10",
+            "A rule has a path of 11 parts, but a policy supports at most 10",
         ),
-        ({"rules": [LONG]}, "of 255 characters with its separators"),
+        ({"rules": [LONG]}, "has 255 characters including separators"),
         (
             {
                 "rules": [
@@ -182,7 +182,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     for n in range(600)
                 ]
             },
-            "characters of CEL, and a policy has room for 90000",
+            "characters of CEL, but a policy can hold at most 90000",
         ),
         (
             {
@@ -191,16 +191,16 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     for n in range(21)
                 ]
             },
-            "The rules name the subdomains of 21 domains, and a policy has them up to 20",
+            "The rules match subdomains of 21 domains, but a policy supports at most 20",
         ),
     ],
 )
-def test_what_a_policy_cannot_do_is_refused_with_a_sentence(values, sentence):
+def test_values_that_a_policy_does_not_support_are_refused(values, sentence):
     assert sentence in refusal({"rewriter": "policy", **values})
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
-def test_no_rules_are_a_policy_that_changes_nothing(helm):
+def test_policy_without_rules_changes_nothing(helm):
     rendered = render({"rewriter": "policy"}, helm=helm)
     table = rendered.one(POLICY)["spec"]["variables"][0]["expression"]
     assert table == "{'_depth': '0',\n'_domains': ''}"

@@ -1,4 +1,4 @@
-"""What makes objects of a release: names, labels, and that they go with it."""
+"""Names and labels of the objects of a release, and that they belong to it."""
 
 from __future__ import annotations
 
@@ -23,24 +23,24 @@ def identities(rendered):
     [
         (("mirrorhook", "team-a"), ("mirrorhook", "team-b")),
         (("hook", "team-a"), ("mirrorhook", "team-a")),
-        # What a dash in place of the dot would confuse.
+        # These would collide if the separator were a dash instead of a dot.
         (("mirrorhook-a", "b"), ("mirrorhook", "a-b")),
     ],
 )
-def test_two_releases_do_not_collide(one, other):
+def test_releases_do_not_collide(one, other):
     first, second = (
         render(release=release, namespace=namespace) for release, namespace in (one, other)
     )
     assert not identities(first) & identities(second)
 
 
-def test_cluster_scoped_objects_alone_have_no_namespace():
+def test_only_cluster_scoped_objects_have_no_namespace():
     for item in render().objects:
         has_namespace = "namespace" in item["metadata"]
         assert has_namespace is (item["kind"] not in CLUSTER_SCOPED), item["kind"]
 
 
-def test_every_object_but_the_test_goes_with_the_release():
+def test_objects_except_the_test_pod_belong_to_the_release():
     for item in render().objects:
         annotations = item["metadata"].get("annotations", {})
         assert ("helm.sh/hook" in annotations) is (item["kind"] == "Pod")
@@ -48,7 +48,7 @@ def test_every_object_but_the_test_goes_with_the_release():
 
 
 @pytest.mark.parametrize("values", ["monitoring", "labels", "high-availability"])
-def test_own_labels_and_annotations_are_on_every_object(values):
+def test_common_labels_and_annotations_are_on_every_object(values):
     shape = yaml.safe_load((CHART / f"ci/{values}-values.yaml").read_text())
     more = {"commonLabels": {"a": "b"}, "commonAnnotations": {"c": "d"}}
     for item in render({**shape, **more}).objects:
@@ -56,7 +56,7 @@ def test_own_labels_and_annotations_are_on_every_object(values):
         assert item["metadata"]["annotations"]["c"] == "d"
 
 
-def test_own_labels_cannot_break_a_selector():
+def test_common_labels_cannot_break_a_selector():
     rendered = render(file=CHART / "ci/labels-values.yaml")
     for item in rendered.objects:
         assert item["metadata"]["labels"]["app.kubernetes.io/name"] == "hook"
@@ -68,25 +68,25 @@ def test_own_labels_cannot_break_a_selector():
     assert labels["cost-center"] == "42"
 
 
-def test_an_upgrade_of_the_chart_alone_restarts_nothing():
+def test_upgrade_of_the_chart_alone_does_not_restart_pods():
     labels = render().one("Deployment")["spec"]["template"]["metadata"]["labels"]
     assert not {"helm.sh/chart", "app.kubernetes.io/version"} & labels.keys()
 
 
-def test_long_and_dotted_names_stay_names():
+def test_long_and_dotted_release_names_give_valid_names():
     rendered = render(release="a.rather.long" + "-name" * 8)
     service = rendered.one("Service")["metadata"]["name"]
     assert len(service) <= 50
     assert "." not in service
 
 
-def test_the_chart_is_that_of_this_version():
+def test_chart_has_the_version_of_the_package():
     assert render().one("Deployment")["metadata"]["labels"]["app.kubernetes.io/version"] == (
         __version__
     )
 
 
-def test_the_chart_is_well_described_for_artifact_hub():
+def test_chart_has_valid_annotations_for_artifact_hub():
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     annotations = chart["annotations"]
     assert all(isinstance(value, str) for value in annotations.values())

@@ -1,6 +1,4 @@
-"""Every supported shape of the chart, on both Helm lines, for the oldest and the newest
-Kubernetes.
-"""
+"""Every values file in ci/, with both Helm versions, for the oldest and newest Kubernetes."""
 
 from __future__ import annotations
 
@@ -20,14 +18,14 @@ from tests.chart.rendering import (
     run_helm,
 )
 
-# Their kinds are defined in the cluster, not in Kubernetes.
+# Groups of custom resources, which Kubernetes has no schema for.
 CUSTOM_GROUPS = ("cert-manager.io/", "monitoring.coreos.com/")
 
 FIRST_WITH_POLICIES = "1.36"
 
 TEMPLATES = sorted(path for path in CHART.rglob("templates/**/*") if path.is_file())
-# What makes a template give another result elsewhere, or the next time.
-OUTSIDE = {
+# Functions that make a template render differently elsewhere or the next time.
+NONDETERMINISTIC = {
     "lookup",
     "uuidv4",
     "now",
@@ -45,7 +43,7 @@ every_kubernetes = pytest.mark.parametrize("kubernetes", KUBERNETES_VERSIONS)
 
 @pytest.fixture(autouse=True)
 def schemas(monkeypatch):
-    """The schemas of Kubernetes, each of which is read once and not for each object."""
+    """The schemas of Kubernetes, each read only once."""
     monkeypatch.setattr(kubernetes_validate.utils, "schema_contents", read_once)
 
 
@@ -58,20 +56,20 @@ def is_valid(document: str, version: str) -> bool:
     return True
 
 
-# One shape is enough for the older line: that it renders the same is shown below.
+# One file is enough for the older Helm: another test shows that it renders the same.
 @pytest.mark.parametrize(
     ("values", "helm"),
     [(CI_VALUES[0], HELM_VERSIONS[0]), *((path, HELM_VERSIONS[1]) for path in CI_VALUES)],
     ids=lambda each: getattr(each, "stem", each),
 )
-def test_helm_lint_has_nothing_to_say(values, helm):
+def test_helm_lint_reports_nothing(values, helm):
     done = run_helm("lint", CHART, "--strict", "--values", values, version=helm)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "[" not in done.stdout
 
 
 @every_shape
-def test_both_helm_lines_render_the_same_objects(values):
+def test_chart_renders_the_same_objects_with_both_helm_versions(values):
     old, new = (
         render(file=values, helm=helm, kubernetes=kubernetes)
         for helm, kubernetes in zip(HELM_VERSIONS, KUBERNETES_VERSIONS, strict=True)
@@ -80,13 +78,13 @@ def test_both_helm_lines_render_the_same_objects(values):
     def in_order(rendered):
         return sorted(map(json.dumps, rendered.objects))
 
-    # Nor does anything depend on the version of Kubernetes, on time or on chance.
+    # Nothing depends on the version of Kubernetes, on time or on chance either.
     assert in_order(old) == in_order(new)
 
 
 @every_shape
 @every_kubernetes
-def test_every_object_fulfils_the_schema_of_kubernetes(values, kubernetes):
+def test_objects_conform_to_the_schema_of_kubernetes(values, kubernetes):
     rendered = render(file=values)
     builtin = [
         item for item in rendered.objects if not item["apiVersion"].startswith(CUSTOM_GROUPS)
@@ -99,7 +97,7 @@ def test_every_object_fulfils_the_schema_of_kubernetes(values, kubernetes):
 
 
 @every_shape
-def test_no_two_objects_have_one_name(values):
+def test_objects_have_unique_names(values):
     rendered = render(file=values)
     names = [
         (item["apiVersion"], item["kind"], item["metadata"]["name"]) for item in rendered.objects
@@ -108,14 +106,14 @@ def test_no_two_objects_have_one_name(values):
 
 
 @pytest.mark.parametrize("template", TEMPLATES, ids=lambda path: path.name)
-def test_rendering_asks_no_cluster_and_throws_no_dice(template):
+def test_template_uses_neither_the_cluster_nor_chance(template):
     code = " ".join(re.findall(r"\{\{.*?\}\}", template.read_text(), re.DOTALL))
     used = set(re.findall(r"[.\w]+", re.sub(r'"[^"]*"|`[^`]*`|/\*.*?\*/', "", code)))
-    assert not used & OUTSIDE
+    assert not used & NONDETERMINISTIC
     assert not any(name.startswith(("gen", "rand")) for name in used)
 
 
-def test_an_older_kubernetes_is_refused():
+def test_older_kubernetes_is_refused():
     done = run_helm("template", "mirrorhook", CHART, "--kube-version", "1.29.9")
     assert "kubeVersion: >=1.30.0-0" in done.stderr
     vendor = run_helm("template", "mirrorhook", CHART, "--kube-version", "1.33.2-gke.100")

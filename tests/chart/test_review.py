@@ -1,4 +1,4 @@
-"""The script that `helm test` runs in a Pod, against real servers."""
+"""The script that `helm test` runs in a Pod, tested against real servers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ import trustme
 
 from tests.chart.rendering import CHART, render
 
-AUTHORITY = trustme.CA()
+CA = trustme.CA()
 PATCH = base64.b64encode(b"[]").decode()
 
 
 class Webhook(BaseHTTPRequestHandler):
-    """Answers by the path that was asked."""
+    """Chooses its answer by the path of the request."""
 
     def do_POST(self):
         review = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -39,14 +39,14 @@ class Webhook(BaseHTTPRequestHandler):
         self.wfile.write(json.dumps({**review, "response": response}).encode())
 
     def log_message(self, *_):
-        """Say nothing."""
+        """Log nothing."""
 
 
 @pytest.fixture(scope="module")
 def address():
     server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    AUTHORITY.issue_cert("127.0.0.1", "image-hook.shop.svc").configure_cert(context)
+    CA.issue_cert("127.0.0.1", "image-hook.shop.svc").configure_cert(context)
     server.socket = context.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
@@ -56,11 +56,11 @@ def address():
     thread.join()
 
 
-def run(*urls, authority=AUTHORITY, **environment):
-    """Run the script as the Pod does."""
+def run(*urls, ca=CA, **environment):
+    """Run the script like the Pod does."""
     (container,) = render().one("Pod")["spec"]["containers"]
     assert container["command"] == ["python3", "-c"]
-    bundle = authority and authority.cert_pem.bytes().decode()
+    bundle = ca and ca.cert_pem.bytes().decode()
     return subprocess.run(
         [sys.executable, "-c", container["args"][0], *urls],
         capture_output=True,
@@ -71,7 +71,7 @@ def run(*urls, authority=AUTHORITY, **environment):
     )
 
 
-def test_it_says_what_each_policy_does(address):
+def test_script_reports_what_each_policy_does(address):
     done = run(f"{address}/mutate", f"{address}/mutate/keeps")
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines() == [
@@ -80,7 +80,7 @@ def test_it_says_what_each_policy_does(address):
     ]
 
 
-def test_it_reaches_the_service_without_dns(address):
+def test_script_reaches_the_service_without_dns(address):
     port = address.rpartition(":")[2]
     url = f"https://image-hook.shop.svc:{port}/mutate"
     done = run(url, IMAGE_HOOK_SERVICE_HOST="127.0.0.1")
@@ -90,13 +90,13 @@ def test_it_reaches_the_service_without_dns(address):
 
 
 @pytest.mark.parametrize("path", ["stranger", "refuses"])
-def test_a_wrong_answer_fails(address, path):
+def test_script_fails_on_a_wrong_answer(address, path):
     done = run(f"{address}/mutate/{path}")
     assert done.returncode == 1
     assert "gave a wrong answer" in done.stderr
 
 
-def test_no_answer_fails_in_a_sentence(address):
+def test_script_fails_with_a_message_without_an_answer(address):
     for url in (f"{address}/mutate/unknown", "https://127.0.0.1:1/mutate"):
         done = run(url)
         assert done.returncode == 1
@@ -104,19 +104,19 @@ def test_no_answer_fails_in_a_sentence(address):
         assert "Traceback" not in done.stderr
 
 
-def test_a_certificate_of_another_ca_is_not_trusted(address):
-    done = run(f"{address}/mutate", authority=trustme.CA())
+def test_script_does_not_trust_another_ca(address):
+    done = run(f"{address}/mutate", ca=trustme.CA())
     assert done.returncode == 1
     assert "certificate verify failed" in done.stderr
 
 
-def test_it_says_that_it_could_not_check_the_certificate(address):
-    done = run(f"{address}/mutate", authority=None)
+def test_script_reports_that_it_could_not_verify_the_certificate(address):
+    done = run(f"{address}/mutate", ca=None)
     assert done.returncode == 0, done.stderr
-    assert "the certificate was not checked" in done.stdout
+    assert "the certificate was not verified" in done.stdout
 
 
-def test_every_policy_is_asked_through_the_service():
+def test_pod_sends_reviews_for_every_policy_through_the_service():
     rendered = render(file=CHART / "ci/policies-values.yaml")
     (container,) = rendered.one("Pod")["spec"]["containers"]
     assert container["args"][1:] == [
@@ -126,6 +126,6 @@ def test_every_policy_is_asked_through_the_service():
     ]
 
 
-def test_the_key_of_the_ca_stays_in_its_secret():
+def test_pod_does_not_mount_the_key_of_the_ca():
     (volume,) = render().one("Pod")["spec"]["volumes"]
     assert volume["secret"]["items"] == [{"key": "ca.crt", "path": "ca.crt"}]

@@ -1,4 +1,4 @@
-"""The rules file that the chart makes of values is one that the webhook reads."""
+"""The webhook accepts the rules file that the chart renders from values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from webhook.core import LoopLimits, OnUnknown
 
 
 def configuration(rendered):
-    """What the webhook makes of the folder that it finds mounted."""
+    """The configuration that the webhook reads from the mounted folder."""
     (files,) = (
         each["data"]
         for each in rendered.of_kind("ConfigMap")
@@ -31,21 +31,21 @@ def configuration(rendered):
 
 
 @pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
-def test_the_webhook_reads_what_every_shape_makes(values):
+def test_rules_file_is_accepted_by_the_webhook(values):
     rendered = render(file=values)
     policies = configuration(rendered).policies
     paths = {webhook["clientConfig"]["service"]["path"] for webhook in rendered.webhooks.values()}
     assert paths == {"/mutate" if name == "default" else f"/mutate/{name}" for name in policies}
 
 
-def test_no_values_make_rules_that_change_nothing():
+def test_default_values_give_a_policy_without_rules():
     read = configuration(render())
     assert list(read.policies) == ["default"]
     assert read.policies["default"].mirrors.rules == ()
     assert read.warnings == ("rules.yaml:1:1: policy default has no rules: it changes nothing",)
 
 
-def test_rules_reach_the_webhook_as_they_are_written():
+def test_rules_reach_the_webhook_unchanged():
     policies = configuration(render(file=CHART / "ci/policies-values.yaml")).policies
     decided = policies["default"].mirrors.decide
     assert {
@@ -71,7 +71,7 @@ def test_rules_reach_the_webhook_as_they_are_written():
 
 
 @pytest.mark.parametrize("text", ["off", "012", "1:30", "yes", "~"])
-def test_texts_that_yaml_reads_as_something_else_stay_texts(text):
+def test_strings_that_yaml_reads_otherwise_stay_strings(text):
     rendered = render({"rules": [{"regex": text, "keep": True}]})
     (rule,) = configuration(rendered).policies["default"].mirrors.rules
     assert rule.name == f"/{text}/"
@@ -109,7 +109,7 @@ def accepted(rule, folder):
 
 
 @pytest.mark.parametrize(("kind", "keys"), [("rule", RULE_KEYS), ("mirror", MIRROR_KEYS)])
-def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys, tmp_path):
+def test_schema_has_the_keys_of_rules_and_mirrors(kind, keys, tmp_path):
     schema = json.loads((CHART / "values.schema.json").read_text())["definitions"][kind]
     *_, form = schema.get("anyOf", [schema])
     taken = {
@@ -125,7 +125,7 @@ def test_the_schema_has_the_keys_that_the_webhook_takes(kind, keys, tmp_path):
     assert taken == set(form["properties"])
 
 
-def test_availability_reaches_the_webhook_with_the_files_that_it_needs():
+def test_availability_reaches_the_webhook_with_its_files():
     rendered = render(file=CHART / "ci/availability-values.yaml")
     policy = configuration(rendered).policies["default"]
 
@@ -140,13 +140,13 @@ def test_availability_reaches_the_webhook_with_the_files_that_it_needs():
     assert "credentials" in {volume["name"] for volume in spec["volumes"]}
 
 
-def test_the_schema_has_the_keys_of_availability():
+def test_schema_has_the_keys_of_availability():
     schema = json.loads((CHART / "values.schema.json").read_text())
 
     assert set(schema["definitions"]["availability"]["properties"]) == set(AVAILABILITY_KEYS)
 
 
-ASKING = {"availability": {"mode": "check"}}
+CHECK = {"availability": {"mode": "check"}}
 OFF = {"availability": {"mode": "off"}}
 SELECTED = {"selection": {"namespaces": ["a"]}}
 
@@ -157,13 +157,13 @@ SELECTED = {"selection": {"namespaces": ["a"]}}
         ({}, False),
         (OFF, False),
         ({"availability": {"mode": False}}, False),
-        (ASKING, True),
+        (CHECK, True),
         ({"policies": {"a": SELECTED | OFF}}, False),
-        ({"policies": {"a": SELECTED | ASKING}}, True),
-        ({"certificates": {"mode": "cert-manager"}} | ASKING, True),
+        ({"policies": {"a": SELECTED | CHECK}}, True),
+        ({"certificates": {"mode": "cert-manager"}} | CHECK, True),
     ],
 )
-def test_pods_that_ask_mirrors_can_reach_them(values, asks):
+def test_pods_that_check_mirrors_can_reach_them(values, asks):
     rendered = render(values)
     egress = rendered.one("NetworkPolicy")["spec"]["egress"]
 
@@ -172,7 +172,7 @@ def test_pods_that_ask_mirrors_can_reach_them(values, asks):
     assert any(policy.availability is not None for policy in policies) is asks
 
 
-def test_the_limits_of_loops_reach_each_policy():
+def test_loop_limits_reach_each_policy():
     team = {"selection": {"namespaces": ["a"]}, "loops": {"mode": "off"}}
     values = {"loops": {"times": 5, "within": "30m"}, "policies": {"team-a": team}}
     policies = configuration(render(values)).policies
@@ -180,6 +180,6 @@ def test_the_limits_of_loops_reach_each_policy():
     assert policies["team-a"].loops is None
 
 
-def test_the_schema_has_the_keys_of_loops():
+def test_schema_has_the_keys_of_loops():
     schema = json.loads((CHART / "values.schema.json").read_text())
     assert set(schema["definitions"]["loops"]["properties"]) == set(LOOP_KEYS)

@@ -1,4 +1,4 @@
-"""The table that the chart makes of rules is that of the command, whatever the rules."""
+"""The chart and the command make the same table from the same rules."""
 
 from __future__ import annotations
 
@@ -25,8 +25,8 @@ rules = st.fixed_dictionaries(
 profiles = st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True)
 
 
-def by_the_command(values):
-    """The table; nothing where the rules are refused."""
+def table_of_command(values):
+    """The table, or None if the rules are refused."""
     try:
         read = parse_rules(json.dumps(values), "rules.yaml").policies["default"].mirrors
         return make_policy_table(make_prefix_table(read.rules, complete=True))
@@ -34,8 +34,8 @@ def by_the_command(values):
         return None
 
 
-def by_the_chart(values, helm="4.3"):
-    """The same, by Helm."""
+def table_of_chart(values, helm="4.3"):
+    """The table rendered by Helm, or None if it refuses the rules."""
     command = ("template", "mirrorhook", CHART, "--namespace", "mirrorhook")
     given_ = {"rewriter": "policy", **values}
     done = run_helm(*command, version=helm, values=given_)
@@ -48,32 +48,32 @@ def by_the_chart(values, helm="4.3"):
 
 
 def read_literal(text):
-    """A table out of its literal in CEL, in which no text has a quote."""
+    """Parse the CEL literal of a table, in which no string contains a quote."""
     return json.loads(text.replace("'", '"'))
 
 
 @given(st.lists(rules, max_size=6))
-def test_chart_and_command_make_the_same_table_or_both_refuse(drawn):
+def test_table_equals_that_of_the_command_for_any_rules(drawn):
     values = {"rules": drawn}
-    assert by_the_chart(values) == by_the_command(values)
+    assert table_of_chart(values) == table_of_command(values)
 
 
 @given(st.lists(rules, max_size=2), profiles)
-@settings(max_examples=settings().max_examples // 2)  # what adds up is the same
-def test_so_they_do_with_profiles(drawn, named):
+@settings(max_examples=settings().max_examples // 2)  # most cases are covered above
+def test_table_equals_that_of_the_command_with_profiles(drawn, named):
     values = {"rules": drawn, "profiles": named}
-    assert by_the_chart(values) == by_the_command(values)
+    assert table_of_chart(values) == table_of_command(values)
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
-def test_so_they_do_with_every_profile_and_many_rules(helm):
+def test_table_equals_that_of_the_command_with_many_rules(helm):
     many = [
         {"match": f"r{n}.example.com/team", "mirrors": [f"m.example.com/r{n}"]} for n in range(400)
     ]
     values = {"rules": many, "profiles": sorted(PROFILES)}
-    table = by_the_chart(values, helm)
+    table = table_of_chart(values, helm)
     assert table
-    assert table == by_the_command(values)
+    assert table == table_of_command(values)
 
 
 CHAINS = {
@@ -96,7 +96,7 @@ CHAINS = {
         {"match": "docker.io/a", "mirrors": ["localhost:5000"]},
         {"match": "*", "mirrors": ["gcr.io"]},
     ],
-    "steps that part": [
+    "steps that diverge": [
         {"match": "docker.io", "mirrors": ["a.example.com/hub"]},
         {"match": "a.example.com/hub/library", "mirrors": ["b.example.com/lib"]},
         {"match": "a.example.com/hub/bitnami", "keep": True},
@@ -105,18 +105,18 @@ CHAINS = {
 
 
 @pytest.mark.parametrize("name", CHAINS)
-def test_rules_that_lead_to_each_other_are_resolved(name):
+def test_table_resolves_rules_that_lead_to_each_other(name):
     values = {"rules": CHAINS[name]}
-    table = by_the_chart(values)
+    table = table_of_chart(values)
     assert table
-    assert table == by_the_command(values)
+    assert table == table_of_command(values)
 
 
-def test_rules_that_lead_back_by_many_ways_are_refused_without_following_all():
+def test_table_refuses_many_cycles_without_following_all():
     hosts = [f"r{n}.example.com" for n in range(8)]
     circle = [
         {"match": host, "mirrors": [other for other in hosts if other != host]} for host in hosts
     ]
     values = {"rules": circle}
-    assert by_the_chart(values) is None
-    assert by_the_command(values) is None
+    assert table_of_chart(values) is None
+    assert table_of_command(values) is None

@@ -1,4 +1,4 @@
-"""Combinations that cannot work are refused with a sentence."""
+"""The chart refuses combinations of values that cannot work."""
 
 from __future__ import annotations
 
@@ -14,63 +14,63 @@ RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
     [
         (
             {"webhook": {"port": 443}, "cloud": {"gkePrivateCluster": True}},
-            "webhook.port is 443, and cloud.gkePrivateCluster sets it to 10250",
+            "webhook.port is 443, but cloud.gkePrivateCluster sets it to 10250",
         ),
         (
             {"webhook": {"port": 8080}},
-            "The ports for reviews and for metrics are both 8080",
+            "The ports for reviews and metrics are both 8080",
         ),
         (
             {"webhook": {"port": 10250}, "hostNetwork": True},
-            "port 10250 is the kubelet's",
+            "port 10250 is used by the kubelet",
         ),
         (
             {"cloud": {"gkePrivateCluster": True, "eksOverlayNetwork": True}},
-            "port 10250 is the kubelet's",
+            "port 10250 is used by the kubelet",
         ),
         (
             {"certificates": {"mode": "existing"}},
-            "name the Secret in certificates.existing.secretName",
+            "set certificates.existing.secretName to the name of the Secret",
         ),
         (
             {"certificates": {"existing": {"secretName": "tls"}}},
-            "certificates.existing is filled in, and certificates.mode is self",
+            "certificates.existing is set, but certificates.mode is self",
         ),
         (
             {"certificates": {"certManager": {"issuerRef": {"name": "ca"}}}},
-            "issuerRef is given, and certificates.mode is self",
+            "issuerRef is set, but certificates.mode is self",
         ),
         (
             {"serviceAccount": {"create": False}},
-            "name it in serviceAccount.name",
+            "set serviceAccount.name",
         ),
         (
             {"autoscaling": {"enabled": True, "minReplicas": 6}},
-            "autoscaling.minReplicas is 6, more than autoscaling.maxReplicas, which is 5",
+            "autoscaling.minReplicas (6) is greater than autoscaling.maxReplicas (5)",
         ),
         (
             {"autoscaling": {"enabled": True}, "resources": {"requests": {"cpu": None}}},
-            "resources.requests.cpu is not set",
+            "set resources.requests.cpu",
         ),
         (
             {"policies": {"default": {"selection": {"mode": "all"}}}},
-            "the rules at the top are the policy default",
+            "the top-level rules are already the policy default",
         ),
         (
             {"selection": {"namespaces": ["mirrorhook"]}},
-            "selection.namespaces has mirrorhook, the namespace of the release itself",
+            "selection.namespaces includes mirrorhook, the namespace of the release",
         ),
         (
             {"policies": {"a": {"selection": {"namespaces": ["mirrorhook"]}}}},
-            "policies.a.selection.namespaces has mirrorhook",
+            "policies.a.selection.namespaces includes mirrorhook",
         ),
         (
             {"selection": {"namespaces": ["x"], "excludedNamespaces": ["x"]}},
-            "selection has x both in namespaces and in excludedNamespaces",
+            "selection has x in both namespaces and excludedNamespaces",
         ),
         (
             {"policies": {"a": {"selection": {}}}},
-            "policies.a.selection lists no namespaces: name them in policies.a",
+            "policies.a.selection lists no namespaces: add them to policies.a",
         ),
         ({"selection": {"mode": "listed"}}, "selection lists no namespaces"),
         (
@@ -86,12 +86,12 @@ RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
         ),
     ],
 )
-def test_what_cannot_work_is_refused_with_a_sentence(values, sentence):
+def test_impossible_combination_is_refused_with_a_message(values, sentence):
     assert sentence in refusal(values)
 
 
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
-def test_every_problem_is_told_at_once(helm):
-    told = refusal({"webhook": {"port": 8080}, "rules": [{"match": "gcr.io"}]}, helm=helm)
-    assert "both 8080" in told
-    assert "rules[0] has no mirrors" in told
+def test_all_problems_are_reported_at_once(helm):
+    message = refusal({"webhook": {"port": 8080}, "rules": [{"match": "gcr.io"}]}, helm=helm)
+    assert "both 8080" in message
+    assert "rules[0] has no mirrors" in message

@@ -1,4 +1,4 @@
-"""Values: checked by a strict schema, and documented one by one."""
+"""The schema of the values is strict and matches the defaults."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def resolved(schema):
 
 
 def closed_objects(schema, value, path=""):
-    """Each object with keys of our own: its path, its schema, and its default."""
+    """Yield the path, schema and default of each object with a fixed set of keys."""
     schema = resolved(schema)
     if "properties" in schema:
         yield path, schema, value
@@ -56,9 +56,9 @@ OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
     ],
 )
 def test_misspelt_values_are_refused(values, key, helm):
-    told = refusal(values, helm=helm)
-    assert "values don't meet the specifications of the schema" in told
-    assert key in told
+    message = refusal(values, helm=helm)
+    assert "values don't meet the specifications of the schema" in message
+    assert key in message
 
 
 @pytest.mark.parametrize(("path", "schema", "value"), OBJECTS, ids=[o[0] for o in OBJECTS])
@@ -70,10 +70,10 @@ def test_schema_and_defaults_have_the_same_keys(path, schema, value):
         assert own == set(value), path
 
 
-def test_every_object_of_the_schema_is_closed_but_the_shared_one():
+def test_schema_objects_except_global_are_closed():
     for path, schema, _ in OBJECTS:
         assert (schema.get("additionalProperties") is False) is (path != "global"), path
 
 
-def test_the_schema_is_of_the_draft_that_both_helm_lines_know():
+def test_schema_uses_the_draft_that_both_helm_versions_support():
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"

@@ -1,4 +1,4 @@
-"""The MutatingWebhookConfiguration: whom the API server asks about, and how."""
+"""The MutatingWebhookConfiguration: which Pods the API server sends to the webhook, and how."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def selected_by(rendered, labels, *, policy="default"):
     ]
 
 
-def test_no_values_give_a_safe_webhook():
+def test_default_values_give_a_safe_webhook():
     (webhook,) = render().webhooks.values()
     elsewhere = {"namespaceSelector", "objectSelector", "matchConditions"}
     assert {key: webhook[key] for key in webhook.keys() - elsewhere} == {
@@ -124,13 +124,13 @@ def test_namespaces_are_selected_by_label_list_and_mode(selection, namespace, re
     assert len(found) == expected, found
 
 
-def test_the_namespace_of_the_release_is_left_alone_wherever_it_is():
+def test_namespace_of_the_release_is_never_selected():
     for mode in ("opt-in", "all"):
         rendered = render({"selection": {"mode": mode}}, namespace="kube-system")
         assert not selected_by(rendered, namespace_labels("kube-system", "enabled"))
 
 
-def test_an_own_namespace_selector_comes_on_top():
+def test_namespace_selector_of_the_values_is_added():
     selector = {
         "matchLabels": {"tier": "edge"},
         "matchExpressions": [{"key": "team", "operator": "Exists"}],
@@ -157,9 +157,9 @@ def test_an_own_namespace_selector_comes_on_top():
         ({"kubevirt.io": "virt-launcher"}, "kubeVirt"),
     ],
 )
-def test_pods_of_operators_that_compare_images_are_left_alone(labels, operator):
-    (left_alone,) = render().webhooks.values()
-    assert not selects(left_alone["objectSelector"], labels)
+def test_pods_of_operators_that_compare_images_are_skipped(labels, operator):
+    (skipping,) = render().webhooks.values()
+    assert not selects(skipping["objectSelector"], labels)
     (rewritten,) = render({"operators": {operator: False}}).webhooks.values()
     assert selects(rewritten["objectSelector"], labels)
 
@@ -173,12 +173,12 @@ def test_pods_of_operators_that_compare_images_are_left_alone(labels, operator):
         ({"cnpg.io/podRole": "pooler", "application": "shop"}, True),
     ],
 )
-def test_a_pod_opts_out_by_a_label(labels, expected):
+def test_pod_opts_out_by_label(labels, expected):
     (webhook,) = render().webhooks.values()
     assert selects(webhook["objectSelector"], labels) is expected
 
 
-def test_an_own_object_selector_comes_on_top():
+def test_object_selector_of_the_values_is_added():
     selector = {"matchLabels": {"mirror": "yes"}}
     (webhook,) = render({"selection": {"objectSelector": selector}}).webhooks.values()
     assert selects(webhook["objectSelector"], {"mirror": "yes"})
@@ -187,7 +187,7 @@ def test_an_own_object_selector_comes_on_top():
     assert not selects(webhook["objectSelector"], opted_out)
 
 
-def test_the_webhooks_own_pods_are_out_of_its_reach():
+def test_pods_of_the_webhook_are_never_selected():
     for values in ({}, {"selection": {"mode": "all", "namespaces": ["kube-system"]}}):
         rendered = render(values)
         own = [
@@ -199,7 +199,7 @@ def test_the_webhooks_own_pods_are_out_of_its_reach():
                 assert not selects(webhook["objectSelector"], labels)
 
 
-def test_a_policy_has_a_webhook_of_its_own():
+def test_policies_have_separate_webhooks():
     rendered = render(file=CHART / "ci/policies-values.yaml")
     assert {
         name: webhook["clientConfig"]["service"]["path"]
@@ -213,7 +213,7 @@ def test_a_policy_has_a_webhook_of_its_own():
     }
     assert selected_by(rendered, namespace_labels("team-a"), policy="team-a")
     assert not selected_by(rendered, namespace_labels("team-a"))
-    # Who opts in opts in to the policy default, and not to that of a team.
+    # The label opts in to the policy default, not to that of a team.
     opted_in = namespace_labels("shop", "enabled")
     assert not selected_by(rendered, opted_in, policy="team-a")
     assert selected_by(rendered, opted_in)
@@ -223,7 +223,7 @@ def test_a_policy_has_a_webhook_of_its_own():
     assert policies["edge.mirrorhook.io"] == "Ignore"
 
 
-def test_own_match_conditions_are_added():
+def test_match_conditions_of_the_values_are_added():
     conditions = [{"name": "not-mine", "expression": "request.userInfo.username != 'me'"}]
     own = [{"name": "named", "expression": "has(object.metadata.name)"}]
     rendered = render(
@@ -243,13 +243,13 @@ def test_own_match_conditions_are_added():
 
 
 @pytest.mark.parametrize("mode", ["self", "cert-manager"])
-def test_who_writes_the_ca_bundle_owns_it_alone(mode):
+def test_ca_bundle_is_not_set_if_something_else_writes_it(mode):
     rendered = render({"certificates": {"mode": mode}})
     for webhook in rendered.webhooks.values():
         assert set(webhook["clientConfig"]) == {"service"}
 
 
-def test_cert_manager_is_told_which_certificate_to_trust():
+def test_cert_manager_annotation_names_the_certificate():
     rendered = render({"certificates": {"mode": "cert-manager"}})
     metadata = rendered.one("MutatingWebhookConfiguration")["metadata"]
     certificate = rendered.one("Certificate")
@@ -261,7 +261,7 @@ def test_cert_manager_is_told_which_certificate_to_trust():
     assert certificate["spec"]["issuerRef"]["name"] == rendered.one("Issuer")["metadata"]["name"]
 
 
-def test_an_own_issuer_takes_the_place_of_the_self_signed_one():
+def test_given_issuer_replaces_the_self_signed_one():
     rendered = render(file=CHART / "ci/cert-manager-values.yaml")
     assert not rendered.of_kind("Issuer")
     assert rendered.one("Certificate")["spec"]["issuerRef"] == {
@@ -270,14 +270,14 @@ def test_an_own_issuer_takes_the_place_of_the_self_signed_one():
     }
 
 
-def test_the_ca_of_an_existing_certificate_is_given_to_the_api_server():
+def test_ca_of_an_existing_certificate_is_set():
     rendered = render(file=CHART / "ci/existing-secret-values.yaml")
     for webhook in rendered.webhooks.values():
         bundle = base64.b64decode(webhook["clientConfig"]["caBundle"])
         assert bundle.startswith(b"-----BEGIN CERTIFICATE-----\n")
 
 
-def test_aks_finds_nothing_to_edit():
+def test_aks_has_nothing_to_edit():
     rendered = render({"cloud": {"aks": True}, "selection": {"mode": "all"}})
     metadata = rendered.one("MutatingWebhookConfiguration")["metadata"]
     assert metadata["annotations"] == {"admissions.enforcer/disabled": "true"}

@@ -1,4 +1,4 @@
-"""Make the files that are made from others: `python -m tests.generate [--check]`."""
+"""Update the generated files: `python -m tests.generate [--check]`."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from tests.generate.registry import ROOT, compare
 
 
 def main(arguments: list[str]) -> int:
-    """Write what is outdated, or, with ``--check``, show it and return 1.
+    """Write outdated files. With ``--check``, show the differences and return 1 instead.
 
-    What cannot be made here, for want of Helm, is told and left out.
+    Files that need Helm are skipped with a message if Helm is missing.
     """
     if arguments not in ([], ["--check"]):
         sys.stderr.write("usage: python -m tests.generate [--check]\n")
         return 2
     comparison = compare()
     for path, reason in comparison.unknown.items():
-        sys.stderr.write(f"{path.relative_to(ROOT)} was left out: {reason}\n")
+        sys.stderr.write(f"{path.relative_to(ROOT)} was skipped: {reason}\n")
     for path, content in comparison.outdated.items():
         name = str(path.relative_to(ROOT))
         if arguments:
@@ -38,7 +38,7 @@ def main(arguments: list[str]) -> int:
     if not arguments:
         return int(bool(comparison.unknown))
     if comparison.outdated:
-        sys.stderr.write("Run `make generate`, and commit what it changes.\n")
+        sys.stderr.write("Run `make generate` and commit the changes.\n")
     return int(bool(comparison.outdated))
 
 

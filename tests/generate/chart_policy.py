@@ -1,4 +1,4 @@
-"""What the chart needs for a policy of the API server: its CEL, the grammar and the limits."""
+"""Data of the chart for policies of the API server: CEL expressions, grammar and limits."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
 TARGET = rf"^{DOMAIN}(?:/{PATH})?$"
 
 
-def content() -> str:
-    """Return them; the table of rules is the chart's to make."""
+def generate() -> str:
+    """Return the data as JSON. The chart itself makes the table of rules."""
     expressions = [
         {"name": name, "expression": expression} for name, expression in make_variables().items()
     ]

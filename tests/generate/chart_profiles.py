@@ -1,4 +1,4 @@
-"""The profiles as data for the chart, which makes conditions and tables of their rules."""
+"""The profiles as data for the chart, which renders their rules into conditions and tables."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from webhook.core import Mirror
 from webhook.profiles import PROFILES
 
 
-def content() -> str:
-    """Return each profile's rules: what they match, and the targets of their mirrors."""
+def generate() -> str:
+    """Return the rules of each profile: their match and the targets of their mirrors."""
     profiles = {
         name: [
             {
                 "match": str(rule.match),
-                "mirrors": [written(mirror) for mirror in rule.mirrors],
+                "mirrors": [_to_value(mirror) for mirror in rule.mirrors],
             }
             for rule in profile.rules
         ]
@@ -23,8 +23,8 @@ def content() -> str:
     return json.dumps(profiles, indent=2) + "\n"
 
 
-def written(mirror: Mirror) -> str | dict[str, str | bool]:
-    """Return a mirror as a rules file has it."""
+def _to_value(mirror: Mirror) -> str | dict[str, str | bool]:
+    """Return a mirror in the format of a rules file."""
     if mirror.flatten:
         return {"target": mirror.target, "flatten": True}
     return mirror.target

@@ -1,8 +1,8 @@
-"""What the comments of a chart's values.yaml say about each value.
+"""Parses the documentation of values from the comments of a values.yaml.
 
-A comment that starts with ``# --`` documents the value below it, with everything in
-it; ``# @example`` in it begins an example in YAML. ``# @section -- Title`` begins a
-section, and what follows in that comment introduces it.
+A comment that starts with ``# --`` documents the value below it, including nested values.
+``# @example`` in the comment starts an example in YAML. ``# @section -- Title`` starts a
+section; the rest of that comment is its introduction.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ EXAMPLE = "@example"
 
 @dataclass(frozen=True, slots=True)
 class Value:
-    """One value that can be set.
+    """One value of the chart.
 
     Attributes:
         path: Its keys, joined by dots.
         default: Its default, as JSON.
-        description: What it does, in Markdown.
-        example: Lines of YAML; empty where there is no example.
+        description: Its description, in Markdown.
+        example: An example in YAML, or an empty string.
     """
 
     path: str
@@ -41,11 +41,11 @@ class Value:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Values that belong together.
+    """A group of values.
 
     Attributes:
         title: Its title.
-        introduction: A paragraph, or nothing.
+        introduction: A paragraph, or an empty string.
         values: Its values, in the order of the file.
     """
 
@@ -58,15 +58,15 @@ class UndocumentedError(ValueError):
     """A value has no description."""
 
 
-def read(text: str) -> list[Section]:
+def parse_values(text: str) -> list[Section]:
     """Return the sections of a values.yaml.
 
     Raises:
-        UndocumentedError: A value is documented neither itself nor with what holds it.
+        UndocumentedError: Neither a value nor one of its parents has a description.
     """
     lines = text.splitlines()
     root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    values = list(_values(root, lines, ""))
+    values = list(_iterate_values(root, lines, ""))
     starts = [
         (number, match[1]) for number, line in enumerate(lines) if (match := SECTION.search(line))
     ]
@@ -74,36 +74,38 @@ def read(text: str) -> list[Section]:
     return [
         Section(
             title,
-            _introduction(lines, start),
+            _read_introduction(lines, start),
             tuple(value for number, value in values if start < number < end),
         )
         for (start, title), end in zip(starts, ends, strict=True)
     ]
 
 
-def _values(node: yaml.MappingNode, lines: list[str], above: str) -> Iterator[tuple[int, Value]]:
+def _iterate_values(
+    node: yaml.MappingNode, lines: list[str], above: str
+) -> Iterator[tuple[int, Value]]:
     """Yield each documented value below *node*, with the number of its line."""
     for key, value in node.value:
         path = f"{above}.{key.value}".lstrip(".")
         line = key.start_mark.line
-        comment = _comment(lines, line)
+        comment = _read_comment(lines, line)
         if any(each.startswith(DESCRIPTION) for each in comment):
-            yield line, _documented(path, value, comment)
+            yield line, _make_value(path, value, comment)
         elif isinstance(value, yaml.MappingNode) and value.value:
-            yield from _values(value, lines, path)
+            yield from _iterate_values(value, lines, path)
         else:
             raise UndocumentedError(f"{path} (line {line + 1}) has no comment `# -- …`")
 
 
-def _comment(lines: list[str], line: int) -> list[str]:
-    """Return the comment right above a line, without its marks."""
+def _read_comment(lines: list[str], line: int) -> list[str]:
+    """Return the comment directly above a line, without its comment marks."""
     first = line
     while first and lines[first - 1].lstrip().startswith("#"):
         first -= 1
     return [each.strip().removeprefix("#").removeprefix(" ") for each in lines[first:line]]
 
 
-def _documented(path: str, node: yaml.Node, comment: list[str]) -> Value:
+def _make_value(path: str, node: yaml.Node, comment: list[str]) -> Value:
     start = next(i for i, each in enumerate(comment) if each.startswith(DESCRIPTION))
     text, example = comment[start:], []
     if EXAMPLE in text:
@@ -122,7 +124,7 @@ def _documented(path: str, node: yaml.Node, comment: list[str]) -> Value:
     )
 
 
-def _introduction(lines: list[str], start: int) -> str:
+def _read_introduction(lines: list[str], start: int) -> str:
     paragraph = []
     for line in lines[start + 1 :]:
         if not line.startswith("#"):

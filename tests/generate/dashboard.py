@@ -1,4 +1,4 @@
-"""The Grafana dashboard of the chart, made of a table of panels."""
+"""The Grafana dashboard of the chart, generated from a table of panels."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ class Panel:
 
     Attributes:
         title: Its title.
-        unit: The unit, as Grafana calls it.
-        queries: PromQL with the legend of each.
-        about: What it shows, and where to look further.
+        unit: The unit, in Grafana's notation.
+        queries: Pairs of a PromQL query and its legend.
+        about: What the panel shows, and where to find more.
         kind: ``timeseries`` or ``stat``.
-        limits: Values from which on a stat is yellow, and red.
+        limits: Values from which a stat is yellow, and red.
     """
 
     title: str
@@ -47,14 +47,14 @@ class Panel:
     limits: tuple[float | None, float | None] = (None, None)
 
 
-def rate(metric: str, labels: str, by: str) -> str:
-    """Return the rate of a counter."""
+def _rate(metric: str, labels: str, by: str) -> str:
+    """Return the query for the rate of a counter."""
     return f"sum by ({by}) (rate({metric}{{{labels}}}[{RATE}]))"
 
 
-def quantile(share: float, metric: str, labels: str, by: str = "le") -> str:
-    """Return a quantile of a histogram."""
-    return f"histogram_quantile({share}, {rate(f'{metric}_bucket', labels, by)})"
+def _quantile(share: float, metric: str, labels: str, by: str = "le") -> str:
+    """Return the query for a quantile of a histogram."""
+    return f"histogram_quantile({share}, {_rate(f'{metric}_bucket', labels, by)})"
 
 
 ROWS: dict[str, tuple[Panel, ...]] = {
@@ -66,21 +66,21 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             kind="stat",
         ),
         Panel(
-            "Since the last review",
+            "Time since the last review",
             "s",
             ((f"time() - max(mirrorhook_last_review_timestamp_seconds{{{OURS}}})", ""),),
-            "A long time means that the API server does not ask, or that no Pods are made.",
+            "If it is long, the API server does not call the webhook, or no Pods are created.",
             kind="stat",
             limits=(3600, 6 * 3600),
         ),
         Panel(
-            "Certificate, time left",
+            "Time until the certificate expires",
             "s",
             ((f"min({EXPIRY}{{{OURS}}}) - time()", ""),),
             kind="stat",
         ),
         Panel(
-            "Replicas that refused the rules",
+            "Replicas that rejected the rules",
             "none",
             (
                 (
@@ -88,20 +88,20 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     "",
                 ),
             ),
-            "They go on with the rules before; their log says what is wrong.",
+            "They still use the previous rules; see their log for the errors.",
             kind="stat",
             limits=(None, 1),
         ),
         Panel(
-            "Registries left alone",
+            "Registries down",
             "none",
             ((f"max(mirrorhook_registries_down{{{OURS}}})", ""),),
-            "They failed time and again; the console and the log say which, and why.",
+            "They failed repeatedly; see the console or the log for their names and the reasons.",
             kind="stat",
             limits=(1, None),
         ),
         Panel(
-            "Rules taken up",
+            "Rules loaded",
             "dateTimeFromNow",
             ((f"max({LOADED}{{{OURS}}}) * 1000", ""),),
             kind="stat",
@@ -111,14 +111,14 @@ ROWS: dict[str, tuple[Panel, ...]] = {
         Panel(
             "Images by outcome",
             "ops",
-            ((rate("mirrorhook_images_total", POLICY, "outcome"), "{{outcome}}"),),
+            ((_rate("mirrorhook_images_total", POLICY, "outcome"), "{{outcome}}"),),
         ),
         Panel(
             "Rewrites by rule",
             "ops",
             (
                 (
-                    rate(
+                    _rate(
                         "mirrorhook_images_total",
                         f'{POLICY}, outcome=~"rewritten|unconfirmed"',
                         "policy, rule",
@@ -132,18 +132,18 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             "ops",
             (
                 (
-                    rate("mirrorhook_reviews_total", POLICY, "policy, result"),
+                    _rate("mirrorhook_reviews_total", POLICY, "policy, result"),
                     "{{policy}}: {{result}}",
                 ),
             ),
-            "Each policy is what some namespaces chose by their label, or were listed for.",
+            "A policy applies to the namespaces that it selects by label or by name.",
         ),
         Panel(
-            "In doubt, by rule",
+            "Problems by rule",
             "ops",
             (
                 (
-                    rate(
+                    _rate(
                         "mirrorhook_images_total",
                         f'{POLICY}, outcome=~"invalid|unavailable|unconfirmed|looping"',
                         "rule, outcome",
@@ -151,24 +151,24 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     "{{outcome}}: {{rule}}",
                 ),
             ),
-            "The warnings of kubectl, the log and the console say why.",
+            "See the warnings of kubectl, the log or the console for the reasons.",
         ),
     ),
     "Latency": (
         Panel(
-            "Time of a review",
+            "Review duration",
             "s",
             tuple(
-                (quantile(share, "mirrorhook_review_duration_seconds", OURS), name)
+                (_quantile(share, "mirrorhook_review_duration_seconds", OURS), name)
                 for share, name in ((0.5, "p50"), (0.99, "p99"))
             ),
         ),
         Panel(
-            "Time that the API server waits",
+            "Latency seen by the API server",
             "s",
             (
                 (
-                    quantile(
+                    _quantile(
                         0.99,
                         "apiserver_admission_webhook_admission_duration_seconds",
                         f'{SERVER}, type="admit"',
@@ -179,24 +179,24 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
     ),
-    "The API server": (
+    "API server": (
         Panel(
             "Pods admitted without an answer",
             "ops",
             (
                 (
-                    rate("apiserver_admission_webhook_fail_open_count", SERVER, "name"),
+                    _rate("apiserver_admission_webhook_fail_open_count", SERVER, "name"),
                     "{{name}}",
                 ),
             ),
-            "Under failurePolicy Ignore these have the images that were asked for.",
+            "Under failurePolicy Ignore, these Pods have their original images.",
         ),
         Panel(
             "Pods refused",
             "ops",
             (
                 (
-                    rate(
+                    _rate(
                         "apiserver_admission_webhook_rejection_count",
                         SERVER,
                         "name, error_type",
@@ -206,16 +206,16 @@ ROWS: dict[str, tuple[Panel, ...]] = {
             ),
         ),
         Panel(
-            "Requests refused by mirrorhook",
+            "Requests rejected by mirrorhook",
             "ops",
-            ((rate("mirrorhook_requests_refused_total", OURS, "code"), "{{code}}"),),
+            ((_rate("mirrorhook_requests_refused_total", OURS, "code"), "{{code}}"),),
         ),
         Panel(
-            "Pods created, and reviews",
+            "Pods created and reviews",
             "ops",
             (
                 (
-                    rate(
+                    _rate(
                         "apiserver_request_total",
                         'verb="POST", resource="pods", subresource="", code="201"',
                         "resource",
@@ -227,35 +227,35 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     "reviews",
                 ),
             ),
-            "Pods without reviews: not selected, or the webhook is not reached.",
+            "Pods without a review are not selected, or the webhook cannot be reached.",
         ),
     ),
     "Mirrors": (
         Panel(
-            "Answers of mirrors",
+            "Image checks by answer",
             "ops",
-            ((rate("mirrorhook_probes_total", OURS, "answer"), "{{answer}}"),),
+            ((_rate("mirrorhook_probes_total", OURS, "answer"), "{{answer}}"),),
         ),
         Panel(
-            "Failures by mirror",
+            "Failed image checks by mirror",
             "ops",
             (
                 (
-                    rate("mirrorhook_probes_total", f"{OURS}, {FAILURES}", "mirror, answer"),
+                    _rate("mirrorhook_probes_total", f"{OURS}, {FAILURES}", "mirror, answer"),
                     "{{mirror}}: {{answer}}",
                 ),
             ),
         ),
         Panel(
-            "Time of an answer",
+            "Image check duration",
             "s",
             tuple(
-                (quantile(share, "mirrorhook_probe_duration_seconds", OURS), name)
+                (_quantile(share, "mirrorhook_probe_duration_seconds", OURS), name)
                 for share, name in ((0.5, "p50"), (0.99, "p99"))
             ),
         ),
     ),
-    "The process": (
+    "Process": (
         Panel(
             "Errors, failed reloads and loops",
             "ops",
@@ -266,12 +266,12 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                 ),
                 (
                     f"sum(rate({RELOADS}{{{OURS}, {REFUSED}}}[{RATE}]))",
-                    "rules refused",
+                    "rules rejected",
                 ),
                 (f"sum(rate(mirrorhook_loops_total{{{OURS}}}[{RATE}]))", "loops"),
                 (
                     f"sum(rate({CHANGES}{{{OURS}, {REFUSED}}}[{RATE}]))",
-                    "certificates refused",
+                    "certificates rejected",
                 ),
                 (
                     f"sum(rate(mirrorhook_log_lines_dropped{{{OURS}}}[{RATE}]))",
@@ -288,19 +288,19 @@ ROWS: dict[str, tuple[Panel, ...]] = {
 }
 
 
-def content() -> str:
+def generate() -> str:
     """Return the dashboard as JSON."""
     panels: list[dict[str, Any]] = []
     y = 0
     for title, row in ROWS.items():
-        panels.append(placed({"title": title, "type": "row", "panels": []}, 0, y, WIDTH))
+        panels.append(_position({"title": title, "type": "row", "panels": []}, 0, y, WIDTH))
         y, x, height = y + 1, 0, 0
         for panel in row:
             width = COLUMNS[panel.kind]
             if x + width > WIDTH:
                 x, y = 0, y + height
             height = HEIGHTS[panel.kind]
-            panels.append(placed(drawn(panel), x, y, width))
+            panels.append(_position(_to_grafana(panel), x, y, width))
             x += width
         y += height
     for number, panel in enumerate(panels, 1):
@@ -315,14 +315,14 @@ def content() -> str:
         "refresh": "1m",
         "time": {"from": "now-6h", "to": "now"},
         "timezone": "browser",
-        "templating": {"list": variables()},
+        "templating": {"list": _variables()},
         "panels": panels,
     }
     return json.dumps(dashboard, indent=1) + "\n"
 
 
-def variables() -> list[dict[str, Any]]:
-    """Return what can be chosen: the data source, the namespace of a release, policies."""
+def _variables() -> list[dict[str, Any]]:
+    """Return the variables: the data source, the namespace of a release, and policies."""
     return [
         {
             "name": "datasource",
@@ -330,9 +330,11 @@ def variables() -> list[dict[str, Any]]:
             "type": "datasource",
             "query": "prometheus",
         },
-        asked("namespace", "Release in", "label_values(mirrorhook_build_info, namespace)"),
+        _query_variable(
+            "namespace", "Release namespace", "label_values(mirrorhook_build_info, namespace)"
+        ),
         {
-            **asked(
+            **_query_variable(
                 "policy",
                 "Policy",
                 f"label_values(mirrorhook_reviews_total{{{OURS}}}, policy)",
@@ -345,8 +347,8 @@ def variables() -> list[dict[str, Any]]:
     ]
 
 
-def asked(name: str, label: str, query: str) -> dict[str, Any]:
-    """Return a variable whose values Prometheus knows."""
+def _query_variable(name: str, label: str, query: str) -> dict[str, Any]:
+    """Return a variable whose values come from Prometheus."""
     return {
         "name": name,
         "label": label,
@@ -358,14 +360,14 @@ def asked(name: str, label: str, query: str) -> dict[str, Any]:
     }
 
 
-def placed(panel: dict[str, Any], x: int, y: int, width: int) -> dict[str, Any]:
-    """Return a panel with its place."""
+def _position(panel: dict[str, Any], x: int, y: int, width: int) -> dict[str, Any]:
+    """Return a panel with its position."""
     height = HEIGHTS[panel["type"]]
     return {**panel, "gridPos": {"x": x, "y": y, "w": width, "h": height}}
 
 
-def drawn(panel: Panel) -> dict[str, Any]:
-    """Return a panel as Grafana has it."""
+def _to_grafana(panel: Panel) -> dict[str, Any]:
+    """Return a panel in Grafana's format."""
     defaults: dict[str, Any] = {"unit": panel.unit}
     if panel.kind == "stat":
         steps: list[dict[str, Any]] = [{"color": "green", "value": None}]

@@ -11,8 +11,8 @@ from tests.tools.helm import helm4
 CHART = Path(__file__).resolve().parents[2] / "charts/mirrorhook"
 NAMESPACE = "mirrorhook"
 
-# Helm's own marks: what is applied by other means is not managed by it.
-MARKS = re.compile(
+# Helm's own comments and labels do not apply to manifests that Helm does not manage.
+HELM_MARKS = re.compile(
     r"^ +(?:helm\.sh/chart|app\.kubernetes\.io/managed-by): .*\n|^# Source: .*\n",
     re.MULTILINE,
 )
@@ -20,8 +20,8 @@ MARKS = re.compile(
 HEADER = """\
 # {title}
 #
-# Rendered from charts/mirrorhook by `make generate`: edit the chart, not this file.
-# Write your rules into the ConfigMap {namespace}-rules below. Then:
+# Generated from charts/mirrorhook by `make generate`. Edit the chart, not this file.
+# Add your rules to the ConfigMap {namespace}-rules below. Then run:
 #
 #   kubectl apply --filename {file}
 #   kubectl label namespace NAME mirrorhook.io/rewrite=enabled
@@ -35,19 +35,19 @@ metadata:
 """
 
 
-def self_managed() -> str:
-    """Return the manifest with certificates that mirrorhook itself looks after."""
-    title = "mirrorhook, with certificates that look after themselves."
-    return _manifest("install.yaml", title, "self")
+def generate_self_managed() -> str:
+    """Return the manifest with self-managed certificates."""
+    title = "mirrorhook with self-managed certificates."
+    return _render("install.yaml", title, "self")
 
 
-def cert_manager() -> str:
-    """Return the manifest with certificates of cert-manager."""
-    title = "mirrorhook, with a certificate of cert-manager, which has to be there."
-    return _manifest("install-cert-manager.yaml", title, "cert-manager")
+def generate_cert_manager() -> str:
+    """Return the manifest with a certificate of cert-manager."""
+    title = "mirrorhook with a certificate of cert-manager, which must be installed."
+    return _render("install-cert-manager.yaml", title, "cert-manager")
 
 
-def _manifest(file: str, title: str, certificates: str) -> str:
+def _render(file: str, title: str, certificates: str) -> str:
     command = [
         helm4(),
         "template",
@@ -58,6 +58,6 @@ def _manifest(file: str, title: str, certificates: str) -> str:
         "--no-hooks",
     ]
     done = subprocess.run(command, capture_output=True, check=True, text=True, timeout=60)
-    objects = re.sub(r"\n\n+---", "\n---", MARKS.sub("", done.stdout)).rstrip()
+    objects = re.sub(r"\n\n+---", "\n---", HELM_MARKS.sub("", done.stdout)).rstrip()
     header = HEADER.format(title=title, file=f"manifests/{file}", namespace=NAMESPACE)
     return f"{header}{objects}\n"

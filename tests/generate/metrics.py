@@ -1,4 +1,4 @@
-"""The page on metrics: its table comes from the registry."""
+"""The page on metrics: its table is generated from the metrics registry."""
 
 from __future__ import annotations
 
@@ -11,16 +11,15 @@ BEGIN, END = "<!-- metrics -->\n", "<!-- /metrics -->\n"
 OURS = "mirrorhook_"
 
 
-def content() -> str:
-    """Return the page as it is, with the table anew."""
+def generate() -> str:
+    """Return the page with its table regenerated."""
     before, _, rest = PAGE.read_text().partition(BEGIN)
     after = rest.partition(END)[2]
-    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", *rows_of()]
+    rows = ["| metric | type | labels | meaning |", "| --- | --- | --- | --- |", *_make_rows()]
     return before + BEGIN + "\n" + "\n".join(rows) + "\n\n" + END + after
 
 
-def rows_of() -> list[str]:
-    """Return the line of each metric."""
+def _make_rows() -> list[str]:
     collectors = Metrics("", lambda: 0.0)._registry._collector_to_names
     rows = []
     for collector in filter(lambda each: hasattr(each, "describe"), collectors):

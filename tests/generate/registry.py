@@ -1,4 +1,4 @@
-"""Files of the repository that are made from others, and what makes them."""
+"""Generated files of the repository, and their generators."""
 
 from __future__ import annotations
 
@@ -20,25 +20,25 @@ ROOT = Path(__file__).resolve().parents[2]
 
 Generator = Callable[[], str]
 
-# Path below the root of the repository: what gives the whole content of that file.
+# Maps a path in the repository to the function that returns the whole content of the file.
 GENERATED: dict[str, Generator] = {
-    "charts/mirrorhook/files/policy.json": chart_policy.content,
-    "charts/mirrorhook/files/profiles.json": chart_profiles.content,
-    "charts/mirrorhook/files/dashboard.json": dashboard.content,
-    "docs/metrics.md": metrics.content,
-    "charts/mirrorhook/README.md": chart_readme.content,
-    "manifests/install.yaml": manifests.self_managed,
-    "manifests/install-cert-manager.yaml": manifests.cert_manager,
+    "charts/mirrorhook/files/policy.json": chart_policy.generate,
+    "charts/mirrorhook/files/profiles.json": chart_profiles.generate,
+    "charts/mirrorhook/files/dashboard.json": dashboard.generate,
+    "docs/metrics.md": metrics.generate,
+    "charts/mirrorhook/README.md": chart_readme.generate,
+    "manifests/install.yaml": manifests.generate_self_managed,
+    "manifests/install-cert-manager.yaml": manifests.generate_cert_manager,
 }
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """Generated files as they should be, against those that are there.
+    """Generated files compared with the files on disk.
 
     Attributes:
-        outdated: The content that a file should have and has not.
-        unknown: Why nobody can say of a file.
+        outdated: The new content of each outdated file.
+        unknown: Why a file could not be generated.
     """
 
     outdated: dict[Path, str]
@@ -46,7 +46,7 @@ class Comparison:
 
 
 def compare() -> Comparison:
-    """Generate everything, and say what is different."""
+    """Generate all files and return which are outdated."""
     outdated, unknown = {}, {}
     for name, generate in GENERATED.items():
         path = ROOT / name

@@ -1,4 +1,4 @@
-"""Reading the comments of a values.yaml."""
+"""Parsing the comments of a values.yaml."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import json
 import pytest
 import yaml
 
-from tests.generate.chart_readme import CHART, row
-from tests.generate.chart_values import UndocumentedError, Value, read
+from tests.generate.chart_readme import CHART, format_row
+from tests.generate.chart_values import UndocumentedError, Value, parse_values
 
 VALUES = """
 # @section -- First
@@ -20,7 +20,7 @@ VALUES = """
 # more.
 one: 1
 
-# A plain comment says nothing to readers of the README.
+# A plain comment is not part of the README.
 group:
   # -- A list.
   # @example
@@ -38,8 +38,8 @@ two: ""
 """
 
 
-def test_values_are_read_with_section_default_and_example():
-    first, second = read(VALUES)
+def test_parse_values_returns_section_default_and_example():
+    first, second = parse_values(VALUES)
     assert first.title == "First"
     assert first.introduction == "Text that goes over two lines."
     assert first.values == (
@@ -59,18 +59,18 @@ def test_values_are_read_with_section_default_and_example():
         "# @section -- A\na:\n  # -- Documented.\n  b: 1\n  c: 2\n",
     ],
 )
-def test_a_value_without_a_description_is_an_error(text):
+def test_parse_values_refuses_a_value_without_a_description(text):
     with pytest.raises(UndocumentedError):
-        read(text)
+        parse_values(text)
 
 
-def test_a_row_survives_what_markdown_would_split():
-    assert row(Value("a", "1", "x|y", "")) == r"| `a` | `1` | x\|y |"
+def test_format_row_escapes_column_separators():
+    assert format_row(Value("a", "1", "x|y", "")) == r"| `a` | `1` | x\|y |"
 
 
-def test_every_value_of_the_chart_is_in_a_section():
+def test_chart_documents_every_value_in_a_section():
     text = (CHART / "values.yaml").read_text()
-    sections = read(text)
+    sections = parse_values(text)
     documented = [value for section in sections for value in section.values]
     tops = [value.path.partition(".")[0] for value in documented]
     assert set(tops) == set(yaml.safe_load(text))
@@ -79,8 +79,8 @@ def test_every_value_of_the_chart_is_in_a_section():
         json.loads(value.default)
 
 
-def test_every_example_of_the_chart_is_yaml_of_the_right_type():
-    sections = read((CHART / "values.yaml").read_text())
+def test_chart_examples_are_yaml_of_the_right_type():
+    sections = parse_values((CHART / "values.yaml").read_text())
     examples = [value for section in sections for value in section.values if value.example]
     assert {value.path for value in examples} == {
         "rules",

@@ -1,4 +1,4 @@
-"""Generated files are those that their generators make."""
+"""Generated files are up to date."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ MANIFESTS = sorted(path for path in GENERATED if path.startswith("manifests/"))
 
 
 @pytest.mark.parametrize("path", GENERATED)
-def test_a_generated_file_is_up_to_date(path):
+def test_generated_file_is_up_to_date(path):
     try:
         content = GENERATED[path]()
     except HelmMissingError as error:
@@ -24,7 +24,7 @@ def test_a_generated_file_is_up_to_date(path):
     assert (ROOT / path).read_text() == content, "run `make generate`"
 
 
-def test_what_cannot_be_made_without_helm_is_told_and_left_out(monkeypatch, capsys):
+def test_command_skips_files_that_need_helm_if_it_is_missing(monkeypatch, capsys):
     def helmless():
         raise HelmMissingError("no Helm here")
 
@@ -32,12 +32,12 @@ def test_what_cannot_be_made_without_helm_is_told_and_left_out(monkeypatch, caps
         monkeypatch.setitem(GENERATED, path, helmless)
     assert main(["--check"]) == 0
     assert main([]) == 1
-    told = capsys.readouterr()
-    assert not told.out
-    assert "manifests/install.yaml was left out: no Helm here\n" in told.err
+    output = capsys.readouterr()
+    assert not output.out
+    assert "manifests/install.yaml was skipped: no Helm here\n" in output.err
 
 
-def test_the_command_knows_what_to_do_with_its_arguments():
+def test_command_refuses_unknown_arguments():
     done = subprocess.run(
         [sys.executable, "-m", "tests.generate", "--chek"],
         cwd=ROOT,
@@ -50,7 +50,7 @@ def test_the_command_knows_what_to_do_with_its_arguments():
 
 
 @pytest.mark.parametrize("path", MANIFESTS)
-def test_a_manifest_installs_all_but_helms_own(path):
+def test_manifest_installs_all_objects_without_the_marks_of_helm(path):
     namespace, *objects = yaml.safe_load_all((ROOT / path).read_text())
     assert namespace["kind"] == "Namespace"
     labels = namespace["metadata"]["labels"]

@@ -1,6 +1,6 @@
-"""The chart's own test: ask the webhook what the API server would ask.
+"""Send a review to the webhook, as the API server does.
 
-It is run by `helm test` with the URLs of the policies as arguments.
+`helm test` runs this script with the URLs of the policies as arguments.
 """
 
 # ruff: noqa: INP001, T201 - a script
@@ -14,7 +14,7 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from urllib.parse import urlsplit
 
-AUTHORITY = Path("/etc/mirrorhook/ca/ca.crt")
+CA_FILE = Path("/etc/mirrorhook/ca/ca.crt")
 UID = "3f7a5b0e-0000-4000-8000-000000000000"
 POD = {
     "apiVersion": "v1",
@@ -40,35 +40,35 @@ REVIEW = {
 }
 
 
-def trust() -> ssl.SSLContext:
-    """Trust the CA that the API server is given, where the chart knows it."""
-    given = os.environ.get("CA_BUNDLE")
-    if given:
-        return ssl.create_default_context(cadata=given)
-    if AUTHORITY.exists():
-        return ssl.create_default_context(cafile=AUTHORITY)
-    print("The chart does not know the CA, so the certificate was not checked.")
+def create_context() -> ssl.SSLContext:
+    """Trust the CA that the API server trusts, if the chart knows it."""
+    bundle = os.environ.get("CA_BUNDLE")
+    if bundle:
+        return ssl.create_default_context(cadata=bundle)
+    if CA_FILE.exists():
+        return ssl.create_default_context(cafile=CA_FILE)
+    print("The chart does not know the CA, so the certificate was not verified.")
     context = ssl.create_default_context()
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-class ToService(HTTPSConnection):
-    """A connection to a Service by its cluster IP, as the API server makes one: no DNS."""
+class ServiceConnection(HTTPSConnection):
+    """A connection to the cluster IP of a Service, without DNS."""
 
     def connect(self) -> None:
-        """Connect to the address that Kubernetes gives to Pods."""
+        """Connect to the address in the environment that Kubernetes sets for Pods."""
         variable = self.host.partition(".")[0].upper().replace("-", "_") + "_SERVICE_HOST"
         address = os.environ.get(variable, self.host)
         plain = socket.create_connection((address, self.port), timeout=10)
-        self.sock = TRUSTED.wrap_socket(plain, server_hostname=self.host)
+        self.sock = CONTEXT.wrap_socket(plain, server_hostname=self.host)
 
 
-def ask(url: str) -> str:
-    """Send the review to *url*, and say what came back."""
+def send_review(url: str) -> str:
+    """Send the review to *url*, and return what the webhook does with the image."""
     parts = urlsplit(url)
-    connection = ToService(parts.hostname or "", parts.port)
+    connection = ServiceConnection(parts.hostname or "", parts.port)
     body, headers = json.dumps(REVIEW), {"Content-Type": "application/json"}
     try:
         connection.request("POST", parts.path, body, headers)
@@ -76,7 +76,7 @@ def ask(url: str) -> str:
         text = answer.read()
     except (OSError, HTTPException) as error:
         sys.exit(f"{url} did not answer: {error}")
-    if answer.status != 200:  # noqa: PLR2004 - as HTTP has it
+    if answer.status != 200:  # noqa: PLR2004 - HTTP OK
         sys.exit(f"{url} did not answer: HTTP {answer.status} {text.decode()}")
     response = json.loads(text)["response"]
     if response["uid"] != UID or response["allowed"] is not True:
@@ -85,7 +85,7 @@ def ask(url: str) -> str:
 
 
 if __name__ == "__main__":
-    TRUSTED = trust()
-    for each in sys.argv[1:]:
-        verb = ask(each)
-        print(f"{each} {verb} {POD['spec']['containers'][0]['image']}")
+    CONTEXT = create_context()
+    for policy_url in sys.argv[1:]:
+        verb = send_review(policy_url)
+        print(f"{policy_url} {verb} {POD['spec']['containers'][0]['image']}")

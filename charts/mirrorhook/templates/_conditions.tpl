@@ -1,9 +1,9 @@
 {{/*
-When the API server calls the webhook of one policy, as a YAML list of matchConditions.
+The matchConditions of the webhook of one policy, as a YAML list.
 
-Where a condition is false, the webhook would change nothing. The reverse need not hold:
-a condition in doubt is true, and none can fail, as a failure would mean a Pod that is
-refused or left unrewritten. Takes root and policy (rules, profiles).
+If a condition is false, the webhook would change nothing. The reverse need not hold: when in
+doubt, a condition is true. No condition can fail to evaluate, because then the Pod would be
+refused or not rewritten. Takes root and policy (rules, profiles).
 */}}
 {{- define "mirrorhook.matchConditions" -}}
 {{- $conditions := include "mirrorhook.requestConditions" . | fromYamlArray }}
@@ -16,7 +16,7 @@ refused or left unrewritten. Takes root and policy (rules, profiles).
 {{- end }}
 
 {{/*
-The conditions that hold for any rules, as a YAML list of matchConditions.
+The matchConditions that do not depend on rules, as a YAML list.
 */}}
 {{- define "mirrorhook.requestConditions" -}}
 {{- $conditions := list
@@ -44,13 +44,13 @@ The conditions that hold for any rules, as a YAML list of matchConditions.
 {{- end }}
 
 {{/*
-The expression that is true where a Pod has an image that the rules may change; nothing
-where that cannot be said. Takes root and policy.
+An expression that is true if a Pod has an image that the rules may change, or nothing if the
+chart cannot tell. Takes root and policy.
 
-Matching costs a 40th for each pair of a character of an image and one of the regular
-expressions, of the 1,000,000 that the API server grants an expression. Up to 800,000 are
-used: a Pod with more text than that allows goes to the webhook without a closer look. An
-image counts as 30 characters longer, for its normal form and for rounding.
+The API server limits the cost of an expression to 1,000,000. Matching an image of n
+characters against a regular expression of m characters costs n * m / 40. The expression uses
+at most 800,000; Pods with more text go to the webhook without matching. Each image counts as
+30 characters longer, to allow for its normal form and for rounding.
 */}}
 {{- define "mirrorhook.imageCondition" -}}
 {{- $rules := include "mirrorhook.rulesInForce" . | fromJson }}
@@ -82,10 +82,10 @@ images
 {{- end }}
 
 {{/*
-The rules of a policy, as a JSON object: rules, or unknown where the chart cannot tell
-what they are. A rule has regex, or host and path of its match, where the host of `*.gcr.io`
-is `.gcr.io`; and targets with flatten, none of them for a rule that keeps. Takes root and
-policy.
+The rules of a policy, as a JSON object: rules, and unknown, which is true if the chart cannot
+tell what the rules are. A rule has regex, or the host and path of its match; the host of
+`*.gcr.io` is `.gcr.io`. It also has targets with flatten, or no targets if it keeps images.
+Takes root and policy.
 */}}
 {{- define "mirrorhook.rulesInForce" -}}
 {{- $profiles := .root.Files.Get "files/profiles.json" | fromJson }}
@@ -118,14 +118,14 @@ policy.
     {{- $_ := set $rules $name $rule }}
   {{- end }}
 {{- end }}
-{{- /* In the order of their names, so that the same rules give the same conditions. */}}
+{{- /* Sorted by name, so that the same rules give the same conditions. */}}
 {{- $inForce := list }}
 {{- range $rules }}{{ $inForce = append $inForce . }}{{ end }}
 {{- dict "unknown" (or $unknown (not $rules)) "rules" $inForce | toJson }}
 {{- end }}
 
 {{/*
-A registry with or without a path, as a JSON object: host and path.
+A registry with an optional path, as a JSON object: host and path.
 */}}
 {{- define "mirrorhook.prefix" -}}
 {{- $host := regexFind "^[^/]*" . }}
@@ -135,14 +135,14 @@ A registry with or without a path, as a JSON object: host and path.
 {{- end }}
 
 {{/*
-What is true of an image, by its name in normal form, if the rules may change it: a JSON
-object with condition, an expression of `image`, or nothing in it where that would take
-too long to evaluate. Takes rules, and coarse, to tell images by their registries only.
+The condition under which the rules may change an image: a JSON object with condition, an
+expression of `image` (a name in normal form), which is empty if it would take too long to
+evaluate. Takes rules, and coarse, to compare only registries.
 
-The first rule of those that match and do not lead there decides: regexes come first,
-then the longest match. An image that a rule with a match changes has that match, and is
-not on the list of exceptions; one that a regex changes has that; and one that the rule
-for every registry changes is neither at its mirrors nor kept by another rule.
+Of the rules that match an image and whose mirrors do not contain it, the first applies:
+regexes first, then the longest match. So an image may change if it has the match of a rule
+with mirrors and is not one of the exceptions; if a regex matches it; or, with a rule for every
+registry, if it is neither at that rule's mirrors nor kept by another rule.
 */}}
 {{- define "mirrorhook.changeCondition" -}}
 {{- $matched := list }}
@@ -153,7 +153,8 @@ for every registry changes is neither at its mirrors nor kept by another rule.
 {{- $usable := not .rules.unknown }}
 {{- range .rules.rules }}
   {{- if and .regex .targets }}
-    {{- /* Go's own: the API server refuses what it refuses, as a quote that nothing ends. */}}
+    {{- /* Checked by Go's regexp, because the API server refuses the same expressions, such as an
+      unterminated quote. */}}
     {{- $regex := printf "^(?:%s)$" .regex }}
     {{- if not (regexMatch (printf "%s|" $regex) "") }}{{ $usable = false }}{{ end }}
     {{- $regexes = append $regexes (printf "name.matches(%s)" (toJson $regex)) }}
@@ -197,9 +198,9 @@ for every registry changes is neither at its mirrors nor kept by another rule.
 {{- end }}
 
 {{/*
-Prefixes whose images no rule with a match changes, though one matches them: those that a
-rule keeps, and the mirrors of a rule within its own match. A prefix is left out where
-another rule might change images under it. A JSON list; takes matched and kept.
+Prefixes that a rule matches but does not change: prefixes that a rule keeps, and mirrors of a
+rule within its own match. Prefixes below which another rule might change images are omitted.
+A JSON list. Takes matched and kept.
 */}}
 {{- define "mirrorhook.exceptions" -}}
 {{- $exceptions := list }}
@@ -224,10 +225,10 @@ another rule might change images under it. A JSON list; takes matched and kept.
 {{- end }}
 {{- range $index, $rule := $matched }}
   {{- range $target := .targets }}
-    {{- if include "mirrorhook.meet" (list $rule $target) }}
+    {{- if include "mirrorhook.overlap" (list $rule $target) }}
       {{- $safe := true }}
       {{- range $other, $_ := $matched }}
-        {{- if and $safe (ne $other $index) (include "mirrorhook.meet" (list . $target)) }}{{ $safe = false }}{{ end }}
+        {{- if and $safe (ne $other $index) (include "mirrorhook.overlap" (list . $target)) }}{{ $safe = false }}{{ end }}
       {{- end }}
       {{- if $safe }}{{ $exceptions = append $exceptions $target }}{{ end }}
     {{- end }}
@@ -237,9 +238,9 @@ another rule might change images under it. A JSON list; takes matched and kept.
 {{- end }}
 
 {{/*
-Whether a rule's match and a target have images in common: `true`, or nothing.
+"true" if a rule's match and a target overlap, otherwise empty.
 */}}
-{{- define "mirrorhook.meet" -}}
+{{- define "mirrorhook.overlap" -}}
 {{- $rule := first . }}
 {{- $target := last . }}
 {{- if or (eq $rule.host $target.host) (and (hasPrefix "." $rule.host) (hasSuffix $rule.host $target.host)) }}
@@ -249,7 +250,8 @@ Whether a rule's match and a target have images in common: `true`, or nothing.
 {{- end }}
 
 {{/*
-The expression that `image` lies under one of prefixes; with coarse, at their registries.
+An expression that is true if `image` is below one of prefixes or, with coarse, at one of
+their registries. Takes prefixes and coarse.
 */}}
 {{- define "mirrorhook.matches" -}}
 {{- $paths := dict }}

@@ -1,6 +1,6 @@
 {{/*
-Names. Those of cluster-scoped objects include the namespace, so that two releases
-in two namespaces do not collide: a namespace has no dot, so the last one separates.
+Names. Names of cluster-scoped objects include the namespace, so that releases in different
+namespaces do not collide. A namespace contains no dot, so the last dot separates the two.
 */}}
 {{- define "mirrorhook.name" -}}
 {{- .Values.nameOverride | default .Chart.Name | trunc 63 | trimSuffix "-" }}
@@ -31,7 +31,7 @@ in two namespaces do not collide: a namespace has no dot, so the last one separa
 {{- end }}
 
 {{/*
-Labels. A selector never holds what an upgrade changes.
+Labels. Selectors include no label that an upgrade changes.
 */}}
 {{- define "mirrorhook.selectorLabels" -}}
 app.kubernetes.io/name: {{ include "mirrorhook.name" . }}
@@ -66,7 +66,7 @@ cluster (no namespace).
 {{- end }}
 
 {{/*
-What the cloud switches come down to.
+Settings derived from the cloud values.
 */}}
 {{- define "mirrorhook.hostNetwork" -}}
 {{- if or .Values.hostNetwork .Values.cloud.eksOverlayNetwork }}true{{ end }}
@@ -77,14 +77,14 @@ What the cloud switches come down to.
 {{- end }}
 
 {{/*
-Whether a replica asks the API server where the others are, and then those; empty if not.
+"true" if replicas look up and query each other for the console, otherwise empty.
 */}}
 {{- define "mirrorhook.findsReplicas" -}}
 {{- if and .Values.console.enabled (eq .Values.certificates.mode "self") }}true{{ end }}
 {{- end }}
 
 {{/*
-The image, the same for every Pod of the chart.
+The image of every Pod of the chart.
 */}}
 {{- define "mirrorhook.image" -}}
 {{- $registry := .Values.global.imageRegistry | default .Values.image.registry | trimSuffix "/" }}
@@ -99,7 +99,7 @@ The image, the same for every Pod of the chart.
 {{- end }}
 
 {{/*
-The rules file: the values as they are.
+The rules file, copied from the values.
 */}}
 {{- define "mirrorhook.rulesFile" -}}
 {{- $file := dict "profiles" (.Values.profiles | default list) "rules" (.Values.rules | default list) "mode" .Values.mode "record" .Values.record }}
@@ -114,7 +114,7 @@ The rules file: the values as they are.
 {{- end }}
 
 {{/*
-Whether a policy asks mirrors; empty if none does.
+"true" if any policy checks mirrors, otherwise empty.
 */}}
 {{- define "mirrorhook.asksMirrors" -}}
 {{- range prepend (values .Values.policies) (dict "availability" .Values.availability) }}

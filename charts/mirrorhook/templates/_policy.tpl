@@ -1,6 +1,6 @@
 {{/*
-What of the values a policy of the API server cannot do, as a JSON list of sentences. One
-that only says whether Pods were rewritten (enforces) can do a little more.
+Problems with values that a policy of the API server does not support: a JSON list of
+messages. A policy that only checks whether Pods were rewritten (enforces) supports more.
 */}}
 {{- define "mirrorhook.policyProblems" -}}
 {{- $enforces := .enforces }}
@@ -10,26 +10,26 @@ that only says whether Pods were rewritten (enforces) can do a little more.
 {{- $instead := $enforces | ternary "leave enforce empty" "set rewriter to webhook" }}
 {{- if $enforces }}
 {{- if and (ne .Values.mode "rewrite") (ne .Values.enforce "warn") }}
-{{- $problems = append $problems (printf "mode is %s, and enforce is %s: every Pod with an image of the rules would be refused. Set enforce to warn, or mode to rewrite." .Values.mode .Values.enforce) }}
+{{- $problems = append $problems (printf "mode is %s, but enforce is %s: every Pod with an image that the rules rewrite would be refused. Set enforce to warn, or mode to rewrite." .Values.mode .Values.enforce) }}
 {{- end }}
 {{- if .Values.policies }}
-{{- $problems = append $problems (printf "policies has %s, and enforce looks at one policy only: install a release of its own for each, or %s." (keys .Values.policies | sortAlpha | join ", ") $instead) }}
+{{- $problems = append $problems (printf "policies has %s, but enforce supports only one policy: install a separate release for each, or %s." (keys .Values.policies | sortAlpha | join ", ") $instead) }}
 {{- end }}
 {{- else }}
 {{- if ne .Values.mode "rewrite" }}
-{{- $problems = append $problems (printf "mode is %s, and a policy of the API server tells nobody what it would do: %s to observe." .Values.mode $instead) }}
+{{- $problems = append $problems (printf "mode is %s, but a policy of the API server cannot report what it would change: %s to observe." .Values.mode $instead) }}
 {{- end }}
 {{- if .Values.policies }}
-{{- $problems = append $problems (printf "policies has %s, and the API server evaluates policies in no order: install a release of its own for each, with namespaces that no other selects, or %s." (keys .Values.policies | sortAlpha | join ", ") $instead) }}
+{{- $problems = append $problems (printf "policies has %s, but the API server evaluates policies in no defined order: install a separate release for each, with namespaces that no other selects, or %s." (keys .Values.policies | sortAlpha | join ", ") $instead) }}
 {{- end }}
 {{- if include "mirrorhook.asksMirrors" . }}
-{{- $problems = append $problems (printf "availability.mode is check, and the API server asks no mirror: leave it out, or %s." $instead) }}
+{{- $problems = append $problems (printf "availability.mode is check, but the API server cannot check mirrors: remove it, or %s." $instead) }}
 {{- end }}
 {{- end }}
 {{- $profiles := .Files.Get "files/profiles.json" | fromJson }}
 {{- range .Values.profiles }}
 {{- if not (hasKey $profiles .) }}
-{{- $problems = append $problems (printf "profiles has %s, which this chart does not know: it knows %s." . (keys $profiles | sortAlpha | join ", ")) }}
+{{- $problems = append $problems (printf "profiles has %s, which is not a profile of this chart: use %s." . (keys $profiles | sortAlpha | join ", ")) }}
 {{- end }}
 {{- end }}
 {{- $grammar := (.Files.Get "files/policy.json" | fromJson).grammar }}
@@ -37,18 +37,18 @@ that only says whether Pods were rewritten (enforces) can do a little more.
 {{- range $index, $rule := .Values.rules }}
 {{- $path := printf "rules[%d]" $index }}
 {{- if hasKey $rule "regex" }}
-{{- $problems = append $problems (printf "%s has the regex %s, and a policy looks prefixes up: write it as match, or %s." $path $rule.regex $instead) }}
+{{- $problems = append $problems (printf "%s has the regex %s, but a policy supports only prefixes: use match, or %s." $path $rule.regex $instead) }}
 {{- end }}
 {{- if and (not $enforces) (or $rule.verify $rule.trusted) }}
-{{- $problems = append $problems (printf "%s has verify, and the API server asks no registry for digests: leave it out, or %s." $path $instead) }}
+{{- $problems = append $problems (printf "%s has verify, but the API server cannot ask a registry for digests: remove it, or %s." $path $instead) }}
 {{- end }}
 {{- with $rule.match }}
 {{- if not (regexMatch $grammar.match .) }}
-{{- $problems = append $problems (printf "%s.match is %s, which is no registry, with or without a path: write one such as docker.io, docker.io/bitnami, *.gcr.io or *." $path .) }}
+{{- $problems = append $problems (printf "%s.match is %s, which is not a registry with an optional path: use for example docker.io, docker.io/bitnami, *.gcr.io or *." $path .) }}
 {{- end }}
 {{- $match := regexReplaceAll "^index[.]docker[.]io(/|$)" . "docker.io${1}" }}
 {{- with get $taken $match }}
-{{- $problems = append $problems (printf "%s.match is %s, as in %s: put their mirrors into one rule." $path $match .) }}
+{{- $problems = append $problems (printf "%s.match is %s, the same as in %s: put their mirrors into one rule." $path $match .) }}
 {{- end }}
 {{- $_ := set $taken $match $path }}
 {{- end }}
@@ -57,14 +57,14 @@ that only says whether Pods were rewritten (enforces) can do a little more.
 {{- if kindIs "map" $mirror }}
 {{- $target = $mirror.target }}
 {{- if $mirror.allowlist }}
-{{- $problems = append $problems (printf "%s.mirrors[%d] has the allowlist %s, and a policy has none: write a rule for each path that the mirror has, or %s." $path $number $mirror.allowlist $instead) }}
+{{- $problems = append $problems (printf "%s.mirrors[%d] has the allowlist %s, but a policy does not support allowlists: write a rule for each path that the mirror has, or %s." $path $number $mirror.allowlist $instead) }}
 {{- end }}
 {{- if and $mirror.pullSecrets (not $enforces) }}
-{{- $problems = append $problems (printf "%s.mirrors[%d] has the pullSecrets %s, and a policy gives no Secret to a Pod: name them in the service accounts of the Pods, or %s." $path $number (join ", " $mirror.pullSecrets) $instead) }}
+{{- $problems = append $problems (printf "%s.mirrors[%d] has the pullSecrets %s, but a policy cannot add pull secrets to a Pod: add them to the service accounts of the Pods, or %s." $path $number (join ", " $mirror.pullSecrets) $instead) }}
 {{- end }}
 {{- end }}
 {{- if not (and (regexMatch $grammar.target $target) (regexMatch $grammar.namesRegistry (printf "%s/" $target))) }}
-{{- $problems = append $problems (printf "%s.mirrors[%d] is %s, which is no registry host with '.' or ':' in it, with or without a path: write one such as harbor.example.com/hub." $path $number $target) }}
+{{- $problems = append $problems (printf "%s.mirrors[%d] is %s, which is not a registry host (with a '.' or ':') and an optional path: use for example harbor.example.com/hub." $path $number $target) }}
 {{- end }}
 {{- end }}
 {{- end }}

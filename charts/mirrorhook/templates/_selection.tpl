@@ -1,5 +1,5 @@
 {{/*
-The requests in which an image can come into a Pod, as a YAML list of rules.
+The requests that can set the image of a Pod, as a YAML list of rules.
 */}}
 {{- define "mirrorhook.resourceRules" -}}
 - apiGroups: [""]
@@ -15,12 +15,12 @@ The requests in which an image can come into a Pod, as a YAML list of rules.
 {{- end }}
 
 {{/*
-The namespaces of one policy, as a YAML list of webhooks (or bindings of a policy of the
-API server) to make: each has a prefix for its name and a namespaceSelector.
+The namespaces of one policy, as a YAML list of the webhooks (or bindings of a policy of the
+API server) to create: each has a prefix for its name and a namespaceSelector.
 
-A selector has no "or", and "labelled or listed" needs one. So a policy has a second
-webhook where that is asked for; the two never select the same namespace, and no Pod is
-reviewed twice. Takes root and selection; what has no mode is for its list alone.
+A selector has no "or", but "labelled or listed" needs one. In this case, a policy has two
+webhooks. They never select the same namespace, so no Pod is reviewed twice. Takes root and
+selection; the mode defaults to listed.
 */}}
 {{- define "mirrorhook.namespaceSelectors" -}}
 {{- $label := "mirrorhook.io/rewrite" }}
@@ -86,9 +86,9 @@ reviewed twice. Takes root and selection; what has no mode is for its list alone
 {{- end }}
 
 {{/*
-The Pods of one policy: not those that opted out (the webhook's own have the label
-too), not those of operators that would fight, and what the selection asks for.
-Takes root and selection, and strict: whether no Pod opts out by itself.
+The Pods of one policy: excludes Pods that opted out (the webhook's own Pods have this label
+too) and Pods of operators that compare images, and adds the selection's own selector. Takes
+root, selection, and strict: if true, Pods cannot opt out.
 */}}
 {{- define "mirrorhook.objectSelector" -}}
 {{- $operators := .root.Values.operators }}

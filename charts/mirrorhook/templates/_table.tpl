@@ -1,12 +1,12 @@
 {{/*
-The table of a policy of the API server: each prefix with the places that its images come
-from, rules that lead to each other resolved. A JSON object: literal, the table in CEL, and
-problems, as sentences. Takes root and policy (rules, profiles).
+The table of a policy of the API server: each prefix with the targets for its images, after
+following rules that lead to each other. Returns a JSON object with literal, the table in
+CEL, and problems, a list of messages. Takes root and policy (rules, profiles).
 
-It is what webhook/render makes of the same rules: the way of a name that no rule names is
-followed from each prefix at which the answer may change, which are each match, each
-mirror, and what lies below them after a step; a prefix that says what the next shorter one
-says is left out. Prefixes of subdomains begin with their dot.
+The result is the same as that of webhook/render. The targets can change only at certain
+prefixes (edges): each match, each mirror, and the prefixes below them after a step. From
+each edge, a name that no rule mentions is followed from rule to rule. A prefix with the same
+targets as the next shorter one is omitted. Prefixes of subdomains begin with their dot.
 */}}
 {{- define "mirrorhook.table" -}}
 {{- $c := dict "rules" dict "edges" dict "below" dict "found" dict "wide" false "problems" list }}
@@ -36,21 +36,21 @@ says is left out. Prefixes of subdomains begin with their dot.
   {{- $ahead = keys $next | sortAlpha }}
 {{- end }}
 {{- if and $ahead (not $c.problems) }}
-  {{- $_ := set $c "problems" (append $c.problems "The rules interlock to more prefixes than a policy can hold: name the last mirror in each rule, or set rewriter to webhook.") }}
+  {{- $_ := set $c "problems" (append $c.problems "The rules lead to each other and expand to more prefixes than a policy can hold: use the final mirror in each rule, or set rewriter to webhook.") }}
 {{- end }}
 {{- include "mirrorhook.table.data" $c }}
 {{- $pairs := list }}
 {{- range $key, $targets := $c.data }}{{ $pairs = append $pairs (printf "'%s': '%s'" $key $targets) }}{{ end }}
 {{- $literal := printf "{%s}" (join ",\n" $pairs) }}
 {{- if gt (len $literal) (int $c.limits.literal) }}
-  {{- $_ := set $c "problems" (append $c.problems (printf "The rules make %d characters of CEL, and a policy has room for %d: use fewer rules, or set rewriter to webhook." (len $literal) (int $c.limits.literal))) }}
+  {{- $_ := set $c "problems" (append $c.problems (printf "The rules need %d characters of CEL, but a policy can hold at most %d: use fewer rules, or set rewriter to webhook." (len $literal) (int $c.limits.literal))) }}
 {{- end }}
 {{- dict "literal" $literal "problems" (uniq $c.problems) | toJson }}
 {{- end }}
 
 {{/*
-Puts the rules into c by their prefixes; and the prefixes at which an answer may change, as
-edges, and below each prefix the paths that lead to them. Takes c and rules.
+Sets in c: rules, by their prefixes; edges, the prefixes at which the targets may change; and
+below, the paths from each prefix to the edges below it. Takes c and rules.
 */}}
 {{- define "mirrorhook.table.index" -}}
 {{- $c := .c }}
@@ -78,8 +78,8 @@ edges, and below each prefix the paths that lead to them. Takes c and rules.
 {{- end }}
 
 {{/*
-Sets data in c: what was found, each prefix in the form of a key. A shorter prefix comes
-first, so that those that say the same can be left out.
+Sets data in c: the targets that were found, by the key of each prefix. Shorter prefixes come
+first, so that longer ones with the same targets can be omitted.
 */}}
 {{- define "mirrorhook.table.data" -}}
 {{- $c := . }}
@@ -108,17 +108,17 @@ first, so that those that say the same can be left out.
     {{- end }}
     {{- $depth = max $depth (sub (splitList "/" $prefix | len) 1) }}
     {{- if gt (len $key) (int $c.limits.key) }}
-      {{- $_ := set $c "problems" (append $c.problems (printf "The rules have the prefix %s, of %d characters with its separators, and a policy has them up to %d: set rewriter to webhook." $prefix (len $key) (int $c.limits.key))) }}
+      {{- $_ := set $c "problems" (append $c.problems (printf "The prefix %s has %d characters including separators, but a policy supports at most %d: set rewriter to webhook." $prefix (len $key) (int $c.limits.key))) }}
     {{- end }}
   {{- end }}
 {{- end }}
 {{- $listed := list }}
 {{- range $place := keys $domains | sortAlpha }}{{ $listed = append $listed (get $domains $place) }}{{ end }}
 {{- if gt (int $depth) (int $c.limits.depth) }}
-  {{- $_ := set $c "problems" (append $c.problems (printf "A rule has a path of %d parts, and a policy has them up to %d: set rewriter to webhook." (int $depth) (int $c.limits.depth))) }}
+  {{- $_ := set $c "problems" (append $c.problems (printf "A rule has a path of %d parts, but a policy supports at most %d: set rewriter to webhook." (int $depth) (int $c.limits.depth))) }}
 {{- end }}
 {{- if gt (len $listed) (int $c.limits.domains) }}
-  {{- $_ := set $c "problems" (append $c.problems (printf "The rules name the subdomains of %d domains, and a policy has them up to %d: set rewriter to webhook." (len $listed) (int $c.limits.domains))) }}
+  {{- $_ := set $c "problems" (append $c.problems (printf "The rules match subdomains of %d domains, but a policy supports at most %d: set rewriter to webhook." (len $listed) (int $c.limits.domains))) }}
 {{- end }}
 {{- $_ := set $data "_depth" (toString $depth) }}
 {{- $_ := set $data "_domains" (join " " $listed) }}
@@ -126,8 +126,8 @@ first, so that those that say the same can be left out.
 {{- end }}
 
 {{/*
-The targets that a prefix has by the next shorter one, as a JSON list. Takes c, prefix, and
-kept (the targets of those that are shorter).
+The targets that a prefix inherits from the next shorter one, as a JSON list. Takes c, prefix,
+and kept (the targets of the shorter prefixes).
 */}}
 {{- define "mirrorhook.table.implied" -}}
 {{- $prefix := .prefix }}

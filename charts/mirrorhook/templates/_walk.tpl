@@ -1,6 +1,6 @@
 {{/*
-A registry and the domains that it is a subdomain of, the longest first, joined by spaces:
-the registry alone where no rule is for subdomains. Takes c and host.
+A registry and its parent domains, longest first, joined by spaces. Only the registry if no
+rule matches subdomains. Takes c and host.
 */}}
 {{- define "mirrorhook.table.registries" -}}
 {{- .host }}
@@ -24,8 +24,8 @@ Sets rests: the paths from a prefix to the edges below it. Takes c and name.
 {{- end }}
 
 {{/*
-Sets rule: the first that matches a name and does not lead there; an empty one if there is
-none. Takes c and name.
+Sets rule: the first rule that matches a name and whose mirrors do not contain the name, or
+an empty dict. Takes c and name.
 */}}
 {{- define "mirrorhook.table.rule" -}}
 {{- $at := . }}
@@ -54,9 +54,9 @@ none. Takes c and name.
 {{- end }}
 
 {{/*
-Follows a name from rule to rule, and adds to out: to targets where it ends, and to passed
-the prefixes on its way. Takes c, name, names (those on the way so far), flat (whether a
-mirror has flattened it) and out.
+Follows a name from rule to rule. Appends to out.targets where it ends, and to out.passed the
+prefixes on the way. Takes c, name, names (the path so far), flat (whether a mirror flattened
+the name) and out.
 */}}
 {{- define "mirrorhook.table.walk" -}}
 {{- $walk := . }}
@@ -78,37 +78,37 @@ mirror has flattened it) and out.
     {{- $refused = add1 $refused }}
   {{- else if or (has $name $walk.names) (gt (len $walk.names) 16) }}
     {{- $names := list }}
-    {{- range $walk.names }}{{ $names = append $names (include "mirrorhook.table.known" .) }}{{ end }}
-    {{- $_ := set $c "problems" (append $c.problems (printf "The rules form a cycle: %s. Remove one of them." (join " → " $names))) }}
+    {{- range $walk.names }}{{ $names = append $names (include "mirrorhook.table.stripUnknown" .) }}{{ end }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rules form a cycle: %s. Remove one of these rules." (join " → " $names))) }}
   {{- else }}
-    {{- include "mirrorhook.table.parted" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
+    {{- include "mirrorhook.table.checkSplit" (dict "c" $c "rule" $rule "target" . "name" $name "flat" $flat) }}
     {{- if not $flat }}
-      {{- $_ := set $walk.out "passed" (append $walk.out.passed (include "mirrorhook.table.known" $name)) }}
+      {{- $_ := set $walk.out "passed" (append $walk.out.passed (include "mirrorhook.table.stripUnknown" $name)) }}
     {{- end }}
     {{- include "mirrorhook.table.walk" (dict "c" $c "name" $name "flat" $flat "names" (append $walk.names $name) "out" $walk.out) }}
   {{- end }}
 {{- end }}
 {{- end }}
 {{- if and (eq (int $refused) (len ($rule.targets | default list))) (gt (len .names) 1) (lt (len .out.targets) 64) }}
-  {{- $target := include "mirrorhook.table.known" .name }}
+  {{- $target := include "mirrorhook.table.stripUnknown" .name }}
   {{- if .flat }}{{ $target = printf "%s/*" $target }}{{ end }}
   {{- $_ := set .out "targets" (append .out.targets $target | uniq) }}
 {{- end }}
 {{- end }}
 
 {{/*
-A name without the parts of it that no rule names.
+A name without its placeholder parts (mirrorhook-unknown).
 */}}
-{{- define "mirrorhook.table.known" -}}
+{{- define "mirrorhook.table.stripUnknown" -}}
 {{- trimSuffix "/mirrorhook-unknown" . | trimSuffix "/mirrorhook-unknown" | trimSuffix "/mirrorhook-unknown.invalid" }}
 {{- end }}
 
 {{/*
-Notes a problem where a rule has led to a name, and others below the same prefix would go
-on another way: where a mirror flattens, those that a rule names; at Docker Hub, those of
-one part, which are in library/. Takes c, rule, target, name and flat.
+Adds a problem if a rule leads to a name, but other images with the same prefix would match a
+different rule next: images that a rule names, if a mirror flattens; and images with a single
+path part at Docker Hub, which are in library/. Takes c, rule, target, name and flat.
 */}}
-{{- define "mirrorhook.table.parted" -}}
+{{- define "mirrorhook.table.checkSplit" -}}
 {{- $c := .c }}
 {{- $match := regexReplaceAll "^[.]" .rule.prefix "*." }}
 {{- $here := dict "c" $c "name" .name }}
@@ -124,7 +124,7 @@ one part, which are in library/. Takes c, rule, target, name and flat.
     {{- include "mirrorhook.table.rule" $other }}
     {{- $leads := empty $other.rule.targets | ternary "" $other.rule.prefix }}
     {{- if and (not (contains "/" .)) (ne $leads (empty $here.rule.targets | ternary "" $here.rule.prefix)) }}
-      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s flattens images to %s, and another rule tells %s from the rest: name the last mirror in the rule itself, or set rewriter to webhook." $match $above $other.name)) }}
+      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s flattens images to %s, but another rule treats %s differently: use the final mirror in the rule itself, or set rewriter to webhook." $match $above $other.name)) }}
     {{- end }}
   {{- end }}
 {{- else if eq .target.name "docker.io" }}
@@ -137,7 +137,7 @@ one part, which are in library/. Takes c, rule, target, name and flat.
     {{- end }}
   {{- end }}
   {{- if $leads }}
-    {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to docker.io, where an image of one part is in library/, and another rule leads on: name the last mirror in the rule itself, or set rewriter to webhook." $match)) }}
+    {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to docker.io, where an image with a single path part is in library/, and another rule applies next: use the final mirror in the rule itself, or set rewriter to webhook." $match)) }}
   {{- end }}
 {{- end }}
 {{- end }}
