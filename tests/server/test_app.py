@@ -81,7 +81,7 @@ async def answers_of(name, *, through_middleware, draining):
 @pytest.mark.anyio
 @pytest.mark.parametrize("draining", [False, True])
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_what_goes_before_the_middleware_changes_no_answer(name, draining):
+async def test_bypassing_the_middleware_changes_no_answer(name, draining):
     before, through = [
         await answers_of(name, through_middleware=each, draining=draining) for each in (False, True)
     ]
@@ -90,7 +90,7 @@ async def test_what_goes_before_the_middleware_changes_no_answer(name, draining)
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("name", REQUESTS)
-async def test_traces_change_no_answer(name):
+async def test_tracing_changes_no_answer(name):
     method, path, body, headers = REQUESTS[name]
     answers = []
     for tracing in (None, Tracing(TracerProvider())):
@@ -101,7 +101,7 @@ async def test_traces_change_no_answer(name):
 
 
 @pytest.mark.anyio
-async def test_reviews_are_routes_of_the_application():
+async def test_mutate_is_a_route_of_the_application():
     paths = {route.path: route.methods for route in Parts().app().routes}
     assert paths == {"/mutate": {"POST"}, "/mutate/{policy:path}": {"POST"}}
 
@@ -109,7 +109,7 @@ async def test_reviews_are_routes_of_the_application():
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/openapi.json"])
 @pytest.mark.parametrize("is_ready", [True, False])
-async def test_the_operations_port_answers_get_and_head_alone(path, is_ready):
+async def test_operations_port_answers_only_get_and_head(path, is_ready):
     parts = Parts()
     if not is_ready:
         parts.readiness.hold("certificate", "there is none yet")
@@ -122,7 +122,7 @@ async def test_the_operations_port_answers_get_and_head_alone(path, is_ready):
     assert head.headers["content-type"] == got.headers["content-type"]
 
 
-def test_neither_the_client_of_clusters_nor_rich_is_imported_to_serve():
+def test_serve_imports_neither_kubernetes_nor_rich():
     code = (
         "import sys, webhook.server.main; print(sorted({'kubernetes', 'rich'} & set(sys.modules)))"
     )

@@ -34,7 +34,7 @@ def fresh(webhook, body, ended, answered):
         answered()
 
 
-def test_no_review_is_lost_at_the_end(rules, review_of):
+def test_shutdown_loses_no_review(rules, review_of):
     body = review_of("nginx")
     ended = threading.Event()
     counts = [0] * 6
@@ -64,7 +64,7 @@ def test_no_review_is_lost_at_the_end(rules, review_of):
     assert [line["event"] for line in webhook.log[-2:]][-1] == "shut down"
 
 
-def test_a_replica_that_drains_says_so_and_has_its_connections_closed(rules, review_of):
+def test_draining_replica_is_not_ready_and_closes_connections(rules, review_of):
     with serving(rules, "--drain", str(DRAIN)) as webhook:
         with webhook.client() as client:
             before = client.post("/mutate", content=review_of("nginx"), headers=JSON)
@@ -88,7 +88,7 @@ def whole(connection):
 
 
 @pytest.mark.parametrize("kept", [False, True], ids=["a new connection", "a kept one"])
-def test_a_request_that_is_half_sent_is_answered(rules, review_of, kept):
+def test_shutdown_answers_a_request_that_is_still_arriving(rules, review_of, kept):
     body = review_of("nginx")
     head = b"POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
     request = head + b"content-length: %d\r\n\r\n" % len(body) + body
@@ -112,7 +112,7 @@ def test_a_request_that_is_half_sent_is_answered(rules, review_of, kept):
     assert json.loads(answer.partition(b"\r\n\r\n")[2])["response"]["patch"]
 
 
-def test_a_second_signal_ends_the_draining(rules):
+def test_second_signal_ends_the_drain(rules):
     with serving(rules, "--drain", "20") as webhook:
         webhook.process.send_signal(signal.SIGTERM)
         webhook.wait_for("shutting down")
@@ -122,14 +122,14 @@ def test_a_second_signal_ends_the_draining(rules):
         assert time.monotonic() - began < 5
 
 
-def test_ctrl_c_ends_at_once(rules):
+def test_ctrl_c_skips_the_drain(rules):
     with serving(rules, "--drain", "20") as webhook:
         began = time.monotonic()
         assert webhook.stop(signal.SIGINT) == 0
         assert time.monotonic() - began < 5
 
 
-def test_a_closed_port_refuses(rules):
+def test_port_refuses_connections_after_shutdown(rules):
     with serving(rules) as webhook:
         assert webhook.stop() == 0
         with pytest.raises(httpx.ConnectError):

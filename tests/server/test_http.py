@@ -15,7 +15,14 @@ from hypothesis import strategies as st
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
 from tests.server.process import JSON
-from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
+from tests.server.raw_http import (
+    HEAD,
+    build_request,
+    connect,
+    read_answer,
+    read_refusal,
+    run_listener,
+)
 from tests.tools import loopback
 from webhook.server.http import ConnectionLimits
 from webhook.server.operations import HeadAsGet, create_operations_app
@@ -74,15 +81,15 @@ def an_app():
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/healthz", "/readyz", "/openapi.json", "/none"])
-async def test_head_is_answered_at_once_with_the_fields_of_get(path):
+async def test_head_is_answered_at_once_with_the_headers_of_get(path):
     parts = Parts()
-    async with served(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
+    async with run_listener(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
         reader, writer = await connect(listener)
         heads = []
         for method in ("HEAD", "GET", "HEAD"):
             writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
             if method == "GET":
-                head, body = await whole_answer(reader)
+                head, body = await read_answer(reader)
                 assert body
             else:
                 head = await read_head(reader)
@@ -93,8 +100,8 @@ async def test_head_is_answered_at_once_with_the_fields_of_get(path):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("path", ["/mutate", "/mutate/none", "/"])
-async def test_head_on_the_port_for_reviews_is_refused_at_once(path):
-    async with served() as listener:
+async def test_head_on_the_review_port_is_refused_at_once(path):
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
         for _ in range(2):
             writer.write(f"HEAD {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -105,8 +112,8 @@ async def test_head_on_the_port_for_reviews_is_refused_at_once(path):
 
 @pytest.mark.anyio
 @pytest.mark.parametrize(("path", "status"), [("/empty", b"204"), ("/same", b"304")])
-async def test_an_answer_without_a_body_ends_with_its_head(path, status):
-    async with served(app=an_app()) as listener:
+async def test_response_without_body_ends_with_its_head(path, status):
+    async with run_listener(app=an_app()) as listener:
         reader, writer = await connect(listener)
         for method in ("GET", "HEAD", "GET"):
             writer.write(f"{method} {path} HTTP/1.1\r\nhost: x\r\n\r\n".encode())
@@ -119,9 +126,9 @@ async def test_an_answer_without_a_body_ends_with_its_head(path, status):
 
 
 @pytest.mark.anyio
-async def test_a_streamed_answer_comes_part_by_part():
+async def test_streamed_response_arrives_part_by_part():
     app = an_app()
-    async with served(app=app, limits=ConnectionLimits()) as listener:
+    async with run_listener(app=app, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         for _ in range(2):
             writer.write(b"GET /stream HTTP/1.1\r\nhost: x\r\n\r\n")
@@ -137,9 +144,9 @@ async def test_a_streamed_answer_comes_part_by_part():
 
 
 @pytest.mark.anyio
-async def test_head_of_a_streamed_answer_has_no_body():
+async def test_head_of_a_streamed_response_has_no_body():
     app = an_app()
-    async with served(app=app, limits=ConnectionLimits()) as listener:
+    async with run_listener(app=app, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(b"HEAD /stream HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await read_head(reader)).startswith(b"HTTP/1.1 200")
@@ -151,8 +158,8 @@ async def test_head_of_a_streamed_answer_has_no_body():
 
 
 @pytest.mark.anyio
-async def test_a_stream_that_breaks_off_ends_the_connection():
-    async with served(app=an_app()) as listener:
+async def test_stream_that_breaks_off_ends_the_connection():
+    async with run_listener(app=an_app()) as listener:
         reader, writer = await connect(listener)
         writer.write(b"GET /broken HTTP/1.1\r\nhost: x\r\n\r\n")
         assert (await read_head(reader)).startswith(b"HTTP/1.1 200")
@@ -162,56 +169,56 @@ async def test_a_stream_that_breaks_off_ends_the_connection():
 
 
 @pytest.mark.anyio
-async def test_a_client_that_expects_it_is_asked_to_continue_with_its_body():
-    async with served() as listener:
+async def test_expect_continue_is_answered_before_the_body():
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
         for _ in range(2):
-            writer.write(request(REVIEW, "expect: 100-continue\r\n")[: -len(REVIEW)])
+            writer.write(build_request(REVIEW, "expect: 100-continue\r\n")[: -len(REVIEW)])
             assert await read_head(reader) == b"HTTP/1.1 100 Continue\r\n\r\n"
             writer.write(REVIEW)
-            assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+            assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_client_that_expects_to_continue_with_too_much_is_refused_before():
-    async with served() as listener:
+async def test_expect_continue_with_a_large_body_is_refused_before_it_is_sent():
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
         head = f"{HEAD}content-length: {8 << 20}\r\nexpect: 100-continue\r\n\r\n"
         writer.write(head.encode())
-        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 413")
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 413")
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_pipelined_requests_are_answered_in_their_order():
+async def test_pipelined_requests_are_answered_in_order():
     get = b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"
     head = b"HEAD / HTTP/1.1\r\nhost: x\r\n\r\n"
-    async with served() as listener:
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
-        writer.write(request(REVIEW) + head + get + CHUNKED + REVIEW + b"\r\n0\r\n\r\n" + get)
-        assert json.loads((await whole_answer(reader))[1])["response"]["patch"]
+        writer.write(build_request(REVIEW) + head + get + CHUNKED + REVIEW + b"\r\n0\r\n\r\n" + get)
+        assert json.loads((await read_answer(reader))[1])["response"]["patch"]
         assert (await read_head(reader)).startswith(b"HTTP/1.1 404")
-        assert json.loads((await whole_answer(reader))[1])["code"] == 404
-        assert json.loads((await whole_answer(reader))[1])["response"]["patch"]
-        assert json.loads((await whole_answer(reader))[1])["code"] == 404
+        assert json.loads((await read_answer(reader))[1])["code"] == 404
+        assert json.loads((await read_answer(reader))[1])["response"]["patch"]
+        assert json.loads((await read_answer(reader))[1])["code"] == 404
         writer.close()
 
 
 UIDS = ["1", "22", "333"]
 
 
-@given(cuts=st.lists(st.integers(1, 3 * len(request(REVIEW)) - 1), max_size=5))
-def test_reviews_are_answered_in_their_order_wherever_their_bytes_are_split(cuts):
+@given(cuts=st.lists(st.integers(1, 3 * len(build_request(REVIEW)) - 1), max_size=5))
+def test_pipelined_reviews_are_answered_in_order_wherever_they_are_split(cuts):
     async def asked():
-        async with served(Parts(), ConnectionLimits()) as listener:
+        async with run_listener(Parts(), ConnectionLimits()) as listener:
             reader, writer = await connect(listener)
-            sent = b"".join(request(review_of("nginx", uid=uid)) for uid in UIDS)
+            sent = b"".join(build_request(review_of("nginx", uid=uid)) for uid in UIDS)
             ends = [*sorted(set(cuts)), len(sent)]
             for start, end in zip([0, *ends], ends, strict=False):
                 writer.write(sent[start:end])
                 await asyncio.sleep(0.001)
-            answers = [json.loads((await whole_answer(reader))[1]) for _ in UIDS]
+            answers = [json.loads((await read_answer(reader))[1]) for _ in UIDS]
             writer.close()
             return [answer["response"]["uid"] for answer in answers]
 
@@ -225,13 +232,13 @@ PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 @pytest.mark.anyio
 @pytest.mark.parametrize("protocol", ["h2c", "websocket"])
 @pytest.mark.parametrize("behind", [b"", PREFACE, b"GET / HTTP/1.1\r\nhost: x\r\n\r\n"])
-async def test_an_upgrade_is_answered_in_http_and_the_connection_closed(protocol, behind):
+async def test_upgrade_is_answered_in_http_1_and_the_connection_closed(protocol, behind):
     parts = Parts()
-    async with served(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
+    async with run_listener(app=create_operations_app(parts.readiness, parts.metrics)) as listener:
         reader, writer = await connect(listener)
         upgrade = UPGRADE.replace("h2c", protocol)
         writer.write(f"GET /healthz HTTP/1.1\r\nhost: x\r\n{upgrade}\r\n".encode() + behind)
-        head, body = await whole_answer(reader)
+        head, body = await read_answer(reader)
         assert (head[:12], body) == (b"HTTP/1.1 200", b"ok\n")
         assert b"connection: close" in head
         assert await read(reader) == b""
@@ -240,21 +247,11 @@ async def test_an_upgrade_is_answered_in_http_and_the_connection_closed(protocol
 
 @pytest.mark.anyio
 @pytest.mark.parametrize("behind", [b"", PREFACE])
-async def test_an_upgrade_with_a_body_is_refused_and_the_connection_closed(behind):
-    async with served(limits=ConnectionLimits(linger=0.2)) as listener:
+async def test_upgrade_with_a_body_is_refused_and_the_connection_closed(behind):
+    async with run_listener(limits=ConnectionLimits(linger=0.2)) as listener:
         reader, writer = await connect(listener)
-        writer.write(request(REVIEW, UPGRADE) + behind)
-        assert (await answered(reader))[0] == 400
-        writer.close()
-
-
-@pytest.mark.anyio
-async def test_head_and_body_of_an_answer_arrive_together():
-    async with served() as listener:
-        reader, writer = await connect(listener)
-        writer.write(request(REVIEW))
-        answer = await read(reader)
-        assert json.loads(answer.partition(b"\r\n\r\n")[2])["response"]["patch"]
+        writer.write(build_request(REVIEW, UPGRADE) + behind)
+        assert (await read_refusal(reader))[0] == 400
         writer.close()
 
 
@@ -267,41 +264,41 @@ async def slowly(scope, receive, send):
 
 
 @pytest.mark.anyio
-async def test_a_request_waits_for_the_answer_of_the_one_before():
-    async with served(app=slowly, limits=ConnectionLimits()) as listener:
+async def test_pipelined_request_waits_for_the_response_before_it():
+    async with run_listener(app=slowly, limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
-        writer.write(request(REVIEW) * 2)
+        writer.write(build_request(REVIEW) * 2)
         await asyncio.sleep(0.05)
-        writer.write(request(REVIEW))
-        assert [(await whole_answer(reader))[1] for _ in range(3)] == [b"{}"] * 3
+        writer.write(build_request(REVIEW))
+        assert [(await read_answer(reader))[1] for _ in range(3)] == [b"{}"] * 3
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_connection_is_idle_since_its_last_answer():
-    async with served(limits=ConnectionLimits(idle=2)) as listener:
+async def test_idle_time_begins_with_the_last_response():
+    async with run_listener(limits=ConnectionLimits(idle=2)) as listener:
         reader, writer = await connect(listener)
         for _ in range(4):
-            writer.write(request(REVIEW))
-            await whole_answer(reader)
+            writer.write(build_request(REVIEW))
+            await read_answer(reader)
             await asyncio.sleep(0.8)
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_review_that_is_half_sent_at_the_end_is_answered():
-    sent = request(REVIEW)
-    async with served(limits=ConnectionLimits()) as listener:
+async def test_review_that_arrives_during_shutdown_is_answered():
+    sent = build_request(REVIEW)
+    async with run_listener(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(sent)
-        await whole_answer(reader)
+        await read_answer(reader)
         writer.write(sent[:-5])
         await asyncio.sleep(0.05)
         listener.server.should_exit = True
         await asyncio.sleep(0.3)
         writer.write(sent[-5:])
-        head, body = await whole_answer(reader)
+        head, body = await read_answer(reader)
         assert json.loads(body)["response"]["patch"]
         assert b"connection: close" in head
         assert await asyncio.wait_for(reader.read(), 10) == b""
@@ -309,30 +306,30 @@ async def test_a_review_that_is_half_sent_at_the_end_is_answered():
 
 
 @pytest.mark.anyio
-async def test_a_replica_that_drains_closes_with_each_answer():
+async def test_draining_replica_closes_the_connection_with_its_response():
     parts = Parts()
     parts.readiness.drain()
-    async with served(parts, ConnectionLimits()) as listener:
+    async with run_listener(parts, ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
-        writer.write(request(REVIEW))
-        head, _ = await whole_answer(reader)
+        writer.write(build_request(REVIEW))
+        head, _ = await read_answer(reader)
         assert b"connection: close" in head
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_an_error_in_the_middle_of_a_body_is_refused_in_words():
-    async with served(limits=ConnectionLimits(linger=0.3)) as listener:
+async def test_malformed_chunk_is_refused_with_a_message():
+    async with run_listener(limits=ConnectionLimits(linger=0.3)) as listener:
         reader, writer = await connect(listener)
         writer.write(CHUNKED + REVIEW + b"nothing of the kind\r\n")
-        assert (await answered(reader))[0] == 400
+        assert (await read_refusal(reader))[0] == 400
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_client_that_reads_no_answer_is_not_answered_without_end():
-    async with served(limits=ConnectionLimits()) as listener:
+async def test_client_that_does_not_read_is_not_answered_without_end():
+    async with run_listener(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.transport.set_write_buffer_limits(high=0)
         sending = asyncio.create_task(send_without_end(writer))
@@ -346,7 +343,7 @@ async def test_a_client_that_reads_no_answer_is_not_answered_without_end():
 
 async def send_without_end(writer):
     while True:
-        writer.write(request(REVIEW) * 20)
+        writer.write(build_request(REVIEW) * 20)
         await writer.drain()
 
 

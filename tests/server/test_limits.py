@@ -9,23 +9,30 @@ import socket
 import pytest
 
 from tests.server.parts import Parts
-from tests.server.talking import HEAD, answered, connect, request, served, whole_answer
+from tests.server.raw_http import (
+    HEAD,
+    build_request,
+    connect,
+    read_answer,
+    read_refusal,
+    run_listener,
+)
 from webhook.server.http import LIMITS, ConnectionLimits, ListenError, listen
 from webhook.server.limits import MAX_IN_HAND
 
 
-def test_an_idle_connection_outlives_the_api_servers_own_limit():
+def test_idle_limit_is_longer_than_that_of_the_api_server():
     assert LIMITS.idle > 90
 
 
 @pytest.mark.anyio
-async def test_a_connection_of_some_age_ends_with_an_answer_so_that_others_are_asked():
-    async with served(limits=ConnectionLimits(age=0.3)) as listener:
+async def test_old_connection_ends_with_a_response():
+    async with run_listener(limits=ConnectionLimits(age=0.3)) as listener:
         reader, writer = await connect(listener)
         head, answers = b"", 0
         while b"connection: close" not in head:
-            writer.write(request(b"{}"))
-            head, body = await whole_answer(reader)
+            writer.write(build_request(b"{}"))
+            head, body = await read_answer(reader)
             assert json.loads(body)["message"]
             answers += 1
             await asyncio.sleep(0.05)
@@ -46,13 +53,13 @@ BEGINNINGS = {
 
 
 @pytest.mark.anyio
-async def test_a_request_that_does_not_come_is_given_up():
-    async with served() as listener:
+async def test_request_that_stops_arriving_is_refused():
+    async with run_listener() as listener:
 
         async def told(beginning):
             reader, writer = await connect(listener)
             writer.write(beginning.encode())
-            answer = await answered(reader)
+            answer = await read_refusal(reader)
             writer.close()
             return answer
 
@@ -62,35 +69,35 @@ async def test_a_request_that_does_not_come_is_given_up():
 
 
 @pytest.mark.anyio
-async def test_a_request_that_trickles_in_is_given_up():
-    async with served() as listener:
+async def test_request_that_arrives_too_slowly_is_refused():
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
         writer.write(f"{HEAD}content-length: 99\r\n\r\n".encode())
         for _ in range(14):
             writer.write(b" ")
             await asyncio.sleep(0.1)
-        assert (await answered(reader))[0] == 408
+        assert (await read_refusal(reader))[0] == 408
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_second_request_has_its_own_time(review_of):
-    async with served(limits=ConnectionLimits(request=0.3)) as listener:
+async def test_second_request_has_its_own_time_limit(review_of):
+    async with run_listener(limits=ConnectionLimits(request=0.3)) as listener:
         reader, writer = await connect(listener)
-        writer.write(request(review_of("nginx")))
-        await whole_answer(reader)
+        writer.write(build_request(review_of("nginx")))
+        await read_answer(reader)
         await asyncio.sleep(1.5)
-        writer.write(request(review_of("nginx")))
-        head, _ = await whole_answer(reader)
+        writer.write(build_request(review_of("nginx")))
+        head, _ = await read_answer(reader)
         assert head.startswith(b"HTTP/1.1 200")
         writer.write(b"POST")
-        assert (await answered(reader))[0] == 408
+        assert (await read_refusal(reader))[0] == 408
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_connection_that_says_nothing_is_closed():
-    async with served() as listener:
+async def test_unused_connection_is_closed():
+    async with run_listener() as listener:
         reader, writer = await connect(listener)
         assert await asyncio.wait_for(reader.read(), 10) == b""
         writer.close()
@@ -118,81 +125,57 @@ async def test_a_connection_that_says_nothing_is_closed():
         (["GET /%ff HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
     ],
 )
-async def test_what_is_not_http_as_it_should_be_is_refused_in_words(parts, status):
-    async with served(limits=ConnectionLimits(linger=0.3, head=4096)) as listener:
+async def test_malformed_request_is_refused_with_a_message(parts, status):
+    async with run_listener(limits=ConnectionLimits(linger=0.3, head=4096)) as listener:
         reader, writer = await connect(listener)
         for part in parts:
             writer.write(part.encode())
             await asyncio.sleep(0.01)
-        assert (await answered(reader))[0] == status
+        assert (await read_refusal(reader))[0] == status
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_requests_may_follow_one_another_unanswered(review_of):
-    async with served() as listener:
-        reader, writer = await connect(listener)
-        writer.write(request(review_of("nginx")) * 3)
-        for _ in range(3):
-            head, body = await whole_answer(reader)
-            assert head.startswith(b"HTTP/1.1 200")
-            assert json.loads(body)["response"]["patch"]
-        writer.close()
-
-
-@pytest.mark.anyio
-async def test_a_large_body_does_not_count_as_head(review_of):
+async def test_head_limit_does_not_count_the_body(review_of):
     body = review_of("nginx") + b" " * 50_000
-    async with served(limits=ConnectionLimits(head=4096)) as listener:
+    async with run_listener(limits=ConnectionLimits(head=4096)) as listener:
         reader, writer = await connect(listener)
-        sent = request(body)
+        sent = build_request(body)
         writer.write(sent[:30])
         await asyncio.sleep(0.1)
         writer.write(sent[30:])
-        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_a_client_is_told_to_go_on_with_its_body(review_of):
-    async with served() as listener:
-        reader, writer = await connect(listener)
-        body = review_of("nginx")
-        writer.write(request(body, "expect: 100-continue\r\n")[: -len(body)])
-        assert await reader.readuntil(b"\r\n\r\n") == b"HTTP/1.1 100 Continue\r\n\r\n"
-        writer.write(body)
-        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
-        writer.close()
-
-
-@pytest.mark.anyio
-async def test_a_client_that_goes_away_halfway_leaves_nothing_behind(review_of):
+async def test_client_that_disconnects_halfway_leaves_nothing_behind(review_of):
     parts = Parts()
-    async with served(parts) as listener:
+    async with run_listener(parts) as listener:
         for _ in range(600):  # more than may be in hand at once
             _, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
             writer.transport.abort()
         reader, writer = await connect(listener)
-        writer.write(request(review_of("nginx")))
-        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.write(build_request(review_of("nginx")))
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
         writer.close()
     assert not parts.failures
 
 
 @pytest.mark.anyio
-async def test_too_many_at_once_are_told_to_try_again(review_of):
+async def test_too_many_requests_at_once_get_503_with_retry_after(review_of):
     parts = Parts()
     waiting = []
-    async with served(parts, ConnectionLimits(request=5.0)) as listener:
+    async with run_listener(parts, ConnectionLimits(request=5.0)) as listener:
         for _ in range(MAX_IN_HAND):
             _, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
             waiting.append(writer)
         reader, writer = await connect(listener)
         while True:
-            writer.write(request(review_of("nginx")))
-            head, body = await whole_answer(reader)
+            writer.write(build_request(review_of("nginx")))
+            head, body = await read_answer(reader)
             if head.startswith(b"HTTP/1.1 503"):
                 break
             await asyncio.sleep(0.01)
@@ -201,22 +184,22 @@ async def test_too_many_at_once_are_told_to_try_again(review_of):
         for each in waiting:
             each.transport.abort()
         await asyncio.sleep(0.1)
-        writer.write(request(review_of("nginx")))
-        assert (await whole_answer(reader))[0].startswith(b"HTTP/1.1 200")
+        writer.write(build_request(review_of("nginx")))
+        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
         writer.close()
 
 
 @pytest.mark.anyio
-async def test_bodies_that_fill_the_memory_are_told_to_try_again():
+async def test_bodies_that_fill_the_memory_get_503():
     size = 7 * 1024 * 1024
-    async with served(limits=ConnectionLimits(request=10.0)) as listener:
+    async with run_listener(limits=ConnectionLimits(request=10.0)) as listener:
 
         async def sent():
             reader, writer = await connect(listener)
             writer.write(f"{HEAD}content-length: {size}\r\n\r\n".encode())
             writer.write(b" " * (size - 1))
             try:
-                return (await whole_answer(reader))[0]
+                return (await read_answer(reader))[0]
             finally:
                 writer.transport.abort()
 
@@ -228,7 +211,7 @@ async def test_bodies_that_fill_the_memory_are_told_to_try_again():
         await asyncio.wait(pending)
 
 
-def test_a_port_in_use_is_named():
+def test_listen_names_a_port_in_use():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(ListenError, match=f"port {port} of 127.0.0.1: Address alr"):

@@ -37,13 +37,13 @@ def test_reviews_are_counted_by_policy_rule_and_outcome(webhook, review_of):
     assert [b - a for a, b in zip(before, after, strict=True)] == [1, 1, 2, 2, 1]
 
 
-def test_expiry_and_reloads_are_told(webhook):
+def test_metrics_have_certificate_expiry_and_reloads(webhook):
     assert webhook.metric("mirrorhook_certificate_expiry_timestamp_seconds") > 1.8e9
     assert webhook.metric('mirrorhook_config_reloads_total{result="success"}') == 1
     assert webhook.metric("mirrorhook_config_last_reload_successful") == 1
 
 
-def test_metrics_come_as_openmetrics_where_asked_for(webhook):
+def test_metrics_are_openmetrics_if_requested(webhook):
     accept = {"accept": "application/openmetrics-text; version=1.0.0"}
     answer = webhook.ask("/metrics", headers=accept)
     assert answer.headers["content-type"].startswith("application/openmetrics-text")
@@ -61,7 +61,7 @@ def logged(webhook, namespace):
     return found()
 
 
-def test_a_review_that_did_something_is_one_log_line(webhook, review_of):
+def test_review_that_changed_something_is_one_log_line(webhook, review_of):
     webhook.review(review_of("quay.io/a/b", namespace="one-line"))
     webhook.review(review_of("nginx", namespace="one-line"))
     (line,) = logged(webhook, "one-line")
@@ -70,21 +70,21 @@ def test_a_review_that_did_something_is_one_log_line(webhook, review_of):
     assert line["images"][0]["result"] == "harbor.example.com/dockerhub/library/nginx"
 
 
-def test_an_image_in_doubt_is_logged_as_a_warning(webhook, review_of):
+def test_image_with_a_warning_is_logged_as_a_warning(webhook, review_of):
     webhook.review(review_of("Not An Image", namespace="in-doubt"))
     (line,) = logged(webhook, "in-doubt")
     assert line["level"] == "warning"
     assert line["images"][0]["image"] == "Not An Image"
 
 
-def test_the_log_is_json_a_line(webhook):
+def test_log_lines_are_json_objects(webhook):
     webhook.wait_for("certificate loaded")
     for line in webhook.log:
         assert {"time", "level", "event"} <= set(line)
     assert json.dumps(webhook.log)
 
 
-def test_an_owner_that_loops_is_told_in_log_metric_and_warning(tmp_path, review_of):
+def test_looping_owner_is_in_log_metrics_and_warnings(tmp_path, review_of):
     path = tmp_path / "rules.yaml"
     path.write_text(RULES + "loops: {times: 3}\n")
     owner = {

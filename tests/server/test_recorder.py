@@ -52,7 +52,7 @@ def test_reviews_are_recorded_in_order_and_counted(world):
     assert 'images_total{outcome="rewritten",policy="default",rule="docker.io"} 2.0' in series
 
 
-def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
+def test_error_while_recording_is_logged_and_changes_no_answer(world):
     parts, kept, _ = world
     kept.broken = ("b",)
     answers = [review(world, name) for name in ("a", "b", "c")]
@@ -63,7 +63,7 @@ def test_an_error_while_recording_is_logged_and_changes_no_answer(world):
     assert "ValueError: full" in line["traceback"]
 
 
-def test_an_internal_error_is_recorded(world):
+def test_internal_error_is_recorded(world):
     parts, kept, recorder = world
     request = read_review(review_of("nginx"))[1]
     recorder.record_error("default", request, ValueError("x"))

@@ -11,7 +11,7 @@ OTHER = RULES.replace("docker.io", "quay.io")
 WRONG = "rules:\n  - {match: docker.io}\n  - {mtach: quay.io, mirrors: [a.example]}\n"
 
 
-def test_a_change_of_the_rules_is_taken_up(rules, review_of):
+def test_changed_rules_are_loaded(rules, review_of):
     body = review_of("nginx", "quay.io/a/b")
     with serving(rules) as webhook:
         assert patched(webhook.review(body).json()) == ["/spec/containers/0/image"]
@@ -21,7 +21,7 @@ def test_a_change_of_the_rules_is_taken_up(rules, review_of):
         assert webhook.metric('mirrorhook_config_reloads_total{result="success"}') == 2
 
 
-def test_the_swap_of_a_mounted_configmap_is_taken_up(tmp_path, review_of):
+def test_swapped_configmap_volume_is_loaded(tmp_path, review_of):
     for name, text in (("..one", RULES), ("..two", OTHER)):
         (tmp_path / name).mkdir()
         (tmp_path / name / "rules.yaml").write_text(text)
@@ -35,7 +35,7 @@ def test_the_swap_of_a_mounted_configmap_is_taken_up(tmp_path, review_of):
     assert patched(answer) == ["/spec/containers/1/image"]
 
 
-def test_wrong_rules_are_told_and_the_old_ones_stay(rules, review_of):
+def test_invalid_rules_are_reported_and_the_old_ones_stay(rules, review_of):
     with serving(rules) as webhook:
         rules.write_text(WRONG)
         line = webhook.wait_for("rules refused, the old ones stay in use")

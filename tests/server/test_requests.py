@@ -35,7 +35,7 @@ def patched(response):
 
 
 @pytest.mark.parametrize("case", CASES, ids=[case["name"] for case in CASES])
-def test_every_request_has_its_answer(webhook, case):
+def test_request_of_each_case_gets_its_answer(webhook, case):
     request = case["request"]
     content = body_of(request)
     chunked = "Transfer-Encoding" in request.get("headers", {})
@@ -65,7 +65,7 @@ def test_every_request_has_its_answer(webhook, case):
 
 
 @pytest.mark.parametrize("version", ["admission.k8s.io/v1", "admission.k8s.io/v1beta1"])
-def test_a_review_of_either_version_is_answered_in_it(webhook, review_of, version):
+def test_review_is_answered_in_its_own_version(webhook, review_of, version):
     answer = webhook.review(review_of("nginx", "quay.io/a/b", version=version)).json()
     assert answer["apiVersion"] == version
     assert answer["kind"] == "AdmissionReview"
@@ -74,7 +74,7 @@ def test_a_review_of_either_version_is_answered_in_it(webhook, review_of, versio
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "headers", "status", "told"),
+    ("method", "path", "headers", "status", "message"),
     [
         ("GET", "/mutate", {}, 405, "send a review by POST"),
         ("PUT", "/mutate", JSON, 405, "PUT is not allowed"),
@@ -88,22 +88,24 @@ def test_a_review_of_either_version_is_answered_in_it(webhook, review_of, versio
         ("POST", "/mutate", JSON, 400, "the body is not JSON"),
     ],
 )
-def test_what_is_no_review_is_refused_in_words(webhook, method, path, headers, status, told):
+def test_request_without_review_is_refused_with_a_message(
+    webhook, method, path, headers, status, message
+):
     with webhook.client() as client:
         answer = client.request(method, path, content=b"{", headers=headers)
     assert answer.status_code == status
     assert answer.headers["content-type"] == "application/json"
-    assert told in answer.json()["message"]
+    assert message in answer.json()["message"]
     assert answer.json()["code"] == status
 
 
-def test_a_refusal_of_the_method_names_the_right_one(webhook):
+def test_refused_method_names_the_allowed_one(webhook):
     with webhook.client() as client:
         assert client.get("/mutate").headers["allow"] == "POST"
 
 
 @pytest.mark.parametrize("spelling", ["Application/JSON", "application/json; charset=utf-8"])
-def test_the_content_type_is_read_as_http_has_it(webhook, review_of, spelling):
+def test_content_type_may_have_upper_case_and_parameters(webhook, review_of, spelling):
     with webhook.client() as client:
         headers = {"content-type": spelling}
         answer = client.post("/mutate", content=review_of("nginx"), headers=headers)
@@ -111,18 +113,18 @@ def test_the_content_type_is_read_as_http_has_it(webhook, review_of, spelling):
 
 
 @pytest.mark.parametrize("path", ["/mutate", "/mutate/default", "/mutate?timeout=3s"])
-def test_the_default_policy_has_two_paths(webhook, review_of, path):
+def test_default_policy_has_two_paths(webhook, review_of, path):
     assert patched(webhook.review(review_of("nginx"), path).json()) == [POD_IMAGE]
 
 
-def test_an_observing_policy_says_what_it_would_do(webhook, review_of):
+def test_observing_policy_audits_what_it_would_do(webhook, review_of):
     answer = webhook.review(review_of("nginx"), "/mutate/observed").json()["response"]
     assert "patch" not in answer
     assert answer["auditAnnotations"]["mode"] == "observe"
     assert "harbor.example.com/dockerhub" in answer["auditAnnotations"]["decisions"]
 
 
-def test_two_objects_of_three_mebibytes_are_read(webhook, review_of):
+def test_body_of_two_objects_of_three_mebibytes_is_read(webhook, review_of):
     padding = "x" * (3 * 1024 * 1024)
     old = {"metadata": {"annotations": {"a": padding}}, "spec": {"containers": []}}
     body = json.loads(review_of("nginx", operation="UPDATE", oldObject=old))
@@ -130,8 +132,8 @@ def test_two_objects_of_three_mebibytes_are_read(webhook, review_of):
     assert patched(webhook.review(json.dumps(body).encode()).json()) == [POD_IMAGE]
 
 
-@pytest.mark.parametrize("chunked", [False, True], ids=["length told", "chunked"])
-def test_a_body_over_seven_mebibytes_is_refused(webhook, chunked):
+@pytest.mark.parametrize("chunked", [False, True], ids=["with length", "chunked"])
+def test_body_over_seven_mebibytes_is_refused(webhook, chunked):
     blanks = b" " * (7 * 1024 * 1024 + 1)
     with webhook.client() as client:
         content = iter([blanks]) if chunked else blanks

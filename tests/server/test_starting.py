@@ -18,7 +18,7 @@ def serve(*options, **environment):
     return CliRunner().invoke(mirrorhook, ["serve", *options], env=environment)
 
 
-def test_the_ready_line_names_both_ports_and_is_all_that_is_said(webhook):
+def test_ready_line_names_both_ports_and_is_the_only_line(webhook):
     (line,) = webhook.said
     assert line.startswith("mirrorhook ")
     assert f"is ready: reviews on {webhook.reviews}, " in line
@@ -26,7 +26,7 @@ def test_the_ready_line_names_both_ports_and_is_all_that_is_said(webhook):
 
 
 @pytest.mark.parametrize("host", ["", "::1", "localhost"])
-def test_it_listens_where_it_is_told(rules, host):
+def test_serve_listens_on_the_given_host(rules, host):
     if host == "::1" and not socket.has_dualstack_ipv6():
         pytest.skip("this machine has no IPv6")
     with serving(rules, "--host", host) as webhook:
@@ -35,7 +35,7 @@ def test_it_listens_where_it_is_told(rules, host):
             pass
 
 
-def test_a_port_in_use_is_named_by_a_process_that_ends(rules):
+def test_serve_ends_with_the_name_of_a_port_in_use(rules):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         command = [sys.executable, "-m", "webhook", "serve", "-c", str(rules)]
@@ -64,7 +64,7 @@ def test_a_port_in_use_is_named_by_a_process_that_ends(rules):
         (("-c", "RULES", "--certificate-secret", "a/b"), "needs --service-name"),
     ],
 )
-def test_what_cannot_be_served_with_is_told(rules, options, told):
+def test_serve_reports_invalid_options(rules, options, told):
     done = serve(*(str(rules) if each == "RULES" else each for each in options))
     assert done.exit_code == 2
     assert told in done.stderr
@@ -78,19 +78,19 @@ MANAGED = (
 )
 
 
-def test_a_certificate_of_the_cluster_and_one_from_files_exclude_each_other(rules):
+def test_managed_certificate_and_files_exclude_each_other(rules):
     done = serve("-c", str(rules), *MANAGED, "--tls-cert", "a", "--tls-key", "b")
     assert done.exit_code == 2
     assert "either --certificate-secret or --tls-cert" in done.stderr
 
 
-def test_a_certificate_of_the_cluster_needs_a_cluster(rules):
+def test_managed_certificate_needs_a_cluster(rules):
     done = serve("-c", str(rules), *MANAGED, KUBERNETES_SERVICE_HOST="")
     assert done.exit_code == 2
     assert "where the API server is" in done.stderr
 
 
-def test_all_mistakes_of_the_rules_are_told_at_once(rules):
+def test_serve_reports_all_errors_of_the_rules_at_once(rules):
     rules.write_text("rules:\n  - {match: docker.io}\n  - {match: 'a b', mirrors: [x.y/z]}\n")
     done = serve("-c", str(rules))
     assert done.exit_code == 2

@@ -43,7 +43,7 @@ def log(lines):
     return Log(lambda line: lines.append(json.loads(line)), lambda: 0.25)
 
 
-def test_lines_are_written_whole_and_in_order(pipe):
+def test_lines_are_written_complete_and_in_order(pipe):
     reader, writer = pipe
     out = LineWriter(writer)
     for number in range(1000):
@@ -53,7 +53,7 @@ def test_lines_are_written_whole_and_in_order(pipe):
     assert out.dropped == 0
 
 
-def test_a_line_waits_for_others_until_there_are_enough(pipe):
+def test_line_waits_until_there_are_enough_others(pipe):
     reader, writer = pipe
     out = LineWriter(writer, gather=60)
     for number in range(GATHER_LINES - 1):
@@ -65,7 +65,7 @@ def test_a_line_waits_for_others_until_there_are_enough(pipe):
     out.close(5)
 
 
-def test_a_line_that_stays_alone_is_written(pipe):
+def test_single_line_is_written(pipe):
     reader, writer = pipe
     out = LineWriter(writer)
     for number in range(3):
@@ -75,7 +75,7 @@ def test_a_line_that_stays_alone_is_written(pipe):
     out.close(5)
 
 
-def test_closing_does_not_wait_for_others(pipe):
+def test_close_does_not_wait_for_more_lines(pipe):
     reader, writer = pipe
     out = LineWriter(writer, gather=60)
     out.write(b"x")
@@ -83,7 +83,7 @@ def test_closing_does_not_wait_for_others(pipe):
     assert os.read(reader, 10) == b"x\n"
 
 
-def test_a_reader_that_does_not_read_holds_up_nobody(pipe):
+def test_slow_reader_does_not_block_the_writer(pipe):
     _, writer = pipe
     out = LineWriter(writer)
     began = time.monotonic()
@@ -93,7 +93,7 @@ def test_a_reader_that_does_not_read_holds_up_nobody(pipe):
     assert out.dropped > 0
 
 
-def test_closing_waits_for_a_reader_so_long_and_no_longer(pipe):
+def test_close_waits_for_a_reader_for_a_limited_time(pipe):
     _, writer = pipe
     out = LineWriter(writer)
     for _ in range(MAX_WAITING * 2):
@@ -103,7 +103,7 @@ def test_closing_waits_for_a_reader_so_long_and_no_longer(pipe):
     assert time.monotonic() - began < 5
 
 
-def test_a_reader_that_has_gone_ends_the_writing(pipe):
+def test_closed_reader_ends_the_writer(pipe):
     reader, writer = pipe
     out = LineWriter(writer)
     os.close(reader)
@@ -112,7 +112,7 @@ def test_a_reader_that_has_gone_ends_the_writing(pipe):
     assert not out._thread.is_alive()
 
 
-def test_closing_without_a_line_writes_none(pipe):
+def test_close_without_lines_writes_nothing(pipe):
     reader, writer = pipe
     LineWriter(writer).close(5)
     os.close(writer)
@@ -120,7 +120,7 @@ def test_closing_without_a_line_writes_none(pipe):
 
 
 @pytest.mark.parametrize("level", ["info", "warning", "error"])
-def test_a_line_is_a_json_object_with_time_level_and_event(log, lines, level):
+def test_line_is_a_json_object_with_time_level_and_event(log, lines, level):
     getattr(log, level)("something came", pod="web", count=2)
     assert lines == [
         {
@@ -133,7 +133,7 @@ def test_a_line_is_a_json_object_with_time_level_and_event(log, lines, level):
     ]
 
 
-def test_an_error_comes_with_its_traceback_on_one_line(log, lines):
+def test_unexpected_error_has_its_traceback_on_one_line(log, lines):
     with pytest.raises(ValueError, match="a") as caught:
         int("a\nb")
     log.unexpected_error("it failed", caught.value, pod="web")
@@ -148,7 +148,7 @@ def test_values_of_any_type_are_logged(log, lines):
     assert "class 'object'" in lines[0]["value"]["1"]
 
 
-def test_what_libraries_log_becomes_lines_of_the_log(log, lines):
+def test_redirected_loggers_write_to_the_log(log, lines):
     logger = logging.getLogger("lib")
     redirect_logging(log, "lib")
     logger.info("below the level")

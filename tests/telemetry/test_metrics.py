@@ -86,7 +86,7 @@ def test_each_event_is_counted(metrics, note, series):
     assert values(metrics)[series] == before + 2
 
 
-def test_states_and_times_are_told(metrics):
+def test_states_and_times_are_exported(metrics):
     metrics.record_configuration(100)
     metrics.record_certificate(200)
     metrics.observe_review(0.0004, 300)
@@ -103,22 +103,22 @@ def test_states_and_times_are_told(metrics):
     assert values(metrics)["mirrorhook_config_last_reload_successful"] == 0
 
 
-def test_no_series_says_when_another_was_created(metrics):
+def test_series_have_no_created_timestamps(metrics):
     metrics.count_review("default", "patched")
     assert not [series for series in values(metrics) if "_created" in series]
 
 
-def test_the_format_is_what_was_asked_for(metrics):
+def test_format_follows_the_accept_header(metrics):
     content, content_type = metrics.render(OPENMETRICS)
     assert content_type.startswith("application/openmetrics-text")
     assert content.endswith(b"# EOF\n")
     assert metrics.render("")[1].startswith("text/plain")
 
 
-def test_the_process_is_measured_too(metrics):
+def test_process_metrics_are_exported(metrics):
     assert values(metrics)["process_resident_memory_bytes"] > 0
 
 
-def test_two_processes_in_one_do_not_share_their_metrics(metrics):
+def test_two_instances_share_no_series(metrics):
     metrics.count_error()
     assert values(Metrics("1", lambda: 0.0))["mirrorhook_errors_total"] == 0

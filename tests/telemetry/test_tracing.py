@@ -53,7 +53,7 @@ def collecting():
         server.server_close()
 
 
-def test_a_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch):
+def test_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch):
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
     with collecting() as (url, spans):
@@ -71,9 +71,7 @@ def test_a_review_is_a_span_below_the_request_for_the_pod(tmp_path, monkeypatch)
     assert values["url.path"].string_value == "/mutate/none"
 
 
-def test_a_collector_that_is_away_delays_no_end_and_is_complained_of_in_our_log(
-    tmp_path, monkeypatch
-):
+def test_missing_collector_delays_no_shutdown_and_is_logged(tmp_path, monkeypatch):
     rules = tmp_path / "rules.yaml"
     rules.write_text(RULES)
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9")
@@ -98,14 +96,14 @@ def test_a_collector_that_is_away_delays_no_end_and_is_complained_of_in_our_log(
         ({"OTEL_TRACES_EXPORTER": "otlp"}, True),
     ],
 )
-def test_the_standard_variables_decide(environment, expected):
+def test_tracing_follows_the_standard_variables(environment, expected):
     assert _is_requested(environment) is expected
 
 
-def test_without_them_there_is_nothing_between_a_request_and_its_answer():
+def test_tracing_is_off_without_the_variables():
     assert open_tracing({}, "0") is None
 
 
-def test_an_exporter_that_is_not_there_is_told():
+def test_unknown_exporter_is_reported():
     with pytest.raises(TracingError, match="OTEL_TRACES_EXPORTER is 'jaeger'"):
         open_tracing({"OTEL_TRACES_EXPORTER": "jaeger"}, "0")

@@ -1,4 +1,4 @@
-"""A listener of ours, and talking to it byte by byte."""
+"""A listener in this process, and raw requests to it."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"
 
 
 @asynccontextmanager
-async def served(parts=None, limits=TIGHT, app=None):
-    """Serve in plain HTTP; gives the listener."""
+async def run_listener(parts=None, limits=TIGHT, app=None):
+    """Run a listener in plain HTTP until the end of the block."""
     app = app or (parts or Parts()).app()
     listener = listen("127.0.0.1", 0, app, limits=limits)
     running = asyncio.create_task(listener.server.serve([listener.socket]))
@@ -31,18 +31,18 @@ async def connect(listener):
     return await asyncio.open_connection(*listener.socket.getsockname())
 
 
-async def answered(reader):
-    """Read one answer to the end of the connection: its status and message."""
+async def read_refusal(reader):
+    """Read one refusal to the end of the connection: its status and message."""
     head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["message"]
 
 
-async def whole_answer(reader):
+async def read_answer(reader):
     """Read one answer, and leave the connection open."""
     head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
     return head, await reader.readexactly(length)
 
 
-def request(body, extra=""):
+def build_request(body, extra=""):
     return f"{HEAD}content-length: {len(body)}\r\n{extra}\r\n".encode() + body
