@@ -148,7 +148,7 @@ def test_results_are_logged_and_counted():
     assert [line["event"] for line in told.lines] == [
         "registry down",
         "registry up",
-        "availability",
+        "credentials not loaded",
         "image check failed",
     ]
     assert told.lines[0]["reason"] == "m.example does not answer in time (800 ms)"

@@ -159,4 +159,4 @@ class MirrorObserver:
 
     def on_problem(self, problem: str) -> None:
         """Log a file that cannot be used."""
-        self._log.warning("availability", problem=problem)
+        self._log.warning("credentials not loaded", problem=problem)
