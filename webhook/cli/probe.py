@@ -64,12 +64,9 @@ class CandidateResult(NamedTuple):
 
 
 class ProbedDecision(NamedTuple):
-    """A decision by what registries have, and their answers.
+    """A decision by what registries have, with the answers for its candidates.
 
-    Attributes:
-        decision: The decision.
-        original: The original, if it was asked for.
-        candidates: Each candidate, in the order of the decision.
+    The original image has an answer only if it was asked for.
     """
 
     decision: Decision
@@ -78,15 +75,7 @@ class ProbedDecision(NamedTuple):
 
 
 class MirrorProbe(NamedTuple):
-    """The answer of one mirror of one rule.
-
-    Attributes:
-        policy: The policy's name.
-        rule: The rule's name.
-        mirror: The mirror's target.
-        result: The image that it was asked for, with the answer; None without an image
-            to ask for.
-    """
+    """The answer of one mirror of one rule; no result if there was no image to ask for."""
 
     policy: str
     rule: str

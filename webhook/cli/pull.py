@@ -154,11 +154,7 @@ def _pull_all(jobs: Sequence[PullJob], puller: Puller) -> Iterator[PullResult]:
 def _show_progress(title: str) -> Iterator[Callable[[str, str], None]]:
     """Show on a terminal what is being done until the end of the block.
 
-    Args:
-        title: Which image of how many.
-
-    Yields:
-        The function that takes the name being pulled, and the engine's last line.
+    It yields the function that takes the name being pulled, and the engine's last line.
     """
     if not sys.stdout.isatty():
         yield lambda _source, _line: None

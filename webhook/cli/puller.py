@@ -216,11 +216,7 @@ class Puller:
     ) -> PullResult:
         """Give a pulled image its own names, and then remove those that the pull brought.
 
-        Args:
-            job: The image.
-            reference: Its parts.
-            source: The mirror that it was pulled from.
-            before: The names that it had there before; None if that is unknown.
+        *before* are the names that it had at the mirror before; None if they are unknown.
         """
         image = source.image
         brought = self._new_names(source, before)

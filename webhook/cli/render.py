@@ -222,7 +222,7 @@ def _write(
         config: As for `load_configuration`.
         profile: As for `load_configuration`.
         policy: Name of the policy.
-        output_dir: Folder to write to; standard output without one.
+        output_dir: Folder to write to; None for standard output.
         accept: Codes of warnings that are no errors.
         strict: Whether those that leave rules out are errors too.
     """

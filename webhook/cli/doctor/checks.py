@@ -51,12 +51,7 @@ VALIDATING_POLICY: Final = re.compile(r"ValidatingAdmissionPolicy '([^']+)'")
 
 
 def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
-    """Check everything except a namespace.
-
-    Args:
-        reader: The cluster.
-        now: The time by this machine's clock.
-    """
+    """Check everything except a namespace; *now* is the time by this machine's clock."""
     version = reader.get("/version") or {}
     yield ok("API server", f"{reader.host} answers, version {version.get('gitVersion')}")
     yield _check_clock(reader.measure_clock_skew())
@@ -87,11 +82,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
 
 
 def _check_clock(skew: float) -> Finding:
-    """Compare the clocks.
-
-    Args:
-        skew: Seconds that this machine is ahead of the API server.
-    """
+    """Check that this machine is at most so many seconds ahead of the API server."""
     if abs(skew) <= MAX_SKEW:
         return ok("clock", "the clocks of this machine and the API server agree")
     return notice(
@@ -138,7 +129,7 @@ def check_namespace(
         reader: The cluster.
         installation: What the cluster has of mirrorhook.
         name: Name of the namespace.
-        image: The image to try; without it one that a rule matches.
+        image: The image to try; None for one that a rule matches.
     """
     namespace = reader.get(f"/api/v1/namespaces/{name}")
     if namespace is None:
@@ -187,14 +178,7 @@ def _fix_refusal(reason: str, rewriter: Rewriter) -> str:
 
 
 def _compare(image: str, result: str, settings: PolicySettings, rewriter: Rewriter) -> Finding:
-    """Compare the image that the API server would store with what the rules say.
-
-    Args:
-        image: The image of the Pod that was tried.
-        result: The image that the API server would store.
-        settings: The rules.
-        rewriter: The webhook or policy that was to be asked.
-    """
+    """Compare *result*, which the API server would store for *image*, with the rules."""
     expected = settings.mirrors.decide(image)
     unchanged = f"{image} is unchanged"
     for candidate in expected.candidates:

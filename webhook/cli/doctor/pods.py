@@ -33,14 +33,7 @@ __all__ = ["explain_pod"]
 def explain_pod(
     reader: KubeClient, installation: Installation, namespace: str, name: str
 ) -> Iterator[Finding]:
-    """Explain why the images of a Pod are what they are.
-
-    Args:
-        reader: The cluster.
-        installation: What the cluster has of mirrorhook.
-        namespace: The Pod's namespace.
-        name: Its name.
-    """
+    """Explain why the images of a Pod are what they are."""
     pod = reader.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
     if pod is None:
         yield wrong("Pod", f"there is no Pod {namespace}/{name}", "kubectl get pods -A")
@@ -78,13 +71,7 @@ def explain_pod(
 def _find_rewriter(
     pod: Mapping[str, Any], labels: Mapping[str, str], installation: Installation
 ) -> Rewriter | Finding:
-    """Return the webhook or policy that handles a Pod, or why there is none.
-
-    Args:
-        pod: The Pod.
-        labels: Labels of its namespace.
-        installation: What the cluster has of mirrorhook.
-    """
+    """Return what handles a Pod in a namespace with these labels, or why nothing does."""
     if not installation.rewriters:
         text = "the API server has no webhook and no policy of mirrorhook"
         return wrong("webhook", text, "mirrorhook doctor")
@@ -121,14 +108,7 @@ def _explain_image(
     metadata: Mapping[str, Any],
     rewriter: Rewriter,
 ) -> Finding:
-    """Explain why one image is what it is.
-
-    Args:
-        placement: The image, with what the rules make of it today.
-        originals: The images that were rewritten, by container.
-        metadata: Metadata of the Pod.
-        rewriter: The webhook or policy that is asked about the Pod.
-    """
+    """Explain why one image is what it is; *originals* are recorded images by container."""
     field, decision = placement
     if field.name in originals:
         return ok(field.name, f"{field.image}, rewritten from {originals[field.name]}")

@@ -44,15 +44,13 @@ NO_POLICIES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class BoundPolicy:
-    """A policy of ours that one binding puts into force.
+    """A policy of mirrorhook that one binding makes active.
+
+    Selectors are those of the policy and of the binding together.
 
     Attributes:
-        policy: Name of the policy.
-        binding: Name of the binding.
-        namespace_selector: Selector of namespaces, of the policy and the binding together.
-        object_selector: Selector of Pods, of both together.
         ignores_failure: Whether Pods are admitted unchanged if the policy fails.
-        created: When the later of the two was made, in RFC 3339.
+        created: When the later of the two was created, in RFC 3339.
         mirrors: The rules; None if they are unknown.
         problem: Why they are unknown.
     """
@@ -86,13 +84,13 @@ class BoundPolicy:
 
 @dataclass(frozen=True, slots=True)
 class InstalledPolicies:
-    """The policies of ours that the API server has.
+    """The policies of mirrorhook in the API server.
 
     Attributes:
-        version: Version of the API that has such policies; empty if the API server has none.
-        bound: Policies of ours that are in force.
+        version: Version of the API that serves such policies; empty if it serves none.
+        bound: Policies with a binding.
         unbound: Names of those without a binding.
-        missing: Bindings of ours by the name of a policy that does not exist.
+        missing: Names of bindings, by the name of a policy that does not exist.
         problem: Why they could not be read.
     """
 
@@ -104,12 +102,12 @@ class InstalledPolicies:
 
     @property
     def any(self) -> bool:
-        """Whether anything of ours exists."""
+        """Whether there is a policy or a binding."""
         return bool(self.bound or self.unbound or self.missing)
 
 
 def read_policies(reader: KubeClient) -> InstalledPolicies:
-    """Return our policies with their bindings.
+    """Return the policies of mirrorhook with their bindings.
 
     Raises:
         ClusterError: The API server cannot be asked.

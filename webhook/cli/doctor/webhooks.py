@@ -42,15 +42,11 @@ class WebhookEntry:
 
     Attributes:
         configuration: Name of the configuration.
-        name: Its name.
-        policy: The policy that it asks for.
+        policy: The policy that its path names.
         namespace: Namespace of its Service.
-        service: Name of its Service.
-        ca_bundle: The certificates that are trusted, in PEM.
-        namespace_selector: Selector of namespaces.
-        object_selector: Selector of Pods.
+        ca_bundle: The certificates that the API server trusts, in PEM.
         ignores_failure: Whether Pods are admitted unchanged if the webhook is not reached.
-        created: When the configuration was made, in RFC 3339.
+        created: When the configuration was created, in RFC 3339.
     """
 
     configuration: str
