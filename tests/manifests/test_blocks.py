@@ -35,7 +35,7 @@ def test_blocks_give_the_same_result_as_the_whole_file(text, size, encoding):
     parts = [*rewrite_stream(iter(blocks), DECIDE)]
     assert b"".join(part.content for part in parts) == whole.content
     assert tuple(image for part in parts for image in part.images) == whole.images
-    assert tuple(told for part in parts for told in part.problems) == whole.problems
+    assert tuple(problem for part in parts for problem in part.problems) == whole.problems
 
 
 @given(st.binary(max_size=12), st.integers(1, 5), st.sampled_from([b"", b"\xff\xfe"]))
