@@ -138,11 +138,11 @@ def test_without_its_rights_it_serves_and_says_what_it_lacks(plane, world):
         plane.api.delete(f"{root}/namespaces/{release.name}/rolebindings/{release.name}")
         plane.api.delete(release.authority)
         with storm(world, space, NGINX):
-            event = "certificates cannot be looked after"
+            event = "certificate rotation has a problem"
             (line, *_) = until(lambda: replica.logged(event), event, 60)
             assert "forbidden" in line["problem"]
         release.install_again()
-        until(lambda: replica.logged("certificates are looked after again"), "its end", 60)
+        until(lambda: replica.logged("certificate rotation works again"), "its end", 60)
         assert world.tried(space, "nginx") == NGINX
 
 

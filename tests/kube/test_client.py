@@ -86,7 +86,7 @@ def test_pages_of_pods_are_read_whatever_they_say(reader):
 
 def test_a_pod_is_tried(reader):
     assert reader.dry_run_pod("n", {}) == POD
-    with pytest.raises(NotFoundError, match="try a Pod in namespace other"):
+    with pytest.raises(NotFoundError, match="create a Pod in namespace other"):
         reader.dry_run_pod("other", {})
 
 

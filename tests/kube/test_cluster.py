@@ -141,7 +141,7 @@ async def test_an_immutable_secret_is_a_refusal(api, cluster):
         (500, "the server says so (HTTP 500)"),
         (503, "the server says so (HTTP 503)"),
         (302, "the server says so (HTTP 302)"),
-        ("html", "the answer is no JSON object"),
+        ("html", "the response is not a JSON object"),
         (
             "drop",
             "('Connection aborted.', RemoteDisconnected('Remote end closed connection",
@@ -184,7 +184,7 @@ async def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(api, t
     with pytest.raises(UnavailableError) as caught:
         await cluster.get_secret("mirrorhook", "ca")
     assert str(caught.value) == (
-        "cannot get Secret mirrorhook/ca: no whole answer within 0.2 seconds"
+        "cannot get Secret mirrorhook/ca: no complete response within 0.2 seconds"
     )
 
 
@@ -195,14 +195,16 @@ async def test_a_token_that_is_not_accepted_may_be_so_later(api, cluster):
 
 
 async def test_a_kubeconfig_that_is_missing_is_named(tmp_path):
-    with pytest.raises(ClusterError, match=r"cannot learn from /.*/nowhere where"):
+    with pytest.raises(
+        ClusterError, match=r"cannot find the address of the API server in /.*/nowhere: "
+    ):
         connect(tmp_path / "nowhere")
 
 
 async def test_a_kubeconfig_that_is_broken_is_named(tmp_path):
     path = tmp_path / "kubeconfig"
     path.write_text("a: [")
-    with pytest.raises(ClusterError, match="cannot learn from"):
+    with pytest.raises(ClusterError, match="cannot find the address of the API server in "):
         connect(path)
 
 
@@ -211,6 +213,6 @@ async def test_outside_a_cluster_there_is_no_service_account(monkeypatch):
     with pytest.raises(ClusterError) as caught:
         connect()
     assert str(caught.value) == (
-        "cannot learn from this Pod's service account where the API server is: "
+        "cannot find the address of the API server in this Pod's service account: "
         "Service host/port is not set."
     )

@@ -65,8 +65,8 @@ async def test_the_slices_of_the_service_are_listed_and_no_others(api, tmp_path)
     ("fault", "kind", "words"),
     [
         (403, ForbiddenError, "cannot list EndpointSlices of Service mirrorhook/m"),
-        ("hang", UnavailableError, "no whole answer within 0.2 seconds"),
-        ("html", UnavailableError, "the answer is no JSON object"),
+        ("hang", UnavailableError, "no complete response within 0.2 seconds"),
+        ("html", UnavailableError, "the response is not a JSON object"),
         ("drop", UnavailableError, "cannot list EndpointSlices"),
     ],
 )

@@ -33,7 +33,7 @@ except ClusterError as error:
     print(error)
 """
     done = run(code)
-    assert done.stdout.startswith("no cluster can be reached without the kubernetes package (")
+    assert done.stdout.startswith("access to a cluster needs the kubernetes package (")
     assert done.stdout.endswith("): install mirrorhook[cluster]\n")
 
 

@@ -80,7 +80,7 @@ def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(rules, files, auth
     with serving(rules, *options(files)) as webhook:
         stranger = authority.issue_cert(NAME)
         stranger.cert_chain_pems[0].write_to_path(files / "tls.crt")
-        line = webhook.wait_for("certificate refused, the old one stays in use")
+        line = webhook.wait_for("certificate refused; the old one stays in use")
         assert "tls.key" in line["problem"]
         assert ask(webhook, trusting(authority), review_of("nginx")).status_code == 200
         assert webhook.metric('mirrorhook_certificate_reloads_total{result="failure"}') == 1
@@ -91,7 +91,7 @@ def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
     assert answer.status_code == 200
     names = webhook.wait_for("certificate loaded")["names"]
     assert {"localhost", "127.0.0.1", "::1"} <= set(names)
-    assert "self-made certificate" in webhook.said[0]
+    assert "self-signed certificate" in webhook.said[0]
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
@@ -145,7 +145,7 @@ async def test_a_managed_certificate_holds_readiness_until_it_is_trusted():
     following.cancel()
     assert parts.readiness.problems == ()
     assert managed.serving.certificate != placeholder
-    assert str(managed) == "certificate by the CA in Secret mirrorhook/mirrorhook-ca"
+    assert str(managed) == "certificate signed by the CA in Secret mirrorhook/mirrorhook-ca"
     assert managed.context is managed.serving.context
     assert managed.expires_at == managed.serving.certificate.expires_at
 

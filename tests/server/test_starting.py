@@ -22,7 +22,7 @@ def test_ready_line_names_both_ports_and_is_the_only_line(webhook):
     (line,) = webhook.said
     assert line.startswith("mirrorhook ")
     assert f"is ready: reviews on {webhook.reviews}, " in line
-    assert f"probes and metrics on {webhook.operations}; self-made" in line
+    assert f"probes and metrics on {webhook.operations}; self-signed" in line
 
 
 @pytest.mark.parametrize("host", ["", "::1", "localhost"])
@@ -57,7 +57,7 @@ def test_serve_ends_with_the_name_of_a_port_in_use(rules):
     [
         ((), "Missing option '--config'"),
         (("-c", "none.yaml"), "none.yaml: the file cannot be read: No such file"),
-        (("-c", "RULES", "--tls-cert", "a"), "belong together: give both"),
+        (("-c", "RULES", "--tls-cert", "a"), "give both --tls-cert and --tls-key"),
         (("-c", "RULES", "--tls-cert", "a", "--tls-key", "b"), "cannot read a: No such"),
         (("-c", "RULES", "--port", "70000"), "70000 is not in the range"),
         (("-c", "RULES", "--certificate-secret", "x"), "'x' is not NAMESPACE/NAME"),
@@ -87,7 +87,7 @@ def test_managed_certificate_and_files_exclude_each_other(rules):
 def test_managed_certificate_needs_a_cluster(rules):
     done = serve("-c", str(rules), *MANAGED, KUBERNETES_SERVICE_HOST="")
     assert done.exit_code == 2
-    assert "where the API server is" in done.stderr
+    assert "address of the API server" in done.stderr
 
 
 def test_serve_reports_all_errors_of_the_rules_at_once(rules):

@@ -65,7 +65,7 @@ def test_a_long_host_name_is_for_the_alternative_names_alone(now):
 
 
 def test_a_name_that_can_stand_in_no_certificate_is_refused(now):
-    with pytest.raises(CertificateError, match=r"'bücher\.example' cannot stand in"):
+    with pytest.raises(CertificateError, match=r"cannot contain the name 'bücher\.example'"):
         create_self_signed(["bücher.example"], now=now)
 
 

@@ -62,54 +62,54 @@ def refusal(certificate, key):
 
 def test_a_key_of_another_pair_is_refused(pair, other_pair):
     assert refusal(pair.chain, other_pair.key) == (
-        "/t/tls.key does not belong to /t/tls.crt: they are of different pairs"
+        "/t/tls.key does not match /t/tls.crt: it is the key of another certificate"
     )
 
 
 def test_a_chain_in_the_wrong_order_is_refused(now):
     pair, authority = create_self_signed(["a"], now=now)
     assert refusal(authority + pair.chain, pair.key) == (
-        "/t/tls.key belongs to certificate 2 of /t/tls.crt: "
-        "put that one first, and its CA's after it"
+        "/t/tls.key matches certificate 2 of /t/tls.crt: "
+        "put that certificate first, and those of its CAs after it"
     )
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"not a certificate", b"\xff\x00"])
 def test_a_file_without_a_certificate_is_refused(pair, text):
     assert refusal(text, pair.key) == (
-        '/t/tls.crt holds no certificate in PEM ("-----BEGIN CERTIFICATE-----")'
+        '/t/tls.crt contains no PEM certificate ("-----BEGIN CERTIFICATE-----")'
     )
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"-----BEGIN CERTIFICATE-----\n"])
 def test_a_file_without_a_key_is_refused(pair, text):
     assert refusal(pair.chain, text) == (
-        '/t/tls.key holds no private key in PEM ("-----BEGIN PRIVATE KEY-----")'
+        '/t/tls.key contains no PEM private key ("-----BEGIN PRIVATE KEY-----")'
     )
 
 
 def test_half_a_certificate_is_refused(pair):
     half = pair.chain[: len(pair.chain) // 2]
-    assert refusal(half, pair.key).startswith("/t/tls.crt holds a broken certificate: ")
+    assert refusal(half, pair.key).startswith("/t/tls.crt contains an invalid certificate: ")
 
 
 def test_half_a_key_is_refused(pair):
     half = pair.key[: len(pair.key) // 2]
-    assert refusal(pair.chain, half).startswith("/t/tls.key holds a broken private key: ")
+    assert refusal(pair.chain, half).startswith("/t/tls.key contains an invalid private key: ")
 
 
 def test_a_key_under_a_passphrase_is_refused(make_certificate):
     made = make_certificate(HOST)
     assert refusal(made.certificate, made.locked_key) == (
-        "/t/tls.key is protected by a passphrase; give a key without one"
+        "/t/tls.key is protected by a passphrase; use a key without one"
     )
 
 
 def test_a_certificate_without_alternative_names_is_refused(make_certificate):
     made = make_certificate()
     assert refusal(made.certificate, made.key) == (
-        "/t/tls.crt has no subject alternative name, so that no API server trusts it; "
-        "make one for DNS:SERVICE.NAMESPACE.svc"
+        "/t/tls.crt has no subject alternative name, so no API server trusts it; "
+        "it needs DNS:SERVICE.NAMESPACE.svc"
     )
 
 
@@ -117,14 +117,17 @@ def test_a_certificate_for_no_host_is_refused(make_certificate):
     names = x509.SubjectAlternativeName([x509.RFC822Name("a@example.com")])
     made = make_certificate(names)
     assert refusal(made.certificate, made.key) == (
-        "/t/tls.crt is for no host; make one for DNS:SERVICE.NAMESPACE.svc"
+        "/t/tls.crt has no host name or address among its subject alternative names; "
+        "it needs DNS:SERVICE.NAMESPACE.svc"
     )
 
 
 def test_a_certificate_with_broken_extensions_is_refused(make_certificate):
     names = x509.UnrecognizedExtension(x509.SubjectAlternativeName.oid, b"\x00")
     made = make_certificate(names)
-    assert refusal(made.certificate, made.key).startswith("/t/tls.crt holds a broken certificate: ")
+    assert refusal(made.certificate, made.key).startswith(
+        "/t/tls.crt contains an invalid certificate: "
+    )
 
 
 @pytest.mark.parametrize(

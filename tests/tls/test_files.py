@@ -104,7 +104,8 @@ def test_a_file_that_is_wrong_is_named(mount, pair, other_pair, now):
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now)
     assert str(caught.value) == (
-        f"{mount.files.key} does not belong to {mount.files.chain}: they are of different pairs"
+        f"{mount.files.key} does not match {mount.files.chain}: "
+        "it is the key of another certificate"
     )
 
 

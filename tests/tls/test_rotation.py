@@ -89,12 +89,14 @@ NOTHING = published()
             "no CA that can sign",
             id="a clock far behind",
         ),
-        pytest.param(stored(OLD), published(OLD), ["old"], "two thirds of the life", id="old"),
+        pytest.param(
+            stored(OLD), published(OLD), ["old"], "past two thirds of its lifetime", id="old"
+        ),
         pytest.param(
             stored(OLD, FUTURE),
             published(OLD),
             ["old", "future"],
-            "two thirds of the life",
+            "past two thirds of its lifetime",
             id="old, and another replica's clock was ahead",
         ),
         pytest.param(
@@ -120,28 +122,28 @@ def test_a_new_ca_is_made(secret, known, kept, reason):
             stored(SETTLED),
             published(YOUNG, SETTLED),
             ["settled", "young"],
-            "a CA that it does not hold",
+            "a CA that is missing from it",
             id="an old Secret was restored",
         ),
         pytest.param(
             stored(OLD),
             published(SETTLED),
             ["old", "settled"],
-            "a CA that it does not hold",
+            "a CA that is missing from it",
             id="a very old Secret was restored",
         ),
         pytest.param(
             stored(FRESH),
             published(SETTLED, FRESH),
             ["settled", "fresh"],
-            "a CA that it does not hold",
+            "a CA that is missing from it",
             id="the Secret was made by a replica that could not see what is published",
         ),
         pytest.param(
             stored(OLD, SETTLED),
             published(OLD, SETTLED),
             ["settled"],
-            "no certificate of its old CA can be in use any more",
+            "no certificate of its old CA can still be in use",
             id="the old one is replaced for long",
         ),
         pytest.param(
@@ -273,13 +275,15 @@ BOTH = stored(OLD, FRESH)
 @pytest.mark.parametrize(
     ("secret", "known", "used", "settled", "expected"),
     [
-        pytest.param(stored(FRESH), None, None, (), ("fresh", "none yet"), id="first start"),
+        pytest.param(
+            stored(FRESH), None, None, (), ("fresh", "no certificate yet"), id="first start"
+        ),
         pytest.param(
             BOTH,
             published(OLD),
             None,
             (),
-            ("old", "none yet"),
+            ("old", "no certificate yet"),
             id="the published one first",
         ),
         pytest.param(
@@ -287,10 +291,12 @@ BOTH = stored(OLD, FRESH)
             published(OLD, FRESH),
             None,
             (),
-            ("fresh", "none yet"),
+            ("fresh", "no certificate yet"),
             id="a new replica need not wait",
         ),
-        pytest.param(BOTH, NOTHING, None, (), ("fresh", "none yet"), id="the newest if none is"),
+        pytest.param(
+            BOTH, NOTHING, None, (), ("fresh", "no certificate yet"), id="the newest if none is"
+        ),
         pytest.param(
             BOTH,
             published(OLD, FRESH),
@@ -312,7 +318,7 @@ BOTH = stored(OLD, FRESH)
             published(FRESH),
             leaf(SETTLED),
             (),
-            ("fresh", "not trusted any more"),
+            ("fresh", "no longer trusted"),
             id="the old CA is gone all at once",
         ),
         pytest.param(
@@ -352,7 +358,7 @@ BOTH = stored(OLD, FRESH)
             published(YOUNG),
             leaf(YOUNG, 8 * DAY),
             (YOUNG,),
-            ("young", "the last one expired on"),
+            ("young", "the current certificate expired on"),
             id="the machine was asleep, or its clock jumped",
         ),
         pytest.param(
@@ -360,7 +366,7 @@ BOTH = stored(OLD, FRESH)
             published(SETTLED),
             leaf(SETTLED, -30 * DAY),
             (SETTLED,),
-            ("settled", "the last one is not valid before"),
+            ("settled", "the current certificate is not valid before"),
             id="the clock jumped back",
         ),
     ],

@@ -174,7 +174,7 @@ async def test_faults_of_every_kind_are_got_over(world):
         await until(lambda: replica.ready)
     assert world.api.faults == []
     assert replica.pairs
-    assert replica.notes.events()[-1] == "certificates are looked after again"
+    assert replica.notes.events()[-1] == "certificate rotation works again"
 
 
 async def test_an_api_server_that_goes_away_and_comes_back(world):
@@ -223,7 +223,7 @@ async def test_a_missing_permission_is_told_once_and_its_end_too(world):
     assert ("certificate not ready", {"reason": replica.statuses[0].reason}) in (
         replica.notes.lines
     )
-    assert "certificates are looked after again" in replica.notes.events()
+    assert "certificate rotation works again" in replica.notes.events()
 
 
 async def test_an_immutable_secret_is_a_problem_and_we_go_on(world):

@@ -311,7 +311,7 @@ def test_a_spoilt_secret_is_filled_anew_and_what_was_trusted_stays_so(data):
     world.settle()
     everything_is_well(world)
     assert len(world.stored().certificates) == 2
-    assert world.notes.lines[-2][1]["reason"] == "it holds no CA that can sign now"
+    assert world.notes.lines[-2][1]["reason"] == "it contains no CA that can sign now"
 
 
 def test_a_lost_key_is_replaced():
@@ -359,8 +359,8 @@ def test_the_secret_of_a_stranger_is_never_written(kind):
     world.cluster.put_secret(kind, {"ca.crt": b"theirs"})
     (problem,) = world.group.finish(0).problems
     assert problem == (
-        f"Secret mirrorhook/mirrorhook-ca is not ours: its type is {kind}, not "
-        "mirrorhook.io/ca; delete it, or have another one used"
+        f"Secret mirrorhook/mirrorhook-ca has the type {kind}, not mirrorhook.io/ca: "
+        "delete it, or use another name"
     )
     assert world.cluster.writes == []
     assert world.group.replicas[0].get_status(()).reason == "it has no certificate yet"
@@ -490,7 +490,7 @@ def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
     world.cluster.denied.add("get configuration")
     world.settle()
     assert world.group.replicas[0].get_status(()).reason == (
-        "it could not be asked yet whether its certificate is trusted"
+        "it could not find out yet whether the API server trusts its certificate"
     )
 
 

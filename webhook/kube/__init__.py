@@ -57,7 +57,7 @@ def open_client(kubeconfig: Path | None = None) -> KubeClient:
         from webhook.kube.client import KubeClient  # noqa: PLC0415
     except ImportError as error:
         raise ClusterError(
-            f"no cluster can be reached without the kubernetes package ({error}): "
+            f"access to a cluster needs the kubernetes package ({error}): "
             "install mirrorhook[cluster]"
         ) from None
     return KubeClient.load(kubeconfig)

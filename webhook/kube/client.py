@@ -79,7 +79,7 @@ class KubeClient:
                 config.load_kube_config(source, client_configuration=configuration)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001 - a kubeconfig can be wrong in any way
             raise ClusterError(
-                f"cannot learn from {source} where the API server is: {error}"
+                f"cannot find the address of the API server in {source}: {error}"
             ) from None
         return cls(configuration)
 
@@ -123,7 +123,7 @@ class KubeClient:
         """Send a request as `send` does, and return the JSON object of the response."""
         content = _parse(_read(action, self.send(action, method, path, query=query, body=body)))
         if not isinstance(content, dict):
-            raise UnavailableError(f"cannot {action}: the answer is no JSON object")
+            raise UnavailableError(f"cannot {action}: the response is not a JSON object")
         return content
 
     def get(self, path: str) -> dict[str, Any] | None:
@@ -149,7 +149,7 @@ class KubeClient:
 
     def measure_clock_skew(self) -> float:
         """Return by how many seconds our clock is ahead of that of the API server."""
-        response = self.send("ask for the version", "GET", "/version")
+        response = self.send("get /version", "GET", "/version")
         date = parsedate_to_datetime(response.headers["Date"])
         response.drain_conn()
         return time.time() - date.timestamp()
@@ -171,7 +171,7 @@ class KubeClient:
     def dry_run_pod(self, namespace: str, pod: Mapping[str, Any]) -> dict[str, Any]:
         """Create a Pod in a dry run, and return what would be stored."""
         return self.call(
-            f"try a Pod in namespace {namespace}",
+            f"create a Pod in namespace {namespace} (dry run)",
             "POST",
             f"/api/v1/namespaces/{quote(namespace)}/pods",
             query={"dryRun": "All"},

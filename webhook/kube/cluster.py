@@ -159,7 +159,7 @@ class Cluster:
             )
         except TimeoutError:
             raise UnavailableError(
-                f"cannot {action}: no whole answer within {limit:g} seconds"
+                f"cannot {action}: no complete response within {limit:g} seconds"
             ) from None
 
 

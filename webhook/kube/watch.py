@@ -105,7 +105,7 @@ class Watch:
             # An event may be split, or come with others: each piece is a reason to look.
             for piece in () if self._stopped.is_set() else response.stream():
                 if b'"type":"ERROR"' in piece:
-                    raise ClusterError(f"cannot {self._action}: the API server ended it")
+                    raise ClusterError(f"cannot {self._action}: the API server ended the watch")
                 self._notify()
         except (HTTPError, OSError) as error:
             raise UnavailableError(

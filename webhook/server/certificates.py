@@ -88,7 +88,7 @@ class ServingCertificate(ABC):
                 self._record(change, "certificate replaced")
                 return
         self._metrics.record_refused_certificate()
-        self._log.error("certificate refused, the old one stays in use", problem=str(change))
+        self._log.error("certificate refused; the old one stays in use", problem=str(change))
 
     def _record(self, certificate: Certificate, event: str) -> None:
         self._metrics.record_certificate(certificate.expires_at.timestamp())
@@ -110,7 +110,7 @@ class FileCertificate(ServingCertificate):
         self._clock = clock
 
     def __str__(self) -> str:
-        return f"certificate of {self._files.chain}"
+        return f"certificate from {self._files.chain}"
 
     async def follow(self) -> None:
         """Take up every change of the files."""
@@ -134,7 +134,7 @@ class SelfSignedCertificate(ServingCertificate):
         super().__init__(self._create(), log=log, metrics=metrics)
 
     def __str__(self) -> str:
-        return "self-made certificate, which clients cannot verify"
+        return "self-signed certificate, which clients cannot verify"
 
     async def follow(self) -> None:
         """Create another certificate before the old one expires."""
@@ -180,7 +180,7 @@ class RotatedCertificate(ServingCertificate):
 
     def __str__(self) -> str:
         secret = f"{self._managed.secret_namespace}/{self._managed.secret_name}"
-        return f"certificate by the CA in Secret {secret}"
+        return f"certificate signed by the CA in Secret {secret}"
 
     async def follow(self) -> None:
         """Maintain the CA and the certificate."""

@@ -159,7 +159,7 @@ def _create_general_name(name: str) -> x509.GeneralName:
     try:
         return x509.DNSName(name)
     except ValueError as error:
-        raise CertificateError(f"{name!r} cannot stand in a certificate: {error}") from None
+        raise CertificateError(f"a certificate cannot contain the name {name!r}: {error}") from None
 
 
 def _encode_key(key: ec.EllipticCurvePrivateKey) -> bytes:

@@ -39,7 +39,7 @@ __all__ = [
 CLOCK_SKEW: Final = timedelta(minutes=5)
 # Parameters of the curve, or certificates, may precede the key.
 KEY_BEGIN: Final = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
-SAN_HINT: Final = "make one for DNS:SERVICE.NAMESPACE.svc"
+SAN_HINT: Final = "it needs DNS:SERVICE.NAMESPACE.svc"
 
 
 class CertificateError(Exception):
@@ -93,12 +93,12 @@ class Certificate:
         matches = [encode_public_key(each.public_key()) == public for each in certificates]
         if not any(matches):
             raise CertificateError(
-                f"{key_source} does not belong to {chain_source}: they are of different pairs"
+                f"{key_source} does not match {chain_source}: it is the key of another certificate"
             )
         if not matches[0]:
             raise CertificateError(
-                f"{key_source} belongs to certificate {matches.index(True) + 1} of "
-                f"{chain_source}: put that one first, and its CA's after it"
+                f"{key_source} matches certificate {matches.index(True) + 1} of {chain_source}: "
+                "put that certificate first, and those of its CAs after it"
             )
         leaf = certificates[0]
         return cls(
@@ -125,7 +125,7 @@ def find_last_expiry(pem: bytes) -> datetime:
     Raises:
         CertificateError: There is no certificate, or one cannot be read.
     """
-    return max(each.not_valid_after_utc for each in _parse_chain(pem, "what is trusted"))
+    return max(each.not_valid_after_utc for each in _parse_chain(pem, "the CA bundle"))
 
 
 def encode_public_key(key: PublicKeyTypes) -> bytes:
@@ -141,14 +141,14 @@ def format_time(moment: datetime) -> str:
 def _parse_chain(pem: bytes, source: str) -> list[x509.Certificate]:
     if b"-----BEGIN CERTIFICATE-----" not in pem:
         raise CertificateError(
-            f'{source} holds no certificate in PEM ("-----BEGIN CERTIFICATE-----")'
+            f'{source} contains no PEM certificate ("-----BEGIN CERTIFICATE-----")'
         )
     try:
         chain = x509.load_pem_x509_certificates(pem)
         for each in chain:
             each.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError(f"{source} holds a broken certificate: {error}") from None
+        raise CertificateError(f"{source} contains an invalid certificate: {error}") from None
     return chain
 
 
@@ -156,16 +156,16 @@ def _parse_key(pem: bytes, source: str) -> PrivateKeyTypes:
     begin = KEY_BEGIN.search(pem)
     if begin is None:
         raise CertificateError(
-            f'{source} holds no private key in PEM ("-----BEGIN PRIVATE KEY-----")'
+            f'{source} contains no PEM private key ("-----BEGIN PRIVATE KEY-----")'
         )
     try:
         return load_pem_private_key(pem[begin.start() :], password=None)
     except TypeError:
         raise CertificateError(
-            f"{source} is protected by a passphrase; give a key without one"
+            f"{source} is protected by a passphrase; use a key without one"
         ) from None
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError(f"{source} holds a broken private key: {error}") from None
+        raise CertificateError(f"{source} contains an invalid private key: {error}") from None
 
 
 def _find_names(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
@@ -173,12 +173,14 @@ def _find_names(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
     try:
         extension = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName)
     except x509.ExtensionNotFound:
-        problem = "has no subject alternative name, so that no API server trusts it"
+        problem = "has no subject alternative name, so no API server trusts it"
         raise CertificateError(f"{source} {problem}; {SAN_HINT}") from None
     except (ValueError, x509.DuplicateExtension) as error:
-        raise CertificateError(f"{source} holds a broken certificate: {error}") from None
+        raise CertificateError(f"{source} contains an invalid certificate: {error}") from None
     hosts = extension.value.get_values_for_type(x509.DNSName)
     addresses = extension.value.get_values_for_type(x509.IPAddress)
     if not hosts and not addresses:
-        raise CertificateError(f"{source} is for no host; {SAN_HINT}")
+        raise CertificateError(
+            f"{source} has no host name or address among its subject alternative names; {SAN_HINT}"
+        )
     return (*hosts, *map(str, addresses))

@@ -58,10 +58,9 @@ class ServingContext:
                 try:
                     context.load_cert_chain(path)
                 except ssl.SSLError as error:
-                    reason = error.reason or error
+                    names = ", ".join(certificate.names)
                     raise CertificateError(
-                        f"the certificate for {', '.join(certificate.names)} "
-                        f"cannot be served with: OpenSSL says {reason}"
+                        f"OpenSSL refuses the certificate for {names}: {error.reason or error}"
                     ) from None
         self.certificate = certificate
 

@@ -127,7 +127,7 @@ class Rotation:
         """
         usable = secret.find_usable(now)
         if not usable:
-            reason = "it holds no CA that can sign now"
+            reason = "it contains no CA that can sign now"
             kept = secret.merge(published.certificates)
             return SecretChange(kept.keep_newest(MAX_CERTIFICATES - 1), True, reason)
         newest = usable[-1].certificate
@@ -143,18 +143,17 @@ class Rotation:
         ]
         regained = secret.merge(lost).keep_newest(MAX_CERTIFICATES)
         if regained != secret:
-            reason = "the API server trusts a CA that it does not hold"
+            reason = "the API server trusts a CA that is missing from it"
             return SecretChange(regained, False, reason)
         if is_past_two_thirds(start, end, now):
-            expiry = format_time(end)
-            reason = f"two thirds of the life of its CA are over, which ends on {expiry}"
+            reason = f"its CA is past two thirds of its lifetime, and expires on {format_time(end)}"
             return SecretChange(secret.keep_newest(MAX_CERTIFICATES - 1), True, reason)
         current = secret.keep_only(
             each for each in secret.certificates if each.not_valid_before_utc >= start
         )
         is_overlap_over = start + CLOCK_SKEW + self.overlap <= now
         if is_overlap_over and get_fingerprint(newest) in proven and current != secret:
-            reason = "no certificate of its old CA can be in use any more"
+            reason = "no certificate of its old CA can still be in use"
             return SecretChange(current, False, reason)
         return None
 
@@ -201,13 +200,13 @@ class Rotation:
         trusted_usable = [ca for ca in usable if get_fingerprint(ca.certificate) in trusted]
         best = (trusted_usable or usable)[-1]
         if current is None:
-            return best, "this replica has none yet"
+            return best, "this replica has no certificate yet"
         problem = current.certificate.problem_at(now)
         if problem:
-            return best, f"the last one {problem}"
+            return best, f"the current certificate {problem}"
         issuer = get_fingerprint(current.issuer)
         if published and issuer not in trusted:
-            reason = "the CA of the last one is not trusted any more"
+            reason = "the CA of the current certificate is no longer trusted"
             return (best, reason) if trusted_usable else None
         choices = [ca for ca in usable if get_fingerprint(ca.certificate) in {issuer, *settled}]
         if not choices:
@@ -219,5 +218,5 @@ class Rotation:
         expiry = min(now + self.certificate_lifetime, newest.certificate.not_valid_after_utc)
         # Near the end of a CA that cannot be replaced, a new certificate would last no longer.
         if is_past_two_thirds(start, end, now) and expiry > end:
-            return newest, "two thirds of the life of the last one are over"
+            return newest, "the current certificate is past two thirds of its lifetime"
         return None

@@ -283,7 +283,7 @@ class Rotator:
         if problem:
             return f"its certificate {problem}"
         if not self._has_read_configuration:
-            return "it could not be asked yet whether its certificate is trusted"
+            return "it could not find out yet whether the API server trusts its certificate"
         published = self._published
         if published and get_fingerprint(self.current.issuer) not in published.trusted:
             name = self._managed.configuration
@@ -338,9 +338,8 @@ class Rotator:
         existing = await self._cluster.get_secret(namespace, name)
         if existing is not None and existing.type != SECRET_TYPE:
             raise CertificateError(
-                f"Secret {namespace}/{name} is not ours: "
-                f"its type is {existing.type}, not {SECRET_TYPE}; "
-                "delete it, or have another one used"
+                f"Secret {namespace}/{name} has the type {existing.type}, not {SECRET_TYPE}: "
+                "delete it, or use another name"
             )
         now = self._clock()
         secret = CASecret.parse(existing.data) if existing else CASecret()
@@ -361,7 +360,7 @@ class Rotator:
             wanted = wanted.merge(authorities=[ca])
         data = wanted.encode()
         if existing is None:
-            event = "Secret made with a CA"
+            event = "Secret created with a CA"
             secret = await self._cluster.create_secret(namespace, name, SECRET_TYPE, data)
         else:
             event = "CA added to the Secret" if change.add_ca else "CAs of the Secret changed"
@@ -370,7 +369,7 @@ class Rotator:
             event,
             secret=f"{namespace}/{name}",
             reason=change.reason,
-            authorities=len(wanted.certificates),
+            cas=len(wanted.certificates),
         )
         return CASecret.parse(secret.data)
 
@@ -383,7 +382,7 @@ class Rotator:
                 "CAs published",
                 configuration=configuration.name,
                 webhooks=len(configuration.ca_bundles),
-                authorities=len(secret.certificates),
+                cas=len(secret.certificates),
             )
         self._disputes.note(secret, self._stopwatch(), published=bundle is not None)
 
@@ -403,16 +402,16 @@ class Rotator:
             "certificate signed",
             reason=reason,
             expires=certificate.expires_at,
-            authority_expires=ca.certificate.not_valid_after_utc,
+            ca_expires=ca.certificate.not_valid_after_utc,
         )
 
     def _log_change(self, before: RotationStatus | None, after: RotationStatus) -> None:
         old = before.problems if before else ()
         for problem in after.problems:
             if problem not in old:
-                self._log.warning("certificates cannot be looked after", problem=problem)
+                self._log.warning("certificate rotation has a problem", problem=problem)
         if old and not after.problems:
-            self._log.info("certificates are looked after again")
+            self._log.info("certificate rotation works again")
         if not after.ready and (before is None or after.reason != before.reason):
             self._log.warning("certificate not ready", reason=after.reason)
 
