@@ -42,9 +42,9 @@ def test_show_table_writes_whole_lines_to_a_pipe(capsys):
 def test_show_table_folds_the_widest_column_on_a_terminal():
     assert write_to_terminal(show_table, ("IMAGE", "TO"), ROWS) == [
         "\x1b[1mIMAGE\x1b[0m  \x1b[1mTO\x1b[0m",
-        "nginx  harbor.example.com/doc",
-        "       kerhub/library/nginx:1.",
-        "       27",
+        "nginx  harbor.example.com/dock",
+        "       erhub/library/nginx:1.2",
+        "       7",
         "a",
     ]
 
