@@ -15,11 +15,11 @@ from rich.console import Console
 
 from tests.bench import availability, path, rewriting
 from tests.bench.contest import bounds, contest
-from tests.bench.image import of_image
+from tests.bench.image import measure_image
 from tests.bench.load import WrkMissingError
 from tests.bench.lookup import lookup
-from tests.bench.report import bound_table, contest_table, machine, write_json
-from tests.bench.starting import commands, endurance, readiness
+from tests.bench.report import machine, make_bound_table, make_contest_table, write_json
+from tests.bench.starting import commands, measure_memory, measure_start
 from tests.tools.golang import GoMissingError
 from webhook.cli.output import show_table, show_text
 
@@ -31,22 +31,22 @@ if TYPE_CHECKING:
 RESULTS: Final = Path(__file__).resolve().parents[2] / ".cache/bench.json"
 
 
-def said(text: str) -> None:
+def report(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
 
 
 def speed(folder: Path) -> Iterator[Bound]:
     """Hold the contest, show it, and yield what has to hold of it."""
-    entries = contest(folder, said)
+    entries = contest(folder, report)
     found = [*bounds(entries)]
-    Console().print(contest_table(entries))
+    Console().print(make_contest_table(entries))
     write_json(RESULTS, entries, found)
-    said(f"all of it as JSON: {RESULTS}")
+    report(f"all of it as JSON: {RESULTS}")
     yield from found
 
 
 def memory(folder: Path) -> Iterator[Bound]:
-    return endurance(folder, said)
+    return measure_memory(folder, report)
 
 
 def other(rows: Iterable[tuple[str, str, str]]) -> None:
@@ -54,17 +54,17 @@ def other(rows: Iterable[tuple[str, str, str]]) -> None:
 
 
 BOUNDED: Final[dict[str, Callable[[Path], Iterable[Bound]]]] = {
-    "path": lambda _: path.figures(),
+    "path": lambda _: path.measure_path(),
     "lookup": lambda _: lookup(),
     "speed": speed,
-    "start": readiness,
+    "start": measure_start,
     "commands": commands,
     "rewrite": rewriting.figures,
     "memory": memory,
 }
 OTHERS: Final[dict[str, Callable[[Path], Iterable[tuple[str, str, str]]]]] = {
     "availability": availability.figures,
-    "image": lambda _: of_image(),
+    "image": lambda _: measure_image(),
 }
 
 
@@ -73,24 +73,24 @@ def main() -> None:
     wanted = sys.argv[1:] or [*BOUNDED, *OTHERS]
     unknown = [each for each in wanted if each not in BOUNDED | OTHERS]
     if unknown:
-        sys.exit(f"{unknown[0]!r} is none of {', '.join(BOUNDED | OTHERS)}")
+        sys.exit(f"{unknown[0]!r} is not one of {', '.join(BOUNDED | OTHERS)}")
     show_text(machine(), style="bold")
     over = []
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         try:
             for each in wanted:
-                said(f"measuring: {each}")
+                report(f"measuring: {each}")
                 if each in OTHERS:
                     other(OTHERS[each](folder))
                     continue
                 found = [*BOUNDED[each](folder)]
-                Console().print(bound_table(found))
+                Console().print(make_bound_table(found))
                 over += [bound for bound in found if not bound.holds]
         except (GoMissingError, WrkMissingError) as error:
             sys.exit(f"{each} cannot be measured here: {error}")
     for bound in over:
-        said(f"over: {bound.name} is {bound.value:.2f} {bound.unit}, not {bound.most:g}")
+        report(f"over: {bound.name} is {bound.value:.2f} {bound.unit}, not {bound.most:g}")
     sys.exit(bool(over))
 
 

@@ -44,7 +44,7 @@ class Client:
 
 
 async def passing(images):
-    """Choose for so many distinct images; return how many are known after it."""
+    """Select for a number of distinct images; return how many are known afterwards."""
     client = Client(CheckResult(CheckStatus.ABSENT))
     checker = ImageChecker(client, Availability(), time.monotonic)
     selector = CandidateSelector(checker)
@@ -60,7 +60,7 @@ def peak():
 
 
 def memory(distinct):
-    """See what so many distinct images leave behind, against a fifth of them."""
+    """Measure the memory after a number of distinct images, against a fifth of them."""
     few = distinct // 5
     asyncio.run(passing(few))
     before = peak()
@@ -141,7 +141,7 @@ def rules_for(folder, *mirrors):
 
 
 def within(webhook, seconds):
-    """How many answers the webhook gave within so many seconds, and how many in all."""
+    """Return how many answers the webhook gave within some seconds, and how many in all."""
     name = "mirrorhook_review_duration_seconds"
     return (
         webhook.metric(f'{name}_bucket{{le="{seconds}"}}'),
@@ -150,7 +150,7 @@ def within(webhook, seconds):
 
 
 def hanging(folder):
-    """Have every Pod bring an image that nobody knows, and the one mirror hang."""
+    """Send Pods with unknown images while the only mirror hangs."""
     numbers = count()
     with faulty_proxy() as proxy:
         proxy.mode = "hangs"

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["awake", "can_keep_awake"]
+__all__ = ["can_keep_awake", "keep_awake"]
 
 # While it is open, no core takes longer to wake up than was written there (kernel.org,
 # power/pm_qos_interface): none sleeps for 0 microseconds.
@@ -23,7 +23,7 @@ LATENCY: Final = Path("/dev/cpu_dma_latency")
 
 
 @contextmanager
-def awake() -> Iterator[bool]:
+def keep_awake() -> Iterator[bool]:
     """Let no core sleep until the end of the block; gives whether that is so."""
     try:
         file = LATENCY.open("wb", buffering=0)
@@ -37,5 +37,5 @@ def awake() -> Iterator[bool]:
 
 def can_keep_awake() -> bool:
     """Say whether cores can be kept awake here."""
-    with awake() as can:
+    with keep_awake() as can:
         return can

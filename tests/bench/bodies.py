@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-__all__ = ["IMAGES", "MARK", "REGISTRIES", "TARGETS", "review_body"]
+__all__ = ["IMAGES", "MARK", "REGISTRIES", "TARGETS", "make_review"]
 
 REGISTRIES: Final = ("docker.io", "quay.io", "registry.k8s.io", "ghcr.io")
 TARGETS: Final = {name: f"mirror.example.com/{name}" for name in REGISTRIES}
@@ -15,13 +15,13 @@ IMAGES: Final = (
     "registry.k8s.io/ingress-nginx/controller:v1.12.1",
     "ghcr.io/acme/payments/worker:2026.11.3",
 )
-# Twelve digits stand here where every image has to be new.
+# Replaced by twelve digits where every image has to be new.
 MARK: Final = "000000000000"
 
 SMALL: Final = 3_000
 
 
-def review_body(size: int, *, marked: bool = False) -> bytes:
+def make_review(size: int, *, marked: bool = False) -> bytes:
     """Return a review of the creation of a Pod with four images.
 
     Args:

@@ -12,10 +12,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
-from tests.bench.bodies import IMAGES, TARGETS, review_body
-from tests.bench.contestants import Field, images_of, rules_file
+from tests.bench.bodies import IMAGES, TARGETS, make_review
+from tests.bench.contestants import Field, list_images, make_rules
 from tests.bench.load import Case, Load, Sample
-from tests.bench.mirror import mirror_of_everything
+from tests.bench.mirror import run_mirror
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -30,12 +30,12 @@ ROUNDS: Final = 5
 WARM_SECONDS: Final = 1
 RULES: Final = 10
 
-USUAL = Case("7 KB, 32 connections", review_body(7_000))
-NEW = Case("7 KB, every image new", review_body(7_000, marked=True), new=True)
-SMALL = Case("2 KB", review_body(2_000))
-LARGE = Case("40 KB", review_body(40_000))
-ALONE = Case("7 KB, 1 connection", review_body(7_000), connections=1)
-DIALLING = Case("7 KB, a connection a review", review_body(7_000), keep=False)
+USUAL = Case("7 KB, 32 connections", make_review(7_000))
+NEW = Case("7 KB, every image new", make_review(7_000, marked=True), new=True)
+SMALL = Case("2 KB", make_review(2_000))
+LARGE = Case("40 KB", make_review(40_000))
+ALONE = Case("7 KB, 1 connection", make_review(7_000), connections=1)
+DIALLING = Case("7 KB, a connection a review", make_review(7_000), keep=False)
 CASES: Final = (USUAL, NEW, SMALL, LARGE, ALONE, DIALLING)
 
 OURS, FLOOR, LEAN, TYPED = "mirrorhook", "floor", "lean-go", "typed-go"
@@ -43,7 +43,7 @@ OURS, FLOOR, LEAN, TYPED = "mirrorhook", "floor", "lean-go", "typed-go"
 
 @dataclass(frozen=True)
 class Entry:
-    """One server asked in one way, and what came of it, round by round."""
+    """One server with one case, and its samples, round by round."""
 
     contestant: Contestant
     case: Case
@@ -85,13 +85,13 @@ class Bound:
 
 
 def contest(
-    folder: Path, said: Callable[[str], None], rounds: int = ROUNDS
+    folder: Path, report: Callable[[str], None], rounds: int = ROUNDS
 ) -> dict[tuple[str, str], Entry]:
-    """Ask every server in every way, and return what came of it.
+    """Run every server with every case, and return the entries.
 
     Args:
         folder: A folder for what is needed.
-        said: Is told how far it is.
+        report: Gets the progress in words.
         rounds: How often each is asked.
 
     Raises:
@@ -100,12 +100,12 @@ def contest(
     """
     load = Load(folder)
     with ExitStack() as stack:
-        entries = [*entered(Field(folder, stack), stack)]
+        entries = [*_start_entries(Field(folder, stack), stack)]
         for number, entry in enumerate(entries):
-            said(f"warming up {number + 1} of {len(entries)}: {' · '.join(entry.key)}")
+            report(f"warming up {number + 1} of {len(entries)}: {' · '.join(entry.key)}")
             load.run(entry.contestant, entry.case, WARM_SECONDS)
         for number in range(rounds):
-            said(f"round {number + 1} of {rounds}, {len(entries) * SECONDS:.0f} s each")
+            report(f"round {number + 1} of {rounds}, {len(entries) * SECONDS:.0f} s each")
             first = number * len(entries) // rounds
             for entry in entries[first:] + entries[:first]:
                 sample = load.run(entry.contestant, entry.case, SECONDS)
@@ -113,26 +113,26 @@ def contest(
     return {entry.key: entry for entry in entries}
 
 
-def entered(field: Field, stack: ExitStack) -> Iterator[Entry]:
+def _start_entries(field: Field, stack: ExitStack) -> Iterator[Entry]:
     """Start all servers, and yield each with each way that it is asked in."""
-    mirror = stack.enter_context(mirror_of_everything())
-    ours = field.ours(OURS, rules_file(RULES))
-    expected = images_of(ours, USUAL.body)
+    mirror = stack.enter_context(run_mirror())
+    ours = field.start_webhook(OURS, make_rules(RULES))
+    expected = list_images(ours, USUAL.body)
     assert len(expected) == len(IMAGES)
-    everybody = [ours, field.floor(ours.answer(USUAL.body))]
-    everybody += [field.in_go(name) for name in (LEAN, TYPED)]
+    everybody = [ours, field.start_floor(ours.answer(USUAL.body))]
+    everybody += [field.start_go(name) for name in (LEAN, TYPED)]
     for contestant in everybody:
-        assert images_of(contestant, USUAL.body) == expected, contestant.name
+        assert list_images(contestant, USUAL.body) == expected, contestant.name
         yield from (Entry(contestant, case) for case in CASES if case is not NEW)
-    # What they hold of new images is none of those whose images repeat.
-    for contestant in (field.ours(OURS, rules_file(RULES)), *everybody[1:]):
+    # Its cache must not hold the images of other cases.
+    for contestant in (field.start_webhook(OURS, make_rules(RULES)), *everybody[1:]):
         yield Entry(contestant, NEW)
     for count in (1_000, 10_000):
-        yield Entry(field.ours(f"{OURS}, {count:,} rules", rules_file(count)), USUAL)
-    checked = rules_file(RULES, {name: f"{mirror}/{name}" for name in TARGETS})
+        yield Entry(field.start_webhook(f"{OURS}, {count:,} rules", make_rules(count)), USUAL)
+    checked = make_rules(RULES, {name: f"{mirror}/{name}" for name in TARGETS})
     checked["availability"] = {"mode": "check", "plainHTTP": [mirror], "ttl": "24h"}
-    asking = field.ours(f"{OURS}, mirrors checked", checked)
-    assert all(image.startswith(mirror) for image in images_of(asking, USUAL.body))
+    asking = field.start_webhook(f"{OURS}, mirrors checked", checked)
+    assert all(image.startswith(mirror) for image in list_images(asking, USUAL.body))
     yield Entry(asking, USUAL)
 
 

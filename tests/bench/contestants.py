@@ -25,7 +25,7 @@ from webhook.tls.ca import create_ca
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-__all__ = ["LOAD_CORE", "Contestant", "Field", "images_of", "rules_file"]
+__all__ = ["LOAD_CORE", "Contestant", "Field", "list_images", "make_rules"]
 
 READY: Final = re.compile(r"reviews on (https://[^\s,;]+)")
 OPERATIONS: Final = re.compile(r"metrics on (http://[^\s,;]+)")
@@ -91,43 +91,43 @@ class Field:
         self._stack = stack
         now, lifetime = datetime.now(UTC), timedelta(days=1)
         pair = create_ca("bench", now, lifetime).issue(["localhost"], now, lifetime)
-        self._certificate = self._written("tls.crt", pair.chain)
-        self._key = self._written("tls.key", pair.key)
+        self._certificate = self._write("tls.crt", pair.chain)
+        self._key = self._write("tls.key", pair.key)
 
-    def ours(self, name: str, rules: dict[str, Any]) -> Contestant:
+    def start_webhook(self, name: str, rules: dict[str, Any]) -> Contestant:
         """Start the webhook, with all that is on by default, and the rules file given."""
         # JSON is YAML, and lasts for ten thousand rules.
-        file = self._written(f"{name}.yaml", json.dumps(rules).encode())
+        file = self._write(f"{name}.yaml", json.dumps(rules).encode())
         command = [sys.executable, "-m", "webhook", "serve", "--config", str(file)]
         command += ["--host", "127.0.0.1", "--port", "0", "--operations-port", "0"]
         command += ["--tls-cert", str(self._certificate), "--tls-key", str(self._key)]
-        return self._started(name, [*command, "--drain", "0"])
+        return self._start(name, [*command, "--drain", "0"])
 
-    def floor(self, answer: bytes) -> Contestant:
+    def start_floor(self, answer: bytes) -> Contestant:
         """Start the floor of the stack, which always gives one answer."""
         command = [sys.executable, "-m", "tests.bench.floor", *self._pair()]
-        command += ["--answer", str(self._written("answer.json", answer))]
-        return self._started("floor", command)
+        command += ["--answer", str(self._write("answer.json", answer))]
+        return self._start("floor", command)
 
-    def in_go(self, name: str) -> Contestant:
+    def start_go(self, name: str) -> Contestant:
         """Build and start one of those in Go.
 
         Raises:
             GoMissingError: There is no Go here.
         """
-        targets = self._written("targets.json", json.dumps(TARGETS).encode())
+        targets = self._write("targets.json", json.dumps(TARGETS).encode())
         program = built(HERE, f"./{name}")
-        return self._started(name, [str(program), *self._pair(), "--rules", str(targets)])
+        return self._start(name, [str(program), *self._pair(), "--rules", str(targets)])
 
     def _pair(self) -> list[str]:
         return ["--cert", str(self._certificate), "--key", str(self._key)]
 
-    def _written(self, name: str, content: bytes) -> Path:
+    def _write(self, name: str, content: bytes) -> Path:
         path = self._folder / name
         path.write_bytes(content)
         return path
 
-    def _started(self, name: str, command: list[str]) -> Contestant:
+    def _start(self, name: str, command: list[str]) -> Contestant:
         return self._stack.enter_context(started(name, command))
 
 
@@ -164,8 +164,8 @@ def started(name: str, command: list[str]) -> Iterator[Contestant]:
             reader.stdin.close()
 
 
-def rules_file(count: int, targets: Mapping[str, str] = TARGETS) -> dict[str, Any]:
-    """Return a rules file with so many rules: those of the images, and others before them."""
+def make_rules(count: int, targets: Mapping[str, str] = TARGETS) -> dict[str, Any]:
+    """Return a rules file with *count* rules: those of the images, and others before them."""
     others = {
         f"registry{n}.example.org": f"mirror.example.com/registry{n}"
         for n in range(count - len(targets))
@@ -177,7 +177,7 @@ def rules_file(count: int, targets: Mapping[str, str] = TARGETS) -> dict[str, An
     }
 
 
-def images_of(contestant: Contestant, body: bytes) -> list[str]:
+def list_images(contestant: Contestant, body: bytes) -> list[str]:
     """Ask for one review, and return the images that the answer puts in place, sorted."""
     response = json.loads(contestant.answer(body))["response"]
     assert response["allowed"], response

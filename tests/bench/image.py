@@ -15,7 +15,7 @@ from pathlib import Path
 from tests.cluster.own_image import ImageMissingError, layout
 from tests.server.process import READY, RULES
 
-__all__ = ["of_image"]
+__all__ = ["measure_image"]
 
 STARTS = 3
 # As the user of the image, with its own Python, and nothing of this machine but the kernel.
@@ -24,7 +24,7 @@ SERVE = ("python3", "-m", "webhook", "serve", "--config=/rules.yaml", "--host=12
 FREE = ("--port=0", "--operations-port=0", "--drain=0")
 
 
-def of_image() -> Iterator[tuple[str, str, str]]:
+def measure_image() -> Iterator[tuple[str, str, str]]:
     """Yield the rows of the image, or why there are none."""
     what = "our container image"
     if os.geteuid() != 0:

@@ -12,7 +12,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from tests.bench.awake import awake
+from tests.bench.awake import keep_awake
 from tests.bench.bodies import MARK
 from tests.bench.contestants import LOAD_CORE
 
@@ -125,7 +125,7 @@ class Load:
         command = f"wrk --threads 1 --connections {case.connections} --timeout 10s"
         command = f"taskset --cpu-list {LOAD_CORE} {command} --duration {seconds}s"
         # A single connection is about latency, of which waking up is a part.
-        with awake() if case.connections > 1 else nullcontext():
+        with keep_awake() if case.connections > 1 else nullcontext():
             done = subprocess.run(
                 [*command.split(), "--script", str(script), f"{contestant.url}/mutate"],
                 capture_output=True,

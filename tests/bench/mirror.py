@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["mirror_of_everything"]
+__all__ = ["run_mirror"]
 
 DIGEST: Final = f"sha256:{'a' * 64}"
 
@@ -30,7 +30,7 @@ class Handler(BaseHTTPRequestHandler):
 
 
 @contextmanager
-def mirror_of_everything() -> Iterator[str]:
+def run_mirror() -> Iterator[str]:
     """Run one, and give its host and port."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         Thread(target=server.serve_forever, daemon=True).start()

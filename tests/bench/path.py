@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any, Final
 from uvicorn import Config
 from uvicorn.server import ServerState
 
-from tests.bench.bodies import MARK, review_body
+from tests.bench.bodies import MARK, make_review
 from tests.bench.contest import Bound
-from tests.bench.contestants import rules_file
+from tests.bench.contestants import make_rules
 from webhook.config import parse_rules
 from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.history import History
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from types import FrameType
 
-__all__ = ["figures"]
+__all__ = ["measure_path"]
 
 ROOT: Final = Path(__file__).resolve().parents[2] / "webhook"
 # Python 3.11 calls them as functions; later versions do not.
@@ -43,8 +43,8 @@ COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 CALLS, FILES, FILES_FIRST = 30, 12, 20
 VERSION: Final = (3, 11)
 INSTRUCTIONS, INSTRUCTIONS_NEW = 5_200, 11_800
-BODY: Final = review_body(7_000)
-NEW: Final = review_body(7_000, marked=True)
+BODY: Final = make_review(7_000)
+NEW: Final = make_review(7_000, marked=True)
 HEAD: Final = (
     b"POST /mutate?timeout=10s HTTP/1.1\r\nhost: mirrorhook.mirrorhook.svc:443\r\n"
     b"user-agent: kube-apiserver-admission\r\ncontent-length: %d\r\naccept: application/json\r\n"
@@ -76,7 +76,7 @@ class Connection:
         self._file = os.open(os.devnull, os.O_WRONLY)
         self._lines = LineWriter(self._file)
         log, metrics = Log(self._lines.write, time.time), Metrics("0", lambda: 0.0)
-        policies = build_policies(parse_rules(json.dumps(rules_file(10)), "x"), lambda _: None)
+        policies = build_policies(parse_rules(json.dumps(make_rules(10)), "x"), lambda _: None)
         app = create_app(
             AdmissionWebhook(
                 store=SimpleNamespace(policies=policies),
@@ -113,7 +113,7 @@ class Connection:
         os.close(self._file)
 
 
-def calls_of(work: Callable[[], object]) -> list[str]:
+def trace_calls(work: Callable[[], object]) -> list[str]:
     """Return our functions that *work* calls, each with its file."""
     frames: list[FrameType] = []
 
@@ -135,11 +135,11 @@ def calls_of(work: Callable[[], object]) -> list[str]:
     ]
 
 
-def files_of(calls: list[str]) -> set[str]:
+def list_files(calls: list[str]) -> set[str]:
     return {call.partition(":")[0] for call in calls}
 
 
-def instructions_of(work: Callable[[], object]) -> int:
+def count_instructions(work: Callable[[], object]) -> int:
     """Return how many bytecode instructions *work* takes; a function in C is one."""
     total = 0
 
@@ -160,23 +160,23 @@ def instructions_of(work: Callable[[], object]) -> int:
 
 def traces(connection: Connection) -> tuple[list[str], list[str]]:
     """Return the calls of a usual review, and those of a first one."""
-    first = calls_of(connection.review)
+    first = trace_calls(connection.review)
     connection.review()
-    return calls_of(connection.review), first
+    return trace_calls(connection.review), first
 
 
-def figures() -> Iterator[Bound]:
+def measure_path() -> Iterator[Bound]:
     """Yield what has to hold of the path of a review."""
     with closing(Connection()) as connection:
         usual, first = traces(connection)
         yield Bound("a usual review: our functions called", len(usual), CALLS, "")
-        yield Bound("a usual review: our files passed", len(files_of(usual)), FILES, "")
-        yield Bound("a first review: our files passed", len(files_of(first)), FILES_FIRST, "")
+        yield Bound("a usual review: our files passed", len(list_files(usual)), FILES, "")
+        yield Bound("a first review: our files passed", len(list_files(first)), FILES_FIRST, "")
         if sys.version_info[:2] == VERSION:
-            found = instructions_of(connection.review)
+            found = count_instructions(connection.review)
             yield Bound("a usual review: instructions", found, INSTRUCTIONS, "")
             connection.review_new()
-            found = instructions_of(connection.review_new)
+            found = count_instructions(connection.review_new)
             yield Bound("every image new: instructions", found, INSTRUCTIONS_NEW, "")
 
 
@@ -185,7 +185,7 @@ def main() -> None:
     with closing(Connection()) as connection:
         usual, first = traces(connection)
     for name, calls in (("usual", usual), ("first", first)):
-        print(f"A {name} review: {len(calls)} calls in {len(files_of(calls))} files")
+        print(f"A {name} review: {len(calls)} calls in {len(list_files(calls))} files")
         print(*(f"  {call}" for call in calls), sep="\n")
 
 

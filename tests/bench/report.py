@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from tests.bench.contest import Bound, Entry
 
-__all__ = ["bound_table", "contest_table", "machine", "write_json"]
+__all__ = ["machine", "make_bound_table", "make_contest_table", "write_json"]
 
 MICROSECONDS: Final = 1e6
 
@@ -33,7 +33,7 @@ def machine() -> str:
     return f"Python {platform.python_version()}, {cores} cores {state}, {today}"
 
 
-def contest_table(entries: dict[tuple[str, str], Entry]) -> Table:
+def make_contest_table(entries: dict[tuple[str, str], Entry]) -> Table:
     """Return every server in every case, with its ratio to the floor of the stack."""
     table = Table("case", "server", "CPU a review", "to floor", "reviews/s", "50 %", "99 %")
     usual = entries[FLOOR, USUAL.name]
@@ -57,7 +57,7 @@ def figures(entry: Entry, floor: Entry) -> tuple[str, ...]:
     )
 
 
-def bound_table(bounds: Iterable[Bound]) -> Table:
+def make_bound_table(bounds: Iterable[Bound]) -> Table:
     """Return what has to hold, and whether it does."""
     table = Table("what has to hold", "here", "at most", "")
     for bound in bounds:

@@ -9,7 +9,7 @@ from contextlib import ExitStack
 from typing import TYPE_CHECKING, Final
 
 from tests.bench.contest import NEW, RULES, USUAL, Bound
-from tests.bench.contestants import ENVIRONMENT, Field, rules_file
+from tests.bench.contestants import ENVIRONMENT, Field, make_rules
 from tests.bench.load import Case, Load
 from tests.server.process import ROOT
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from tests.bench.contestants import Contestant
 
-__all__ = ["commands", "endurance", "readiness"]
+__all__ = ["commands", "measure_memory", "measure_start"]
 
 STARTS: Final = 7
 FIRST: Final = 100_000
@@ -30,13 +30,13 @@ SECONDS: Final = 5
 MEGABYTE: Final = 1_000_000
 
 
-def readiness(folder: Path) -> Iterator[Bound]:
+def measure_start(folder: Path) -> Iterator[Bound]:
     """Yield how long the webhook takes until it is ready."""
     times = []
     for number in range(STARTS):
         with ExitStack() as stack:
             name = f"start-{number}"
-            times.append(Field(folder, stack).ours(name, rules_file(RULES)).ready)
+            times.append(Field(folder, stack).start_webhook(name, make_rules(RULES)).ready)
     yield Bound(f"ready, the best of {STARTS} starts", min(times) * 1000, 900, "ms")
 
 
@@ -65,17 +65,17 @@ def seconds_of(arguments: list[str]) -> float:
     return time.perf_counter() - began
 
 
-def endurance(folder: Path, said: Callable[[str], None]) -> Iterator[Bound]:
+def measure_memory(folder: Path, report: Callable[[str], None]) -> Iterator[Bound]:
     """Yield what a million reviews leave behind, where images repeat, and where all are new."""
     load = Load(folder)
     for name, case in (("images repeat", USUAL), ("every image new", NEW)):
         few = Case(case.name, case.body, CONNECTIONS, new=case.new)
         with ExitStack() as stack:
-            ours = Field(folder, stack).ours("endurance", rules_file(RULES))
+            ours = Field(folder, stack).start_webhook("memory", make_rules(RULES))
             asked = until(FIRST, 0, ours, load, few)
             early = ours.resident()
             while asked < MILLION:
-                said(f"{name}: {asked:,} of {MILLION:,} reviews")
+                report(f"{name}: {asked:,} of {MILLION:,} reviews")
                 asked = until(asked + FIRST, asked, ours, load, few)
             late = ours.resident()
         megabytes = late / MEGABYTE
@@ -84,7 +84,7 @@ def endurance(folder: Path, said: Callable[[str], None]) -> Iterator[Bound]:
 
 
 def until(count: int, asked: int, ours: Contestant, load: Load, case: Case) -> int:
-    """Ask until so many reviews are answered, and return how many are."""
+    """Send reviews until *count* are answered, and return how many were."""
     while asked < count:
         asked += load.run(ours, case, SECONDS).reviews
     return asked
