@@ -110,7 +110,7 @@ def test_real_engine_continues_after_a_missing_image(engine, mirror):
     assert failed.startswith("failed  quay.io/not/there:1: ")
     assert pulled == f"pulled  there:1 from {mirror}/library/there:1"
     heading, image, reason = done.stderr.splitlines()[-3:]
-    assert heading == f"Error: 1 of 2 images not pulled by {engine.name}:"
+    assert heading == f"Error: {engine.name} could not pull 1 of 2 images:"
     assert image == "  quay.io/not/there:1"
     assert reason.startswith(f"    {mirror}/quay/not/there:1: ")
     assert "not found" in reason or "manifest unknown" in reason
@@ -142,7 +142,7 @@ def test_real_engine_keeps_or_restores_a_digest_alone(engine, mirror):
         assert (engine.names("only"), done.stderr) == ({f"quay.io/only@{digest}"}, "")
     else:
         assert engine.names("only") == {f"{mirror}/quay/only@{digest}"}
-        assert f"it stays {mirror}/quay/only@{digest}" in done.stderr
+        assert f"it keeps the name {mirror}/quay/only@{digest}" in done.stderr
 
 
 def test_real_engine_keeps_a_name_that_existed_before(engine, mirror):
