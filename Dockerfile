@@ -1,12 +1,12 @@
-# The image of mirrorhook: Python, the locked dependencies and the package, for a user
-# without rights. Nothing in it needs a shell, so that BASE may be an image without one.
+# The image of mirrorhook: Python, the locked dependencies and the package, run by an
+# unprivileged user. Nothing needs a shell, so BASE may be an image without one.
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 .
 #   docker build --build-arg BASE=harbor.example.com/dockerhub/library/python:3.13-slim .
 #
 # BASE     image with the Python that runs mirrorhook, 3.11 or newer
-# BUILDER  image with the same Python and pip, where BASE has no pip
-# PIP_INDEX_URL, PIP_CERT and the like are those of pip
+# BUILDER  image with the same Python and with pip, if BASE has no pip
+# PIP_INDEX_URL, PIP_TRUSTED_HOST and PIP_CERT configure pip
 ARG BASE=docker.io/library/python:3.13-slim
 ARG BUILDER=${BASE}
 
@@ -17,15 +17,15 @@ ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements.txt ./
-# Wheels alone: nothing is compiled, and no setup script is run.
+# Only wheels: nothing is compiled, and no setup script runs.
 RUN ["python3", "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-compile", \
      "--target=/opt/mirrorhook", "--requirement=requirements.txt"]
-# A third of all of it, and never imported: the Kubernetes client for asyncio.
+# The asyncio client of kubernetes is never imported, and takes a third of the space.
 RUN ["python3", "-c", "import shutil; shutil.rmtree('/opt/mirrorhook/kubernetes/aio')"]
 COPY webhook /opt/mirrorhook/webhook
 COPY LICENSE /opt/mirrorhook/LICENSE
-# Compiled files that hold no time, so that they are the same in every build, and are
-# right without write access. The models of the Kubernetes client are never imported.
+# Compiled files without timestamps, so that each build is identical and they stay valid
+# without write access. The models of the Kubernetes client are never imported.
 RUN ["python3", "-m", "compileall", "-q", "-j1", "--invalidation-mode=unchecked-hash", \
      "-x=/kubernetes/client/(api|models)/[a-z]", "/opt/mirrorhook"]
 ENV PYTHONPATH=/opt/mirrorhook
@@ -38,13 +38,13 @@ LABEL org.opencontainers.image.title="mirrorhook" \
       org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /opt/mirrorhook /opt/mirrorhook
-# PYTHONSAFEPATH: what lies in the working directory is never imported.
+# PYTHONSAFEPATH: never import from the working directory.
 ENV PYTHONPATH=/opt/mirrorhook \
     PYTHONSAFEPATH=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     MIRRORHOOK_CONFIG=/etc/mirrorhook/rules/rules.yaml
-# A number, by which Kubernetes sees that it is not root.
+# Numeric, so that Kubernetes can verify that the user is not root.
 USER 65532:65532
 EXPOSE 8443 8080
 ENTRYPOINT ["python3", "-m", "webhook"]

@@ -1,4 +1,4 @@
-# Everything here does its own set-up: Python 3.11 or newer and make are enough.
+# All targets set up what they need. Only Python 3.11 or newer and make are required.
 
 .DEFAULT_GOAL := help
 SHELL := /bin/bash
@@ -8,42 +8,42 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-##@ For everyone
+##@ For users
 
 .PHONY: help
 help: ## Show this help
 	@awk 'BEGIN {FS = ":.*##"} /^##@/ {printf "\n%s\n", substr($$0, 5)} /^[a-zA-Z0-9_-]+:.*##/ {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: demo
-demo: $(READY) ## Show the main job: real Pods rewritten by the real webhook
+demo: $(READY) ## Show how the webhook rewrites real Pods
 	@$(BIN)/python -m tests.demo
 
 .PHONY: test
-test: $(READY) ## Pass every test (some: ARGS='tests/core -k digest')
+test: $(READY) ## Run all tests (or some: ARGS='tests/core -k digest')
 	@$(BIN)/python -m pytest $(or $(ARGS),--quiet --numprocesses 4 --dist worksteal)
 
 .PHONY: coverage
-coverage: $(READY) ## Pass every test, and see which lines none of them reaches
+coverage: $(READY) ## Run all tests and report lines that are not covered
 	@$(BIN)/python -m pytest --quiet --numprocesses 3 --dist worksteal --hypothesis-profile thorough --cov --cov-report term:skip-covered --cov-fail-under 95
 	@$(BIN)/coverage report --include 'webhook/core/*,webhook/objects/*' --fail-under 100 >/dev/null
 
 .PHONY: cluster-test
-cluster-test: $(READY) ## Prove it on a real Kubernetes, which Go builds once
+cluster-test: $(READY) ## Run the tests on a real Kubernetes (Go builds it once)
 	@$(BIN)/python -m tests.cluster.packages
 	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/cluster)
 
 .PHONY: cluster-demo
-cluster-demo: $(READY) ## Show all of it on a real Kubernetes: chart, Pods, mirror
+cluster-demo: $(READY) ## Show the chart, Pods and a mirror on a real Kubernetes
 	@$(BIN)/python -m tests.cluster.packages
 	@$(BIN)/python -m tests.cluster
 
 ##@ For developers
 
 .PHONY: install
-install: $(READY) ## Make the virtual environment in .venv with the locked dependencies
+install: $(READY) ## Create the virtual environment .venv with the locked dependencies
 
 $(READY): requirements-dev.txt pyproject.toml
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"mirrorhook needs Python 3.11 or newer, and $(PYTHON) is {sys.version.split()[0]}: call make with PYTHON=python3.11")'
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and f"mirrorhook needs Python 3.11 or newer, but $(PYTHON) is {sys.version.split()[0]}: run make with PYTHON=python3.11")'
 	@echo "Setting up $(VENV) (once, about a minute) …"
 	@$(PYTHON) -m venv $(VENV)
 	@$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.txt
@@ -63,35 +63,35 @@ lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/lint-imports --no-cache
 
 .PHONY: generate
-generate: $(READY) ## Make the files that are made from others
+generate: $(READY) ## Update the generated files
 	@$(BIN)/python -m tests.generate
 
 .PHONY: verify
-verify: $(READY) ## Find generated files that are stale
+verify: $(READY) ## Check that the generated files are up to date
 	@$(BIN)/python -m tests.generate --check
 
 .PHONY: image
-image: ## Build the container image (ENGINE=podman, IMAGE=name, BASE=image with Python)
+image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE=image with Python)
 	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
 
 ENGINE ?= docker
 IMAGE ?= mirrorhook:dev
 
 .PHONY: bench
-bench: $(READY) ## Measure the figures that the documentation quotes
+bench: $(READY) ## Measure the figures in docs/performance.md
 	@$(BIN)/python -m tests.bench
 
 .PHONY: cluster-bench
-cluster-bench: $(READY) ## Measure what a call adds to the creation of a Pod
+cluster-bench: $(READY) ## Measure how much the webhook adds to the creation of a Pod
 	@$(BIN)/python -m tests.cluster.packages
 	@$(BIN)/python -m tests.cluster.timing
 
 .PHONY: image-check
-image-check: $(READY) ## Build the image twice without Docker, compare and run it
+image-check: $(READY) ## Build the image twice without Docker, compare the results and run it
 	@$(BIN)/python -m tests.image
 
 .PHONY: lock
-lock: $(READY) ## Resolve the dependencies anew into requirements*.txt
+lock: $(READY) ## Update the locked dependencies in requirements*.txt
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --output-file requirements.txt pyproject.toml
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
 
