@@ -81,6 +81,10 @@ IMAGE ?= mirrorhook:dev
 bench: $(READY) ## Measure the figures in docs/performance.md
 	@$(BIN)/python -m tests.bench
 
+.PHONY: attack
+attack: $(READY) ## Attack the webhook as hostile Pod authors and clients would
+	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/attack)
+
 .PHONY: cluster-bench
 cluster-bench: $(READY) ## Measure how much the webhook adds to the creation of a Pod
 	@$(BIN)/python -m tests.cluster.packages

@@ -34,9 +34,10 @@ settings.load_profile("steady")
 
 
 def pytest_ignore_collect(collection_path, config):
-    """Leave the cluster alone, unless it is named: it has a target of its own."""
-    named = any("cluster" in argument for argument in config.args)
-    return True if collection_path.name == "cluster" and not named else None
+    """Collect what has a target of its own only if it is named."""
+    name = collection_path.name
+    named = any(name in argument for argument in config.args)
+    return True if name in ("attack", "cluster") and not named else None
 
 
 def pytest_collection_finish():

@@ -11,7 +11,7 @@ import time
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import httpx
@@ -41,6 +41,10 @@ class Webhook:
     operations: str = ""
     log: list[dict[str, Any]] = field(default_factory=list)
     said: list[str] = field(default_factory=list)
+    _reading: Event = field(default_factory=Event)
+
+    def __post_init__(self) -> None:
+        self._reading.set()
 
     @property
     def address(self) -> tuple[str, int]:
@@ -79,7 +83,14 @@ class Webhook:
 
     def read(self) -> None:
         for line in self.process.stdout:
+            self._reading.wait()
             self.log.append(json.loads(line))
+
+    def pause_reading(self) -> None:
+        self._reading.clear()
+
+    def resume_reading(self) -> None:
+        self._reading.set()
 
     def listen(self) -> None:
         for line in self.process.stderr:
