@@ -1,6 +1,6 @@
 """An API server on loopback that answers for Secrets, MutatingWebhookConfigurations and
 EndpointSlices as the real one does (its answers were compared with those of Kubernetes
-1.37), and that can be told to fail.
+1.37), and that fails on request.
 """
 
 from __future__ import annotations

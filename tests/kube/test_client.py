@@ -63,43 +63,43 @@ def reader(tmp_path):
     server.server_close()
 
 
-def test_objects_are_read_and_what_is_not_there_is_none(reader):
+def test_get_returns_an_object_or_none(reader):
     assert reader.host.startswith("http://127.0.0.1:")
     assert reader.get("/a") == {"metadata": {"name": "a"}}
     assert reader.get("/nothing") is None
 
 
-def test_collections_are_read_by_selector(reader):
+def test_list_uses_the_selector(reader):
     assert reader.list("/some") == [{"metadata": {"name": "x"}}]
     assert reader.list("/some", "a=b") == []
     assert reader.list("/nothing") == []
     assert reader.list("/a") == []
 
 
-def test_clocks_are_compared(reader):
+def test_clock_skew_is_measured(reader):
     assert reader.measure_clock_skew() == pytest.approx(100, abs=5)
 
 
-def test_pages_of_pods_are_read_whatever_they_say(reader):
+def test_pod_page_is_read_whatever_its_status(reader):
     assert reader.get_pod_page("n", "p", 8080, "/readyz") == (503, "certificate: none\n")
 
 
-def test_a_pod_is_tried(reader):
+def test_pod_is_created_in_a_dry_run(reader):
     assert reader.dry_run_pod("n", {}) == POD
     with pytest.raises(NotFoundError, match="create a Pod in namespace other"):
         reader.dry_run_pod("other", {})
 
 
-def test_what_may_not_be_read_is_an_error(reader):
+def test_get_without_permission_raises_an_error(reader):
     with pytest.raises(ClusterError, match="you may not"):
         reader.get("/forbidden")
 
 
-def test_a_replica_that_cannot_be_reached_is_an_error(reader):
+def test_certificate_of_an_unreachable_pod_raises_an_error(reader):
     with pytest.raises(UnavailableError, match="cannot reach port 8443 of Pod n/p"):
         reader.get_pod_certificate("n", "p", 8443, "x", b"")
 
 
-def test_a_cluster_that_is_away_is_an_error(tmp_path):
+def test_open_client_without_a_kubeconfig_raises_an_error(tmp_path):
     with pytest.raises(ClusterError):
         open_client(tmp_path / "nothing")

@@ -28,12 +28,12 @@ def webhook(name, bundle=None):
     return {"name": name, "clientConfig": content, "timeoutSeconds": 3}
 
 
-async def test_what_is_not_there_is_none(cluster):
+async def test_get_returns_none_for_a_missing_object(cluster):
     assert await cluster.get_secret("mirrorhook", "ca") is None
     assert await cluster.get_webhook_configuration("mirrorhook") is None
 
 
-async def test_a_secret_is_made_and_read(api, cluster):
+async def test_secret_is_created_and_read(api, cluster):
     made = await cluster.create_secret("mirrorhook", "ca", "x/y", {"a": b"\x00\xff"})
     assert (made.namespace, made.name, made.type) == ("mirrorhook", "ca", "x/y")
     assert made.data == {"a": b"\x00\xff"}
@@ -42,12 +42,12 @@ async def test_a_secret_is_made_and_read(api, cluster):
 
 
 @pytest.mark.parametrize("content", [{}, {"data": None}, {"data": {}}])
-async def test_an_empty_secret_is_read(api, cluster, content):
+async def test_empty_secret_has_no_data(api, cluster, content):
     api.put(SECRETS, "ca", type="x/y", **content)
     assert (await cluster.get_secret("mirrorhook", "ca")).data == {}
 
 
-async def test_keys_of_a_secret_are_changed_and_others_stay(api, cluster):
+async def test_patch_secret_changes_keys_and_keeps_others(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={"other": "b3RoZXI="})
     read = await cluster.get_secret("mirrorhook", "ca")
     changed = await cluster.patch_secret(read, {"a": b"1"})
@@ -55,12 +55,12 @@ async def test_keys_of_a_secret_are_changed_and_others_stay(api, cluster):
     assert changed.version != read.version
 
 
-async def test_contents_of_a_secret_are_not_in_what_is_printed(cluster):
+async def test_repr_of_a_secret_hides_its_data(cluster):
     made = await cluster.create_secret("mirrorhook", "ca", "x/y", {"a": b"hidden"})
     assert "hidden" not in repr(made)
 
 
-async def test_bundles_are_set_and_nothing_else_changes(api, cluster):
+async def test_patch_ca_bundles_changes_nothing_else(api, cluster):
     api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x"), webhook("b.x", b"old")])
     read = await cluster.get_webhook_configuration("hook")
     assert read.ca_bundles == {"a.x": b"", "b.x": b"old"}
@@ -72,12 +72,12 @@ async def test_bundles_are_set_and_nothing_else_changes(api, cluster):
     ]
 
 
-async def test_a_configuration_without_webhooks_has_no_bundles(api, cluster):
+async def test_configuration_without_webhooks_has_no_bundles(api, cluster):
     api.put(CONFIGURATIONS, "hook")
     assert (await cluster.get_webhook_configuration("hook")).ca_bundles == {}
 
 
-async def test_what_was_changed_meanwhile_is_a_conflict(api, cluster):
+async def test_patch_of_a_changed_object_is_a_conflict(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
     api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x")])
     secret = await cluster.get_secret("mirrorhook", "ca")
@@ -90,7 +90,7 @@ async def test_what_was_changed_meanwhile_is_a_conflict(api, cluster):
         await cluster.patch_ca_bundles(registration, b"new")
 
 
-async def test_what_is_there_already_is_a_conflict(api, cluster):
+async def test_create_of_an_existing_secret_is_a_conflict(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
     with pytest.raises(ConflictError) as caught:
         await cluster.create_secret("mirrorhook", "ca", "x/y", {})
@@ -99,13 +99,13 @@ async def test_what_is_there_already_is_a_conflict(api, cluster):
     )
 
 
-async def test_a_namespace_that_is_not_there_is_a_refusal(api, cluster):
+async def test_create_in_a_missing_namespace_is_refused(api, cluster):
     api.faults.append(404)
     with pytest.raises(RefusedError, match="cannot create Secret nowhere/ca: "):
         await cluster.create_secret("nowhere", "ca", "x/y", {})
 
 
-async def test_what_was_deleted_meanwhile_is_not_found(api, cluster):
+async def test_patch_of_a_deleted_secret_is_not_found(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
     secret = await cluster.get_secret("mirrorhook", "ca")
     api.remove(SECRETS, "ca")
@@ -113,7 +113,7 @@ async def test_what_was_deleted_meanwhile_is_not_found(api, cluster):
         await cluster.patch_secret(secret, {"a": b"1"})
 
 
-async def test_a_missing_permission_is_named(api, cluster):
+async def test_missing_permission_is_named(api, cluster):
     api.denied.add(("get", "secrets"))
     api.denied.add(("get", "mutatingwebhookconfigurations"))
     with pytest.raises(ForbiddenError) as caught:
@@ -127,7 +127,7 @@ async def test_a_missing_permission_is_named(api, cluster):
         await cluster.get_webhook_configuration("hook")
 
 
-async def test_an_immutable_secret_is_a_refusal(api, cluster):
+async def test_patch_of_an_immutable_secret_is_refused(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={}, immutable=True)
     secret = await cluster.get_secret("mirrorhook", "ca")
     with pytest.raises(RefusedError, match="field is immutable"):
@@ -149,7 +149,7 @@ async def test_an_immutable_secret_is_a_refusal(api, cluster):
         ("half", "('Connection broken: IncompleteRead("),
     ],
 )
-async def test_a_bad_answer_is_no_answer(api, cluster, fault, message):
+async def test_invalid_response_is_unavailable(api, cluster, fault, message):
     api.faults.append(fault)
     with pytest.raises(UnavailableError) as caught:
         await cluster.get_secret("mirrorhook", "ca")
@@ -158,11 +158,11 @@ async def test_a_bad_answer_is_no_answer(api, cluster, fault, message):
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b'{"kind": "Status"}', b"\xff"])
-async def test_a_refusal_without_reason_is_told_so(body):
+async def test_message_of_a_response_without_reason(body):
     assert _find_message(body) == "the API server gives no reason"
 
 
-async def test_a_long_reason_is_cut(api, cluster):
+async def test_long_reason_is_cut(api, cluster):
     api.denied.add(("get", "secrets"))
     with pytest.raises(ForbiddenError) as caught:
         await cluster.get_secret("mirrorhook", "a" * 1000)
@@ -170,7 +170,7 @@ async def test_a_long_reason_is_cut(api, cluster):
     assert "aaa… (HTTP 403)" in str(caught.value)
 
 
-async def test_an_api_server_that_is_down_is_unavailable(api, cluster):
+async def test_stopped_api_server_is_unavailable(api, cluster):
     await api.down()
     with pytest.raises(UnavailableError, match="Connection refused"):
         await cluster.get_secret("mirrorhook", "ca")
@@ -178,7 +178,7 @@ async def test_an_api_server_that_is_down_is_unavailable(api, cluster):
     assert await cluster.get_secret("mirrorhook", "ca") is None
 
 
-async def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(api, tmp_path):
+async def test_hanging_api_server_is_unavailable_after_the_limit(api, tmp_path):
     cluster = Cluster(KubeClient.load(api.kubeconfig(tmp_path)), limit=0.2)
     api.faults.append("hang")
     with pytest.raises(UnavailableError) as caught:
@@ -188,27 +188,27 @@ async def test_an_api_server_that_hangs_is_waited_for_no_longer_than_said(api, t
     )
 
 
-async def test_a_token_that_is_not_accepted_may_be_so_later(api, cluster):
+async def test_refused_token_is_unavailable(api, cluster):
     api.token = "another"
     with pytest.raises(UnavailableError, match=r"Unauthorized \(HTTP 401\)"):
         await cluster.get_secret("mirrorhook", "ca")
 
 
-async def test_a_kubeconfig_that_is_missing_is_named(tmp_path):
+async def test_missing_kubeconfig_is_named(tmp_path):
     with pytest.raises(
         ClusterError, match=r"cannot find the address of the API server in /.*/nowhere: "
     ):
         connect(tmp_path / "nowhere")
 
 
-async def test_a_kubeconfig_that_is_broken_is_named(tmp_path):
+async def test_broken_kubeconfig_is_named(tmp_path):
     path = tmp_path / "kubeconfig"
     path.write_text("a: [")
     with pytest.raises(ClusterError, match="cannot find the address of the API server in "):
         connect(path)
 
 
-async def test_outside_a_cluster_there_is_no_service_account(monkeypatch):
+async def test_connect_outside_a_cluster_raises_an_error(monkeypatch):
     monkeypatch.delenv("KUBERNETES_SERVICE_HOST", raising=False)
     with pytest.raises(ClusterError) as caught:
         connect()

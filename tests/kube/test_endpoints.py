@@ -47,12 +47,12 @@ A, B = Endpoint("a", "10.1.0.1", 8080), Endpoint("b", "10.1.0.2", 8080)
         ),
     ],
 )
-async def test_each_pod_is_there_once_with_the_port_asked_for(slices, found):
+async def test_find_endpoints_returns_each_pod_once_with_its_port(slices, found):
     expected = [e if isinstance(e, Endpoint) else Endpoint(*e, 8080) for e in found]
     assert find_endpoints(slices, "operations") == expected
 
 
-async def test_the_slices_of_the_service_are_listed_and_no_others(api, tmp_path):
+async def test_list_endpoints_lists_slices_of_the_service_only(api, tmp_path):
     label = "kubernetes.io/service-name"
     api.put(SLICES, "mirrorhook-x1", labels={label: "mirrorhook"}, **FIRST)
     api.put(SLICES, "other-x2", labels={label: "other"}, **piece(("o", "10.1.0.7")))
@@ -70,7 +70,7 @@ async def test_the_slices_of_the_service_are_listed_and_no_others(api, tmp_path)
         ("drop", UnavailableError, "cannot list EndpointSlices"),
     ],
 )
-async def test_what_cannot_be_listed_is_told(api, tmp_path, fault, kind, words):
+async def test_list_endpoints_raises_an_error(api, tmp_path, fault, kind, words):
     api.faults = [fault]
     cluster = connect(api.kubeconfig(tmp_path))
     limit = 0.2 if fault == "hang" else 5.0

@@ -16,13 +16,13 @@ REPORT = "import sys; print(sorted({'kubernetes', 'urllib3', 'pydantic'} & set(s
 
 
 @pytest.mark.parametrize("module", ["webhook.kube", "webhook.tls"])
-def test_the_kubernetes_package_is_not_imported_before_it_is_used(module):
+def test_kubernetes_package_is_not_imported_before_use(module):
     code = f"import {module}; {REPORT}"
     done = run(code)
     assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
-def test_without_the_kubernetes_package_the_error_says_what_to_install():
+def test_missing_kubernetes_package_raises_an_error_that_says_what_to_install():
     code = """
 import sys
 sys.modules["kubernetes"] = None
@@ -37,7 +37,7 @@ except ClusterError as error:
     assert done.stdout.endswith("): install mirrorhook[cluster]\n")
 
 
-def test_the_models_of_the_kubernetes_package_stay_out():
+def test_models_of_the_kubernetes_package_are_not_imported():
     code = """
 import sys
 from webhook.kube import client, cluster

@@ -26,11 +26,11 @@ asyncio.run(main())
 """
 
 
-async def test_what_the_call_returns_is_returned():
+async def test_run_in_thread_returns_the_result():
     assert await run_in_thread(threading.current_thread, limit=5) is not threading.main_thread()
 
 
-async def test_what_the_call_raises_is_raised():
+async def test_run_in_thread_raises_the_error_of_the_call():
     def fail():
         raise LookupError("lost")
 
@@ -38,7 +38,7 @@ async def test_what_the_call_raises_is_raised():
         await run_in_thread(fail, limit=5)
 
 
-async def test_the_loop_goes_on_meanwhile():
+async def test_run_in_thread_does_not_block_the_loop():
     released = threading.Event()
     waiting = asyncio.create_task(run_in_thread(lambda: released.wait(5), limit=5))
     await asyncio.sleep(0.01)
@@ -46,7 +46,7 @@ async def test_the_loop_goes_on_meanwhile():
     assert await waiting is True
 
 
-async def test_a_call_that_takes_too_long_is_given_up():
+async def test_run_in_thread_times_out():
     released = threading.Event()
     start = time.monotonic()
     with pytest.raises(TimeoutError):
@@ -56,7 +56,7 @@ async def test_a_call_that_takes_too_long_is_given_up():
     await asyncio.sleep(0.05)
 
 
-async def test_a_call_that_hangs_does_not_keep_the_process_from_ending():
+async def test_hanging_call_does_not_keep_the_process_alive():
     start = time.monotonic()
     done = await asyncio.to_thread(
         subprocess.run, [sys.executable, "-c", FORGOTTEN], capture_output=True, text=True

@@ -14,8 +14,8 @@ pytestmark = pytest.mark.anyio
 NAME = "watch Secret mirrorhook/ca"
 
 
-class Told:
-    """Counts how often the watch has told of a change."""
+class Changes:
+    """Counts the changes that the watch reports."""
 
     def __init__(self):
         self.times = 0
@@ -35,14 +35,14 @@ class Told:
 
 
 @pytest.fixture
-async def told():
-    return Told()
+async def changes():
+    return Changes()
 
 
 @pytest.fixture
-def watch(api, told, tmp_path):
+def watch(api, changes, tmp_path):
     connection = KubeClient.load(api.kubeconfig(tmp_path))
-    return Watch(connection, NAME, SECRETS, "ca", told, pause=0.05)
+    return Watch(connection, NAME, SECRETS, "ca", changes, pause=0.05)
 
 
 async def until(condition):
@@ -51,76 +51,76 @@ async def until(condition):
             await asyncio.sleep(0.01)
 
 
-async def test_changes_of_the_object_are_told(api, watch, told):
+async def test_watch_reports_changes(api, watch, changes):
     with watch:
-        await told.next()
+        await changes.next()
         for change in (
             lambda: api.put(SECRETS, "ca", type="x/y"),
             lambda: api.put(SECRETS, "ca", type="x/z"),
             lambda: api.remove(SECRETS, "ca"),
         ):
             change()
-            await told.next()
+            await changes.next()
         assert watch.problem == ""
 
 
-async def test_changes_of_other_objects_are_not(api, watch, told):
+async def test_watch_ignores_other_objects(api, watch, changes):
     with watch:
-        await told.next()
-        times = told.times
+        await changes.next()
+        times = changes.times
         api.put(SECRETS, "other", type="x/y")
         await asyncio.sleep(0.1)
-        assert told.times == times
+        assert changes.times == times
 
 
-async def test_an_object_that_is_there_already_is_told_of(api, watch, told):
+async def test_watch_reports_an_existing_object(api, watch, changes):
     api.put(SECRETS, "ca", type="x/y")
     with watch:
-        await told.next()
-        await until(lambda: told.times >= 2)
+        await changes.next()
+        await until(lambda: changes.times >= 2)
 
 
 @pytest.mark.parametrize("event", [GONE, None])
-async def test_a_watch_that_ends_begins_anew(api, watch, told, event):
+async def test_watch_restarts_when_it_ends(api, watch, changes, event):
     with watch:
-        await told.next()
+        await changes.next()
         api.end_watches(event)
-        await told.next()
+        await changes.next()
         await until(lambda: api.watching == 1)
         api.put(SECRETS, "ca", type="x/y")
-        await told.next()
+        await changes.next()
 
 
-async def test_an_api_server_that_was_away_is_watched_again(api, watch, told):
+async def test_watch_restarts_when_the_api_server_is_back(api, watch, changes):
     with watch:
-        await told.next()
+        await changes.next()
         await api.down()
         await until(lambda: "refused" in watch.problem)
         assert watch.problem.startswith("cannot watch Secret mirrorhook/ca: ")
         await api.up()
-        await told.next()
+        await changes.next()
         assert watch.problem == ""
 
 
-async def test_a_missing_permission_is_a_problem_until_it_is_given(api, watch, told):
+async def test_watch_without_permission_has_a_problem_until_it_is_granted(api, watch, changes):
     api.denied.add(("watch", "secrets"))
     with watch:
         await until(lambda: watch.problem)
         assert 'cannot watch resource "secrets"' in watch.problem
-        assert told.times == 0
+        assert changes.times == 0
         api.denied.clear()
-        await told.next()
+        await changes.next()
         assert watch.problem == ""
 
 
-async def test_a_watch_that_is_left_ends_its_thread(watch, told):
+async def test_watch_ends_its_thread_on_exit(watch, changes):
     with watch:
-        await told.next()
+        await changes.next()
         assert NAME in {thread.name for thread in threading.enumerate()}
     await until(lambda: NAME not in {thread.name for thread in threading.enumerate()})
 
 
-async def test_a_watch_that_fails_is_left_at_once(api, watch):
+async def test_failing_watch_ends_its_thread_on_exit(api, watch):
     await api.down()
     with watch:
         await until(lambda: watch.problem)

@@ -59,7 +59,7 @@ def ask(webhook, context, body):
         )
 
 
-def test_a_certificate_from_files_is_served_and_followed(rules, files, authority, review_of):
+def test_certificate_from_files_is_served_and_followed(rules, files, authority, review_of):
     with serving(rules, *options(files)) as webhook:
         assert ask(webhook, trusting(authority), review_of("nginx")).status_code == 200
         other = trustme.CA(key_type=trustme.KeyType.ECDSA)
@@ -76,7 +76,9 @@ def test_a_certificate_from_files_is_served_and_followed(rules, files, authority
         assert webhook.metric('mirrorhook_certificate_reloads_total{result="success"}') == 2
 
 
-def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(rules, files, authority, review_of):
+def test_key_that_does_not_match_leaves_the_old_certificate_in_use(
+    rules, files, authority, review_of
+):
     with serving(rules, *options(files)) as webhook:
         stranger = authority.issue_cert(NAME)
         stranger.cert_chain_pems[0].write_to_path(files / "tls.crt")
@@ -86,7 +88,7 @@ def test_a_pair_that_does_not_match_leaves_the_old_one_in_use(rules, files, auth
         assert webhook.metric('mirrorhook_certificate_reloads_total{result="failure"}') == 1
 
 
-def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
+def test_self_signed_certificate_is_for_this_machine(webhook, review_of):
     answer = webhook.review(review_of("nginx"))
     assert answer.status_code == 200
     names = webhook.wait_for("certificate loaded")["names"]
@@ -95,7 +97,7 @@ def test_a_self_made_certificate_is_for_this_machine(webhook, review_of):
 
 
 @pytest.mark.parametrize("version", [ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3])
-def test_tls_1_2_and_1_3_are_spoken(webhook, version):
+def test_tls_1_2_and_1_3_are_offered(webhook, version):
     context = unverified()
     context.minimum_version = context.maximum_version = version
     answer = httpx.get(webhook.reviews + "/mutate", verify=context)
@@ -103,7 +105,7 @@ def test_tls_1_2_and_1_3_are_spoken(webhook, version):
 
 
 class Quiet:
-    """A watch that has nothing to tell."""
+    """A watch that reports nothing."""
 
     problem = ""
 
@@ -123,7 +125,7 @@ class QuietCluster(MemoryCluster):
 
 
 @pytest.mark.anyio
-async def test_a_managed_certificate_holds_readiness_until_it_is_trusted():
+async def test_rotated_certificate_holds_readiness_until_it_is_trusted():
     parts = Parts()
     cluster = QuietCluster()
     cluster.put_bundles({"pods.mirrorhook.io": b""})

@@ -25,12 +25,12 @@ def now():
 
 
 @pytest.fixture
-def pair():
+def certificate():
     return create_self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
 
 
 @pytest.fixture
-def other_pair():
+def other_certificate():
     return create_self_signed(["mirrorhook.mirrorhook.svc"], now=NOW)[0]
 
 

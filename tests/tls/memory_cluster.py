@@ -1,5 +1,5 @@
-"""A cluster in memory, whose calls end when they are told to: so that every order in
-which replicas can overtake each other may be tried.
+"""A cluster in memory whose calls are stepped by hand, so that tests can try every order in
+which replicas overtake each other.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MANAGED = ManagedCertificate(
 
 
 class Turn:
-    """The moment between asking and being answered."""
+    """The time between a request and its response."""
 
     def __await__(self):
         yield
@@ -35,7 +35,7 @@ class Turn:
 class MemoryCluster:
     """Attributes:
     secret_now: The Secret, or None.
-    registration_now: The configuration, or None.
+    configuration_now: The configuration, or None.
     denied: Methods that are forbidden.
     away: Whether the API server cannot be reached.
     writes: Methods that have changed something, in order.
@@ -43,7 +43,7 @@ class MemoryCluster:
 
     def __init__(self):
         self.secret_now = None
-        self.registration_now = None
+        self.configuration_now = None
         self.denied = set()
         self.away = False
         self.writes = []
@@ -60,7 +60,7 @@ class MemoryCluster:
         )
 
     def put_bundles(self, bundles):
-        self.registration_now = WebhookConfiguration(MANAGED.configuration, bundles, self._next())
+        self.configuration_now = WebhookConfiguration(MANAGED.configuration, bundles, self._next())
 
     async def _turn(self, method):
         await Turn()
@@ -75,7 +75,7 @@ class MemoryCluster:
 
     async def get_webhook_configuration(self, _name):
         await self._turn("get configuration")
-        return self.registration_now
+        return self.configuration_now
 
     async def create_secret(self, _namespace, _name, kind, data):
         await self._turn("create Secret")
@@ -94,13 +94,13 @@ class MemoryCluster:
 
     async def patch_ca_bundles(self, registration, bundle):
         await self._turn("patch configuration")
-        current = self._same(self.registration_now, registration)
-        self.registration_now = replace(
+        current = self._same(self.configuration_now, registration)
+        self.configuration_now = replace(
             current, ca_bundles=dict.fromkeys(current.ca_bundles, bundle), version=self._next()
         )
         self.writes.append("patch configuration")
         self.published()
-        return self.registration_now
+        return self.configuration_now
 
     def _same(self, current, read):
         if current is None:

@@ -27,27 +27,27 @@ def authorities(now):
     return [create_ca(f"CA {i}", now + i * DAY, 10 * DAY) for i in range(3)]
 
 
-def test_what_is_written_is_read(authorities):
+def test_secret_is_parsed_as_it_was_encoded(authorities):
     stored = CASecret().merge(authorities=authorities)
     read = CASecret.parse(stored.encode())
     assert read.certificates == stored.certificates
     assert [each.key_pem for each in read.authorities] == [each.key_pem for each in authorities]
 
 
-def test_authorities_are_in_the_order_of_their_age(authorities):
+def test_cas_are_sorted_by_age(authorities):
     stored = CASecret().merge(authorities=reversed(authorities))
     assert stored.certificates == tuple(each.certificate for each in authorities)
     assert stored.authorities == tuple(authorities)
 
 
-def test_merging_adds_nothing_twice(authorities):
+def test_merge_adds_nothing_twice(authorities):
     stored = CASecret().merge(authorities=authorities)
     again = stored.merge(stored.certificates, authorities[:1])
     assert again.certificates == stored.certificates
     assert len(again.authorities) == 3
 
 
-def test_what_has_no_key_is_trusted_but_does_not_sign(authorities):
+def test_ca_without_a_key_is_trusted_but_does_not_sign(authorities):
     first, second, _ = authorities
     stored = CASecret().merge([first.certificate], [second])
     assert stored.certificates == (first.certificate, second.certificate)
@@ -66,22 +66,22 @@ def test_what_has_no_key_is_trusted_but_does_not_sign(authorities):
         {"tls.crt": b"something else"},
     ],
 )
-def test_a_spoilt_secret_holds_nothing(data):
+def test_damaged_secret_has_no_cas(data):
     assert CASecret.parse(data) == CASecret()
 
 
-def test_what_is_left_of_a_spoilt_secret_is_found(authorities):
+def test_readable_part_of_a_damaged_secret_is_parsed(authorities):
     contents = CASecret().merge(authorities=authorities).encode()
-    spoilt = {
+    damaged = {
         "ca.crt": b"#\n" + contents["ca.crt"][:-40],
         "ca.key": contents["ca.key"].replace(b"\n", b"\r\n") + b"-----BEGIN",
     }
-    stored = CASecret.parse(spoilt)
+    stored = CASecret.parse(damaged)
     assert stored.certificates == tuple(each.certificate for each in authorities[:2])
     assert len(stored.authorities) == 2
 
 
-def test_keys_of_others_do_not_sign(authorities, now):
+def test_unrelated_key_does_not_sign(authorities, now):
     stranger = create_ca("stranger", now, DAY)
     data = {"ca.crt": authorities[0].pem, "ca.key": stranger.key_pem}
     assert CASecret.parse(data) == CASecret((authorities[0].certificate,))
@@ -97,26 +97,26 @@ def test_keys_of_others_do_not_sign(authorities, now):
         (x509.UnrecognizedExtension(x509.BasicConstraints.oid, b"\x00"), AUTHORITY[1]),
     ],
 )
-def test_what_is_no_authority_does_not_sign(make_certificate, extensions):
+def test_certificate_that_is_not_a_ca_does_not_sign(make_certificate, extensions):
     made = make_certificate(*extensions)
     stored = CASecret.parse({"ca.crt": made.certificate, "ca.key": made.key})
     assert len(stored.certificates) == 1
     assert stored.authorities == ()
 
 
-def test_an_authority_of_somebody_elses_making_signs(make_certificate):
+def test_ca_of_another_tool_signs(make_certificate):
     made = make_certificate(*AUTHORITY)
     stored = CASecret.parse({"ca.crt": made.certificate, "ca.key": made.key})
     assert len(stored.authorities) == 1
 
 
-def test_keys_of_another_kind_do_not_sign(make_certificate):
+def test_key_of_another_kind_does_not_sign(make_certificate):
     made = make_certificate(*AUTHORITY, key=rsa.generate_private_key(65537, 2048))
     stored = CASecret.parse({"ca.crt": made.certificate, "ca.key": made.key})
     assert stored.authorities == ()
 
 
-def test_a_bundle_is_read_whatever_its_order_and_spacing(authorities):
+def test_bundle_is_parsed_in_any_order_and_spacing(authorities):
     certificates = tuple(each.certificate for each in authorities)
     text = b"\n\n# three\n".join(each.pem for each in reversed(authorities))
     assert parse_bundle(text) == certificates
@@ -124,14 +124,14 @@ def test_a_bundle_is_read_whatever_its_order_and_spacing(authorities):
     assert parse_bundle(encode_bundle(certificates)) == certificates
 
 
-def test_authorities_are_usable_within_their_life(authorities, now):
+def test_cas_are_usable_within_their_lifetime(authorities, now):
     stored = CASecret().merge(authorities=authorities)
     assert stored.find_usable(now) == stored.authorities[:1]
     assert stored.find_usable(now + 5 * DAY) == stored.authorities
     assert stored.find_usable(now + 11 * DAY) == stored.authorities[2:]
 
 
-def test_a_life_has_a_first_and_a_last_moment(authorities, now):
+def test_is_valid_includes_the_start_and_excludes_the_end(authorities, now):
     certificate = authorities[0].certificate
     start = now - timedelta(minutes=5)
     assert not is_valid(certificate, start - timedelta(seconds=1))
@@ -141,5 +141,5 @@ def test_a_life_has_a_first_and_a_last_moment(authorities, now):
 
 
 @pytest.mark.parametrize(("days", "past"), [(0, False), (5, False), (6, True), (9, True)])
-def test_two_thirds_of_a_life(now, days, past):
+def test_is_past_two_thirds(now, days, past):
     assert is_past_two_thirds(now, now + 9 * DAY, now + days * DAY) is past

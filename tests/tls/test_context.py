@@ -64,7 +64,7 @@ async def test_new_handshakes_get_the_new_certificate_and_open_connections_go_on
 
 
 @pytest.mark.anyio
-async def test_a_refused_pair_leaves_the_live_context_working(made):
+async def test_refused_certificate_leaves_the_live_context_working(made):
     (old, authority), (new, _) = made
     serving = ServingContext(old)
     async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
@@ -78,18 +78,18 @@ async def test_a_refused_pair_leaves_the_live_context_working(made):
         connection[1].close()
 
 
-def test_a_key_that_openssl_finds_too_short_is_refused(make_certificate, pair):
+def test_key_too_short_for_openssl_is_refused(make_certificate, certificate):
     names = x509.SubjectAlternativeName([x509.DNSName("a.b.svc")])
     weak = make_certificate(names, key=rsa.generate_private_key(65537, 1024))
     read = Certificate.parse(weak.certificate, weak.key)
     with pytest.raises(CertificateError, match="EE_KEY_TOO_SMALL"):
-        ServingContext(pair).use(read)
+        ServingContext(certificate).use(read)
 
 
 @pytest.mark.anyio
-async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
-    (pair, authority), _ = made
-    serving = ServingContext(pair)
+async def test_context_offers_http_1_1_and_no_old_tls(made):
+    (certificate, authority), _ = made
+    serving = ServingContext(certificate)
     async with await asyncio.start_server(echo, "127.0.0.1", 0, ssl=serving.context) as server:
         client = trusting(authority)
         client.set_alpn_protocols(["h2", "http/1.1"])
@@ -99,17 +99,17 @@ async def test_http_1_1_is_agreed_on_and_old_tls_is_not(made):
     assert serving.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
 
-def test_the_key_is_in_no_file_that_others_read(pair):
-    with pem_file(pair.chain + pair.key) as path:
+def test_pem_file_is_private_and_in_memory(certificate):
+    with pem_file(certificate.chain + certificate.key) as path:
         status = Path(path).stat()
         assert stat.S_IMODE(status.st_mode) == 0o600
-        assert Path(path).read_bytes() == pair.chain + pair.key
+        assert Path(path).read_bytes() == certificate.chain + certificate.key
         assert str(Path(path).readlink()).startswith("/memfd:")
     assert not Path(path).exists()
 
 
-def test_without_files_in_memory_a_private_one_is_removed_again(pair):
-    with pem_file(pair.chain + pair.key, in_memory=False) as path:
+def test_pem_file_on_disk_is_private_and_removed(certificate):
+    with pem_file(certificate.chain + certificate.key, in_memory=False) as path:
         assert stat.S_IMODE(Path(path).stat().st_mode) == 0o600
         assert path.startswith(tempfile.gettempdir())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)

@@ -22,12 +22,12 @@ class Mount:
 
     def put(self, certificate, key):
         self.count += 1
-        moment = self.folder / f"..2026_{self.count}"
-        moment.mkdir()
-        (moment / "tls.crt").write_bytes(certificate)
-        (moment / "tls.key").write_bytes(key)
+        version = self.folder / f"..2026_{self.count}"
+        version.mkdir()
+        (version / "tls.crt").write_bytes(certificate)
+        (version / "tls.key").write_bytes(key)
         fresh = self.folder / "..data_tmp"
-        fresh.symlink_to(moment.name)
+        fresh.symlink_to(version.name)
         fresh.rename(self.folder / "..data")
         for name in ("tls.crt", "tls.key"):
             if not (self.folder / name).is_symlink():
@@ -66,41 +66,41 @@ async def nothing_changes(files, used, clock):
             await anext(changes)
 
 
-def test_a_mounted_secret_is_read(mount, pair, now):
-    mount.put(pair.chain, pair.key)
-    assert mount.files.read(now) == pair
+def test_mounted_secret_is_read(mount, certificate, now):
+    mount.put(certificate.chain, certificate.key)
+    assert mount.files.read(now) == certificate
 
 
-def test_plain_files_are_read(plain, pair, now):
-    plain.chain.write_bytes(pair.chain)
-    plain.key.write_bytes(pair.key)
-    assert plain.read(now) == pair
+def test_plain_files_are_read(plain, certificate, now):
+    plain.chain.write_bytes(certificate.chain)
+    plain.key.write_bytes(certificate.key)
+    assert plain.read(now) == certificate
 
 
-def test_files_of_two_folders_are_read(tmp_path, mount, pair, now):
-    mount.put(pair.chain, b"")
+def test_files_of_two_folders_are_read(tmp_path, mount, certificate, now):
+    mount.put(certificate.chain, b"")
     (tmp_path / "elsewhere").mkdir()
     key = tmp_path / "elsewhere" / "tls.key"
-    key.write_bytes(pair.key)
-    assert CertificateFiles(mount.folder / "tls.crt", key).read(now) == pair
+    key.write_bytes(certificate.key)
+    assert CertificateFiles(mount.folder / "tls.crt", key).read(now) == certificate
 
 
 @pytest.mark.parametrize(("name", "other"), [("chain", "key"), ("key", "chain")])
-def test_a_missing_file_is_named(plain, pair, now, name, other):
-    getattr(plain, other).write_bytes(getattr(pair, other))
+def test_missing_file_is_named(plain, certificate, now, name, other):
+    getattr(plain, other).write_bytes(getattr(certificate, other))
     with pytest.raises(CertificateError) as caught:
         plain.read(now)
     assert str(caught.value) == (f"cannot read {getattr(plain, name)}: No such file or directory")
 
 
-def test_a_folder_is_no_file(plain, now):
+def test_folder_in_place_of_a_file_is_refused(plain, now):
     plain.chain.mkdir()
     with pytest.raises(CertificateError, match=r"c\.pem: Is a directory"):
         plain.read(now)
 
 
-def test_a_file_that_is_wrong_is_named(mount, pair, other_pair, now):
-    mount.put(pair.chain, other_pair.key)
+def test_files_that_do_not_match_are_named(mount, certificate, other_certificate, now):
+    mount.put(certificate.chain, other_certificate.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now)
     assert str(caught.value) == (
@@ -109,64 +109,68 @@ def test_a_file_that_is_wrong_is_named(mount, pair, other_pair, now):
     )
 
 
-def test_an_expired_certificate_is_refused(mount, pair, now):
-    mount.put(pair.chain, pair.key)
+def test_expired_certificate_is_refused(mount, certificate, now):
+    mount.put(certificate.chain, certificate.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now + timedelta(days=366))
     assert str(caught.value) == (f"{mount.files.chain} expired on 2027-11-25 12:00:00 UTC")
 
 
 @pytest.mark.anyio
-async def test_a_swap_of_the_mount_is_seen(mount, pair, other_pair, now):
-    mount.put(pair.chain, pair.key)
-    mount.put(other_pair.chain, other_pair.key)
-    assert await first_change(mount.files, pair, lambda: now) == other_pair
+async def test_swap_of_the_mount_is_yielded(mount, certificate, other_certificate, now):
+    mount.put(certificate.chain, certificate.key)
+    mount.put(other_certificate.chain, other_certificate.key)
+    assert await first_change(mount.files, certificate, lambda: now) == other_certificate
 
 
 @pytest.mark.anyio
-async def test_every_change_is_seen_once(mount, pair, other_pair, now):
-    mount.put(pair.chain, pair.key)
+async def test_every_change_is_yielded_once(mount, certificate, other_certificate, now):
+    mount.put(certificate.chain, certificate.key)
     seen = []
     async with (
         asyncio.timeout(5),
-        aclosing(mount.files.watch(other_pair, lambda: now, interval=INTERVAL)) as changes,
+        aclosing(mount.files.watch(other_certificate, lambda: now, interval=INTERVAL)) as changes,
     ):
         async for change in changes:
             seen.append(change)
             if len(seen) == 3:
                 break
             await asyncio.sleep(INTERVAL * 5)
-            each = (other_pair, pair)[len(seen) - 1]
+            each = (other_certificate, certificate)[len(seen) - 1]
             mount.put(each.chain, each.key)
-    assert seen == [pair, other_pair, pair]
+    assert seen == [certificate, other_certificate, certificate]
 
 
 @pytest.mark.anyio
-async def test_nothing_is_given_while_nothing_changes(mount, pair, now):
-    mount.put(pair.chain, pair.key)
-    await nothing_changes(mount.files, pair, lambda: now)
+async def test_unchanged_files_yield_nothing(mount, certificate, now):
+    mount.put(certificate.chain, certificate.key)
+    await nothing_changes(mount.files, certificate, lambda: now)
 
 
 @pytest.mark.anyio
-async def test_a_problem_is_given_once_and_its_end_is_seen(mount, pair, other_pair, now):
-    mount.put(pair.chain, other_pair.key)
+async def test_problem_is_yielded_once_and_then_the_next_certificate(
+    mount, certificate, other_certificate, now
+):
+    mount.put(certificate.chain, other_certificate.key)
     async with (
         asyncio.timeout(5),
-        aclosing(mount.files.watch(pair, lambda: now, interval=INTERVAL)) as changes,
+        aclosing(mount.files.watch(certificate, lambda: now, interval=INTERVAL)) as changes,
     ):
         problem = await anext(changes)
         assert isinstance(problem, CertificateError)
         following = asyncio.ensure_future(anext(changes))
         await asyncio.sleep(INTERVAL * 10)
         assert not following.done()
-        mount.put(other_pair.chain, other_pair.key)
-        assert await following == other_pair
+        mount.put(other_certificate.chain, other_certificate.key)
+        assert await following == other_certificate
 
 
 @pytest.mark.anyio
-async def test_files_written_one_after_the_other_are_no_problem(plain, pair, other_pair, now):
-    plain.chain.write_bytes(pair.chain)
-    plain.key.write_bytes(pair.key)
+async def test_files_written_one_after_the_other_yield_no_problem(
+    plain, certificate, other_certificate, now
+):
+    plain.chain.write_bytes(certificate.chain)
+    plain.key.write_bytes(certificate.key)
 
     class Halfway:
         looks = 0
@@ -174,39 +178,39 @@ async def test_files_written_one_after_the_other_are_no_problem(plain, pair, oth
         def __call__(self):
             self.looks += 1
             if self.looks == 2:
-                plain.chain.write_bytes(other_pair.chain)
+                plain.chain.write_bytes(other_certificate.chain)
             if self.looks == 3:
-                plain.key.write_bytes(other_pair.key)
+                plain.key.write_bytes(other_certificate.key)
             return now
 
-    assert await first_change(plain, pair, Halfway()) == other_pair
+    assert await first_change(plain, certificate, Halfway()) == other_certificate
 
 
 @pytest.mark.anyio
-async def test_a_certificate_for_later_is_taken_up_when_its_time_has_come(mount, pair, now):
+async def test_certificate_is_yielded_when_it_becomes_valid(mount, certificate, now):
     later = create_self_signed(["a"], now=now + timedelta(hours=1))[0]
     mount.put(later.chain, later.key)
     times = iter([now, now, now, *[now + timedelta(hours=1)] * 1000])
     async with (
         asyncio.timeout(5),
-        aclosing(mount.files.watch(pair, lambda: next(times), interval=INTERVAL)) as changes,
+        aclosing(mount.files.watch(certificate, lambda: next(times), interval=INTERVAL)) as changes,
     ):
         problem = await anext(changes)
         assert str(problem).endswith("is not valid before 2026-11-25 12:55:00 UTC")
         assert await anext(changes) == later
 
 
-def test_what_the_kubelet_removes_between_two_reads_is_read_anew(mount, pair, other_pair, now):
-    """The first file is of the old moment, and the swap comes before the second."""
-    mount.put(pair.chain, pair.key)
+def test_files_removed_between_two_reads_are_read_again(mount, certificate, other_certificate, now):
+    """The swap comes between the first file and the second."""
+    mount.put(certificate.chain, certificate.key)
 
     class Swapping(type(mount.folder)):
         def read_bytes(self):
             content = super().read_bytes()
             if mount.count == 1:
-                mount.put(other_pair.chain, other_pair.key)
+                mount.put(other_certificate.chain, other_certificate.key)
             return content
 
     folder = Swapping(mount.folder)
     files = CertificateFiles(folder / "tls.crt", folder / "tls.key")
-    assert files.read(now) == other_pair
+    assert files.read(now) == other_certificate

@@ -108,7 +108,7 @@ NOTHING = published()
         ),
     ],
 )
-def test_a_new_ca_is_made(secret, known, kept, reason):
+def test_secret_gets_a_new_ca(secret, known, kept, reason):
     made = change(secret, known)
     assert made.add_ca
     assert names(made.keep) == kept
@@ -162,7 +162,7 @@ def test_a_new_ca_is_made(secret, known, kept, reason):
         ),
     ],
 )
-def test_the_secret_is_changed(secret, known, kept, reason):
+def test_secret_gets_other_cas(secret, known, kept, reason):
     made = change(secret, known)
     assert not made.add_ca
     assert names(made.keep) == kept
@@ -183,11 +183,11 @@ def test_the_secret_is_changed(secret, known, kept, reason):
         pytest.param(stored(YOUNG), published(YOUNG, FUTURE), id="one for later is published"),
     ],
 )
-def test_the_secret_stays(secret, known):
+def test_secret_stays_unchanged(secret, known):
     assert change(secret, known) is None
 
 
-def test_a_ca_is_replaced_at_two_thirds_of_its_life():
+def test_ca_is_replaced_at_two_thirds_of_its_lifetime():
     secret = stored(FRESH)
     start = FRESH.certificate.not_valid_before_utc
     end = FRESH.certificate.not_valid_after_utc
@@ -196,7 +196,7 @@ def test_a_ca_is_replaced_at_two_thirds_of_its_life():
     assert change(secret, NOTHING, due).add_ca
 
 
-def test_the_old_ca_goes_when_the_overlap_is_over():
+def test_old_ca_is_removed_after_the_overlap():
     secret = stored(OLD, FRESH)
     known = published(OLD, FRESH)
     end = NOW + ROTATION.overlap
@@ -205,7 +205,7 @@ def test_the_old_ca_goes_when_the_overlap_is_over():
     assert names(change(secret, known, end).keep) == ["fresh"]
 
 
-def test_a_secret_never_holds_more_than_a_few():
+def test_secret_holds_a_limited_number_of_cas():
     many = [create_ca(str(i), NOW - i * HOUR, 2 * HOUR) for i in range(3, 20)]
     made = change(stored(*many), NOTHING)
     assert made.add_ca
@@ -213,7 +213,7 @@ def test_a_secret_never_holds_more_than_a_few():
     assert set(made.keep.certificates) == {each.certificate for each in many[:7]}
 
 
-def test_what_there_is_no_room_for_is_not_taken_back_again_and_again():
+def test_published_cas_beyond_the_limit_are_not_added_again():
     many = [create_ca(str(i), NOW - i * HOUR, 48 * HOUR) for i in range(10)]
     assert change(stored(*many[:8]), published(*many)) is None
     made = change(stored(*many[1:9]), published(*many))
@@ -237,7 +237,7 @@ def test_what_there_is_no_room_for_is_not_taken_back_again_and_again():
         ),
     ],
 )
-def test_what_the_secret_holds_is_published(secret, bundles, expected):
+def test_ca_bundle_holds_the_cas_of_the_secret(secret, bundles, expected):
     bundle = ROTATION.plan_ca_bundle(secret, bundles, NOW)
     assert bundle == b"".join(each.pem for each in expected)
 
@@ -253,14 +253,16 @@ def test_what_the_secret_holds_is_published(secret, bundles, expected):
         pytest.param(stored(EXPIRED), {"a": YOUNG.pem}, id="an expired one only"),
     ],
 )
-def test_nothing_is_published(secret, bundles):
+def test_ca_bundle_stays_unchanged(secret, bundles):
     assert ROTATION.plan_ca_bundle(secret, bundles, NOW) is None
 
 
 def leaf(authority, age=HOUR):
     made = NOW - age
-    pair = authority.issue(["mirrorhook.mirrorhook.svc"], made, ROTATION.certificate_lifetime)
-    return IssuedCertificate(pair, authority.certificate)
+    certificate = authority.issue(
+        ["mirrorhook.mirrorhook.svc"], made, ROTATION.certificate_lifetime
+    )
+    return IssuedCertificate(certificate, authority.certificate)
 
 
 def sign(secret, known, used, settled=(), now=NOW):
@@ -371,7 +373,7 @@ BOTH = stored(OLD, FRESH)
         ),
     ],
 )
-def test_a_certificate_is_signed(secret, known, used, settled, expected):
+def test_certificate_is_due(secret, known, used, settled, expected):
     name, reason = sign(secret, known, used, settled)
     assert name == expected[0]
     assert expected[1] in reason
@@ -402,26 +404,26 @@ def test_a_certificate_is_signed(secret, known, used, settled, expected):
         ),
     ],
 )
-def test_no_certificate_is_signed(secret, known, used, settled):
+def test_no_certificate_is_due(secret, known, used, settled):
     assert sign(secret, known, used, settled) is None
 
 
-def test_near_the_end_of_a_ca_that_cannot_be_replaced_nothing_is_signed_in_vain():
+def test_no_certificate_is_due_when_its_ca_expires_as_early():
     secret, known = stored(OLD), published(OLD)
     end = OLD.certificate.not_valid_after_utc
-    pair = OLD.issue(["a"], end - HOUR, ROTATION.certificate_lifetime)
-    assert pair.expires_at == end
-    used = IssuedCertificate(pair, OLD.certificate)
+    certificate = OLD.issue(["a"], end - HOUR, ROTATION.certificate_lifetime)
+    assert certificate.expires_at == end
+    used = IssuedCertificate(certificate, OLD.certificate)
     assert sign(secret, known, used, (OLD,), now=end - timedelta(minutes=1)) is None
 
 
-def test_what_is_trusted_is_trusted_by_every_webhook():
+def test_trusted_cas_are_in_every_bundle():
     bundles = {"a": OLD.pem + YOUNG.pem, "b": YOUNG.pem + SETTLED.pem}
     known = PublishedCAs.parse(bundles)
     assert known.trusted == {get_fingerprint(YOUNG.certificate)}
     assert known.certificates == parse_bundle(OLD.pem + SETTLED.pem + YOUNG.pem)
 
 
-def test_the_overlap_is_well_above_the_life_of_a_certificate():
+def test_overlap_is_well_above_the_certificate_lifetime():
     assert ROTATION.overlap >= 2 * ROTATION.certificate_lifetime
     assert ROTATION.ca_lifetime / 3 > ROTATION.overlap

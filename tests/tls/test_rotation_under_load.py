@@ -58,9 +58,9 @@ class Replica:
         )
         await rotator.run()
 
-    def use(self, pair):
-        self.serving.use(pair)
-        self.certificates.add(pair.fingerprint)
+    def use(self, certificate):
+        self.serving.use(certificate)
+        self.certificates.add(certificate.fingerprint)
 
     async def serve(self):
         return await asyncio.start_server(self.echo, "127.0.0.1", 0, ssl=self.serving.context)
@@ -135,7 +135,7 @@ async def rotation(replicas):
             await asyncio.sleep(0.1)
 
 
-async def test_rotation_loses_no_request_and_shows_no_certificate_untrusted(tmp_path):
+async def test_rotation_loses_no_request_and_serves_no_untrusted_certificate(tmp_path):
     async with FakeApi() as api, AsyncExitStack() as servers:
         api.put(CONFIGURATIONS, "mirrorhook", webhooks=[{"name": "a", "clientConfig": {}}])
         replicas = [Replica(connect(api.kubeconfig(tmp_path))) for _ in range(2)]

@@ -28,14 +28,14 @@ class Replica:
     """One process's worth of a `Rotator`."""
 
     def __init__(self, cluster, clock, pace=QUICK):
-        self.pairs = []
+        self.certificates = []
         self.statuses = []
         self.notes = MemoryLog()
         self._rotator = Rotator(
             MANAGED,
             cluster,
             clock=clock,
-            on_certificate=self.pairs.append,
+            on_certificate=self.certificates.append,
             on_status=self.statuses.append,
             log=self.notes,
             rotation=ROTATION,
@@ -101,7 +101,7 @@ async def world(tmp_path):
         yield World(api, tmp_path)
 
 
-async def test_three_replicas_that_start_at_once_agree_on_one_ca(world):
+async def test_three_replicas_that_start_together_agree_on_one_ca(world):
     world.register("a", "b")
     replicas = [world.replica() for _ in range(3)]
     async with (
@@ -112,11 +112,11 @@ async def test_three_replicas_that_start_at_once_agree_on_one_ca(world):
         await until(lambda: all(replica.ready for replica in replicas))
     assert len(world.stored()) == 1
     assert world.bundles() == [world.stored()] * 2
-    assert [len(replica.pairs) for replica in replicas] == [1, 1, 1]
+    assert [len(replica.certificates) for replica in replicas] == [1, 1, 1]
     assert [replica.problems for replica in replicas] == [()] * 3
 
 
-async def test_a_configuration_that_comes_later_is_seen_at_once(world):
+async def test_later_configuration_is_updated_at_once(world):
     async with world.replica().running() as replica:
         await until(lambda: replica.ready)
         world.register("a")
@@ -124,7 +124,7 @@ async def test_a_configuration_that_comes_later_is_seen_at_once(world):
         await until(lambda: replica.ready)
 
 
-async def test_a_bundle_that_is_reset_is_put_back_at_once(world):
+async def test_reset_bundle_is_restored_at_once(world):
     world.register("a")
     async with world.replica().running() as replica:
         await until(lambda: replica.ready)
@@ -132,19 +132,19 @@ async def test_a_bundle_that_is_reset_is_put_back_at_once(world):
         await until(lambda: world.bundles() == [world.stored()] * 3)
 
 
-async def test_a_deleted_secret_is_made_anew_at_once(world):
+async def test_deleted_secret_is_created_again_at_once(world):
     world.register("a")
     async with world.replica().running() as replica:
         await until(lambda: replica.ready)
         world.now += timedelta(days=1)
         first = world.stored()
         world.api.remove(SECRETS, MANAGED.secret_name)
-        await until(lambda: len(replica.pairs) == 2)
+        await until(lambda: len(replica.certificates) == 2)
         assert set(first) < set(world.stored())
         assert world.bundles() == [world.stored()]
 
 
-async def test_without_watches_all_is_found_by_looking(world):
+async def test_changes_are_found_without_watches(world):
     world.api.denied |= {("watch", "secrets"), ("watch", "mutatingwebhookconfigurations")}
     world.register("a")
     async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
@@ -157,7 +157,7 @@ async def test_without_watches_all_is_found_by_looking(world):
 
 
 @pytest.mark.parametrize("event", [GONE, None])
-async def test_watches_that_end_are_no_problem(world, event):
+async def test_ended_watches_are_no_problem(world, event):
     world.register("a")
     async with world.replica().running() as replica:
         await until(lambda: replica.ready and world.api.watching == 2)
@@ -167,17 +167,17 @@ async def test_watches_that_end_are_no_problem(world, event):
         await until(lambda: world.bundles() == [world.stored()])
 
 
-async def test_faults_of_every_kind_are_got_over(world):
+async def test_rotator_survives_every_kind_of_fault(world):
     world.register("a")
     world.api.faults += ["drop", 500, "html", 429, "half", 503, 401, "drop"]
     async with world.replica().running() as replica:
         await until(lambda: replica.ready)
     assert world.api.faults == []
-    assert replica.pairs
+    assert replica.certificates
     assert replica.notes.events()[-1] == "certificate rotation works again"
 
 
-async def test_an_api_server_that_goes_away_and_comes_back(world):
+async def test_rotator_survives_an_api_server_that_stops_and_restarts(world):
     world.register("a")
     async with world.replica().running() as replica:
         await until(lambda: replica.ready)
@@ -185,13 +185,13 @@ async def test_an_api_server_that_goes_away_and_comes_back(world):
         await until(lambda: replica.problems)
         assert replica.ready
         world.now += timedelta(days=5)
-        await until(lambda: len(replica.pairs) == 2)
+        await until(lambda: len(replica.certificates) == 2)
         await world.api.up()
         await until(lambda: not replica.problems)
         assert replica.ready
 
 
-async def test_a_replica_that_starts_without_an_api_server_waits_for_it(world):
+async def test_replica_waits_for_the_api_server_at_start(world):
     world.register("a")
     replica = world.replica()
     await world.api.down()
@@ -203,7 +203,7 @@ async def test_a_replica_that_starts_without_an_api_server_waits_for_it(world):
         await until(lambda: replica.ready)
 
 
-async def test_a_missing_permission_is_told_once_and_its_end_too(world):
+async def test_missing_permission_is_logged_once_and_its_end_too(world):
     world.register("a")
     world.api.denied.add(("patch", "mutatingwebhookconfigurations"))
     async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
@@ -212,8 +212,8 @@ async def test_a_missing_permission_is_told_once_and_its_end_too(world):
         assert not replica.ready
         world.api.denied.clear()
         await until(lambda: replica.ready)
-    (told,) = [each["problem"] for _, each in replica.notes.lines if "problem" in each]
-    assert told == (
+    (problem,) = [each["problem"] for _, each in replica.notes.lines if "problem" in each]
+    assert problem == (
         "cannot patch MutatingWebhookConfiguration mirrorhook: "
         'mutatingwebhookconfigurations.admissionregistration.k8s.io "mirrorhook" is '
         'forbidden: User "system:serviceaccount:mirrorhook:mirrorhook" cannot patch '
@@ -226,7 +226,7 @@ async def test_a_missing_permission_is_told_once_and_its_end_too(world):
     assert "certificate rotation works again" in replica.notes.events()
 
 
-async def test_an_immutable_secret_is_a_problem_and_we_go_on(world):
+async def test_immutable_secret_is_a_problem_and_the_replica_stays_ready(world):
     world.register("a")
     async with world.replica(RotatorPace(look=0.05, pause=0.01)).running() as replica:
         await until(lambda: replica.ready)
@@ -234,11 +234,11 @@ async def test_an_immutable_secret_is_a_problem_and_we_go_on(world):
         world.now += timedelta(days=250)
         await until(lambda: replica.problems)
         assert "field is immutable" in replica.problems[0]
-        await until(lambda: len(replica.pairs) == 2)
+        await until(lambda: len(replica.certificates) == 2)
         assert replica.ready
 
 
-async def test_keeping_ends_with_its_task(world):
+async def test_watches_end_with_the_task(world):
     replica = world.replica()
     async with replica.running():
         await until(lambda: world.api.watching == 2)
@@ -257,5 +257,5 @@ async def test_keeping_ends_with_its_task(world):
         (RoundResult(unavailable=True), 100_000, (0.5, 30.0)),
     ],
 )
-def test_how_long_to_wait(outcome, failures, expected):
+def test_pause_between_rounds(outcome, failures, expected):
     assert RotatorPace().get_pause(outcome, failures) == expected

@@ -34,7 +34,7 @@ class World:
         self.cluster = MemoryCluster()
         if bundles:
             self.cluster.put_bundles(dict(bundles))
-        self.pairs = []
+        self.certificates = []
         self.group = Group(self.replica, self.cluster, count)
 
     def replica(self, cluster):
@@ -44,7 +44,7 @@ class World:
             clock=lambda: self.now,
             stopwatch=lambda: self.seconds,
             rotation=ROTATION,
-            on_certificate=self.pairs.append,
+            on_certificate=self.certificates.append,
             on_status=lambda _: None,
             log=self.notes,
         )
@@ -58,7 +58,7 @@ class World:
 
     def bundles(self):
         return [
-            parse_bundle(bundle) for bundle in self.cluster.registration_now.ca_bundles.values()
+            parse_bundle(bundle) for bundle in self.cluster.configuration_now.ca_bundles.values()
         ]
 
     def distrusted(self):
@@ -80,8 +80,8 @@ class World:
         return CASecret.parse(self.cluster.secret_now.data)
 
 
-def is_signed_by(pair, authorities):
-    return any(signed(pair.chain, authority) for authority in authorities)
+def is_signed_by(certificate, authorities):
+    return any(signed(certificate.chain, authority) for authority in authorities)
 
 
 @cache  # time and again the same few are asked about
@@ -99,13 +99,13 @@ def everything_is_well(world):
     assert [set(each) for each in world.bundles()] == [set(world.stored().certificates)] * 2
 
 
-def test_a_new_cluster_gets_one_ca_and_each_replica_a_certificate():
+def test_new_cluster_gets_one_ca_and_each_replica_a_certificate():
     world = World()
     world.settle()
     everything_is_well(world)
     assert world.cluster.writes == ["create Secret", "patch configuration"]
-    assert len(world.pairs) == 3
-    assert world.pairs[0].names == (
+    assert len(world.certificates) == 3
+    assert world.certificates[0].names == (
         "mirrorhook.mirrorhook.svc",
         "mirrorhook.mirrorhook.svc.cluster.local",
         "mirrorhook.mirrorhook",
@@ -113,7 +113,7 @@ def test_a_new_cluster_gets_one_ca_and_each_replica_a_certificate():
 
 
 @given(ORDERS)
-def test_however_a_first_start_is_raced_there_is_one_ca(order):
+def test_racing_first_start_creates_one_ca(order):
     world = World()
     for index in order:
         world.group.step(index)
@@ -123,7 +123,7 @@ def test_however_a_first_start_is_raced_there_is_one_ca(order):
 
 
 @given(ORDERS)
-def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
+def test_race_for_an_empty_secret_creates_one_ca(order):
     world = World()
     world.cluster.put_secret(SECRET_TYPE, {})
     for index in order:
@@ -134,7 +134,7 @@ def test_however_an_empty_secret_is_raced_for_there_is_one_ca(order):
 
 
 @given(ORDERS, ORDERS, ORDERS)
-def test_however_a_rotation_is_raced_there_is_one_new_ca(first, second, third):
+def test_racing_rotation_creates_one_new_ca(first, second, third):
     world = World()
     world.settle()
     world.advance(243 * DAY)
@@ -160,7 +160,7 @@ def test_however_a_rotation_is_raced_there_is_one_new_ca(first, second, third):
 
 
 @pytest.mark.parametrize("steps", range(1, 6))
-def test_a_replica_that_was_held_up_publishes_nothing_that_is_older(steps):
+def test_delayed_replica_never_publishes_an_older_bundle(steps):
     world = World()
     world.settle()
     world.advance(243 * DAY)
@@ -177,7 +177,7 @@ def test_a_replica_that_was_held_up_publishes_nothing_that_is_older(steps):
     assert world.cluster.writes[writes:] == ["patch Secret", "patch configuration"] * 2
 
 
-def test_an_empty_secret_of_the_chart_is_filled():
+def test_empty_secret_of_the_chart_is_filled():
     world = World()
     world.cluster.denied.add("create Secret")
     world.cluster.put_secret(SECRET_TYPE, {})
@@ -186,7 +186,7 @@ def test_an_empty_secret_of_the_chart_is_filled():
     assert world.cluster.writes[0] == "patch Secret"
 
 
-def test_replicas_are_ready_before_anything_is_registered_and_wait_for_trust_after():
+def test_replicas_are_ready_without_a_configuration_and_wait_for_trust_with_one():
     world = World(bundles=())
     world.settle()
     assert world.ready() == [True] * 3
@@ -200,19 +200,19 @@ def test_replicas_are_ready_before_anything_is_registered_and_wait_for_trust_aft
     everything_is_well(world)
 
 
-def test_a_configuration_without_webhooks_is_as_none():
+def test_configuration_without_webhooks_counts_as_missing():
     world = World(bundles=())
     world.cluster.put_bundles({})
     world.settle()
     assert world.ready() == [True] * 3
 
 
-def test_a_bundle_that_an_upgrade_resets_is_put_back():
+def test_bundle_reset_by_an_upgrade_is_restored():
     world = World()
     world.settle()
     world.cluster.put_bundles({"a": b"", "b": b"", "c": b"\n"})
     world.group.finish(0)
-    assert len(world.cluster.registration_now.ca_bundles) == 3
+    assert len(world.cluster.configuration_now.ca_bundles) == 3
     assert world.distrusted() == []
     assert world.cluster.writes[-1] == "patch configuration"
 
@@ -253,7 +253,7 @@ def assert_trusted(world):
     assert world.distrusted() == []
 
 
-def test_two_years_pass_and_the_ca_is_replaced_as_planned():
+def test_ca_is_replaced_on_schedule_over_two_years():
     world = World()
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
@@ -268,10 +268,10 @@ def test_two_years_pass_and_the_ca_is_replaced_as_planned():
     assert world.notes.events().count("CA added to the Secret") == 2
     assert world.notes.events().count("CAs of the Secret changed") == 2
     # Each replica has a new one every five days, as it looks once a day, and at each CA.
-    assert len(world.pairs) / 3 == pytest.approx(2 * 365 / 5, abs=5)
+    assert len(world.certificates) / 3 == pytest.approx(2 * 365 / 5, abs=5)
 
 
-def test_a_deleted_secret_is_made_anew_and_what_was_trusted_stays_so():
+def test_deleted_secret_is_created_again_and_the_old_ca_stays_trusted():
     world = World()
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
@@ -283,11 +283,11 @@ def test_a_deleted_secret_is_made_anew_and_what_was_trusted_stays_so():
     assert len(world.stored().certificates) == 2
     assert set(old) < set(world.stored().certificates)
     assert len(world.stored().authorities) == 1
-    assert len(world.pairs) == 3
+    assert len(world.certificates) == 3
     world.advance(timedelta(minutes=2))
     world.settle()
     everything_is_well(world)
-    assert len(world.pairs) == 6
+    assert len(world.certificates) == 6
     world.advance(15 * DAY)
     world.settle()
     everything_is_well(world)
@@ -303,7 +303,7 @@ def test_a_deleted_secret_is_made_anew_and_what_was_trusted_stays_so():
         {"tls.crt": b"x"},
     ],
 )
-def test_a_spoilt_secret_is_filled_anew_and_what_was_trusted_stays_so(data):
+def test_damaged_secret_gets_a_new_ca_and_the_old_ca_stays_trusted(data):
     world = World()
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
@@ -314,7 +314,7 @@ def test_a_spoilt_secret_is_filled_anew_and_what_was_trusted_stays_so(data):
     assert world.notes.lines[-2][1]["reason"] == "it contains no CA that can sign now"
 
 
-def test_a_lost_key_is_replaced():
+def test_lost_key_is_replaced():
     world = World()
     world.settle()
     world.cluster.put_secret(SECRET_TYPE, {**world.cluster.secret_now.data, "ca.key": b""})
@@ -323,7 +323,7 @@ def test_a_lost_key_is_replaced():
     assert len(world.stored().certificates) == 2
 
 
-def test_an_old_secret_that_is_restored_takes_nothing_from_those_who_serve():
+def test_restored_old_secret_leaves_certificates_in_use_trusted():
     world = World()
     world.settle()
     backup = world.cluster.secret_now.data
@@ -341,7 +341,7 @@ def test_an_old_secret_that_is_restored_takes_nothing_from_those_who_serve():
     everything_is_well(world)
 
 
-def test_the_ca_of_another_way_to_certificates_stays_trusted_for_a_while():
+def test_ca_of_another_issuer_stays_trusted_for_the_overlap():
     other = create_ca("cert-manager", START - DAY, 90 * DAY)
     world = World(bundles=(("a", other.pem), ("b", other.pem)))
     world.settle()
@@ -354,7 +354,7 @@ def test_the_ca_of_another_way_to_certificates_stays_trusted_for_a_while():
 
 
 @pytest.mark.parametrize("kind", ["Opaque", "kubernetes.io/tls", ""])
-def test_the_secret_of_a_stranger_is_never_written(kind):
+def test_secret_of_another_type_is_never_written(kind):
     world = World()
     world.cluster.put_secret(kind, {"ca.crt": b"theirs"})
     (problem,) = world.group.finish(0).problems
@@ -367,7 +367,7 @@ def test_the_secret_of_a_stranger_is_never_written(kind):
 
 
 @pytest.mark.parametrize("kind", ["Opaque", SECRET_TYPE])
-def test_a_bundle_that_is_reset_is_put_back_even_while_the_secret_cannot_be_used(kind):
+def test_reset_bundle_is_restored_while_the_secret_is_unusable(kind):
     world = World()
     world.settle()
     world.cluster.put_secret(kind, {})
@@ -378,7 +378,7 @@ def test_a_bundle_that_is_reset_is_put_back_even_while_the_secret_cannot_be_used
     assert world.distrusted() == []
 
 
-def test_a_new_replica_signs_with_a_ca_that_it_may_not_replace():
+def test_new_replica_signs_with_a_ca_that_it_cannot_replace():
     world = World()
     world.settle()
     world.advance(250 * DAY)
@@ -389,7 +389,7 @@ def test_a_new_replica_signs_with_a_ca_that_it_may_not_replace():
     assert world.distrusted() == []
 
 
-def test_a_stranger_in_the_place_of_our_secret_leaves_us_serving():
+def test_replicas_stay_ready_when_the_secret_gets_another_type():
     world = World()
     world.settle()
     world.cluster.put_secret("Opaque", {"ca.crt": b"theirs"})
@@ -404,7 +404,7 @@ def test_a_stranger_in_the_place_of_our_secret_leaves_us_serving():
 @pytest.mark.parametrize(
     "method", ["get Secret", "create Secret", "get configuration", "patch configuration"]
 )
-def test_a_permission_that_is_missing_at_first_is_named_and_all_is_well_once_given(method):
+def test_missing_permission_is_named_and_replicas_recover_once_granted(method):
     world = World()
     world.cluster.denied.add(method)
     world.settle()
@@ -426,7 +426,7 @@ def test_a_permission_that_is_missing_at_first_is_named_and_all_is_well_once_giv
         {"patch Secret", "patch configuration", "get configuration", "get Secret"},
     ],
 )
-def test_a_permission_that_is_taken_away_leaves_us_serving_for_the_life_of_the_ca(denied):
+def test_replicas_stay_ready_without_permission_while_the_ca_lasts(denied):
     world = World()
     world.settle()
     world.cluster.published = lambda: assert_trusted(world)
@@ -437,7 +437,7 @@ def test_a_permission_that_is_taken_away_leaves_us_serving_for_the_life_of_the_c
         assert world.distrusted() == []
         assert world.ready() == [True] * 3
     assert all(each.problems for each in world.group.outcomes)
-    assert len(world.pairs) < 300
+    assert len(world.certificates) < 300
     world.cluster.denied.clear()
     world.settle()
     world.advance(timedelta(minutes=2))
@@ -445,7 +445,7 @@ def test_a_permission_that_is_taken_away_leaves_us_serving_for_the_life_of_the_c
     everything_is_well(world)
 
 
-def test_a_secret_that_is_lost_and_cannot_be_made_leaves_us_serving():
+def test_replicas_stay_ready_when_a_lost_secret_cannot_be_created():
     world = World()
     world.settle()
     world.cluster.secret_now = None
@@ -457,7 +457,7 @@ def test_a_secret_that_is_lost_and_cannot_be_made_leaves_us_serving():
         assert world.ready() == [True] * 3
 
 
-def test_an_api_server_that_is_away_leaves_us_serving():
+def test_replicas_stay_ready_without_the_api_server():
     world = World()
     world.settle()
     world.cluster.away = True
@@ -474,18 +474,18 @@ def test_an_api_server_that_is_away_leaves_us_serving():
     everything_is_well(world)
 
 
-def test_at_a_first_start_without_an_api_server_there_is_no_certificate():
+def test_first_start_without_the_api_server_has_no_certificate():
     world = World()
     world.cluster.away = True
     world.settle()
-    assert world.pairs == []
+    assert world.certificates == []
     assert world.ready() == [False] * 3
     world.cluster.away = False
     world.settle()
     everything_is_well(world)
 
 
-def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
+def test_replica_that_cannot_read_the_configuration_is_not_ready():
     world = World()
     world.cluster.denied.add("get configuration")
     world.settle()
@@ -495,7 +495,7 @@ def test_a_replica_that_cannot_ask_whether_it_is_trusted_is_not_ready():
 
 
 @pytest.mark.parametrize("jump", [-400 * DAY, -DAY, 6 * DAY, 8 * DAY, 260 * DAY, 1000 * DAY])
-def test_a_clock_that_jumps_and_comes_back_is_survived(jump):
+def test_clock_that_jumps_and_returns_does_no_harm(jump):
     world = World()
     world.settle()
     for change in (jump, timedelta(minutes=2), -jump, timedelta(minutes=2)):
@@ -505,7 +505,7 @@ def test_a_clock_that_jumps_and_comes_back_is_survived(jump):
 
 
 @pytest.mark.parametrize("hours", [-400 * 24, -2, 2, 260 * 24, 1000 * 24])
-def test_one_replica_with_a_wrong_clock_does_no_harm_to_the_others(hours):
+def test_wrong_clock_of_one_replica_does_no_harm_to_others(hours):
     world = World(count=2)
     wrong = Rotator(
         MANAGED,
@@ -531,7 +531,7 @@ def test_one_replica_with_a_wrong_clock_does_no_harm_to_the_others(hours):
 
 
 @pytest.mark.parametrize("days", [260, 1000])
-def test_a_clock_that_is_far_ahead_for_months_is_survived(days):
+def test_clock_far_ahead_for_months_does_no_harm(days):
     world = World(count=2)
     ahead = Rotator(
         MANAGED,
@@ -552,7 +552,7 @@ def test_a_clock_that_is_far_ahead_for_months_is_survived(days):
         assert world.ready() == [True] * 2
 
 
-def test_an_expired_certificate_is_not_ready():
+def test_replica_with_an_expired_certificate_is_not_ready():
     world = World()
     world.settle()
     replica = world.group.replicas[0]
@@ -560,7 +560,7 @@ def test_an_expired_certificate_is_not_ready():
     assert replica.get_status(()).reason == "its certificate expired on 2026-12-02 12:00:00 UTC"
 
 
-def test_who_keeps_changing_the_bundle_back_is_pointed_at():
+def test_repeated_changes_of_the_bundle_are_reported():
     world = World(count=1)
     for _ in range(5):
         world.settle()
@@ -580,7 +580,7 @@ def test_who_keeps_changing_the_bundle_back_is_pointed_at():
     assert not world.group.finish(0).disputed
 
 
-def test_the_standing_tells_when_the_ca_expires():
+def test_status_has_the_expiry_of_the_ca():
     world = World()
     assert world.group.replicas[0].get_status(()).ca_expires_at is None
     world.settle()
@@ -590,7 +590,7 @@ def test_the_standing_tells_when_the_ca_expires():
     assert status.reason == ""
 
 
-def test_a_secret_that_holds_more_than_it_should_is_read():
+def test_other_keys_of_the_secret_are_kept():
     world = World()
     old = create_ca("x", START - 20 * DAY, 365 * DAY)
     world.cluster.put_secret(

@@ -1,8 +1,8 @@
 """A serving certificate in files, from cert-manager or another issuer.
 
 The kubelet updates a mounted Secret by swapping one symbolic link, ``..data``. Both files
-are read through the target of that link at one moment, so that they belong together. File
-system events are not reliable on such mounts, so the files are read every few seconds.
+are read through the same target of that link, so they belong together. File system
+events are not reliable on such mounts, so the files are read every few seconds.
 """
 
 from __future__ import annotations
