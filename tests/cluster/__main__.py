@@ -1,4 +1,4 @@
-"""The whole of it, shown: a cluster, the chart, and Pods that run from the mirror.
+"""Demo on a cluster: installs the chart, and runs Pods whose images come from the mirror.
 
 python -m tests.cluster
 """
@@ -39,7 +39,7 @@ NAME = "mirrorhook"
 
 
 class Steps:
-    """Says what is being done, and how long it took."""
+    """Prints what is being done, with the time since the start."""
 
     def __init__(self) -> None:
         self._began = time.monotonic()
@@ -50,7 +50,7 @@ class Steps:
 
 
 def install(node: Node) -> None:
-    """Install the chart, and wait until it serves."""
+    """Install the chart and wait until the webhook is ready."""
     values = {
         "image": {"registry": REGISTRY, "repository": "mirrorhook", "tag": "demo"},
         "rules": RULES,
@@ -62,7 +62,7 @@ def install(node: Node) -> None:
 
 
 def deployed(world: World) -> dict:
-    """Create a Deployment in a namespace that opts in, and return its Pod once it runs."""
+    """Create a Deployment in a namespace that opts in, and return its running Pod."""
     space = world.namespace(ENABLED, "shop")
     spec = pod(*IMAGES)["spec"]
     template = {"metadata": {"labels": {"app": "shop"}}, "spec": spec}
@@ -76,7 +76,7 @@ def deployed(world: World) -> dict:
 
 
 def reasons(node: Node, namespace: str) -> dict[str, str]:
-    """Return why each container has the image that it has, out of the audit log."""
+    """Return the reason for the image of each container, from the audit log."""
     for line in (node.plane.folder / "audit.log").read_text().splitlines():
         event = json.loads(line)
         decisions = event.get("annotations", {}).get("default.mirrorhook.io/decisions")
@@ -86,7 +86,7 @@ def reasons(node: Node, namespace: str) -> dict[str, str]:
 
 
 def main() -> None:
-    """Show it."""
+    """Run the demo."""
     step = Steps()
     if missing():
         sys.exit(f"first: apt-get install --no-install-recommends {' '.join(missing())}")

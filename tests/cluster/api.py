@@ -1,4 +1,4 @@
-"""The API server as its clients see it."""
+"""A client of the API server."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ PATCHES = {
 
 
 class Api:
-    """One client of an API server.
+    """A client of an API server.
 
     Args:
-        server: Its URL.
-        authority: Its CA, in PEM.
-        token: Who the client is.
+        server: URL of the API server.
+        authority: CA of the API server, in PEM.
+        token: Bearer token of the client.
     """
 
     def __init__(self, server: str, authority: str, token: str) -> None:
@@ -40,7 +40,7 @@ class Api:
         self._client.close()
 
     def ask(self, method: str, path: str, body: Any = None, **query: str) -> httpx.Response:
-        """Send a request, and return the answer whatever it is."""
+        """Send a request and return the response, whatever its status."""
         return self._client.request(method, path, json=body, params=query)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class Api:
             return False
 
     def metric(self, name: str, /, **labels: str) -> float:
-        """Return the sum of the series of a metric that have some labels."""
+        """Return the sum of the series of a metric that have the given labels."""
         total = 0.0
         for found, given, value in METRIC.findall(done(self.ask("GET", "/metrics")).text):
             if found == name and labels.items() <= dict(LABEL.findall(given)).items():
@@ -81,13 +81,13 @@ class Api:
 
 
 def done(answer: httpx.Response) -> httpx.Response:
-    """Return an answer that is a success."""
+    """Return a response, and fail if it is an error."""
     assert answer.is_success, f"{answer.request.method} {answer.url}: {answer.text}"
     return answer
 
 
 def namespaced(resource: str, namespace: str, name: str = "") -> str:
-    """Return the path of a resource of a namespace: `pods`, or `apps/v1/deployments`."""
+    """Return the path of a namespaced resource such as `pods` or `apps/v1/deployments`."""
     group, _, plural = resource.rpartition("/")
     root = f"/apis/{group}" if group else "/api/v1"
     return f"{root}/namespaces/{namespace}/{plural}" + (f"/{name}" if name else "")

@@ -16,13 +16,13 @@ ROOT = Path("/sys/fs/cgroup")
 
 @contextmanager
 def control_group(name: str) -> Iterator[str]:
-    """Make a control group until the end of the block; yields its path for a kubelet."""
+    """Create a control group until the end of the block, and yield its path for a kubelet."""
     folders = places(name)
     sweep()
     try:
         for folder in folders:
             folder.mkdir()
-            # In version 1 a group without them can hold no process.
+            # In cgroup v1, a group without these settings cannot contain processes.
             for setting in ("cpuset.cpus", "cpuset.mems"):
                 if (folder / "tasks").exists() and (folder / setting).exists():
                     (folder / setting).write_text((folder.parent / setting).read_text())
@@ -33,7 +33,7 @@ def control_group(name: str) -> Iterator[str]:
 
 
 def sweep() -> None:
-    """Remove the groups of processes that are no more, as after a SIGKILL."""
+    """Remove the control groups of test processes that have ended, for example by SIGKILL."""
     for folder in (found for place in places(PREFIX) for found in place.parent.glob(f"{PREFIX}*")):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():
@@ -41,14 +41,14 @@ def sweep() -> None:
 
 
 def places(name: str) -> list[Path]:
-    """Return its folders: one for each controller in version 1, one in all in version 2."""
+    """Return the folders of a group: one for each controller in v1, a single one in v2."""
     if (ROOT / "cgroup.controllers").exists():
         return [ROOT / name]
     return [mount / name for mount in ROOT.iterdir() if (mount / "cgroup.procs").exists()]
 
 
 def removed(folder: Path) -> bool:
-    """Remove a group with all below it; False where a process in it is still ending."""
+    """Remove a group and its subgroups. Return False if a process in it is still running."""
     for path in sorted(folder.glob("**/"), reverse=True):
         try:
             path.rmdir()

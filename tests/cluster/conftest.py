@@ -18,13 +18,13 @@ from tests.tools.registry import push_layout
 
 
 def pytest_collection_modifyitems(items):
-    """A node, which enters a namespace of its own, comes last."""
+    """Run the tests with a node last, because they enter a network namespace."""
     items.sort(key=lambda item: "node" in item.path.name)
 
 
 @pytest.fixture(scope="session")
 def programs():
-    """What the suite cannot do without."""
+    """Skip all tests if a required program is missing."""
     if os.geteuid() != 0:
         pytest.skip("a control plane that listens on port 443 needs root")
     try:
@@ -43,13 +43,13 @@ def plane(programs):
 
 @pytest.fixture(scope="session")
 def world(plane):
-    """What asks that control plane for Pods."""
+    """Creates Pods in that control plane."""
     return World(plane)
 
 
 @pytest.fixture(scope="module")
 def release(plane, world):
-    """A release with the default values and a few rules, that serves."""
+    """A running release with default values and a few rules."""
     with released(plane, {"rules": RULES}) as release:
         space = world.namespace(ENABLED)
         world.wait_for(space, "nginx", f"{MIRROR}/hub/library/nginx")
@@ -58,13 +58,13 @@ def release(plane, world):
 
 @pytest.fixture
 def space(world):
-    """A namespace that has opted in."""
+    """A namespace that opted in."""
     return world.namespace(ENABLED)
 
 
 @pytest.fixture(scope="session")
 def node(programs):
-    """A cluster with a node; what asks for it is in its network from then on."""
+    """A cluster with a node. From then on, the test process is in its network namespace."""
     if missing():
         pytest.skip(f"Debian has what a node needs: apt-get install {' '.join(missing())}")
     try:
@@ -79,13 +79,13 @@ def node(programs):
 
 @pytest.fixture(scope="session")
 def node_world(node):
-    """What asks the cluster with the node: one for all modules, so that no name comes twice."""
+    """Creates Pods in the cluster with the node. Shared, so that names are unique."""
     return World(node.plane)
 
 
 @pytest.fixture(scope="session")
 def installed(node):
-    """The chart, installed as its users do: Helm waits until both Pods are ready."""
+    """The chart, installed by Helm on the cluster with the node."""
     install(node)
     yield node
     uninstall(node)

@@ -1,7 +1,7 @@
 """A control plane on loopback: etcd, the API server and the controllers.
 
-Linux answers on all of 127/8, so that a process that listens on the cluster IP of a
-Service is that Service, without kube-proxy.
+On Linux, all of 127.0.0.0/8 is local. So a process that listens on the cluster IP of a
+Service acts as that Service, without kube-proxy.
 """
 
 from __future__ import annotations
@@ -54,13 +54,13 @@ class ControlPlane:
     """A running control plane.
 
     Attributes:
-        line: What its programs were built from.
-        controllers: What its controllers were built from.
-        folder: Where it keeps everything.
+        line: The module that builds its programs.
+        controllers: The module that builds its controllers.
+        folder: Folder for its data, logs and credentials.
         host: Address of the API server.
-        processes: What it is made of.
+        processes: Its processes.
         tokens: Token of each user.
-        api: Its API server, for an administrator.
+        api: Client of its API server, with administrator permissions.
     """
 
     line: Line
@@ -92,12 +92,12 @@ class ControlPlane:
         return {"PATH": f"{os.environ['PATH']}:/usr/sbin:/sbin"} | home
 
     def pod_address(self) -> str:
-        """Return a loopback address that no other Pod has, and no Service gets."""
+        """Return a loopback address that no other Pod and no Service uses."""
         third, fourth = divmod(next(self._pods), 250)
         return self.host.removesuffix("0.1") + f"{128 + third}.{1 + fourth}"
 
     def kubectl(self, *arguments: str, given: Any = None) -> str:
-        """Run kubectl, and return what it writes, warnings included.
+        """Run kubectl and return its output, including warnings.
 
         Args:
             arguments: Its arguments.
@@ -106,7 +106,7 @@ class ControlPlane:
         return self.run(program("kubectl"), *arguments, given=given)
 
     def run(self, *command: str | Path, given: Any = None) -> str:
-        """Run a program as an administrator, and return what it writes."""
+        """Run a program as an administrator and return its output."""
         done = subprocess.run(
             [str(part) for part in command],
             env=self.environment,
@@ -121,24 +121,24 @@ class ControlPlane:
         return done.stdout
 
     def as_user(self, token: str) -> Api:
-        """Return the API server for somebody else."""
+        """Return a client of the API server for another user."""
         self._clients.append(Api(self.url, self.authority.read_text(), token))
         return self._clients[-1]
 
     def close(self) -> None:
-        """End it."""
+        """Stop the control plane."""
         for client in self._clients:
             client.close()
         self.processes.end()
 
     def audited(self, name: str) -> list[dict[str, Any]]:
-        """Return the audit events of the Pods of a name."""
+        """Return the audit events of Pods with a name."""
         log = self.folder / "audit.log"
         events = [json.loads(line) for line in log.read_text().splitlines()]
         return [event for event in events if event["objectRef"].get("name") == name]
 
     def write_kubeconfig(self, path: Path, user: str) -> Path:
-        """Write how to reach the API server as a user."""
+        """Write a kubeconfig for a user."""
         authority = base64.b64encode(self.authority.read_bytes()).decode()
         cluster = {"server": self.url, "certificate-authority-data": authority}
         content = {
@@ -164,15 +164,15 @@ def control_plane(
     services: str = "",
     inside: tuple[str, ...] = (),
 ) -> Iterator[ControlPlane]:
-    """Run a control plane until the end of the block, after which nothing of it is left.
+    """Run a control plane until the end of the block, and remove everything afterwards.
 
     Args:
-        line: What to build its programs from.
-        controllers: What to build its controllers from, if that is something else.
-        options: More of the API server.
-        host: Its address; without it a loopback address of its own.
-        services: Where Services get their addresses.
-        inside: Command that takes its processes to where they are to run.
+        line: The module that builds its programs.
+        controllers: The module that builds its controllers, if it is a different one.
+        options: Additional options of the API server.
+        host: Its address. Defaults to a free loopback address.
+        services: Address range of Services.
+        inside: Command prefix that runs its processes in other namespaces.
     """
     with folder_of_a_cluster() as folder:
         (folder / "logs").mkdir()
@@ -195,9 +195,9 @@ def control_plane(
 
 
 def start(plane: ControlPlane, services: str, options: tuple[str, ...]) -> None:
-    """Start the three, and wait until Pods can be made."""
+    """Start etcd, the API server and the controllers, and wait until Pods can be created."""
     key = plane.folder / "service-account.key"
-    # The API server finds no public key in the newer form of an elliptic key.
+    # The API server cannot read the public key from an elliptic key in PKCS #8 format.
     command = (
         "openssl",
         "ecparam",
@@ -245,7 +245,7 @@ def start_store(plane: ControlPlane) -> None:
 
 
 def start_server(plane: ControlPlane, services: str, key: Path, options: tuple[str, ...]) -> None:
-    # An endpoint may not be a loopback address, so that the Service "kubernetes" gets none.
+    # Loopback addresses are not valid endpoints, so the Service "kubernetes" gets none.
     loopback = ["--endpoint-reconciler-type=none"] if plane.host.startswith("127.") else []
     plane.processes.start(
         "kube-apiserver",
@@ -288,7 +288,7 @@ def start_controllers(plane: ControlPlane, key: Path) -> None:
 
 
 def free_host() -> str:
-    """Return a loopback address on which nobody listens, so that clusters may run at once."""
+    """Return an unused loopback address, so that several clusters can run at once."""
     for number in range(128, 192):
         host = f"127.{number}.0.1"
         try:

@@ -1,4 +1,4 @@
-"""What the webhook itself would make of a Pod, to compare with what a policy makes of it."""
+"""The decisions of the webhook for a Pod, to compare with those of a policy."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["cases", "decided", "made_up", "shown"]
 PODS = Path(__file__).parents[1] / "cases/pods"
 RECORD = "mirrorhook.io/original-images"
 DIGEST = "sha256:" + "a" * 64
-# What has to be in the cluster for a Pod to be admitted.
+# Fields that refer to objects that must exist before the API server admits a Pod.
 REFERENCES = (
     "serviceAccountName",
     "serviceAccount",
@@ -28,7 +28,7 @@ REFERENCES = (
 
 
 def shown(given: dict[str, Any]) -> dict[str, Any]:
-    """Return all images of a Pod by their places, and the images as they were."""
+    """Return all images of a Pod by their container or volume, and its recorded originals."""
     annotations = given["metadata"].get("annotations") or {}
     record = annotations.get(RECORD)
     return {**images(given), "record": None if record is None else json.loads(record)}
@@ -37,7 +37,7 @@ def shown(given: dict[str, Any]) -> dict[str, Any]:
 def decided(
     given: dict[str, Any], rules: Iterable[Rule], old: dict[str, Any] | None = None
 ) -> dict[str, Any]:
-    """Return the same of what the webhook makes of it."""
+    """Return the same for a Pod as rewritten by the webhook."""
     request = {
         "uid": "u",
         "kind": {"group": "", "version": "v1", "kind": "Pod"},
@@ -54,7 +54,7 @@ def decided(
 
 
 def put(document: Any, pointer: str, value: Any) -> None:
-    """Put a value where a JSON pointer leads."""
+    """Set the value at a JSON pointer."""
     *way, last = (part.replace("~1", "/") for part in pointer.split("/")[1:])
     for part in way:
         document = document[int(part) if isinstance(document, list) else part]
@@ -62,7 +62,7 @@ def put(document: Any, pointer: str, value: Any) -> None:
 
 
 def made_up() -> Iterator[dict[str, Any]]:
-    """Yield Pods that have images at every place, and names of every form."""
+    """Yield Pods with images in every field, and with image names of every form."""
     volume = {"name": "data", "image": {"reference": "quay.io/a/data:1"}}
     first = {"name": "i", "image": "index.docker.io/busybox"}
     never = {"name": "n", "image": "nginx", "imagePullPolicy": "Never"}
@@ -83,7 +83,7 @@ def made_up() -> Iterator[dict[str, Any]]:
 
 
 def cases() -> Iterator[dict[str, Any]]:
-    """Yield these, and the Pods of the cases that all tests share."""
+    """Yield the made-up Pods, and the Pods in tests/cases."""
     yield from made_up()
     for path in sorted(PODS.glob("*.json")):
         found = json.loads(path.read_text())

@@ -1,4 +1,4 @@
-"""The chart on a node, where its Pods really run."""
+"""The chart on a node that runs its Pods."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ SERIES = "mirrorhook_reviews_total"
 
 
 def install(node: Node, *, wait: bool = True, **values: Any) -> None:
-    """Install the chart, or change it.
+    """Install or upgrade the chart.
 
     Args:
         node: The cluster.
-        wait: Wait until its Pods are ready, as Helm has it.
-        values: Values other than those that all tests have.
+        wait: Let Helm wait until the Pods are ready.
+        values: Values in addition to those that all tests use.
     """
     file = node.folder / "values.json"
     file.write_text(json.dumps(VALUES | values))
@@ -47,12 +47,12 @@ def install(node: Node, *, wait: bool = True, **values: Any) -> None:
 
 
 def uninstall(node: Node) -> None:
-    """Uninstall it."""
+    """Uninstall the chart."""
     node.plane.run(helm4(), "uninstall", NAME, "--namespace", NAME, "--wait")
 
 
 def replicas(node: Node) -> list[dict[str, Any]]:
-    """Return the Pods of the webhook that are ready, and are to stay."""
+    """Return the Pods of the webhook that are ready and not terminating."""
     selected = {"labelSelector": "app.kubernetes.io/component=webhook"}
     found = node.plane.api.get(namespaced("pods", NAME), **selected)["items"]
     staying = [each for each in found if "deletionTimestamp" not in each["metadata"]]
@@ -60,20 +60,20 @@ def replicas(node: Node) -> list[dict[str, Any]]:
 
 
 def is_ready(found: dict[str, Any]) -> bool:
-    """Say whether a Pod is ready."""
+    """Return whether a Pod is ready."""
     conditions = found.get("status", {}).get("conditions", [])
     return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
 
 
 def running(world: World, space: str, name: str) -> dict[str, Any]:
-    """Wait until a Pod runs, and return it."""
+    """Wait until a Pod is ready, and return it."""
     path = namespaced("pods", space, name)
     until(lambda: is_ready(world.api.get(path)), f"{name} ready")
     return world.api.get(path)
 
 
 def reviews(found: dict[str, Any]) -> float:
-    """Return the number of reviews that a Pod of the webhook has answered."""
+    """Return how many reviews a Pod of the webhook has answered."""
     answer = httpx.get(f"http://{found['status']['podIP']}:8080/metrics").text
     lines = [line for line in answer.splitlines() if line.startswith(SERIES)]
     return sum(float(line.rpartition(" ")[2]) for line in lines)

@@ -1,4 +1,4 @@
-"""`mirrorhook doctor`, asked about a cluster."""
+"""Runs `mirrorhook doctor` on a cluster."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ __all__ = ["doctored", "faults"]
 def doctored(
     plane: ControlPlane, *arguments: str, program: tuple[str, ...] = ("-m", "webhook")
 ) -> tuple[int, list[dict[str, Any]]]:
-    """Run the command, and return its exit code and what it has found.
+    """Run the command and return its exit code and its results.
 
     Args:
         plane: The cluster.
-        arguments: Those of the command.
-        program: What Python is to run it by.
+        arguments: Arguments of the command.
+        program: Arguments of Python that run it.
     """
     done = subprocess.run(
         [sys.executable, *program, "doctor", *arguments, "--output", "json"],
@@ -37,7 +37,7 @@ def doctored(
 
 
 def faults(plane: ControlPlane, *arguments: str) -> dict[str, tuple[str, str]]:
-    """Return what is wrong, by the check: the words of it and of its mend."""
+    """Return the problem and the fix of each failed check."""
     code, found = doctored(plane, *arguments)
     wrong = {each["check"]: each for each in found if each["verdict"] == "wrong"}
     assert code == int(bool(wrong))

@@ -1,4 +1,4 @@
-"""Folders of clusters, of which none outlives its test for long."""
+"""Folders of clusters, which are removed with their tests or soon after."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ PREFIX = "mirrorhook-cluster-"
 
 @contextmanager
 def folder_of_a_cluster() -> Iterator[Path]:
-    """Make a folder until the end of the block, and remove what others could not remove."""
+    """Create a folder until the end of the block, and remove folders of earlier tests."""
     sweep()
     folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-"))
     try:
@@ -26,7 +26,7 @@ def folder_of_a_cluster() -> Iterator[Path]:
 
 
 def sweep() -> None:
-    """Remove the folders of processes that are no more, as after a SIGKILL."""
+    """Remove the folders of test processes that have ended, for example by SIGKILL."""
     for folder in Path(tempfile.gettempdir()).glob(f"{PREFIX}*"):
         owner = folder.name.removeprefix(PREFIX).partition("-")[0]
         if not Path("/proc", owner).exists():

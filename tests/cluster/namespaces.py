@@ -1,4 +1,4 @@
-"""Namespaces of the kernel for a whole cluster: when their first process ends, all of it does."""
+"""Kernel namespaces for a whole cluster. When their first process ends, all others do."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from tests.cluster.processes import TIED, until
 __all__ = ["isolated"]
 
 NETWORK = 0x40000000  # CLONE_NEWNET
-# Folders in which containers leave things, bound to folders of the test; then addresses.
+# Binds folders that containers write to to folders of the test, then sets addresses.
 FIRST = """set -e
 for folder in /run /var/log /var/lib; do
   mkdir -p "$0$folder"
@@ -25,21 +25,21 @@ ip address add "$1/32" dev lo
 ip route add "$2" dev lo src "$1"
 echo 1 > /proc/sys/net/ipv4/ip_forward
 touch "$0/isolated"
-while :; do sleep 1000 & wait; done  # and so reap what Pods leave behind
+while :; do sleep 1000 & wait; done  # this also reaps orphaned processes of Pods
 """
 
 
 @contextmanager
 def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, ...]]:
-    """Take this thread into a network of its own until the end of the block.
+    """Move this thread into a separate network until the end of the block.
 
     Args:
-        folder: For what would be in `/run`, `/var/log` and `/var/lib`.
-        address: Address of the only host in it.
-        services: Addresses that lead to that host.
+        folder: Folder that replaces `/run`, `/var/log` and `/var/lib`.
+        address: Address of the only host in the network.
+        services: Address range that is routed to that host.
 
     Yields:
-        Command that takes another one into all the namespaces.
+        Command prefix that runs a command in all these namespaces.
     """
     command = ("unshare", "--net", "--mount", "--pid", "--fork", "--kill-child")
     outer = subprocess.Popen(
@@ -63,7 +63,7 @@ def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, .
 
 @contextmanager
 def within(network: str) -> Iterator[None]:
-    """Take this thread into a network namespace, and back."""
+    """Move this thread into a network namespace until the end of the block."""
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     theirs = os.open(network, os.O_RDONLY)
     try:

@@ -1,7 +1,7 @@
-"""A cluster with a node on which Pods really run, from images that are really pulled.
+"""A cluster with a node that pulls images and runs Pods.
 
-All of it lives in a network of its own, which nothing leaves: what is not rewritten to
-the registry in there cannot be pulled.
+It has a separate network without access to other networks: an image that is not rewritten
+to the registry in this network cannot be pulled.
 """
 
 from __future__ import annotations
@@ -42,25 +42,25 @@ class Node:
 
     Attributes:
         plane: Its control plane.
-        folder: Where the node keeps everything.
+        folder: Folder for the data and logs of the node.
     """
 
     plane: ControlPlane
     folder: Path
 
     def push(self, name: str, *command: str, files: dict[str, bytes] | None = None) -> str:
-        """Put an image of busybox into the registry, and return its digest."""
+        """Push an image of busybox to the registry, and return its digest."""
         content = busybox() | (files or {})
         return push_files(REGISTRY, name, content, command=command or IDLE)
 
     def pulled(self) -> set[str]:
-        """Return the images that were pulled, as the registry names them."""
+        """Return the images that were pulled, by their names in the registry."""
         log = (self.plane.processes.logs / "registry.log").read_text()
         return {f"{name}:{tag}" for name, tag in PULL.findall(log)}
 
 
 def prepare() -> None:
-    """Build what is needed, which takes the network that we leave."""
+    """Build the programs, which needs a network connection."""
     for line in (NEWEST, CONTAINERD):
         for name in line.packages:
             program(name, line)
@@ -68,7 +68,7 @@ def prepare() -> None:
 
 @contextmanager
 def cluster_with_node() -> Iterator[Node]:
-    """Run a cluster with a node until the end of the block; this thread is in its network."""
+    """Run a cluster with a node until the end of the block, with this thread in its network."""
     prepare()
     with (
         folder_of_a_cluster() as folder,
@@ -92,7 +92,7 @@ def ready(node: dict[str, Any] | None) -> bool:
 
 
 def start_registry(processes: Processes, folder: Path) -> None:
-    """Start the registry that is the mirror."""
+    """Start the registry that serves as mirror."""
     configuration = folder / "registry.json"
     storage = {"filesystem": {"rootdirectory": str(folder / "registry")}}
     log = {"level": "info", "formatter": "json"}
@@ -125,7 +125,7 @@ sandbox = "{REGISTRY}/{PAUSE}"
 [plugins."io.containerd.cri.v1.images".registry]
 config_path = "{folder}/certs.d"
 [plugins."io.containerd.cri.v1.runtime"]
-restrict_oom_score_adj = true  # a root without CAP_SYS_RESOURCE may not lower it
+restrict_oom_score_adj = true  # lowering it needs CAP_SYS_RESOURCE
 [plugins."io.containerd.cri.v1.runtime".cni]
 bin_dirs = ["/usr/lib/cni", "/opt/cni/bin"]
 conf_dir = "{folder}/cni"
@@ -150,7 +150,7 @@ def start_node(plane: ControlPlane, folder: Path, group: str) -> None:
         "address": ADDRESS,
         "healthzPort": 0,
         "authentication": {"anonymous": {"enabled": True}, "webhook": {"enabled": False}},
-        "authorization": {"mode": "AlwaysAllow"},  # nobody else is in this network
+        "authorization": {"mode": "AlwaysAllow"},  # the network is isolated
         "staticPodPath": str(folder / "static"),
         "fileCheckFrequency": "1s",
         "cgroupDriver": "cgroupfs",
@@ -199,7 +199,7 @@ def start_node(plane: ControlPlane, folder: Path, group: str) -> None:
 
 
 def busybox() -> dict[str, bytes]:
-    """The files of an image of busybox."""
+    """Return the files of an image of busybox."""
     path = shutil.which("busybox")
     assert path
     program = Path(path).read_bytes()

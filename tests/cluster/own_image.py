@@ -1,4 +1,4 @@
-"""Our own image, as an OCI layout that is built when something in it has changed."""
+"""The image of mirrorhook as an OCI layout, rebuilt when its sources change."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def layout() -> Path:
     """Return the folder of the layout.
 
     Raises:
-        ImageMissingError: It has to be built, and cannot be.
+        ImageMissingError: It must be built, but the required programs are missing.
     """
     folder = CACHE / "image" / key()
     if folder.exists():
         return folder
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing:
-        raise ImageMissingError(f"our image is built with {' and '.join(missing)}")
+        raise ImageMissingError(f"the image needs these programs to build: {', '.join(missing)}")
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (CACHE / "image.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -44,8 +44,8 @@ def layout() -> Path:
 
 
 def build(folder: Path) -> None:
-    """Build the image into a folder, and keep only the latest few of its neighbours."""
-    sys.stderr.write("Building our own image … ")
+    """Build the image into a folder, and remove all but the latest few builds."""
+    sys.stderr.write("Building the image of mirrorhook … ")
     sys.stderr.flush()
     began = time.monotonic()
     builder = Builder(CACHE / "buildah")
@@ -61,7 +61,7 @@ def build(folder: Path) -> None:
 
 
 def key() -> str:
-    """Return what changes with the image."""
+    """Return a hash of the sources of the image."""
     digest = hashlib.sha256()
     sources = [ROOT / name for name in SOURCES] + sorted((ROOT / "webhook").rglob("*.py"))
     for path in sources:

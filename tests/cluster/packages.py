@@ -1,4 +1,4 @@
-"""What Debian has of a cluster, installed where it is missing.
+"""Debian packages that a cluster needs. Installs those that are missing.
 
 python -m tests.cluster.packages
 """
@@ -28,13 +28,13 @@ PROGRAMS = {
 
 
 def missing() -> list[str]:
-    """Return the packages whose programs are not here."""
+    """Return the packages whose programs are missing."""
     needed = PROGRAMS.items()
     return [package for name, package in needed if not shutil.which(name, path=PATH)]
 
 
 def main() -> None:
-    """Install them, if this is Debian and we may."""
+    """Install the missing packages, if this is Debian and the user is root."""
     packages = missing()
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return

@@ -1,4 +1,4 @@
-"""Policies that the API server evaluates itself, in force for the time of a test."""
+"""Policies of the API server that are active during a test."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from webhook.render import RenderResult
 
 __all__ = ["PROBE", "applied", "charted", "differences", "install", "values_of"]
 
-# What becomes of its images tells whether the policy of a test is in force.
+# Whether its image is rewritten shows whether the policy of a test is active.
 PROBE = Rule("probe.example", ["probed.example"])
 IMAGE = "probe.example/x"
 SECONDS = 20
@@ -29,13 +29,13 @@ SECONDS = 20
 
 @contextmanager
 def applied(world: World, space: str, rendered: RenderResult, image: str = IMAGE) -> Iterator[None]:
-    """Apply what the command renders, until the end of the block.
+    """Apply a rendered policy until the end of the block.
 
     Args:
         world: The cluster.
         space: A namespace that the policy is for.
-        rendered: It, with a rule for the probe.
-        image: The probe.
+        rendered: The rendered policy, with a rule for the probe.
+        image: The image of the probe.
     """
     (file,) = rendered.files
     items = list(yaml.safe_load_all(file.text))
@@ -53,12 +53,12 @@ def applied(world: World, space: str, rendered: RenderResult, image: str = IMAGE
 def charted(
     world: World, space: str, values: dict[str, Any], name: str = "policy"
 ) -> Iterator[None]:
-    """Install the chart with a policy for its rewriter, until the end of the block.
+    """Install the chart with `rewriter: policy` until the end of the block.
 
     Args:
         world: The cluster.
-        space: As for `applied`.
-        values: Its values, with the rule of the probe.
+        space: A namespace that the policy selects.
+        values: Values of the chart, with a rule for the probe.
         name: Name of the release, and of its namespace.
     """
     install(world, values, name)
@@ -71,7 +71,7 @@ def charted(
 
 
 def install(world: World, values: dict[str, Any], name: str, helm: Path | None = None) -> None:
-    """Install the chart with a policy for its rewriter, or change it."""
+    """Install or upgrade the chart with `rewriter: policy`."""
     file = world.plane.folder / f"{name}-values.json"
     file.write_text(json.dumps({"rewriter": "policy", **values}))
     world.plane.run(
@@ -83,18 +83,18 @@ def install(world: World, values: dict[str, Any], name: str, helm: Path | None =
 def differences(
     world: World, space: str, rules: list[Rule]
 ) -> tuple[int, dict[str, tuple[Any, Any]]]:
-    """Return of how many Pods a policy decided, and those that the webhook decides otherwise.
+    """Return the number of compared Pods, and those that policy and webhook decide differently.
 
     Args:
         world: The cluster.
         space: A namespace that the policy is for.
-        rules: The rules of both.
+        rules: The rules of the policy and of the webhook.
     """
     compared, wrong = 0, {}
     for given in cases():
         query = {"dryRun": "All", "fieldValidation": "Ignore"}
         answer = world.api.ask("POST", namespaced("pods", space), given, **query)
-        if not answer.is_success:  # the API server refuses it, whoever rewrites it
+        if not answer.is_success:  # the API server refuses the Pod in any case
             continue
         compared += 1
         got, wanted = shown(answer.json()), decided(given, rules)
@@ -104,12 +104,12 @@ def differences(
 
 
 def wait_until_probed(world: World, space: str, image: str, *, there: bool) -> None:
-    """Wait until a policy acts, or acts no longer: the API server takes a moment."""
+    """Wait until the API server applies a policy, or no longer applies it."""
     until(lambda: (world.tried(space, image) != image) is there, "a policy", SECONDS)
 
 
 def values_of(rules: Iterable[Rule]) -> list[dict[str, Any]]:
-    """Return rules as the values of the chart have them."""
+    """Return rules in the format of the values of the chart."""
     found = []
     for rule in rules:
         mirrors = [{"target": m.target, "flatten": m.flatten} for m in rule.mirrors]

@@ -1,4 +1,4 @@
-"""Processes that end with the test, whatever happens to it."""
+"""Processes that end with the test, even if it crashes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ __all__ = ["Processes", "until"]
 PATIENCE = 90.0
 LAST = 15
 
-# The kernel ends the child when its parent ends, even if nobody could tell it to.
+# The kernel kills the child when its parent ends.
 TIED = ("setpriv", "--pdeathsig", "KILL", "--")
 
 
@@ -19,8 +19,8 @@ class Processes:
     """The processes of one cluster.
 
     Args:
-        logs: Folder for what they write.
-        inside: Command that takes another one to where the cluster is.
+        logs: Folder for their logs.
+        inside: Command prefix that runs a command in the namespaces of the cluster.
     """
 
     def __init__(self, logs: Path, inside: tuple[str, ...] = ()) -> None:
@@ -29,7 +29,7 @@ class Processes:
         self.running: dict[str, subprocess.Popen[bytes]] = {}
 
     def start(self, name: str, *command: str | Path, **options) -> subprocess.Popen[bytes]:
-        """Start a process, whose log has its name."""
+        """Start a process that writes to a log of the same name."""
         with (self.logs / f"{name}.log").open("ab") as log:
             process = subprocess.Popen(
                 [*TIED, *self.inside, *map(str, command)],
@@ -43,7 +43,7 @@ class Processes:
         return process
 
     def wait(self, what: str, condition, seconds: float = PATIENCE) -> None:
-        """Wait for something, unless a process ends before."""
+        """Wait until a condition is true, and fail if a process ends before."""
 
         def met():
             for name, process in self.running.items():
@@ -59,7 +59,7 @@ class Processes:
         return "\n".join(lines[-LAST:])
 
     def end(self, *names: str) -> None:
-        """End processes, or all; nothing here is worth a graceful end."""
+        """Kill some processes, or all."""
         ending = [self.running.pop(name) for name in names or tuple(self.running)]
         for process in ending:
             process.kill()
@@ -68,7 +68,7 @@ class Processes:
 
 
 def until(condition, what: str = "the condition", seconds: float = PATIENCE):
-    """Wait for something to become true, and return it."""
+    """Wait until a condition is true, and return its value."""
     end = time.monotonic() + seconds
     while True:
         found = condition()

@@ -1,9 +1,9 @@
-"""The programs of a cluster, built by Go from their own sources.
+"""The programs of a cluster, built from source with Go.
 
     python -m tests.cluster.programs
 
-Each module beside this file pins what it builds by version and hash. What is built is kept
-in the user's cache from one run to the next, for every clone.
+Each Go module next to this file pins the versions and hashes of its sources. Programs are
+kept in the user's cache, for all clones of the repository.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Line:
     """A module that builds programs.
 
     Attributes:
-        module: Its folder beside this file.
+        module: Its folder next to this file.
         packages: Package of each program, by the program's name.
     """
 
@@ -40,18 +40,18 @@ class Line:
 
     @property
     def kubernetes(self) -> str:
-        """The version of Kubernetes that it builds, as ``v1.37.2``, if it builds one."""
+        """The version of Kubernetes that it builds, such as ``v1.37.2``, if any."""
         found = re.search(r"^\tk8s\.io/kubernetes (v\S+)", self.pins, re.MULTILINE)
         return found[1] if found else ""
 
     @property
     def pins(self) -> str:
-        """What decides on the programs."""
+        """The files that determine the programs."""
         return "".join((HERE / self.module / name).read_text() for name in ("go.mod", "go.sum"))
 
     @property
     def flags(self) -> str:
-        """Flags of the linker: without a version, Kubernetes would call itself v0.0.0."""
+        """Linker flags that set the version of Kubernetes, which is v0.0.0 otherwise."""
         if not self.kubernetes:
             return "-s -w"
         major, minor, _ = self.kubernetes.removeprefix("v").split(".")
@@ -71,7 +71,7 @@ NEWEST = Line(
     | commands("kubectl", "kube-scheduler", "kubelet", "kube-proxy"),
 )
 OLDEST = Line("oldest", CONTROL)
-# The first that has policies that rewrite; its controllers are not worth their building.
+# The first version with MutatingAdmissionPolicy. Its controllers are not built, to save time.
 GATED = Line("gated", commands("kube-apiserver"))
 KUBEADM = Line("kubeadm", commands("kubeadm"))
 KUSTOMIZE = Line("kustomize", {"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"})
@@ -85,10 +85,10 @@ CONTAINERD = Line(
 
 
 def program(name: str, line: Line = NEWEST) -> Path:
-    """Return a program, which is built if it is not there.
+    """Return a program, and build it if necessary.
 
     Raises:
-        GoMissingError: It is not there, and there is no Go to build it.
+        GoMissingError: It must be built, but Go is missing.
     """
     key = hashlib.sha256((line.pins + line.flags).encode()).hexdigest()[:12]
     path = CACHE / f"{line.module}-{key}" / name

@@ -1,7 +1,7 @@
-"""A release of the chart, whose Pods the test runs itself, in place of a kubelet.
+"""A release of the chart, whose Pods are run by the test instead of a kubelet.
 
-The chart is installed by real Helm. What its Deployment says is taken at its word:
-arguments, mounted ConfigMaps and Secrets, and the identity of its ServiceAccount.
+The chart is installed with real Helm. The test runs the webhook as its Deployment says, with
+its arguments, its mounted ConfigMaps and Secrets, and the identity of its ServiceAccount.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ ROOT = Path(__file__).resolve().parents[2]
 CHART = ROOT / "charts/mirrorhook"
 ACCOUNT = "secrets/kubernetes.io/serviceaccount"
 
-# In a mount namespace of its own, the process finds its service account where Pods do.
+# A separate mount namespace, so that the process finds its service account at the usual path.
 AS_POD = ("unshare", "--mount", "sh", "-c", 'mount --bind "$0" /run && exec "$@"')
 
 
 @dataclass
 class Replica:
-    """One Pod of the webhook.
+    """A Pod of the webhook.
 
     Attributes:
         name: Its name.
-        address: Its address, from which it serves on the ports of the chart.
-        folder: What is mounted into it.
-        process: It.
+        address: Its address. It listens on the ports of the chart.
+        folder: Folder with its mounted files.
+        process: The process of the webhook.
     """
 
     name: str
@@ -81,7 +81,7 @@ class Release:
 
     Args:
         plane: The cluster.
-        name: Its name, and that of its namespace.
+        name: Name of the release and of its namespace.
     """
 
     def __init__(self, plane: ControlPlane, name: str = "mirrorhook") -> None:
@@ -105,7 +105,7 @@ class Release:
         return namespaced("secrets", self.name, f"{self.name}-ca")
 
     def install(self, values: dict[str, Any], helm: Path | None = None) -> None:
-        """Install it, or change it, and be its Service from then on."""
+        """Install or upgrade the release, and start the proxy of its Service."""
         self.values = values
         file = self.plane.folder / f"{self.name}-values.json"
         file.write_text(json.dumps(values))
@@ -123,29 +123,29 @@ class Release:
             )
 
     def install_again(self, helm: Path | None = None, **values: Any) -> None:
-        """Change it, or put back what somebody took away."""
+        """Upgrade the release, which also restores objects that were deleted."""
         self.install(self.values | values, helm)
 
     def uninstall(self) -> None:
-        """Uninstall it, and end its Pods."""
+        """Uninstall the release and stop its Pods."""
         self.plane.run(helm4(), "uninstall", self.name, "--namespace", self.name)
         self.close()
 
     def close(self) -> None:
-        """End its Pods, and be its Service no longer."""
+        """Stop its Pods and the proxy of its Service."""
         for replica in tuple(self.replicas):
             self.kill(replica)
         self._stack.close()
         self.proxy = None
 
     def run_replicas(self, count: int = 1) -> list[Replica]:
-        """Run so many Pods more, and wait until the Service leads to them."""
+        """Start additional Pods, and wait until the Service uses them."""
         made = [self.start_replica() for _ in range(count)]
         self.wait_ready(*made)
         return made
 
     def wait_ready(self, *replicas: Replica) -> None:
-        """Wait until Pods are ready, and the Service leads to them."""
+        """Wait until Pods are ready and the Service uses them."""
         assert self.proxy
         for replica in replicas:
             self.plane.processes.wait(
@@ -154,13 +154,13 @@ class Release:
             )
 
     def start_replica(self) -> Replica:
-        """Start a Pod as the Deployment says."""
+        """Start a Pod according to the Deployment."""
         replica = self._start(self.plane.pod_address())
         self.replicas.append(replica)
         return replica
 
     def serve_alone(self) -> Replica:
-        """Start a Pod that is its Service itself, with nothing in between."""
+        """Start a Pod that listens on the address of the Service, without a proxy."""
         service = self.plane.api.get(namespaced("services", self.name, self.name))
         replica = self._start(service["spec"]["clusterIP"], "--port=443")
         self.plane.processes.wait("the webhook", lambda: replica.ready)
@@ -192,13 +192,13 @@ class Release:
         return Replica(name, address, folder, process, log)
 
     def kill(self, replica: Replica) -> None:
-        """End a Pod at once."""
+        """Kill a Pod."""
         self.replicas.remove(replica)
         self.plane.processes.end(replica.name)
         shutil.rmtree(replica.folder)
 
     def bring_rules(self) -> None:
-        """Bring the ConfigMap to the Pods, as the kubelet does about once a minute."""
+        """Update the mounted ConfigMap in the Pods, as the kubelet does about once a minute."""
         for replica in self.replicas:
             self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
 
@@ -222,7 +222,7 @@ class Release:
         shutil.copy(self.plane.authority, account / "ca.crt")
 
     def _fill(self, folder: Path, resource: str, name: str) -> None:
-        """Write the keys of a ConfigMap or Secret as files, and swap them in all at once."""
+        """Write a ConfigMap or Secret to files, and replace the old files atomically."""
         found = self.plane.api.get(namespaced(resource, self.name, name))
         version = folder / f"..{found['metadata']['resourceVersion']}"
         if version.exists():
@@ -238,7 +238,7 @@ class Release:
 
 
 def placed(argument: str, container: dict[str, Any], folder: Path) -> str:
-    """Return an argument with the paths of mounts as they are here."""
+    """Return an argument in which paths of mounts are replaced by paths on this machine."""
     mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
     paths = "|".join(map(re.escape, mounts))
     return re.sub(paths, lambda found: str(folder / mounts[found[0]]), argument)
@@ -253,14 +253,14 @@ def released(
     replicas: int = 1,
     prepare: Callable[[Release], None] = lambda _: None,
 ) -> Iterator[Release]:
-    """Install a release until the end of the block, with Pods that serve.
+    """Install a release with running Pods until the end of the block.
 
     Args:
         plane: The cluster.
         values: Values of the chart.
         name: Name of the release and of its namespace.
         replicas: How many Pods to run.
-        prepare: Is called after the installation, before there is a Pod.
+        prepare: Called after the installation, before the first Pod starts.
     """
     release = Release(plane, name)
     try:
@@ -275,6 +275,6 @@ def released(
 
 
 def trusted(release: Release) -> bool:
-    """Say whether every webhook of the configuration has a CA bundle."""
+    """Return whether every webhook of the configuration has a CA bundle."""
     found = release.plane.api.get(release.configuration)
     return all(webhook["clientConfig"].get("caBundle") for webhook in found["webhooks"])

@@ -1,4 +1,4 @@
-"""What kube-proxy does for a Service: connections go to Pods that are ready, in turn."""
+"""A replacement for kube-proxy: forwards connections to ready Pods in turn."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ ROUND = 0.1
 
 
 class ServiceProxy:
-    """Listens on the address of a Service while a Pod of it is ready.
+    """Listens on the address of a Service while one of its Pods is ready.
 
-    Without one a connection is refused, as the real one does.
+    Otherwise connections are refused, as with kube-proxy.
 
     Args:
         address: The cluster IP.
-        replicas: Return the addresses of the Pods there are.
+        replicas: Returns the addresses of all Pods.
     """
 
     def __init__(self, address: str, replicas: Callable[[], list[str]]) -> None:
@@ -77,7 +77,7 @@ class ServiceProxy:
 
 
 async def is_ready(client: httpx.AsyncClient, replica: str) -> bool:
-    """Ask a Pod whether it is ready, as the kubelet does."""
+    """Return whether a Pod is ready, by its readiness endpoint."""
     try:
         return (await client.get(f"http://{replica}:8080/readyz")).is_success
     except httpx.TransportError:
@@ -85,7 +85,7 @@ async def is_ready(client: httpx.AsyncClient, replica: str) -> bool:
 
 
 async def carry(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    """Carry what comes in from one end to the other, until it ends."""
+    """Copy data from one connection to the other until it ends."""
     try:
         while data := await reader.read(65536):
             writer.write(data)

@@ -1,4 +1,4 @@
-"""Pods that are created all the time."""
+"""Creates Pods continuously."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ LEAST = 20
 
 
 class Storm:
-    """Creates Pods in dry runs until it is stopped, and keeps what went wrong.
+    """Creates Pods in dry runs until it is stopped, and collects errors.
 
     Args:
-        world: Where.
-        namespace: A namespace whose Pods are to be rewritten.
-        expected: What becomes of the image ``nginx``.
+        world: The cluster.
+        namespace: A namespace whose Pods should be rewritten.
+        expected: The expected image for ``nginx``.
     """
 
     def __init__(self, world: World, namespace: str, expected: str) -> None:
@@ -55,7 +55,7 @@ class Storm:
 
 @contextmanager
 def storm(world: World, namespace: str, expected: str):
-    """Create Pods all the time until the end of the block, none of which may go wrong."""
+    """Create Pods continuously until the end of the block, and fail on any error."""
     pods = Storm(world, namespace, expected)
     pods.start()
     try:

@@ -1,4 +1,4 @@
-"""What the service account of the chart may do: what it needs, and nothing else."""
+"""The permissions of the service account of the chart."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ NAMED = ("get", "watch", "patch")
 OURS = {
     *((CONFIGURATION, verb, f"{NAME}.{NAME}", "") for verb in NAMED),
     *((SECRETS, verb, f"{NAME}-ca", NAME) for verb in NAMED),
-    # No name can be given for what is to be created.
+    # RBAC cannot limit create to a name.
     *((SECRETS, "create", name, NAME) for name in ("", f"{NAME}-ca", "another")),
-    # Their names end at random.
+    # EndpointSlices have generated names.
     *((SLICES, "list", name, NAME) for name in ("", f"{NAME}-ca", "another")),
 }
 
 
 def allowed(plane, account, resource, verb, name, namespace):
-    """Ask the API server what an account may do."""
+    """Ask the API server whether an account has a permission."""
     group, plural, subresource = resource
     attributes = {"group": group, "resource": plural, "subresource": subresource}
     attributes |= {"verb": verb, "name": name, "namespace": namespace}
@@ -38,7 +38,7 @@ def allowed(plane, account, resource, verb, name, namespace):
 
 
 def resources(plane):
-    """Every resource that the API server serves, with its subresources."""
+    """Yield every resource and subresource of the API server."""
     lists = [("", plane.api.get("/api/v1"))]
     for group in plane.api.get("/apis")["groups"]:
         version = group["preferredVersion"]["groupVersion"]
@@ -49,10 +49,10 @@ def resources(plane):
             yield (group, plural, subresource)
 
 
-def test_it_may_do_what_it_needs_and_nothing_else(plane, world):
+def test_service_account_has_only_the_permissions_it_needs(plane, world):
     values = {"rules": RULES, "selection": {"mode": "listed", "namespaces": ["nowhere"]}}
     with released(plane, values, name=NAME):
-        # What anybody may do is no matter of the chart.
+        # Permissions of every account do not come from the chart.
         asked = [
             (resource, verb, name, namespace)
             for resource in resources(plane)

@@ -1,4 +1,4 @@
-"""Certificates that look after themselves, with an API server that checks them."""
+"""Self-managed certificates, verified by a real API server."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from webhook.tls.certificate import CLOCK_SKEW
 from webhook.tls.rotation import Rotation
 
 NGINX = f"{MIRROR}/hub/library/nginx"
-# A replaced CA signs no sooner than this, as API servers have to hear of it.
+# A new CA signs only after this time, so that API servers can load it first.
 SETTLED = Rotation().settle_seconds + 30
 
 
 @contextmanager
 def failing_closed(plane, world, name, **options):
-    """A release that refuses Pods where it is not reached, and its namespace."""
+    """A release with failurePolicy Fail, and a namespace that it selects."""
     space = world.namespace()
     given = {
         "rules": RULES,
@@ -43,7 +43,7 @@ def failing_closed(plane, world, name, **options):
 
 
 def authorities(release):
-    """The CAs in the Secret."""
+    """Return the CAs in the Secret."""
     found = release.plane.api.find(release.authority)
     data = (found or {}).get("data", {})
     bundle = base64.b64decode(data.get("ca.crt", ""))
@@ -51,13 +51,13 @@ def authorities(release):
 
 
 def bundles(release):
-    """What the API server trusts, by webhook."""
+    """Return the CA bundle of each webhook."""
     webhooks = release.plane.api.get(release.configuration)["webhooks"]
     return [base64.b64decode(each["clientConfig"]["caBundle"]) for each in webhooks]
 
 
 def issuer(release, replica):
-    """The CA that has signed what a replica serves with, which the API server must trust."""
+    """Return the CA that signed the certificate of a replica, which must be trusted."""
     (bundle,) = bundles(release)
     context = ssl.create_default_context(cadata=bundle.decode())
     name = f"{release.name}.{release.name}.svc"
@@ -78,7 +78,7 @@ def signed(leaf, authority):
     return True
 
 
-def test_three_replicas_that_start_at_once_agree_on_one_ca(plane, world):
+def test_replicas_that_start_together_agree_on_one_ca(plane, world):
     values = {"rules": RULES, "selection": {"mode": "listed", "namespaces": []}}
     values["selection"]["namespaces"] = [world.namespace()]
     with released(plane, values, name="mirrorhook-race", replicas=3) as release:
@@ -94,9 +94,9 @@ def test_three_replicas_that_start_at_once_agree_on_one_ca(plane, world):
         assert len(bundles(release)) == 1
 
 
-def test_a_ca_that_ages_is_replaced_while_pods_are_created(plane, world):
+def test_old_ca_is_replaced_while_pods_are_created(plane, world):
     life = Rotation().ca_lifetime
-    # Two thirds of it are over in a moment; it is valid from a little before its start.
+    # Two thirds of its lifetime end in a moment. It is valid from a little before its start.
     due = datetime.now(UTC) + timedelta(seconds=20)
     aged = create_ca("aged", due - life * 2 / 3 + CLOCK_SKEW / 3, life)
 
@@ -117,11 +117,11 @@ def test_a_ca_that_ages_is_replaced_while_pods_are_created(plane, world):
         until(lambda: len(replica.logged("certificate signed")) == 2, "a line for each")
 
 
-def test_a_deleted_secret_is_made_anew_while_pods_are_created(plane, world):
+def test_deleted_secret_is_recreated_while_pods_are_created(plane, world):
     with failing_closed(plane, world, "mirrorhook-lost") as (release, space):
         (replica,) = release.replicas
         (first,) = authorities(release)
-        time.sleep(2)  # which CA is newer, certificates say by the second
+        time.sleep(2)  # certificates have a resolution of one second
         with storm(world, space, NGINX):
             plane.api.delete(release.authority)
             until(lambda: len(authorities(release)) == 2, "a new CA beside the old", 30)
@@ -130,7 +130,7 @@ def test_a_deleted_secret_is_made_anew_while_pods_are_created(plane, world):
             until(lambda: issuer(release, replica) == newest, "a new certificate", SETTLED)
 
 
-def test_without_its_rights_it_serves_and_says_what_it_lacks(plane, world):
+def test_webhook_without_permissions_serves_and_reports_the_problem(plane, world):
     with failing_closed(plane, world, "mirrorhook-rights") as (release, space):
         (replica,) = release.replicas
         root = "/apis/rbac.authorization.k8s.io/v1"
@@ -147,7 +147,7 @@ def test_without_its_rights_it_serves_and_says_what_it_lacks(plane, world):
 
 
 @pytest.mark.parametrize("helm", [helm3, helm4])
-def test_an_upgrade_loses_no_pod_and_keeps_the_ca(plane, world, helm):
+def test_upgrade_loses_no_pod_and_keeps_the_ca(plane, world, helm):
     with failing_closed(plane, world, "mirrorhook-upgrade") as (release, space):
         before = authorities(release)
         with storm(world, space, NGINX) as pods:
@@ -159,7 +159,7 @@ def test_an_upgrade_loses_no_pod_and_keeps_the_ca(plane, world, helm):
         assert authorities(release) == before
 
 
-def test_an_uninstalled_release_leaves_nothing_and_blocks_nobody(plane, world):
+def test_uninstalled_release_leaves_nothing_and_blocks_no_pod(plane, world):
     name = "mirrorhook-gone"
     with failing_closed(plane, world, name) as (release, space):
         named = things(plane, name)
@@ -171,7 +171,7 @@ def test_an_uninstalled_release_leaves_nothing_and_blocks_nobody(plane, world):
 
 
 def things(plane, name):
-    """Everything in the cluster that has the label of a release."""
+    """Return all objects in the cluster with the label of a release."""
     found = []
     for resource in plane.kubectl("api-resources", "--verbs=list", "-o", "name").split():
         if resource.startswith(("events", "componentstatuses")):
@@ -184,7 +184,7 @@ def things(plane, name):
     return found
 
 
-def test_a_wrong_bundle_is_put_right_at_once(plane, world):
+def test_wrong_ca_bundle_is_fixed_at_once(plane, world):
     with failing_closed(plane, world, "mirrorhook-bundle") as (release, space):
         stranger = create_ca("stranger", datetime.now(UTC), timedelta(days=9))
         pem = CASecret((stranger.certificate,), (stranger,)).encode()["ca.crt"]

@@ -1,4 +1,4 @@
-"""What the API server asks us about, as its own metrics have it."""
+"""Which Pods the API server sends to the webhook, by its own metrics."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ERRORS = "apiserver_admission_match_condition_evaluation_errors_total"
 
 
 class Counts:
-    """How often the API server called us, and how often a condition kept it from it."""
+    """Counts calls of the webhook, and calls that a match condition prevented."""
 
     def __init__(self, api):
         self.api = api
@@ -26,10 +26,10 @@ class Counts:
 
     @property
     def calls(self):
-        """Calls since; what was not called for is counted as excluded, and none failed.
+        """The calls since the creation of this object. Asserts that no condition failed.
 
-        A call may have an exclusion beside it: where we are asked again because another
-        plugin changed the Pod, its images are at the mirror already.
+        There can be both a call and an exclusion: if another plugin changed the Pod, the
+        conditions are evaluated again, when its images are already at the mirror.
         """
         calls, excluded, errors = (b - a for a, b in zip(self.before, self.now(), strict=True))
         assert errors == 0
@@ -48,7 +48,7 @@ class Counts:
     ],
     ids=["a short name", "one of two", "no rule", "at the mirror", "much text"],
 )
-def test_we_are_called_for_images_of_the_rules_alone(world, release, space, given, expected):
+def test_webhook_is_called_only_for_images_of_the_rules(world, release, space, given, expected):
     counts = Counts(world.api)
     created = world.create(space, given, dryRun="All")
     assert counts.calls == expected
@@ -56,7 +56,7 @@ def test_we_are_called_for_images_of_the_rules_alone(world, release, space, give
 
 
 @pytest.mark.parametrize("place", ["labels", "annotations"])
-def test_we_are_not_called_for_a_pod_that_opts_out(world, release, space, place):
+def test_webhook_is_not_called_for_a_pod_that_opts_out(world, release, space, place):
     counts = Counts(world.api)
     given = pod("nginx")
     given["metadata"][place] = {"mirrorhook.io/rewrite": "disabled"}
@@ -64,7 +64,7 @@ def test_we_are_not_called_for_a_pod_that_opts_out(world, release, space, place)
     assert world.api.metric(CALLS, name=WEBHOOK) == counts.before[0]
 
 
-def test_we_are_not_called_for_a_change_of_anything_but_images(world, release, space):
+def test_webhook_is_not_called_for_changes_of_other_fields(world, release, space):
     world.create(space, pod("nginx"))
     path = namespaced("pods", space, "web")
     counts = Counts(world.api)
@@ -75,7 +75,7 @@ def test_we_are_not_called_for_a_change_of_anything_but_images(world, release, s
     assert images(world.api.get(path)) == {"c0": f"{MIRROR}/gcr/b"}
 
 
-def test_a_pod_of_many_long_images_is_within_the_budget(world, release, space):
+def test_conditions_stay_within_the_budget_for_many_long_images(world, release, space):
     image = f"docker.io/{'a' * 60}/" + "b/" * 60 + "c:" + "1" * 100 + "@sha256:" + "d" * 64
     given = pod(*[f"{image[:10]}{n}{image[10:]}" for n in range(60)])
     counts = Counts(world.api)
@@ -85,7 +85,7 @@ def test_a_pod_of_many_long_images_is_within_the_budget(world, release, space):
 
 
 @pytest.mark.parametrize("count", [100, 1000, 5000])
-def test_rules_of_any_number_are_taken_and_none_is_overlooked(plane, world, count):
+def test_conditions_cover_any_number_of_rules(plane, world, count):
     space = world.namespace()
     rules = [
         {"match": f"registry{n}.example.com/team", "mirrors": [f"{MIRROR}/r{n}"]}
@@ -103,7 +103,7 @@ def test_rules_of_any_number_are_taken_and_none_is_overlooked(plane, world, coun
         assert images(created)["c0"] == f"{MIRROR}/r{count - 1}/app"
 
 
-def test_profiles_and_regexes_are_in_the_conditions(plane, world):
+def test_conditions_include_profiles_and_regexes(plane, world):
     space = world.namespace()
     regex = {"regex": r"^quay\.io/bitnami/(.+)$", "mirrors": [rf"{MIRROR}/legacy/\1"]}
     selection = {"mode": "listed", "namespaces": [space]}

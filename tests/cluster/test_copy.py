@@ -1,4 +1,4 @@
-"""A mirror that is filled with what the Pods of a cluster run."""
+"""`mirrorhook copy` fills a mirror with the images of a cluster."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.transfer.world import World as Copying
 from tests.transfer.world import manifest_at
 
 
-def test_the_images_of_all_pods_are_copied_as_they_were_written(world, tmp_path):
+def test_copy_copies_the_original_images_of_all_pods(world, tmp_path):
     if registries.PROGRAM is None:
         pytest.skip("not installed: docker-registry")
     with registry(tmp_path) as upstream, registry(tmp_path) as mirror:

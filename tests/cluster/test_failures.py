@@ -1,4 +1,4 @@
-"""A webhook that is away, slow, killed or fed with nonsense."""
+"""A webhook that is missing, hangs, is killed, or gets invalid rules."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def policy(request):
 
 @pytest.fixture(scope="module")
 def failing(plane, world, policy):
-    """A release of that policy, and its namespace."""
+    """A release with that failure policy, and a namespace that it selects."""
     space = world.namespace()
     values = {
         "rules": RULES,
@@ -39,7 +39,7 @@ def failing(plane, world, policy):
 
 @pytest.fixture
 def replica(world, failing):
-    """Its Pod, or the one that takes its place."""
+    """The Pod of the release, which is replaced if it was killed."""
     release, space = failing
     (replica,) = release.replicas or release.run_replicas()
     world.wait_for(space, "nginx", NGINX)
@@ -47,13 +47,13 @@ def replica(world, failing):
 
 
 def becomes(found, policy):
-    """Say whether a Pod was admitted as it was, or refused with the reason."""
+    """Return whether a Pod was admitted unchanged or refused, as the failure policy says."""
     if policy == "Ignore":
         return found == "nginx"
     return "failed calling webhook" in found
 
 
-def test_a_webhook_that_is_away_costs_no_time(world, failing, replica, policy):
+def test_missing_webhook_causes_no_delay(world, failing, replica, policy):
     release, space = failing
     release.kill(replica)
     until(lambda: not release.proxy.ready, "the end of the endpoint")
@@ -64,7 +64,7 @@ def test_a_webhook_that_is_away_costs_no_time(world, failing, replica, policy):
     world.wait_for(space, "nginx", NGINX)
 
 
-def test_a_webhook_that_hangs_costs_its_timeout(world, failing, replica, policy):
+def test_hanging_webhook_causes_a_delay_of_its_timeout(world, failing, replica, policy):
     _, space = failing
     replica.process.send_signal(signal.SIGSTOP)
     try:
@@ -76,7 +76,7 @@ def test_a_webhook_that_hangs_costs_its_timeout(world, failing, replica, policy)
     world.wait_for(space, "nginx", NGINX)
 
 
-def test_a_webhook_that_is_killed_in_a_request_harms_none(world, failing, replica, policy):
+def test_webhook_killed_during_a_request_harms_no_pod(world, failing, replica, policy):
     release, space = failing
     replica.process.send_signal(signal.SIGSTOP)
     found = []
@@ -88,7 +88,7 @@ def test_a_webhook_that_is_killed_in_a_request_harms_none(world, failing, replic
     assert becomes(found[0], policy)
 
 
-def test_a_webhook_that_ends_is_followed_by_the_next_without_a_gap(world, failing, replica):
+def test_webhook_is_replaced_without_a_gap(world, failing, replica):
     release, space = failing
     (after,) = release.run_replicas()
     replica.process.send_signal(signal.SIGTERM)
@@ -100,9 +100,7 @@ def test_a_webhook_that_ends_is_followed_by_the_next_without_a_gap(world, failin
     assert release.replicas == [after]
 
 
-def test_rules_that_are_wrong_change_nothing_until_they_are_put_right(
-    plane, world, failing, replica
-):
+def test_invalid_rules_change_nothing_until_they_are_fixed(plane, world, failing, replica):
     release, space = failing
     path = namespaced("configmaps", release.name, f"{release.name}-rules")
     good = plane.api.get(path)["data"]

@@ -1,4 +1,4 @@
-"""Policies that rewrite before Kubernetes 1.36, where a feature gate switches them on."""
+"""Mutating policies before Kubernetes 1.36, enabled by a feature gate."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ ON = (
 
 @pytest.fixture(scope="module")
 def gated(programs):
-    """A cluster of Kubernetes 1.34 that has them."""
+    """A cluster of Kubernetes 1.34 with mutating policies enabled."""
     with control_plane(GATED, controllers=OLDEST, options=ON) as plane:
         yield World(plane)
 
 
 @pytest.fixture(scope="module")
 def place(gated):
-    """A namespace that every policy here is for."""
+    """A namespace that all policies of these tests select."""
     return gated.namespace(ENABLED)
 
 
@@ -59,7 +59,7 @@ def by_the_chart(world, place, rules):
         (by_parameter, "parts"),
     ],
 )
-def test_a_policy_and_the_webhook_give_every_pod_the_same_images(gated, place, way, name):
+def test_policy_and_webhook_give_every_pod_the_same_images(gated, place, way, name):
     rules = [*RULES[name].rules, PROBE]
     with way(gated, place, rules):
         compared, wrong = differences(gated, place, rules)
@@ -67,7 +67,7 @@ def test_a_policy_and_the_webhook_give_every_pod_the_same_images(gated, place, w
     assert compared >= len(list(made_up()))
 
 
-def test_an_update_and_a_new_ephemeral_container_are_rewritten(gated, place):
+def test_policy_rewrites_updates_and_ephemeral_containers(gated, place):
     gated.create(place, pod("quay.io/a/b:1", "nginx:1", name="running"))
     path = namespaced("pods", place, "running")
     rules = [*RULES["paths"].rules, PROBE]
@@ -88,7 +88,7 @@ def test_an_update_and_a_new_ephemeral_container_are_rewritten(gated, place):
     }
 
 
-def test_doctor_finds_them_there(gated, place):
+def test_doctor_finds_the_policy(gated, place):
     with by_the_chart(gated, place, [*RULES["paths"].rules, PROBE]):
         code, found = doctored(gated.plane, "--namespace", place)
     assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found

@@ -1,4 +1,4 @@
-"""The guides for kubeadm and GitOps, with the real programs that they call."""
+"""The commands of the guides for kubeadm and GitOps, with real programs."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from webhook.config import load_rules
 from webhook.core import MirrorMap, parse_reference
 from webhook.profiles import PROFILES
 
-# What it is told to pull, tag and remove; each image is there.
+# Records what it is asked to pull, tag and remove. Every image exists.
 ENGINE = '#!/bin/sh\necho "${0##*/} $*" >> calls\n'
 LIST = "kubeadm config images list"
-# kubeadm would ask for the newest version there is, and takes its own without an answer.
+# Without a network, kubeadm uses its own version instead of looking up the newest.
 OFFLINE = {"HTTPS_PROXY": "http://127.0.0.1:9"}
 
 
@@ -39,13 +39,13 @@ def of_the_guide(words):
 
 
 def listed(folder, *arguments):
-    """The images that kubeadm itself would pull."""
+    """Return the images that kubeadm would pull."""
     done = typed(" ".join((LIST, *arguments)), folder, **OFFLINE)
     assert done.returncode == 0, done.stderr
     return done.stdout.split()
 
 
-def test_what_kubeadm_lists_is_pulled_from_the_mirror_and_named_as_it_is_listed(folder):
+def test_images_that_kubeadm_lists_are_pulled_from_the_mirror(folder):
     done = typed(of_the_guide(f"{LIST} | mirrorhook pull"), folder, **OFFLINE)
     assert done.returncode == 0, done.stderr
     calls = (folder / "calls").read_text().splitlines()
@@ -60,7 +60,7 @@ def test_what_kubeadm_lists_is_pulled_from_the_mirror_and_named_as_it_is_listed(
 
 
 @pytest.mark.parametrize("profile", ["", "aliyun-google-containers", "daocloud", "nju"])
-def test_kubeadm_itself_asks_for_its_images_where_the_rules_say(folder, profile):
+def test_kubeadm_uses_the_mirror_of_the_rules(folder, profile):
     (folder / "kubeadm.yaml").unlink()
     command = of_the_guide("render kubeadm --config")
     if profile:
@@ -75,13 +75,13 @@ def test_kubeadm_itself_asks_for_its_images_where_the_rules_say(folder, profile)
 
 
 def rules_of(folder, profile):
-    """The rules that decide."""
+    """Return the rules of a profile, or of the rules file."""
     if profile:
         return MirrorMap(PROFILES[profile].rules)
     return load_rules(folder / "rules.yaml").policies["default"].mirrors
 
 
-def test_what_kustomize_builds_is_rewritten(folder):
+def test_output_of_kustomize_is_rewritten(folder):
     images = "images: [{name: nginx, newTag: '1.27'}]\n"
     with (folder / "overlay/kustomization.yaml").open("a") as file:
         file.write(f"namePrefix: our-\n{images}")
@@ -93,7 +93,7 @@ def test_what_kustomize_builds_is_rewritten(folder):
     assert built["spec"]["containers"][0]["image"] == MIRRORED
 
 
-def test_the_plugin_of_argo_cd_does_so_and_fails_with_either(folder):
+def test_argo_cd_plugin_rewrites_and_fails_if_a_command_fails(folder):
     generate = argo_cd()["spec"]["generate"]
     command = [*generate["command"], *generate["args"]]
     environment = {"MIRRORHOOK_CONFIG": str(folder / "rules.yaml")}
@@ -114,7 +114,7 @@ def test_the_plugin_of_argo_cd_does_so_and_fails_with_either(folder):
     assert "must be in lower case" in wrong.stderr
 
 
-def test_what_flux_is_given_is_rewritten_in_its_files(folder):
+def test_files_for_flux_are_rewritten_in_place(folder):
     command = of_the_guide("--in-place overlay")
     done = typed(command, folder)
     assert done.returncode == 0, done.stderr

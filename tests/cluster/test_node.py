@@ -1,4 +1,4 @@
-"""Pods that really run: images of the mirror are pulled, and ours serves as two real Pods."""
+"""Pods on a node: images are pulled from the mirror, and the webhook runs as two Pods."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def space(world, release):
     return world.namespace(ENABLED)
 
 
-def test_the_images_of_a_deployment_are_pulled_from_the_mirror(node, world, space):
+def test_images_of_a_deployment_are_pulled_from_the_mirror(node, world, space):
     node.push("gcr/team/app:1")
     node.push("k8s/pause:3.10")
     node.push("hub/library/nginx:latest")
@@ -49,7 +49,7 @@ def test_the_images_of_a_deployment_are_pulled_from_the_mirror(node, world, spac
     assert wanted | {f"quay/tool:{digest}"} <= node.pulled()
 
 
-def test_without_the_webhook_the_same_image_cannot_be_pulled(world, release):
+def test_image_cannot_be_pulled_without_the_webhook(world, release):
     space = world.namespace()
     world.create(space, pod("gcr.io/team/app:1"))
     path = namespaced("pods", space, "web")
@@ -62,7 +62,7 @@ def test_without_the_webhook_the_same_image_cannot_be_pulled(world, release):
     until(waiting, "an image that cannot be pulled")
 
 
-def test_an_image_volume_is_mounted(node, world, space):
+def test_image_volume_is_mounted(node, world, space):
     node.push("hub/library/busybox:1")
     node.push("quay/models/small:1", files={"weights": b"seven"})
     volume = {"name": "model", "image": {"reference": "quay.io/models/small:1"}}
@@ -78,7 +78,7 @@ def test_an_image_volume_is_mounted(node, world, space):
     assert world.plane.kubectl("logs", "-n", space, "web") == "seven"
 
 
-def test_kubectl_debug_brings_a_container_that_runs(node, world, space):
+def test_container_of_kubectl_debug_runs(node, world, space):
     node.push("gcr/team/app:1")
     node.push("hub/library/busybox:latest")
     world.create(space, pod("gcr.io/team/app:1"))
@@ -95,7 +95,7 @@ def test_kubectl_debug_brings_a_container_that_runs(node, world, space):
     assert images(world.api.get(path))["look"] == f"{REGISTRY}/hub/library/busybox"
 
 
-def test_a_rolling_update_of_the_webhook_loses_no_pod(node, world, space):
+def test_rolling_update_of_the_webhook_loses_no_pod(node, world, space):
     before = {each["metadata"]["uid"] for each in replicas(node)}
     with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
         install(node, podAnnotations={"example.org/again": "yes"})
@@ -104,14 +104,14 @@ def test_a_rolling_update_of_the_webhook_loses_no_pod(node, world, space):
     assert before.isdisjoint(after)
 
 
-def test_a_drain_takes_one_replica_at_a_time_and_loses_no_pod(node, world, space):
+def test_drain_evicts_one_replica_at_a_time_and_loses_no_pod(node, world, space):
     kind = {"apiVersion": "policy/v1", "kind": "Eviction"}
     before = [each["metadata"]["name"] for each in replicas(node)]
     refused = 0
     with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
         for name in before:
             path = namespaced("pods", NAME, f"{name}/eviction")
-            # A drain asks again until the budget allows it.
+            # Like a drain, try again until the disruption budget allows it.
             while True:
                 answer = world.api.ask("POST", path, kind | {"metadata": {"name": name}})
                 if answer.is_success:
@@ -124,7 +124,7 @@ def test_a_drain_takes_one_replica_at_a_time_and_loses_no_pod(node, world, space
     assert not {each["metadata"]["name"] for each in replicas(node)} & set(before)
 
 
-def test_both_replicas_serve(node, world, space):
+def test_both_replicas_answer_reviews(node, world, space):
     until(lambda: len(replicas(node)) == 2, "two replicas", 60)
     before = {each["metadata"]["name"]: reviews(each) for each in replicas(node)}
     with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
@@ -136,6 +136,6 @@ def test_both_replicas_serve(node, world, space):
         until(grown, "reviews at both", 150)
 
 
-def test_the_test_of_the_chart_passes(node, release):
+def test_helm_test_passes(node, release):
     said = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "120s")
     assert "Succeeded" in said

@@ -1,4 +1,4 @@
-"""Faults that are really there, and what `mirrorhook doctor` says of them."""
+"""`mirrorhook doctor` on a cluster with real problems."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def wrong(node, *arguments):
     return faults(node.plane, *arguments)
 
 
-def test_a_cluster_in_which_all_is_well(installed, space):
+def test_doctor_finds_no_problem_in_a_healthy_cluster(installed, space):
     until(lambda: len(replicas(installed)) == 2, "two replicas")
     code, found = asked(installed, "--namespace", space)
     assert code == 0
@@ -55,7 +55,7 @@ def test_a_cluster_in_which_all_is_well(installed, space):
     assert found[-1]["check"] == "dry run"
 
 
-def test_a_namespace_that_is_not_labelled(installed, world):
+def test_doctor_reports_a_namespace_without_label(installed, world):
     name = world.namespace()
     what, mend = wrong(installed, "--namespace", name)["namespace"]
     assert "mirrorhook.io/rewrite must be enabled" in what
@@ -63,14 +63,14 @@ def test_a_namespace_that_is_not_labelled(installed, world):
     assert wrong(installed, "--namespace", name) == {}
 
 
-def test_a_clock_that_is_wrong(installed):
+def test_doctor_reports_a_wrong_clock(installed):
     code, found = asked(installed, program=("-c", AHEAD))
     clock = next(each for each in found if each["check"] == "clock")
     assert (code, clock["verdict"]) == (0, "note")
     assert re.search(r"this machine is (99|100|101) s ahead of the API server", clock["what"])
 
 
-def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(installed, world, space):
+def test_doctor_reports_a_missing_webhook_and_an_older_pod(installed, world, space):
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, mend = wrong(installed, "--namespace", space)["webhook"]
@@ -84,14 +84,14 @@ def test_a_webhook_that_is_not_registered_and_a_pod_that_is_older_than_it(instal
 
 
 def trust(world, authority):
-    """Have the API server trust a CA in place of ours."""
+    """Make the API server trust another CA instead of that of the webhook."""
     found = world.api.get(CONFIGURATION)
     for webhook in found["webhooks"]:
         webhook["clientConfig"]["caBundle"] = base64.b64encode(authority.pem).decode()
     world.api.put(CONFIGURATION, found)
 
 
-def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
+def test_doctor_reports_an_untrusted_certificate(installed, world, space):
     world.api.delete(BINDING)
     now, long = datetime.now(UTC), timedelta(days=9)
     trust(world, create_ca("expired", now - 2 * long, long))
@@ -110,7 +110,7 @@ def test_a_webhook_whose_certificate_is_not_trusted(installed, world, space):
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
 
 
-def test_a_webhook_that_cannot_be_reached(installed, world, space):
+def test_doctor_reports_an_unreachable_webhook(installed, world, space):
     world.api.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
     until(lambda: not replicas(installed), "the end of the replicas")
     selected = {"labelSelector": "app.kubernetes.io/component=webhook"}
@@ -123,7 +123,7 @@ def test_a_webhook_that_cannot_be_reached(installed, world, space):
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
 
 
-def test_a_replica_whose_image_cannot_be_pulled(installed):
+def test_doctor_reports_an_image_that_cannot_be_pulled(installed):
     gone = {"registry": REGISTRY, "repository": "gone", "tag": "1"}
     install(installed, wait=False, image=gone)
 
@@ -137,7 +137,7 @@ def test_a_replica_whose_image_cannot_be_pulled(installed):
     until(lambda: wrong(installed) == {}, "its end")
 
 
-def test_rules_that_are_wrong(installed, world):
+def test_doctor_reports_invalid_rules(installed, world):
     good = world.api.get(RULES)["data"]
     world.api.patch(RULES, {"data": {"rules.yaml": "rules: [{match: docker.io}]"}})
     what, _ = wrong(installed)["rules"]
@@ -147,18 +147,18 @@ def test_rules_that_are_wrong(installed, world):
 
 
 def labelled(key, value):
-    """A Pod with a label."""
+    """Return a Pod with a label."""
     return pod("nginx") | {"metadata": {"name": "web", "labels": {key: value}}}
 
 
 def of_the_node(image):
-    """A Pod whose image the node has to have."""
+    """Return a Pod with the pull policy Never."""
     given = pod(image)
     given["spec"]["containers"][0]["imagePullPolicy"] = "Never"
     return given
 
 
-# A Pod; then the verdict on it, words of what is found, and words of the mend.
+# The Pod, the verdict, a part of the result, and a part of the fix.
 PODS = {
     "rewritten": (pod("nginx"), "ok", "rewritten from nginx", ""),
     "without a rule": (
@@ -183,7 +183,7 @@ PODS = {
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_a_pod_is_explained(installed, world, space, case):
+def test_doctor_explains_a_pod(installed, world, space, case):
     given, verdict, what, mend = PODS[case]
     world.create(space, given)
     _, (found,) = asked(installed, "pod", f"{space}/web")
@@ -192,7 +192,7 @@ def test_a_pod_is_explained(installed, world, space, case):
     assert mend in (found["mend"] or "")
 
 
-def test_a_pod_that_is_older_than_its_opt_in(installed, world):
+def test_doctor_reports_a_pod_older_than_the_opt_in(installed, world):
     name = world.namespace()
     world.create(name, pod("nginx"))
     assert "must be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
@@ -202,7 +202,7 @@ def test_a_pod_that_is_older_than_its_opt_in(installed, world):
     assert f"kubectl --namespace {name} delete pod web" in mend
 
 
-def test_a_static_pod(installed):
+def test_doctor_explains_a_static_pod(installed):
     given = pod(f"{REGISTRY}/test/pause:1", name="static", hostNetwork=True)
     (installed.folder / "static/static.json").write_text(json.dumps(given))
     path = namespaced("pods", "default", "static-node-1")

@@ -1,4 +1,4 @@
-"""The console of one replica shows all of them, as `kubectl port-forward` brings it."""
+"""The console of one replica, through `kubectl port-forward`, shows all replicas."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def world(node_world, installed):
 
 @contextmanager
 def console(world, name):
-    """Forward the port of a Pod, and return what asks its console."""
+    """Forward the port of a Pod, and yield a client of its console."""
     processes = world.plane.processes
     command = ("port-forward", f"pod/{name}", ":8080", f"--namespace={NAME}")
     kubectl = program("kubectl")
@@ -44,13 +44,13 @@ def console(world, name):
 
 
 def seen(client):
-    """What /api/replicas tells, when the look before it is forgotten."""
+    """Return the response of /api/replicas after the cached one has expired."""
     answered = client.get("/api/replicas")
     assert answered.is_success, answered.text
     return answered.json()
 
 
-def test_each_replica_shows_both(world, installed):
+def test_console_of_each_replica_shows_both(world, installed):
     names = {each["metadata"]["name"] for each in replicas(installed)}
     for name in names:
         with console(world, name) as client:
@@ -70,10 +70,10 @@ def test_each_replica_shows_both(world, installed):
 
 @pytest.fixture
 def odd_ones(world, installed):
-    """Behind the Service: an older version with other rules, and one that is mute."""
+    """Pods behind the Service: an older version with other rules, and one without answers."""
     found = replicas(installed)[0]
     labels = dict(found["metadata"]["labels"])
-    del labels["pod-template-hash"]  # the ReplicaSet would take them for its own
+    del labels["pod-template-hash"]  # otherwise the ReplicaSet would adopt them
     rules = {"rules.yaml": "rules: []"}
     configured = {"metadata": {"name": "older-rules"}, "data": rules}
     world.api.post(namespaced("configmaps", NAME), configured)
@@ -102,7 +102,7 @@ def odd_ones(world, installed):
     until(lambda: len(world.api.get(PODS)["items"]) == 2, "the end of both")
 
 
-def test_what_differs_and_who_is_mute_is_said(world, installed, odd_ones):
+def test_console_reports_differences_and_silent_replicas(world, installed, odd_ones):
     name = min(each["metadata"]["name"] for each in replicas(installed))
 
     def all_four():

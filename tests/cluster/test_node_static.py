@@ -1,4 +1,4 @@
-"""Pods that no webhook sees: the node itself has the rules, by `mirrorhook render containerd`."""
+"""Static Pods, which no webhook sees: containerd has the rules, by `mirrorhook render`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests.cluster.processes import until
 from tests.cluster.release import ROOT
 from tests.cluster.world import pod
 
-# As kubeadm makes them; what they run is of no matter here.
+# Manifests like those of kubeadm. What they run does not matter here.
 IMAGES = {
     "kube-apiserver": "registry.k8s.io/kube-apiserver:v1.37.2",
     "etcd": "registry.k8s.io/etcd:3.6.5-0",
@@ -25,7 +25,7 @@ NODE_RULES = [{"match": host, "mirrors": [f"{REGISTRY}/{path}"]} for host, path 
 
 @pytest.fixture(scope="module")
 def rendered(node):
-    """A node whose containerd has the rules."""
+    """A node whose containerd uses the rendered rules."""
     rules = node.folder / "node-rules.yaml"
     rules.write_text(json.dumps({"rules": NODE_RULES}))
     command = (
@@ -38,7 +38,7 @@ def rendered(node):
     )
     subprocess.run([sys.executable, "-m", "webhook", *command], cwd=ROOT, check=True)
     for host in (node.folder / "made/certs.d").iterdir():
-        # The registry of the test speaks plain HTTP, which no reference can say.
+        # The registry of the test uses plain HTTP, which rules cannot express.
         text = (host / "hosts.toml").read_text().replace("https://127.", "http://127.")
         (node.folder / "certs.d" / host.name).mkdir()
         (node.folder / "certs.d" / host.name / "hosts.toml").write_text(text)
@@ -46,7 +46,7 @@ def rendered(node):
 
 
 @pytest.mark.parametrize("name", IMAGES)
-def test_a_static_pod_starts_from_the_mirror(rendered, node_world, name):
+def test_static_pod_is_pulled_from_the_mirror(rendered, node_world, name):
     image = IMAGES[name]
     rendered.push(image.replace("registry.k8s.io", "k8s"))
     given = pod(image, name=name, hostNetwork=True)

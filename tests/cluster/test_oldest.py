@@ -26,21 +26,21 @@ def bare(programs):
 
 @pytest.fixture(scope="module")
 def old(bare):
-    """The same, with a release and a namespace that has opted in."""
+    """The same cluster with a release, and a namespace that opted in."""
     with released(bare.plane, {"rules": RULES}) as release:
         space = bare.namespace(ENABLED)
         bare.wait_for(space, "nginx", NGINX)
         yield bare, release, space
 
 
-def test_doctor_says_that_it_has_no_policies_that_rewrite(bare):
+def test_doctor_reports_that_policies_are_not_supported(bare):
     _, found = doctored(bare.plane)
     webhook, policy = (each for each in found if each["verdict"] != "ok")
     assert "has no webhook and no policy" in webhook["what"]
     assert "(v1.30.14) does not serve MutatingAdmissionPolicies" in policy["what"]
 
 
-def test_it_is_the_oldest_that_the_chart_takes(old):
+def test_cluster_is_the_oldest_that_the_chart_supports(old):
     world, _, _ = old
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     version = world.api.get("/version")["gitVersion"]
@@ -48,7 +48,7 @@ def test_it_is_the_oldest_that_the_chart_takes(old):
     assert chart["kubeVersion"] == ">=1.30.0-0"
 
 
-def test_pods_are_rewritten_there(old):
+def test_pods_are_rewritten(old):
     world, _, space = old
     wait = {"name": "wait", "image": "gcr.io/wait"}
     created = world.create(space, pod("nginx", initContainers=[wait], name="first"))
@@ -59,7 +59,7 @@ def test_pods_are_rewritten_there(old):
     assert images(found)["look"] == f"{MIRROR}/hub/library/busybox"
 
 
-def test_the_conditions_are_understood_there(old):
+def test_match_conditions_are_supported(old):
     world, _, space = old
     counts = Counts(world.api)
     world.create(space, pod("r.example/a", name="other"))
@@ -70,7 +70,7 @@ def test_the_conditions_are_understood_there(old):
     assert all(each.startswith(MIRROR) for each in images(created).values())
 
 
-def test_an_upgrade_by_helm_3_loses_no_pod_there(old):
+def test_upgrade_with_helm_3_loses_no_pod(old):
     world, release, space = old
     with storm(world, space, NGINX):
         release.install_again(helm3(), replicas=3)

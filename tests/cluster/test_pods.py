@@ -1,4 +1,4 @@
-"""Pods, however they are asked for."""
+"""Pods that are created in different ways."""
 
 from __future__ import annotations
 
@@ -50,25 +50,25 @@ PODS = {
 
 
 @pytest.mark.parametrize("case", PODS)
-def test_a_pod_is_created_with_the_images_of_the_mirrors(world, release, space, case):
+def test_pod_is_created_with_images_of_the_mirrors(world, release, space, case):
     given, expected = PODS[case]
     given = given | {"metadata": {"name": case.replace(" ", "-")}}
     assert images(world.create(space, given)) == expected
 
 
-def test_a_pod_without_a_name_is_rewritten(world, release, space):
+def test_pod_with_a_generated_name_is_rewritten(world, release, space):
     given = pod("nginx") | {"metadata": {"generateName": "web-"}}
     created = world.create(space, given)
     assert created["metadata"]["name"].startswith("web-")
     assert images(created) == {"c0": f"{MIRROR}/hub/library/nginx"}
 
 
-def test_a_dry_run_shows_what_would_come(world, release, space):
+def test_dry_run_shows_the_rewritten_images(world, release, space):
     assert world.tried(space, "nginx") == f"{MIRROR}/hub/library/nginx"
     assert world.api.get(namespaced("pods", space))["items"] == []
 
 
-def test_a_pod_is_applied_by_the_server_and_stays_without_a_conflict(world, release, space):
+def test_server_side_apply_of_a_pod_causes_no_conflict(world, release, space):
     path = namespaced("pods", space, "applied")
     given = pod("nginx:1", name="applied")
     for _ in range(2):
@@ -76,7 +76,7 @@ def test_a_pod_is_applied_by_the_server_and_stays_without_a_conflict(world, rele
         assert images(applied) == {"c0": f"{MIRROR}/hub/library/nginx:1"}
 
 
-def test_the_pod_says_what_its_images_were(world, release, space):
+def test_annotation_records_the_original_images(world, release, space):
     created = world.create(space, pod("nginx", "r.example/x", volumes=[MODEL]))
     annotation = created["metadata"]["annotations"]["mirrorhook.io/original-images"]
     assert json.loads(annotation) == {
@@ -85,14 +85,14 @@ def test_the_pod_says_what_its_images_were(world, release, space):
     }
 
 
-def test_kubectl_shows_the_warning_of_an_image_that_is_none(world, release, space):
+def test_kubectl_shows_the_warning_for_an_invalid_image(world, release, space):
     said = world.plane.kubectl("create", "-n", space, "-f", "-", given=pod("Nginx:1", "nginx"))
     assert "Warning: mirrorhook: image of c0 unchanged, invalid: 'Nginx:1'" in said
     created = world.api.get(namespaced("pods", space, "web"))
     assert images(created) == {"c0": "Nginx:1", "c1": f"{MIRROR}/hub/library/nginx"}
 
 
-def test_the_audit_log_says_what_was_decided(world, release, space):
+def test_audit_log_contains_the_decisions(world, release, space):
     world.create(space, pod("nginx", name="audited"))
     (event,) = world.plane.audited("audited")
     found = [
@@ -103,7 +103,7 @@ def test_the_audit_log_says_what_was_decided(world, release, space):
     assert any(f"rule docker.io → {MIRROR}/hub" in value for value in found), event
 
 
-def test_a_pod_of_many_images_is_rewritten_whole(world, release, space):
+def test_all_images_of_a_large_pod_are_rewritten(world, release, space):
     many = [f"gcr.io/{'team/' * 20}app-{n}:1.{n}@{DIGEST}" for n in range(80)]
     created = world.create(space, pod(*many))
     assert set(images(created).values()) == {
@@ -112,13 +112,13 @@ def test_a_pod_of_many_images_is_rewritten_whole(world, release, space):
 
 
 @pytest.mark.parametrize("place", ["labels", "annotations"])
-def test_a_pod_that_opts_out_is_left_alone(world, release, space, place):
+def test_pod_that_opts_out_is_unchanged(world, release, space, place):
     given = pod("nginx")
     given["metadata"][place] = {"mirrorhook.io/rewrite": "disabled"}
     assert images(world.create(space, given)) == {"c0": "nginx"}
 
 
-def test_a_mirror_pod_is_left_alone_so_that_the_kubelet_knows_it(world, release, space):
+def test_mirror_pod_is_unchanged(world, release, space):
     world.api.post("/api/v1/nodes", {"metadata": {"name": "static"}})
     given = pod("nginx", nodeName="static", automountServiceAccountToken=False)
     given["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "0123"}

@@ -1,4 +1,4 @@
-"""Policies that the API server evaluates itself, against the webhook's own decision."""
+"""Policies of the API server, compared with the decisions of the webhook."""
 
 from __future__ import annotations
 
@@ -31,15 +31,15 @@ PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
 
 @pytest.fixture(scope="module")
 def place(world):
-    """A namespace that every policy here is for."""
+    """A namespace that all policies of these tests select."""
     return world.namespace(ENABLED)
 
 
 @pytest.fixture(scope="module", autouse=True)
 def kept(world, place):
-    """A policy that has a parameter throughout.
+    """A policy with parameters that exists during all tests.
 
-    After the last of such an API server reads no parameter any more, until it ends:
+    After the last such policy is deleted, an API server reads no parameters until it restarts:
     https://github.com/kubernetes/kubernetes/issues/130887.
     """
     options = PolicyOptions(name="kept", params=place)
@@ -71,7 +71,7 @@ every_way = pytest.mark.parametrize("way", WAYS)
 
 @every_way
 @pytest.mark.parametrize("name", NAMES)
-def test_a_policy_and_the_webhook_give_every_pod_the_same_images(world, place, way, name):
+def test_policy_and_webhook_give_every_pod_the_same_images(world, place, way, name):
     rules = [*RULES[name].rules, PROBE]
     with WAYS[way](world, place, rules):
         compared, wrong = differences(world, place, rules)
@@ -80,7 +80,7 @@ def test_a_policy_and_the_webhook_give_every_pod_the_same_images(world, place, w
 
 
 @every_way
-def test_an_update_is_rewritten_where_it_changes_an_image(world, place, way):
+def test_policy_rewrites_only_images_that_an_update_changes(world, place, way):
     name = f"running-{way.replace(' ', '-')}"
     world.create(place, pod("quay.io/a/b:1", "nginx:1", name=name))
     path = namespaced("pods", place, name)
@@ -97,7 +97,7 @@ def test_an_update_is_rewritten_where_it_changes_an_image(world, place, way):
 
 
 @every_way
-def test_a_new_ephemeral_container_is_rewritten(world, place, way):
+def test_policy_rewrites_new_ephemeral_containers(world, place, way):
     name = f"debugged-{way.replace(' ', '-')}"
     world.create(place, pod("quay.io/a/b:1", name=name))
     with WAYS[way](world, place, [*RULES["paths"].rules, PROBE]):
@@ -112,7 +112,7 @@ def test_a_new_ephemeral_container_is_rewritten(world, place, way):
 
 
 @every_way
-def test_a_mirror_pod_is_left_alone(world, place, way):
+def test_policy_skips_mirror_pods(world, place, way):
     world.api.post("/api/v1/nodes", {"metadata": {"name": "static"}})
     given = pod("nginx", nodeName="static", automountServiceAccountToken=False)
     given["metadata"]["annotations"] = {"kubernetes.io/config.mirror": "0123"}
@@ -124,7 +124,7 @@ def test_a_mirror_pod_is_left_alone(world, place, way):
     assert images(created) == {"c0": "nginx"}
 
 
-def test_an_enforcement_refuses_images_that_are_not_from_a_mirror(world, place):
+def test_enforcement_refuses_unmirrored_images(world, place):
     options = PolicyOptions(name="mirrorhook-enforce", params=place)
     rendered = render_enforcement([*RULES["paths"].rules, PROBE], options)
     with applied(world, place, rendered):
@@ -140,7 +140,7 @@ def test_an_enforcement_refuses_images_that_are_not_from_a_mirror(world, place):
     ("way", "count"),
     [("command", 500), ("chart", 1800), ("command with a parameter", 5000)],
 )
-def test_many_rules_and_long_images_stay_within_the_budget(world, place, way, count):
+def test_policy_stays_within_the_budget_for_many_rules_and_long_images(world, place, way, count):
     rules = [Rule(f"r{n}.example.com/team", [f"m.example.com/r{n}"]) for n in range(count)]
     rules.append(PROBE)
     with WAYS[way](world, place, rules):
@@ -149,7 +149,7 @@ def test_many_rules_and_long_images_stay_within_the_budget(world, place, way, co
         assert shown(created) == decided(given, rules)
 
 
-def test_the_chart_selects_namespaces_as_for_the_webhook(world, place):
+def test_policy_of_the_chart_selects_the_same_namespaces_as_the_webhook(world, place):
     listed, other, opted_out = world.namespace(), world.namespace(), world.namespace()
     labels = {"metadata": {"labels": {"mirrorhook.io/rewrite": "disabled"}}}
     world.api.patch(f"/api/v1/namespaces/{opted_out}", labels)
@@ -163,14 +163,14 @@ def test_the_chart_selects_namespaces_as_for_the_webhook(world, place):
         assert world.tried(NAME, "nginx") == "nginx"
 
 
-def test_what_an_operator_owns_is_left_alone(world, place):
+def test_policy_of_the_chart_skips_pods_of_operators(world, place):
     with charted(world, place, {"rules": [*SOME, PROBED]}):
         given = pod("nginx")
         given["metadata"]["labels"] = {"cnpg.io/podRole": "instance"}
         assert images(world.create(place, given, dryRun="All")) == {"c0": "nginx"}
 
 
-def test_rules_change_by_helm_of_either_line_and_nothing_runs(world, place):
+def test_rules_of_a_policy_change_with_both_helm_versions(world, place):
     with charted(world, place, {"rules": [*SOME, PROBED]}):
         assert world.tried(place, "quay.io/a") == f"{MIRROR}/quay/a"
         rules = [{"match": "quay.io", "mirrors": ["other.example"]}, PROBED]
@@ -181,7 +181,7 @@ def test_rules_change_by_helm_of_either_line_and_nothing_runs(world, place):
             assert world.api.get(namespaced(resource, NAME))["items"] == []
 
 
-def test_a_release_changes_from_the_webhook_to_a_policy_and_back(world, place):
+def test_release_switches_from_webhook_to_policy_and_back(world, place):
     webhooks = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
     webhook = f"{webhooks}/{NAME}-mirrorhook.{NAME}"
     values = {"rules": [*SOME, PROBED]}
@@ -195,7 +195,7 @@ def test_a_release_changes_from_the_webhook_to_a_policy_and_back(world, place):
         world.wait_for(place, "nginx", "nginx")
 
 
-def test_the_annotation_says_what_was_asked_for(world, place):
+def test_annotation_records_the_original_images(world, place):
     with charted(world, place, {"rules": [*SOME, PROBED]}):
         created = world.create(place, pod("nginx", "r.example/x"), dryRun="All")
         annotations = created["metadata"]["annotations"]

@@ -1,4 +1,4 @@
-"""Policies of the chart in use: what is refused beside them, and what doctor says."""
+"""The values `rewriter: policy` and `enforce` of the chart, and what doctor reports."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
 
 @pytest.fixture(scope="module")
 def place(world):
-    """A namespace that every policy here is for."""
+    """A namespace that all policies of these tests select."""
     return world.namespace(ENABLED)
 
 
 @pytest.mark.parametrize("rewriter", ["webhook", "policy"])
-def test_the_chart_refuses_what_came_through_unmirrored(world, place, rewriter):
+def test_enforce_refuses_unmirrored_images(world, place, rewriter):
     values = {"rules": [*RULES, PROBED], "rewriter": rewriter}
-    past = pod("nginx", f"{MIRROR}/hub/a")  # the webhook is not reached: nobody runs it
+    past = pod("nginx", f"{MIRROR}/hub/a")  # the webhook does not run
     past["metadata"]["labels"] = {"mirrorhook.io/rewrite": "disabled"}
     sent = ("POST", namespaced("pods", place), past)
     install(world, {**values, "enforce": "deny"}, NAME)
@@ -61,7 +61,7 @@ def test_the_chart_refuses_what_came_through_unmirrored(world, place, rewriter):
         world.wait_for(place, "nginx", "nginx")
 
 
-def test_doctor_finds_the_policy_and_what_is_wrong_with_it(world, place):
+def test_doctor_finds_the_policy_and_its_problems(world, place):
     asked = ("--namespace", place)
     policy = f"{NAME}-mirrorhook.{NAME}"
     other = world.namespace()

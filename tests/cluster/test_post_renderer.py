@@ -1,4 +1,4 @@
-"""Releases that Helm sends through `mirrorhook rewrite`, by the commands of the guide."""
+"""Helm releases with `mirrorhook rewrite` as post-renderer, by the commands of the guide."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ spec:
     [(helm3, [HELM_3]), (helm4, [PLUGIN, HELM_4])],
     ids=["helm 3", "helm 4"],
 )
-def test_what_is_installed_is_rewritten(world, tmp_path, find, commands):
+def test_installed_objects_are_rewritten(world, tmp_path, find, commands):
     folder = furnish(tmp_path, {"helm": find()})
     (folder / "manifests").symlink_to(ROOT / "manifests")
     (folder / "chart/templates").mkdir(parents=True)

@@ -1,4 +1,4 @@
-"""Which namespaces a release is for."""
+"""The namespaces that a release selects."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ NGINX = f"{MIRROR}/hub/library/nginx"
     ("labels", "expected"),
     [(ENABLED, NGINX), ({"mirrorhook.io/rewrite": "disabled"}, "nginx"), ({}, "nginx")],
 )
-def test_a_namespace_opts_in(world, release, labels, expected):
+def test_namespace_opts_in_by_label(world, release, labels, expected):
     assert world.tried(world.namespace(labels), "nginx") == expected
 
 
-def test_a_namespace_can_change_its_mind(world, release):
+def test_namespace_can_opt_in_and_out_again(world, release):
     space = world.namespace()
     assert world.tried(space, "nginx") == "nginx"
     for value, expected in (("enabled", NGINX), (None, "nginx")):
@@ -27,14 +27,14 @@ def test_a_namespace_can_change_its_mind(world, release):
         world.wait_for(space, "nginx", expected)
 
 
-def test_the_system_and_the_release_itself_are_left_alone(world, release):
+def test_system_and_release_namespaces_are_not_selected(world, release):
     assert world.tried("kube-system", "nginx") == "nginx"
     labels = {"metadata": {"labels": ENABLED}}
     world.api.patch(f"/api/v1/namespaces/{release.name}", labels)
     assert world.tried(release.name, "nginx") == "nginx"
 
 
-def test_a_second_policy_has_its_own_namespaces_and_rules(plane, world):
+def test_second_policy_has_its_own_namespaces_and_rules(plane, world):
     team, both = world.namespace(), world.namespace(ENABLED)
     policy = {
         "selection": {"namespaces": [team, both]},
@@ -48,7 +48,7 @@ def test_a_second_policy_has_its_own_namespaces_and_rules(plane, world):
         assert world.tried(both, "quay.io/a") == "team.example/quay/a"
 
 
-def test_all_namespaces_but_the_system_can_be_selected(plane, world):
+def test_mode_all_selects_all_but_system_namespaces(plane, world):
     space, excluded = world.namespace(), world.namespace()
     selection = {"mode": "all", "excludedNamespaces": [excluded]}
     with released(plane, {"rules": RULES, "selection": selection}, name="mirrorhook-everywhere"):
@@ -57,7 +57,7 @@ def test_all_namespaces_but_the_system_can_be_selected(plane, world):
         assert world.tried("kube-system", "nginx") == "nginx"
 
 
-def test_what_an_operator_owns_is_left_alone(world, release, space):
+def test_pods_of_operators_are_skipped(world, release, space):
     assert world.tried(space, "nginx") == NGINX
     given = {"name": "db-1", "labels": {"cnpg.io/podRole": "instance"}}
     spec = {"containers": [{"name": "postgres", "image": "nginx"}]}
@@ -65,7 +65,7 @@ def test_what_an_operator_owns_is_left_alone(world, release, space):
     assert created["spec"]["containers"][0]["image"] == "nginx"
 
 
-def test_two_releases_stand_side_by_side(plane, world, release, space):
+def test_two_releases_work_side_by_side(plane, world, release, space):
     other = world.namespace()
     values = {"rules": RULES[:1], "selection": {"mode": "listed", "namespaces": [other]}}
     values["rules"] = [{"match": "docker.io", "mirrors": ["other.example/hub"]}]

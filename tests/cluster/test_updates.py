@@ -1,4 +1,4 @@
-"""Pods that are there already."""
+"""Updates of existing Pods."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tests.cluster.world import MIRROR, RULES, images, pod
 OLDER = pod("nginx:1", "quay.io/other/app", name="older")
 
 
-def test_an_edit_of_labels_changes_no_image_of_a_pod_that_is_older(plane, world):
+def test_change_of_labels_changes_no_image_of_an_older_pod(plane, world):
     space = world.namespace()
     world.create(space, OLDER)
     selection = {"mode": "listed", "namespaces": [space]}
@@ -23,7 +23,7 @@ def test_an_edit_of_labels_changes_no_image_of_a_pod_that_is_older(plane, world)
         assert images(changed) == images(OLDER)
         plane.kubectl("annotate", "-n", space, "pod/older", "a=b")
         assert images(world.api.get(path)) == images(OLDER)
-        # Of two images the one that is new is rewritten, and no other.
+        # Only the image that the update changes is rewritten.
         plane.kubectl("set", "image", "-n", space, "pod/older", "c0=nginx:2")
         assert images(world.api.get(path)) == {
             "c0": f"{MIRROR}/hub/library/nginx:2",
@@ -31,13 +31,13 @@ def test_an_edit_of_labels_changes_no_image_of_a_pod_that_is_older(plane, world)
         }
 
 
-def test_an_image_that_is_set_is_rewritten(world, release, space):
+def test_new_image_of_a_container_is_rewritten(world, release, space):
     world.create(space, pod("nginx:1"))
     world.plane.kubectl("set", "image", "-n", space, "pod/web", "c0=gcr.io/a:2")
     assert images(world.api.get(namespaced("pods", space, "web"))) == {"c0": f"{MIRROR}/gcr/a:2"}
 
 
-def test_a_container_for_debugging_is_rewritten(world, release, space):
+def test_ephemeral_container_is_rewritten(world, release, space):
     world.create(space, pod("nginx"))
     command = ("debug", "-n", space, "pod/web", "--image=busybox", "--container=look")
     world.plane.kubectl(*command, "--attach=false", "--", "true")
@@ -51,7 +51,7 @@ def test_a_container_for_debugging_is_rewritten(world, release, space):
 
 
 @pytest.mark.parametrize("subresource", ["status", "binding", "eviction"])
-def test_what_else_can_be_done_with_a_pod_goes_on(world, release, space, subresource):
+def test_other_subresources_of_a_pod_still_work(world, release, space, subresource):
     world.create(space, pod("nginx"))
     path = namespaced("pods", space, "web")
     if subresource == "status":

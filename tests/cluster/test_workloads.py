@@ -1,4 +1,4 @@
-"""Pods that controllers make."""
+"""Pods that controllers create."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def node(world):
 
 
 @pytest.mark.parametrize("resource", WORKLOADS)
-def test_the_pods_of_a_controller_are_rewritten(world, release, node, space, resource):
+def test_pods_of_a_controller_are_rewritten(world, release, node, space, resource):
     given = {"metadata": {"name": "web"}, "spec": WORKLOADS[resource]}
     created = world.api.post(namespaced(resource, space), given)
     if resource.endswith("cronjobs"):
@@ -49,7 +49,7 @@ def test_the_pods_of_a_controller_are_rewritten(world, release, node, space, res
     assert template["template" if "template" in template else "jobTemplate"] != EXPECTED
 
 
-def test_a_controller_does_not_fight_what_became_of_its_pods(world, release, space):
+def test_controller_keeps_its_rewritten_pods(world, release, space):
     given = {"metadata": {"name": "web"}, "spec": SELECTED | {"replicas": 3}}
     path = namespaced("apps/v1/deployments", space)
     world.api.post(path, given)

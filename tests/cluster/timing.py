@@ -1,4 +1,4 @@
-"""What the webhook adds to the creation of a Pod, as the API server measures it.
+"""Measures how much the webhook adds to the creation of a Pod, by metrics of the API server.
 
 python -m tests.cluster.timing
 """
@@ -30,7 +30,7 @@ POD = pod("nginx:1.29", "gcr.io/a/b:1", "quay.io/c/d:2", "registry.k8s.io/pause:
 
 
 class Mean:
-    """The mean of a histogram of the API server over some time, in milliseconds."""
+    """The mean of a histogram of the API server since its creation, in milliseconds."""
 
     def __init__(self, plane: ControlPlane, name: str, labels: dict[str, str]) -> None:
         self._now = lambda: [
@@ -44,7 +44,7 @@ class Mean:
 
 
 async def create(plane: ControlPlane, namespace: str, clients: int) -> None:
-    """Create Pods in dry runs, so many at once."""
+    """Create Pods in dry runs with a number of concurrent clients."""
     headers = {"Authorization": f"Bearer {plane.tokens['admin']}"}
     verify = httpx.create_ssl_context(verify=str(plane.authority))
     path = f"{plane.url}{namespaced('pods', namespace)}?dryRun=All"
@@ -81,7 +81,7 @@ def measured(plane: ControlPlane, spaces: dict[str, str]):
 
 
 def main() -> None:
-    """Measure, and show it as a table."""
+    """Measure, and show the results as a table."""
     if os.geteuid() != 0:
         sys.exit("a control plane that listens on port 443 needs root")
     try:
@@ -96,7 +96,7 @@ def main() -> None:
             release.close()
     except (GoMissingError, HelmMissingError) as error:
         sys.exit(str(error))
-    show_text("Creating a Pod of four images, by the API server's own clock", style="bold")
+    show_text("Creating a Pod with four images, measured by the API server", style="bold")
     columns = ("CLIENTS", "WITHOUT", "WITH", "OF THAT, THE CALL", "RATIO")
     show_table(columns, rows)
 

@@ -1,4 +1,4 @@
-"""Who asks a cluster for Pods."""
+"""Creates namespaces and Pods in a cluster."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RULES = [
 
 
 class World:
-    """Makes namespaces and Pods.
+    """Creates namespaces and Pods.
 
     Args:
         plane: The cluster.
@@ -35,7 +35,7 @@ class World:
         self._numbers = itertools.count(1)
 
     def namespace(self, labels: dict[str, str] | None = None, name: str = "") -> str:
-        """Make a namespace that can take Pods, and return its name."""
+        """Create a namespace, wait until it accepts Pods, and return its name."""
         name = name or f"space-{next(self._numbers)}"
         self.api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": labels or {}}})
         account = namespaced("serviceaccounts", name, "default")
@@ -43,27 +43,27 @@ class World:
         return name
 
     def create(self, namespace: str, given: dict[str, Any], **query: str) -> dict[str, Any]:
-        """Create a Pod, and return it as it was admitted."""
+        """Create a Pod, and return the admitted Pod."""
         return self.api.post(namespaced("pods", namespace), given, **query)
 
     def image(self, namespace: str, image: str, **query: str) -> str:
-        """Create a Pod of one image, and return what that became."""
+        """Create a Pod with one image, and return its image after admission."""
         created = self.create(namespace, pod(image, name=f"pod-{next(self._numbers)}"), **query)
         return created["spec"]["containers"][0]["image"]
 
     def tried(self, namespace: str, image: str) -> str:
-        """Return what the image of a Pod would become; the reason where it is refused."""
+        """Return the image of a Pod after a dry run, or the error message."""
         path = namespaced("pods", namespace)
         answer = self.api.ask("POST", path, pod(image, name="tried"), dryRun="All")
         found = answer.json()
         return images(found)["c0"] if answer.is_success else found["message"]
 
     def wait_for(self, namespace: str, image: str, expected: str) -> None:
-        """Wait until what is configured is in force, which is a fraction of a second later."""
+        """Wait until an image is rewritten as expected, after a change of configuration."""
         until(lambda: self.tried(namespace, image) == expected, f"{image} as {expected}", 20)
 
     def pods(self, namespace: str, count: int = 1) -> list[dict[str, Any]]:
-        """Wait for Pods that somebody else creates, and return them."""
+        """Wait for Pods that a controller creates, and return them."""
         path = namespaced("pods", namespace)
 
         def found():
@@ -74,7 +74,7 @@ class World:
 
 
 def pod(*images: str, name: str = "web", **spec: Any) -> dict[str, Any]:
-    """A Pod with a container for each image."""
+    """Return a Pod with a container for each image."""
     containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
     return {
         "apiVersion": "v1",
@@ -85,7 +85,7 @@ def pod(*images: str, name: str = "web", **spec: Any) -> dict[str, Any]:
 
 
 def images(found: dict[str, Any]) -> dict[str, str]:
-    """Return every image of a Pod, by the name of its container, or of its volume."""
+    """Return every image of a Pod, by the name of its container or volume."""
     spec = found["spec"]
     lists = ("initContainers", "containers", "ephemeralContainers")
     of_containers = {

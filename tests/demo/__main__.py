@@ -1,4 +1,4 @@
-"""The main job, shown: real Pods go to a real webhook over TLS, and come back rewritten.
+"""Demo: sends real Pods to a real webhook over TLS, and shows the rewritten images.
 
 python -m tests.demo
 """
@@ -21,7 +21,7 @@ COLUMNS = ("IN", "BEFORE", "AFTER", "WHY")
 
 
 def review_of(pod):
-    """The AdmissionReview in which an API server sends a Pod that is to be created."""
+    """Return the AdmissionReview that an API server sends for a new Pod."""
     return {
         "apiVersion": "admission.k8s.io/v1",
         "kind": "AdmissionReview",
@@ -37,13 +37,13 @@ def review_of(pod):
 
 
 def patched(response):
-    """The images that the patch of a response puts in, by pointer."""
+    """Return the new images in the patch of a response, by JSON pointer."""
     operations = json.loads(base64.b64decode(response.get("patch", "W10=")))
     return {each["path"]: each["value"] for each in operations if each["op"] == "replace"}
 
 
 def images_of(spec):
-    """Every image of a Pod: its pointer, its owner's name, and the image."""
+    """Yield the JSON pointer, the container or volume name, and the image of each image field."""
     for field in ("initContainers", "containers"):
         for number, container in enumerate(spec.get(field, ())):
             pointer = f"/spec/{field}/{number}/image"
@@ -54,16 +54,16 @@ def images_of(spec):
 
 
 def rows(pod, response):
-    """A row for each image: where it is, as it was, as it is now, and why."""
+    """Yield a row for each image: its container, the image before and after, and the reason."""
     audited = json.loads(response["auditAnnotations"]["decisions"])
     reasons = {entry["name"]: entry["reason"] for entry in audited}
     changes = patched(response)
     for pointer, name, image in images_of(pod["spec"]):
-        yield name, image, changes.get(pointer, "as it was"), reasons[name]
+        yield name, image, changes.get(pointer, "unchanged"), reasons[name]
 
 
 def main():
-    """Start the webhook, send it every Pod, and show what becomes of the images."""
+    """Start the webhook, send it every Pod, and show the decisions."""
     rules = HERE / "rules.yaml"
     began = time.monotonic()
     pods = [yaml.safe_load(path.read_text()) for path in sorted(HERE.glob("pods/*.yaml"))]
@@ -81,9 +81,9 @@ def main():
                 print(f"Warning: {warning}")
     print(
         f"\n{len(pods)} Pods reviewed over TLS in {time.monotonic() - began:.1f} s, "
-        "start and end of the webhook included."
+        "including the start and stop of the webhook."
     )
-    print("Next: write rules of your own (docs/rules.md) and try them: ", end="")
+    print("Next: write your own rules (docs/rules.md) and try them: ", end="")
     print(".venv/bin/mirrorhook explain --config RULES IMAGE")
 
 

@@ -1,4 +1,4 @@
-"""What `make demo` shows, as a newcomer sees it."""
+"""The output of `make demo`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.server.process import ROOT
 
 
 def spent():
-    """Seconds of a processor that our children have had: other tests run beside this one."""
+    """Return the CPU seconds of child processes, as other tests run at the same time."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
@@ -34,7 +34,7 @@ def shown():
     return done.stdout
 
 
-def test_every_pod_is_shown(shown):
+def test_demo_shows_every_pod(shown):
     assert re.findall(r"^Pod (\S+)/", shown, re.MULTILINE) == [
         "control-plane",
         "ingress-nginx",
@@ -51,26 +51,26 @@ def test_every_pod_is_shown(shown):
         ("istio-init", "harbor.example.com/dockerhub/istio/proxyv2:1.27.1", "rule docker"),
         ("wait-for-redis", "harbor.example.com/dockerhub/library/busybox", "rule docker"),
         ("redis", "harbor.example.com/dockerhub/bitnamilegacy/redis:7.4.2", "rule docker"),
-        ("shop", "as it was", "rule quay.io/our-team keeps it"),
-        ("metrics", "as it was", "no rule matches localhost:5000/exporter"),
-        ("tokenizer", "as it was", "its pull policy is Never"),
-        ("typo", "as it was", "must be in lower case"),
+        ("shop", "unchanged", "rule quay.io/our-team keeps it"),
+        ("metrics", "unchanged", "no rule matches localhost:5000/exporter"),
+        ("tokenizer", "unchanged", "its pull policy is Never"),
+        ("typo", "unchanged", "must be in lower case"),
         ("volume:weights", "harbor.example.com/quay/models/qwen:3-8b", "rule quay.io"),
     ],
 )
-def test_every_image_is_shown_with_its_reason(shown, name, after, why):
+def test_demo_shows_every_image_with_its_reason(shown, name, after, why):
     (line,) = re.findall(rf"^{re.escape(name)} .*$", shown, re.MULTILINE)
     assert after in line
     assert why in line
 
 
-def test_tag_and_digest_stay_together(shown):
+def test_demo_keeps_tag_and_digest(shown):
     assert "/controller:v1.13.0@sha256:dc75a7ba" in shown
 
 
-def test_a_doubtful_image_is_warned_of(shown):
+def test_demo_shows_the_warning_for_an_invalid_image(shown):
     assert "Warning: mirrorhook: image of typo unchanged" in shown
 
 
-def test_nothing_is_coloured_where_nobody_looks(shown):
+def test_demo_without_terminal_has_no_colours(shown):
     assert "\x1b" not in shown

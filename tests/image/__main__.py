@@ -15,23 +15,25 @@ COMMAND = ("python3", "-m", "webhook", "--version")
 
 
 def main() -> None:
-    """Check what can be checked here."""
+    """Build the image twice, compare the builds and run it."""
     missing = [program for program in PROGRAMS if shutil.which(program) is None]
     if missing or os.geteuid() != 0:
         sys.exit(f"needs root, and from Debian: {' '.join(PROGRAMS)}")
     with tempfile.TemporaryDirectory(prefix="mirrorhook-image-") as folder:
-        print(checked(Builder(Path(folder))))
+        print(check_image(Builder(Path(folder))))
 
 
-def checked(builder: Builder) -> str:
-    """Say what was built, after it has been compared and run."""
+def check_image(builder: Builder) -> str:
+    """Build the image twice, compare the builds, run it, and return a summary."""
     digests = {builder.build(NAME) for _ in range(2)}
     if len(digests) != 1:
-        sys.exit(f"two builds, two images: {digests}")
+        sys.exit(f"two builds gave different images: {digests}")
     container = builder.run("from", "--pull-never", NAME)
-    said = builder.run("run", "--isolation=chroot", container, "--", *COMMAND)
+    output = builder.run("run", "--isolation=chroot", container, "--", *COMMAND)
     builder.run("rm", container)
-    return f"{said}: {digests.pop()} twice, {builder.images()[NAME]} with its base"
+    return (
+        f"{output}: two builds gave {digests.pop()}, {builder.images()[NAME]} with the base image"
+    )
 
 
 if __name__ == "__main__":

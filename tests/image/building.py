@@ -1,7 +1,7 @@
-"""Our image, built without a Docker daemon.
+"""Builds the image of mirrorhook without a Docker daemon.
 
-It takes root, and `buildah` and `mmdebstrap` from Debian. Debian's Python stands in for
-the base image: with pip to build, and without pip and shell to run.
+Needs root, and `buildah` and `mmdebstrap` from Debian. Instead of the usual base images, it
+uses Debian's Python: with pip for the build, and without pip and shell for the result.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ MINUTES = 10 * 60
 
 
 class Builder:
-    """Builds images in a store of its own.
+    """Builds images in a separate store.
 
     Args:
         place: Folder for the store.
@@ -37,12 +37,12 @@ class Builder:
         place.mkdir(parents=True, exist_ok=True)
 
     def run(self, *arguments: str | Path) -> str:
-        """Run buildah, and return what it writes."""
+        """Run buildah and return its output."""
         store = ("--storage-driver=vfs", f"--root={self.place}/images")
         return run("buildah", *store, f"--runroot={self.place}/run", *arguments)
 
     def build(self, name: str) -> str:
-        """Build the image, and return its digest."""
+        """Build the image and return its digest."""
         for stand_in, packages in STAND_INS.items():
             if stand_in not in self.images():
                 self._stand_in(stand_in, packages)
@@ -58,16 +58,16 @@ class Builder:
         return json.loads(self.run("inspect", "--type=image", name))["FromImageDigest"]
 
     def images(self) -> dict[str, str]:
-        """Return the size of each image that is there, by its names."""
+        """Return the size of each image in the store, by name."""
         found = json.loads(self.run("images", "--json") or "null") or []
         return {name: image["size"] for image in found for name in image["names"] or ()}
 
     def _stand_in(self, name: str, packages: str) -> None:
-        """Make a base image of packages of Debian."""
+        """Create a base image from Debian packages."""
         folder = self.place / name.rpartition(":")[2]
         shutil.rmtree(folder, ignore_errors=True)
         run("mmdebstrap", "--variant=extract", f"--include={packages}", "bookworm", folder)
-        # Nobody has run the scripts of the packages, which would have gathered these.
+        # The scripts of the packages, which would create this file, do not run.
         trust = folder / TRUST
         trust.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(Path("/", TRUST), trust)
@@ -78,7 +78,7 @@ class Builder:
 
 
 def run(*command: str | Path) -> str:
-    """Run a program, and return what it writes."""
+    """Run a program and return its output."""
     done = subprocess.run(command, check=False, capture_output=True, text=True, timeout=MINUTES)
     if done.returncode:
         raise RuntimeError(f"{' '.join(map(str, command))}\n{done.stdout}{done.stderr}")

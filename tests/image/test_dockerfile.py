@@ -1,4 +1,4 @@
-"""The Dockerfile: without shell, root or anything that is not pinned."""
+"""The Dockerfile needs no shell and no root, and pins its dependencies."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CHART = yaml.load((ROOT / "charts/mirrorhook/values.yaml").read_text(), Loader=y
 
 
 def instructions():
-    """The instructions of the Dockerfile: each one's name, and the rest of it."""
+    """Yield the name and the arguments of each instruction."""
     lines = [line for line in TEXT.splitlines() if not line.startswith("#")]
     joined = "\n".join(lines).replace("\\\n", "")
     for line in joined.splitlines():
@@ -38,18 +38,18 @@ def given(name):
     "rest",
     [rest for name, rest in INSTRUCTIONS if name in {"RUN", "ENTRYPOINT", "CMD"}],
 )
-def test_nothing_needs_a_shell(rest):
+def test_commands_need_no_shell(rest):
     command = json.loads(rest)
     assert command[0] in {"python3", "serve"}
 
 
-def test_it_runs_as_a_user_that_is_a_number():
+def test_user_is_numeric():
     assert given("USER") == ["65532:65532"]
     name, _ = INSTRUCTIONS[-1]
     assert name == "CMD"
 
 
-def test_every_image_can_come_from_a_mirror():
+def test_base_images_can_come_from_a_mirror():
     assert given("FROM") == ["${BUILDER} AS build", "${BASE}"]
     defaults = dict(rest.split("=", 1) for rest in given("ARG") if "=" in rest)
     assert defaults["BASE"].startswith("docker.io/library/python:")
@@ -65,12 +65,12 @@ def test_dependencies_are_locked_with_hashes():
     assert len(pinned) == len(re.findall(r"^\w", requirements, re.MULTILINE)) > 20
 
 
-def test_compiled_files_hold_no_time():
+def test_compiled_files_have_no_timestamp():
     (compileall,) = (rest for rest in given("RUN") if "compileall" in rest)
     assert "--invalidation-mode=unchecked-hash" in json.loads(compileall)
 
 
-def test_what_is_copied_is_there_and_not_ignored():
+def test_copied_files_exist_and_are_not_ignored():
     kept = {
         line.removeprefix("!")
         for line in (ROOT / ".dockerignore").read_text().splitlines()
@@ -82,7 +82,7 @@ def test_what_is_copied_is_there_and_not_ignored():
         assert (ROOT / name).exists()
 
 
-def test_it_serves_by_default_what_the_chart_mounts():
+def test_default_rules_file_is_the_one_that_the_chart_mounts():
     assert given("CMD") == ['["serve"]']
     (config,) = (option for option in serve.params if option.name == "config")
     environment = dict(part.split("=", 1) for part in given("ENV")[-1].split())
@@ -91,10 +91,10 @@ def test_it_serves_by_default_what_the_chart_mounts():
     assert f"--config={environment[config.envvar]}" in deployment
 
 
-def test_its_ports_are_those_of_the_chart():
+def test_ports_match_the_chart():
     webhook = CHART["webhook"]
     assert given("EXPOSE") == [f"{webhook['port']} {webhook['operationsPort']}"]
 
 
-def test_its_label_has_the_version():
+def test_label_has_the_version():
     assert f"VERSION={__version__}" in given("ARG")

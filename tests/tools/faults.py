@@ -1,4 +1,4 @@
-"""A proxy before a registry that can break in every way that registries break."""
+"""A proxy in front of a registry that simulates faults of registries."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["FaultyProxy", "faulty_proxy", "unused_port"]
 
 DIGEST = "sha256:" + "f" * 64
 KIND = "application/vnd.oci.image.manifest.v1+json"
-# What it answers in place of the registry.
+# Responses that it sends instead of the registry's.
 ANSWERS = {
     "fails": "503 Service Unavailable\r\nContent-Length: 0",
     "limits": "429 Too Many Requests\r\nContent-Length: 0",
@@ -25,21 +25,21 @@ ANSWERS = {
     "garbles": "I am no HTTP",
 }
 DRIP_SECONDS = 0.2
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # linger on, for no time
+RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0
 
 
 class FaultyProxy:
-    """A port on loopback.
+    """A proxy on loopback.
 
     Attributes:
-        mode: What it does with a connection: ``passes``, ``hangs``, ``drips``,
+        mode: What it does with a request: ``passes``, ``hangs``, ``drips``,
             ``resets``, or one of ANSWERS.
-        cuts: How many connections it breaks in the middle, while it passes.
-        cut_after: Where the middle is, in bytes of one direction.
-        cut_by: How it breaks them: ``resets``, or ``drips`` from there on.
-        then: Its mode after that.
-        connections: How many there were.
-        heads: What was sent to it.
+        cuts: How many connections it breaks while it passes data.
+        cut_after: After how many bytes in one direction it breaks them.
+        cut_by: How it breaks them: ``resets``, or ``drips`` the rest.
+        then: Its mode after it broke a connection.
+        connections: The number of connections so far.
+        heads: The requests that it received.
     """
 
     def __init__(self, upstream: str = "") -> None:
@@ -98,7 +98,7 @@ class FaultyProxy:
         client.shutdown(socket.SHUT_WR)
 
     def _carried(self, one: socket.socket, other: socket.socket) -> None:
-        """Carry what comes from one end to the other, or not all of it."""
+        """Copy data from one connection to the other, or break both on the way."""
         count = 0
         with suppress(OSError):
             while data := one.recv(65536):
@@ -142,6 +142,6 @@ def faulty_proxy(upstream: str = "") -> Iterator[FaultyProxy]:
 
 
 def unused_port() -> str:
-    """Return an address where nobody listens."""
+    """Return an address on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"127.0.0.1:{listening.getsockname()[1]}"

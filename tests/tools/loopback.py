@@ -1,7 +1,7 @@
-"""HTTP to loopback by a client that trusts nobody.
+"""HTTP requests to loopback without certificate verification.
 
-To read whom a machine trusts takes 50 ms, and httpx does so for every request of its
-functions, although what is asked here has no certificate, or one that nobody knows.
+Loading the CAs of the machine takes 50 ms, and the functions of httpx do this for each
+request, although the servers of tests have no certificate or a self-signed one.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ __all__ = ["NO_CAS", "get", "post", "put", "unverified"]
 
 
 def unverified() -> ssl.SSLContext:
-    """Return a context that takes any certificate."""
+    """Return an SSL context that accepts any certificate."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.check_hostname = False
     context.verify_mode = ssl.CERT_NONE
     return context
 
 
-# The same for what makes a client of its own.
+# Environment for processes that create their own client.
 NO_CAS = {"SSL_CERT_FILE": os.devnull}
 NOBODY = unverified()
 get = partial(httpx.get, verify=NOBODY)

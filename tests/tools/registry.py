@@ -1,8 +1,8 @@
-"""A real registry on loopback, and tiny images to put there.
+"""A real registry on loopback, and tiny images to push to it.
 
-It is the registry of the distribution project, as Debian packages it
-(`docker-registry`), over plain HTTP unless it is given a certificate. Images are pushed
-as `OCI distribution`_ says.
+This is the registry of the distribution project, from Debian
+(`docker-registry`). It uses plain HTTP unless it has a certificate. Images are pushed
+according to `OCI distribution`_.
 
 .. _OCI distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
 """
@@ -47,7 +47,7 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), p
 CONFIGURATION: dict[str, Any] = {
     "version": "0.1",
     "log": {"level": "info", "formatter": "json"},
-    # The kernel chooses a port, and the log tells it.
+    # The kernel chooses a port, and the registry logs it.
     "http": {"addr": "127.0.0.1:0"},
 }
 LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
@@ -67,19 +67,19 @@ def registry(
     blobs: Path | None = None,
     certificate: bytes = b"",
 ) -> Iterator[str]:
-    """Run a registry until the end of the block; an empty one, if nothing else is said.
+    """Run a registry until the end of the block. By default it is empty.
 
     Args:
-        folder: Where it makes a folder of its own, for its blobs and ``registry.log``.
-        passwords: Lines of a file of htpasswd, with bcrypt; empty for no login.
-        blobs: Another folder of blobs, which it may share with other registries.
-        certificate: Its key and certificates in PEM; without them it has no TLS.
+        folder: Folder for a new folder with its blobs and ``registry.log``.
+        passwords: Lines of an htpasswd file with bcrypt hashes; empty for no authentication.
+        blobs: Another folder for its blobs, which registries can share.
+        certificate: Its key and certificates in PEM; empty for plain HTTP.
 
     Yields:
-        Its address, for instance ``127.0.0.1:41327``; the port is a free one.
+        Its address, for example ``127.0.0.1:41327``.
 
     Raises:
-        RuntimeError: It did not start; the message holds its log.
+        RuntimeError: It did not start. The message contains its log.
     """
     if PROGRAM is None:
         raise RuntimeError("the program docker-registry is not installed")
@@ -95,7 +95,7 @@ def registry(
         pair.write_bytes(certificate)
         tls = {"certificate": str(pair), "key": str(pair)}
         settings["http"] = {**CONFIGURATION["http"], "tls": tls}
-    configuration = place / "config.json"  # to the YAML that it reads, JSON is the same
+    configuration = place / "config.json"  # it reads YAML, which includes JSON
     configuration.write_text(json.dumps(settings), encoding="utf-8")
     log = place / "registry.log"
     with (
@@ -111,7 +111,7 @@ def registry(
 
 
 def address_of(process: subprocess.Popen[bytes], log: Path) -> str:
-    """Wait until a registry listens, and return where."""
+    """Wait until a registry listens, and return its address."""
     deadline = time.monotonic() + START
     while time.monotonic() < deadline:
         ended = process.poll() is not None
@@ -127,13 +127,13 @@ def address_of(process: subprocess.Popen[bytes], log: Path) -> str:
 def push_image(
     address: str, name: str, *, content: str = "", architecture: str = ARCHITECTURE
 ) -> str:
-    """Put an image of one small file into a registry.
+    """Push an image with one small file to a registry.
 
     Args:
         address: The registry's ``host:port``.
-        name: ``repository:tag``; the tag is ``latest`` where there is none.
-        content: Text of the file; other content makes another image.
-        architecture: What the image says it is for.
+        name: ``repository:tag``; the default tag is ``latest``.
+        content: Text of the file. Different content gives a different image.
+        architecture: Architecture in the configuration of the image.
 
     Returns:
         The digest of its manifest, ``sha256:…``.
@@ -152,15 +152,15 @@ def push_files(
     architecture: str = ARCHITECTURE,
     effort: int = 6,
 ) -> str:
-    """Put an image of some files into a registry.
+    """Push an image with some files to a registry.
 
     Args:
         address: The registry's ``host:port``.
-        name: ``repository:tag``; the tag is ``latest`` where there is none.
-        files: Content of each file by its path; all can be executed.
-        command: What a container of it runs.
-        architecture: What the image says it is for.
-        effort: How hard to compress them; 0 for not at all.
+        name: ``repository:tag``; the default tag is ``latest``.
+        files: Content of each file by path. All files are executable.
+        command: Command of its containers.
+        architecture: Architecture in the configuration of the image.
+        effort: Compression level; 0 for none.
 
     Returns:
         The digest of its manifest, ``sha256:…``.
@@ -190,7 +190,7 @@ def push_files(
 
 
 def push_layout(address: str, name: str, folder: Path) -> str:
-    """Put the only image of an OCI layout into a registry, and return its digest.
+    """Push the only image of an OCI layout to a registry, and return its digest.
 
     Args:
         address: The registry's ``host:port``.
@@ -210,12 +210,12 @@ def push_layout(address: str, name: str, folder: Path) -> str:
 
 
 def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
-    """Put an image for several architectures into a registry; its file names which.
+    """Push an image for several architectures, whose file contains the architecture.
 
     Args:
         address: The registry's ``host:port``.
         name: ``repository:tag``.
-        architectures: What there is an image for, for instance ``amd64``.
+        architectures: Architectures of the image, for example ``amd64``.
 
     Returns:
         The digest of the index.
@@ -239,17 +239,17 @@ def push_index(address: str, name: str, architectures: tuple[str, ...]) -> str:
 
 
 def digest_of(data: bytes) -> str:
-    """Return the digest of some bytes, as references hold it."""
+    """Return the digest of data, in the form of references."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"
 
 
 def manifest_url(address: str, repository: str, reference: str) -> str:
-    """Return where a registry has a manifest."""
+    """Return the URL of a manifest."""
     return f"http://{address}/v2/{repository}/manifests/{reference}"
 
 
 def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str, Any]:
-    """Put a blob into a registry, and return its descriptor, with *kind* as media type."""
+    """Push a blob, and return its descriptor with the media type *kind*."""
     digest = digest_of(data)
     begun = loopback.post(f"http://{address}/v2/{repository}/blobs/uploads/")
     begun.raise_for_status()
@@ -259,7 +259,7 @@ def push_blob(address: str, repository: str, kind: str, data: bytes) -> dict[str
 
 
 def push_manifest(address: str, repository: str, tag: str, manifest: dict[str, Any]) -> str:
-    """Put a manifest into a registry under a tag, and return its digest."""
+    """Push a manifest with a tag, and return its digest."""
     data = json.dumps(manifest).encode()
     loopback.put(
         manifest_url(address, repository, tag),

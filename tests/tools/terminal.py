@@ -1,4 +1,4 @@
-"""A terminal for a process, and what it writes there."""
+"""A pseudo-terminal for a process."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ LINES = 40
 
 
 class Terminal:
-    """Both ends of a terminal.
+    """Both ends of a pseudo-terminal.
 
     Attributes:
-        end: The one that a process is given.
+        end: File descriptor of the end for the process.
     """
 
     def __init__(self, columns: int) -> None:
@@ -27,10 +27,10 @@ class Terminal:
         ioctl(self.end, termios.TIOCSWINSZ, struct.pack("HHHH", LINES, columns, 0, 0))
 
     def written(self, reply: tuple[bytes, bytes] | None = None) -> bytes:
-        """Return what is written until the process has ended.
+        """Return the output until the process ends.
 
         Args:
-            reply: A text, and what to type once it is there.
+            reply: A text to wait for, and the input to send after it.
         """
         self._release()
         text = b""
@@ -57,7 +57,7 @@ class Terminal:
 
 @contextmanager
 def terminal(columns: int = 100):
-    """Open a terminal of so many columns until the end of the block."""
+    """Open a terminal with a number of columns until the end of the block."""
     opened = Terminal(columns)
     try:
         yield opened
@@ -66,10 +66,10 @@ def terminal(columns: int = 100):
 
 
 def run_in_terminal(command: list[str]) -> tuple[bytes, bytes]:
-    """Run a command whose standard error is a terminal.
+    """Run a command with a terminal as standard error.
 
     Returns:
-        What it writes there, and what to standard output.
+        Its output on the terminal, and on standard output.
     """
     environment = os.environ | {"TERM": "xterm-256color", "COLUMNS": "100"}
     with (

@@ -1,4 +1,4 @@
-"""Others who change Pods, or refuse them."""
+"""Other webhooks and policies that change or refuse Pods."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SIDECAR = {"op": "add", "path": "/spec/containers/-"} | {
 
 
 class Injector(BaseHTTPRequestHandler):
-    """A webhook that adds a container, as service meshes do."""
+    """A webhook that adds a container, like a service mesh."""
 
     protocol_version = "HTTP/1.1"
 
@@ -48,7 +48,7 @@ class Injector(BaseHTTPRequestHandler):
 
 @contextmanager
 def injecting(world, name, space):
-    """Run that webhook under a name, which decides on its turn."""
+    """Run that webhook. Its name determines when the API server calls it."""
     authority = trustme.CA()
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
     authority.issue_cert("127.0.0.1").configure_cert(context)
@@ -82,7 +82,7 @@ def injecting(world, name, space):
 
 
 @pytest.mark.parametrize("name", ["a-mesh", "z-mesh"], ids=["before ours", "after ours"])
-def test_a_container_that_another_webhook_adds_is_rewritten(world, release, space, name):
+def test_container_added_by_another_webhook_is_rewritten(world, release, space, name):
     with injecting(world, name, space):
 
         def created():
@@ -96,9 +96,7 @@ def test_a_container_that_another_webhook_adds_is_rewritten(world, release, spac
         assert created() == expected
 
 
-def test_a_policy_that_refuses_other_registries_sees_the_images_of_the_mirrors(
-    world, release, space
-):
+def test_validating_policy_sees_rewritten_images(world, release, space):
     refused = world.namespace()
     expression = f"object.spec.containers.all(c, c.image.startsWith('{MIRROR}/'))"
     names = {

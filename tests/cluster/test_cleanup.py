@@ -1,4 +1,4 @@
-"""What is left of a cluster: nothing, however its test ends."""
+"""Nothing remains of a cluster, however its test ends."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ with control_plane() as plane:
 
 
 def processes_of(folder):
-    """Return the command lines of processes that have to do with a folder."""
+    """Return the command lines of processes that use a folder."""
     found = []
     for each in Path("/proc").glob("[0-9]*/cmdline"):
         try:
@@ -37,7 +37,7 @@ def processes_of(folder):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
-def test_a_cluster_whose_test_is_ended_leaves_nothing(programs, number):
+def test_cluster_of_an_interrupted_test_leaves_nothing(programs, number):
     process = subprocess.Popen(
         [sys.executable, "-c", SCRIPT],
         cwd=ROOT,
