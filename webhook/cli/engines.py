@@ -63,7 +63,7 @@ class Engine:
         remove_command: Removes a name of an image.
         inspect_command: Ends with 0 if an image of this name exists, and else with
             another code; empty if *list_command* is used instead.
-        list_command: Writes the names of all images, one a line.
+        list_command: Writes the names of all images, one per line.
         takes_platform: Whether it can pull for another platform than its own.
         takes_namespace: Whether it keeps images apart by namespaces of containerd.
         names_digests: Whether a name with a digest is a name like any other: it can be
@@ -137,7 +137,7 @@ ENGINES: Final = MappingProxyType(
                 pull_command=("nerdctl", "pull"),
                 tag_command=("nerdctl", "tag"),
                 remove_command=("nerdctl", "rmi"),
-                # `nerdctl image inspect` ends with 0 for an image that is not there.
+                # `nerdctl image inspect` ends with 0 for an image that does not exist.
                 list_command=("nerdctl", "images", "--format={{.Name}}"),
                 takes_namespace=True,
             ),
@@ -148,7 +148,7 @@ ENGINES: Final = MappingProxyType(
                 pull_command=("podman", "pull"),
                 tag_command=("podman", "tag"),
                 remove_command=("podman", "rmi"),
-                # To `podman image exists` all names with one digest are the same.
+                # `podman image exists` does not distinguish names with the same digest.
                 list_command=(
                     "podman",
                     "images",

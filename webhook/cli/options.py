@@ -115,7 +115,7 @@ def open_cluster(kubeconfig: Path | None) -> KubeClient:
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield image names; those on standard input, one a line, in the place of ``-``."""
+    """Yield image names; those on standard input, one per line, in the place of ``-``."""
     for argument in arguments:
         if argument != STDIN:
             yield argument

@@ -82,7 +82,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
 
 
 def _check_clock(skew: float) -> Finding:
-    """Check that this machine is at most so many seconds ahead of the API server."""
+    """Check the clock; *skew* is by how many seconds this machine is ahead of the API server."""
     if abs(skew) <= MAX_SKEW:
         return ok("clock", "the clocks of this machine and the API server agree")
     return notice(
