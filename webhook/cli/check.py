@@ -73,7 +73,7 @@ def check(
         _show_configuration(configuration)
     is_missing = False
     if probe or images:
-        from webhook.cli import probe as registries  # noqa: PLC0415 - see cli/main.py
+        from webhook.cli import probe as registries  # noqa: PLC0415 - see main.py
 
         policies = configuration.policies.values()
         probes = [each for policy in policies for each in registries.probe_mirrors(policy, images)]

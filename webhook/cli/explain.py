@@ -66,7 +66,7 @@ def explain(
     settings = load_policy(config, profile, policy)
     decisions = [settings.mirrors.decide(image) for image in read_image_names(images)]
     if probe:
-        from webhook.cli import probe as registries  # noqa: PLC0415 - see cli/main.py
+        from webhook.cli import probe as registries  # noqa: PLC0415 - see main.py
 
         probed = registries.probe_candidates(settings.availability, decisions)
         decisions = [each.decision for each in probed]

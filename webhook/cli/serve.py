@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from webhook.cli.options import SetupError, describe_error
-from webhook.server import STARTUP_ERRORS, ManagedCertificate, ServerSettings, run
+
+if TYPE_CHECKING:
+    from webhook.server import ManagedCertificate
 
 __all__ = ["serve"]
 
@@ -99,6 +102,8 @@ def serve(
         raise click.UsageError("give both --tls-cert and --tls-key, or neither")
     if certificate_secret is not None and tls_cert is not None:
         raise click.UsageError("give either --certificate-secret or --tls-cert, not both")
+    from webhook.server import STARTUP_ERRORS, ServerSettings, run  # noqa: PLC0415 - see main.py
+
     settings = ServerSettings(
         config=config,
         host=host,
@@ -137,6 +142,8 @@ def _parse_place(
             "--webhook-configuration"
         )
         raise click.UsageError(problem)
+    from webhook.server import ManagedCertificate  # noqa: PLC0415 - see main.py
+
     return ManagedCertificate(
         secret_namespace=namespace,
         secret_name=name,
