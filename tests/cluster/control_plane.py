@@ -297,4 +297,4 @@ def free_host() -> str:
         except OSError:
             continue
         return host
-    raise RuntimeError("on each of 127.128.0.1 to 127.191.0.1 somebody listens")
+    raise RuntimeError("no loopback address from 127.128.0.1 to 127.191.0.1 is free")

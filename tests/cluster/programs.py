@@ -55,8 +55,8 @@ class Line:
         if not self.kubernetes:
             return "-s -w"
         major, minor, _ = self.kubernetes.removeprefix("v").split(".")
-        said = {"gitVersion": self.kubernetes, "gitMajor": major, "gitMinor": minor}
-        return " ".join(["-s -w", *(f"-X {VERSION}{key}={value}" for key, value in said.items())])
+        values = {"gitVersion": self.kubernetes, "gitMajor": major, "gitMinor": minor}
+        return " ".join(["-s -w", *(f"-X {VERSION}{key}={value}" for key, value in values.items())])
 
 
 def commands(*names: str) -> dict[str, str]:

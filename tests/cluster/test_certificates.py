@@ -177,10 +177,10 @@ def things(plane, name):
         if resource.startswith(("events", "componentstatuses")):
             continue
         selector = f"app.kubernetes.io/instance={name}"
-        said = plane.kubectl(
+        output = plane.kubectl(
             "get", resource, "-A", "-l", selector, "-o", "name", "--ignore-not-found"
         )
-        found += [line for line in said.splitlines() if "/" in line and "Warning" not in line]
+        found += [line for line in output.splitlines() if "/" in line and "Warning" not in line]
     return found
 
 

@@ -137,5 +137,5 @@ def test_both_replicas_answer_reviews(node, world, space):
 
 
 def test_helm_test_passes(node, release):
-    said = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "120s")
-    assert "Succeeded" in said
+    output = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "120s")
+    assert "Succeeded" in output

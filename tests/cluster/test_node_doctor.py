@@ -127,12 +127,12 @@ def test_doctor_reports_an_image_that_cannot_be_pulled(installed):
     gone = {"registry": REGISTRY, "repository": "gone", "tag": "1"}
     install(installed, wait=False, image=gone)
 
-    def told():
+    def read_problem():
         what, mend = wrong(installed).get("replica", ("", ""))
         return "ErrImagePull" in what or "ImagePullBackOff" in what, mend
 
-    until(lambda: told()[0], "the image that is not there")
-    assert "image.registry" in told()[1]
+    until(lambda: read_problem()[0], "the image that is not there")
+    assert "image.registry" in read_problem()[1]
     install(installed)
     until(lambda: wrong(installed) == {}, "its end")
 

@@ -54,15 +54,15 @@ def test_console_of_each_replica_shows_both(world, installed):
     names = {each["metadata"]["name"] for each in replicas(installed)}
     for name in names:
         with console(world, name) as client:
-            told = until(
+            response = until(
                 lambda client=client: (found := seen(client))["differences"] == [] and found
             )
             page = client.get("/?lang=en").text
-        assert (told["complete"], told["reason"]) == (True, "")
-        assert {each["name"] for each in told["replicas"]} == names
-        assert [each["name"] for each in told["replicas"] if each["this"]] == [name]
-        for each in told["replicas"]:
-            assert each["status"] == "ready", told
+        assert (response["complete"], response["reason"]) == (True, "")
+        assert {each["name"] for each in response["replicas"]} == names
+        assert [each["name"] for each in response["replicas"] if each["this"]] == [name]
+        for each in response["replicas"]:
+            assert each["status"] == "ready", response
             assert each["state"]["version"] == __version__
             assert len(each["state"]["rules"]["digest"]) == 12
         assert "All 2 replicas have the same version and the same rules." in page
@@ -106,16 +106,16 @@ def test_console_reports_differences_and_silent_replicas(world, installed, odd_o
     name = min(each["metadata"]["name"] for each in replicas(installed))
 
     def all_four():
-        told = seen(client)
-        found = {each["name"]: each for each in told["replicas"]}
+        response = seen(client)
+        found = {each["name"]: each for each in response["replicas"]}
         steady = found.get("older", {}).get("status") == "ready"
-        return told if steady and "mute" in found else None
+        return response if steady and "mute" in found else None
 
     with console(world, name) as client:
-        told = until(all_four, "four replicas")
+        response = until(all_four, "four replicas")
         page = client.get("/?lang=en").text
-    assert told["differences"] == ["version", "rules"]
-    found = {each["name"]: each for each in told["replicas"]}
+    assert response["differences"] == ["version", "rules"]
+    found = {each["name"]: each for each in response["replicas"]}
     assert found["older"]["state"]["version"] == "0.0.9"
     assert found["mute"]["status"] == "no-answer"
     assert "cannot be reached: Connection refused" in found["mute"]["reason"]

@@ -86,8 +86,8 @@ def test_annotation_records_the_original_images(world, release, space):
 
 
 def test_kubectl_shows_the_warning_for_an_invalid_image(world, release, space):
-    said = world.plane.kubectl("create", "-n", space, "-f", "-", given=pod("Nginx:1", "nginx"))
-    assert "Warning: mirrorhook: image of c0 unchanged, invalid: 'Nginx:1'" in said
+    output = world.plane.kubectl("create", "-n", space, "-f", "-", given=pod("Nginx:1", "nginx"))
+    assert "Warning: mirrorhook: image of c0 unchanged, invalid: 'Nginx:1'" in output
     created = world.api.get(namespaced("pods", space, "web"))
     assert images(created) == {"c0": "Nginx:1", "c1": f"{MIRROR}/hub/library/nginx"}
 

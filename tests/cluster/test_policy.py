@@ -131,8 +131,8 @@ def test_enforcement_refuses_unmirrored_images(world, place):
         given = pod("nginx", "quay.io/a/b:1", f"{HUB}/x/y")
         answer = world.api.ask("POST", namespaced("pods", place), given, dryRun="All")
         assert answer.is_error
-        said = answer.json()["message"]
-        assert "these images are not from a mirror: nginx, quay.io/a/b:1" in said
+        message = answer.json()["message"]
+        assert "these images are not from a mirror: nginx, quay.io/a/b:1" in message
         assert world.tried(place, f"{HUB}/library/nginx") == f"{HUB}/library/nginx"
 
 

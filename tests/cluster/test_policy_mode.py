@@ -33,8 +33,8 @@ def test_enforce_refuses_unmirrored_images(world, place, rewriter):
             lambda: (answer := world.api.ask(*sent, dryRun="All")).is_error and answer,
             "the policy that refuses",
         )
-        said = "these images are not from a mirror: nginx"
-        assert refused.json()["message"].endswith(said)
+        message = "these images are not from a mirror: nginx"
+        assert refused.json()["message"].endswith(message)
         owned = pod("nginx")
         owned["metadata"]["labels"] = {"cnpg.io/podRole": "instance"}
         assert world.create(place, owned, dryRun="All")
@@ -50,7 +50,7 @@ def test_enforce_refuses_unmirrored_images(world, place, rewriter):
             lambda: (answer := world.api.ask(*sent, dryRun="All")).is_success and answer,
             "the policy that warns",
         )
-        assert said in warned.headers["Warning"]
+        assert message in warned.headers["Warning"]
         install(world, {**values, "enforce": ""}, NAME)
         until(
             lambda: "Warning" not in world.api.ask(*sent, dryRun="All").headers,
@@ -68,10 +68,10 @@ def test_doctor_finds_the_policy_and_its_problems(world, place):
     with charted(world, place, {"rules": [*RULES, PROBED]}, NAME):
         code, found = doctored(world.plane, *asked)
         assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
-        told = {each["check"]: each["what"] for each in found}
-        assert f"{policy} is active by binding {policy} (v1)" in told["policy"]
-        assert f"policy {policy} handles the Pods of {place}" in told["namespace"]
-        assert "became mirror.example/hub/mirrorhook/doctor" in told["dry run"]
+        results = {each["check"]: each["what"] for each in found}
+        assert f"{policy} is active by binding {policy} (v1)" in results["policy"]
+        assert f"policy {policy} handles the Pods of {place}" in results["namespace"]
+        assert "became mirror.example/hub/mirrorhook/doctor" in results["dry run"]
 
         what, mend = faults(world.plane, "--namespace", other)["namespace"]
         assert f"no policy handles the Pods of {other}" in what

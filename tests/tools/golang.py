@@ -79,8 +79,8 @@ def go() -> str:
     found = shutil.which("go")
     if found is None:
         raise GoMissingError(f"{need} is required, but is not on the PATH")
-    said = subprocess.run([found, "version"], capture_output=True, text=True, check=True)
-    version = re.search(r"go(\d+)\.(\d+)", said.stdout)
+    output = subprocess.run([found, "version"], capture_output=True, text=True, check=True)
+    version = re.search(r"go(\d+)\.(\d+)", output.stdout)
     if version is None or (int(version[1]), int(version[2])) < LEAST:
-        raise GoMissingError(f"{need} is required, but found {said.stdout.strip()}")
+        raise GoMissingError(f"{need} is required, but found {output.stdout.strip()}")
     return found
