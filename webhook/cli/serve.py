@@ -111,7 +111,7 @@ def serve(
         operations_port=operations_port,
         certificate=tls_cert,
         key=tls_key,
-        managed=_parse_place(
+        managed=_parse_managed(
             certificate_secret, service_namespace, service_name, webhook_configuration
         ),
         console=console,
@@ -123,13 +123,13 @@ def serve(
         raise SetupError(describe_error(error)) from None
 
 
-def _parse_place(
+def _parse_managed(
     certificate_secret: str | None,
     service_namespace: str | None,
     service_name: str | None,
     webhook_configuration: str | None,
 ) -> ManagedCertificate | None:
-    """Return where the CA is kept and what is to trust it; None without --certificate-secret."""
+    """Return the objects behind a managed certificate; None without --certificate-secret."""
     if certificate_secret is None:
         return None
     namespace, slash, name = certificate_secret.partition("/")
