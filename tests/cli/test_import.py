@@ -77,3 +77,14 @@ def test_every_import_format_is_in_the_documentation_and_the_help():
     assert set(re.findall(r"^\| `([a-z0-9.-]+)` \|", PAGE, re.MULTILINE)) == set(FORMATS)
     text = "".join(run("--help").stdout.split())  # lines are folded at dashes
     assert all(name in text for name in FORMATS)
+
+
+@pytest.mark.parametrize(
+    ("format_", "problem"),
+    [("k3s", "is a folder, and k3s needs a file"), ("hosts.toml", "contains no HOST/hosts.toml")],
+)
+def test_import_refuses_a_folder_without_files_of_the_format(tmp_path, format_, problem):
+    result = run(format_, tmp_path)
+
+    assert result.exit_code == 2
+    assert f"{tmp_path} {problem}" in result.stderr
