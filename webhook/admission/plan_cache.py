@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Plan", "PlanCache"]
 
-MAX_BYTES: Final = 8 * 1024 * 1024
+MAX_BYTES: Final = 3 * 1024 * 1024
 MAX_PLAN_BYTES: Final = 256 * 1024
 
 

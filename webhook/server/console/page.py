@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
-
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from webhook.admission import ReviewOutcome
 from webhook.core import MatchKind, Outcome
@@ -16,19 +15,13 @@ from webhook.server.console.views import UnknownPolicyError
 from webhook.server.mirror_health import MirrorState
 
 if TYPE_CHECKING:
+    from jinja2 import Environment
+
     from webhook.server.console.i18n import Translation
     from webhook.server.console.views import ConsoleViews, ReplicaList
 
 __all__ = ["PageQuery", "find_axis_maximum", "render_page"]
 
-TEMPLATES: Final = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
-    autoescape=True,
-    auto_reload=False,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 BADGE_CLASSES: Final = {
     Outcome.REWRITTEN: "good",
     Outcome.UNCONFIRMED: "warning",
@@ -84,24 +77,28 @@ def render_page(
         namespace=query.namespace, outcome=query.outcome, text=query.text, limit=limit
     )
     outcomes = (*Outcome, ReviewOutcome.SKIPPED, ReviewOutcome.ERROR)
-    return TEMPLATES.get_template("page.html").render(
-        t=t,
-        languages=LANGUAGES,
-        badge_classes=BADGE_CLASSES,
-        opt_out=OPT_OUT,
-        query=query,
-        state=state,
-        replicas=replicas,
-        policy_names=[(each.name, each.name) for each in state.policies],
-        explanation=explanation,
-        problem=problem,
-        minutes=minutes,
-        axis_maximum=find_axis_maximum(
-            max(each.rewritten + each.unchanged + each.warned for each in minutes)
-        ),
-        outcome_names=[("", t("any")), *((each.value, t(each.value)) for each in outcomes)],
-        decisions=decisions,
-        rules=views.list_rules(),
+    return (
+        _load_templates()
+        .get_template("page.html")
+        .render(
+            t=t,
+            languages=LANGUAGES,
+            badge_classes=BADGE_CLASSES,
+            opt_out=OPT_OUT,
+            query=query,
+            state=state,
+            replicas=replicas,
+            policy_names=[(each.name, each.name) for each in state.policies],
+            explanation=explanation,
+            problem=problem,
+            minutes=minutes,
+            axis_maximum=find_axis_maximum(
+                max(each.rewritten + each.unchanged + each.warned for each in minutes)
+            ),
+            outcome_names=[("", t("any")), *((each.value, t(each.value)) for each in outcomes)],
+            decisions=decisions,
+            rules=views.list_rules(),
+        )
     )
 
 
@@ -111,3 +108,18 @@ def find_axis_maximum(value: int) -> int:
     while size * 10 < value:
         size *= 10
     return next((n * size for n in (2, 4, 6, 8, 10) if n * size >= value), size * 10)
+
+
+@cache
+def _load_templates() -> Environment:
+    # It takes 2 MiB, and most replicas never show their console.
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415
+
+    return Environment(
+        loader=FileSystemLoader(Path(__file__).parent / "templates"),
+        autoescape=True,
+        auto_reload=False,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
