@@ -5,6 +5,7 @@ import asyncio
 from tests.registry.fakes import HANGS, FakeRegistries
 from tests.registry.virtual_clock import now, run
 from webhook.core import Availability, parse_reference
+from webhook.registry import checker
 from webhook.registry.checker import (
     MAX_OPEN,
     MAX_PER_REGISTRY,
@@ -110,6 +111,32 @@ def test_hanging_registry_does_not_delay_others():
         result = await world.checker.run(question("two.example/a"))
 
         assert (result.status, now() < 0.1) == (PRESENT, True)
+
+    run(main())
+
+
+def test_waiting_checks_end_when_breaker_opens():
+    async def main():
+        world = FakeRegistries(one_example=CheckStatus.FAILED)
+        checks = [world.checker.run(question(f"one.example/a{n}")) for n in range(100)]
+        results = await asyncio.gather(*checks)
+
+        assert [each.status for each in results[-36:]] == [CheckStatus.DOWN] * 36
+        assert world.asked["one.example"] == MAX_PER_REGISTRY
+
+    run(main())
+
+
+def test_number_of_known_digests_is_limited(monkeypatch):
+    monkeypatch.setattr(checker, "MAX_DIGESTS", 2)
+
+    async def main():
+        world = FakeRegistries(one_example=CheckResult(PRESENT, digest="sha256:" + "a" * 64))
+        checks = [question(f"one.example/a{n}") for n in range(3)]
+        for check in checks:
+            await world.checker.run(check)
+
+        assert [bool(world.checker.get_digest(check)) for check in checks] == [False, True, True]
 
     run(main())
 

@@ -147,6 +147,11 @@ def test_mismatch_shows_both_digests():
             ["t.io/gcr/a:1"],
         ),
         (
+            [Rule("gcr.io", ["m.io"], verify=True, trusted=Mirror("t.io/" + "t" * 250))],
+            "gcr.io/abcdef:1",
+            ["gcr.io/abcdef:1"],
+        ),
+        (
             [
                 Rule("docker.io/x", ["docker.io/y"]),
                 Rule("docker.io", ["m.io"], verify=True),

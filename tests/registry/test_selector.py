@@ -6,7 +6,8 @@ import pytest
 
 from tests.registry.fakes import HANGS, FakeRegistries
 from tests.registry.virtual_clock import now, run
-from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule
+from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule, parse_reference
+from webhook.registry.checker import ImageCheck
 from webhook.registry.responses import CheckResult, CheckStatus
 
 PRESENT, ABSENT = CheckStatus.PRESENT, CheckStatus.ABSENT
@@ -139,6 +140,20 @@ def test_tag_is_verified_against_trusted_source(mirror, trusted, outcome):
         )
 
         assert (await world.one("nginx:1")).outcome is outcome
+
+    run(main())
+
+
+def test_known_mirror_waits_for_unknown_trusted_source():
+    async def main():
+        world = FakeRegistries(
+            rules=VERIFYING, one_example=having(DIGESTS[0]), trusted_example=having(DIGESTS[1])
+        )
+        check = ImageCheck(parse_reference("one.example/library/nginx:1"), "one.example")
+        await world.checker.run(check)
+
+        assert (await world.one("nginx:1")).outcome is Outcome.UNAVAILABLE
+        assert world.asked == {"one.example": 1, "trusted.example": 1}
 
     run(main())
 

@@ -282,11 +282,9 @@ def _take(decision: Decision, option: Option, failed: list[tuple[Option, CheckRe
         registry = option.check.reference.registry
         reason = f"rule {decision.rule} tries the original first, and {registry} has it"
         return decision._replace(outcome=Outcome.KEPT, reason=reason, candidate=None)
-    if not failed and candidate is decision.candidate:
+    if not failed:
         return decision
-    reason = candidate.reason
-    if failed:
-        reason += f", because {_join_reasons(failed)}"
+    reason = f"{candidate.reason}, because {_join_reasons(failed)}"
     return decision._replace(reason=reason, candidate=candidate)
 
 
