@@ -61,6 +61,7 @@ lint: $(READY) ## Check style, types and import contracts
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-cache
+	@$(BIN)/python -m tests.lint
 
 .PHONY: generate
 generate: $(READY) ## Update the generated files

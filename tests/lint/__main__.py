@@ -32,7 +32,10 @@ PARTICIPLES = re.compile(
 )
 
 # Function: why its name is a participle.
-PARTICIPLE_NAMES: dict[str, str] = {"warning": "the name that every logger has"}
+PARTICIPLE_NAMES: dict[str, str] = {
+    "_unsupported_upgrade_warning": "a method of uvicorn that ours overrides",
+    "warning": "the name that every logger has",
+}
 
 # Public name: why several packages define it.
 SHARED_NAMES: dict[str, str] = {}

@@ -133,10 +133,10 @@ def test_line_is_a_json_object_with_time_level_and_event(log, lines, level):
     ]
 
 
-def test_unexpected_error_has_its_traceback_on_one_line(log, lines):
+def test_failure_has_its_traceback_on_one_line(log, lines):
     with pytest.raises(ValueError, match="a") as caught:
         int("a\nb")
-    log.unexpected_error("it failed", caught.value, pod="web")
+    log.failure("it failed", caught.value, pod="web")
     (line,) = lines
     assert line["level"] == "error"
     assert line["pod"] == "web"

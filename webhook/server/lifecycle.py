@@ -109,7 +109,7 @@ def keep_running(
             try:
                 return await work()
             except Exception as error:  # noqa: BLE001 - the webhook serves on
-                log.unexpected_error("background task failed and is restarted", error, task=name)
+                log.failure("background task failed and is restarted", error, task=name)
             await asyncio.sleep(restart)
 
     return asyncio.create_task(run(), name=name)

@@ -80,13 +80,13 @@ class BodyReader:
         """
         headers = dict(scope["headers"])
         if int(headers.get(b"content-length", b"0")) > MAX_BODY:
-            raise _too_large()
+            raise _size_error()
         content_type = headers.get(b"content-type", b"")
         if content_type != JSON and _media_type(content_type) != JSON:
             shown = content_type.decode("latin-1")
             raise RequestError(415, f"content type is {shown!r}, not application/json")
         if self._in_hand >= MAX_IN_HAND:
-            raise _overloaded()
+            raise _overload_error()
         self._in_hand += 1
         try:
             message = await receive()
@@ -98,7 +98,7 @@ class BodyReader:
             raise DisconnectedError
         body: bytes = message.get("body", b"")
         if len(body) > MAX_BODY:
-            raise _too_large()
+            raise _size_error()
         return body
 
     async def _read_parts(self, first: bytes, receive: Receive) -> bytes:
@@ -111,9 +111,9 @@ class BodyReader:
                 size += len(part)
                 self._buffered += len(part)
                 if size > MAX_BODY:
-                    raise _too_large()
+                    raise _size_error()
                 if self._buffered > MAX_BUFFERED:
-                    raise _overloaded()
+                    raise _overload_error()
                 if not more:
                     return b"".join(parts)
                 message = await receive()
@@ -156,10 +156,10 @@ def _media_type(content_type: bytes) -> bytes:
     return content_type.partition(b";")[0].strip().lower()
 
 
-def _too_large() -> RequestError:
+def _size_error() -> RequestError:
     return RequestError(413, f"the body is larger than {MAX_BODY} bytes")
 
 
-def _overloaded() -> RequestError:
+def _overload_error() -> RequestError:
     # With Retry-After the API server tries again within its deadline (client-go).
     return RequestError(503, "too many reviews at once; try again", RETRY)

@@ -72,14 +72,14 @@ class ReviewRecorder:
             if self._history is not None:
                 self._history.record(record)
         except Exception as error:  # noqa: BLE001 - the Pod is answered all the same
-            self._log.unexpected_error("a review could not be recorded", error, uid=request.uid)
+            self._log.failure("a review could not be recorded", error, uid=request.uid)
 
     def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
         """Record an internal error, on which the Pod was left unchanged."""
         record = _make_record(policy, request, INTERNAL_ERROR)
         self._metrics.count_review(policy, ReviewOutcome.ERROR)
         self._metrics.count_error()
-        self._log.unexpected_error(
+        self._log.failure(
             "review failed, the Pod was admitted unchanged",
             error,
             policy=policy,

@@ -72,7 +72,7 @@ class Log:
         """Log something that failed."""
         self._log("error", event, fields)
 
-    def unexpected_error(self, event: str, error: BaseException, **fields: Any) -> None:
+    def failure(self, event: str, error: BaseException, **fields: Any) -> None:
         """Log an unexpected error with its traceback."""
         self._log("error", event, {**fields, "traceback": "".join(format_exception(error))})
 
