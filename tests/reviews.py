@@ -24,9 +24,9 @@ class Results:
         self.errors.append((policy, request, error))
 
 
-def answer(body, policy, recorder=None, seconds=10.0):
+def answer(body, policy, recorder=None, seconds=10.0, client=""):
     """The answer to a review that needs not wait for a selector."""
-    reviewing = review(body, policy, recorder or Results(), seconds)
+    reviewing = review(body, policy, recorder or Results(), seconds, client)
     try:
         reviewing.send(None)
     except StopIteration as done:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
+from array import array
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.admission.conftest import RULES, review
 from tests.reviews import Results, answer, patch_of
@@ -43,14 +47,22 @@ class World:
     def record_loop(self, owner):
         self.owners.append(owner)
 
-    def create(self, *owners, images=("nginx",), name="pg-1", namespace="db", **request):
+    def create(
+        self,
+        *owners,
+        images=("nginx",),
+        name="pg-1",
+        namespace="db",
+        client="10.0.0.1",
+        **request,
+    ):
         """The answer to the creation of a Pod; a name that ends in a dash is a generateName."""
         key = "generateName" if name.endswith("-") else "name"
         containers = [{"name": f"c{n}", "image": image} for n, image in enumerate(images)]
         metadata = {key: name, "ownerReferences": list(owners)}
         pod = {"metadata": metadata, "spec": {"containers": containers}}
         body = json.dumps(review(pod, namespace=namespace, **request)).encode()
-        return json.loads(answer(body, self.policy, Results()))["response"]
+        return json.loads(answer(body, self.policy, Results(), client=client))["response"]
 
     def rewrites(self, *owners, **options):
         return bool(patch_of(self.create(*owners, **options)))
@@ -99,13 +111,24 @@ def test_loop_detector_skips_all_pods_of_that_owner_and_no_others(world):
     assert world.rewrites(name="pg-2")
 
 
-def test_loop_detector_tries_again_after_a_day(world):
-    world.series(10, 40, owner_of(CLUSTER))
-    world.now += DAY - HOUR
-    assert not world.rewrites(owner_of(CLUSTER))
-    world.now += HOUR
-    assert world.series(10, 40, owner_of(CLUSTER)) == [True] * 9 + [False]
-    assert len(world.owners) == 2
+def test_loop_detector_skips_an_hour_first_and_then_twice_as_long_up_to_a_day(world):
+    for hours in (1, 2, 4, 8, 16, 24, 24):
+        assert world.series(10, 40, owner_of(CLUSTER)) == [True] * 9 + [False]
+        world.now += hours * HOUR - 41
+        assert not world.rewrites(owner_of(CLUSTER))
+        world.now += MINUTE
+    assert len(world.owners) == 7
+
+
+@pytest.mark.parametrize("name", ["pg-1", "catalog-"])
+def test_loop_detector_is_not_changed_by_reviews_from_another_address(world, name):
+    owner = owner_of(CATALOG if name.endswith("-") else CLUSTER)
+    for _ in range(100):
+        world.rewrites(owner, name=name, client="10.9.9.9")
+        world.now += 2
+    assert not world.rewrites(owner, name=name, client="10.9.9.9")
+    assert world.rewrites(owner, name=name)
+    assert world.rewrites(owner, name="pg-2")
 
 
 def test_loop_detector_does_not_count_dry_runs(world):
@@ -132,7 +155,7 @@ def test_loop_detector_counts_reviews_of_one_moment_once(world):
     assert all(world.series(20, 0, owner_of(CLUSTER)))
 
 
-def test_loop_detector_finds_loops_of_unnamed_pods_later(world):
+def test_loop_detector_finds_loops_of_unnamed_pods_of_a_catalog_later(world):
     found = world.series(31, 60, owner_of(CATALOG), name="catalog-")
     assert found == [True] * 29 + [False] * 2
 
@@ -271,6 +294,87 @@ def test_loop_detector_bounds_its_memory_and_keeps_the_latest():
         world.series(3, 2, owner_of(CLUSTER, f"s-{number}"))
     assert len(world.detector._owners) == MAX_OWNERS
     assert not world.rewrites(owner_of(CLUSTER, f"s-{MAX_OWNERS + 9}"))
+
+
+def test_loop_detector_bounds_its_bytes_with_the_largest_limits():
+    times = 100
+    detector = LoopDetector(LoopLimits(times, DAY), lambda: 1000.0, World())
+    tracemalloc.start()
+    try:
+        for number in range(MAX_PODS + 10):
+            detector._find_creations(number).extend(array("d", range(3 * times)))
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert size < 7e6
+
+
+def test_loop_detector_cuts_long_names(world):
+    owner = {**owner_of(CLUSTER), "name": "n" * 10_000}
+    world.series(10, 40, owner, name="p" * 10_000)
+    (stopped,) = world.owners
+    assert len(stopped.name) == len(stopped.pod) == 253
+    assert len(stopped.reason) < 500
+
+
+# A kind, and how it names its Pods: by the API server, at random, or by a number.
+CONTROLLERS = {
+    "ReplicaSet": (("apps/v1", "ReplicaSet"), "made"),
+    "DaemonSet": (("apps/v1", "DaemonSet"), "made"),
+    "Job": (("batch/v1", "Job"), "made"),
+    "ReplicationController": (("v1", "ReplicationController"), "made"),
+    "StatefulSet": (STATEFUL, "numbered"),
+    "CloneSet": (("apps.kruise.io/v1alpha1", "CloneSet"), "random"),
+    "DaemonSet of Kruise": (("apps.kruise.io/v1alpha1", "DaemonSet"), "made"),
+    "StatefulSet of Kruise": (("apps.kruise.io/v1beta1", "StatefulSet"), "numbered"),
+    "RayCluster": (("ray.io/v1", "RayCluster"), "made"),
+    "TFJob": (("kubeflow.org/v1", "TFJob"), "numbered"),
+    "VirtualMachineInstance": (("kubevirt.io/v1", "VirtualMachineInstance"), "made"),
+    "CatalogSource": (CATALOG, "made"),
+    "Cluster of CloudNativePG": (CLUSTER, "numbered"),
+    "unknown": (("example.com/v1", "Unknown"), "made"),
+    "unknown, numbered": (("example.com/v1", "Unknown"), "numbered"),
+    "unknown, at random": (("example.com/v1", "Unknown"), "random"),
+}
+NAMES = {"made": "web-", "random": "web-{rollout}x{pod}", "numbered": "web-{pod}"}
+
+
+@pytest.mark.parametrize("controller", CONTROLLERS)
+@settings(max_examples=12, deadline=None)
+@given(
+    pods=st.integers(1, 60),
+    rollouts=st.integers(1, 9),
+    pauses=st.lists(st.floats(0, 90), min_size=1, max_size=7),
+)
+def test_loop_detector_stops_no_rollout(controller, pods, rollouts, pauses):
+    kind, naming = CONTROLLERS[controller]
+    if kind == CATALOG:
+        pods, rollouts = min(pods, 3), min(rollouts, 9)
+    world = World()
+    for rollout in range(rollouts):
+        for pod in range(pods):
+            name = NAMES[naming].format(rollout=rollout, pod=pod)
+            assert world.rewrites(owner_of(kind), name=name), (rollout, pod)
+            world.now += pauses[pod % len(pauses)]
+    assert world.owners == []
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    kind=st.sampled_from([CLUSTER, STATEFUL, ("example.com/v1", "Unknown")]),
+    times=st.integers(3, 30),
+    pauses=st.lists(st.floats(1, 110), min_size=1, max_size=7),
+    others=st.integers(0, 3),
+)
+def test_loop_detector_stops_every_loop_of_a_named_pod(kind, times, pauses, others):
+    world = World(LoopLimits(times, HOUR))
+    for number in range(times):
+        for other in range(others):
+            assert world.rewrites(owner_of(kind), name=f"other-{number}-{other}")
+        is_last = number == times - 1
+        assert world.rewrites(owner_of(kind)) is not is_last
+        world.now += pauses[number % len(pauses)]
+    assert len(world.owners) == 1
 
 
 @pytest.mark.parametrize(

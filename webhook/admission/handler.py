@@ -39,7 +39,9 @@ class Recorder(Protocol):
         """Record an internal error, after which the Pod was admitted unchanged."""
 
 
-async def review(body: bytes, policy: Policy, recorder: Recorder, seconds: float) -> bytes:
+async def review(
+    body: bytes, policy: Policy, recorder: Recorder, seconds: float, client: str = ""
+) -> bytes:
     """Answer an AdmissionReview.
 
     It waits only if the policy has a selector that has to ask registries first.
@@ -49,6 +51,7 @@ async def review(body: bytes, policy: Policy, recorder: Recorder, seconds: float
         policy: The policy to apply.
         recorder: Records the result.
         seconds: How long the answer may take.
+        client: The address that the review came from.
 
     Returns:
         The AdmissionReview with its response, as JSON. On an internal error it
@@ -59,7 +62,7 @@ async def review(body: bytes, policy: Policy, recorder: Recorder, seconds: float
     """
     version, request = read_review(body)
     try:
-        result = await apply_policy(policy, request, seconds)
+        result = await apply_policy(policy, request, seconds, client)
         response = result.response
         recorder.record_review(policy.name, request, result)
     except Exception as error:  # noqa: BLE001 - a Pod must not suffer from an error of the webhook

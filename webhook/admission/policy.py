@@ -71,13 +71,16 @@ class Policy:
     plan_cache: PlanCache = field(default_factory=PlanCache, repr=False, compare=False)
 
 
-async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float) -> ReviewResult:
+async def apply_policy(
+    policy: Policy, request: AdmissionRequest, seconds: float, client: str
+) -> ReviewResult:
     """Return the result of a request under a policy.
 
     Args:
         policy: The policy.
         request: The request.
         seconds: How long the answer may take.
+        client: The address that the request came from.
     """
     pod = request.object
     reason = skip_reason(request)
@@ -100,7 +103,7 @@ async def apply_policy(policy: Policy, request: AdmissionRequest, seconds: float
             policy.plan_cache.put(key, Plan(images, chosen, result))
     detector = policy.loop_detector
     if detector and result.outcome is ReviewOutcome.PATCHED and request.operation == "CREATE":
-        reason = detector.check(request, chosen)
+        reason = detector.check(request, chosen, client)
         if reason:
             return ReviewResult(ReviewOutcome.UNCHANGED, images=keep_originals(chosen, reason))
     return result

@@ -83,7 +83,8 @@ class AdmissionWebhook:
             body = await self.bodies.read(request.scope, request.receive)
             began = self.stopwatch()
             seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
-            content = await review(body, policy, self.recorder, seconds)
+            client = request.client.host if request.client else ""
+            content = await review(body, policy, self.recorder, seconds, client)
         except InvalidReviewError as error:
             return self.refuse(request, RequestError(400, str(error)))
         except RequestError as error:
