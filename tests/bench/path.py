@@ -13,6 +13,7 @@ import time
 from contextlib import closing
 from itertools import count
 from pathlib import Path
+from timeit import timeit
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Final
 
@@ -22,6 +23,7 @@ from uvicorn.server import ServerState
 from tests.bench.bodies import MARK, make_review
 from tests.bench.contest import Bound
 from tests.bench.contestants import make_rules
+from webhook.admission.request import read_review
 from webhook.config import parse_rules
 from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.history import History
@@ -41,6 +43,7 @@ ROOT: Final = Path(__file__).resolve().parents[2] / "webhook"
 # Python 3.11 calls them as functions; later versions do not.
 COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 CALLS, FILES, FILES_FIRST = 30, 12, 20
+READING = 0.4
 VERSION: Final = (3, 11)
 INSTRUCTIONS, INSTRUCTIONS_NEW = 5_200, 11_800
 BODY: Final = make_review(7_000)
@@ -165,6 +168,16 @@ def traces(connection: Connection) -> tuple[list[str], list[str]]:
     return trace_calls(connection.review), first
 
 
+def compare_reading() -> float:
+    """Return how long reading a review takes, compared with decoding all of its JSON."""
+    turns = [
+        [timeit(lambda read=read: read(BODY), number=20) for read in (read_review, json.loads)]
+        for _ in range(40)
+    ]
+    reading, decoding = map(min, zip(*turns, strict=True))
+    return reading / decoding
+
+
 def measure_path() -> Iterator[Bound]:
     """Yield what has to hold of the path of a review."""
     with closing(Connection()) as connection:
@@ -172,6 +185,7 @@ def measure_path() -> Iterator[Bound]:
         yield Bound("a usual review: our functions called", len(usual), CALLS, "")
         yield Bound("a usual review: our files passed", len(list_files(usual)), FILES, "")
         yield Bound("a first review: our files passed", len(list_files(first)), FILES_FIRST, "")
+        yield Bound("reading a review, to json.loads", compare_reading(), READING)
         if sys.version_info[:2] == VERSION:
             found = count_instructions(connection.review)
             yield Bound("a usual review: instructions", found, INSTRUCTIONS, "")
