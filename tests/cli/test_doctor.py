@@ -74,11 +74,11 @@ def test_findings_are_shown_with_their_fix_below(capsys):
 def test_finding_json_has_the_documented_keys():
     assert describe_finding(FINDINGS[2]) == {
         "check": "rules",
-        "verdict": "wrong",
-        "what": "none",
-        "mend": "give some",
+        "status": "wrong",
+        "message": "none",
+        "fix": "give some",
     }
-    assert describe_finding(FINDINGS[0])["mend"] is None
+    assert describe_finding(FINDINGS[0])["fix"] is None
 
 
 def test_every_finding_status_has_a_style():

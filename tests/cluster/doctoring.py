@@ -39,6 +39,6 @@ def doctored(
 def faults(plane: ControlPlane, *arguments: str) -> dict[str, tuple[str, str]]:
     """Return the problem and the fix of each failed check."""
     code, found = doctored(plane, *arguments)
-    wrong = {each["check"]: each for each in found if each["verdict"] == "wrong"}
+    wrong = {each["check"]: each for each in found if each["status"] == "wrong"}
     assert code == int(bool(wrong))
-    return {check: (each["what"], each["mend"]) for check, each in wrong.items()}
+    return {check: (each["message"], each["fix"]) for check, each in wrong.items()}

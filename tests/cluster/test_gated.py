@@ -91,8 +91,8 @@ def test_policy_rewrites_updates_and_ephemeral_containers(gated, place):
 def test_doctor_finds_the_policy(gated, place):
     with by_the_chart(gated, place, [*RULES["paths"].rules, PROBE]):
         code, found = doctored(gated.plane, "--namespace", place)
-    assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
-    results = {each["check"]: each["what"] for each in found}
+    assert (code, {each["status"] for each in found}) == (0, {"ok"}), found
+    results = {each["check"]: each["message"] for each in found}
     assert "answers, version v1.34." in results["API server"]
     assert "(v1beta1)" in results["policy"]
     assert "harbor.example.com" in results["dry run"]

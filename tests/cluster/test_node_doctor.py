@@ -50,37 +50,37 @@ def test_doctor_finds_no_problem_in_a_healthy_cluster(installed, space):
     until(lambda: len(replicas(installed)) == 2, "two replicas")
     code, found = asked(installed, "--namespace", space)
     assert code == 0
-    assert {each["verdict"] for each in found} == {"ok"}, found
+    assert {each["status"] for each in found} == {"ok"}, found
     assert [each["check"] for each in found].count("certificate") == 2
     assert found[-1]["check"] == "dry run"
 
 
 def test_doctor_reports_a_namespace_without_label(installed, world):
     name = world.namespace()
-    what, mend = wrong(installed, "--namespace", name)["namespace"]
+    what, fix = wrong(installed, "--namespace", name)["namespace"]
     assert "mirrorhook.io/rewrite must be enabled" in what
-    world.plane.kubectl(*mend.split()[1:])
+    world.plane.kubectl(*fix.split()[1:])
     assert wrong(installed, "--namespace", name) == {}
 
 
 def test_doctor_reports_a_wrong_clock(installed):
     code, found = asked(installed, program=("-c", AHEAD))
     clock = next(each for each in found if each["check"] == "clock")
-    assert (code, clock["verdict"]) == (0, "note")
-    assert re.search(r"this machine is (99|100|101) s ahead of the API server", clock["what"])
+    assert (code, clock["status"]) == (0, "note")
+    assert re.search(r"this machine is (99|100|101) s ahead of the API server", clock["message"])
 
 
 def test_doctor_reports_a_missing_webhook_and_an_older_pod(installed, world, space):
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
-    what, mend = wrong(installed, "--namespace", space)["webhook"]
+    what, fix = wrong(installed, "--namespace", space)["webhook"]
     assert "has no webhook and no policy of mirrorhook" in what
-    assert "helm install" in mend
+    assert "helm install" in fix
     install(installed)
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
-    what, mend = wrong(installed, "pod", f"{space}/web")["c0"]
+    what, fix = wrong(installed, "pod", f"{space}/web")["c0"]
     assert "but the Pod is older than the webhook" in what
-    assert f"kubectl --namespace {space} delete pod web" in mend
+    assert f"kubectl --namespace {space} delete pod web" in fix
 
 
 def trust(world, authority):
@@ -128,8 +128,8 @@ def test_doctor_reports_an_image_that_cannot_be_pulled(installed):
     install(installed, wait=False, image=gone)
 
     def read_problem():
-        what, mend = wrong(installed).get("replica", ("", ""))
-        return "ErrImagePull" in what or "ImagePullBackOff" in what, mend
+        what, fix = wrong(installed).get("replica", ("", ""))
+        return "ErrImagePull" in what or "ImagePullBackOff" in what, fix
 
     until(lambda: read_problem()[0], "the image that is not there")
     assert "image.registry" in read_problem()[1]
@@ -158,7 +158,7 @@ def of_the_node(image):
     return given
 
 
-# The Pod, the verdict, a part of the result, and a part of the fix.
+# The Pod, the status, a part of the result, and a part of the fix.
 PODS = {
     "rewritten": (pod("nginx"), "ok", "rewritten from nginx", ""),
     "without a rule": (
@@ -184,12 +184,12 @@ PODS = {
 
 @pytest.mark.parametrize("case", PODS)
 def test_doctor_explains_a_pod(installed, world, space, case):
-    given, verdict, what, mend = PODS[case]
+    given, status, what, fix = PODS[case]
     world.create(space, given)
     _, (found,) = asked(installed, "pod", f"{space}/web")
-    assert found["verdict"] == verdict
-    assert what in found["what"]
-    assert mend in (found["mend"] or "")
+    assert found["status"] == status
+    assert what in found["message"]
+    assert fix in (found["fix"] or "")
 
 
 def test_doctor_reports_a_pod_older_than_the_opt_in(installed, world):
@@ -197,9 +197,9 @@ def test_doctor_reports_a_pod_older_than_the_opt_in(installed, world):
     world.create(name, pod("nginx"))
     assert "must be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
     world.plane.kubectl("label", "namespace", name, "mirrorhook.io/rewrite=enabled")
-    what, mend = wrong(installed, "pod", f"{name}/web")["c0"]
+    what, fix = wrong(installed, "pod", f"{name}/web")["c0"]
     assert "its namespace had not opted in" in what
-    assert f"kubectl --namespace {name} delete pod web" in mend
+    assert f"kubectl --namespace {name} delete pod web" in fix
 
 
 def test_doctor_explains_a_static_pod(installed):
@@ -208,7 +208,7 @@ def test_doctor_explains_a_static_pod(installed):
     path = namespaced("pods", "default", "static-node-1")
     until(lambda: installed.plane.api.find(path), "the Pod of the kubelet")
     code, (found,) = asked(installed, "pod", "default/static-node-1")
-    assert (code, found["verdict"]) == (0, "note")
-    assert "static Pod" in found["what"]
+    assert (code, found["status"]) == (0, "note")
+    assert "static Pod" in found["message"]
     (installed.folder / "static/static.json").unlink()
     until(lambda: not installed.plane.api.find(path), "its end")

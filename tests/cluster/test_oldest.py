@@ -35,9 +35,9 @@ def old(bare):
 
 def test_doctor_reports_that_policies_are_not_supported(bare):
     _, found = doctored(bare.plane)
-    webhook, policy = (each for each in found if each["verdict"] != "ok")
-    assert "has no webhook and no policy" in webhook["what"]
-    assert "(v1.30.14) does not serve MutatingAdmissionPolicies" in policy["what"]
+    webhook, policy = (each for each in found if each["status"] != "ok")
+    assert "has no webhook and no policy" in webhook["message"]
+    assert "(v1.30.14) does not serve MutatingAdmissionPolicies" in policy["message"]
 
 
 def test_cluster_is_the_oldest_that_the_chart_supports(old):

@@ -67,8 +67,8 @@ def test_doctor_finds_the_policy_and_its_problems(world, place):
     other = world.namespace()
     with charted(world, place, {"rules": [*RULES, PROBED]}, NAME):
         code, found = doctored(world.plane, *asked)
-        assert (code, {each["verdict"] for each in found}) == (0, {"ok"}), found
-        results = {each["check"]: each["what"] for each in found}
+        assert (code, {each["status"] for each in found}) == (0, {"ok"}), found
+        results = {each["check"]: each["message"] for each in found}
         assert f"{policy} is active by binding {policy} (v1)" in results["policy"]
         assert f"policy {policy} handles the Pods of {place}" in results["namespace"]
         assert "became mirror.example/hub/mirrorhook/doctor" in results["dry run"]
@@ -79,12 +79,12 @@ def test_doctor_finds_the_policy_and_its_problems(world, place):
         assert faults(world.plane, "--namespace", other) == {}
 
         _, found = doctored(world.plane, *asked, "--image", "r.example/x")
-        assert (found[-1]["verdict"], found[-1]["check"]) == ("note", "dry run")
-        assert "no rule matches r.example/x" in found[-1]["what"]
+        assert (found[-1]["status"], found[-1]["check"]) == ("note", "dry run")
+        assert "no rule matches r.example/x" in found[-1]["message"]
 
         world.create(place, pod("nginx", "r.example/x", name="explained"))
         _, (first, second) = doctored(world.plane, "pod", f"{place}/explained")
-        assert (first["verdict"], second["verdict"]) == ("ok", "note")
+        assert (first["status"], second["status"]) == ("ok", "note")
 
         world.plane.kubectl("delete", "mutatingadmissionpolicybinding", policy)
         assert f"policy {policy} has no binding" in faults(world.plane)["binding"][0]

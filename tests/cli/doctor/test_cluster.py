@@ -1,4 +1,4 @@
-"""Clusters with one fault each: what doctor finds, and how to fix it."""
+"""Clusters with one fault each: message doctor finds, and how to fix it."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def unready(waiting=None):
     return [replica("mirrorhook-1", {"containerStatuses": statuses})]
 
 
-# What to set on the reader; then the check, words of what is found, and words of the mend.
+# What to set on the reader; then the check, words of message is found, and words of the fix.
 FAULTS = {
     "not installed": ({CONFIGURATIONS: []}, "webhook", "is not installed", "helm install"),
     "no bundle": (
@@ -81,13 +81,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_fault_is_found_with_its_fix(fault):
-    lists, check, what, mend = FAULTS[fault]
+    lists, check, message, fix = FAULTS[fault]
     reader = MemoryReader()
     reader.lists |= lists
     found = [each for each in check_cluster(reader, NOW) if each.status == "wrong"]
     assert [each.check for each in found] == [check]
-    assert what in found[0].text
-    assert mend in found[0].fix
+    assert message in found[0].text
+    assert fix in found[0].fix
 
 
 def test_missing_service_is_found():
@@ -113,19 +113,19 @@ def test_replica_with_older_rules_is_found():
 
 
 @pytest.mark.parametrize(
-    ("served", "verdict", "what"),
+    ("served", "status", "message"),
     [
         (untrusted(), "wrong", "unable to get local issuer certificate"),
         (UnavailableError("cannot reach port 9443"), "unknown", "cannot reach port 9443"),
         (ConnectionResetError("reset"), "unknown", "reset"),
     ],
 )
-def test_untrusted_certificate_is_found(served, verdict, what):
+def test_untrusted_certificate_is_found(served, status, message):
     reader = MemoryReader()
     reader.served = served
     (found,) = faults(check_cluster(reader, NOW))
-    assert (found.check, found.status) == ("certificate", verdict)
-    assert what in found.text
+    assert (found.check, found.status) == ("certificate", status)
+    assert message in found.text
 
 
 @pytest.mark.parametrize("ahead", [-300, 300])
@@ -147,7 +147,7 @@ def test_missing_namespace_is_found():
 
 
 @pytest.mark.parametrize(
-    ("tried", "image", "verdict", "what"),
+    ("tried", "image", "status", "message"),
     [
         (lambda image: image, None, "wrong", "came back unchanged"),
         (lambda _: "m.example/else", None, "note", "became m.example/else instead of"),
@@ -155,28 +155,28 @@ def test_missing_namespace_is_found():
         (lambda image: image, "r.example/x", "note", "no rule matches r.example/x"),
     ],
 )
-def test_dry_run_shows_whether_the_webhook_is_reached(tried, image, verdict, what):
+def test_dry_run_shows_whether_the_webhook_is_reached(tried, image, status, message):
     reader = MemoryReader()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
-    assert (found.check, found.status) == ("dry run", verdict)
-    assert what in found.text
+    assert (found.check, found.status) == ("dry run", status)
+    assert message in found.text
 
 
 @pytest.mark.parametrize(
-    ("more", "what"),
+    ("more", "message"),
     [
         ("mode: observe", "policy default has mode observe"),
         ("availability: {mode: check}", "asks the mirrors first"),
     ],
 )
-def test_dry_run_accepts_policies_that_may_skip_an_image(more, what):
+def test_dry_run_accepts_policies_that_may_skip_an_image(more, message):
     reader = MemoryReader()
     reader.lists[MAPS] = [rules(f"rules: [{{match: gcr.io, mirrors: [m.example]}}]\n{more}\n")]
     reader.tried = lambda image: image
     (found,) = faults(looked(reader))
     assert (found.check, found.status) == ("dry run", "note")
-    assert what in found.text
+    assert message in found.text
 
 
 def test_dry_run_accepts_any_candidate():

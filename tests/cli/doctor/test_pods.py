@@ -14,8 +14,8 @@ DISABLED = {"mirrorhook.io/rewrite": "disabled"}
 STATIC = {"kubernetes.io/config.mirror": "1"}
 OLD = "2026-10-01T00:00:00Z"
 
-# By what is the matter: the Pod; then the check, the verdict, words of what is found and
-# words of the mend.
+# By message is the matter: the Pod; then the check, the status, words of message is found and
+# words of the fix.
 PODS = {
     "rewritten": (
         pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
@@ -66,14 +66,14 @@ PODS = {
 
 @pytest.mark.parametrize("case", PODS)
 def test_pod_is_explained_with_its_fix(case):
-    given, check, verdict, what, mend = PODS[case]
+    given, check, status, message, fix = PODS[case]
     reader = MemoryReader()
     namespace = given["metadata"]["namespace"]
     reader.objects[f"/api/v1/namespaces/{namespace}/pods/web"] = given
     (found,) = explain_pod(reader, read_installation(reader), namespace, "web")
-    assert (found.check, found.status) == (check, verdict)
-    assert what in found.text
-    assert mend in found.fix
+    assert (found.check, found.status) == (check, status)
+    assert message in found.text
+    assert fix in found.fix
 
 
 def test_missing_pod_is_found():
@@ -83,7 +83,7 @@ def test_missing_pod_is_found():
 
 
 @pytest.mark.parametrize(
-    ("path", "value", "what"),
+    ("path", "value", "message"),
     [
         (CONFIGURATIONS, [], "has no webhook and no policy"),
         ("/api/v1/namespaces/mirrorhook/configmaps", [], "policy default are unknown"),
@@ -95,9 +95,9 @@ def test_missing_pod_is_found():
         ("/api/v1/namespaces/mirrorhook/configmaps", [rules("rules: x")], "are unknown"),
     ],
 )
-def test_pod_explanation_reports_unknown_rules(path, value, what):
+def test_pod_explanation_reports_unknown_rules(path, value, message):
     reader = MemoryReader()
     reader.lists[path] = value
     reader.objects["/api/v1/namespaces/shop/pods/web"] = pod("nginx")
     (found,) = explain_pod(reader, read_installation(reader), "shop", "web")
-    assert what in found.text
+    assert message in found.text

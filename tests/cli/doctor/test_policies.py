@@ -82,7 +82,7 @@ def other_table(reader):
     policies(reader)[0]["spec"]["variables"][0]["expression"] = "variables.mine"
 
 
-# What is done to the cluster; then the check, words of what is found, and of the mend.
+# What is done to the cluster; then the check, words of message is found, and of the fix.
 FAULTS = {
     "no policy": (
         lambda reader: policies(reader).clear(),
@@ -99,13 +99,13 @@ FAULTS = {
 
 @pytest.mark.parametrize("fault", FAULTS)
 def test_policy_fault_is_found_with_its_fix(fault):
-    change, check, what, mend = FAULTS[fault]
+    change, check, message, fix = FAULTS[fault]
     reader = evaluating()
     change(reader)
     (found,) = faults(check_cluster(reader, NOW))
     assert (found.check, found.status) == (check, "wrong")
-    assert what in found.text
-    assert mend in found.fix
+    assert message in found.text
+    assert fix in found.fix
 
 
 def test_missing_config_map_of_a_policy_is_found():
@@ -163,7 +163,7 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
 
 
 @pytest.mark.parametrize(
-    ("tried", "image", "verdict", "what", "mend"),
+    ("tried", "image", "status", "message", "fix"),
     [
         (lambda image: image, None, "wrong", "came back unchanged", "admission_policy"),
         (
@@ -179,13 +179,13 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
         ),
     ],
 )
-def test_dry_run_shows_whether_the_policy_takes_effect(tried, image, verdict, what, mend):
+def test_dry_run_shows_whether_the_policy_takes_effect(tried, image, status, message, fix):
     reader = evaluating()
     reader.tried = tried
     (found,) = faults(looked(reader, image=image))
-    assert (found.check, found.status) == ("dry run", verdict)
-    assert what in found.text
-    assert mend in found.fix
+    assert (found.check, found.status) == ("dry run", status)
+    assert message in found.text
+    assert fix in found.fix
 
 
 def test_namespace_without_opt_in_to_a_policy_gets_the_label_as_fix():
@@ -194,7 +194,7 @@ def test_namespace_without_opt_in_to_a_policy_gets_the_label_as_fix():
     assert "kubectl label namespace other mirrorhook.io/rewrite=enabled" in found.fix
 
 
-# By what is the matter: the Pod; then the verdict, and words of what is found.
+# By message is the matter: the Pod; then the status, and words of message is found.
 PODS = {
     "rewritten": (
         pod("m.example/hub/library/nginx", annotations=recorded(c0="nginx")),
@@ -210,12 +210,12 @@ PODS = {
 
 @pytest.mark.parametrize("case", PODS)
 def test_pod_is_explained_by_a_policy(case):
-    given, verdict, what = PODS[case]
+    given, status, message = PODS[case]
     reader = evaluating()
     exclusion = {"key": "a", "operator": "NotIn", "values": ["b"]}
     constraints = policies(reader)[0]["spec"]["matchConstraints"]
     constraints["objectSelector"] = {"matchExpressions": [exclusion]}
     reader.objects["/api/v1/namespaces/shop/pods/web"] = given
     (found,) = explain_pod(reader, read_installation(reader), "shop", "web")
-    assert found.status == verdict
-    assert what in found.text
+    assert found.status == status
+    assert message in found.text

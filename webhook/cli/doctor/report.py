@@ -91,7 +91,7 @@ def describe_finding(finding: Finding) -> dict[str, Any]:
     """Return a finding with the keys that ``--output json`` promises."""
     return {
         "check": finding.check,
-        "verdict": str(finding.status),
-        "what": finding.text,
-        "mend": finding.fix or None,
+        "status": str(finding.status),
+        "message": finding.text,
+        "fix": finding.fix or None,
     }
