@@ -17,7 +17,7 @@ def generate() -> str:
     before, _, rest = (CHART / "README.md").read_text().partition(BEGIN)
     after = rest.partition(END)[2]
     sections = parse_values((CHART / "values.yaml").read_text())
-    return before + BEGIN + "".join(map(_format_section, sections)) + END + after
+    return before + BEGIN + "".join(map(_format_section, sections)) + "\n" + END + after
 
 
 def _format_section(section: Section) -> str:

@@ -57,7 +57,7 @@ class Metrics:
         )
         images = Counter(
             "mirrorhook_images",
-            "Images decided on, by policy, rule (empty where none matched) and outcome.",
+            "Images by policy, rule (empty if none matched) and outcome.",
             ("policy", "rule", "outcome"),
             registry=registry,
         )
@@ -72,24 +72,24 @@ class Metrics:
         )
         self._last_review = Gauge(
             "mirrorhook_last_review_timestamp_seconds",
-            "When the last review came; 0 before the first.",
+            "Time of the last review; 0 before the first.",
             registry=registry,
         )
         self._probes = Counter(
             "mirrorhook_probes",
-            "Questions whether an image is there, by mirror and answer.",
+            "Image checks, by mirror and answer.",
             ("mirror", "answer"),
             registry=registry,
         )
         self._probe_duration = Histogram(
             "mirrorhook_probe_duration_seconds",
-            "Time from such a question to its answer.",
+            "Duration of an image check.",
             buckets=PROBE_BUCKETS,
             registry=registry,
         )
         self._down = Gauge(
             "mirrorhook_registries_down",
-            "Registries that are left alone, as they failed time and again.",
+            "Registries that are not used because they failed repeatedly.",
             registry=registry,
         )
         self._refused = Counter(
@@ -100,23 +100,23 @@ class Metrics:
         )
         self._errors = Counter(
             "mirrorhook_errors",
-            "Internal errors on which a Pod was left as it is.",
+            "Internal errors after which a Pod was admitted unchanged.",
             registry=registry,
         )
         self._loops = Counter(
             "mirrorhook_loops",
-            "Owners left alone, as they made a rewritten Pod again and again.",
+            "Owners skipped because they kept recreating a rewritten Pod.",
             registry=registry,
         )
         self._reloads = Counter(
             "mirrorhook_config_reloads",
-            "Changes of the rules file taken up (success) or refused (failure).",
+            "Reloads of the rules file, by result (success or failure).",
             ("result",),
             registry=registry,
         )
         self._reload_state = Gauge(
             "mirrorhook_config_last_reload_successful",
-            "1 if the rules in use are those of the file, 0 if the file was refused.",
+            "1 if the rules in use match the file, 0 if the file was rejected.",
             registry=registry,
         )
         self._loaded = Gauge(
@@ -131,13 +131,13 @@ class Metrics:
         )
         self._certificate_reloads = Counter(
             "mirrorhook_certificate_reloads",
-            "Changes of the certificate taken up (success) or refused (failure).",
+            "Reloads of the certificate, by result (success or failure).",
             ("result",),
             registry=registry,
         )
         Gauge(
             "mirrorhook_log_lines_dropped",
-            "Log lines dropped since nobody read them in time.",
+            "Log lines dropped because they were not read in time.",
             registry=registry,
         ).set_function(dropped_lines)
         for result in ("success", "failure"):
