@@ -287,3 +287,24 @@ def test_aks_has_nothing_to_edit():
     ):
         assert not selected_by(rendered, labels)
     assert selected_by(rendered, namespace_labels("shop"))
+
+
+NO_SIDECAR_CHANGES_THEM = {
+    "mirrorhook.io/is-no-mirror-pod",
+    "mirrorhook.io/is-not-opted-out",
+    "mirrorhook.io/has-new-containers",
+}
+
+
+def test_webhook_is_called_for_pods_to_which_others_add_containers():
+    """The API server calls a webhook again only if it called it before."""
+    for webhook in render({"profiles": ["daocloud"]}).webhooks.values():
+        assert {each["name"] for each in webhook["matchConditions"]} == NO_SIDECAR_CHANGES_THEM
+        assert webhook["reinvocationPolicy"] == "IfNeeded"
+
+
+def test_conditions_from_rules_are_an_explicit_choice():
+    values = {"profiles": ["daocloud"], "webhook": {"matchConditionsFromRules": True}}
+    (webhook,) = render(values).webhooks.values()
+    (added,) = {each["name"] for each in webhook["matchConditions"]} - NO_SIDECAR_CHANGES_THEM
+    assert added == "mirrorhook.io/has-images-of-the-rules"

@@ -6,12 +6,21 @@ import pytest
 
 from tests.cluster.api import namespaced
 from tests.cluster.release import released
-from tests.cluster.world import MIRROR, images, pod
+from tests.cluster.world import ENABLED, MIRROR, RULES, images, pod
 
 WEBHOOK = "default.mirrorhook.io"
 CALLS = "apiserver_admission_webhook_admission_duration_seconds_count"
 EXCLUSIONS = "apiserver_admission_match_condition_exclusions_total"
 ERRORS = "apiserver_admission_match_condition_evaluation_errors_total"
+CONDITIONS = {"webhook": {"matchConditionsFromRules": True}}
+
+
+@pytest.fixture(scope="module")
+def release(plane, world):
+    """A running release with conditions from its rules."""
+    with released(plane, {"rules": RULES} | CONDITIONS) as release:
+        world.wait_for(world.namespace(ENABLED), "nginx", f"{MIRROR}/hub/library/nginx")
+        yield release
 
 
 class Counts:
@@ -92,7 +101,7 @@ def test_conditions_cover_any_number_of_rules(plane, world, count):
         for n in range(count)
     ]
     values = {"rules": rules, "selection": {"mode": "listed", "namespaces": [space]}}
-    with released(plane, values, name="mirrorhook-many"):
+    with released(plane, values | CONDITIONS, name="mirrorhook-many"):
         last = f"registry{count - 1}.example.com/team/app"
         world.wait_for(space, last, f"{MIRROR}/r{count - 1}/app")
         long = f"registry1.example.com/{'x' * 150}/" + "y" * 80 + ":1"
@@ -108,7 +117,7 @@ def test_conditions_include_profiles_and_regexes(plane, world):
     regex = {"regex": r"^quay\.io/bitnami/(.+)$", "mirrors": [rf"{MIRROR}/legacy/\1"]}
     selection = {"mode": "listed", "namespaces": [space]}
     values = {"rules": [regex], "profiles": ["daocloud"], "selection": selection}
-    with released(plane, values, name="mirrorhook-profiles"):
+    with released(plane, values | CONDITIONS, name="mirrorhook-profiles"):
         world.wait_for(space, "nginx", "m.daocloud.io/docker.io/library/nginx")
         counts = Counts(world.api)
         assert world.tried(space, "quay.io/bitnami/a:1") == f"{MIRROR}/legacy/a:1"

@@ -13,8 +13,10 @@ import httpx
 import pytest
 import trustme
 
+from tests.cluster.policies import charted
 from tests.cluster.processes import until
-from tests.cluster.world import MIRROR, images, pod
+from tests.cluster.release import released
+from tests.cluster.world import MIRROR, RULES, images, pod
 
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 POLICIES = "/apis/admissionregistration.k8s.io/v1/validatingadmissionpolicies"
@@ -81,19 +83,44 @@ def injecting(world, name, space):
         server.server_close()
 
 
+@contextmanager
+def rewriting(world, rewriter):
+    """Rewrite by the webhook or by a policy, in a namespace that is yielded."""
+    space = world.namespace()
+    values = {
+        "rules": [*RULES, {"match": "probe.example", "mirrors": ["probed.example"]}],
+        "selection": {"mode": "listed", "namespaces": [space]},
+    }
+    name = "mirrorhook-injected"
+    if rewriter == "policy":
+        with charted(world, space, values, name):
+            yield space
+    else:
+        with released(world.plane, values, name=name):
+            world.wait_for(space, "nginx", f"{MIRROR}/hub/library/nginx")
+            yield space
+
+
+@pytest.fixture(scope="module", params=["webhook", "policy"])
+def rewritten(world, request):
+    with rewriting(world, request.param) as space:
+        yield space
+
+
 @pytest.mark.parametrize("name", ["a-mesh", "z-mesh"], ids=["before ours", "after ours"])
-def test_container_added_by_another_webhook_is_rewritten(world, release, space, name):
-    with injecting(world, name, space):
+@pytest.mark.parametrize(
+    ("image", "expected"),
+    [("nginx", f"{MIRROR}/hub/library/nginx"), ("r.example/x", "r.example/x")],
+    ids=["a rule matches", "no rule matches"],
+)
+def test_container_added_by_another_webhook_is_rewritten(world, rewritten, name, image, expected):
+    with injecting(world, name, rewritten):
 
         def created():
-            return images(world.create(space, pod("nginx"), dryRun="All"))
+            return images(world.create(rewritten, pod(image), dryRun="All"))
 
-        expected = {
-            "c0": f"{MIRROR}/hub/library/nginx",
-            "proxy": f"{MIRROR}/hub/istio/proxyv2:1",
-        }
         until(lambda: "proxy" in created(), "the other webhook")
-        assert created() == expected
+        assert created() == {"c0": expected, "proxy": f"{MIRROR}/hub/istio/proxyv2:1"}
 
 
 def test_validating_policy_sees_rewritten_images(world, release, space):

@@ -89,7 +89,8 @@ def release_policies(policies, **values):
     """Render a release, and return its policies by name."""
     selection = {"selection": {"mode": "all"}}
     given = {name: {**selection, **policy} for name, policy in policies.items()}
-    rendered = render({"policies": given, **values})
+    webhook = {"matchConditionsFromRules": True}
+    rendered = render({"policies": given, "webhook": webhook, **values})
     return {name: read_policy(rendered, name) for name in policies}
 
 

@@ -1,8 +1,11 @@
 {{/*
 The matchConditions of the webhook of one policy, as a YAML list.
 
-If a condition is false, the webhook would change nothing. The reverse need not hold: when in
-doubt, a condition is true. No condition can fail to evaluate, because then the Pod would be
+If a condition is false, the webhook would change nothing now. The reverse need not hold: when
+in doubt, a condition is true. A webhook that is not called is not called again if others add
+containers (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#reinvocation-policy),
+so the default conditions are only those that no added container can make true: containers
+cannot be added by an UPDATE. No condition can fail to evaluate, because then the Pod would be
 refused or not rewritten. Takes root and policy (rules, profiles).
 */}}
 {{- define "mirrorhook.matchConditions" -}}

@@ -27,6 +27,7 @@ class MemoryReader:
     """Attributes:
     objects: Objects by path.
     lists: Collections by path.
+    others: Webhook configurations that are not ours.
     pages: Status and text of the pages of Pods, by path.
     tried: Gives the image that a Pod of an image gets; or raises.
     served: What every replica serves with; an error is raised.
@@ -48,6 +49,7 @@ class MemoryReader:
             f"{namespace}/pods": [replica("mirrorhook-1", READY)],
             f"{namespace}/configmaps": [rules(RULES)],
         }
+        self.others = []
         self.pages = {}
         self.tried = lambda image: image.replace("docker.io", "m.example/hub")
         self.served = PAIR.chain
@@ -57,6 +59,8 @@ class MemoryReader:
         return self.objects.get(path)
 
     def list(self, path, selector=""):
+        if path == CONFIGURATIONS and "!=" in selector:
+            return self.others
         return self.lists.get(path, [])
 
     def measure_clock_skew(self):
@@ -85,6 +89,7 @@ def configuration(**changes):
         "name": "default.mirrorhook.io",
         "clientConfig": {"service": service, "caBundle": bundle},
         "failurePolicy": "Ignore",
+        "reinvocationPolicy": "IfNeeded",
         "namespaceSelector": {"matchLabels": ENABLED},
         "objectSelector": {
             "matchExpressions": [

@@ -128,6 +128,43 @@ def test_untrusted_certificate_is_found(served, status, message):
     assert message in found.text
 
 
+def other(name, operation="CREATE", resource="pods"):
+    """The configuration of another webhook."""
+    rule = {"apiGroups": [""], "operations": [operation], "resources": [resource]}
+    return {"metadata": {"name": name}, "webhooks": [{"rules": [rule]}]}
+
+
+FROM_RULES = [{"name": "mirrorhook.io/has-images-of-the-rules", "expression": "true"}]
+
+
+@pytest.mark.parametrize(
+    ("changes", "status", "message"),
+    [
+        ({}, "ok", "and then default.mirrorhook.io again"),
+        ({"matchConditions": FROM_RULES}, "note", "only for Pods that had images of the rules"),
+        ({"reinvocationPolicy": "Never"}, "note", "but default.mirrorhook.io not again"),
+    ],
+)
+def test_webhook_that_comes_later_is_reported(changes, status, message):
+    reader = MemoryReader()
+    reader.lists[CONFIGURATIONS] = [configuration(**changes)]
+    reader.others = [other("vault"), other("a-mesh"), other("z-mesh", "*", "*")]
+    (found,) = (each for each in looked(reader) if each.check == "order")
+    assert found.status == status
+    assert "calls vault and z-mesh after default.mirrorhook.io" in found.text
+    assert message in found.text
+
+
+@pytest.mark.parametrize(
+    "before",
+    [other("a-mesh"), other("z-mesh", "UPDATE"), other("z-mesh", "CREATE", "pods/exec")],
+)
+def test_webhook_that_adds_nothing_later_is_not_reported(before):
+    reader = MemoryReader()
+    reader.others = [before]
+    assert "order" not in {each.check for each in looked(reader)}
+
+
 @pytest.mark.parametrize("ahead", [-300, 300])
 def test_clock_skew_is_found(ahead):
     reader = MemoryReader()

@@ -13,13 +13,20 @@ from webhook.cli.doctor.policies import (
     read_policies,
 )
 from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
-from webhook.cli.doctor.webhooks import check_replicas, check_trust, read_webhooks
+from webhook.cli.doctor.webhooks import (
+    CONFIGURATIONS,
+    OUR_LABEL,
+    WebhookEntry,
+    check_replicas,
+    check_trust,
+    read_webhooks,
+)
 from webhook.config import ConfigurationError, Mode
 from webhook.core import Outcome
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator, Mapping
     from datetime import datetime
 
     from webhook.cli.doctor.installation import Installation, Rewriter
@@ -75,6 +82,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
         effect = "admitted unchanged" if entry.ignores_failure else "rejected"
         yield ok("webhook", f"{entry.name} is registered; if it fails, Pods are {effect}")
         yield check_trust(entry, now)
+    yield from _check_order(reader, (*webhooks, *policies.bound))
     for entry in {(entry.namespace, entry.service): entry for entry in webhooks}.values():
         yield from check_replicas(reader, entry, now)
     for namespace in sorted({entry.namespace for entry in webhooks}):
@@ -90,6 +98,50 @@ def _check_clock(skew: float) -> Finding:
         f"this machine is {abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} the "
         "API server; a new certificate may not be valid yet",
         "synchronize the clocks by NTP, here and on the nodes",
+    )
+
+
+def _check_order(reader: KubeClient, rewriters: Iterable[Rewriter]) -> Iterator[Finding]:
+    """Report which webhooks may add containers to a new Pod after mirrorhook has seen it.
+
+    Webhooks are called in the order of the names of their configurations, after all policies.
+    Then those are called again that were called before, if the Pod has changed since
+    (https://kubernetes.io/docs/reference/access-authn-authz/extensible-admission-controllers/#reinvocation-policy).
+    """
+    others = [
+        each["metadata"]["name"]
+        for each in reader.list(CONFIGURATIONS, OUR_LABEL.replace("=", "!="))
+        if any(_is_for_new_pods(webhook) for webhook in each.get("webhooks") or ())
+    ]
+    for each in rewriters:
+        after = each.configuration if isinstance(each, WebhookEntry) else ""
+        later = " and ".join(sorted(name for name in others if name > after))
+        if not later:
+            continue
+        order = f"the API server calls {later} after {each.name}"
+        if not each.is_reinvoked:
+            yield notice(
+                "order",
+                f"{order}, but {each.name} not again: images that are added are not rewritten",
+                "set webhook.reinvocationPolicy to IfNeeded and run helm upgrade",
+            )
+        elif each.skips_by_rules:
+            yield notice(
+                "order",
+                f"{order}, which it calls again only for Pods that had images of the rules "
+                "before: images that are added to other Pods are not rewritten",
+                "set webhook.matchConditionsFromRules to false and run helm upgrade",
+            )
+        else:
+            yield ok("order", f"{order}, and then {each.name} again, which rewrites added images")
+
+
+def _is_for_new_pods(webhook: Mapping[str, Any]) -> bool:
+    return any(
+        {"", "*"} & {*rule["apiGroups"]}
+        and {"CREATE", "*"} & {*rule["operations"]}
+        and {"pods", "*", "*/*"} & {*rule["resources"]}
+        for rule in webhook.get("rules") or ()
     )
 
 

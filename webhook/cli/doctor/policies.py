@@ -50,6 +50,7 @@ class BoundPolicy:
 
     Attributes:
         ignores_failure: Whether Pods are admitted unchanged if the policy fails.
+        is_reinvoked: Whether it is evaluated again if webhooks change a Pod.
         created: When the later of the two was created, in RFC 3339.
         mirrors: The rules; None if they are unknown.
         problem: Why they are unknown.
@@ -60,11 +61,13 @@ class BoundPolicy:
     namespace_selector: Mapping[str, Any]
     object_selector: Mapping[str, Any]
     ignores_failure: bool
+    is_reinvoked: bool
     created: str
     mirrors: MirrorMap | None = None
     problem: str = ""
 
     noun: ClassVar[str] = "the policy"
+    skips_by_rules: ClassVar[bool] = False
 
     @property
     def name(self) -> str:
@@ -156,6 +159,7 @@ def _bind(reader: KubeClient, policy: Mapping[str, Any], binding: Mapping[str, A
         namespace_selector=_join_selectors(constraints, resources, "namespaceSelector"),
         object_selector=_join_selectors(constraints, resources, "objectSelector"),
         ignores_failure=policy["spec"].get("failurePolicy") == "Ignore",
+        is_reinvoked=policy["spec"].get("reinvocationPolicy") == "IfNeeded",
         created=max(each["metadata"].get("creationTimestamp") or "" for each in (policy, binding)),
         mirrors=mirrors,
         problem=problem,

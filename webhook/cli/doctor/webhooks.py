@@ -31,6 +31,7 @@ __all__ = [
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 OUR_LABEL: Final = "app.kubernetes.io/name=mirrorhook"
 PATH: Final = "/mutate"
+RULES_CONDITION: Final = "mirrorhook.io/has-images-of-the-rules"
 PORTS: Final = {"webhook": 8443, "operations": 8080}
 HTTP_OK: Final = 200
 SOON: Final = timedelta(days=2)
@@ -46,6 +47,8 @@ class WebhookEntry:
         namespace: Namespace of its Service.
         ca_bundle: The certificates that the API server trusts, in PEM.
         ignores_failure: Whether Pods are admitted unchanged if the webhook is not reached.
+        is_reinvoked: Whether it is called again if later webhooks change a Pod.
+        skips_by_rules: Whether it is called only for Pods with images of the rules.
         created: When the configuration was created, in RFC 3339.
     """
 
@@ -58,6 +61,8 @@ class WebhookEntry:
     namespace_selector: Mapping[str, Any]
     object_selector: Mapping[str, Any]
     ignores_failure: bool
+    is_reinvoked: bool
+    skips_by_rules: bool
     created: str
 
     noun: ClassVar[str] = "the webhook"
@@ -95,6 +100,10 @@ def _parse_entries(configuration: Mapping[str, Any]) -> Iterator[WebhookEntry]:
                 namespace_selector=webhook.get("namespaceSelector") or {},
                 object_selector=webhook.get("objectSelector") or {},
                 ignores_failure=webhook.get("failurePolicy") == "Ignore",
+                is_reinvoked=webhook.get("reinvocationPolicy") == "IfNeeded",
+                skips_by_rules=any(
+                    each["name"] == RULES_CONDITION for each in webhook.get("matchConditions") or ()
+                ),
                 created=metadata.get("creationTimestamp") or "",
             )
 
