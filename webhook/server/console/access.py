@@ -9,7 +9,7 @@ page of another site that reached this address by `DNS rebinding`_: its host nam
 
 from __future__ import annotations
 
-from ipaddress import ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Final
 
 from fastapi import HTTPException, Request, Response
@@ -27,6 +27,7 @@ HEADERS: Final = {
     "referrer-policy": "no-referrer",
     "x-content-type-options": "nosniff",
 }
+LOOPBACK: Final = (IPv4Address("127.0.0.1"), IPv6Address("::1"))
 _FORWARD: Final = (
     "the console is open to kubectl port-forward only: run kubectl --namespace NAMESPACE "
     "port-forward POD 8080, and open http://localhost:8080/"
@@ -49,12 +50,12 @@ def require_local_visitor(request: Request, response: Response) -> None:
 
 
 def _is_loopback(host: str) -> bool:
+    """Return whether *host* is 127.0.0.1 or ::1; the proxies of a mesh use others of 127.0.0.0/8."""
     try:
         address = ip_address(host)
     except ValueError:
         return False
-    mapped = getattr(address, "ipv4_mapped", None)
-    return bool((mapped or address).is_loopback)
+    return (getattr(address, "ipv4_mapped", None) or address) in LOOPBACK
 
 
 def _is_local_name(host: str) -> bool:
