@@ -50,7 +50,7 @@ def require_local_visitor(request: Request, response: Response) -> None:
 
 
 def _is_loopback(host: str) -> bool:
-    """Return whether *host* is 127.0.0.1 or ::1; the proxies of a mesh use others of 127.0.0.0/8."""
+    """Return whether *host* is 127.0.0.1 or ::1; proxies of a mesh use others of 127.0.0.0/8."""
     try:
         address = ip_address(host)
     except ValueError:
