@@ -19,7 +19,6 @@ def test_roles_are_limited_to_one_secret_and_one_webhook_configuration():
             "resourceNames": ["mirrorhook-ca"],
             "verbs": VERBS,
         },
-        {"apiGroups": [""], "resources": ["secrets"], "verbs": ["create"]},
         {
             "apiGroups": ["discovery.k8s.io"],
             "resources": ["endpointslices"],
@@ -38,15 +37,17 @@ def test_roles_are_limited_to_one_secret_and_one_webhook_configuration():
     assert configuration["metadata"]["name"] == CLUSTER_NAME
 
 
-def test_permission_to_create_secrets_can_be_disabled():
-    rendered = render({"certificates": {"self": {"recreateSecret": False}}})
-    assert [rule["verbs"] for rule in rendered.one("Role")["rules"]] == [VERBS, ["list"]]
+def test_replicas_may_create_nothing():
+    """A replica that is ending would create the Secret again after Helm has deleted it."""
+    rendered = render()
+    for kind in ("Role", "ClusterRole"):
+        assert not any({"create", "*"} & {*rule["verbs"]} for rule in rendered.one(kind)["rules"])
 
 
 def test_replicas_without_console_neither_find_nor_reach_each_other():
     rendered = render({"console": {"enabled": False}})
     rules = rendered.one("Role")["rules"]
-    assert [rule["resources"] for rule in rules] == [["secrets"], ["secrets"]]
+    assert [rule["resources"] for rule in rules] == [["secrets"]]
     spec = rendered.one("NetworkPolicy")["spec"]
     assert (len(spec["ingress"]), len(spec["egress"])) == (2, 1)
 

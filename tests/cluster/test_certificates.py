@@ -117,13 +117,17 @@ def test_old_ca_is_replaced_while_pods_are_created(plane, world):
         until(lambda: len(replica.logged("certificate signed")) == 2, "a line for each")
 
 
-def test_deleted_secret_is_recreated_while_pods_are_created(plane, world):
+def test_deleted_secret_is_restored_by_an_upgrade_while_pods_are_created(plane, world):
     with failing_closed(plane, world, "mirrorhook-lost") as (release, space):
         (replica,) = release.replicas
         (first,) = authorities(release)
         time.sleep(2)  # certificates have a resolution of one second
         with storm(world, space, NGINX):
             plane.api.delete(release.authority)
+            event = "certificate rotation has a problem"
+            (line, *_) = until(lambda: replica.logged(event), event, 60)
+            assert "cannot create Secret" in line["problem"]
+            release.install_again()
             until(lambda: len(authorities(release)) == 2, "a new CA beside the old", 30)
             newest = authorities(release)[-1]
             assert newest != first
