@@ -42,40 +42,56 @@ def test_policy_equals_that_of_the_render_command(rewriter, enforce):
     assert read_literal(tables[0]) == read_literal(tables[1])
     for condition in spec["matchConditions"]:
         condition["name"] = condition["name"].removeprefix("mirrorhook.io/")
-    assert spec["matchConstraints"].pop("objectSelector")
     assert spec["matchConstraints"].pop("matchPolicy") == "Equivalent"
     assert spec == policy["spec"]
     actions = rendered.one(BINDING)["spec"]["validationActions"]
     assert actions == binding["spec"]["validationActions"]
 
 
-@pytest.mark.parametrize(
-    "selection",
-    [
-        {"namespaces": ["shop"]},
-        {"mode": "all", "namespaceSelector": {"matchLabels": {"tier": "edge"}}},
-        {"objectSelector": {"matchLabels": {"mirror": "yes"}}},
-    ],
-    ids=str,
-)
-def test_policy_selects_what_is_rewritten_but_no_label_opts_out(selection):
-    rendered = render({**VALUES, "selection": selection})
+SELECTIONS = [
+    {"namespaces": ["shop"]},
+    {"mode": "all", "namespaceSelector": {"matchLabels": {"tier": "edge"}}},
+    {"objectSelector": {"matchLabels": {"mirror": "yes"}}},
+]
+CONDITION = {"name": "not-mine", "expression": "!has(object.metadata.labels)"}
+
+
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_policy_checks_all_pods_of_the_same_namespaces(selection):
+    webhook = {"matchConditions": [CONDITION]}
+    rendered = render({**VALUES, "selection": selection, "webhook": webhook})
     policy = rendered.one(POLICY)
-    webhooks = list(rendered.webhooks.values())
     assert [
         binding["spec"]["matchResources"]["namespaceSelector"]
         for binding in rendered.of_kind(BINDING)
-    ] == [webhook["namespaceSelector"] for webhook in webhooks]
+    ] == [webhook["namespaceSelector"] for webhook in rendered.webhooks.values()]
     names = {binding["spec"]["policyName"] for binding in rendered.of_kind(BINDING)}
     assert names == {policy["metadata"]["name"]}
-    strict = policy["spec"]["matchConstraints"]["objectSelector"]
-    strict["matchExpressions"].insert(0, OPTED_OUT)
-    assert strict == webhooks[0]["objectSelector"]
+    for item in (policy, *rendered.of_kind(BINDING)):
+        assert "objectSelector" not in json.dumps(item)
+    # Neither depends on labels. The kubelet never runs the Pods with the annotation of the first.
+    assert {each["name"] for each in policy["spec"]["matchConditions"]} == {
+        "mirrorhook.io/is-no-mirror-pod",
+        "mirrorhook.io/has-new-containers",
+    }
 
 
-def test_policy_without_skipped_operators_has_no_selector():
+@pytest.mark.parametrize("selection", SELECTIONS, ids=str)
+def test_exemptions_are_an_explicit_choice_and_exclude_the_opt_out(selection):
+    webhook = {"matchConditions": [CONDITION]}
+    values = {**VALUES, "selection": selection, "webhook": webhook, "enforceExemptions": True}
+    rendered = render(values)
+    constraints = rendered.one(POLICY)["spec"]["matchConstraints"]
+    selector = constraints["objectSelector"]
+    selector["matchExpressions"].insert(0, OPTED_OUT)
+    assert selector == next(iter(rendered.webhooks.values()))["objectSelector"]
+    assert CONDITION in rendered.one(POLICY)["spec"]["matchConditions"]
+
+
+def test_exemptions_without_skipped_operators_have_an_empty_selector():
     names = ("cloudNativePG", "zalandoPostgres", "olm", "aerospike", "kubeVirt")
-    rendered = render({**VALUES, "operators": dict.fromkeys(names, False)})
+    values = {"operators": dict.fromkeys(names, False), "enforceExemptions": True}
+    rendered = render({**VALUES, **values})
     for item in (rendered.one(POLICY), rendered.of_kind(BINDING)[0]):
         kubernetes_validate.validate(json.loads(json.dumps(item)), "1.34", strict=True)
 

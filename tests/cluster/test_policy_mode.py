@@ -12,7 +12,20 @@ from tests.cluster.world import ENABLED, MIRROR, RULES, pod
 from tests.tools.helm import helm4
 
 NAME = "policy"
+LABELS = [
+    {"cnpg.io/podRole": "instance"},
+    {"application": "spilo"},
+    {"olm.catalogSource": "x"},
+    {"aerospike.com/cr": "x"},
+    {"kubevirt.io": "virt-launcher"},
+]
 PROBED = {"match": "probe.example", "mirrors": ["probed.example"]}
+
+
+def labelled(image, labels):
+    given = pod(image)
+    given["metadata"]["labels"] = labels
+    return given
 
 
 @pytest.fixture(scope="module")
@@ -35,9 +48,18 @@ def test_enforce_refuses_unmirrored_images(world, place, rewriter):
         )
         message = "these images are not from a mirror: nginx"
         assert refused.json()["message"].endswith(message)
-        owned = pod("nginx")
-        owned["metadata"]["labels"] = {"cnpg.io/podRole": "instance"}
-        assert world.create(place, owned, dryRun="All")
+        for labels in LABELS:
+            answer = world.api.ask(
+                "POST", namespaced("pods", place), labelled("nginx", labels), dryRun="All"
+            )
+            assert answer.json()["message"].endswith(message), labels
+        exempt = {**values, "enforce": "deny", "enforceExemptions": True}
+        install(world, exempt, NAME)
+        owned = labelled("nginx", LABELS[0])
+        until(
+            lambda: world.api.ask(sent[0], sent[1], owned, dryRun="All").is_success,
+            "the exemption",
+        )
         assert world.tried(world.namespace(), "nginx") == "nginx"
         if rewriter == "policy":
             world.wait_for(place, "nginx", f"{MIRROR}/hub/library/nginx")

@@ -88,7 +88,7 @@ selection; the mode defaults to listed.
 {{/*
 The Pods of one policy: excludes Pods that opted out (the webhook's own Pods have this label
 too) and Pods of operators that compare images, and adds the selection's own selector. Takes
-root, selection, and strict: if true, Pods cannot opt out.
+root, selection, and strict: if true, the opt-out label is ignored.
 */}}
 {{- define "mirrorhook.objectSelector" -}}
 {{- $operators := .root.Values.operators }}
