@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
+import socket
+import struct
+import weakref
 
 import httpx
 import pytest
@@ -339,6 +343,25 @@ async def test_client_that_does_not_read_is_not_answered_without_end():
         assert connection.transport.get_write_buffer_size() < 1024 * 1024
         sending.cancel()
         writer.transport.abort()
+
+
+@pytest.mark.anyio
+async def test_connection_that_is_reset_is_released_at_once():
+    async with run_listener(limits=ConnectionLimits()) as listener:
+        reader, writer = await connect(listener)
+        writer.write(build_request(REVIEW))
+        await read_answer(reader)
+        connections = listener.server.server_state.connections
+        held = weakref.ref(next(iter(connections)))
+        linger = struct.pack("ii", 1, 0)  # close with a reset
+        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        writer.transport.abort()
+        for _ in range(100):
+            if not connections:
+                break
+            await asyncio.sleep(0.01)
+        gc.collect()
+        assert held() is None
 
 
 async def send_without_end(writer):

@@ -134,6 +134,11 @@ class LimitedProtocol(HttpToolsProtocol):
         self._began = None
         super().on_message_complete()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Release the connection; uvicorn's timer would hold one that was reset for minutes."""
+        super().connection_lost(exc)
+        self._unset_keepalive_if_required()
+
     def send_400_response(self, msg: str) -> None:
         """Refuse what is not HTTP, or a head that is too long."""
         if self._head_size > self._limits.head:
