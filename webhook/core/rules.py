@@ -10,6 +10,7 @@ every registry (``*``). A regular expression has to match the whole of ``registr
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
@@ -19,6 +20,7 @@ from webhook.core.errors import InvalidReferenceError, InvalidRuleError, quote
 from webhook.core.reference import (
     DOCKER_HUB,
     LEGACY_DOCKER_HUB,
+    OFFICIAL,
     ImageReference,
     is_domain,
     is_path,
@@ -32,10 +34,25 @@ if TYPE_CHECKING:
 
     from webhook.core.allowlist import Allowlist
 
-__all__ = ["EVERY_REGISTRY", "Match", "Mirror", "Original", "Rule", "parse_match"]
+__all__ = [
+    "API_PATH",
+    "EVERY_REGISTRY",
+    "Match",
+    "Mirror",
+    "Original",
+    "Rule",
+    "parse_match",
+    "suggest_match",
+]
 
 EVERY_REGISTRY: Final = "*"
 _SUBDOMAINS: Final = "*."
+API_PATH: Final = "v2"  # the base path of the registry API, in URLs (OCI distribution)
+_WILDCARDS: Final = frozenset({"*", "**"})
+_REGEX_CHARACTERS: Final = frozenset("^$()[]|+?\\")
+_TAG_OR_DIGEST: Final = re.compile(r"[:@].*")
+# How other programs write the groups of a regular expression.
+_OTHER_GROUP: Final = re.compile(r"\$(?:\{([0-9])\}|([0-9]))")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,25 +88,81 @@ def parse_match(text: str) -> Match:
         InvalidRuleError: It is not a registry, with or without a path; the message says what
             to write instead.
     """
-
-    def make_error(problem: str) -> InvalidRuleError:
-        return InvalidRuleError(f"match {quote(text)} {problem}", field="match")
-
     if text == EVERY_REGISTRY:
         return Match(EVERY_REGISTRY)
-    registry, slash, path = text.partition("/")
-    domain = registry.removeprefix(_SUBDOMAINS)
-    if "*" in domain or "*" in path:
-        raise make_error('has a "*" that is neither alone nor a leading "*."')
-    if not is_domain(domain):
-        raise make_error("does not start with a registry host such as docker.io")
-    if slash and not is_path(path):
-        if ":" in path or "@" in path:
-            raise make_error("has a tag or digest; rules match repositories only")
-        raise make_error(f"has the path {quote(path)}, which is not a valid repository")
+    problem = _find_match_problem(text)
+    if problem:
+        suggestion = suggest_match(text)
+        advice = f": write {suggestion}" if suggestion else ""
+        raise InvalidRuleError(f"match {quote(text)} {problem}{advice}", field="match")
+    registry, _, path = text.partition("/")
     if registry == LEGACY_DOCKER_HUB:
         registry = DOCKER_HUB
     return Match(registry, path)
+
+
+def _find_match_problem(text: str) -> str:
+    registry, slash, path = text.partition("/")
+    domain = registry.removeprefix(_SUBDOMAINS)
+    if is_domain(domain) and (not slash or is_path(path)):
+        return ""
+    if _REGEX_CHARACTERS.intersection(text):
+        return "is not a name: for a regular expression use regex"
+    if "://" in text:
+        return "has a scheme"
+    if "*" in domain or "*" in path:
+        return 'has a "*" that is neither alone nor a leading "*."'
+    if not is_domain(domain):
+        return "does not start with a registry host such as docker.io"
+    return _find_path_problem(path, "match")
+
+
+def _find_path_problem(path: str, owner: str) -> str:
+    """Return why *path* is not a valid repository."""
+    if ":" in path or "@" in path:
+        return f"has a tag or digest, which a {owner} cannot have"
+    if not path or path.endswith("/"):
+        return "ends with a slash"
+    return f"has the path {quote(path)}, which is not a valid repository"
+
+
+def suggest_match(text: str) -> str:
+    """Return the ``match`` that *text* probably stands for; empty if that is unclear."""
+    if _REGEX_CHARACTERS.intersection(text):
+        return ""
+    if text in _WILDCARDS:
+        return EVERY_REGISTRY
+    name, has_tag = _clean(text)
+    domain = name.removeprefix("*").removeprefix(".")
+    if "*" in domain:
+        registry, slash, path = name.replace(".", r"\.").partition("/")
+        path = re.sub(r"\*+", "(.*)", path) if slash else "(.+)"
+        expression = f"{re.sub(r'[*]+', '[^/]*', registry)}/{path}"
+        return f"regex: '{expression}' instead, and \\1 in its mirrors"
+    if domain != name:
+        name = _SUBDOMAINS + domain
+    elif name and not looks_like_registry(name.partition("/")[0]):
+        name = f"{DOCKER_HUB}/{name}"
+    registry, slash, path = name.partition("/")
+    if registry == DOCKER_HUB and slash and "/" not in path and (has_tag or "/" not in text):
+        path = OFFICIAL + path
+    is_valid = is_domain(registry.removeprefix(_SUBDOMAINS)) and (not slash or is_path(path))
+    return f"{registry}{slash}{path}" if is_valid else ""
+
+
+def _clean(text: str) -> tuple[str, bool]:
+    """Return a name without what belongs to URLs and tags, and whether it had a tag or digest."""
+    parts = [part for part in text.strip().rpartition("://")[2].split("/") if part]
+    if API_PATH in parts[:2]:
+        parts.remove(API_PATH)
+    while len(parts) > 1 and parts[-1] in _WILDCARDS:
+        parts.pop()
+    has_tag = False
+    if parts and (len(parts) > 1 or not is_domain(parts[0])):
+        last = _TAG_OR_DIGEST.sub("", parts[-1])
+        has_tag = last != parts[-1]
+        parts[-1] = last
+    return "/".join(parts).lower(), has_tag
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,26 +186,14 @@ class Mirror:
     allowlist: Allowlist | None = None
 
     def __post_init__(self) -> None:
-        sample = fill_groups(self.target, "x")
-        registry, slash, path = sample.partition("/")
-
-        def make_error(problem: str) -> InvalidRuleError:
-            return InvalidRuleError(f"mirror {quote(self.target)} {problem}", field="target")
-
-        if "://" in sample:
-            raise make_error("has a scheme; write only host[:port][/path]")
-        if not is_domain(registry):
-            raise make_error("does not start with a registry host")
-        if not looks_like_registry(registry) and not self.is_template:
-            raise make_error(
-                f"would be read as a name on Docker Hub, as {registry!r} has neither "
-                f"'.' nor ':'; write {registry}:443 or docker.io/{self.target}"
-            )
-        if slash and not is_path(path):
-            if ":" in path or "@" in path:
-                raise make_error("has a tag or digest, which a mirror cannot have")
-            raise make_error(f"has the path {quote(path)}, which is not a valid repository")
-        if registry == LEGACY_DOCKER_HUB:
+        problem = _find_target_problem(self.target)
+        if problem:
+            cleaned, _ = _clean(self.target)
+            is_better = cleaned != self.target and not _find_target_problem(cleaned)
+            advice = f": write {cleaned}" if is_better else ""
+            text = f"mirror {quote(self.target)} {problem}{advice}"
+            raise InvalidRuleError(text, field="target")
+        if self.registry == LEGACY_DOCKER_HUB:
             target = DOCKER_HUB + self.target.removeprefix(LEGACY_DOCKER_HUB)
             object.__setattr__(self, "target", target)
 
@@ -151,6 +212,31 @@ class Mirror:
         if self.is_template:
             return could_produce(self.target, name)
         return name == self.target or name.startswith(self.target + "/")
+
+
+def _find_target_problem(target: str) -> str:
+    template = _OTHER_GROUP.sub(r"\\\1\2", target)
+    if template != target:
+        return (
+            f"uses $ for a group: write {template} in a rule with regex; with match, the rest of "
+            "the name follows by itself"
+        )
+    sample = fill_groups(target, "x")
+    registry, slash, path = sample.partition("/")
+    if "://" in sample:
+        return "has a scheme"
+    if "*" in sample:
+        return 'has a "*", but the rest of the name follows by itself'
+    if not is_domain(registry):
+        return "does not start with a registry host"
+    if not looks_like_registry(registry) and sample == target:
+        if registry == API_PATH:
+            return "starts with the path of the registry API, not with a host"
+        return (
+            f"would be read as a name on Docker Hub, as {registry!r} has neither "
+            f"'.' nor ':'; write {registry}:443 or docker.io/{target}"
+        )
+    return _find_path_problem(path, "mirror") if slash and not is_path(path) else ""
 
 
 class Original(StrEnum):
@@ -238,7 +324,8 @@ class Rule:
             if self.regex is None:
                 if mirror.is_template:
                     problem = (
-                        f"mirror {quote(mirror.target)} uses groups, but the rule has no regex"
+                        f"mirror {quote(mirror.target)} uses groups, but the rule has no regex; "
+                        "with match, the rest of the name follows by itself"
                     )
                     raise InvalidRuleError(problem, field=field)
                 continue
