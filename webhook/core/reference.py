@@ -142,6 +142,8 @@ def find_host_problem(registry: str) -> str:
 
     The grammar allows names of any length, and the domain name system does not (RFC 1035).
     """
+    if len(registry) <= _MAX_LABEL:
+        return ""
     host = registry.partition(":")[0]
     if len(host) > _MAX_HOST:
         return f"the host {quote(host)} is longer than {_MAX_HOST} characters"
