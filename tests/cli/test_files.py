@@ -32,3 +32,10 @@ def test_replace_file_keeps_the_old_content_on_an_error(tmp_path):
         file.write(None)
     assert path.read_text() == "old"
     assert [*tmp_path.iterdir()] == [path]
+
+
+def test_replace_file_lets_nobody_else_read_what_it_writes(tmp_path):
+    path = tmp_path / "a"
+    path.touch(0o600)
+    with replace_file(path) as file:
+        assert os.fstat(file.fileno()).st_mode & 0o777 == 0o600

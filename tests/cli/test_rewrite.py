@@ -183,3 +183,30 @@ def test_rewrite_in_place_names_a_file_that_cannot_be_written(call):
     done = call("--in-place", "d")
     assert done.exit_code == 1
     assert "d/a.yaml" in done.stderr
+
+
+def test_rewrite_in_place_leaves_out_links_that_lead_out_of_a_folder(call):
+    for name in ("d/own.yaml", "outside.yaml"):
+        Path(name).parent.mkdir(exist_ok=True)
+        Path(name).write_text(POD)
+    Path("d/link.yaml").symlink_to("../outside.yaml")
+    done = call("--in-place", "d")
+    assert done.exit_code == 0
+    assert "Warning: d/link.yaml is unchanged: it is a link that leads out of d" in done.stderr
+    assert Path("outside.yaml").read_text() == POD
+    assert Path("d/own.yaml").read_text() == NEW
+    assert call("d").stdout.count(NEW) == 2
+
+
+def test_rewrite_fails_on_a_link_to_nothing_in_a_folder(call):
+    Path("d").mkdir()
+    Path("d/a.yaml").symlink_to("nothing")
+    done = call("d")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "'d/a.yaml': No such file or directory" in done.stderr
+
+
+def test_rewrite_warns_about_a_pipe_in_a_folder(call):
+    Path("d").mkdir()
+    os.mkfifo("d/a.yaml")
+    assert "Warning: d/a.yaml is not a regular file: it is skipped" in call("d").stderr

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+import threading
 from hashlib import sha256
 from itertools import pairwise
 
@@ -406,3 +408,15 @@ def test_loops_give_limits_or_none(text, limits):
 def test_invalid_loops_are_refused(refused, text, problem):
     (line,) = refused(f"profiles: [nju]\nloops: {text}\n")
     assert problem in line
+
+
+def test_pipe_is_read_only_where_it_is_read_once(tmp_path):
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+
+    with pytest.raises(ConfigurationError, match="it is not a regular file"):
+        load_rules(path)
+    writer = threading.Thread(target=path.write_text, args=("profiles: [nju]\n",))
+    writer.start()
+    assert load_rules(path, read_once=True).policies["default"].profiles == ("nju",)
+    writer.join()

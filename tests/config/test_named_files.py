@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from webhook.config import ConfigurationError, load_rules
@@ -56,6 +58,16 @@ def test_invalid_allowlist_is_reported_at_the_key_that_names_it(path, content, p
     (line,) = caught.value.problems
     assert (line.line, line.path) == (5, "rules[0].mirrors[0].allowlist")
     assert problem in line.message
+
+
+def test_fifo_is_no_allowlist(path):
+    path.with_name("allows.txt").unlink()
+    os.mkfifo(path.with_name("allows.txt"))
+
+    with pytest.raises(
+        ConfigurationError, match=r"allows\.txt cannot be read: it is not a regular"
+    ):
+        load_rules(path)
 
 
 async def collect_changes(path, *steps):

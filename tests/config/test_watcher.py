@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import aclosing, asynccontextmanager
 
 import pytest
@@ -107,6 +108,19 @@ async def test_directory_in_place_of_the_file_is_reported(path):
 
     assert await collect_changes(path, swap, do_nothing) == [
         "the file cannot be read: Is a directory"
+    ]
+
+
+async def test_fifo_in_place_of_the_file_is_reported(path):
+    def swap():
+        path.unlink()
+        os.mkfifo(path)
+
+    assert await collect_changes(
+        path, swap, do_nothing, path.unlink, write_later(path, SECOND)
+    ) == [
+        "the file cannot be read: it is not a regular file",
+        "nju",
     ]
 
 

@@ -8,7 +8,7 @@ from webhook.config.errors import explain_yaml_error
 
 EMPTY = (
     "rules.yaml: the file is empty: add rules: with a list of rules, or profiles: with "
-    "a list of names (`mirrorhook profiles` lists them)"
+    "a list of names (`mirrorhook profiles` lists them); to change no images, write rules: []"
 )
 NO_YAML = "invalid YAML: "
 QUOTE_STAR = (
@@ -37,7 +37,7 @@ A_VALUE = "the file is a single value: write keys such as rules: and profiles:"
 TOO_DEEP = "rules.yaml: the file is nested more than 32 levels deep"
 
 
-@pytest.mark.parametrize("text", ["", "\n", "# rules to come\n", "---\n", "--- # so far\n"])
+@pytest.mark.parametrize("text", ["", "\n", "# rules to come\n", "---\n", "--- # so far\n", "{}\n"])
 def test_empty_file_is_refused_with_advice(refused, text):
     assert refused(text) == [EMPTY]
 

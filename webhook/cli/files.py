@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import io
 import os
+import secrets
 import shutil
 import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Final
+from typing import IO, TYPE_CHECKING, Final, NoReturn
 
 import click
 
@@ -63,11 +64,12 @@ def _blocks(file: IO[bytes]) -> Iterator[bytes]:
         yield block
 
 
-def find_manifests(paths: tuple[Path, ...]) -> Iterator[ManifestSource]:
+def find_manifests(paths: tuple[Path, ...], *, to_write: bool = False) -> Iterator[ManifestSource]:
     """Yield the manifests of files, of folders in the order of their names, and of ``-``.
 
     Args:
         paths: Files, folders and `STDIN`; without any, standard input is read.
+        to_write: Whether they will be written: links that lead out of a folder are left out.
     """
     for path in paths or (STDIN,):
         if path == STDIN:
@@ -76,16 +78,34 @@ def find_manifests(paths: tuple[Path, ...]) -> Iterator[ManifestSource]:
         files = sorted(_find_files(path)) if path.is_dir() else [path]
         if not files:
             click.echo(f"Warning: {path} contains no .json, .yaml or .yml file", err=True)
+        folder = path.resolve()
         for file in files:
-            yield _open_file(file)
+            if to_write and file != path and not file.resolve().is_relative_to(folder):
+                click.echo(
+                    f"Warning: {file} is unchanged: it is a link that leads out of {path}; "
+                    "to rewrite it, name it on the command line",
+                    err=True,
+                )
+            else:
+                yield _open_file(file)
 
 
 def _find_files(folder: Path) -> Iterator[Path]:
     """Yield the manifests below *folder*, without hidden files and folders."""
-    for path in folder.rglob("*"):
-        is_hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        if path.suffix in SUFFIXES and not is_hidden and path.is_file():
-            yield path
+    for parent, folders, names in os.walk(folder, onerror=_fail):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in names:
+            path = Path(parent, name)
+            if path.suffix not in SUFFIXES or name.startswith("."):
+                continue
+            if path.is_file() or not path.exists():  # a link to nothing is an error when it is read
+                yield path
+            else:
+                click.echo(f"Warning: {path} is not a regular file: it is skipped", err=True)
+
+
+def _fail(error: OSError) -> NoReturn:
+    raise click.FileError(str(error.filename), error.strerror)
 
 
 def _open_file(path: Path) -> ManifestSource:
@@ -131,14 +151,16 @@ def replace_file(path: Path) -> Iterator[IO[bytes]]:
     """
     target = path.resolve()
     status = target.stat()
-    descriptor, name = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
+    # The name is known before the file exists, so that a signal at any time leaves none behind.
+    fresh = target.with_name(f".mirrorhook-{secrets.token_hex(8)}")
     try:
-        with os.fdopen(descriptor, "wb") as file:
+        fresh.touch(0o600, exist_ok=False)
+        with fresh.open("wb") as file:
             yield file
-        shutil.copymode(target, name)
+        shutil.copymode(target, fresh)
         if (status.st_uid, status.st_gid) != (os.geteuid(), os.getegid()):
-            os.chown(name, status.st_uid, status.st_gid)
-        Path(name).replace(target)
+            os.chown(fresh, status.st_uid, status.st_gid)
+        fresh.replace(target)
     except BaseException:
-        Path(name).unlink(missing_ok=True)
+        fresh.unlink(missing_ok=True)
         raise

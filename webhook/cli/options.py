@@ -144,7 +144,7 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
         raise click.UsageError(
             "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
         )
-    return load_rules(config) if config else load_profiles(profile)
+    return load_rules(config, read_once=True) if config else load_profiles(profile)
 
 
 def _is_from_environment(option: str) -> bool:

@@ -99,7 +99,10 @@ def rewrite(
     entries: list[dict[str, Any]] = []
     is_failed = False
     # Everything is read before anything is written: a file that cannot be read stops it all.
-    sources = [(source, find_encoding_problem(source.blocks())) for source in find_manifests(files)]
+    sources = [
+        (source, find_encoding_problem(source.blocks()))
+        for source in find_manifests(files, to_write=in_place)
+    ]
     for source, problem in sources:
         for part in write(source, _rewrite_parts(source, problem, decide, paths)):
             is_failed |= _report_problems(source, part)

@@ -38,23 +38,31 @@ POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MAX_CYCLES: Final = 10  # finding each takes a search of its own, and few files have more than one
 
 
-def load_rules(path: Path) -> Configuration:
+def load_rules(path: Path, *, read_once: bool = False) -> Configuration:
     """Read a rules file.
+
+    Args:
+        path: The file.
+        read_once: Whether it may also be a pipe, as the shell's ``<(...)`` is.
 
     Raises:
         ConfigurationError: The file cannot be read or has problems.
     """
-    return parse_rules(read_rules_file(path), str(path))
+    return parse_rules(read_rules_file(path, read_once=read_once), str(path))
 
 
-def read_rules_file(path: Path) -> bytes:
+def read_rules_file(path: Path, *, read_once: bool = False) -> bytes:
     """Return the content of a rules file, or enough of it to see that it is too large.
+
+    Args:
+        path: The file.
+        read_once: As for `load_rules`.
 
     Raises:
         ConfigurationError: The file cannot be read.
     """
     try:
-        return read_file(path)
+        return path.read_bytes() if read_once and path.is_fifo() else read_file(path)
     except OSError as error:
         problem = f"the file cannot be read: {error.strerror or error}"
         raise ConfigurationError([Problem(str(path), message=problem)]) from None

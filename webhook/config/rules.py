@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 from enum import StrEnum
+from errno import EINVAL
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
+from stat import S_ISREG
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 import yaml
@@ -55,9 +58,21 @@ class LocatedRule(NamedTuple):
 
 
 def read_file(path: Path) -> bytes:
-    """Return the content of a file, or enough of it to exceed `MAX_BYTES`."""
-    with path.open("rb") as file:
+    """Return the content of a regular file, or enough of it to exceed `MAX_BYTES`.
+
+    Nothing else is read: reading a FIFO or a device may never end.
+
+    Raises:
+        OSError: It cannot be read, or is not a regular file.
+    """
+    with open(path, "rb", opener=_open_without_waiting) as file:
+        if not S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(EINVAL, "it is not a regular file")
         return file.read(MAX_BYTES + 1)
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK)
 
 
 def compute_digest(content: bytes, files: Iterable[Path]) -> str:

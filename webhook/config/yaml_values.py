@@ -44,7 +44,7 @@ UNPRINTABLE: Final = re.compile("[^\t\n\r -~\x85\xa0-\ud7ff\ue000-\ufffd\U000100
 
 EMPTY: Final = (
     "the file is empty: add rules: with a list of rules, or profiles: with a list of names "
-    "(`mirrorhook profiles` lists them)"
+    "(`mirrorhook profiles` lists them); to change no images, write rules: []"
 )
 
 CORE: Final = "tag:yaml.org,2002:"
@@ -95,7 +95,7 @@ def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLV
         root = yaml.compose(text, Loader=yaml.CSafeLoader)
     except yaml.YAMLError as error:
         raise ConfigurationError([explain_yaml_error(error, text, origin)]) from None
-    if root is None or (isinstance(root, yaml.ScalarNode) and not root.value):
+    if root is None or not root.value:
         raise _error(start, EMPTY)
     location = _locate(root, origin, "")
     if isinstance(root, yaml.SequenceNode):

@@ -304,6 +304,8 @@ def _create_pool(ca_file: str) -> httpx.AsyncBaseTransport:
     context = ssl.create_default_context()
     if ca_file:
         try:
+            if not Path(ca_file).is_file():
+                raise FileNotFoundError  # reading a FIFO may never end
             context.load_verify_locations(ca_file)
         except OSError:  # ssl.SSLError is one
             detail = f"CA file {ca_file} has no certificates"

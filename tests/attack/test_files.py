@@ -1,0 +1,201 @@
+"""Files that somebody else writes: rules that vanish, and manifests made to be read for ever."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.attack.target import attacked, review_of_images, send
+from tests.server.process import serving, until
+
+RULES = "rules: [{match: docker.io, mirrors: [harbor.example.com/hub]}]\n"
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def is_rewritten(webhook):
+    (response,) = send(webhook, [review_of_images("nginx:1")])
+    return "patch" in response.json()["response"]
+
+
+def vanish(path):
+    path.unlink()
+
+
+def empty(path):
+    path.write_text("")
+
+
+def write_empty_mapping(path):
+    path.write_text("{}\n")
+
+
+def write_comment(path):
+    path.write_text("# nothing\n")
+
+
+def become_fifo(path):
+    path.unlink()
+    os.mkfifo(path)
+
+
+def become_socket(path):
+    path.unlink()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(path))
+
+
+def become_folder(path):
+    path.unlink()
+    path.mkdir()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [vanish, empty, write_empty_mapping, write_comment, become_fifo, become_folder, become_socket],
+)
+def test_the_last_good_rules_stay_when_the_file_goes(tmp_path, change):
+    path = tmp_path / "rules.yaml"
+    with attacked(tmp_path, RULES) as webhook:
+        change(path)
+        until(
+            lambda: webhook.metric("mirrorhook_config_last_reload_successful") == 0,
+            "a failed reload",
+        )
+        assert is_rewritten(webhook)
+        assert webhook.ask("/readyz").status_code == 200
+        webhook.wait_for("rules refused, the old ones stay in use")
+        (path.rmdir if path.is_dir() else lambda: path.unlink(missing_ok=True))()
+        path.write_text(RULES.replace("hub", "new"))
+        until(
+            lambda: webhook.metric("mirrorhook_config_last_reload_successful") == 1,
+            "the rules to be read again",
+        )
+        began = time.monotonic()
+        webhook.stop()
+        assert time.monotonic() - began < 5
+
+
+def publish(volume, folder, name):
+    """Put rules into a ConfigMap volume under a key, and take others out, as the kubelet does."""
+    (volume / folder).mkdir()
+    (volume / folder / name).write_text(RULES)
+    (volume / "..new").symlink_to(folder)
+    (volume / "..new").replace(volume / "..data")
+    if not (volume / name).is_symlink():
+        (volume / name).symlink_to(f"..data/{name}")
+    for link in volume.iterdir():
+        if link.is_symlink() and not link.exists():
+            link.unlink()
+
+
+def test_the_last_good_rules_stay_when_the_key_of_a_config_map_is_renamed(tmp_path):
+    publish(tmp_path, "..1", "rules.yaml")
+    with serving(tmp_path / "rules.yaml") as webhook:
+        publish(tmp_path, "..2", "other.yaml")
+        assert not (tmp_path / "rules.yaml").exists()
+        webhook.wait_for("rules refused, the old ones stay in use")
+        assert webhook.metric("mirrorhook_config_last_reload_successful") == 0
+        assert webhook.ask("/readyz").status_code == 200
+        assert is_rewritten(webhook)
+        publish(tmp_path, "..3", "rules.yaml")
+        webhook.wait_for("rules reloaded")
+
+
+def test_a_fifo_does_not_hold_the_end_of_the_process(tmp_path):
+    path = tmp_path / "rules.yaml"
+    with attacked(tmp_path, RULES) as webhook:
+        become_fifo(path)
+        time.sleep(1)
+        began = time.monotonic()
+        assert webhook.stop() == 0
+        assert time.monotonic() - began < 5
+
+
+@pytest.mark.parametrize("make", [None, empty, os.mkfifo])
+def test_starting_without_rules_is_an_error(tmp_path, make):
+    path = tmp_path / "rules.yaml"
+    if make:
+        make(path)
+    done = subprocess.run(
+        [sys.executable, "-m", "webhook", "serve", "--config", path, "--port", "0"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=20,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert str(path) in done.stderr
+
+
+def aliases(levels):
+    """Nested Lists, each of which names the one before ten times."""
+    text = "l0: &l0 {kind: Pod, spec: {containers: [{name: a, image: nginx}]}}\n"
+    for level in range(1, levels):
+        items = ", ".join([f"*l{level - 1}"] * 10)
+        text += f"l{level}: &l{level} {{kind: List, apiVersion: v1, items: [{items}]}}\n"
+    return f"{text}kind: List\napiVersion: v1\nitems: [{', '.join([f'*l{levels - 1}'] * 10)}]\n"
+
+
+def rewrite(*arguments, **options):
+    command = [sys.executable, "-m", "webhook", "rewrite", *map(str, arguments)]
+    return subprocess.run(
+        command, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False, **options
+    )
+
+
+def test_nested_lists_of_aliases_end(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    began = time.monotonic()
+    done = rewrite("-c", rules, "-", input=aliases(7))
+    assert time.monotonic() - began < 5
+    assert done.returncode in (0, 1)
+
+
+def test_rewriting_a_folder_does_not_write_through_links_out_of_it(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    pod = "kind: Pod\napiVersion: v1\nspec: {containers: [{name: a, image: nginx}]}\n"
+    outside = tmp_path / "outside.yaml"
+    outside.write_text(pod)
+    (tmp_path / "others").mkdir()
+    (tmp_path / "others" / "pod.yaml").write_text(pod)
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    (folder / "link.yaml").symlink_to(outside)
+    (folder / "linked").symlink_to(tmp_path / "others")
+    (folder / "own.yaml").write_text(pod)
+    rewrite("-c", rules, "-i", folder)
+    assert outside.read_text() == pod
+    assert (tmp_path / "others" / "pod.yaml").read_text() == pod
+    assert "harbor.example.com" in (folder / "own.yaml").read_text()
+
+
+def test_no_temporary_file_stays_after_sigterm(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(RULES)
+    folder = tmp_path / "manifests"
+    folder.mkdir()
+    pod = "---\nkind: Pod\napiVersion: v1\nspec: {containers: [{name: a, image: nginx}]}\n"
+    names = {f"{number}.yaml" for number in range(400)}
+    for name in names:
+        (folder / name).write_text(pod * 40)
+    for wait in (0.4, 0.6, 0.8, 1.0, 1.2):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "webhook", "rewrite", "-c", rules, "-i", folder],
+            cwd=ROOT,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        time.sleep(wait)
+        process.send_signal(signal.SIGTERM)
+        process.wait(20)
+        assert {path.name for path in folder.iterdir()} == names
