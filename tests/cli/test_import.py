@@ -20,7 +20,7 @@ def run(*arguments):
 @pytest.fixture
 def maps(tmp_path):
     path = tmp_path / "maps.conf"
-    path.write_text("default::\nquay.io::h.example.com/quay\nghcr.io::h.example.com/x-\n")
+    path.write_text("default::\nquay.io::h.example.com/quay\n[EXACT]a.io/b:1::h.example.com/b:1\n")
     return path
 
 
@@ -34,8 +34,9 @@ def test_import_writes_rules_to_standard_output_and_warnings_to_standard_error(m
         "  - match: quay.io\n"
         "    mirrors:\n"
         "      - h.example.com/quay\n"
+        "    original: never\n"
     )
-    assert result.stderr.startswith(f"Warning: {maps}:3: left out: h.example.com/x- is prepended")
+    assert result.stderr.startswith(f"Warning: {maps}:3: left out: EXACT matches tags or patterns")
     parse_rules(result.stdout, "imported")
 
 
@@ -64,6 +65,39 @@ def test_import_refuses_a_file_of_another_format(tmp_path, content):
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert str(path) in result.stderr
+
+
+def test_import_reads_standard_input():
+    text = "default::\nquay.io::h.example.com/quay\nnonsense\n"
+    result = CliRunner().invoke(mirrorhook, ["import", "imageswap", "-"], input=text)
+
+    assert result.exit_code == 0
+    assert result.stdout.startswith(
+        "# Imported by mirrorhook import imageswap from standard input.\nrules:\n"
+    )
+    assert result.stderr.startswith("Warning: standard input:3: left out: ")
+    result = CliRunner().invoke(mirrorhook, ["import", "k3s", "-"], input="mirrors: [")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "standard input: line 2: invalid YAML" in result.stderr
+
+
+def test_import_writes_availability_where_the_original_is_asked_first(tmp_path):
+    path = tmp_path / "registries.yaml"
+    path.write_text("mirrors: {a.io: {endpoint: [a.io, m.io]}}")
+    result = run("k3s", path)
+
+    assert result.stdout.endswith("    original: first\navailability:\n  mode: check\n")
+    policy = parse_rules(result.stdout, "imported").policies["default"]
+    assert policy.availability is not None
+
+
+def test_import_refuses_an_empty_file_of_every_format(tmp_path):
+    path = tmp_path / "a.io" / "hosts.toml"
+    path.parent.mkdir()
+    path.write_text("")
+    for format_ in FORMATS:
+        result = run(format_, path)
+        assert (result.exit_code, result.stdout) == (2, "")
 
 
 def test_import_refuses_an_unknown_format(maps):

@@ -8,28 +8,31 @@ from typing import Final
 import click
 
 from webhook.cli.options import EXIT_FAILED, SetupError
+from webhook.core import Original
 from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_rules
 
 __all__ = ["import_rules"]
 
 HOSTS_TOML: Final = "hosts.toml"
+DASH: Final = Path("-")
+STANDARD_INPUT: Final = "standard input"
 MAX_BYTES: Final = 1024 * 1024
 
 
 @click.command("import")
 @click.argument("format_", metavar="FORMAT")
-@click.argument("file", type=click.Path(exists=True, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
 @click.option("--strict", is_flag=True, help="Exit with code 1 if there is any warning.")
 @click.pass_context
 def import_rules(context: click.Context, format_: str, file: Path, strict: bool) -> None:
-    """Convert FILE of another tool to a rules file.
+    """Convert FILE of another tool to a rules file; - is standard input.
 
     Whatever has no equivalent is reported on standard error, with its line.
 
     FORMAT is one of imageswap, harbor-container-webhook, kube-image-keeper,
-    mutating-registry-webhook, repimage, registry-proxy, kyverno, registries.conf,
-    hosts.toml (FILE may be the folder certs.d), k3s, daemon.json. docs/import.md
-    describes each of them.
+    mutating-registry-webhook, repimage, registry-proxy, k8s-image-swapper, kyverno,
+    openshift, registries.conf, hosts.toml (FILE may be the folder certs.d, or a
+    config.toml), k3s, daemon.json. docs/import.md describes each of them.
 
     The exit code is 2 if FILE is not a valid file of this format.
 
@@ -37,28 +40,33 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
     Examples:
       mirrorhook import imageswap maps.conf > rules.yaml
       mirrorhook import hosts.toml /etc/containerd/certs.d
+      kubectl get idms,itms -o yaml | mirrorhook import openshift -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if format_ not in FORMATS:
         problem = f"unknown format {format_!r}; the formats are {', '.join(FORMATS)}"
         raise click.UsageError(problem)
     rule_set = RuleSet(str(file))
     for path in _find_files(file, format_):
-        rule_set.origin = str(path)
+        rule_set.origin = STANDARD_INPUT if path == DASH else str(path)
         try:
-            FORMATS[format_](_read_text(path), rule_set)
+            FORMATS[format_](_read_text(path, rule_set.origin), rule_set)
         except UnreadableFileError as error:
-            raise SetupError(f"{path}: {error}") from None
+            raise SetupError(f"{rule_set.origin}: {error}") from None
     for warning in rule_set.warnings:
         click.echo(f"Warning: {warning}", err=True)
-    title = f"Imported by mirrorhook import {format_} from {file.name}."
-    click.echo(format_rules(rule_set.rules, title), nl=False)
+    name = STANDARD_INPUT if file == DASH else file.name
+    title = f"Imported by mirrorhook import {format_} from {name}."
+    checks = rule_set.checks_availability or any(
+        rule.original is Original.FIRST for rule in rule_set.rules
+    )
+    click.echo(format_rules(rule_set.rules, title, checks_availability=checks), nl=False)
     if strict and rule_set.warnings:
         context.exit(EXIT_FAILED)
 
 
 def _find_files(path: Path, format_: str) -> list[Path]:
     """Return the file itself, or of a folder certs.d the files of its hosts."""
-    if path.is_file():
+    if path == DASH or not path.is_dir():
         return [path]
     if format_ != HOSTS_TOML:
         raise click.UsageError(f"{path} is a folder, and {format_} needs a file")
@@ -68,16 +76,16 @@ def _find_files(path: Path, format_: str) -> list[Path]:
     return files
 
 
-def _read_text(path: Path) -> str:
+def _read_text(path: Path, name: str) -> str:
     try:
-        with path.open("rb") as file:
+        with click.open_file(str(path), "rb") as file:
             content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        problem = f"{path} cannot be read: {error.strerror or error}"
+        problem = f"{name} cannot be read: {error.strerror or error}"
         raise SetupError(problem) from None
     except UnicodeDecodeError:
-        raise SetupError(f"{path} is not UTF-8") from None
+        raise SetupError(f"{name} is not UTF-8") from None
     if len(content) > MAX_BYTES:
-        raise SetupError(f"{path} is larger than {MAX_BYTES} bytes")
-    return text
+        raise SetupError(f"{name} is larger than {MAX_BYTES} bytes")
+    return str(text)

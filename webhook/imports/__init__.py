@@ -4,18 +4,15 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from webhook.imports.imageswap import import_imageswap
+from webhook.imports.kuik import import_kube_image_keeper
+from webhook.imports.kyverno import import_kyverno
+from webhook.imports.registries import import_openshift, import_registries_conf
 from webhook.imports.rule_set import FileWarning, RuleSet, UnreadableFileError, format_rules
-from webhook.imports.runtimes import (
-    import_daemon_json,
-    import_hosts_toml,
-    import_k3s,
-    import_registries_conf,
-)
+from webhook.imports.runtimes import import_daemon_json, import_hosts_toml, import_k3s
 from webhook.imports.webhooks import (
     import_harbor_container_webhook,
-    import_imageswap,
-    import_kube_image_keeper,
-    import_kyverno,
+    import_k8s_image_swapper,
     import_mutating_registry_webhook,
     import_registry_proxy,
     import_repimage,
@@ -32,7 +29,9 @@ FORMATS: Final[Mapping[str, Callable[[str, RuleSet], None]]] = MappingProxyType(
         "mutating-registry-webhook": import_mutating_registry_webhook,
         "repimage": import_repimage,
         "registry-proxy": import_registry_proxy,
+        "k8s-image-swapper": import_k8s_image_swapper,
         "kyverno": import_kyverno,
+        "openshift": import_openshift,
         "registries.conf": import_registries_conf,
         "hosts.toml": import_hosts_toml,
         "k3s": import_k3s,

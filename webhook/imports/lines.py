@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 
 import yaml
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 __all__ = [
+    "EmbeddedFile",
     "LineList",
     "LineMapping",
     "LineText",
@@ -24,10 +25,15 @@ __all__ = [
     "as_list",
     "as_mapping",
     "as_texts",
+    "find_toml_line",
     "find_toml_lines",
     "get_line",
+    "is_true",
+    "iter_configs",
+    "iter_objects",
     "parse_documents",
     "parse_toml",
+    "unwrap_config_maps",
 ]
 
 NULL: Final = "tag:yaml.org,2002:null"
@@ -37,10 +43,11 @@ MAX_DEPTH: Final = 64
 
 
 class LineText(str):
-    """A scalar."""
+    """A scalar; *is_block* if each of its lines is one of the file, below *line*."""
 
-    __slots__ = ("line",)
+    __slots__ = ("is_block", "line")
     line: int
+    is_block: bool
 
 
 class LineList(list[Any]):
@@ -62,52 +69,135 @@ class LineMapping(dict[str, Any]):
 LineValue: TypeAlias = "LineText | LineList | LineMapping | None"
 
 
-def parse_documents(text: str) -> Iterator[LineValue]:
+class EmbeddedFile(NamedTuple):
+    """A file, or one in a scalar of another file.
+
+    Attributes:
+        text: Its content.
+        line: The line of the scalar; 0 for a file of its own.
+        is_block: Whether its lines are lines of the other file.
+        key: The key in the ConfigMap; empty for a file of its own.
+    """
+
+    text: str
+    line: int = 0
+    is_block: bool = True
+    key: str = ""
+
+    def find_line(self, number: int) -> int:
+        """Return the line of the outer file for a line of this one."""
+        return self.line + number if self.is_block else self.line
+
+
+def parse_documents(file: str | EmbeddedFile) -> Iterator[LineValue]:
     """Yield the documents of a YAML text. JSON is YAML, too.
 
     Raises:
         UnreadableFileError: It is not YAML, has a key twice, or is too large.
     """
-    budget = [MAX_VALUES]
+    if not isinstance(file, EmbeddedFile):
+        file = EmbeddedFile(file)
     try:
-        nodes = list(yaml.compose_all(str(text), Loader=yaml.CSafeLoader))
+        nodes = list(yaml.compose_all(str(file.text), Loader=yaml.CSafeLoader))
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
-        line = f"line {mark.line + 1}: " if mark else ""
+        line = f"line {file.find_line(mark.line + 1)}: " if mark else ""
         problem = getattr(error, "problem", None) or str(error)
         raise UnreadableFileError(f"{line}invalid YAML: {problem}") from None
+    converter = _Converter(file)
     for node in nodes:
-        yield _convert(node, budget, 0)
+        yield converter.convert(node, 0)
 
 
-def _convert(node: yaml.Node, budget: list[int], depth: int) -> LineValue:
-    """Return the value of a node."""
-    budget[0] -= 1
-    if budget[0] < 0 or depth > MAX_DEPTH:
-        raise UnreadableFileError(
-            "the file is too large or nested too deep, with all aliases expanded"
-        )
-    line = node.start_mark.line + 1
-    if isinstance(node, yaml.ScalarNode):
-        if node.tag == NULL:
-            return None
-        text = LineText(node.value)
-        text.line = line
-        return text
-    if isinstance(node, yaml.SequenceNode):
-        values = LineList(_convert(child, budget, depth + 1) for child in node.value)
-        values.line = line
-        return values
-    mapping = LineMapping()
-    mapping.line = line
-    for key, value in node.value:
-        name = str(key.value)
-        key_line = key.start_mark.line + 1
-        if name in mapping:
-            raise UnreadableFileError(f"line {key_line}: duplicate key {name!r}")
-        mapping[name] = _convert(value, budget, depth + 1)
-        mapping.lines[name] = key_line
-    return mapping
+class _Converter:
+    """Converts nodes of a file to values."""
+
+    def __init__(self, file: EmbeddedFile) -> None:
+        self._file = file
+        self._budget = MAX_VALUES
+
+    def convert(self, node: yaml.Node, depth: int) -> LineValue:
+        """Return the value of a node."""
+        self._budget -= 1
+        if self._budget < 0 or depth > MAX_DEPTH:
+            raise UnreadableFileError(
+                "the file is too large or nested too deep, with all aliases expanded"
+            )
+        line = self._find_line(node)
+        if isinstance(node, yaml.ScalarNode):
+            if node.tag == NULL:
+                return None
+            text = LineText(node.value)
+            text.line = line
+            text.is_block = node.style == "|"
+            return text
+        if isinstance(node, yaml.SequenceNode):
+            values = LineList(self.convert(child, depth + 1) for child in node.value)
+            values.line = line
+            return values
+        return self._convert_mapping(node, line, depth)
+
+    def _convert_mapping(self, node: yaml.Node, line: int, depth: int) -> LineMapping:
+        mapping = LineMapping()
+        mapping.line = line
+        for key, value in node.value:
+            name = str(key.value)
+            key_line = self._find_line(key)
+            if name in mapping:
+                raise UnreadableFileError(f"line {key_line}: duplicate key {name!r}")
+            mapping[name] = self.convert(value, depth + 1)
+            mapping.lines[name] = key_line
+        return mapping
+
+    def _find_line(self, node: yaml.Node) -> int:
+        return self._file.find_line(node.start_mark.line + 1)
+
+
+def iter_objects(text: str) -> Iterator[LineMapping]:
+    """Yield the Kubernetes objects in a YAML text, also those in lists.
+
+    Raises:
+        UnreadableFileError: It is not YAML, has a key twice, or is too large.
+    """
+    for document in parse_documents(text):
+        value = as_mapping(document)
+        if str(value.get("kind", "")).endswith("List") and isinstance(value.get("items"), LineList):
+            yield from map(as_mapping, as_list(value["items"]))
+        elif value:
+            yield value
+
+
+def unwrap_config_maps(text: str) -> list[EmbeddedFile]:
+    """Return the files in the ConfigMaps of a YAML text, or the text itself if it has none.
+
+    Raises:
+        UnreadableFileError: It is not YAML, has a key twice, or is too large.
+    """
+    files = [
+        EmbeddedFile(value, value.line, value.is_block, key)
+        for resource in iter_objects(text)
+        if resource.get("kind") == "ConfigMap"
+        for key, value in as_mapping(resource.get("data")).items()
+        if isinstance(value, LineText)
+    ]
+    return files or [EmbeddedFile(text)]
+
+
+def iter_configs(text: str) -> Iterator[LineMapping]:
+    """Yield the configurations in a YAML text, or in its ConfigMaps.
+
+    Raises:
+        UnreadableFileError: It is not YAML, has a key twice, or is too large.
+    """
+    for file in unwrap_config_maps(text):
+        for document in parse_documents(file):
+            if isinstance(document, LineMapping):
+                yield document
+
+
+def is_true(value: LineValue) -> bool:
+    """Return whether a scalar is the boolean true of YAML 1.1."""
+    return isinstance(value, LineText) and value.lower() in ("true", "yes", "on", "y")
 
 
 def get_line(value: LineValue, default: int = 0) -> int:
@@ -153,10 +243,18 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise UnreadableFileError(f"invalid TOML: {error}") from None
 
 
+def find_toml_line(text: str, start: str) -> int:
+    """Return the first line of `find_toml_lines`; 0 if there is none."""
+    return next(iter(find_toml_lines(text, start)), 0)
+
+
 def find_toml_lines(text: str, start: str) -> list[int]:
-    """Return the lines that begin with *start*, such as ``[[registry]]``, ignoring white space."""
+    """Return the lines that begin with *start*, such as ``[[registry]]``.
+
+    White space and quotes do not matter.
+    """
     return [
         number
         for number, line in enumerate(text.splitlines(), 1)
-        if re.sub(r"\s", "", line).startswith(start)
+        if re.sub(r"[\s'\"]", "", line).startswith(re.sub(r"[\s'\"]", "", start))
     ]

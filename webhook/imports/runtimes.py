@@ -1,10 +1,10 @@
-"""Mirrors from the configuration of container runtimes: containerd, CRI-O, k3s and Docker.
+"""Mirrors from the configuration of container runtimes: containerd, k3s and Docker.
 
-Sources: `hosts.toml`_, `registries.conf`_, `registries.yaml`_ and `daemon.json`_.
+Sources: `hosts.toml`_, the older `config.toml`_, `registries.yaml`_ and `daemon.json`_.
 
-.. _hosts.toml: https://github.com/containerd/containerd/blob/main/docs/hosts.md
-.. _registries.conf: https://github.com/containers/image/blob/main/docs/containers-registries.conf.5.md
-.. _registries.yaml: https://docs.k3s.io/installation/private-registry
+.. _hosts.toml: https://github.com/containerd/containerd/blob/main/core/remotes/docker/config/hosts.go
+.. _config.toml: https://github.com/containerd/containerd/blob/main/internal/cri/server/images/image_pull.go
+.. _registries.yaml: https://github.com/k3s-io/k3s/blob/main/pkg/agent/containerd/config.go
 .. _daemon.json: https://docs.docker.com/reference/cli/dockerd/
 """
 
@@ -14,72 +14,94 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core import Original
 from webhook.core.reference import DOCKER_HUB
+from webhook.imports.endpoints import (
+    DOCKER_HUB_HOSTS,
+    MirrorEndpoint,
+    order_endpoints,
+    parse_endpoint,
+)
 from webhook.imports.lines import (
     as_mapping,
     as_texts,
-    find_toml_lines,
+    find_toml_line,
     get_line,
+    iter_configs,
     parse_documents,
     parse_toml,
 )
-from webhook.imports.prefixes import DOCKER_HUB_HOSTS, parse_target
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.patterns import UnsupportedPatternError
+from webhook.imports.replacements import parse_replacement
+from webhook.imports.rule_set import UnreadableFileError, escape
 
 if TYPE_CHECKING:
-    from webhook.imports.lines import LineMapping, LineValue
+    from webhook.core import Original
+    from webhook.imports.lines import LineMapping
     from webhook.imports.rule_set import RuleSet
 
-__all__ = ["import_daemon_json", "import_hosts_toml", "import_k3s", "import_registries_conf"]
+__all__ = ["import_daemon_json", "import_hosts_toml", "import_k3s"]
 
 # containerd writes host_5000_ where a folder cannot have a colon.
 HOSTS_FOLDER_PORT: Final = re.compile(r"(.+)_(\d+)_")
-UNSUPPORTED_HOST_KEYS: Final = ("ca", "client", "skip_verify", "header", "rewrite")
+HOSTS_DEFAULT: Final = "_default"
+UNSUPPORTED_HOST_KEYS: Final = ("ca", "client", "skip_verify", "header", "dial_timeout", "rewrite")
+HOSTS_KEYS: Final = ("server", "host", "capabilities", "override_path", *UNSUPPORTED_HOST_KEYS)
 
-SHORT_NAME_KEYS: Final = ("unqualified-search-registries", "short-name-mode", "aliases")
+CRI_PLUGINS: Final = ("io.containerd.grpc.v1.cri", "io.containerd.cri.v1.images", "cri")
+CRI_UNSUPPORTED_KEYS: Final = ("configs", "auths", "headers")
 
-K3S_EVERYTHING: Final = re.compile(r"\^?\(\.[*+]\)\$?")
-K3S_PREFIX: Final = re.compile(r"\^((?:\\[.\-]|[a-z0-9._/-])+?)(?:/\(\.[*+]\)|\(/\.[*]\)\??)\$?")
-K3S_GROUP: Final = re.compile(r"\$\{?1\}?$")
-
+EVERY_REGISTRY: Final = "*"
 DOCKER_KEY: Final = "registry-mirrors"
 
 
 def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
-    """Import a hosts.toml of containerd: mirrors of the registry that its folder is named after.
+    """Import a hosts.toml of containerd, or the mirrors in a config.toml.
+
+    A hosts.toml has the mirrors of the registry that its folder is named after.
 
     Raises:
-        UnreadableFileError: It is not TOML.
+        UnreadableFileError: It is neither.
     """
     content = parse_toml(text)
-    registry = _get_hosts_registry(rule_set.origin)
     if "plugins" in content or "registry" in content:
-        rule_set.warn(0, "this is a config.toml: import the folder in its config_path")
+        _import_config_toml(content, text, rule_set)
         return
-    if registry == "_default":
-        rule_set.warn(
-            0, "left out: _default mirrors every registry under its own path, which no rule can do"
-        )
-        return
+    if not any(key in content for key in HOSTS_KEYS):
+        raise UnreadableFileError("the file has no host and no server of a hosts.toml")
+    registry = _get_hosts_registry(rule_set.origin)
     if not registry:
-        rule_set.warn(0, "the name of the folder is the registry: give the path as HOST/hosts.toml")
-        return
-    mirrors = []
-    for url, host in content.get("host", {}).items():
-        line = next(iter(find_toml_lines(text, f'[host."{url}"]')), 0)
-        mirror = _read_host(url, host, line, rule_set)
-        if mirror:
-            mirrors.append(mirror)
-    original = Original.LAST
-    overrides_path = bool(content.get("override_path"))
-    server = parse_target(str(content.get("server", "")), overrides_path=overrides_path) or ""
-    if server not in ("", registry):
-        mirrors, original = _append_upstream(mirrors, server, registry)
-    if mirrors:
-        rule_set.add_mirrors(1, registry, mirrors, original)
-    else:
+        raise UnreadableFileError(
+            "the name of the folder is the registry: give the path as HOST/hosts.toml"
+        )
+    endpoints = [
+        _read_host(url, host, find_toml_line(text, f'[host."{url}"]'), rule_set)
+        for url, host in _as_table(content.get("host")).items()
+    ]
+    server = str(content.get("server") or "")
+    _warn_of_host_keys(content, "", text, rule_set)
+    ends_at_original = True
+    if server or "capabilities" in content:
+        line = find_toml_line(text, "server") or find_toml_line(text, "capabilities")
+        upstream = _read_host(server or registry, content, line, rule_set)
+        own = parse_endpoint(server or registry).registry == registry
+        ends_at_original = own and bool(upstream.target)
+        if not own:
+            endpoints.append(upstream)
+    name = "" if registry == HOSTS_DEFAULT else registry
+    mirrors, original = order_endpoints(
+        name, endpoints, 1, rule_set, ends_at_original=ends_at_original
+    )
+    if not mirrors:
         rule_set.warn(0, "nothing imported: the file has no mirror that a rule can use")
+        rule_set.add_exception(0, f"{escape(registry)}/.+")  # _default is not for it
+    elif name:
+        rule_set.add_mirrors(1, name, mirrors, original)
+    else:
+        rule_set.add_default(1, [f"{mirror}/\\1" for mirror in mirrors], original)
+
+
+def _as_table(value: object) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
 
 
 def _get_hosts_registry(origin: str) -> str:
@@ -90,183 +112,213 @@ def _get_hosts_registry(origin: str) -> str:
     return DOCKER_HUB if registry in DOCKER_HUB_HOSTS else registry
 
 
-def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> str:
-    """Return the target of a host; empty, with a warning, if it has none."""
-    capabilities = [str(each) for each in host.get("capabilities", ["pull", "resolve"])]
-    target = parse_target(url, overrides_path=bool(host.get("override_path")))
-    for key in UNSUPPORTED_HOST_KEYS:
-        if host.get(key):
-            rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
+def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> MirrorEndpoint:
+    """Return the endpoint of a host, without a target and with a warning if it has none."""
+    capabilities = [str(each).lower() for each in host.get("capabilities") or ["pull", "resolve"]]
+    path = url.partition("://")[2] if "://" in url else url
+    path = path.partition("/")[1] + path.partition("/")[2].rstrip("/")
+    path = path.rstrip("/")
+    if not host.get("override_path") and not path.endswith("/v2"):
+        path = f"{path}/v2"
+    endpoint = parse_endpoint(url, path)
+    if "host" not in host and "server" not in host:
+        _warn_of_host_keys(host, url, "", rule_set, line)
     if "pull" not in capabilities:
         rule_set.warn(line, f"left out: {url} does not have the capability pull")
     elif "resolve" not in capabilities:
         rule_set.warn(
             line, f"left out: {url} serves only digests, as it does not have the capability resolve"
         )
-    elif target is None:
+    elif not endpoint.target:
         rule_set.warn(
             line, f"left out: the scheme or path of {url} cannot be part of an image name"
         )
     else:
-        return target
-    return ""
+        return endpoint
+    return MirrorEndpoint(endpoint.registry, "")
 
 
-def _append_upstream(
-    mirrors: list[str], upstream: str, registry: str
-) -> tuple[list[str], Original]:
-    """Return mirrors and the value of ``original`` for a registry that is asked at *upstream*."""
-    mirrors = [*mirrors, upstream]
-    original = Original.FIRST if mirrors[0] == registry else Original.NEVER
-    return [mirror for mirror in mirrors if mirror != registry], original
+def _warn_of_host_keys(
+    host: dict[str, Any], url: str, text: str, rule_set: RuleSet, line: int = 0
+) -> None:
+    for key in UNSUPPORTED_HOST_KEYS:
+        if not host.get(key):
+            continue
+        if url:
+            rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
+        else:
+            found = find_toml_line(text, f"{key}=") or find_toml_line(text, f"[{key}]")
+            rule_set.warn(found, f"left out: {key} of the registry itself has no equivalent")
 
 
-def import_registries_conf(text: str, rule_set: RuleSet) -> None:
-    """Import a registries.conf, version 2, or a drop-in of it: CRI-O, Podman, Buildah, Skopeo.
+def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -> None:
+    """Import the mirrors in a config.toml, which were there before certs.d.
 
     Raises:
-        UnreadableFileError: It is not TOML, or version 1 of the format.
+        UnreadableFileError: It has none.
     """
-    content = parse_toml(text)
-    if "registries" in content:
+    plugins = _as_table(content.get("plugins"))
+    tables = [_as_table(_as_table(plugins.get(name)).get("registry")) for name in CRI_PLUGINS]
+    tables = [each for each in tables if each]
+    if any(each.get("config_path") for each in tables):
         raise UnreadableFileError(
-            "[registries.…] is version 1 of registries.conf, which is no longer supported by "
-            "any runtime: convert it to [[registry]]"
+            "this is a config.toml with a config_path: import the folder that it names"
         )
-    lines = find_toml_lines(text, "[[registry]]")
-    for number, registry in enumerate(content.get("registry", [])):
-        _import_registry(registry, lines[number] if number < len(lines) else 0, rule_set)
-    for key in SHORT_NAME_KEYS:
-        if key in content:
-            line = next(iter(find_toml_lines(text, key)), 0)
-            rule_set.warn(
-                line, f"left out: {key} is about short names, which are always on docker.io here"
-            )
-    if not content.get("registry"):
-        rule_set.warn(0, "nothing imported: the file has no [[registry]]")
+    mirrors = {
+        key: each for table in tables for key, each in _as_table(table.get("mirrors")).items()
+    }
+    if not mirrors:
+        raise UnreadableFileError(
+            "this is a config.toml without mirrors: import the folder in its config_path"
+        )
+    for table in tables:
+        for key in CRI_UNSUPPORTED_KEYS:
+            if table.get(key):
+                problem = f"left out: {key} (credentials, TLS and headers) has no equivalent"
+                rule_set.warn(_find_cri_line(text, key), problem)
+    for registry, value in mirrors.items():
+        urls = [str(url) for url in _as_table(value).get("endpoint") or []]
+        _import_cri_mirror(registry, urls, _find_cri_line(text, f"mirrors.{registry}"), rule_set)
 
 
-def _import_registry(registry: dict[str, Any], line: int, rule_set: RuleSet) -> None:
-    """Import one registry of a registries.conf: its location is asked after its mirrors."""
-    location = str(registry.get("location", "")).rstrip("/")
-    prefix = str(registry.get("prefix", "") or location).rstrip("/")
-    if registry.get("blocked"):
-        rule_set.warn(line, f"left out: {prefix} is blocked, but rules cannot block images")
-        return
-    mirrors = []
-    for mirror in registry.get("mirror", []):
-        name = f"the mirror {mirror.get('location')} of {prefix}"
-        limit = mirror.get("pull-from-mirror", "all")
-        if limit != "all":
-            rule_set.warn(line, f"{name} is for {limit}; the rule uses it for every image")
-        if mirror.get("insecure"):
-            rule_set.warn(line, f"left out: insecure of {name} has no equivalent")
-        mirrors.append(str(mirror.get("location", "")).rstrip("/"))
-    for key in ("insecure", "mirror-by-digest-only"):
-        if registry.get(key):
-            rule_set.warn(line, f"left out: {key} of {prefix} has no equivalent")
-    original = Original.LAST
-    if location not in ("", prefix):
-        mirrors, original = _append_upstream(mirrors, location, prefix)
-    if mirrors:
-        rule_set.add_mirrors(line, prefix, mirrors, original)
+def _import_cri_mirror(registry: str, urls: list[str], line: int, rule_set: RuleSet) -> None:
+    endpoints = [parse_endpoint(url) for url in urls]
+    for url, endpoint in zip(urls, endpoints, strict=True):
+        if not endpoint.target:
+            rule_set.warn(line, f"left out: {url} cannot be part of an image name")
+    name = "" if registry == EVERY_REGISTRY else registry
+    targets, original = order_endpoints(name, endpoints, line, rule_set)
+    if targets and name:
+        rule_set.add_mirrors(line, name, targets, original)
+    elif targets:
+        rule_set.add_default(line, [f"{target}/\\1" for target in targets], original)
     else:
-        rule_set.add_keep(line, prefix)
+        rule_set.add_exception(line, f"{escape(registry)}/.+")  # "*" is not for it
+
+
+def _find_cri_line(text: str, key: str) -> int:
+    """Return the line of a table of the registry's configuration, or of a key in it."""
+    pattern = re.compile(rf"\[plugins\..*registry\.{re.escape(key)}[\].]")
+    for number, line in enumerate(text.splitlines(), 1):
+        plain = re.sub(r"[\s'\"]", "", line)
+        if pattern.match(plain) or plain.startswith(f"{key}="):
+            return number
+    return 0
 
 
 def import_k3s(text: str, rule_set: RuleSet) -> None:
-    """Import a registries.yaml of k3s or RKE2."""
+    """Import a registries.yaml of k3s or RKE2.
+
+    Raises:
+        UnreadableFileError: It has neither mirrors nor configs.
+    """
     found = False
-    for document in parse_documents(text):
-        content = as_mapping(document)
-        mirrors = as_mapping(content.get("mirrors"))
-        found = found or bool(mirrors)
-        for registry, entry in mirrors.items():
-            _import_k3s_registry(registry, entry, mirrors.lines[registry], rule_set)
-        if content.get("configs"):
+    for content in iter_configs(text):
+        mirrors, configs = as_mapping(content.get("mirrors")), as_mapping(content.get("configs"))
+        found = found or "mirrors" in content or "configs" in content
+        if configs:
             rule_set.warn(
                 content.lines["configs"],
                 "left out: configs (credentials and TLS) has no equivalent",
             )
+        for registry, config in configs.items():
+            # A registry with settings of its own has a hosts.toml, and no mirror of "*".
+            if config and not mirrors.get(registry) and registry != EVERY_REGISTRY:
+                rule_set.add_exception(configs.lines[registry], f"{escape(registry)}/.+")
+        for registry in sorted(mirrors, key=EVERY_REGISTRY.__eq__):
+            entry, line = as_mapping(mirrors[registry]), mirrors.lines[registry]
+            _import_k3s_registry(registry, entry, line, rule_set)
     if not found:
-        rule_set.warn(0, "nothing imported: the file has no mirrors")
+        raise UnreadableFileError("the file has no mirrors of a registries.yaml")
 
 
-def _import_k3s_registry(registry: str, entry: LineValue, line: int, rule_set: RuleSet) -> None:
-    known = as_mapping(entry)
-    if registry == "*":
-        rule_set.warn(
-            line, 'left out: "*" mirrors every registry under its own path, which no rule can do'
-        )
-        return
-    hosts = []
-    for endpoint in as_texts(known.get("endpoint")):
-        target = parse_target(endpoint, overrides_path=True)
-        if target is None:
-            problem = f"left out: {endpoint} cannot be part of an image name"
-            rule_set.warn(endpoint.line, problem)
-        else:
-            hosts.append(target)
+def _import_k3s_registry(registry: str, entry: LineMapping, line: int, rule_set: RuleSet) -> None:
+    name = "" if registry == EVERY_REGISTRY else registry
+    endpoints = []
+    for url in as_texts(entry.get("endpoint")):
+        endpoint = parse_endpoint(url)
+        endpoints.append(endpoint)
+        if not endpoint.target:
+            rule_set.warn(url.line, f"left out: {url} cannot be part of an image name")
+    hosts, original = order_endpoints(name, endpoints, line, rule_set)
     if not hosts:
         rule_set.warn(line, f"left out: {registry} has no mirror that a rule can use")
+        if any(not each.target for each in endpoints):
+            rule_set.add_exception(line, f"{escape(registry)}/.+")
         return
-    original = Original.LAST
-    if hosts[0] == registry and len(hosts) > 1:
-        hosts, original = hosts[1:], Original.FIRST
-    rewrites = as_mapping(known.get("rewrite"))
-    if not rewrites:
-        rule_set.add_mirrors(line, registry, hosts, original)
+    rewrites = as_mapping(entry.get("rewrite"))
+    is_complete = _import_k3s_rewrites(name, hosts, original, rewrites, rule_set)
+    if is_complete:
         return
-    _import_k3s_rewrites(registry, hosts, original, rewrites, rule_set)
-    if not any(K3S_EVERYTHING.fullmatch(pattern) for pattern in rewrites):
-        rule_set.warn(
-            rewrites.line,
-            f"for other names, k3s uses the mirrors of {registry} without a rewrite; the rules "
-            "leave those images unchanged",
-        )
+    if name:
+        rule_set.add_mirrors(line, name, hosts, original)
+    else:
+        rule_set.add_default(line, [f"{host}/\\1" for host in hosts], original)
 
 
 def _import_k3s_rewrites(
     registry: str, hosts: list[str], original: Original, rewrites: LineMapping, rule_set: RuleSet
-) -> None:
-    """Import the ``rewrite`` of a registry, which maps regular expressions to paths of *hosts*."""
+) -> bool:
+    """Import rewrites of the repository at *hosts*; return whether they are for every image.
+
+    An image that none matches is at *hosts* under its own repository.
+    """
+    is_complete = False
     for pattern, value in rewrites.items():
-        line = get_line(value, rewrites.line)
-        replacement = str(value)
-        path = K3S_GROUP.sub("", replacement)
-        has_group = path != replacement
-        prefix = K3S_PREFIX.fullmatch(pattern)
-        target = path.strip("/")
-        targets = [f"{host}/{target}" if target else host for host in hosts]
-        if has_group and K3S_EVERYTHING.fullmatch(pattern):
-            rule_set.add_mirrors(line, registry, targets, original)
-        elif has_group and prefix:
-            literal = prefix[1].replace("\\", "")
-            rule_set.add_mirrors(line, f"{registry}/{literal}", targets, original)
-        elif "$" not in path:
-            regex = f"{re.escape(registry)}/{pattern.removeprefix('^').removesuffix('$')}"
-            template = K3S_GROUP.sub(r"\\1", replacement)
-            rule_set.add_regex(line, regex, [f"{host}/{template}" for host in hosts], original)
+        line = get_line(value, rewrites.lines[pattern])
+        try:
+            replacement = parse_replacement(pattern, str(value or ""), registry or EVERY_REGISTRY)
+        except UnsupportedPatternError as error:
+            rule_set.warn(line, f"left out: {pattern} → {value}: {error}")
+            continue
+        for note in replacement.notes:
+            rule_set.warn(line, f"{pattern}: {note}")
+        everything = replacement.prefix == (registry or EVERY_REGISTRY)
+        is_complete = is_complete or everything
+        if registry and replacement.prefix:
+            path = replacement.target.strip("/")
+            targets = [f"{host}/{path}" if path else host for host in hosts]
+            rule_set.add_mirrors(line, replacement.prefix, targets, original)
+            continue
+        templates = [f"{host}/{replacement.template.lstrip('/')}" for host in hosts]
+        if registry:
+            rule_set.add_regex(line, replacement.regex, templates, original, replacement.literals)
+            continue
+        regex = replacement.regex.replace(f"{escape(EVERY_REGISTRY)}/", "[^/]+/", 1)
+        if everything:
+            rule_set.add_default(line, templates, original, regex)
         else:
-            problem = f"left out: {pattern} → {replacement} uses more than one group"
-            rule_set.warn(line, problem)
+            rule_set.add_exception(line, regex, templates, original)
+    return is_complete
 
 
 def import_daemon_json(text: str, rule_set: RuleSet) -> None:
-    """Import ``registry-mirrors`` of Docker's daemon.json: mirrors of Docker Hub."""
+    """Import ``registry-mirrors`` of Docker's daemon.json: mirrors of Docker Hub.
+
+    Raises:
+        UnreadableFileError: It has none.
+    """
     mirrors = []
     line = 0
     for document in parse_documents(text):
         urls = as_mapping(document).get(DOCKER_KEY)
         line = get_line(urls, line)
         for url in as_texts(urls):
-            target = parse_target(url, overrides_path=False)
+            target = _get_docker_mirror(url)
             if target:
                 mirrors.append(target)
             else:
                 problem = f"left out: {url} cannot be part of an image name"
                 rule_set.warn(url.line, problem)
+    if not line:
+        raise UnreadableFileError(f"the file has no {DOCKER_KEY}")
     if mirrors:
         rule_set.add_mirrors(line, DOCKER_HUB, list(dict.fromkeys(mirrors)))
     else:
-        rule_set.warn(line, f"nothing imported: {DOCKER_KEY} is empty or missing")
+        rule_set.warn(line, f"nothing imported: {DOCKER_KEY} has no mirror that a rule can use")
+
+
+def _get_docker_mirror(url: str) -> str:
+    """Return the target of a mirror, which has no path for Docker; empty if it has one."""
+    path = url.partition("://")[2].partition("/")[2] if "://" in url else url.partition("/")[2]
+    return "" if path.strip("/") else parse_endpoint(url, "/v2").target

@@ -1,0 +1,223 @@
+"""Mirrors from registries.conf (`source`_), and from what OpenShift makes it from (`merging`_).
+
+.. _source: https://github.com/containers/image/blob/main/pkg/sysregistriesv2/system_registries_v2.go
+.. _merging: https://github.com/openshift/runtime-utils/blob/master/pkg/registries/registries.go
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Final
+
+from webhook.core import Original
+from webhook.imports.endpoints import MirrorEndpoint, order_endpoints
+from webhook.imports.lines import (
+    LineText,
+    as_list,
+    as_mapping,
+    as_texts,
+    find_toml_line,
+    find_toml_lines,
+    iter_objects,
+    parse_toml,
+)
+from webhook.imports.rule_set import UnreadableFileError
+
+if TYPE_CHECKING:
+    from webhook.imports.lines import LineMapping
+    from webhook.imports.rule_set import RuleSet
+
+__all__ = ["import_openshift", "import_registries_conf"]
+
+OTHER_KEYS: Final = {
+    "unqualified-search-registries": "short names are always on docker.io here",
+    "short-name-mode": "short names are always on docker.io here",
+    "aliases": "short names are always on docker.io here",
+    "credential-helpers": "give Pods pull secrets",
+    "additional-layer-store-auth-helper": "it has no equivalent",
+}
+# Version 1 of registries.conf.
+OLD_TABLES: Final = {
+    "search": "short names are always on docker.io here",
+    "insecure": "it is a matter of the runtime",
+    "block": "rules cannot block images",
+}
+SCHEMES: Final = ("http://", "https://")
+
+# The key of the list, and the images that its mirrors are for.
+OPENSHIFT_KINDS: Final = {
+    "ImageDigestMirrorSet": ("imageDigestMirrors", "digest-only"),
+    "ImageTagMirrorSet": ("imageTagMirrors", "tag-only"),
+    "ImageContentSourcePolicy": ("repositoryDigestMirrors", "digest-only"),
+}
+EVERY_IMAGE: Final = "all"
+
+
+def import_registries_conf(text: str, rule_set: RuleSet) -> None:
+    """Import a registries.conf, or a drop-in of it: CRI-O, Podman, Buildah, Skopeo.
+
+    Raises:
+        UnreadableFileError: It is not TOML, or not a registries.conf.
+    """
+    content = parse_toml(text)
+    if not any(key in content for key in ("registry", "registries", *OTHER_KEYS)):
+        raise UnreadableFileError("the file has no [[registry]]")
+    _warn_of_other_keys(content, text, rule_set)
+    registries = content.get("registry") or []
+    if not registries:
+        rule_set.warn(0, "nothing imported: the file has no [[registry]]")
+    if not isinstance(registries, list):
+        raise UnreadableFileError("[registry] has to be [[registry]]")
+    lines = find_toml_lines(text, "[[registry]]")
+    seen: dict[str, int] = {}
+    for number, registry in enumerate(registries):
+        line = lines[number] if number < len(lines) else 0
+        location = _read_location(registry, "location", line)
+        prefix = _read_location(registry, "prefix", line) or location
+        if prefix in seen:
+            problem = f"left out: line {seen[prefix]} already has a [[registry]] for {prefix}"
+            rule_set.warn(line, problem)
+            continue
+        seen[prefix] = line
+        _import_registry(registry, prefix, line, rule_set)
+
+
+def _warn_of_other_keys(content: dict[str, Any], text: str, rule_set: RuleSet) -> None:
+    """Warn of settings that are not about mirrors, also those of version 1.
+
+    Raises:
+        UnreadableFileError: It mixes the versions.
+    """
+    old = content.get("registries")
+    if old and content.get("registry"):
+        raise UnreadableFileError("the file mixes [[registry]] with [registries.…] of version 1")
+    for key, problem in OTHER_KEYS.items():
+        if key in content:
+            line = find_toml_line(text, key) or find_toml_line(text, f"[{key}]")
+            rule_set.warn(line, f"left out: {key}; {problem}")
+    for key, problem in OLD_TABLES.items():
+        if isinstance(old, dict) and old.get(key):
+            line = find_toml_line(text, f"[registries.{key}]")
+            rule_set.warn(line, f"left out: registries.{key}; {problem}")
+
+
+def _read_location(value: dict[str, Any], key: str, line: int) -> str:
+    location = str(value.get(key) or "").rstrip("/")
+    if location.startswith(SCHEMES):
+        raise UnreadableFileError(f"line {line}: {key} has a scheme, which no runtime accepts")
+    return location
+
+
+def _import_registry(registry: dict[str, Any], prefix: str, line: int, rule_set: RuleSet) -> None:
+    """Import one registry: its location is asked after its mirrors, unless it is blocked."""
+    location = _read_location(registry, "location", line)
+    endpoints = []
+    limits: dict[str, set[str]] = {}
+    for mirror in registry.get("mirror", []):
+        target = _read_location(mirror, "location", line)
+        endpoints.append(MirrorEndpoint(target, target))
+        limits.setdefault(target, set()).add(mirror.get("pull-from-mirror") or EVERY_IMAGE)
+        if mirror.get("insecure"):
+            problem = f"the mirror {target} of {prefix} is insecure: configure that in the runtime"
+            rule_set.warn(line, problem)
+    for target, limit in limits.items():
+        _warn_of_limit(line, target, prefix, limit, rule_set)
+    if registry.get("mirror-by-digest-only") and endpoints:
+        problem = f"the mirrors of {prefix} are for digests; the rule uses them for every image"
+        rule_set.warn(line, problem)
+    if registry.get("insecure"):
+        rule_set.warn(line, f"{prefix} is insecure: configure that in the runtime")
+    moves = location not in ("", prefix)
+    is_blocked = bool(registry.get("blocked"))
+    if moves and not is_blocked:
+        endpoints.append(MirrorEndpoint(location, location))
+    if is_blocked and not endpoints:
+        rule_set.warn(line, f"left out: {prefix} is blocked, but rules cannot block images")
+        return
+    mirrors, original = order_endpoints(
+        prefix, endpoints, line, rule_set, ends_at_original=not (moves or is_blocked)
+    )
+    if mirrors:
+        rule_set.add_mirrors(line, prefix, mirrors, Original.NEVER if is_blocked else original)
+    else:
+        rule_set.add_keep(line, prefix)
+
+
+def _warn_of_limit(line: int, target: str, source: str, limit: set[str], rule_set: RuleSet) -> None:
+    """Warn of a mirror for digests or for tags only, unless it is for both."""
+    if EVERY_IMAGE not in limit and len(limit) == 1:
+        only = next(iter(limit))
+        rule_set.warn(
+            line, f"the mirror {target} of {source} is {only}; the rule uses it for every image"
+        )
+
+
+@dataclass
+class _Source:
+    """What the objects of a cluster say together about a source."""
+
+    line: int
+    mirrors: list[str] = field(default_factory=list)
+    limits: dict[str, set[str]] = field(default_factory=dict)
+    is_blocked: bool = False
+
+
+def import_openshift(text: str, rule_set: RuleSet) -> None:
+    """Import ImageDigestMirrorSet, ImageTagMirrorSet and ImageContentSourcePolicy of OpenShift.
+
+    The mirrors of the same source are merged.
+
+    Raises:
+        UnreadableFileError: It has none of them.
+    """
+    found = False
+    sources: dict[str, _Source] = {}
+    for resource in iter_objects(text):
+        key, limit = OPENSHIFT_KINDS.get(str(resource.get("kind")), ("", ""))
+        if not key:
+            continue
+        found = True
+        for value in as_list(as_mapping(resource.get("spec")).get(key)):
+            _read_mirror_set(as_mapping(value), limit, sources, rule_set)
+    if not found:
+        raise UnreadableFileError(f"the file has no {', '.join(OPENSHIFT_KINDS)}")
+    for name, source in sources.items():
+        for target, limits in source.limits.items():
+            _warn_of_limit(source.line, target, name, limits, rule_set)
+        endpoints = [MirrorEndpoint(each, each) for each in source.mirrors]
+        mirrors, original = order_endpoints(
+            name, endpoints, source.line, rule_set, ends_at_original=not source.is_blocked
+        )
+        original = Original.NEVER if source.is_blocked else original
+        rule_set.add_mirrors(source.line, name, mirrors, original)
+
+
+def _read_mirror_set(
+    value: LineMapping, limit: str, sources: dict[str, _Source], rule_set: RuleSet
+) -> None:
+    """Add the mirrors of a source to those that are known."""
+    name = value.get("source")
+    if not isinstance(name, LineText):
+        rule_set.warn(value.line, "left out: the mirrors have no source")
+        return
+    mirrors = list(as_texts(value.get("mirrors")))
+    if not any(mirror != name for mirror in mirrors):
+        rule_set.warn(name.line, f"left out: {name} has no mirrors, so it is pulled as usual")
+        return
+    source = sources.setdefault(str(name), _Source(name.line))
+    source.mirrors = _merge(source.mirrors, [str(mirror) for mirror in mirrors])
+    for mirror in mirrors:
+        if mirror != name:
+            source.limits.setdefault(str(mirror), set()).add(limit)
+    if value.get("mirrorSourcePolicy") == "NeverContactSource":
+        source.is_blocked = True
+
+
+def _merge(first: list[str], second: list[str]) -> list[str]:
+    """Return two lists as one that keeps the order of both, as far as they agree."""
+    merged = list(first)
+    for index, each in enumerate(second):
+        if each not in merged:
+            following = [merged.index(other) for other in second[index:] if other in merged]
+            merged.insert(min(following, default=len(merged)), each)
+    return merged
