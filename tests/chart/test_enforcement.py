@@ -14,7 +14,8 @@ from webhook.core import Rule
 from webhook.render import PolicyOptions, render_enforcement
 
 RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
-VALUES = {"enforce": "deny", "rules": [RULE]}
+# Without the other policy of the chart.
+VALUES = {"enforce": "deny", "rules": [RULE], "rbac": {"protectConfiguration": False}}
 POLICY = "ValidatingAdmissionPolicy"
 BINDING = "ValidatingAdmissionPolicyBinding"
 OPTED_OUT = {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]}
@@ -28,7 +29,7 @@ def rendered_by_command(**options):
 
 
 def test_nothing_is_enforced_by_default():
-    kinds = {item["kind"] for item in render({"rules": [RULE]}).objects}
+    kinds = {item["kind"] for item in render({**VALUES, "enforce": ""}).objects}
     assert not kinds & {POLICY, BINDING}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from tests.cluster.api import Api, namespaced
+from tests.cluster.processes import until
 from tests.cluster.release import released
 from tests.cluster.world import RULES
 
@@ -15,8 +17,6 @@ NAMED = ("get", "watch", "patch")
 OURS = {
     *((CONFIGURATION, verb, f"{NAME}.{NAME}", "") for verb in NAMED),
     *((SECRETS, verb, f"{NAME}-ca", NAME) for verb in NAMED),
-    # RBAC cannot limit create to a name.
-    *((SECRETS, "create", name, NAME) for name in ("", f"{NAME}-ca", "another")),
     # EndpointSlices have generated names.
     *((SLICES, "list", name, NAME) for name in ("", f"{NAME}-ca", "another")),
 }
@@ -71,3 +71,39 @@ def test_service_account_has_only_the_permissions_it_needs(plane, world):
         }
     assert len(asked) > 1000
     assert granted == OURS
+
+
+def test_replica_may_change_only_the_ca_bundle(world, release):
+    """The token of a replica cannot widen the webhook, although RBAC lets it patch it."""
+    path = namespaced("serviceaccounts", release.name, f"{release.name}/token")
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    token = world.api.post(path, request)["status"]["token"]
+    replica = Api(world.api.server, release.plane.authority.read_text(), token)
+    before = world.api.get(release.configuration)
+    (webhook,) = before["webhooks"]
+    bundle = webhook["clientConfig"]["caBundle"]
+    rule = {"apiGroups": ["*"], "apiVersions": ["*"], "operations": ["*"], "resources": ["*"]}
+
+    def refusal(change, **metadata):
+        body = {"metadata": metadata, "webhooks": [{**webhook, **change}]}
+        try:
+            replica.patch(release.configuration, body)
+        except AssertionError as error:
+            return str(error)
+        return ""
+
+    try:
+        message = until(lambda: refusal({"rules": [rule]}), "the policy that limits patches")
+        assert "only caBundle of a webhook" in message
+        for change in (
+            {"namespaceSelector": {}},
+            {"failurePolicy": "Fail"},
+            {"clientConfig": {"url": "https://attacker.example/", "caBundle": bundle}},
+        ):
+            assert "only caBundle of a webhook" in refusal(change), change
+        assert "not metadata" in refusal({}, finalizers=["a.example/b"])
+        assert not refusal({})
+    finally:
+        replica.close()
+    after = world.api.get(release.configuration)
+    assert after["webhooks"] == before["webhooks"]

@@ -44,7 +44,7 @@ def cert_manager(world):
         world.api.post(CRDS, {"metadata": {"name": name}, "spec": spec})
     for plural in ("certificates", "issuers"):
         path = f"/apis/cert-manager.io/v1/namespaces/default/{plural}"
-        until(lambda path=path: world.api.find(path), f"the API of {plural}")
+        until(lambda path=path: world.api.ask("GET", path).is_success, f"the API of {plural}")
 
 
 def rendered(helm, plane, release, values):
@@ -78,7 +78,7 @@ def test_switch_and_its_way_back_leave_nothing(plane, world, helm, switch):
     space = world.namespace()
     values = {"rules": RULES, "selection": {"mode": "listed", "namespaces": [space]}}
     other = {**values, **SWITCHES[switch]}
-    name = f"switch-{helm.__name__}-{switch.split()[0]}{len(switch)}"
+    name = f"mirrorhook-{helm.__name__}-{switch.split()[0]}{len(switch)}"
     release = Release(plane, name)
     wanted = {}
     for key, given in (("self", values), ("other", other)):
