@@ -284,7 +284,7 @@ def test_registries_conf_gives_rules_and_warnings(text, rules, lines):
         ('[[registry]]\nlocation = "https://a.io"\n', "line 1: location has a scheme"),
         ('[registries.search]\nregistries = ["a"]\n[[registry]]\nlocation = "a"\n', "mixes"),
         ("[other]\n", r"no \[\[registry\]\]"),
-        ('[registry]\nlocation = "a.io"\n', "has to be"),
+        ('[registry]\nlocation = "a.io"\n', "not an array of tables"),
     ],
 )
 def test_invalid_registries_conf_is_refused(text, problem):

@@ -28,6 +28,9 @@ __all__ = [
     "find_toml_line",
     "find_toml_lines",
     "get_line",
+    "get_strings",
+    "get_table",
+    "get_tables",
     "is_true",
     "iter_configs",
     "iter_objects",
@@ -241,6 +244,42 @@ def parse_toml(text: str) -> dict[str, Any]:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise UnreadableFileError(f"invalid TOML: {error}") from None
+
+
+def get_table(table: dict[str, Any], key: str) -> dict[str, Any]:
+    """Return a table of TOML; empty if it is missing.
+
+    Raises:
+        UnreadableFileError: It is something else.
+    """
+    value = table.get(key, {})
+    if not isinstance(value, dict):
+        raise UnreadableFileError(f"{key} is not a table")
+    return value
+
+
+def get_tables(table: dict[str, Any], key: str) -> list[dict[str, Any]]:
+    """Return an array of tables of TOML; empty if it is missing.
+
+    Raises:
+        UnreadableFileError: It is something else.
+    """
+    values = table.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, dict) for value in values):
+        raise UnreadableFileError(f"{key} is not an array of tables, such as [[{key}]]")
+    return values
+
+
+def get_strings(table: dict[str, Any], key: str) -> list[str]:
+    """Return an array of strings of TOML; empty if it is missing.
+
+    Raises:
+        UnreadableFileError: It is something else.
+    """
+    values = table.get(key, [])
+    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
+        raise UnreadableFileError(f"{key} is not an array of strings")
+    return values
 
 
 def find_toml_line(text: str, start: str) -> int:

@@ -313,7 +313,7 @@ def _split_tag(registry: Sequence, atoms: Sequence) -> list[NamePattern]:
     for repository, with_tag, tags in ends:
         if not with_tag:
             if join_atoms(repository) not in for_any_tag:
-                raise UnsupportedPatternError("it matches only images without a tag")
+                raise UnsupportedPatternError("it matches no image with a tag")
             continue
         found.append(_make_pattern(registry, repository, tags=tags))
     return found
@@ -326,8 +326,10 @@ def _find_tags(atoms: Sequence, before: Sequence, depth: int) -> list[tuple[Sequ
     tags = False
     for index, atom in enumerate(atoms):
         repository, rest = (*before, *atoms[:index]), atoms[index + 1 :]
-        if atom.literal in ("@", ":"):
-            if atom.literal == "@" or not all(re.fullmatch(join_atoms(rest), tag) for tag in TAGS):
+        if atom.literal == "@":
+            return [(repository, False, tags)]  # digests only
+        if atom.literal == ":" or atom.text in ("[:@]", "[@:]"):
+            if not all(re.fullmatch(join_atoms(rest), tag) for tag in TAGS):
                 raise UnsupportedPatternError("it matches only some tags or digests")
             return [(repository, True, tags)]
         if not atom.may_match(":"):

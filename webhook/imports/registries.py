@@ -18,6 +18,8 @@ from webhook.imports.lines import (
     as_texts,
     find_toml_line,
     find_toml_lines,
+    get_table,
+    get_tables,
     iter_objects,
     parse_toml,
 )
@@ -63,11 +65,9 @@ def import_registries_conf(text: str, rule_set: RuleSet) -> None:
     if not any(key in content for key in ("registry", "registries", *OTHER_KEYS)):
         raise UnreadableFileError("the file has no [[registry]]")
     _warn_of_other_keys(content, text, rule_set)
-    registries = content.get("registry") or []
+    registries = get_tables(content, "registry")
     if not registries:
         rule_set.warn(0, "nothing imported: the file has no [[registry]]")
-    if not isinstance(registries, list):
-        raise UnreadableFileError("[registry] has to be [[registry]]")
     lines = find_toml_lines(text, "[[registry]]")
     seen: dict[str, int] = {}
     for number, registry in enumerate(registries):
@@ -88,7 +88,7 @@ def _warn_of_other_keys(content: dict[str, Any], text: str, rule_set: RuleSet) -
     Raises:
         UnreadableFileError: It mixes the versions.
     """
-    old = content.get("registries")
+    old = get_table(content, "registries")
     if old and content.get("registry"):
         raise UnreadableFileError("the file mixes [[registry]] with [registries.…] of version 1")
     for key, problem in OTHER_KEYS.items():
@@ -96,7 +96,7 @@ def _warn_of_other_keys(content: dict[str, Any], text: str, rule_set: RuleSet) -
             line = find_toml_line(text, key) or find_toml_line(text, f"[{key}]")
             rule_set.warn(line, f"left out: {key}; {problem}")
     for key, problem in OLD_TABLES.items():
-        if isinstance(old, dict) and old.get(key):
+        if old.get(key):
             line = find_toml_line(text, f"[registries.{key}]")
             rule_set.warn(line, f"left out: registries.{key}; {problem}")
 
@@ -113,10 +113,10 @@ def _import_registry(registry: dict[str, Any], prefix: str, line: int, rule_set:
     location = _read_location(registry, "location", line)
     endpoints = []
     limits: dict[str, set[str]] = {}
-    for mirror in registry.get("mirror", []):
+    for mirror in get_tables(registry, "mirror"):
         target = _read_location(mirror, "location", line)
         endpoints.append(MirrorEndpoint(target, target))
-        limits.setdefault(target, set()).add(mirror.get("pull-from-mirror") or EVERY_IMAGE)
+        limits.setdefault(target, set()).add(str(mirror.get("pull-from-mirror") or EVERY_IMAGE))
         if mirror.get("insecure"):
             problem = f"the mirror {target} of {prefix} is insecure: configure that in the runtime"
             rule_set.warn(line, problem)

@@ -344,14 +344,15 @@ class RuleSet:
 
         They would apply to the images that other rules send there.
         """
-        wide = (each for each in entries if each.is_wide and (as_regex or not each.match))
-        first = next(wide, None)
-        if first is None:
+        wide = [each for each in entries if each.is_wide and (as_regex or not each.match)]
+        if not wide:
             return entries
-        position = entries.index(first)
-        before = _make_keeps([*entries[:position], *entries[position + 1 :]])
-        after = _make_keeps([first]) if position + 1 < len(entries) else []
-        return [*entries[:position], *before, first, *after, *entries[position + 1 :]]
+        # A rule never applies at its own mirrors.
+        own = set.intersection(*(set(each.templates) for each in wide))
+        first = entries.index(wide[0])
+        before = _make_keeps([*entries[:first], *entries[first + 1 :]], own)
+        after = _make_keeps([wide[0]], own) if len(wide) > 1 else []
+        return [*entries[:first], *before, wide[0], *after, *entries[first + 1 :]]
 
     def _drop_cycles(self, rules: list[tuple[Rule, _Entry]]) -> list[tuple[Rule, _Entry]]:
         """Return the rules that can be applied together."""
@@ -385,11 +386,13 @@ class RuleSet:
                     )
 
 
-def _make_keeps(entries: Iterable[_Entry]) -> list[_Entry]:
-    """Return entries that keep images at the mirrors of *entries*."""
+def _make_keeps(entries: Iterable[_Entry], own: set[str]) -> list[_Entry]:
+    """Return entries that keep images at the mirrors of *entries*, other than *own*."""
     keeps: dict[str, _Entry] = {}
     for entry in entries:
         for mirror in entry.templates or entry.mirrors:
+            if mirror in own:
+                continue
             target = _get_target(mirror).partition("\\")[0].rstrip("/")
             if is_domain(target.partition("/")[0]):
                 port = "" if "/" in target or ":" in target else "(?::[0-9]+)?"

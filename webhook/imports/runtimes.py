@@ -26,6 +26,8 @@ from webhook.imports.lines import (
     as_texts,
     find_toml_line,
     get_line,
+    get_strings,
+    get_table,
     iter_configs,
     parse_documents,
     parse_toml,
@@ -74,8 +76,10 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
             "the name of the folder is the registry: give the path as HOST/hosts.toml"
         )
     endpoints = [
-        _read_host(url, host, find_toml_line(text, f'[host."{url}"]'), rule_set)
-        for url, host in _as_table(content.get("host")).items()
+        _read_host(
+            url, get_table({url: host}, url), find_toml_line(text, f'[host."{url}"]'), rule_set
+        )
+        for url, host in get_table(content, "host").items()
     ]
     server = str(content.get("server") or "")
     _warn_of_host_keys(content, "", text, rule_set)
@@ -100,10 +104,6 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
         rule_set.add_default(1, [f"{mirror}/\\1" for mirror in mirrors], original)
 
 
-def _as_table(value: object) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
 def _get_hosts_registry(origin: str) -> str:
     """Return the registry that the path of a hosts.toml names; empty if it names none."""
     parent = PurePath(origin).parent.name
@@ -114,7 +114,9 @@ def _get_hosts_registry(origin: str) -> str:
 
 def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> MirrorEndpoint:
     """Return the endpoint of a host, without a target and with a warning if it has none."""
-    capabilities = [str(each).lower() for each in host.get("capabilities") or ["pull", "resolve"]]
+    capabilities = [
+        str(each).lower() for each in get_strings(host, "capabilities") or ["pull", "resolve"]
+    ]
     path = url.partition("://")[2] if "://" in url else url
     path = path.partition("/")[1] + path.partition("/")[2].rstrip("/")
     path = path.rstrip("/")
@@ -157,16 +159,14 @@ def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -
     Raises:
         UnreadableFileError: It has none.
     """
-    plugins = _as_table(content.get("plugins"))
-    tables = [_as_table(_as_table(plugins.get(name)).get("registry")) for name in CRI_PLUGINS]
+    plugins = get_table(content, "plugins")
+    tables = [get_table(get_table(plugins, name), "registry") for name in CRI_PLUGINS]
     tables = [each for each in tables if each]
     if any(each.get("config_path") for each in tables):
         raise UnreadableFileError(
             "this is a config.toml with a config_path: import the folder that it names"
         )
-    mirrors = {
-        key: each for table in tables for key, each in _as_table(table.get("mirrors")).items()
-    }
+    mirrors = {key: each for table in tables for key, each in get_table(table, "mirrors").items()}
     if not mirrors:
         raise UnreadableFileError(
             "this is a config.toml without mirrors: import the folder in its config_path"
@@ -176,8 +176,8 @@ def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -
             if table.get(key):
                 problem = f"left out: {key} (credentials, TLS and headers) has no equivalent"
                 rule_set.warn(_find_cri_line(text, key), problem)
-    for registry, value in mirrors.items():
-        urls = [str(url) for url in _as_table(value).get("endpoint") or []]
+    for registry in mirrors:
+        urls = get_strings(get_table(mirrors, registry), "endpoint")
         _import_cri_mirror(registry, urls, _find_cri_line(text, f"mirrors.{registry}"), rule_set)
 
 
