@@ -221,6 +221,16 @@ def test_mutating_registry_webhook_tries_rules_by_priority():
         (r"^docker\.io/(.*)", "m.io/hub", [], [3]),
         (r"^docker\.io/(.*):v1$", "m.io/$1", [], [3]),
         (r"^a/(.*)|^b/(.*)", "m.io/$1", [], [3]),
+        (r"docker\.io", "m.io/hub", [("docker.io", "m.io/hub", NEVER)], [3]),
+        (r"^docker\.io", "m.io", [("docker.io", "m.io", NEVER)], []),
+        (
+            r"^docker\.io/([^:]+)(:.+)?",
+            "m.io/$1$2",
+            [(r"/docker\.io/([^:]+)/", r"m.io/\1", NEVER)],
+            [],
+        ),
+        # A name without a dot is on Docker Hub.
+        (r"^quay\.io/(.*)", "team/$1", [("quay.io", "docker.io/team", NEVER)], []),
         (r"^docker\.io/(.*)", "not a name/$1", [], [3]),
         ("(", "m.io/$1", [], [3]),
     ],

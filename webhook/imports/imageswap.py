@@ -10,10 +10,10 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.core import Mirror, Original
-from webhook.core.reference import DOCKER_HUB, looks_like_registry
+from webhook.core.reference import DOCKER_HUB
 from webhook.imports.lines import EmbeddedFile, iter_objects, unwrap_config_maps
 from webhook.imports.patterns import EVERY_NAME
-from webhook.imports.rule_set import UnreadableFileError, escape
+from webhook.imports.rule_set import UnreadableFileError, escape, qualify
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -151,16 +151,10 @@ def _add_registries(lines: dict[str, Line], rule_set: RuleSet) -> None:
 def _find_target(line: Line) -> Mirror | str:
     """Return what takes the place of the registry of a line."""
     if not line.is_prefix:
-        return _qualify(line.target)
+        return qualify(line.target)
     registry, _, port = line.key.removesuffix("/library").partition(":")
     # With a port, everything from the colon to the last slash is lost there.
     return Mirror(line.target + registry, flatten=True) if port else line.target + registry
-
-
-def _qualify(target: str) -> str:
-    """Return a target with its registry."""
-    is_qualified = looks_like_registry(target.partition("/")[0])
-    return target if is_qualified else f"{DOCKER_HUB}/{target}"
 
 
 def _add_wildcards(line: Line | None, rule_set: RuleSet) -> bool:
@@ -199,7 +193,7 @@ def _add_default(default: Line, lines: dict[str, Line], rule_set: RuleSet) -> No
         rule_set.add_default(number, [template], Original.NEVER, r"([^/:]+)/(.+)")
         return
     regex = f"{escape(LIBRARY)}/(.+)|{EVERY_NAME}"
-    rule_set.add_default(number, [f"{_qualify(target)}/\\1\\2"], Original.NEVER, regex)
+    rule_set.add_default(number, [f"{qualify(target)}/\\1\\2"], Original.NEVER, regex)
 
 
 def _add_ports(line: Line, rule_set: RuleSet) -> None:

@@ -23,6 +23,7 @@ __all__ = [
     "UnsupportedPatternError",
     "compile_go",
     "find_literals",
+    "is_whole_registry",
     "join_atoms",
     "may_reach_tag",
     "parse_atoms",
@@ -364,7 +365,7 @@ def _make_pattern(registry: Sequence, repository: Sequence, *, tags: bool) -> Na
     if whole_host and rest in ([".*"], [".+"]) and (not path or path.endswith("/")):
         prefix = f"{host}/{path}".rstrip("/")
     elif join_atoms(registry[len(host) :]) == "[^/]*" and join_atoms(repository) == ".*":
-        prefix = host if _is_complete(host) else ""
+        prefix = host if is_whole_registry(host) else ""
     try:
         prefix = str(parse_match(prefix)) if prefix else ""
     except InvalidRuleError:
@@ -379,7 +380,7 @@ def _make_pattern(registry: Sequence, repository: Sequence, *, tags: bool) -> Na
     )
 
 
-def _is_complete(host: str) -> bool:
+def is_whole_registry(host: str) -> bool:
     """Return whether *host* is a whole registry, not the beginning of one."""
     name, _, port = host.partition(":")
     return looks_like_registry(host) and (

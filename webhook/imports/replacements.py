@@ -13,6 +13,7 @@ from webhook.imports.patterns import (
     UnsupportedPatternError,
     compile_go,
     find_literals,
+    is_whole_registry,
     join_atoms,
     may_reach_tag,
     parse_atoms,
@@ -67,7 +68,7 @@ def parse_replacement(pattern: str, replacement: str, registry: str = "") -> Rep
     groups = compiled.groups
     if str(atoms[-1:][0] if atoms else "") in ("$", r"\z"):
         atoms = atoms[:-1]
-    elif not (atoms and atoms[-1].is_open):
+    elif not (atoms and (atoms[-1].is_open or _is_optional_tag(atoms[-1]))):
         groups += 1
         atoms, template = (*atoms, _REST), f"{template}\\{groups}"
     if any(str(each) in ("^", "$", r"\A", r"\z") for each in atoms):
@@ -102,7 +103,8 @@ def _anchor(atoms: Sequence) -> tuple[Sequence, tuple[str, ...]]:
         return atoms[1:], ()
     if atoms and (str(atoms[0]).strip("()?:") in (".*", ".+")):
         return atoms, ()
-    if all("/" in each for each in find_literals(atoms)):
+    starts = find_literals(atoms)
+    if all("/" in each or is_whole_registry(each.rstrip()) for each in starts):
         return atoms, ("it matches anywhere in an image, the rule only at the start",)
     raise UnsupportedPatternError("it matches anywhere in an image")
 
@@ -119,9 +121,13 @@ def _drop_tag(atoms: Sequence, template: str, groups: int) -> tuple[Sequence, st
             if len(atoms) > 1 and atoms[-2].literal == ":" and before.endswith(":"):
                 return atoms[:-2], before.removesuffix(":")
             return atoms, template
-        if end.quantifier == "?" and all(re.fullmatch(end.text, f":{tag}") for tag in TAGS):
+        if _is_optional_tag(end):
             return atoms[:-1], before
     raise UnsupportedPatternError("its result does not keep the tag of each image")
+
+
+def _is_optional_tag(atom: Atom) -> bool:
+    return atom.quantifier == "?" and all(re.fullmatch(atom.text, f":{tag}") for tag in TAGS)
 
 
 def _find_notes(atoms: Sequence) -> tuple[str, ...]:
@@ -143,14 +149,19 @@ def _find_prefix(atoms: Sequence, template: str, groups: int, registry: str) -> 
     """Return the match and the target of a rule that does the same; empty if there is none."""
     literals = _take_literals(atoms)
     text = "".join(each.literal for each in literals)
-    target, _, group = template.rpartition("/")
     rest = [str(each) for each in atoms[len(literals) :]]
-    if rest not in (["(.*)"], ["(.+)"]) or group != f"\\{groups}" or "\\" in target:
+    before = template.removesuffix(f"\\{groups}")
+    if rest not in (["(.*)"], ["(.+)"]) or before == template or "\\" in before:
+        return "", ""
+    target = before.removesuffix("/")
+    if not text.endswith("/") and text:
+        # "docker.io" alone, of which the slash stays behind.
+        whole = not registry and before == target and is_whole_registry(text)
+        return (text, target) if whole else ("", "")
+    if before == target:
         return "", ""
     if not text:
         return (registry or "*"), target
-    if not text.endswith("/"):
-        return "", ""
     prefix = f"{registry}/{text}" if registry else text
     try:
         return str(parse_match(prefix.rstrip("/"))), target

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidRuleError, Mirror, MirrorMap, Original, Rule, parse_match
-from webhook.core.reference import is_domain
+from webhook.core.reference import DOCKER_HUB, is_domain, looks_like_registry
 from webhook.core.rules import EVERY_REGISTRY
 from webhook.imports.patterns import EVERY_NAME
 
@@ -18,7 +18,15 @@ if TYPE_CHECKING:
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
-__all__ = ["FileWarning", "RuleSet", "UnreadableFileError", "append_path", "escape", "format_rules"]
+__all__ = [
+    "FileWarning",
+    "RuleSet",
+    "UnreadableFileError",
+    "append_path",
+    "escape",
+    "format_rules",
+    "qualify",
+]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
 
@@ -165,7 +173,7 @@ class RuleSet:
 
         Without mirrors it keeps the images.
         """
-        mirrors = tuple(mirrors)
+        mirrors = tuple(map(qualify, mirrors))
         if pattern.matches_everything:
             self.add_default(line, [f"{mirror}/\\1" for mirror in mirrors], original)
             return
@@ -221,9 +229,9 @@ class RuleSet:
             self.origin,
             line,
             replacement.prefix,
-            (replacement.target,),
+            (qualify(replacement.target),),
             replacement.regex,
-            (replacement.template,),
+            (qualify(replacement.template),),
             original,
             replacement.literals,
         )
@@ -405,6 +413,13 @@ def append_path(target: str, prefix: str) -> str:
     """Return *target* with the path of *prefix* behind it, if there is one."""
     path = prefix.partition("/")[2]
     return f"{target}/{path}" if path else target
+
+
+def qualify(target: str) -> str:
+    """Return the beginning of an image with its registry, which is Docker Hub if it has none."""
+    first = target.partition("/")[0]
+    is_qualified = not first or "\\" in first or looks_like_registry(first)
+    return target if is_qualified else f"{DOCKER_HUB}/{target}"
 
 
 def escape(text: str) -> str:
