@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -23,6 +24,7 @@ __all__ = [
     "EXIT_INTERRUPTED",
     "EXIT_USAGE",
     "SetupError",
+    "cluster_options",
     "describe_error",
     "kubeconfig_option",
     "load_configuration",
@@ -41,6 +43,8 @@ EXIT_USAGE: Final = 2
 EXIT_INTERRUPTED: Final = 130  # as a shell has it: 128 and the number of SIGINT
 STDIN: Final = "-"
 KUBECONFIG: Final = "~/.kube/config"
+# The kubelet sets this variable in every container.
+IN_POD: Final = "KUBERNETES_SERVICE_HOST"
 
 
 class SetupError(click.ClickException):
@@ -105,13 +109,35 @@ def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
     )(command)
 
 
-def open_cluster(kubeconfig: Path | None) -> KubeClient:
-    """Return the cluster that ``--kubeconfig`` names; no request is sent yet.
+def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command ``--kubeconfig``, ``--context`` and ``--namespace``, to read a cluster.
+
+    It is called with *kubeconfig* and *kube_context*, for `open_cluster`, and *namespace*.
+    """
+    command = click.option(
+        "--namespace", "-n", default="", metavar="NAME", help="Namespace.  [default: all]"
+    )(command)
+    command = click.option(
+        "--context",
+        "kube_context",
+        metavar="NAME",
+        help="Context of the kubeconfig.  [default: its current one]",
+    )(command)
+    return kubeconfig_option(command)
+
+
+def open_cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:
+    """Return the cluster that the options name; no request is sent yet.
+
+    As with kubectl, a Pod without a kubeconfig uses its service account.
 
     Raises:
         ClusterError: The kubeconfig cannot be used, or the kubernetes package is missing.
     """
-    return open_client(kubeconfig or Path(KUBECONFIG).expanduser())
+    default = Path(KUBECONFIG).expanduser()
+    if not kubeconfig and not context and IN_POD in os.environ and not default.exists():
+        return open_client()
+    return open_client(kubeconfig or default, context)
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:

@@ -43,11 +43,12 @@ def connect(kubeconfig: Path | None = None) -> Cluster:
     return Cluster(client)
 
 
-def open_client(kubeconfig: Path | None = None) -> KubeClient:
+def open_client(kubeconfig: Path | None = None, context: str | None = None) -> KubeClient:
     """Return a client of the API server; no request is sent yet.
 
     Args:
         kubeconfig: File with the address of the cluster; None in a Pod of that cluster.
+        context: Context of that file; None for its current one.
 
     Raises:
         ClusterError: The address is unknown, or the kubernetes package is missing.
@@ -60,4 +61,4 @@ def open_client(kubeconfig: Path | None = None) -> KubeClient:
             f"access to a cluster needs the kubernetes package ({error}): "
             "install mirrorhook[cluster]"
         ) from None
-    return KubeClient.load(kubeconfig)
+    return KubeClient.load(kubeconfig, context)

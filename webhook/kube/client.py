@@ -31,13 +31,15 @@ from webhook.kube.errors import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
     from pathlib import Path
 
 __all__ = ["KubeClient"]
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
+# What kubectl asks for at once: large clusters neither take long to begin nor much memory.
+PAGE_SIZE: Final = 500
 # RFC 7396 keeps the fields that a patch does not name; the strategic form of Kubernetes
 # also merges lists of webhooks by name.
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
@@ -60,12 +62,13 @@ class KubeClient:
         self.host = str(configuration.host)
 
     @classmethod
-    def load(cls, kubeconfig: Path | None = None) -> KubeClient:
+    def load(cls, kubeconfig: Path | None = None, context: str | None = None) -> KubeClient:
         """Return a client; no request is sent yet.
 
         Args:
             kubeconfig: File with the address of the cluster; None in a Pod, which has a
                 service account.
+            context: Context of that file; None for its current one.
 
         Raises:
             ClusterError: There is no service account, or the file is wrong.
@@ -76,7 +79,7 @@ class KubeClient:
             if kubeconfig is None:
                 config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             else:
-                config.load_kube_config(source, client_configuration=configuration)  # type: ignore[no-untyped-call]
+                config.load_kube_config(source, context, configuration)  # type: ignore[no-untyped-call]
         except Exception as error:  # noqa: BLE001 - a kubeconfig can be wrong in any way
             raise ClusterError(
                 f"cannot find the address of the API server in {source}: {error}"
@@ -146,6 +149,31 @@ class KubeClient:
         except NotFoundError:
             return []
         return items if isinstance(items, list) else []
+
+    def iterate(self, path: str) -> Iterator[dict[str, Any]]:
+        """Yield the objects of a collection of any size, which is read page by page.
+
+        See `Retrieving large results sets in chunks`_.
+
+        Args:
+            path: Path of the collection.
+
+        Raises:
+            NotFoundError: The API server does not know the collection.
+
+        .. _Retrieving large results sets in chunks:
+           https://kubernetes.io/docs/reference/using-api/api-concepts/
+        """
+        query = {"limit": str(PAGE_SIZE)}
+        while True:
+            page = self.call(f"list {path}", "GET", path, query=query)
+            items, metadata = page.get("items"), page.get("metadata")
+            if isinstance(items, list):
+                yield from (item for item in items if isinstance(item, dict))
+            token = metadata.get("continue") if isinstance(metadata, dict) else None
+            if not token:
+                return
+            query["continue"] = str(token)
 
     def measure_clock_skew(self) -> float:
         """Return by how many seconds our clock is ahead of that of the API server."""

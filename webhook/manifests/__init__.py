@@ -1,6 +1,7 @@
 """Manifests as text: their images are rewritten, and every other byte is kept."""
 
 from webhook.manifests.image_paths import ImagePath, InvalidImagePathError
+from webhook.manifests.reader import ManifestObject, read_objects
 from webhook.manifests.rewriter import (
     ManifestImage,
     ManifestProblem,
@@ -14,9 +15,11 @@ __all__ = [
     "ImagePath",
     "InvalidImagePathError",
     "ManifestImage",
+    "ManifestObject",
     "ManifestProblem",
     "RewriteResult",
     "find_encoding_problem",
+    "read_objects",
     "rewrite_manifests",
     "rewrite_stream",
 ]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from webhook.manifests.nodes import Node
 
-__all__ = ["ImagePath", "InvalidImagePathError", "find_pods"]
+__all__ = ["GROUPS", "ImagePath", "InvalidImagePathError", "find_objects", "find_pods"]
 
 # The API groups of the kinds in `POD_SPEC_PATHS`; others have kinds of the same names
 # (Volcano's Job) whose objects look different.
@@ -74,7 +74,7 @@ def find_pods(root: Node, paths: Iterable[ImagePath]) -> Iterator[OwnedNode]:
         paths: Where custom kinds have their Pod templates and images.
     """
     paths = tuple(paths)
-    for found, kind, group in _iterate_objects(OwnedNode(root, root)):
+    for found, kind, group in find_objects(OwnedNode(root, root)):
         known = POD_SPEC_PATHS.get(kind) if group in GROUPS else None
         if known is not None:
             yield from _follow(found, known[:-1])
@@ -83,7 +83,7 @@ def find_pods(root: Node, paths: Iterable[ImagePath]) -> Iterator[OwnedNode]:
                 yield from map(_wrap_spec, _follow(found, path.steps))
 
 
-def _iterate_objects(
+def find_objects(
     found: OwnedNode, kind: str = "", depth: int = 0
 ) -> Iterator[tuple[OwnedNode, str, str]]:
     """Yield an object with its kind and group; for a list, each of its items."""
@@ -93,7 +93,7 @@ def _iterate_objects(
         if depth < MAX_LISTS:
             for item in items.node.items:
                 entry = OwnedNode(items.node, item)
-                yield from _iterate_objects(entry, kind.removesuffix(LIST), depth + 1)
+                yield from find_objects(entry, kind.removesuffix(LIST), depth + 1)
     elif kind:
         version = _get_text(found.node, "apiVersion")
         yield found, kind, version.rpartition("/")[0]
