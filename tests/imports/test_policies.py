@@ -133,6 +133,11 @@ DISCARDED = """\
             ],
             [3],
         ),
+        (
+            make_replicas(DISCARDED.replace("discardAlternative: true, ", ""), "  priority: -1\n"),
+            [("old.io/a", "new.io/b", FIRST)],
+            [3],
+        ),
         (make_replicas(DISCARDED), [("old.io/a", "new.io/b", NEVER)], []),
         (
             make_replicas(
@@ -167,6 +172,12 @@ def test_kube_image_keeper_replicas_give_rules_and_warnings(text, rules, lines):
     rule_set = import_text("kube-image-keeper", text)
     assert [summarize(each) for each in rule_set.rules] == rules
     assert get_lines(rule_set) == lines
+
+
+def test_kube_image_keeper_mirrors_images_of_upstreams():
+    text = make_replicas(DISCARDED) + "---\n" + make_mirrors("filter: {include: [{image: .*}]}")
+    rule_set = import_text("kube-image-keeper", text)
+    assert decide(rule_set, "new.io/b/c:1") == "h.io/hub/b/c:1"
 
 
 def list_like_kube_image_keeper(sets, image):

@@ -229,8 +229,8 @@ def _import_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
     """Import upstreams that hold the same images.
 
     There each replaces the others. Rules must not lead back, so one upstream is the original:
-    those that are discarded; else the least preferred if all precede the image itself; else the
-    first.
+    those that are discarded; else the least preferred, if the others precede the image itself;
+    else the first.
     """
     values = _sort_by_priority(spec.get("upstreams"))
     _warn_of_settings(values, rule_set)
@@ -248,7 +248,8 @@ def _import_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
         return
     original = Original.NEVER
     if not sources:
-        is_first = _read_number(spec, "priority") < 0
+        priorities = {_read_number(each, "priority") for each in values}
+        is_first = _read_number(spec, "priority") < 0 and len(priorities) > 1
         original = Original.LAST if is_first else Original.FIRST
         order = by_preference[::-1] if is_first else _in_file_order(values, upstreams)
         sources = [next(each for each in order if each.images.includes)]
@@ -289,7 +290,7 @@ def _add_upstream(
         rule_set.add_pattern(line, pattern)
     for line, pattern in source.images.includes:
         if pattern.prefix and f"{source.name}/".startswith(f"{pattern.prefix}/"):
-            rule_set.add_mirrors(line, source.name, mirrors, original)
+            rule_set.add_mirrors(line, source.name, mirrors, original, is_final=False)
             continue
         rest = _strip_literal(pattern.repository, path)
         if rest is None or not all(each.startswith(f"{registry}/") for each in pattern.literals):
@@ -297,11 +298,11 @@ def _add_upstream(
         elif pattern.prefix:
             below = pattern.prefix[len(source.name) :]
             targets = [f"{mirror}{below}" for mirror in mirrors]
-            rule_set.add_mirrors(line, pattern.prefix, targets, original)
+            rule_set.add_mirrors(line, pattern.prefix, targets, original, is_final=False)
         else:
             regex = escape(source.name) + (f"({rest})" if rest else "")
             templates = [f"{mirror}\\1" if rest else mirror for mirror in mirrors]
-            rule_set.add_regex(line, regex, templates, original, pattern.literals)
+            rule_set.add_regex(line, regex, templates, original, pattern.literals, is_final=False)
 
 
 def _strip_literal(regex: str, literal: str) -> str | None:

@@ -56,7 +56,11 @@ class FileWarning:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A rule to be: by match, by regular expression, or either."""
+    """A rule to be: by match, by regular expression, or either.
+
+    Attributes:
+        is_final: Whether images at its mirrors are not for other rules.
+    """
 
     origin: str
     line: int
@@ -66,6 +70,7 @@ class _Entry:
     templates: tuple[str, ...] = ()
     original: Original = Original.LAST
     literals: tuple[str, ...] = ("",)
+    is_final: bool = True
 
     def has_result_of(self, other: _Entry) -> bool:
         """Return whether it does the same with the images of both."""
@@ -153,9 +158,12 @@ class RuleSet:
         match: str,
         mirrors: Iterable[Mirror | str],
         original: Original = Original.LAST,
+        *,
+        is_final: bool = True,
     ) -> None:
         """Add a rule for a registry, with or without a path. The longest match wins."""
-        entry = _Entry(self.origin, line, match, tuple(mirrors), original=original)
+        targets = tuple(mirrors)
+        entry = _Entry(self.origin, line, match, targets, original=original, is_final=is_final)
         self._unordered.append(entry)
 
     def add_keep(self, line: int, match: str) -> None:
@@ -198,6 +206,8 @@ class RuleSet:
         templates: Iterable[str],
         original: Original = Original.LAST,
         literals: tuple[str, ...] = ("",),
+        *,
+        is_final: bool = True,
     ) -> None:
         """Add a rule with a regular expression after the previous ones.
 
@@ -209,6 +219,7 @@ class RuleSet:
             templates: The whole names at the mirrors.
             original: When to try the image's own registry.
             literals: What names that match start with; a line feed ends a whole name.
+            is_final: Whether images at its mirrors are not for other rules.
         """
         templates = tuple(templates)
         entry = _Entry(
@@ -218,6 +229,7 @@ class RuleSet:
             templates=templates,
             original=original,
             literals=literals,
+            is_final=is_final,
         )
         self._add_ordered(entry)
 
@@ -399,7 +411,7 @@ def _make_keeps(entries: Iterable[_Entry], own: set[str]) -> list[_Entry]:
     keeps: dict[str, _Entry] = {}
     for entry in entries:
         for mirror in entry.templates or entry.mirrors:
-            if mirror in own:
+            if mirror in own or not entry.is_final:
                 continue
             target = _get_target(mirror).partition("\\")[0].rstrip("/")
             if is_domain(target.partition("/")[0]):
