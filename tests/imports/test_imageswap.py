@@ -59,6 +59,26 @@ data:
         ("quay.io::m.io\n", [], [0]),  # nothing is swapped without a default
         ("default::\nnoswap_wildcards::twr.io\nquay.io::m.io\n", [("quay.io", "m.io", NEVER)], []),
         ("default::d.io\nnoswap_wildcards::twr.io,\n", [], [2]),
+        (
+            "default::d.io\n\na.io:50::b.io/x-\n",
+            [
+                (r"/a\.io:50/(?:.+/)?([^/]+)/", r"b.io/x-a.io/\1", NEVER),
+                (r"/b\.io/x-a\.io/.+/", "keep"),
+                (r"/docker\.io/library/(.+)|[^/]+/(.+)/", r"d.io/\1\2", NEVER),
+            ],
+            [],
+        ),
+        (
+            "default::d.io\ndocker.io/library::l.io\nnoswap_wildcards::library\n",
+            [
+                (r"/docker\.io/library(/.+)?/", r"l.io\1", NEVER),
+                (r"/docker\.io/(.+)/", "keep"),
+                ("/.*library.*/", "keep"),
+                (r"/l\.io(?::[0-9]+)?/.+/", "keep"),
+                (r"/docker\.io/library/(.+)|[^/]+/(.+)/", r"d.io/\1\2", NEVER),
+            ],
+            [3],
+        ),
         (CONFIG_MAP, [("quay.io", "m.example.com/quay", NEVER)], [8]),
     ],
 )

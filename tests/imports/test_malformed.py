@@ -35,7 +35,7 @@ SAMPLES = {
     ],
 }
 TOML = ("registries.conf", "hosts.toml")
-VALUES = (None, "x", 1, ["x"], [{}], {"a": ["b"]}, [None])
+VALUES = (None, "x", ["x"], [{}], {"a": ["b"]}, [None])
 
 
 def replace_each(value, other):

@@ -70,8 +70,8 @@ def make_mirrors(filter_, more=""):
         ),
         (make_mirrors("filter: {}"), [], [3]),
         (make_mirrors("imageFilter: {}"), [], [3]),
-        (make_mirrors("imageFilter: {include: ['docker.io/nginx']}"), [], [3, 3]),  # without a tag
-        (make_mirrors("imageFilter: {include: ['.*:v1']}"), [], [3, 3]),
+        (make_mirrors("imageFilter: {include: ['docker.io/nginx']}"), [], [3]),  # without a tag
+        (make_mirrors("imageFilter: {include: ['.*:v1']}"), [], [3]),
         (
             make_mirrors("priority: -1\n  imageFilter: {include: [docker.io/.*]}"),
             [("docker.io", "h.io/hub")],
@@ -178,6 +178,49 @@ def test_kube_image_keeper_mirrors_images_of_upstreams():
     text = make_replicas(DISCARDED) + "---\n" + make_mirrors("filter: {include: [{image: .*}]}")
     rule_set = import_text("kube-image-keeper", text)
     assert decide(rule_set, "new.io/b/c:1") == "h.io/hub/b/c:1"
+
+
+@pytest.mark.parametrize(
+    ("text", "rules", "lines"),
+    [
+        (make_mirrors("imageFilter: {include: ['.*alpine.*']}"), 2, [3, 3]),
+        (
+            make_mirrors("imageFilter: {include: ['.*/app:.*']}")
+            + "---\n"
+            + make_mirrors("imageFilter: {include: ['a.io/.*']}").replace("h.io", "i.io"),
+            4,
+            [3, 3, 8],  # images of one filter that the other has, too
+        ),
+        (
+            make_mirrors("imageFilter: {include: ['a.io/.*']}")
+            + "---\n"
+            + make_mirrors("priority: -1\n  imageFilter: {include: ['a.io/.*']}"),
+            1,
+            [9],  # the original comes between the mirrors
+        ),
+        ("kind: ClusterImageSetAvailability\n---\n" + make_replicas(DISCARDED), 1, [1]),
+        (
+            make_replicas(
+                "  - {registry: a.io, path: x, imageFilter: {exclude: ['/x/y:.*']}}\n"
+                "  - {registry: b.io, path: z}\n"
+            ),
+            2,
+            [],
+        ),
+        (
+            make_replicas(
+                "  - {registry: a.io, path: x, imageFilter: {include: ['/x/y/.*']}}\n"
+                "  - {registry: b.io, path: z}\n"
+            ),
+            1,
+            [],
+        ),
+    ],
+)
+def test_kube_image_keeper_rare_forms(text, rules, lines):
+    rule_set = import_text("kube-image-keeper", text)
+    assert len(rule_set.rules) == rules
+    assert get_lines(rule_set) == lines
 
 
 def list_like_kube_image_keeper(sets, image):

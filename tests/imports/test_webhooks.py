@@ -313,6 +313,7 @@ data:
             [3],
         ),
         ("proxies: {a.io: b.io}\n", [("a.io", "b.io", NEVER)], [1]),  # enabled is missing
+        ("enabled: true\nincludeRegistries: [docker.io]\n", [], [2]),
     ],
 )
 def test_registry_proxy_gives_rules_and_warnings(text, rules, lines):

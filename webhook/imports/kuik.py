@@ -36,6 +36,7 @@ __all__ = ["import_kube_image_keeper"]
 MIRROR_KINDS: Final = ("ClusterImageSetMirror", "ImageSetMirror")
 REPLICA_KINDS: Final = ("ClusterReplicatedImageSet", "ReplicatedImageSet")
 OTHER_KINDS: Final = ("ClusterImageSetAvailability",)
+FILTER_KEYS: Final = ("filter", "imageFilter", "images")
 POD_KEYS: Final = ("label", "annotation", "namespace")
 _REGEX_ATOM: Final = re.compile(r"\\?(.)", re.DOTALL)
 
@@ -135,7 +136,9 @@ def _read_mirrors(spec: LineMapping, kind: int, rule_set: RuleSet) -> MirrorSet 
     _warn_of_settings([spec, *mirrors], rule_set)
     images = _read_filter(spec, rule_set)
     if not images.includes:
-        rule_set.warn(spec.line, "left out: without a filter, kube-image-keeper mirrors nothing")
+        if not images.excludes and not any(spec.get(key) for key in FILTER_KEYS):
+            problem = "left out: without a filter, kube-image-keeper mirrors nothing"
+            rule_set.warn(spec.line, problem)
         return None
     priority = _read_number(spec, "priority")
     return MirrorSet((priority, kind), images, targets, priority < 0)

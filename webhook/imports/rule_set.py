@@ -102,7 +102,7 @@ class _Entry:
             return Rule(self.match, self.mirrors, keep=not self.mirrors, original=self.original)
         regex, templates = self.regex, self.templates
         if not regex:
-            regex = _make_regex(self.match)
+            regex = _make_regex(self.match, self.mirrors)
             templates = tuple(_make_template(each, self.match) for each in self.mirrors)
         return Rule(regex=regex, mirrors=templates, keep=not templates, original=self.original)
 
@@ -443,22 +443,21 @@ def _get_target(mirror: Mirror | str) -> str:
     return mirror.target if isinstance(mirror, Mirror) else mirror
 
 
-def _make_regex(match: str) -> str:
-    """Return the regular expression for a match: group 1 is the rest, 2 its last part."""
+def _make_regex(match: str, mirrors: Iterable[Mirror | str]) -> str:
+    """Return the regular expression for a match, whose group is what stays behind a mirror."""
     parsed = parse_match(match)
     registry = escape(parsed.registry)
     if parsed.is_wildcard:
         registry = f"[^/]+{escape(parsed.registry[1:])}"
+    if any(isinstance(each, Mirror) and each.flatten for each in mirrors):
+        return f"{registry}/(?:.+/)?([^/]+)"
     if not parsed.path:
         return f"{registry}/(.+)"
     return f"{registry}/{escape(parsed.path)}(/.+)?"
 
 
 def _make_template(mirror: Mirror | str, match: str) -> str:
-    target = _get_target(mirror)
-    if isinstance(mirror, Mirror) and mirror.flatten:
-        raise InvalidRuleError("flatten cannot be used with a regex", field="target")
-    return f"{target}\\1" if "/" in match else f"{target}/\\1"
+    return f"{_get_target(mirror)}\\1" if "/" in match else f"{_get_target(mirror)}/\\1"
 
 
 def format_rules(rules: Iterable[Rule], title: str, *, checks_availability: bool = False) -> str:
