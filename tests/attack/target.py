@@ -47,6 +47,7 @@ class Bystander(threading.Thread):
     """Somebody else's reviews, one at a time on a connection of their own.
 
     Attributes:
+        began: When each began, by `time.perf_counter`.
         seconds: How long each took.
         failures: What went wrong.
     """
@@ -55,7 +56,7 @@ class Bystander(threading.Thread):
         super().__init__(daemon=True)
         self._webhook, self._body = webhook, review_of_images(image)
         self._ended = threading.Event()
-        self.seconds, self.failures = [], []
+        self.began, self.seconds, self.failures = [], [], []
 
     def run(self):
         with self._webhook.client(timeout=60) as client:
@@ -68,6 +69,13 @@ class Bystander(threading.Thread):
                 except httpx.HTTPError as error:
                     self.failures.append(error)
                 self.seconds.append(time.perf_counter() - began)
+                self.began.append(began)
+
+    def worst_between(self, start, end):
+        """The longest wait of a review that was sent or answered within a time, in milliseconds."""
+        times = zip(self.began, self.seconds, strict=False)
+        waits = [seconds for began, seconds in times if began < end and began + seconds > start]
+        return max(waits, default=0) * 1000
 
     def end(self):
         self._ended.set()

@@ -23,12 +23,12 @@ NOON = 1_800_000_000.0
 class World:
     """A history of reviews that come when the test says."""
 
-    def __init__(self):
+    def __init__(self, rules=RULES):
         self.now = NOON
         self.history = History(lambda: self.now)
         log = Log(lambda _line: None, lambda: self.now)
         self.recorder = ReviewRecorder(log, Metrics("0", lambda: 0.0), self.history)
-        self.policy = build_policies(parse_rules(RULES, "rules.yaml"), lambda _: None)["default"]
+        self.policy = build_policies(parse_rules(rules, "rules.yaml"), lambda _: None)["default"]
 
     def review(self, *images, **request):
         answer(review_of(*images, **request), self.policy, self.recorder)
@@ -137,6 +137,59 @@ def test_history_is_bounded_whatever_the_texts(world, character):
         tracemalloc.stop()
     assert size < (6e6 if character == "a" else 12e6)
     assert max(len(text) for text in astuple(world.latest[0]) if isinstance(text, str)) == MAX_TEXT
+
+
+MANY_MIRRORS = f"""rules:
+  - match: docker.io
+    mirrors: [{", ".join(f"m{n}.example/{'p' * 200}" for n in range(16))}]
+"""
+DOMAIN = ".".join(["r" * 60] * 4)
+
+
+def specs_of(n, long):
+    """Specs of Pods that take as much memory as they can."""
+    return {
+        "names of containers": {"containers": [{"name": long, "image": "nginx"}]},
+        "pull policies": {"containers": [{"image": "nginx", "imagePullPolicy": long}]},
+        "images": {"containers": [{"name": "a", "image": long}]},
+        "names of volumes": {"volumes": [{"name": long, "image": {"reference": "a"}}]},
+        "mirrors": {"containers": [{"image": f"a{n}/{'b' * 30}:{'t' * 128}"}]},
+        "names that no mirror takes": {"containers": [{"image": f"a{n}/{'b' * 200}"}]},
+        "long registries": {"containers": [{"image": f"{DOMAIN}/{'b' * 240}:{n}"}]},
+    }
+
+
+@pytest.mark.parametrize("character", ["a", "\U0001f600"])
+@pytest.mark.parametrize("shape", specs_of(0, ""))
+def test_history_is_bounded_whatever_the_pod(shape, character):
+    world, long = World(MANY_MIRRORS), character * 2_000
+    tracemalloc.start()
+    try:
+        for number in range(MAX_RECORDS // 20):
+            ((place, entries),) = specs_of(number, long)[shape].items()
+            pod = {"metadata": {"name": long}, "spec": {place: entries * 20}}
+            world.review(object=pod, namespace=long, operation="CREATE", uid=long)
+        # What the plan cache keeps is counted there.
+        object.__setattr__(world.policy, "plan_cache", None)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(world.latest) == MAX_RECORDS
+    assert size < 12e6
+
+
+def test_history_is_bounded_whatever_is_skipped(world):
+    labels = {"mirrorhook.io/rewrite": "disabled"}
+    tracemalloc.start()
+    try:
+        for _ in range(MAX_RECORDS):
+            pod = {"metadata": {"name": "n" * 2_000, "labels": labels}, "spec": {}}
+            world.review(object=pod, subResource="s" * 2_000, namespace="\U0001f600" * 2_000)
+        size, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(world.latest) == MAX_RECORDS
+    assert size < 12e6
 
 
 def test_history_keeps_nothing_but_images_and_names(world):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -10,6 +11,7 @@ from tests.reviews import answer
 from tests.server.conftest import review_of
 from tests.server.parts import Parts
 from webhook.admission.request import read_review
+from webhook.server.history import History
 from webhook.server.recorder import ReviewRecorder
 
 
@@ -70,3 +72,72 @@ def test_internal_error_is_recorded(world):
     assert kept.results == ["error"]
     (line,) = parts.failures
     assert (line["uid"], line["pod"]) == ("0b4b1a9e-1", "web")
+
+
+def test_review_that_is_too_large_is_logged_with_the_reason(world):
+    parts, kept, recorder = world
+    body = review_of(*["nginx"] * 301)
+    answer(body, parts.policies["default"], recorder)
+    (line,) = parts.lines
+    assert (line["event"], line["level"], line["result"]) == ("review", "warning", "skipped")
+    assert line["reason"] == "it has 301 images, more than 300"
+    assert kept.results == ["skipped"]
+
+
+def test_long_texts_are_cut_in_the_log(world):
+    parts, _, recorder = world
+    long = "x" * 500_000
+    containers = [{"name": long, "image": image} for image in ("nginx", f"{long}!")]
+    pod = {"metadata": {"name": long}, "spec": {"containers": containers}}
+    body = review_of(object=pod, uid=long, namespace=long)
+    answer(body, parts.policies["default"], recorder)
+    request = read_review(body)[1]
+    recorder.record_error("default", request, ValueError(long))
+    review, error = parts.lines
+    assert len(json.dumps(review)) < 4000
+    assert len(json.dumps(error)) < 20_000
+    assert {len(line[key]) for line in (review, error) for key in ("uid", "namespace", "pod")} == {
+        253
+    }
+
+
+HOSTILE = """rules:
+  - {match: docker.io, mirrors: [h.example/hub, i.example]}
+  - {match: "*.a.example", mirrors: [h.example/any]}
+  - {match: "*", mirrors: [all.example]}
+  - {regex: '(.+)/mine/(.+)', mirrors: ['r.example/\\1/\\2']}
+"""
+
+
+def test_labels_of_metrics_and_shares_come_from_the_rules():
+    parts = Parts(HOSTILE)
+    history = History(lambda: 1.8e9)
+    recorder = ReviewRecorder(parts.log, parts.metrics, history)
+    policy = parts.policies["default"]
+    sizes = []
+    for number in range(300):
+        images = [
+            f"nginx{number}",
+            f"r{number}.a.example/x{number}:{number}",
+            f"other{number}.example/a",
+            f"x{number}.example/mine/y{number}",
+            f"Bad{number}",
+            f"{number}" * 2000,
+        ]
+        answer(review_of(*images, namespace=f"n{number}"), policy, recorder)
+        sizes.append((parts.metrics.render("")[0].count(b"\n"), len(history.shares)))
+    assert len(set(sizes)) == 1
+    series = parts.metrics.render("")[0].decode()
+    assert set(re.findall(r'rule="([^"]*)"', series)) == {
+        "",
+        "docker.io",
+        "*.a.example",
+        "*",
+        "/(.+)/mine/(.+)/",
+    }
+    assert {target for _, _, target in history.shares} <= {
+        "h.example/hub",
+        "h.example/any",
+        "all.example",
+        r"r.example/\1/\2",
+    }

@@ -8,12 +8,13 @@ import os
 import select
 import threading
 import time
+import tracemalloc
 from contextlib import suppress
 
 import pytest
 
 from webhook.telemetry import LineWriter, Log, redirect_logging
-from webhook.telemetry.logs import GATHER_LINES, MAX_WAITING
+from webhook.telemetry.logs import GATHER_LINES, MAX_BYTES, MAX_FIELD
 
 
 @pytest.fixture
@@ -87,16 +88,53 @@ def test_slow_reader_does_not_block_the_writer(pipe):
     _, writer = pipe
     out = LineWriter(writer)
     began = time.monotonic()
-    for _ in range(MAX_WAITING * 2):
+    for _ in range(MAX_BYTES // 100):
         out.write(b"x" * 200)
     assert time.monotonic() - began < 5
     assert out.dropped > 0
 
 
+@pytest.mark.parametrize("size", [0, 200, 100_000, 3_000_000])
+def test_lines_that_nobody_reads_are_bounded_in_bytes(pipe, size):
+    _, writer = pipe
+    out = LineWriter(writer)
+    line = b"x" * size
+    tracemalloc.start()
+    try:
+        for _ in range(3 * MAX_BYTES // (size + 50)):
+            out.write(line + b"%d" % size)
+        held, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert out.dropped > 0
+    # A batch that is written is there twice.
+    assert held < 2 * MAX_BYTES
+    assert peak < 2 * MAX_BYTES
+
+
+def test_dropped_lines_leave_whole_lines(pipe):
+    reader, writer = pipe
+    out = LineWriter(writer)
+    for number in range(200):
+        out.write(b"%d " % number + b"x" * 100_000)
+    assert out.dropped > 0
+    kept = 200 - out.dropped
+    data = b""
+    while data.count(b"\n") < kept:
+        data += os.read(reader, 1 << 20)
+    numbers = [int(line.split()[0]) for line in data.splitlines()]
+    assert numbers == list(range(kept))
+    assert {len(line.split()[1]) for line in data.splitlines()} == {100_000}
+    assert not out._bytes
+    out.write(b"after")
+    out.close(5)
+    assert os.read(reader, 100) == b"after\n"
+
+
 def test_close_waits_for_a_reader_for_a_limited_time(pipe):
     _, writer = pipe
     out = LineWriter(writer)
-    for _ in range(MAX_WAITING * 2):
+    for _ in range(MAX_BYTES // 100):
         out.write(b"x" * 200)
     began = time.monotonic()
     out.close(0.2)
@@ -141,6 +179,11 @@ def test_failure_has_its_traceback_on_one_line(log, lines):
     assert line["level"] == "error"
     assert line["pod"] == "web"
     assert line["traceback"].endswith("with base 10: 'a\\nb'\n")
+
+
+def test_long_texts_are_cut(log, lines):
+    log.info("e" * 1_000_000, path="p" * 1_000_000)
+    assert len(lines[0]["event"]) == len(lines[0]["path"]) == MAX_FIELD
 
 
 def test_values_of_any_type_are_logged(log, lines):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
-from webhook.core.errors import quote
+from webhook.core.errors import quote, shorten
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -21,6 +21,10 @@ __all__ = ["ReviewOutcome", "ReviewResult", "Totals"]
 
 # An audit event is one line of a log; Pods with more images than this are not real.
 MAX_AUDITED: Final = 100
+# Characters of names and of other texts in warnings, audit event and log. Kubernetes allows 63 for
+# the name of a container, and images have up to 1,024, but a Pod is reviewed before it is checked.
+MAX_NAME: Final = len("volume:") + 63
+MAX_TEXT: Final = 1024
 # The API server cuts every warning to 256 characters once those of a request are
 # longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
 MAX_WARNING: Final = 256
@@ -137,10 +141,10 @@ class ReviewResult:
 def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
     described = [
         _DescribedDecision(
-            field.name,
-            decision.original,
+            shorten(field.name, MAX_NAME),
+            shorten(decision.original, MAX_TEXT),
             decision.outcome.value,
-            decision.reason,
+            shorten(decision.reason, MAX_TEXT),
             UNSET if decision.candidate is None else str(decision.candidate),
         )
         for field, decision in images
@@ -150,20 +154,20 @@ def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
 
 def _list_warnings(images: Iterable[ImageDecision]) -> list[str]:
     """Return a warning for each image that needs one, within the bounds of the API server."""
-    texts = [
-        f"mirrorhook: image of {field.name or field.pointer} "
+    warned = [image for image in images if image.decision.outcome.needs_warning]
+    warnings = [shorten(_describe_warning(image), MAX_WARNING) for image in warned[:MAX_WARNINGS]]
+    if len(warned) > MAX_WARNINGS:
+        warnings.append(f"mirrorhook: {len(warned) - MAX_WARNINGS} more images like these")
+    return warnings
+
+
+def _describe_warning(image: ImageDecision) -> str:
+    field, decision = image
+    return (
+        f"mirrorhook: image of {shorten(field.name or field.pointer, MAX_NAME)} "
         f"{'unchanged' if decision.candidate is None else 'rewritten'}, "
         f"{decision.outcome}: {quote(decision.original)}: {decision.reason}"
-        for field, decision in images
-        if decision.outcome.needs_warning
-    ]
-    warnings = [
-        text if len(text) <= MAX_WARNING else f"{text[: MAX_WARNING - 1]}…"
-        for text in texts[:MAX_WARNINGS]
-    ]
-    if len(texts) > MAX_WARNINGS:
-        warnings.append(f"mirrorhook: {len(texts) - MAX_WARNINGS} more images like these")
-    return warnings
+    )
 
 
 def _add_up(images: tuple[ImageDecision, ...]) -> Totals:

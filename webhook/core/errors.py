@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError", "quote"]
+__all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError", "quote", "shorten"]
 
 _MAX_QUOTED: Final = 160
 
@@ -24,6 +24,11 @@ def quote(value: str) -> str:
     if len(value) <= _MAX_QUOTED:
         return repr(value)
     return f"{value[:_MAX_QUOTED]!r}… ({len(value)} characters)"
+
+
+def shorten(text: str, limit: int) -> str:
+    """Return *text*, cut to *limit* characters: nothing else bounds what a client sends."""
+    return text if len(text) <= limit else f"{text[: limit - 1]}…"
 
 
 class InvalidReferenceError(ValueError):

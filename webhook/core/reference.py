@@ -81,6 +81,7 @@ _match_tag = re.compile(TAG).fullmatch
 _match_digest = re.compile(DIGEST).fullmatch
 _match_identifier = re.compile(r"[a-f0-9]{64}").fullmatch
 _find_upper_case = re.compile(r"[A-Z]").search
+_find_space = re.compile(r"\s").search
 
 
 class ImageReference(NamedTuple):
@@ -202,7 +203,7 @@ def parse_reference(text: str) -> ImageReference:
 def _diagnose(text: str) -> str:
     if not text:
         return "it is empty"
-    if text != text.strip() or any(character.isspace() for character in text):
+    if _find_space(text):
         return "it contains white space"
     if "://" in text:
         scheme = text.partition("://")[0]

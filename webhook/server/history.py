@@ -19,9 +19,11 @@ if TYPE_CHECKING:
 
 __all__ = ["MAX_RECORDS", "DecisionRecord", "History", "MinuteCounts"]
 
-# Measured: 1,000 decisions take 0.4 to 2.4 MB, and 7 MB if each text is as long as it may be.
+# Measured: 1,000 decisions take 0.4 to 2.4 MB, and 12 MB if each text is as long as it may be.
 MAX_RECORDS: Final = 1000
 MAX_TEXT: Final = 512
+# A decision keeps each candidate, with up to 3 KB. It is kept as it is with two.
+MAX_CANDIDATES: Final = 2
 
 MINUTES: Final = 60
 # Time, policy, namespace, name, operation, and whether it is a dry run.
@@ -91,15 +93,9 @@ class History:
         """Record one review."""
         now = self.last_review = self._clock()
         policy, _, namespace, name, operation, dry_run, result = review
-        moment = datetime.fromtimestamp(now, UTC)
-        pod = moment, policy, namespace[:MAX_TEXT], name[:MAX_TEXT], operation[:MAX_TEXT], dry_run
+        pod = datetime.fromtimestamp(now, UTC), policy, namespace, name, operation, dry_run
         if result.images:
-            images = [
-                each
-                if len(each.field.name) + len(each.decision.original) <= MAX_TEXT
-                else _shorten(each)
-                for each in result.images
-            ]
+            images = [each if _is_small(each) else _shorten(each) for each in result.images]
             self._latest.extend(zip(repeat(pod), images))
             self._count(now, policy, result.totals)
         elif result.outcome is ReviewOutcome.ERROR or (
@@ -136,10 +132,17 @@ class History:
         return hour
 
 
+def _is_small(image: ImageDecision) -> bool:
+    """Return whether an image takes little memory."""
+    field, decision = image
+    texts = len(field.name) + len(field.pull_policy or "") + len(decision.original)
+    return texts + len(decision.reason) <= MAX_TEXT and len(decision.candidates) <= MAX_CANDIDATES
+
+
 def _shorten(image: ImageDecision) -> ImageDecision:
     """Return an image without texts that no grammar bounds: they may have megabytes."""
     field, decision = image
-    field = field._replace(pointer=field.pointer[:MAX_TEXT], name=field.name[:MAX_TEXT], image="")
+    field = field._replace(name=field.name[:MAX_TEXT], image="", pull_policy=None)
     return ImageDecision(
         field,
         decision._replace(

@@ -9,6 +9,8 @@ from functools import lru_cache
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
+from webhook.core.errors import quote
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -83,8 +85,8 @@ class BodyReader:
             raise _size_error()
         content_type = headers.get(b"content-type", b"")
         if content_type != JSON and _media_type(content_type) != JSON:
-            shown = content_type.decode("latin-1")
-            raise RequestError(415, f"content type is {shown!r}, not application/json")
+            shown = quote(content_type.decode("latin-1"))
+            raise RequestError(415, f"content type is {shown}, not application/json")
         if self._in_hand >= MAX_IN_HAND:
             raise _overload_error()
         self._in_hand += 1

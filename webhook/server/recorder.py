@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.admission import INTERNAL_ERROR, ReviewOutcome
+from webhook.core.errors import shorten
 from webhook.telemetry import ReviewLine
 
 if TYPE_CHECKING:
@@ -15,6 +16,8 @@ if TYPE_CHECKING:
 __all__ = ["ReviewRecord", "ReviewRecorder"]
 
 LOGGED: Final = (ReviewOutcome.PATCHED, ReviewOutcome.OBSERVED)
+# The longest that Kubernetes allows for names; a review comes before they are checked.
+MAX_NAME: Final = 253
 
 
 class ReviewRecord(NamedTuple):
@@ -58,14 +61,16 @@ class ReviewRecorder:
         try:
             record = _make_record(policy, request, result)
             totals = result.totals
-            if totals.warned or result.outcome in LOGGED:
+            is_warning = bool(totals.warned or result.warning)
+            if is_warning or result.outcome in LOGGED:
                 line = ReviewLine(
                     self._log.timestamp(),
-                    "warning" if totals.warned else "info",
+                    "warning" if is_warning else "info",
                     "review",
                     *record[:-1],
                     result.outcome,
                     result.decisions,
+                    result.reason,
                 )
                 self._log.write_line(line)
             self._metrics.count_review(policy, result.outcome, totals.outcomes)
@@ -98,10 +103,10 @@ def _make_record(policy: str, request: AdmissionRequest, result: ReviewResult) -
     name = request.name or (metadata and (metadata.name or metadata.generate_name))
     return ReviewRecord(
         policy,
-        request.uid,
-        request.namespace or "",
-        name or "",
-        request.operation or "",
+        shorten(request.uid, MAX_NAME),
+        shorten(request.namespace or "", MAX_NAME),
+        shorten(name or "", MAX_NAME),
+        shorten(request.operation or "", MAX_NAME),
         bool(request.dry_run),
         result,
     )

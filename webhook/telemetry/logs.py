@@ -8,7 +8,7 @@ from collections import deque
 from contextlib import suppress
 from datetime import UTC, datetime
 from queue import Empty, SimpleQueue
-from threading import Thread
+from threading import Lock, Thread
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final
 
@@ -20,16 +20,20 @@ if TYPE_CHECKING:
 
 __all__ = ["LineWriter", "Log", "ReviewLine", "redirect_logging"]
 
-# About a second of the most that one replica can log.
-MAX_WAITING: Final = 8192
-MAX_BATCH: Final = 256
+# Bytes of lines that wait, some 15,000 of usual length: more than a second of the most that one
+# replica can log.
+MAX_BYTES: Final = 8 * 1024 * 1024
+LINE_OVERHEAD: Final = 64  # of a line in memory
+MAX_BATCH: Final = 64 * 1024  # bytes, as a pipe takes
+# Characters of a text; the longest are tracebacks.
+MAX_FIELD: Final = 16 * 1024
 # Waking a thread costs more than making a line: one waits for those that follow it. But more
 # at once would fill the pipe, and keep a review waiting.
 GATHER_SECONDS: Final = 0.02
 GATHER_LINES: Final = 32
 
 
-class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
+class ReviewLine(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
     """The log line of a review that did something."""
 
     time: str
@@ -43,6 +47,7 @@ class ReviewLine(Struct, frozen=True, rename="camel", gc=False):
     dry_run: bool
     result: str
     images: Raw
+    reason: str = ""  # why no image was looked at
 
 
 class Log:
@@ -91,14 +96,18 @@ class Log:
         return self._timestamp
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
-        self.write_line({"time": self.timestamp(), "level": level, "event": event, **fields})
+        line = {"time": self.timestamp(), "level": level, "event": event, **fields}
+        for name, value in line.items():
+            if isinstance(value, str):
+                line[name] = value[:MAX_FIELD]
+        self.write_line(line)
 
 
 class LineWriter:
     """A thread that writes lines to a file descriptor, in order.
 
-    A pipe that nobody reads must not hold up the creation of Pods: a line that does not fit
-    into the queue is dropped, and counted.
+    A pipe that nobody reads must not hold up the creation of Pods, or fill the memory: a line
+    that does not fit into the queue is dropped, and counted.
 
     Args:
         descriptor: Where the lines go, for instance 1 for standard output.
@@ -112,6 +121,8 @@ class LineWriter:
         self._descriptor = descriptor
         self._gather = gather
         self._waiting: deque[bytes] = deque()
+        self._bytes = 0  # of the lines that wait or are being written
+        self._lock = Lock()  # for them
         self._called = False
         self._calls: SimpleQueue[None] = SimpleQueue()
         self._closing = False
@@ -122,9 +133,12 @@ class LineWriter:
     def write(self, line: bytes) -> None:
         """Queue one line, without its end."""
         waiting = self._waiting
-        if len(waiting) >= MAX_WAITING:
-            self.dropped += 1
-            return
+        size = len(line) + LINE_OVERHEAD
+        with self._lock:
+            if self._bytes + size > MAX_BYTES:
+                self.dropped += 1
+                return
+            self._bytes += size
         waiting.append(line)
         if not self._called or len(waiting) == GATHER_LINES:
             self._called = True
@@ -153,13 +167,18 @@ class LineWriter:
         """Write all lines, and return whether their reader is still there."""
         waiting = self._waiting
         while waiting:
-            batch = [waiting.popleft() for _ in range(min(len(waiting), MAX_BATCH))]
-            data = b"\n".join(batch) + b"\n"
+            batch, size = [], 0
+            while waiting and size < MAX_BATCH:
+                batch.append(waiting.popleft())
+                size += len(batch[-1]) + LINE_OVERHEAD
+            data = memoryview(b"\n".join([*batch, b""]))
             while data:
                 try:
                     data = data[os.write(self._descriptor, data) :]
                 except OSError:
                     return False
+            with self._lock:
+                self._bytes -= size
         return True
 
 
