@@ -1,11 +1,15 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 
 import pytest
 
 from tests.cli.pull.machine import DIGEST, HUB, NGINX, SPARE, Machine
+from webhook.cli.engines import ENGINES
+from webhook.cli.puller import Puller, plan_pull
+from webhook.core import MirrorMap
 
 
 def test_pull_restores_the_original_name(machine):
@@ -57,6 +61,10 @@ def test_pull_continues_after_a_failed_image(machine):
         "pulled  quay.io/a/b:2 from quay.io/a/b:2\n"
     )
     assert result.stderr == (
+        "Pulling 1 of 4: ghcr.io/a/b:1\n"
+        "Pulling 2 of 4: NGINX\n"
+        "Pulling 3 of 4: nginx:1\n"
+        "Pulling 4 of 4: quay.io/a/b:2\n"
         "Error: docker could not pull 2 of 4 images:\n"
         "  ghcr.io/a/b:1\n"
         f"    {missing}: {missing}: manifest unknown\n"
@@ -239,3 +247,87 @@ def test_pull_escapes_control_characters(machine):
 
     assert "\x1b" not in result.output
     assert "no \\x1b[31m entry" in result.stdout
+
+
+@pytest.mark.parametrize(
+    ("engine", "first"),
+    [("crictl", "crictl pull "), ("podman", "podman pull "), ("auto", "docker")],
+)
+def test_pull_dry_run_needs_no_engine(tmp_path, engine, first):
+    machine = Machine(tmp_path)
+
+    result = machine.run("nginx:1", "--dry-run", "--engine", engine)
+
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert result.stdout.splitlines()[1].startswith(first)
+
+
+# Pulls only if as many programs run at the same time; each says so in a file.
+TOGETHER = """
+case "$1" in image) exit 1;; pull) ;; *) exit 0;; esac
+touch {folder}/$$
+for i in $(seq 200); do
+    [ $(ls {folder} | wc -l) -ge {count} ] && exit 0
+    sleep 0.05
+done
+exit 1
+"""
+
+
+def together(machine, count):
+    """Install an engine whose pulls succeed only if *count* of them run at the same time."""
+    folder = machine.bin.parent / "running"
+    folder.mkdir()
+    script = TOGETHER.replace("{folder}", str(folder)).replace("{count}", str(count))
+    machine.install("docker", script=script)
+    machine.environment["PATH"] += os.pathsep + os.environ["PATH"]
+
+
+def test_pull_pulls_four_images_at_the_same_time(machine):
+    together(machine, 4)
+
+    result = machine.run(*(f"quay.io/a/b{n}" for n in range(4)))
+
+    assert result.exit_code == 0
+    assert [line.split()[1] for line in result.stdout.splitlines()] == [
+        f"quay.io/a/b{n}" for n in range(4)
+    ]
+
+
+def test_pull_pulls_no_more_images_at_a_time_than_asked(machine):
+    busy = machine.bin.parent / "busy"
+    script = f"""
+case "$1" in image) exit 1;; pull) ;; *) exit 0;; esac
+mkdir {busy} || exit 1
+sleep 0.05
+rmdir {busy}
+"""
+    machine.install("docker", script=script)
+    machine.environment["PATH"] += os.pathsep + os.environ["PATH"]
+
+    result = machine.run("--jobs", "1", *(f"quay.io/a/b{n}" for n in range(4)))
+
+    assert result.exit_code == 0
+    assert machine.run("--jobs", "17", "nginx").exit_code == 2
+
+
+@pytest.mark.parametrize(("engine", "count"), [("crictl", 1), ("docker", 2)])
+def test_pull_does_not_mix_up_new_names_of_one_repository(engine, count):
+    puller = Puller(ENGINES[engine], print)
+    jobs = [plan_pull(MirrorMap([]).decide(f"quay.io/a:{n}")) for n in (1, 2)]
+    used = [puller.names_used(job) for job in jobs]
+
+    assert len(set(used)) == count
+
+
+def test_pull_reports_progress_where_there_is_no_terminal(machine, monkeypatch):
+    monkeypatch.setattr("webhook.cli.pull.PERIOD", 0.1)
+    machine.install("docker", script='case "$1" in pull) echo "3 of 9"; sleep 0.5;; esac; exit 0')
+    machine.environment["PATH"] += os.pathsep + os.environ["PATH"]
+
+    result = machine.run("quay.io/a:1", "quay.io/b:1")
+
+    assert result.exit_code == 0
+    assert result.stderr.startswith("Pulling 1 of 2: quay.io/a:1\nPulling 2 of 2: quay.io/b:1\n")
+    assert "Still pulling quay.io/a:1 after 0:00: 3 of 9\n" in result.stderr
+    assert "Still pulling" not in result.stdout

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 from click.core import ParameterSource
 
+from webhook.cli.completion import complete_images
 from webhook.cli.options import (
     EXIT_FAILED,
     EXIT_USAGE,
@@ -38,6 +39,7 @@ __all__ = ["check"]
     "images",
     multiple=True,
     metavar="IMAGE",
+    shell_complete=complete_images,
     help="Ask each mirror for this image too, by its original name; may be repeated.",
 )
 @output_option
@@ -53,7 +55,8 @@ def check(
 ) -> None:
     """Validate a rules file, and summarize it.
 
-    FILE is short for --config FILE. All problems are reported at once, with their lines.
+    FILE is short for --config FILE, and - is standard input. All problems are reported at
+    once, with their lines.
 
     The exit code is 0 if the rules can be used, with or without warnings, and 2 if not.
     With --probe it is 1 if a mirror does not have the image that it was asked for.

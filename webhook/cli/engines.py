@@ -17,9 +17,11 @@ from __future__ import annotations
 import re
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+import time
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from threading import Lock
 from types import MappingProxyType
 from typing import Final, TypeAlias
 
@@ -30,8 +32,8 @@ __all__ = [
     "MissingEngineError",
     "ProgramResult",
     "ProgramRunner",
+    "Programs",
     "find_engine",
-    "run_program",
 ]
 
 AUTO: Final = "auto"
@@ -229,33 +231,48 @@ class ProgramResult:
 ProgramRunner: TypeAlias = Callable[[Sequence[str], Callable[[str], None]], ProgramResult]
 
 
-def run_program(command: Sequence[str], on_line: Callable[[str], None]) -> ProgramResult:
-    """Run a command without a terminal and without standard input, and wait for its end.
+class Programs:
+    """Runs programs, in any thread, and ends those that still run when they are not needed."""
 
-    Whatever interrupts the waiting, Ctrl-C too, ends the program first. It is for the
-    main thread, which is where signals arrive.
+    def __init__(self) -> None:
+        self._lock = Lock()
+        self._running: set[subprocess.Popen[str]] = set()
+        self._is_stopped = False
 
-    Args:
-        command: The program and its arguments.
-        on_line: Called with each line as soon as the program has written it.
-    """
-    lines: list[str] = []
-    process = None
-    try:
-        with _hold_signals(signal.SIGINT, signal.SIGTERM):
+    def run(self, command: Sequence[str], on_line: Callable[[str], None]) -> ProgramResult:
+        """Run a command without a terminal and without standard input, and wait for its end.
+
+        Args:
+            command: The program and its arguments.
+            on_line: Called with each line as soon as the program has written it.
+        """
+        with self._lock:
+            if self._is_stopped:
+                return ProgramResult(CANNOT_RUN, ("interrupted",))
             try:
                 process = _start(command)
             except OSError as error:
                 problem = f"{command[0]} cannot be run: {error.strerror}"
                 return ProgramResult(CANNOT_RUN, (problem,))
-        for line in process.stdout or ():
-            lines.append(_message(line.strip()))
-            on_line(lines[-1])
-        return ProgramResult(process.wait(), tuple(lines))
-    finally:
-        if process is not None:
+            self._running.add(process)
+        lines: list[str] = []
+        try:
+            for line in process.stdout or ():
+                lines.append(_message(line.strip()))
+                on_line(lines[-1])
+            return ProgramResult(process.wait(), tuple(lines))
+        finally:
             with process:
-                _terminate(process)
+                _terminate([process])
+            with self._lock:
+                self._running.discard(process)
+
+    def stop(self) -> None:
+        """End all programs, and start no more."""
+        with self._lock:
+            self._is_stopped = True
+            running = list(self._running)
+        _terminate(running)
 
 
 def _start(command: Sequence[str]) -> subprocess.Popen[str]:
@@ -269,28 +286,6 @@ def _start(command: Sequence[str]) -> subprocess.Popen[str]:
     )
 
 
-@contextmanager
-def _hold_signals(*numbers: int) -> Iterator[None]:
-    """Hold signals back until the end of the block.
-
-    Without it a program could be running already before there is a process to end.
-    """
-    received: list[int] = []
-    handlers = {
-        number: signal.signal(number, lambda number, _frame: received.append(number))
-        for number in numbers
-        # The program ignores what is ignored here.
-        if signal.getsignal(number) is not signal.SIG_IGN
-    }
-    try:
-        yield
-    finally:
-        for number, handler in handlers.items():
-            signal.signal(number, handler)
-        for number in received:
-            signal.raise_signal(number)
-
-
 def _message(line: str) -> str:
     """Return the message in a line of a program, without the fields of a log around it."""
     logged = LOGGED.match(line)
@@ -300,11 +295,15 @@ def _message(line: str) -> str:
     return line[prefix.end() :] if prefix else line
 
 
-def _terminate(process: subprocess.Popen[str], grace: float = GRACE) -> None:
-    """End a process that is still running: by SIGTERM, and after *grace* seconds by SIGKILL."""
+def _terminate(processes: Sequence[subprocess.Popen[str]], grace: float = GRACE) -> None:
+    """End processes that are still running: by SIGTERM, and after *grace* seconds by SIGKILL."""
+    deadline = time.monotonic() + grace
     try:
-        process.terminate()
-        with suppress(subprocess.TimeoutExpired):
-            process.wait(grace)
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(max(0.0, deadline - time.monotonic()))
     finally:
-        process.kill()
+        for process in processes:
+            process.kill()

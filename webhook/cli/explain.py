@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.cli.completion import complete_images
 from webhook.cli.options import (
     EXIT_FAILED,
     load_policy,
@@ -33,7 +34,9 @@ WORD: Final = max(map(len, Outcome))
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument(
+    "images", metavar="IMAGE...", nargs=-1, required=True, shell_complete=complete_images
+)
 @rules_options
 @click.option(
     "--probe",

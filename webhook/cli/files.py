@@ -6,7 +6,6 @@ import io
 import os
 import secrets
 import shutil
-import sys
 import tempfile
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -14,6 +13,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Final, NoReturn
 
 import click
+
+from webhook.cli.options import open_stdin
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -73,7 +74,7 @@ def find_manifests(paths: tuple[Path, ...], *, to_write: bool = False) -> Iterat
     """
     for path in paths or (STDIN,):
         if path == STDIN:
-            yield ManifestSource("standard input", None, _copy(sys.stdin.buffer))
+            yield ManifestSource("standard input", None, _copy(open_stdin("manifests")))
             continue
         files = sorted(_find_files(path)) if path.is_dir() else [path]
         if not files:

@@ -18,6 +18,13 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from webhook import __version__
+from webhook.cli.shell import (
+    EXIT_INTERRUPTED,
+    EXIT_TERMINATED,
+    CommandGroup,
+    Terminated,
+    handle_sigterm,
+)
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,14 +44,17 @@ COMMANDS: Final = {
     "check": "Validate a rules file.",
     "doctor": "Check a cluster: what is wrong, and how to fix it.",
     "profiles": "List and show the built-in mirror profiles.",
+    "completion": "Write a script that completes commands in a shell.",
+    "version": "Show the version.",
 }
 LOCATIONS: Final = {
     "import": ("import_rules", "import_rules"),  # `import` is a keyword of Python
     "doctor": ("doctor.command", "doctor"),
+    "version": ("completion", "version"),
 }
 
 
-class LazyGroup(click.Group):
+class LazyGroup(CommandGroup):
     """The commands, none of which is imported before it is called."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
@@ -59,10 +69,17 @@ class LazyGroup(click.Group):
         command: click.Command = getattr(import_module(f"webhook.cli.{module}"), function)
         return command
 
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """Write the list of commands without importing any."""
-        with formatter.section("Commands"):
-            formatter.write_dl([*COMMANDS.items()])
+    def summaries(self, ctx: click.Context) -> dict[str, str]:  # noqa: ARG002
+        """Return the summaries without importing any command."""
+        return COMMANDS
+
+    def invoke(self, ctx: click.Context) -> object:
+        """Run a command; Ctrl-C ends it as in other programs, not as a failure of the work."""
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted", err=True)
+            ctx.exit(EXIT_INTERRUPTED)
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
@@ -79,8 +96,12 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # under nohup it is ignored
             signal.signal(number, _end)
+    handle_sigterm()
     try:
         mirrorhook.main(prog_name="mirrorhook")
+    except Terminated:
+        click.echo("Terminated", err=True)
+        sys.exit(EXIT_TERMINATED)
     except BrokenPipeError:
         # The reader has gone, as `head` does: Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 import click
 from click.core import ParameterSource
 
-from webhook.config import ConfigurationError, load_profiles, load_rules
+from webhook.cli.completion import complete_policies, complete_profiles
+from webhook.config import ConfigurationError, load_profiles, load_rules, parse_rules
+from webhook.config.yaml_values import MAX_BYTES
 from webhook.kube import open_client
 
 if TYPE_CHECKING:
@@ -21,7 +23,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "EXIT_FAILED",
-    "EXIT_INTERRUPTED",
     "EXIT_USAGE",
     "SetupError",
     "cluster_options",
@@ -30,6 +31,7 @@ __all__ = [
     "load_configuration",
     "load_policy",
     "open_cluster",
+    "open_stdin",
     "output_option",
     "read_configuration",
     "read_image_names",
@@ -40,8 +42,8 @@ __all__ = [
 
 EXIT_FAILED: Final = 1
 EXIT_USAGE: Final = 2
-EXIT_INTERRUPTED: Final = 130  # as a shell has it: 128 and the number of SIGINT
 STDIN: Final = "-"
+STDIN_NAME: Final = "standard input"
 KUBECONFIG: Final = "~/.kube/config"
 # The kubelet sets this variable in every container.
 IN_POD: Final = "KUBERNETES_SERVICE_HOST"
@@ -60,6 +62,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "-p",
         multiple=True,
         metavar="NAME",
+        shell_complete=complete_profiles,
         help="Built-in profile to use instead of a rules file; may be repeated.",
     )(command)
     return click.option(
@@ -69,7 +72,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         envvar="MIRRORHOOK_CONFIG",
         show_envvar=True,
-        help="Rules file.",
+        help="Rules file; - is standard input.",
     )(command)
 
 
@@ -80,6 +83,7 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
         default="default",
         show_default=True,
         metavar="NAME",
+        shell_complete=complete_policies,
         help="Policy of the rules file to apply.",
     )(command)
     return source_options(command)
@@ -146,15 +150,31 @@ def read_image_names(arguments: Iterable[str]) -> Iterator[str]:
         if argument != STDIN:
             yield argument
             continue
-        content = sys.stdin.buffer.read().decode("utf-8-sig", "replace")
+        content = open_stdin("image names").read().decode("utf-8-sig", "replace")
         for line in content.split("\n"):
             name = line.strip()
             if name and not name.startswith("#"):
                 yield name
 
 
+def open_stdin(content: str) -> BinaryIO:
+    """Return standard input, which a command can read for one purpose only.
+
+    Args:
+        content: What is expected there.
+
+    Raises:
+        click.UsageError: Something else is expected there, too.
+    """
+    taken = click.get_current_context().find_root().meta
+    first = taken.setdefault(__name__, content)
+    if first != content:
+        raise click.UsageError(f"standard input cannot hold both {first} and {content}")
+    return sys.stdin.buffer
+
+
 def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
-    """Read the rules file or the profiles that the options name.
+    """Read the rules file or the profiles that the options name; ``-`` is standard input.
 
     A file that only the environment names gives way to profiles on the command line.
 
@@ -165,11 +185,17 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
     if config and profile and _is_from_environment("config"):
         config = None
     if config and profile:
-        raise click.UsageError("give either --config or --profile, not both")
+        names = ", ".join(profile)
+        raise click.UsageError(
+            "give either --config or --profile, not both; to combine them, write "
+            f"profiles: [{names}] into the rules file"
+        )
     if not config and not profile:
         raise click.UsageError(
             "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
         )
+    if config == Path(STDIN):
+        return parse_rules(open_stdin("rules").read(MAX_BYTES + 1), STDIN_NAME)
     return load_rules(config, read_once=True) if config else load_profiles(profile)
 
 

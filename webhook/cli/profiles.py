@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from webhook.cli.completion import complete_profiles
 from webhook.cli.options import output_option
 from webhook.cli.output import show_json, show_table, show_text
 from webhook.config import ConfigurationError, load_profiles
@@ -21,7 +22,7 @@ __all__ = ["profiles"]
 
 
 @click.command()
-@click.argument("name", required=False)
+@click.argument("name", required=False, shell_complete=complete_profiles)
 @output_option
 def profiles(name: str | None, output: str) -> None:
     """List the built-in profiles of public mirrors, or show the profile NAME.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import shlex
 import shutil
-import signal
 import sys
 import time
-from contextlib import contextmanager
+from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -15,10 +15,10 @@ from rich.console import Console, Group
 from rich.live import Live
 from rich.text import Text
 
-from webhook.cli.engines import AUTO, ENGINES, MissingEngineError, find_engine, run_program
+from webhook.cli.completion import complete_images
+from webhook.cli.engines import AUTO, ENGINES, MissingEngineError, Programs, find_engine
 from webhook.cli.options import (
     EXIT_FAILED,
-    EXIT_INTERRUPTED,
     SetupError,
     load_policy,
     output_option,
@@ -27,23 +27,30 @@ from webhook.cli.options import (
 )
 from webhook.cli.output import escape_controls, show_json, show_records
 from webhook.cli.puller import Puller, original_names, plan_pull, remove_duplicates
+from webhook.cli.shell import EXIT_INTERRUPTED, EXIT_TERMINATED, Terminated
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from concurrent.futures import Future
     from pathlib import Path
-    from types import FrameType
 
     from webhook.cli.engines import Engine
     from webhook.cli.puller import PullJob, PullResult
 
 __all__ = ["pull"]
 
+# Each engine itself loads several layers of an image at once (Docker and containerd: three).
+JOBS: Final = 4
+MAX_JOBS: Final = 16
+PERIOD: Final = 30.0  # seconds between reports where there is no terminal
 SPINNER: Final = "-\\|/"
 FRAMES_PER_SECOND: Final = 8
 
 
 @click.command()
-@click.argument("images", metavar="IMAGE...", nargs=-1, required=True)
+@click.argument(
+    "images", metavar="IMAGE...", nargs=-1, required=True, shell_complete=complete_images
+)
 @rules_options
 @click.option(
     "--engine",
@@ -59,6 +66,14 @@ FRAMES_PER_SECOND: Final = 8
     help="Namespace of containerd, for nerdctl; the kubelet uses k8s.io.",
 )
 @click.option("--platform", metavar="OS/ARCH", help="Pull for another platform.")
+@click.option(
+    "--jobs",
+    "-j",
+    type=click.IntRange(1, MAX_JOBS),
+    default=JOBS,
+    show_default=True,
+    help="Number of images to pull at the same time.",
+)
 @click.option("--keep-mirror-tag", is_flag=True, help="Keep the names at the mirror, too.")
 @click.option(
     "--dry-run", is_flag=True, help="Write the commands as a shell script, without running them."
@@ -74,13 +89,15 @@ def pull(
     engine: str,
     namespace: str | None,
     platform: str | None,
+    jobs: int,
     keep_mirror_tag: bool,
     dry_run: bool,
     output: str,
 ) -> None:
     """Pull each IMAGE from its mirror, and tag it with its original name.
 
-    The name at the mirror is removed. Mirrors are tried in the order of the rules; the
+    The name at the mirror is removed. Several images are pulled at the same time, and the
+    results are in the order of the images. Mirrors are tried in the order of the rules; the
     image's own registry comes last, or where the rule's `original` puts it. An image that
     no rule matches is pulled from its own registry.
 
@@ -95,23 +112,25 @@ def pull(
       kubeadm config images list | mirrorhook pull --config rules.yaml --engine crictl -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     decide = load_policy(config, profile, policy).mirrors.decide
-    selected = _select_engine(engine, namespace, platform)
-    jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
-    if not jobs:
+    selected = _select_engine(engine, namespace, platform, is_needed=not dry_run)
+    pull_jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
+    if not pull_jobs:
         raise click.UsageError("no image names on standard input")
-    puller = Puller(selected, run_program, platform, keep_mirror_tag)
+    programs = Programs()
+    puller = Puller(selected, programs.run, platform, keep_mirror_tag)
     if dry_run:
-        context.exit(_show_script(jobs, puller))
+        context.exit(_show_script(pull_jobs, puller))
     results: list[PullResult] = []
     try:
-        with _exit_on_sigterm():
-            for result in _pull_all(jobs, puller):
-                results.append(result)
-                if output != "json":
-                    _show_result(result)
-    except KeyboardInterrupt:
-        click.echo(f"Interrupted: {len(results)} of {len(jobs)} images done", err=True)
-        context.exit(EXIT_INTERRUPTED)
+        for result in _pull_all(pull_jobs, puller, programs, jobs):
+            results.append(result)
+            if output != "json":
+                _show_result(result)
+    except (KeyboardInterrupt, Terminated) as signalled:
+        is_interrupt = isinstance(signalled, KeyboardInterrupt)
+        word = "Interrupted" if is_interrupt else "Terminated"
+        click.echo(f"{word}: {len(results)} of {len(pull_jobs)} images done", err=True)
+        context.exit(EXIT_INTERRUPTED if is_interrupt else EXIT_TERMINATED)
     if output == "json":
         show_json([_result_entry(result) for result in results])
     failed = [result for result in results if not result.is_pulled]
@@ -120,12 +139,19 @@ def pull(
         context.exit(EXIT_FAILED)
 
 
-def _select_engine(name: str, namespace: str | None, platform: str | None) -> Engine:
-    """Return the engine that the options ask for; it is a `SetupError` if there is none."""
+def _select_engine(
+    name: str, namespace: str | None, platform: str | None, *, is_needed: bool
+) -> Engine:
+    """Return the engine that the options ask for; it is a `SetupError` if there is none.
+
+    If it is not needed here, as for a script, it may be missing; Docker is then the default.
+    """
     try:
         engine = find_engine(name, shutil.which)
     except MissingEngineError as error:
-        raise SetupError(str(error)) from None
+        if is_needed:
+            raise SetupError(str(error)) from None
+        engine = ENGINES.get(name, ENGINES["docker"])
     if platform is not None and not engine.takes_platform:
         raise SetupError(
             f"{engine.name} cannot pull for another platform: remove --platform, or "
@@ -141,66 +167,105 @@ def _select_engine(name: str, namespace: str | None, platform: str | None) -> En
     return engine.in_namespace(namespace)
 
 
-def _pull_all(jobs: Sequence[PullJob], puller: Puller) -> Iterator[PullResult]:
-    """Do the jobs one after the other, and show the progress of each."""
-    for number, job in enumerate(jobs, start=1):
-        count = f"{number} of {len(jobs)}  " if len(jobs) > 1 else ""
-        with _show_progress(count + job.image) as on_progress:
-            result = puller.pull(job, on_progress)
-        yield result
+@dataclass
+class _Active:
+    """A job that is being done, for the display of its progress.
 
-
-@contextmanager
-def _show_progress(title: str) -> Iterator[Callable[[str, str], None]]:
-    """Show on a terminal what is being done until the end of the block.
-
-    It yields the function that takes the name being pulled, and the engine's last line.
+    Attributes:
+        title: What is shown of it.
+        start: When it began, by the monotonic clock.
+        source: The name that is being pulled.
+        line: The last line of the engine.
     """
-    if not sys.stdout.isatty():
-        yield lambda _source, _line: None
-        return
-    start = time.monotonic()
-    progress = ["", ""]
 
-    def on_progress(source: str, line: str) -> None:
-        progress[:] = source, line
+    title: str
+    start: float
+    source: str = ""
+    line: str = ""
+
+    def update(self, source: str, line: str) -> None:
+        """Take what the engine does."""
+        self.source, self.line = source, line
+
+    @property
+    def age(self) -> str:
+        """Minutes and seconds since the start."""
+        minutes, seconds = divmod(int(time.monotonic() - self.start), 60)
+        return f"{minutes}:{seconds:02}"
+
+
+def _pull_all(
+    jobs: Sequence[PullJob], puller: Puller, programs: Programs, limit: int
+) -> Iterator[PullResult]:
+    """Do at most *limit* jobs at a time, and yield the results in the order of the jobs."""
+    waiting = dict(enumerate(jobs))
+    active: dict[Future[PullResult], tuple[int, _Active]] = {}
+    done: dict[int, PullResult] = {}
+    count = 0
+    with ThreadPoolExecutor(limit) as executor:
+        try:
+            while waiting or active:
+                busy = [puller.names_used(jobs[number]) for number, _ in active.values()]
+                for number, job in list(waiting.items()):
+                    used = puller.names_used(job)
+                    if len(active) < limit and all(map(used.isdisjoint, busy)):
+                        del waiting[number]
+                        busy.append(used)
+                        title = f"{number + 1} of {len(jobs)}  " if len(jobs) > 1 else ""
+                        shown = _Active(title + job.image, time.monotonic())
+                        _announce_start(number, jobs)
+                        active[executor.submit(puller.pull, job, shown.update)] = number, shown
+                for future in _wait(active):
+                    done[active.pop(future)[0]] = future.result()
+                while count in done:
+                    yield done[count]
+                    count += 1
+        finally:
+            programs.stop()
+
+
+def _announce_start(number: int, jobs: Sequence[PullJob]) -> None:
+    """Say which of several images is begun, where no terminal shows the progress."""
+    if len(jobs) > 1 and not sys.stdout.isatty():
+        image = escape_controls(jobs[number].image)
+        click.echo(f"Pulling {number + 1} of {len(jobs)}: {image}", err=True)
+
+
+def _wait(active: Mapping[Future[PullResult], tuple[int, _Active]]) -> Iterable[Future[PullResult]]:
+    """Wait until a job is done, and report what the others do meanwhile."""
+    shown = [each for _, each in active.values()]
+    if sys.stdout.isatty():
+        with _show_progress(shown):
+            return wait(active, return_when=FIRST_COMPLETED).done
+    while not (done := wait(active, PERIOD, FIRST_COMPLETED).done):
+        for each in shown:
+            line = f": {escape_controls(each.line)}" if each.line else ""
+            click.echo(f"Still pulling {each.source} after {each.age}{line}", err=True)
+    return done
+
+
+def _show_progress(shown: Sequence[_Active]) -> Live:
+    """Show on a terminal what is being done until the end of the block."""
 
     def render_lines() -> Group:
-        seconds = time.monotonic() - start
-        spinner = SPINNER[int(seconds * FRAMES_PER_SECOND) % len(SPINNER)]
-        minutes, rest = divmod(int(seconds), 60)
-        source, line = progress
-        return Group(
-            _crop(f"{spinner} {minutes}:{rest:02}  {escape_controls(title)}"),
-            _crop(f"  {source}  {escape_controls(line)}", "dim"),
-        )
+        spinner = SPINNER[int(time.monotonic() * FRAMES_PER_SECOND) % len(SPINNER)]
+        lines = []
+        for each in shown:
+            lines.append(_crop(f"{spinner} {each.age}  {escape_controls(each.title)}"))
+            lines.append(_crop(f"  {each.source}  {escape_controls(each.line)}", "dim"))
+        return Group(*lines)
 
-    with Live(
+    return Live(
         console=Console(highlight=False, markup=False, emoji=False),
         get_renderable=render_lines,
         refresh_per_second=FRAMES_PER_SECOND,
         transient=True,
-    ):
-        yield on_progress
+    )
 
 
 def _crop(line: str, style: str = "") -> Text:
     """Return a line that is cut at the width of the terminal."""
     return Text(line, style, no_wrap=True, overflow="crop")
-
-
-@contextmanager
-def _exit_on_sigterm() -> Iterator[None]:
-    """Let SIGTERM unwind the block as Ctrl-C does, so that no engine is left running."""
-
-    def end(number: int, _frame: FrameType | None) -> None:
-        sys.exit(128 + number)
-
-    handler = signal.signal(signal.SIGTERM, end)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, handler)
 
 
 def _show_result(result: PullResult) -> None:

@@ -181,6 +181,15 @@ class Puller:
     platform: str | None = None
     keeps_mirror_names: bool = False
 
+    def names_used(self, job: PullJob) -> frozenset[str]:
+        """Return the names that a job may add and remove, which no other may use meanwhile.
+
+        Where names with digests come and go with those with tags, it is whole repositories.
+        """
+        if self.engine.names_digests:
+            return frozenset(source.reference.name for source in job.sources)
+        return frozenset(source.image for source in job.sources)
+
     def pull(self, job: PullJob, on_progress: Callable[[str, str], None]) -> PullResult:
         """Pull one image from the first of its sources that has it.
 

@@ -13,6 +13,7 @@ from webhook.cli.options import (
     rules_options,
     select_policy,
 )
+from webhook.cli.shell import CommandGroup
 from webhook.config import Mode
 from webhook.core import InvalidRuleError
 from webhook.render import (
@@ -50,6 +51,9 @@ OPTIONS: Final = (
         "--accept",
         multiple=True,
         metavar="CODE",
+        shell_complete=lambda _context, _parameter, word: [
+            code for code in WarningCode if code.startswith(word)
+        ],
         help="Report the problem with this code as a warning; may be repeated.",
     ),
     click.option(
@@ -58,7 +62,7 @@ OPTIONS: Final = (
 )
 
 
-@click.group()
+@click.group(cls=CommandGroup)
 def render() -> None:
     """Write the rules in the format of another program.
 

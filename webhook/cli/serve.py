@@ -98,6 +98,8 @@ def serve(
     It reports on standard error when it is ready, and logs to standard output, one JSON
     object per line.
     """
+    if config == Path("-"):
+        raise click.UsageError("serve needs a rules file that it can watch, not standard input")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("give both --tls-cert and --tls-key, or neither")
     if certificate_secret is not None and tls_cert is not None:

@@ -6,6 +6,7 @@ on, by its first argument, and its state is the JSON file that FAKE_STATE names.
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import sys
@@ -53,6 +54,9 @@ class FakeEngine:
 
 def main():
     path = Path(os.environ["FAKE_STATE"])
+    # Several programs run at the same time.
+    lock = path.with_suffix(".lock").open("w")
+    fcntl.flock(lock, fcntl.LOCK_EX)
     engine = FakeEngine(**json.loads(path.read_text()))
     code, lines = engine.answer(sys.argv[1:])
     sys.stdout.writelines(f"{line}\n" for line in lines)

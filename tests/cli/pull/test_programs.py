@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 import os
+import queue
 import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from webhook.cli.engines import ProgramResult, _hold_signals, _terminate, run_program
+from webhook.cli.engines import ProgramResult, Programs, _terminate
 
 
 def run(script):
     heard = []
-    finished = run_program(("sh", "-c", script), heard.append)
+    finished = Programs().run(("sh", "-c", script), heard.append)
     assert tuple(heard) == finished.lines
     return finished
 
@@ -34,7 +36,7 @@ def test_run_program_reports_lines_while_the_program_runs(tmp_path):
     go = tmp_path / "go"
     script = f"echo ready; until [ -e {go} ]; do sleep 0.01; done; echo done"
 
-    finished = run_program(("sh", "-c", script), lambda _line: go.touch())
+    finished = Programs().run(("sh", "-c", script), lambda _line: go.touch())
 
     assert finished.lines == ("ready", "done")
 
@@ -81,7 +83,7 @@ def test_run_program_reports_a_program_that_cannot_run(tmp_path, mode, expected)
         program.write_text("#!/bin/sh\n", encoding="utf-8")
         program.chmod(mode)
 
-    finished = run_program((str(program), "pull"), print)
+    finished = Programs().run((str(program), "pull"), print)
 
     assert finished.code != 0
     assert finished.error == f"{program} cannot be run: {expected}"
@@ -97,7 +99,7 @@ def break_off(line):
 
 def test_run_program_ends_the_program_on_an_exception():
     with pytest.raises(BrokenOffError) as broken:
-        run_program(("sh", "-c", "echo $$; exec sleep 60"), break_off)
+        Programs().run(("sh", "-c", "echo $$; exec sleep 60"), break_off)
 
     assert not is_running(int(str(broken.value)))
 
@@ -107,23 +109,26 @@ def test_terminate_kills_a_program_that_ignores_sigterm():
     with subprocess.Popen(("sh", "-c", stubborn), stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout.readline() == "ready\n"
 
-        _terminate(process, grace=0.2)
+        _terminate([process], grace=0.2)
 
     assert process.returncode == -signal.SIGKILL
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_hold_signals_raises_them_after_the_block(number):
-    done = []
-    before = signal.signal(number, lambda number, _frame: done.append(number))
-    try:
-        with _hold_signals(signal.SIGINT, signal.SIGTERM):
-            signal.raise_signal(number)
-            done.append("block")
-    finally:
-        signal.signal(number, before)
+def test_stop_ends_programs_in_other_threads_and_starts_no_more():
+    programs = Programs()
+    started = queue.Queue()
+    with ThreadPoolExecutor(2) as executor:
+        jobs = [
+            executor.submit(programs.run, ("sh", "-c", "echo $$; exec sleep 60"), started.put)
+            for _ in range(2)
+        ]
+        pids = [int(started.get(timeout=10)) for _ in jobs]
+        programs.stop()
+        results = [job.result(timeout=10) for job in jobs]
 
-    assert done == ["block", number]
+    assert not any(map(is_running, pids))
+    assert [result.code for result in results] == [-signal.SIGTERM] * 2
+    assert programs.run(("sh", "-c", "echo ran"), print).lines == ("interrupted",)
 
 
 def test_run_program_leaves_ignored_signals_ignored():
