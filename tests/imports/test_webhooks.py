@@ -409,9 +409,9 @@ target:
         ),
         ("imageCopyPolicy: none\ntarget: {aws: {accountId: 1}}\n", [], [2]),
         (
-            "target: {aws: {accountId: 1, region: x, prefix: /cache}}\n",
-            [("*", "1.dkr.ecr.x.amazonaws.com/cache")],
-            [0],
+            "target: {aws: {accountId: 1, region: x, prefix: /c,\nrole: a, ecrOptions: {b: c}}}",
+            [("*", "1.dkr.ecr.x.amazonaws.com/c")],
+            [0, 2, 2],
         ),
     ],
 )

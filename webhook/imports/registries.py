@@ -123,7 +123,7 @@ def _import_registry(registry: dict[str, Any], prefix: str, line: int, rule_set:
     for target, limit in limits.items():
         _warn_of_limit(line, target, prefix, limit, rule_set)
     if registry.get("mirror-by-digest-only") and endpoints:
-        problem = f"the mirrors of {prefix} are for digests; the rule uses them for every image"
+        problem = f"left out: mirror-by-digest-only of {prefix}; the rule is for every image"
         rule_set.warn(line, problem)
     if registry.get("insecure"):
         rule_set.warn(line, f"{prefix} is insecure: configure that in the runtime")
@@ -148,7 +148,7 @@ def _warn_of_limit(line: int, target: str, source: str, limit: set[str], rule_se
     if EVERY_IMAGE not in limit and len(limit) == 1:
         only = next(iter(limit))
         rule_set.warn(
-            line, f"the mirror {target} of {source} is {only}; the rule uses it for every image"
+            line, f"the mirror {target} of {source} is {only}; the rule is for every image"
         )
 
 

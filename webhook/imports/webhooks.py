@@ -68,6 +68,7 @@ PROXY_SELECTORS: Final = {
     "podSelector": "the object selector of the webhook",
 }
 
+SWAPPER_COPY_KEYS: Final = ("role", "ecrOptions")
 SWAPPER_FILTER: Final = re.compile(
     r"(contains|starts_with)\(\s*container\.image\s*,\s*['`]\"?([^'`\"]+)\"?['`]\s*\)"
 )
@@ -357,8 +358,13 @@ def _import_swapper(config: LineMapping, target: LineMapping, rule_set: RuleSet)
     if str(config.get("imageCopyPolicy") or "delayed") != "none":
         rule_set.warn(
             config.lines.get("imageCopyPolicy", 0),
-            "left out: the tool copies images to the target; use mirrorhook copy",
+            "left out: imageCopyPolicy, by which the tool copies images to the target; use "
+            "mirrorhook copy",
         )
+    aws = as_mapping(target.get("aws"))
+    for key in SWAPPER_COPY_KEYS:
+        if aws.get(key):
+            rule_set.warn(aws.lines[key], f"left out: {key}, which is for copying images")
     if source.get("registries"):
         line = source.lines["registries"]
         rule_set.warn(line, "left out: source.registries, which is for copying images")
