@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from tests.chart.rendering import CHART, render
@@ -96,6 +98,44 @@ def test_network_policy_allows_reviews_from_anywhere_and_metrics_from_pods():
     assert reviews == {"ports": [{"port": "webhook", "protocol": "TCP"}]}
     assert metrics["ports"] == [{"port": "operations", "protocol": "TCP"}]
     assert metrics["from"] == [{"namespaceSelector": {}}]
+
+
+def test_reviews_come_only_from_named_peers_and_the_test_pod():
+    rendered = render(file=CHART / "ci/client-certificates-values.yaml")
+    reviews = rendered.one("NetworkPolicy")["spec"]["ingress"][0]
+    address, agents, test = reviews["from"]
+    assert address == {"ipBlock": {"cidr": "10.0.0.11/32"}}
+    assert agents["podSelector"] == {"matchLabels": {"k8s-app": "konnectivity-agent"}}
+    labels = rendered.one("Pod")["metadata"]["labels"]
+    assert test["podSelector"]["matchLabels"].items() <= labels.items()
+    replicas = rendered.one("Deployment")["spec"]["template"]["metadata"]["labels"]
+    assert not test["podSelector"]["matchLabels"].items() <= replicas.items()
+
+
+@pytest.mark.parametrize(
+    ("value", "source"), [("configMapName", "name"), ("secretName", "secretName")]
+)
+def test_client_certificates_are_verified_with_a_mounted_ca(value, source):
+    clients = {value: "api-server-ca", "names": ["kube-apiserver", "api.example"]}
+    spec = render({"certificates": {"clients": clients}}).one("Deployment")["spec"]["template"][
+        "spec"
+    ]
+    (container,) = spec["containers"]
+    given = [each for each in container["args"] if each.startswith("--client-")]
+    assert given == [
+        "--client-ca=/etc/mirrorhook/clients/ca.crt",
+        "--client-name=kube-apiserver",
+        "--client-name=api.example",
+    ]
+    mounts = {each["name"]: each["mountPath"] for each in container["volumeMounts"]}
+    assert mounts["clients"] == "/etc/mirrorhook/clients"
+    (volume,) = (each for each in spec["volumes"] if each["name"] == "clients")
+    (content,) = (each for key, each in volume.items() if key != "name")
+    assert content == {source: "api-server-ca", "items": [{"key": "ca.crt", "path": "ca.crt"}]}
+
+
+def test_clients_need_no_certificate_by_default():
+    assert "client" not in json.dumps(render().one("Deployment"))
 
 
 def test_replicas_reach_each_other_even_if_nobody_may_read_metrics():

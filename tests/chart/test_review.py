@@ -9,6 +9,7 @@ import ssl
 import subprocess
 import sys
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -42,18 +43,29 @@ class Webhook(BaseHTTPRequestHandler):
         """Log nothing."""
 
 
-@pytest.fixture(scope="module")
-def address():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+@contextmanager
+def serving(**changes):
+    """Serve with a TLS context that has these attributes, and yield the URL."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     CA.issue_cert("127.0.0.1", "image-hook.shop.svc").configure_cert(context)
-    server.socket = context.wrap_socket(server.socket, server_side=True)
+    for name, value in changes.items():
+        setattr(context, name, value)
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Webhook)
+    server.socket = context.wrap_socket(
+        server.socket, server_side=True, do_handshake_on_connect=False
+    )
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     yield f"https://127.0.0.1:{server.server_port}"
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with serving() as url:
+        yield url
 
 
 def run(*urls, ca=CA, **environment):
@@ -114,6 +126,27 @@ def test_script_reports_that_it_could_not_verify_the_certificate(address):
     done = run(f"{address}/mutate", ca=None)
     assert done.returncode == 0, done.stderr
     assert "the certificate was not verified" in done.stdout
+
+
+def test_script_accepts_that_only_the_api_server_has_a_client_certificate():
+    with serving(verify_mode=ssl.CERT_REQUIRED) as url:
+        done = run(f"{url}/mutate", CLIENTS_NEED_A_CERTIFICATE="true")
+    assert done.returncode == 0, done.stderr
+    assert "needs a client certificate, which only the API server has" in done.stdout
+
+
+def test_script_fails_if_a_client_certificate_is_not_asked_for(address):
+    done = run(f"{address}/mutate", CLIENTS_NEED_A_CERTIFICATE="true")
+    assert done.returncode == 1
+    assert done.stderr.startswith(f"{address}/mutate did not answer")
+
+
+def test_pod_knows_whether_clients_need_a_certificate():
+    for values, wanted in (("client-certificates", True), ("existing-secret", False)):
+        rendered = render(file=CHART / f"ci/{values}-values.yaml")
+        (container,) = rendered.one("Pod")["spec"]["containers"]
+        names = {each["name"] for each in container.get("env", ())}
+        assert ("CLIENTS_NEED_A_CERTIFICATE" in names) is wanted
 
 
 def test_pod_sends_reviews_for_every_policy_through_the_service():

@@ -33,6 +33,14 @@ RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
             "set certificates.existing.secretName to the name of the Secret",
         ),
         (
+            {"certificates": {"clients": {"secretName": "a", "configMapName": "b"}}},
+            "certificates.clients has both configMapName and secretName",
+        ),
+        (
+            {"certificates": {"clients": {"names": ["kube-apiserver"]}}},
+            "set configMapName or secretName, too",
+        ),
+        (
             {"certificates": {"existing": {"secretName": "tls"}}},
             "certificates.existing is set, but certificates.mode is self",
         ),

@@ -65,12 +65,26 @@ class ServiceConnection(HTTPSConnection):
         self.sock = CONTEXT.wrap_socket(plain, server_hostname=self.host)
 
 
+def read_refusal(connection: ServiceConnection) -> str:
+    """Return that the webhook refuses a connection without a client certificate, as it should."""
+    connection.connect()
+    try:
+        connection.sock.recv(1)
+    except ssl.SSLError as error:
+        if "CERTIFICATE_REQUIRED" in str(error):
+            return "needs a client certificate, which only the API server has, to review"
+        raise
+    raise OSError("it needs no client certificate")
+
+
 def send_review(url: str) -> str:
     """Send the review to *url*, and return what the webhook does with the image."""
     parts = urlsplit(url)
     connection = ServiceConnection(parts.hostname or "", parts.port)
     body, headers = json.dumps(REVIEW), {"Content-Type": "application/json"}
     try:
+        if os.environ.get("CLIENTS_NEED_A_CERTIFICATE"):
+            return read_refusal(connection)
         connection.request("POST", parts.path, body, headers)
         answer = connection.getresponse()
         text = answer.read()

@@ -39,6 +39,12 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
+{{- define "mirrorhook.testLabels" -}}
+app.kubernetes.io/name: {{ include "mirrorhook.name" . }}
+app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/component: test
+{{- end }}
+
 {{- define "mirrorhook.labels" -}}
 {{- $labels := dict
   "app.kubernetes.io/name" (include "mirrorhook.name" .)
@@ -74,6 +80,15 @@ Settings derived from the cloud values.
 
 {{- define "mirrorhook.port" -}}
 {{- .Values.cloud.gkePrivateCluster | ternary 10250 .Values.webhook.port }}
+{{- end }}
+
+{{/*
+"true" if clients need a certificate, otherwise empty.
+*/}}
+{{- define "mirrorhook.verifiesClients" -}}
+{{- with .Values.certificates.clients }}
+{{- if or .configMapName .secretName }}true{{ end }}
+{{- end }}
 {{- end }}
 
 {{/*
