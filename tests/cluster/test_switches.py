@@ -87,26 +87,46 @@ def test_switch_and_its_way_back_leave_nothing(plane, world, helm, switch):
     secrets = namespaced("secrets", name)
     try:
         release.install(values, helm())
-        for _ in range(2):
-            (replica,) = release.run_replicas()
-            until(lambda: trusted(release), "a CA bundle in the configuration")
-            world.wait_for(space, "nginx", NGINX)
+        (replica,) = release.run_replicas()
+        until(lambda: trusted(release), "a CA bundle in the configuration")
+        world.wait_for(space, "nginx", NGINX)
 
-            release.install(other, helm())
-            # The replica is still running: its Pod ends after the objects are gone.
-            until(partial(replica.logged, PROBLEM), PROBLEM, 60)
-            assert existing(plane, release, kinds) == wanted["other"]
-            left = {each["metadata"]["name"] for each in plane.api.get(secrets)["items"]}
-            assert f"{name}-ca" not in left
-            release.kill(replica)
+        release.install(other, helm())
+        # The replica is still running: its Pod ends after the objects are gone.
+        until(partial(replica.logged, PROBLEM), PROBLEM, 60)
+        assert existing(plane, release, kinds) == wanted["other"]
+        left = {each["metadata"]["name"] for each in plane.api.get(secrets)["items"]}
+        assert f"{name}-ca" not in left
+        release.close()
 
-            release.install(values, helm())
-            assert existing(plane, release, kinds) == wanted["self"]
+        release.install(values, helm())
+        assert existing(plane, release, kinds) == wanted["self"]
         release.run_replicas()
         world.wait_for(space, "nginx", NGINX)
         plane.run(helm(), "uninstall", name, "--namespace", name)
         until(lambda: not existing(plane, release, kinds), "the end of all objects")
         left = {each["metadata"]["name"] for each in plane.api.get(secrets)["items"]}
         assert not {each for each in left if "sh.helm" not in each}
+    finally:
+        release.close()
+
+
+@pytest.mark.parametrize("helm", [helm3, helm4])
+def test_policy_can_be_removed(plane, world, helm):
+    """Its webhook goes, although a replica has set its CA bundle."""
+    space = world.namespace()
+    selection = {"mode": "listed", "namespaces": [space]}
+    team = {"selection": {"namespaces": ["elsewhere"]}, "rules": RULES}
+    values = {"rules": RULES, "selection": selection}
+    release = Release(plane, f"mirrorhook-{helm.__name__}-team")
+    try:
+        release.install({**values, "policies": {"team": team}}, helm())
+        release.run_replicas()
+        until(lambda: trusted(release), "a CA bundle in the configuration")
+        release.install(values, helm())
+        webhooks = plane.api.get(release.configuration)["webhooks"]
+        assert [each["name"] for each in webhooks] == ["default.mirrorhook.io"]
+        world.wait_for(space, "nginx", NGINX)
+        plane.run(helm(), "uninstall", release.name, "--namespace", release.name)
     finally:
         release.close()

@@ -90,6 +90,7 @@ def test_chart_examples_are_yaml_of_the_right_type():
         "policies",
         "extraVolumes",
         "extraVolumeMounts",
+        "networkPolicy.reviewsFrom",
     }
     for value in examples:
         given = yaml.safe_load(value.example)

@@ -258,6 +258,8 @@ class FakeApi:
         for webhook in patch.get("webhooks", ()):
             each = next(w for w in found["webhooks"] if w["name"] == webhook["name"])
             each["clientConfig"].update(webhook["clientConfig"])
+        if "managedFields" in patch["metadata"]:
+            found["metadata"]["managedFields"] = patch["metadata"]["managedFields"]
         if found != before:
             found["metadata"]["resourceVersion"] = str(next(self._versions))
             self._tell("MODIFIED", f"{collection}/{name}")

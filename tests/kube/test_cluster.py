@@ -72,6 +72,17 @@ async def test_patch_ca_bundles_changes_nothing_else(api, cluster):
     ]
 
 
+async def test_disown_ca_bundles_leaves_other_managers_and_the_bundles(api, cluster):
+    made = api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x", b"old")])
+    owned = {"f:webhooks": {}}
+    managers = [{"manager": each, "fieldsV1": owned} for each in ("helm", "mirrorhook", "kubectl")]
+    made["metadata"]["managedFields"] = managers
+    await cluster.disown_ca_bundles(await cluster.get_webhook_configuration("hook"))
+    read = await cluster.get_webhook_configuration("hook")
+    assert read.field_managers == read.other_managers == (managers[0], managers[2])
+    assert read.ca_bundles == {"a.x": b"old"}
+
+
 async def test_configuration_without_webhooks_has_no_bundles(api, cluster):
     api.put(CONFIGURATIONS, "hook")
     assert (await cluster.get_webhook_configuration("hook")).ca_bundles == {}

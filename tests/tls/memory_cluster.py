@@ -96,11 +96,19 @@ class MemoryCluster:
         await self._turn("patch configuration")
         current = self._same(self.configuration_now, registration)
         self.configuration_now = replace(
-            current, ca_bundles=dict.fromkeys(current.ca_bundles, bundle), version=self._next()
+            current,
+            ca_bundles=dict.fromkeys(current.ca_bundles, bundle),
+            version=self._next(),
+            field_managers=({"manager": "mirrorhook"},),
         )
         self.writes.append("patch configuration")
         self.published()
         return self.configuration_now
+
+    async def disown_ca_bundles(self, registration):
+        await self._turn("patch configuration")
+        current = self._same(self.configuration_now, registration)
+        self.configuration_now = replace(current, version=self._next(), field_managers=())
 
     def _same(self, current, read):
         if current is None:

@@ -97,6 +97,7 @@ def everything_is_well(world):
     assert world.ready() == [True] * len(world.group.replicas)
     assert world.distrusted() == []
     assert [set(each) for each in world.bundles()] == [set(world.stored().certificates)] * 2
+    assert world.cluster.configuration_now.field_managers == ()
 
 
 def test_new_cluster_gets_one_ca_and_each_replica_a_certificate():

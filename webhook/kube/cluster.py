@@ -16,7 +16,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from webhook.kube.errors import NotFoundError, RefusedError, UnavailableError
-from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration
+from webhook.kube.objects import FIELD_MANAGER, Endpoint, Secret, WebhookConfiguration
 from webhook.kube.watch import Watch
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ T = TypeVar("T")
 
 CALL_SECONDS: Final = 30.0
 ENDPOINT_SECONDS: Final = 1.0  # a visitor of the console is waiting
-FIELD_MANAGER: Final = "mirrorhook"
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -96,6 +95,20 @@ class Cluster:
             return None
         return WebhookConfiguration.from_json(content)
 
+    async def disown_ca_bundles(self, configuration: WebhookConfiguration) -> None:
+        """Give up the ownership of the CA bundles of an unchanged configuration.
+
+        Helm 4 applies on the server: it can neither set nor remove what another field manager
+        owns (https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts), so an
+        upgrade that sets the CA bundles itself, or drops a webhook, would fail. What nobody owns
+        stays as it is in all other upgrades.
+        """
+        metadata = {
+            "resourceVersion": configuration.version,
+            "managedFields": configuration.other_managers,
+        }
+        await self._patch_configuration(configuration, {"metadata": metadata})
+
     async def patch_ca_bundles(
         self, configuration: WebhookConfiguration, ca_bundle: bytes
     ) -> WebhookConfiguration:
@@ -108,6 +121,11 @@ class Cluster:
                 for name in configuration.ca_bundles
             ],
         }
+        return await self._patch_configuration(configuration, body)
+
+    async def _patch_configuration(
+        self, configuration: WebhookConfiguration, body: Mapping[str, Any]
+    ) -> WebhookConfiguration:
         action = f"patch MutatingWebhookConfiguration {configuration.name}"
         path = f"{CONFIGURATIONS}/{configuration.name}"
         return WebhookConfiguration.from_json(await self._call(action, "PATCH", path, body))

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["Endpoint", "Secret", "WebhookConfiguration"]
+__all__ = ["FIELD_MANAGER", "Endpoint", "Secret", "WebhookConfiguration"]
+
+FIELD_MANAGER: Final = "mirrorhook"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,11 +51,18 @@ class WebhookConfiguration:
     Attributes:
         ca_bundles: The CA bundle of each of its webhooks, by the webhook's name.
         version: Its resource version when it was read.
+        field_managers: Its field managers, each with the fields that it owns.
     """
 
     name: str
     ca_bundles: Mapping[str, bytes]
     version: str
+    field_managers: tuple[Mapping[str, Any], ...] = ()
+
+    @property
+    def other_managers(self) -> tuple[Mapping[str, Any], ...]:
+        """The field managers except mirrorhook."""
+        return tuple(each for each in self.field_managers if each["manager"] != FIELD_MANAGER)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> WebhookConfiguration:
@@ -66,6 +75,7 @@ class WebhookConfiguration:
                 for webhook in content.get("webhooks") or ()
             },
             version=metadata["resourceVersion"],
+            field_managers=tuple(metadata.get("managedFields") or ()),
         )
 
 

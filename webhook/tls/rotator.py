@@ -377,7 +377,8 @@ class Rotator:
         """Have the API server trust the CAs of the Secret."""
         bundle = self._rotation.plan_ca_bundle(secret, configuration.ca_bundles, self._clock())
         if bundle is not None:
-            self._note_published(await self._cluster.patch_ca_bundles(configuration, bundle))
+            configuration = await self._cluster.patch_ca_bundles(configuration, bundle)
+            self._note_published(configuration)
             self._log.info(
                 "CAs published",
                 configuration=configuration.name,
@@ -385,6 +386,8 @@ class Rotator:
                 cas=len(secret.certificates),
             )
         self._disputes.note(secret, self._stopwatch(), published=bundle is not None)
+        if configuration.other_managers != configuration.field_managers:
+            await self._cluster.disown_ca_bundles(configuration)
 
     def _sign(self) -> None:
         """Give this replica a new certificate if one is due."""
