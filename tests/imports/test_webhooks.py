@@ -229,6 +229,8 @@ def test_mutating_registry_webhook_tries_rules_by_priority():
             [(r"/docker\.io/([^:]+)/", r"m.io/\1", NEVER)],
             [],
         ),
+        (r"^[^/]+", "m.io", [(r"/[^/]+(.*)/", r"m.io\1", NEVER)], []),
+        (r"^a\.io/[^/]+", "m.io/x", [(r"/a\.io/[^/]+(.*)/", r"m.io/x\1", NEVER)], [3]),
         # A name without a dot is on Docker Hub.
         (r"^quay\.io/(.*)", "team/$1", [("quay.io", "docker.io/team", NEVER)], []),
         (r"^docker\.io/(.*)", "not a name/$1", [], [3]),
@@ -351,6 +353,24 @@ def test_repimage_never_asks_the_original():
         ("registry.example.com", "keep"),
         ("private.registry.local", "keep"),
         ("*", "mirror.example.com", NEVER),
+    ]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "args: [--prefix, m.io, '--ignore-domains', 'a.io,b.io']\n",
+        "args:\n- --prefix\n- m.io\n- --ignore-domains\n- a.io,b.io\n",
+        'args:\n- "--prefix=m.io"  # --prefix=old.io\n- "--ignore-domains=a.io,b.io"\n',
+        "repimage --prefix m.io --ignore-domains a.io,b.io\n",
+    ],
+)
+def test_repimage_flags_may_have_their_values_in_the_next_item(text):
+    rule_set = import_text("repimage", text)
+    assert [summarize(each) for each in rule_set.rules] == [
+        ("a.io", "keep"),
+        ("b.io", "keep"),
+        ("*", "m.io", NEVER),
     ]
 
 

@@ -68,7 +68,7 @@ def parse_replacement(pattern: str, replacement: str, registry: str = "") -> Rep
     groups = compiled.groups
     if str(atoms[-1:][0] if atoms else "") in ("$", r"\z"):
         atoms = atoms[:-1]
-    elif not (atoms and (atoms[-1].is_open or _is_optional_tag(atoms[-1]))):
+    elif not (atoms and (_matches_rest(atoms[-1]) or _is_optional_tag(atoms[-1]))):
         groups += 1
         atoms, template = (*atoms, _REST), f"{template}\\{groups}"
     if any(str(each) in ("^", "$", r"\A", r"\z") for each in atoms):
@@ -126,14 +126,21 @@ def _drop_tag(atoms: Sequence, template: str, groups: int) -> tuple[Sequence, st
     raise UnsupportedPatternError("its result does not keep the tag of each image")
 
 
+def _matches_rest(atom: Atom) -> bool:
+    """Return whether *atom* matches whatever follows, also slashes."""
+    return all(re.fullmatch(str(atom), f"a/b:{tag}/c") for tag in TAGS)
+
+
 def _is_optional_tag(atom: Atom) -> bool:
     return atom.quantifier == "?" and all(re.fullmatch(atom.text, f":{tag}") for tag in TAGS)
 
 
 def _find_notes(atoms: Sequence) -> tuple[str, ...]:
     """Return a note if an atom before the last may reach into the tag."""
+    in_repository = False
     for index, atom in enumerate(atoms[:-1]):
-        if atom.may_match(":") and may_reach_tag(atoms[index + 1 :]):
+        in_repository = in_repository or atom.may_match("/")
+        if in_repository and atom.may_match(":") and may_reach_tag(atoms[index + 1 :]):
             return ("it also matches tags, the rule only names",)
     return ()
 

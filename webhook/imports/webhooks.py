@@ -49,8 +49,10 @@ HARBOR_SELECTORS: Final = ("namespaceSelector", "objectSelector")
 
 REWRITE_KIND: Final = "RegistryRewriteRule"
 
+# The value may be the next item of a list.
 REPIMAGE_FLAG: Final = re.compile(
-    r"--(prefix|ignore-domains)(?:=|\s+)[\"']?([^\s\"',\]]+(?:,[^\s\"'\]]+)*)"
+    r"--(prefix|ignore-domains)(?:=|[\"']?\s*,\s*|[\"']?\s*\n\s*-\s+|[ \t]+)[\"']?"
+    r"([^\s\"',\]]+(?:,[^\s\"'\]]+)*)"
 )
 REPIMAGE_PREFIX: Final = "m.daocloud.io"
 
@@ -246,18 +248,16 @@ def import_repimage(text: str, rule_set: RuleSet) -> None:
         UnreadableFileError: It does not mention repimage or one of its flags.
     """
     prefix, prefix_line = REPIMAGE_PREFIX, 0
-    known = "repimage" in text
-    for number, line in enumerate(text.splitlines(), 1):
-        content = line.partition(" #")[0]
-        if content.lstrip().startswith("#"):
+    content = re.sub(r"(?m)(?:^|(?<=\s))#.*$", "", text)
+    known = "repimage" in content
+    for match in REPIMAGE_FLAG.finditer(content):
+        known = True
+        line = content.count("\n", 0, match.start()) + 1
+        if match[1] == "prefix":
+            prefix, prefix_line = match[2], line
             continue
-        for flag, value in REPIMAGE_FLAG.findall(content):
-            known = True
-            if flag == "prefix":
-                prefix, prefix_line = value, number
-                continue
-            for domain in filter(None, value.split(",")):
-                rule_set.add_keep(number, domain)
+        for domain in filter(None, match[2].split(",")):
+            rule_set.add_keep(line, domain)
     if not known:
         raise UnreadableFileError("the file has no flags of repimage")
     if not prefix_line:
