@@ -307,5 +307,5 @@ def test_manifests_have_owners_and_report_what_cannot_be_read(tmp_path):
     assert images[0].pull_policy == "Never"
     assert {each.source for each in images} == {str(tmp_path / "all.yaml")}
     first, second = problems
-    assert first.startswith(f"{tmp_path}/all.yaml:19: ")
-    assert second.startswith(f"{tmp_path}/binary.yaml:1: byte 0 is not UTF-8")
+    assert first.startswith(f"{tmp_path}/all.yaml:18: ")
+    assert second.startswith(f"{tmp_path}/binary.yaml:1: byte 0xff is not UTF-8")

@@ -210,3 +210,63 @@ def test_rewrite_warns_about_a_pipe_in_a_folder(call):
     Path("d").mkdir()
     os.mkfifo("d/a.yaml")
     assert "Warning: d/a.yaml is not a regular file: it is skipped" in call("d").stderr
+
+
+def test_rewrite_warns_once_for_each_anchor(call):
+    uses = "".join(f"  - {{name: n{number}, image: *i}}\n" for number in range(5))
+    shared = f"kind: Pod\nspec:\n  containers:\n  - {{image: &i nginx, name: *i}}\n{uses}"
+    done = call(stdin=shared)
+    assert (done.exit_code, done.stdout) == (0, shared)
+    assert done.stderr.count("Warning") == 1
+    invalid = shared.replace("nginx, name: *i", "Not Good")
+    assert call(stdin=invalid).stderr.count("Error") == 1
+
+
+def test_rewrite_counts_an_anchored_image_once(call):
+    Path("a.yaml").write_text(
+        "kind: List\nitems:\n- &p {kind: Pod, spec: {containers: [{image: nginx}]}}\n- *p\n- *p\n"
+    )
+    assert call("--in-place", "a.yaml").stderr == "a.yaml: 1 image rewritten\n"
+
+
+def test_rewrite_warns_about_an_image_path_that_matches_nothing(call):
+    text = "kind: Tool\nspec: {image: nginx}\n---\napiVersion: argoproj.io/v1\nkind: Rollout\n"
+    paths = ["Tool=spec.image", "Tool=spec.imgae", "Other.example.com=spec.steps[*].image"]
+    done = call(*[part for path in paths for part in ("--image-path", path)], stdin=text)
+    assert done.exit_code == 0
+    assert sorted(done.stderr.splitlines()) == [
+        "Warning: --image-path Other.example.com=spec.steps[*].image matches nothing here",
+        "Warning: --image-path Tool=spec.imgae matches nothing here",
+    ]
+
+
+def test_rewrite_accepts_an_image_path_that_is_built_in(call):
+    text = (
+        "apiVersion: argoproj.io/v1alpha1\nkind: Rollout\n"
+        "spec: {template: {spec: {containers: [{image: nginx}]}}}\n"
+    )
+    done = call("--image-path", "Rollout.argoproj.io=spec.template", stdin=text)
+    assert (done.exit_code, done.stderr) == (0, "")
+    assert done.stdout == text.replace("nginx", "m.example/hub/library/nginx")
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("kind: [a\n", 1),
+        ('{"kind":"Pod"\n', 1),
+        ("kind: Pod\nspec:\n  containers:\n  - image: {{ .Values.image }}\n", 4),
+    ],
+)
+def test_rewrite_fails_on_what_is_no_manifest(call, text, line):
+    done = call(stdin=text)
+    assert (done.exit_code, done.stdout) == (1, text)
+    assert f"Error: standard input:{line}: " in done.stderr
+
+
+def test_rewrite_changes_a_file_with_a_byte_that_is_not_utf_8(call):
+    Path("a.yaml").write_bytes(POD.replace("keep", "caf").encode() + b"# \xe9\n")
+    done = call("--in-place", "a.yaml")
+    assert done.exit_code == 1
+    assert "Error: a.yaml:5: byte 0xe9 is not UTF-8" in done.stderr
+    assert b"m.example/hub/library/nginx" in Path("a.yaml").read_bytes()

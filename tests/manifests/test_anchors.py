@@ -72,7 +72,7 @@ def test_anchor_is_unknown_in_other_documents(rewritten):
     ],
 )
 def test_recursive_alias_terminates(rewritten, text):
-    assert not rewritten(text).problems
+    assert not any("valid YAML" in problem.text for problem in rewritten(text).problems)
 
 
 def test_alias_bomb_does_not_expand(rewritten):

@@ -90,21 +90,21 @@ def test_image_with_pull_policy_never_is_unchanged(rewritten):
 @pytest.mark.parametrize(
     ("option", "path", "value"),
     [
-        ("Rollout.argoproj.io=spec.template", ("spec", "template"), {"spec": SPEC}),
-        ("Rollout=.spec.template.spec", ("spec", "template", "spec"), SPEC),
-        ("Rollout=spec.pod", ("spec", "pod"), SPEC),
-        ("Rollout=spec.image", ("spec", "image"), "nginx"),
-        ("Rollout=spec.images[*]", ("spec", "images"), ["nginx", "nginx", 5]),
+        ("Tool.example.com=spec.template", ("spec", "template"), {"spec": SPEC}),
+        ("Tool=.spec.template.spec", ("spec", "template", "spec"), SPEC),
+        ("Tool=spec.pod", ("spec", "pod"), SPEC),
+        ("Tool=spec.image", ("spec", "image"), "nginx"),
+        ("Tool=spec.images[*]", ("spec", "images"), ["nginx", "nginx", 5]),
         (
-            "Rollout=spec.tasks[].template",
+            "Tool=spec.tasks[].template",
             ("spec", "tasks"),
             [{"template": {"spec": SPEC}}],
         ),
-        ("Rollout=spec.tasks[0].image", ("spec", "tasks"), [{"image": "nginx"}]),
+        ("Tool=spec.tasks[0].image", ("spec", "tasks"), [{"image": "nginx"}]),
     ],
 )
 def test_image_path_rewrites_a_custom_kind(rewritten, option, path, value):
-    text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, path))
+    text = json.dumps(of_kind("example.com/v1/Tool", value, path))
     assert rewritten(text).images == ()
     result = rewritten(text, option)
     assert result.content.decode() == text.replace('"nginx"', f'"{NEW}"')
@@ -112,11 +112,11 @@ def test_image_path_rewrites_a_custom_kind(rewritten, option, path, value):
 
 @pytest.mark.parametrize(
     "option",
-    ["Rollout.other.io=spec.template", "Other=spec.template", "Rollout=spec.absent[*].x"],
+    ["Tool.other.io=spec.template", "Other=spec.template", "Tool=spec.absent[*].x"],
 )
 def test_image_path_of_another_kind_does_nothing(rewritten, option):
     value = {"spec": SPEC}
-    text = json.dumps(of_kind("argoproj.io/v1alpha1/Rollout", value, TEMPLATE))
+    text = json.dumps(of_kind("example.com/v1/Tool", value, TEMPLATE))
     assert rewritten(text, option).images == ()
 
 

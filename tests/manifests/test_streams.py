@@ -94,9 +94,73 @@ def test_other_yaml_is_kept(rewritten, text):
     assert (result.content.decode(), result.images, result.problems) == (text, (), ())
 
 
-def test_document_without_images_is_not_parsed(rewritten):
-    text = "a: [\n---\n" + POD
-    assert not rewritten(text).problems
+@pytest.mark.parametrize(
+    ("wrong", "line"),
+    [
+        ("kind: [a\n", 1),
+        ('{"kind":"Pod"\n', 1),
+        ('{"kind":"Pod"} x\n', 1),
+        ("a: 1\n{{- if .Values.enabled }}\nb: 1\n{{- end }}\n", 2),
+        ("a: 1\n---\n{{ if .Values.enabled }}\nb: 1\n", 3),
+        ("a: b\nreplicas: {{ .Values.replicas }}\n", 2),
+        ("kind: Pod\nspec:\n  containers:\n  - image: {{ .Values.image }}\n", 4),
+        ("kind: Pod\nspec:\n  containers: {{ .Values.containers }}\n", 3),
+        ("kind: Pod\nspec:\n  containers: '{{ .Values.containers }}'\n", 3),
+        ("kind: Pod\nspec: '{{ .Values.spec }}'\n", 2),
+        ("kind: Pod\nspec:\n  containers:\n  - '{{ .Values.container }}'\n", 4),
+        ("apiVersion: v1\nkind: '{{ .Values.kind }}'\n", 2),
+        ("kind: Pod\nspec:\n  volumes:\n  - name: a\n    image: {reference: 1}\n", 5),
+        ("k\x00i\x00n\x00d\x00", 1),
+    ],
+)
+def test_broken_document_is_reported_with_its_line(rewritten, wrong, line):
+    result = rewritten(wrong)
+    assert result.content.decode() == wrong
+    assert [problem.line for problem in result.problems] == [line]
+    after = rewritten(f"{POD}---\n{wrong}\n---\n{POD}")
+    assert after.content.decode().count(NEW) == 2
+    assert [problem.line for problem in after.problems] == [line + 3]
+
+
+def test_all_else_in_a_broken_document_is_rewritten(rewritten):
+    images = ["{{ .a }}", "12", "nginx"]
+    text = "kind: Pod\nspec:\n  containers:\n" + "".join(f"  - image: {i}\n" for i in images)
+    result = rewritten(text)
+    assert result.content.decode() == text.replace("nginx", NEW)
+    assert [problem.line for problem in result.problems] == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        (b"# \xe9\n" + POD.encode(), 1),
+        (POD.encode() + b"# \xff\xfe \xe9\n", 3),
+        (b"\n" + POD.encode() + b"x: '\xe9'\n---\n# fine\n", 4),
+        (b"kind: ConfigMap\nx: \xc3\n---\n" + POD.encode(), 2),
+        (POD.encode() + b"# \xf0\x9f", 3),
+    ],
+)
+def test_byte_that_is_not_utf_8_does_not_keep_images_from_being_rewritten(rewritten, text, line):
+    result = rewritten(text)
+    assert result.content == text.replace(b"nginx", NEW.encode())
+    (problem,) = result.problems
+    assert problem.line == line
+    assert "is not UTF-8: save the file in UTF-8" in problem.text
+
+
+def test_byte_that_is_not_utf_8_in_an_image_is_kept(rewritten):
+    text = POD.encode().replace(b"nginx", b"ngi\xffnx")
+    result = rewritten(text)
+    assert result.content == text
+    assert result.images[0].decision.outcome == "invalid"
+
+
+@pytest.mark.parametrize("end", [b"\x41", b"\x00\xd8", b"\x00\xd8\x41"])
+def test_half_a_character_of_utf_16_is_kept_and_the_rest_is_rewritten(rewritten, end):
+    result = rewritten(b"\xff\xfe" + f"{POD}# ".encode("utf-16-le") + end)
+    expected = f"{POD.replace('nginx', NEW)}# ".encode("utf-16-le") + end
+    assert result.content == b"\xff\xfe" + expected
+    assert result.problems[0].line == 3
 
 
 def test_invalid_image_is_reported_with_its_line(rewritten):

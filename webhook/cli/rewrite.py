@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import sys
+from collections import deque
 from contextlib import ExitStack
 from difflib import unified_diff
 from functools import lru_cache
+from itertools import chain
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
@@ -17,9 +19,7 @@ from webhook.cli.output import show_json
 from webhook.manifests import (
     ImagePath,
     InvalidImagePathError,
-    ManifestProblem,
     RewriteResult,
-    find_encoding_problem,
     rewrite_stream,
 )
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.cli.files import ManifestSource
-    from webhook.core import Decision
     from webhook.manifests import ManifestImage
 
 __all__ = ["rewrite"]
@@ -85,34 +84,40 @@ def rewrite(
     Examples:
       mirrorhook rewrite --config rules.yaml deploy.yaml | kubectl apply -f -
       mirrorhook rewrite --config rules.yaml --in-place manifests/
-      mirrorhook rewrite -p daocloud --image-path Rollout.argoproj.io=spec.template x.yaml
+      mirrorhook rewrite -p daocloud --image-path Tool.example.com=spec.template x.yaml
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
+    _check_usage(files, in_place, diff)
+    paths = [_parse_image_path(text) for text in image_paths]
+    decide = lru_cache(REMEMBERED_IMAGES)(load_policy(config, profile, policy).mirrors.decide)
+    write = _choose_writer(in_place, diff, output)
+    entries: list[dict[str, Any]] = []
+    is_failed = False
+    matched: set[ImagePath] = set()
+    sources = [*find_manifests(files, to_write=in_place)]
+    # Everything is read before anything is written: a file that cannot be read stops it all.
+    deque(chain.from_iterable(source.blocks() for source in sources), maxlen=0)
+    for source in sources:
+        for part in write(source, rewrite_stream(source.blocks(), decide, paths)):
+            is_failed |= _report_problems(source, part)
+            matched |= part.matched
+            if output == "json":
+                entries += [_image_entry(source, image) for image in part.images]
+    if output == "json":
+        show_json(entries)
+    for path in set(paths) - matched:
+        click.echo(f"Warning: --image-path {path} matches nothing here", err=True)
+    sys.stdout.buffer.flush()
+    if is_failed:
+        context.exit(EXIT_FAILED)
+
+
+def _check_usage(files: tuple[Path, ...], in_place: bool, diff: bool) -> None:
     if in_place and diff:
         raise click.UsageError("give either --in-place or --diff, not both")
     if in_place and (not files or STDIN in files):
         raise click.UsageError("--in-place needs files, not standard input")
     if not files and sys.stdin.isatty():
         raise click.UsageError("give files, folders, or manifests on standard input")
-    paths = [_parse_image_path(text) for text in image_paths]
-    decide = lru_cache(REMEMBERED_IMAGES)(load_policy(config, profile, policy).mirrors.decide)
-    write = _choose_writer(in_place, diff, output)
-    entries: list[dict[str, Any]] = []
-    is_failed = False
-    # Everything is read before anything is written: a file that cannot be read stops it all.
-    sources = [
-        (source, find_encoding_problem(source.blocks()))
-        for source in find_manifests(files, to_write=in_place)
-    ]
-    for source, problem in sources:
-        for part in write(source, _rewrite_parts(source, problem, decide, paths)):
-            is_failed |= _report_problems(source, part)
-            if output == "json":
-                entries += [_image_entry(source, image) for image in part.images]
-    if output == "json":
-        show_json(entries)
-    sys.stdout.buffer.flush()
-    if is_failed:
-        context.exit(EXIT_FAILED)
 
 
 def _parse_image_path(text: str) -> ImagePath:
@@ -122,36 +127,25 @@ def _parse_image_path(text: str) -> ImagePath:
         raise click.BadParameter(str(error), param_hint="--image-path") from None
 
 
-def _rewrite_parts(
-    source: ManifestSource,
-    problem: ManifestProblem | None,
-    decide: Callable[[str], Decision],
-    paths: Iterable[ImagePath],
-) -> Iterator[RewriteResult]:
-    """Yield a source in parts, rewritten; unchanged if it has a problem as a whole."""
-    if problem is None:
-        yield from rewrite_stream(source.blocks(), decide, paths)
-        return
-    yield RewriteResult(b"", problems=(problem,))
-    yield from map(RewriteResult, source.blocks())
-
-
 def _report_problems(source: ManifestSource, part: RewriteResult) -> bool:
     """Write to standard error what was not rewritten; return whether that is a failure."""
     is_failed = False
+    messages: dict[str, None] = {}  # each once, however often an anchor is used
     for problem in part.problems:
-        click.echo(f"Error: {source.name}:{problem.line}: {problem.text}", err=True)
+        messages[f"Error: {source.name}:{problem.line}: {problem.text}"] = None
         is_failed = True
     for image in part.images:
         where = f"{source.name}:{image.line}"
         decision = image.decision
         if image.shared:
-            text = f"{decision.original} is unchanged: {_anchor_reason(image)}"
-            click.echo(f"Warning: {where}: {text}", err=True)
+            reason = _anchor_reason(image)
+            messages[f"Warning: {where}: {decision.original} is unchanged: {reason}"] = None
         elif decision.outcome.needs_warning:
             text = f"image {decision.original!r} is unchanged: {decision.reason}"
-            click.echo(f"Error: {where}: {text}", err=True)
+            messages[f"Error: {where}: {text}"] = None
             is_failed = True
+    for message in messages:
+        click.echo(message, err=True)
     return is_failed
 
 

@@ -6,7 +6,6 @@ from webhook.manifests.rewriter import (
     ManifestImage,
     ManifestProblem,
     RewriteResult,
-    find_encoding_problem,
     rewrite_manifests,
     rewrite_stream,
 )
@@ -18,7 +17,6 @@ __all__ = [
     "ManifestObject",
     "ManifestProblem",
     "RewriteResult",
-    "find_encoding_problem",
     "read_objects",
     "rewrite_manifests",
     "rewrite_stream",

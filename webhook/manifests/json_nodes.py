@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from webhook.manifests.nodes import MappingNode, ScalarNode, SequenceNode, TreeBuilder
-
-if TYPE_CHECKING:
-    from webhook.manifests.nodes import Node
 
 __all__ = ["find_json_ends", "parse_json"]
 
@@ -38,15 +35,19 @@ def find_json_ends(text: str) -> list[int]:
     return ends
 
 
-def parse_json(text: str) -> list[Node]:
-    """Return a tree for each JSON value of a text in which `find_json_ends` has found some."""
+def parse_json(text: str) -> TreeBuilder:
+    """Return the trees of the JSON values of a text.
+
+    Args:
+        text: A text in which `find_json_ends` has found some.
+    """
     builder = TreeBuilder()
     for match in TOKEN.finditer(text):
         token = match.group()
         if token == "{":  # noqa: S105 - a bracket
-            builder.open(MappingNode())
+            builder.open(MappingNode(start=match.start()))
         elif token == "[":  # noqa: S105 - a bracket
-            builder.open(SequenceNode())
+            builder.open(SequenceNode(start=match.start()))
         elif token in ("]", "}"):
             builder.close()
         else:
@@ -54,7 +55,7 @@ def parse_json(text: str) -> list[Node]:
             value = json.loads(token, strict=False) if is_text else token
             style = '"' if is_text else ""
             builder.add(ScalarNode(value, is_text, style, match.start(), match.end()))
-    return builder.roots
+    return builder
 
 
 def _skip_blanks(text: str, start: int) -> int:

@@ -64,16 +64,18 @@ class ScalarNode:
 
 @dataclass(slots=True, eq=False)
 class MappingNode:
-    """A mapping, with its entries in the order of the source."""
+    """A mapping, with its entries in the order of the source, and where that begins."""
 
     entries: list[tuple[Node, Node]] = field(default_factory=list)
+    start: int = 0
 
 
 @dataclass(slots=True, eq=False)
 class SequenceNode:
-    """A list."""
+    """A list, and where its source begins."""
 
     items: list[Node] = field(default_factory=list)
+    start: int = 0
 
 
 Node: TypeAlias = ScalarNode | MappingNode | SequenceNode
@@ -91,10 +93,12 @@ class TreeBuilder:
 
     Attributes:
         roots: The trees so far.
+        complex_key: The first key that is a mapping or a list, as ``{{ .Values.a }}`` has one.
     """
 
     def __init__(self) -> None:
         self.roots: list[Node] = []
+        self.complex_key: MappingNode | SequenceNode | None = None
         self._open: list[MappingNode | SequenceNode] = []
         self._keys: list[Node | None] = []
 
@@ -110,6 +114,8 @@ class TreeBuilder:
             parent.items.append(node)
         elif key is None:
             self._keys[-1] = node
+            if self.complex_key is None and not isinstance(node, ScalarNode):
+                self.complex_key = node
         else:
             parent.entries.append((key, node))
             self._keys[-1] = None

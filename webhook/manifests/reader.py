@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from webhook.manifests.image_paths import GROUPS, find_objects
-from webhook.manifests.nodes import DocumentError, OwnedNode, to_plain_values
+from webhook.manifests.finder import ImageFinder
+from webhook.manifests.image_paths import GROUPS
+from webhook.manifests.nodes import DocumentError, to_plain_values
 from webhook.manifests.rewriter import ManifestProblem
-from webhook.manifests.splitter import decode_blocks, split_documents
+from webhook.manifests.splitter import FileDecoder, split_documents
 from webhook.objects import POD_SPEC_PATHS
 
 if TYPE_CHECKING:
@@ -37,18 +38,19 @@ def read_objects(blocks: Iterable[bytes]) -> Iterator[ManifestObject | ManifestP
     Args:
         blocks: The file: YAML or JSON, with one document or several.
     """
-    try:
-        for document in split_documents(decode_blocks(blocks)[-1]):
-            try:
-                trees = document.parse()
-            except DocumentError as error:
-                line = document.line + document.text.count("\n", 0, error.offset)
-                yield ManifestProblem(line, error.problem)
-                continue
-            for tree in trees:
-                for found, kind, group in find_objects(OwnedNode(tree, tree)):
-                    value = to_plain_values(found.node, DEPTH)
-                    if kind in POD_SPEC_PATHS and group in GROUPS and isinstance(value, dict):
-                        yield ManifestObject(kind, value)
-    except DocumentError as error:  # the file is not text
-        yield ManifestProblem(1, error.problem)
+    for document in split_documents(FileDecoder(blocks).texts()):
+        mistakes = [document.find_undecoded()]
+        try:
+            trees = document.parse().roots
+        except DocumentError as error:
+            mistakes, trees = [error], []
+        finder = ImageFinder(())
+        for tree in trees:
+            for found, kind, group in finder.iterate_objects(tree):
+                value = to_plain_values(found.node, DEPTH)
+                if kind in POD_SPEC_PATHS and group in GROUPS and isinstance(value, dict):
+                    yield ManifestObject(kind, value)
+        for mistake in [*mistakes, *finder.problems]:
+            if mistake is not None:
+                line = document.line + document.text.count("\n", 0, mistake.offset)
+                yield ManifestProblem(line, mistake.problem)

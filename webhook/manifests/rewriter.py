@@ -6,33 +6,31 @@ import re
 from bisect import bisect_left
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from webhook.manifests.image_paths import find_pods
-from webhook.manifests.nodes import DocumentError, ScalarNode, get_child, to_plain_values
-from webhook.manifests.splitter import decode_blocks, split_documents
-from webhook.objects import decide_images, find_images, opt_out_reason, read_pod
+from webhook.manifests.finder import ImageFinder
+from webhook.manifests.nodes import DocumentError
+from webhook.manifests.splitter import FileDecoder, split_documents
+from webhook.objects import decide_images
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
     from webhook.manifests.image_paths import ImagePath
-    from webhook.manifests.nodes import Node
+    from webhook.manifests.nodes import Node, ScalarNode
     from webhook.manifests.splitter import Document
-    from webhook.objects import ImageDecision
 
 __all__ = [
     "ManifestImage",
     "ManifestProblem",
     "RewriteResult",
-    "find_encoding_problem",
     "rewrite_manifests",
     "rewrite_stream",
 ]
 
-KEY: Final = "image"
-ESCAPE: Final = "\\"
-# From a Pod's template to `reference` in spec.volumes[].image, and a level for its value.
-POD_DEPTH: Final = 6
+COMPLEX_KEY: Final = (
+    "a key is a mapping or a list, which Kubernetes does not allow; if this is a template, render "
+    "it first (`helm template`)"
+)
 # An anchor and a tag, in either order, each with the blanks after it.
 PROPERTIES: Final = re.compile(r"(?:[&!][^\s,\[\]{}]*(?:[ \t]*(?:#[^\n]*)?\r?\n|[ \t])\s*)*")
 # The first line of a block: its indicator, and what else may be in that line.
@@ -65,7 +63,7 @@ class ManifestImage(NamedTuple):
 
 
 class ManifestProblem(NamedTuple):
-    """Why a document cannot be read; it is unchanged."""
+    """Why a part of a document cannot be read; that part is unchanged."""
 
     line: int
     text: str
@@ -78,14 +76,16 @@ class RewriteResult(NamedTuple):
         content: Its bytes.
         images: Every image that was found.
         problems: What could not be read.
+        matched: The paths that lead to something.
     """
 
     content: bytes
     images: tuple[ManifestImage, ...] = ()
     problems: tuple[ManifestProblem, ...] = ()
+    matched: frozenset[ImagePath] = frozenset()
 
 
-class _FoundImage(NamedTuple):
+class _DecidedImage(NamedTuple):
     """A scalar that is an image, what it is written in, and the decision on it."""
 
     node: ScalarNode
@@ -102,27 +102,15 @@ def rewrite_manifests(
     Args:
         content: The file: YAML or JSON, with one document or several.
         decide: Decides on one image.
-        paths: Where custom kinds have images.
+        paths: Where custom kinds have images, in addition to those that are built in.
     """
-    problem = find_encoding_problem([content])
-    if problem:
-        return RewriteResult(content, problems=(problem,))
     parts = [*rewrite_stream([content], decide, paths)]
     return RewriteResult(
         b"".join(part.content for part in parts),
         tuple(image for part in parts for image in part.images),
         tuple(problem for part in parts for problem in part.problems),
+        frozenset().union(*(part.matched for part in parts)),
     )
-
-
-def find_encoding_problem(blocks: Iterable[bytes]) -> ManifestProblem | None:
-    """Return why a file cannot be read as text, or None if it can."""
-    try:
-        for _ in decode_blocks(blocks)[-1]:
-            pass
-    except DocumentError as error:
-        return ManifestProblem(1, error.problem)
-    return None
 
 
 def rewrite_stream(
@@ -133,81 +121,79 @@ def rewrite_stream(
     """Rewrite a file document by document; each result is yielded as soon as it is read.
 
     Args:
-        blocks: The file, in which `find_encoding_problem` finds nothing.
+        blocks: The file.
         decide: Decides on one image.
-        paths: Where custom kinds have images.
+        paths: Where custom kinds have images, in addition to those that are built in.
     """
-    mark, encoding, texts = decode_blocks(blocks)
-    if mark:
-        yield RewriteResult(mark)
+    file = FileDecoder(blocks)
+    if file.mark:
+        yield RewriteResult(file.mark)
     paths = tuple(paths)
-    for document in split_documents(texts):
-        text = document.text
-        # Only escapes can spell the key in another way.
-        if KEY not in text and ESCAPE not in text and not paths:
-            yield RewriteResult(text.encode(encoding))
-        else:
-            yield _rewrite_document(document, encoding, decide, paths)
+    line = 1
+    for document in split_documents(file.texts()):
+        yield _rewrite_document(document, file, decide, paths)
+        line = document.line + document.text.count("\n")
+    if file.rest:
+        problem = ManifestProblem(line, "the last byte is not UTF-16: save the file in UTF-8")
+        yield RewriteResult(file.rest, problems=(problem,))
 
 
 def _rewrite_document(
     document: Document,
-    encoding: str,
+    file: FileDecoder,
     decide: Callable[[str], Decision],
     paths: tuple[ImagePath, ...],
 ) -> RewriteResult:
+    finder = ImageFinder(paths)
+    found: list[_DecidedImage] = []
+    errors = [document.find_undecoded()]
     try:
-        found = [each for tree in document.parse() for each in _find_images(tree, decide, paths)]
+        parsed = document.parse()
     except DocumentError as error:
-        line = document.line + document.text.count("\n", 0, error.offset)
-        problem = ManifestProblem(line, error.problem)
-        return RewriteResult(document.text.encode(encoding), problems=(problem,))
+        errors.append(error)
+    else:
+        if parsed.complex_key is not None:
+            errors.append(DocumentError(COMPLEX_KEY, parsed.complex_key.start))
+        images = [image for tree in parsed.roots for image in finder.find(tree)]
+        decisions = decide_images([image.field for image in images], decide)
+        found = [
+            _DecidedImage(image.node, image.owner, field.name, decision)
+            for image, (field, decision) in zip(images, decisions, strict=True)
+        ]
     text, shared = _replace_images(document.text, found)
-    breaks = [match.start() for match in re.finditer("\n", document.text)] if found else []
-    images = tuple(
-        ManifestImage(
-            line=document.line + bisect_left(breaks, each.node.start),
-            name=each.name,
-            decision=each.decision,
-            shared=id(each.node) in shared,
-        )
-        for each in found
+    errors += finder.problems
+    mistakes = [each for each in errors if each is not None]
+    breaks = (
+        [match.start() for match in re.finditer("\n", document.text)] if found or mistakes else []
     )
-    return RewriteResult(text.encode(encoding), images)
+
+    def get_line(offset: int) -> int:
+        return document.line + bisect_left(breaks, offset)
+
+    # One mistake may be found in several ways: the first of each line is enough.
+    problems: dict[int, str] = {}
+    for each in mistakes:
+        problems.setdefault(get_line(each.offset), each.problem)
+    return RewriteResult(
+        file.encode(text),
+        tuple(
+            ManifestImage(
+                get_line(each.node.start), each.name, each.decision, id(each.node) in shared
+            )
+            for each in found
+        ),
+        tuple(ManifestProblem(line, problems[line]) for line in sorted(problems)),
+        frozenset(finder.matched),
+    )
 
 
-def _find_images(
-    tree: Node, decide: Callable[[str], Decision], paths: tuple[ImagePath, ...]
-) -> Iterator[_FoundImage]:
-    for owner, node in find_pods(tree, paths):
-        if isinstance(node, ScalarNode):
-            if node.is_text and node.value:
-                yield _FoundImage(node, owner, "", decide(node.value))
-            continue
-        pod = read_pod(to_plain_values(node, POD_DEPTH))
-        if pod.spec is None or opt_out_reason(pod.metadata):
-            continue
-        for placement in decide_images(find_images(pod.spec), decide):
-            yield _locate(node, placement)
-
-
-def _locate(root: Node, placement: ImageDecision) -> _FoundImage:
-    owner, node = root, root
-    for token in placement.field.pointer.split("/")[1:]:
-        child = get_child(node, token)
-        assert child is not None, placement.field.pointer  # noqa: S101 - it was read from there
-        owner, node = child
-    assert isinstance(node, ScalarNode)  # noqa: S101 - as above
-    return _FoundImage(node, owner, placement.field.name, placement.decision)
-
-
-def _replace_images(source: str, found: list[_FoundImage]) -> tuple[str, set[int]]:
+def _replace_images(source: str, found: list[_DecidedImage]) -> tuple[str, set[int]]:
     """Return a document with its images replaced, and the ids of the nodes that are not.
 
     A scalar with an anchor is replaced if all of its uses are images, and all of these
     become the same.
     """
-    by_node: dict[int, list[_FoundImage]] = {}
+    by_node: dict[int, list[_DecidedImage]] = {}
     for each in found:
         by_node.setdefault(id(each.node), []).append(each)
     spans: list[tuple[int, int, str]] = []

@@ -14,17 +14,24 @@ from webhook.manifests.yaml_nodes import parse_yaml
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from webhook.manifests.nodes import Node
+    from webhook.manifests.nodes import TreeBuilder
 
-__all__ = ["Document", "decode_blocks", "split_documents"]
+__all__ = ["Document", "FileDecoder", "split_documents"]
 
-# Byte order marks and their encodings (YAML 1.2, 5.2).
+# Byte order marks, their encodings (YAML 1.2, 5.2), and how errors are kept in the text.
 MARKS: Final = (
-    (codecs.BOM_UTF8, "utf-8"),
-    (codecs.BOM_UTF16_LE, "utf-16-le"),
-    (codecs.BOM_UTF16_BE, "utf-16-be"),
+    (codecs.BOM_UTF8, "utf-8", "surrogateescape"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "surrogatepass"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "surrogatepass"),
 )
-LONGEST_MARK: Final = max(len(mark) for mark, _ in MARKS)
+NO_MARK: Final = (b"", "utf-8", "surrogateescape")
+LONGEST_MARK: Final = max(len(known[0]) for known in MARKS)
+# Lone surrogates: what `FileDecoder` makes of bytes that are not in the encoding. The parsers
+# refuse them, and get another character in their place.
+UNDECODED: Final = re.compile(r"[\ud800-\udfff]")
+REPLACEMENT: Final = "\ufffd"
+FIRST_ESCAPE: Final = 0xDC00
+BYTES: Final = 256
 # Both separate documents at the beginning of any line, also inside a block (YAML 1.2, 9.1).
 SEPARATOR: Final = re.compile(
     r"^(?:---(?=[ \t\r\n]|\Z)|\.\.\.[ \t]*(?:#[^\n]*)?(?:\r?\n|\Z))", re.MULTILINE
@@ -47,31 +54,65 @@ class Document(NamedTuple):
     line: int
     is_json: bool
 
-    def parse(self) -> list[Node]:
+    def parse(self) -> TreeBuilder:
         """Return its trees: none if it is empty, and several if ``...`` separates them.
 
         Raises:
             DocumentError: It is neither JSON nor YAML.
         """
-        return parse_json(self.text) if self.is_json else parse_yaml(self.text)
+        text = UNDECODED.sub(REPLACEMENT, self.text)
+        return parse_json(text) if self.is_json else parse_yaml(text)
+
+    def find_undecoded(self) -> DocumentError | None:
+        """Return where the document has bytes that are no text, if it has any."""
+        found = UNDECODED.search(self.text)
+        if found is None:
+            return None
+        code = ord(found[0]) - FIRST_ESCAPE
+        name = f"byte {code:#04x} is not UTF-8" if 0 <= code < BYTES else "this is not UTF-16"
+        return DocumentError(f"{name}: save the file in UTF-8", found.start())
 
 
-def decode_blocks(blocks: Iterable[bytes]) -> tuple[bytes, str, Iterator[str]]:
-    """Return the byte order mark of a file, its encoding, and its text in pieces.
+class FileDecoder:
+    """Decodes a file, so that encoding it again gives the same bytes, whatever they are.
 
-    The iterator raises `DocumentError` where the file is not in that encoding.
+    What is not in the encoding becomes a lone surrogate.
+
+    Args:
+        blocks: The file.
+
+    Attributes:
+        mark: Its byte order mark.
+        rest: After `texts`, a last byte that is half a character of UTF-16.
     """
-    blocks = iter(blocks)
-    head = b""
-    for block in blocks:
-        head += block
-        if len(head) >= LONGEST_MARK:
-            break
-    mark, encoding = next(
-        ((mark, name) for mark, name in MARKS if head.startswith(mark)), (b"", "utf-8")
-    )
-    rest = chain([head[len(mark) :]], blocks)
-    return mark, encoding, _decode(rest, encoding, len(mark))
+
+    def __init__(self, blocks: Iterable[bytes]) -> None:
+        self._blocks = iter(blocks)
+        head = b""
+        for block in self._blocks:
+            head += block
+            if len(head) >= LONGEST_MARK:
+                break
+        self.mark, self._encoding, self._errors = next(
+            (known for known in MARKS if head.startswith(known[0])), NO_MARK
+        )
+        self._head = head[len(self.mark) :]
+        self.rest = b""
+
+    def texts(self) -> Iterator[str]:
+        """Yield the text of the file in pieces."""
+        decoder = codecs.getincrementaldecoder(self._encoding)(self._errors)
+        size = 1 if self._encoding == "utf-8" else 2
+        for block in chain([self._head], self._blocks):
+            content = self.rest + block
+            whole = len(content) // size * size
+            self.rest = content[whole:]
+            yield decoder.decode(content[:whole])
+        yield decoder.decode(b"", final=True)
+
+    def encode(self, text: str) -> bytes:
+        """Return the bytes that a text was decoded from, or those of another text."""
+        return text.encode(self._encoding, self._errors)
 
 
 def split_documents(texts: Iterable[str]) -> Iterator[Document]:
@@ -99,21 +140,6 @@ def split_documents(texts: Iterable[str]) -> Iterator[Document]:
     for source in sources or _split_yaml(chain([head], texts)):
         yield Document(source, line, is_json)
         line += source.count("\n")
-
-
-def _decode(blocks: Iterable[bytes], encoding: str, offset: int) -> Iterator[str]:
-    decoder = codecs.getincrementaldecoder(encoding)()
-    for block, is_last in chain(((block, False) for block in blocks), [(b"", True)]):
-        # A character that begins in the block before is a part of this one.
-        begin = offset - len(decoder.getstate()[0])
-        try:
-            yield decoder.decode(block, is_last)
-        except UnicodeDecodeError as error:
-            problem = (
-                f"byte {begin + error.start} is not {encoding.upper()}: save the file in UTF-8"
-            )
-            raise DocumentError(problem, 0) from None
-        offset += len(block)
 
 
 def _split_json(text: str) -> list[str]:

@@ -38,32 +38,38 @@ NOT_TEXT: Final = re.compile(
     r"[-+]?(?:\.[0-9]+|[0-9][0-9_]*(?:\.[0-9_]*)?)(?:[eE][-+]?[0-9]+)?|"
     r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)|"
 )
+NOTICED_LATE: Final = ("flow", "simple key", "quoted scalar")
 ADVICE: Final = (
     "fix it, or, if it is a template, render it first (`helm template`); this document is unchanged"
 )
 
 
-def parse_yaml(text: str) -> list[Node]:
-    """Return a tree for each document that has content.
+def parse_yaml(text: str) -> TreeBuilder:
+    """Return the trees of all documents that have content.
 
     Raises:
         DocumentError: The text is not YAML.
     """
+    builder = TreeBuilder()
     try:
-        return _build_trees(text)
+        _build_trees(text, builder)
     except yaml.MarkedYAMLError as error:
-        # The parser notices an unclosed bracket only lines below it.
-        in_flow = "flow" in (error.context or "") and error.context_mark
-        mark = error.context_mark if in_flow else error.problem_mark
+        # The parser notices some mistakes, as an unclosed bracket, only lines below them.
+        began_before = any(word in (error.context or "") for word in NOTICED_LATE)
+        mark = (error.context_mark if began_before else None) or error.problem_mark
         problem = f"it is not valid YAML: {error.problem or error.context}; {ADVICE}"
-        raise DocumentError(problem, _offset(mark)) from None
+        # What follows `{{ if … }}` is wrong only because of it.
+        start = builder.complex_key.start if builder.complex_key else _offset(mark)
+        raise DocumentError(problem, start) from None
     except yaml.YAMLError as error:
         problem = " ".join(str(error).split())
-        raise DocumentError(f"it is not valid YAML: {problem}; {ADVICE}", 0) from None
+        position = getattr(error, "position", 0)  # of a character, in bytes
+        offset = len(text.encode()[:position].decode(errors="ignore"))
+        raise DocumentError(f"it is not valid YAML: {problem}; {ADVICE}", offset) from None
+    return builder
 
 
-def _build_trees(text: str) -> list[Node]:
-    builder = TreeBuilder()
+def _build_trees(text: str, builder: TreeBuilder) -> None:
     anchors: dict[str, Node] = {}
     for event in yaml.parse(text, Loader=yaml.CSafeLoader):
         if isinstance(event, yaml.ScalarEvent):
@@ -73,7 +79,8 @@ def _build_trees(text: str) -> list[Node]:
             builder.add(scalar)
         elif isinstance(event, yaml.CollectionStartEvent):
             is_mapping = isinstance(event, yaml.MappingStartEvent)
-            node = MappingNode() if is_mapping else SequenceNode()
+            start = _offset(event.start_mark)
+            node = MappingNode(start=start) if is_mapping else SequenceNode(start=start)
             if event.anchor is not None:
                 anchors[event.anchor] = node
             builder.open(node)
@@ -86,7 +93,6 @@ def _build_trees(text: str) -> list[Node]:
             builder.add(anchors[event.anchor])
         elif isinstance(event, yaml.DocumentStartEvent):
             anchors.clear()
-    return builder.roots
 
 
 def _make_scalar(event: yaml.ScalarEvent) -> ScalarNode:
