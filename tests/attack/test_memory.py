@@ -91,6 +91,20 @@ def test_unfinished_heads_do_not_fill_the_memory(tmp_path, figure):
         assert bystander.failures == []
 
 
+def test_lines_that_nobody_reads_do_not_fill_the_memory(tmp_path, figure):
+    with attacked(tmp_path, ONE_RULE) as webhook:
+        webhook.pause_reading()
+        try:
+            bodies = (
+                review_of_images(*[f"{'n' * 200}/{'x' * 40}{n}-{m}:1" for m in range(300)])
+                for n in range(400)
+            )
+            size = grown(webhook, bodies)
+        finally:
+            webhook.resume_reading()
+        figure("7  400 Pods of 300 images while nobody reads the log: growth", size, 60, "MiB")
+
+
 def test_history_does_not_fill_the_memory(tmp_path, figure):
     bodies = (
         review_of_pod(

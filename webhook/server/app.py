@@ -78,6 +78,7 @@ class AdmissionWebhook:
     async def mutate(self, request: Request) -> Response:
         """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
+        body = b""
         try:
             policy = self._find_policy(request.scope["path"])
             body = await self.bodies.read(request.scope, request.receive)
@@ -91,6 +92,8 @@ class AdmissionWebhook:
             return self.refuse(request, error)
         except DisconnectedError:
             return Response()  # nobody receives it
+        finally:
+            self.bodies.release(body)
         self.metrics.observe_review(self.stopwatch() - began, self.clock())
         return self.respond(content)
 

@@ -20,8 +20,9 @@ __all__ = ["BodyReader", "DisconnectedError", "RequestError", "encode_status", "
 
 # Two objects of 3 MiB, which is the API server's own limit, and one for the rest.
 MAX_BODY: Final = 7 * 1024 * 1024
-# All requests together, so that they fit into the memory of a small replica.
-MAX_BUFFERED: Final = 64 * 1024 * 1024
+# All bodies together, from their first byte until they are answered. A text with one wide character
+# takes four times its bytes when it is read: so they fit into the memory of a small replica.
+MAX_BUFFERED: Final = 32 * 1024 * 1024
 MAX_IN_HAND: Final = 512
 
 JSON: Final = b"application/json"
@@ -67,14 +68,14 @@ class DisconnectedError(Exception):
 
 
 class BodyReader:
-    """Reads the bodies of reviews, and limits how much is read at once."""
+    """Reads the bodies of reviews, and limits how many bytes of them there are at once."""
 
     def __init__(self) -> None:
         self._in_hand = 0
         self._buffered = 0
 
     async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of a request.
+        """Return the body of a request; `release` must follow when it is answered.
 
         Raises:
             RequestError: It is too large, not JSON, or too much at once.
@@ -92,16 +93,23 @@ class BodyReader:
         self._in_hand += 1
         try:
             message = await receive()
+            body: bytes = message.get("body", b"")
             if message.get("more_body"):
-                return await self._read_parts(message.get("body", b""), receive)
+                body = await self._read_parts(body, receive)
         finally:
             self._in_hand -= 1
         if message["type"] == "http.disconnect":
             raise DisconnectedError
-        body: bytes = message.get("body", b"")
         if len(body) > MAX_BODY:
             raise _size_error()
+        if self._buffered + len(body) > MAX_BUFFERED:
+            raise _overload_error()
+        self._buffered += len(body)
         return body
+
+    def release(self, body: bytes) -> None:
+        """Stop counting a body that was read."""
+        self._buffered -= len(body)
 
     async def _read_parts(self, first: bytes, receive: Receive) -> bytes:
         parts = []
