@@ -226,7 +226,9 @@ def test_no_temporary_file_stays_after_sigterm(tmp_path):
     names = {f"{number}.yaml" for number in range(400)}
     for name in names:
         (folder / name).write_text(pod * 40)
-    for wait in (0.4, 0.6, 0.8, 1.0, 1.2):
+    for wait, number in zip(
+        (0.4, 0.6, 0.8, 1.0, 1.2), [signal.SIGTERM, signal.SIGHUP] * 3, strict=False
+    ):
         process = subprocess.Popen(
             [sys.executable, "-m", "webhook", "rewrite", "-c", rules, "-i", folder],
             cwd=ROOT,
@@ -234,6 +236,6 @@ def test_no_temporary_file_stays_after_sigterm(tmp_path):
             stderr=subprocess.DEVNULL,
         )
         time.sleep(wait)
-        process.send_signal(signal.SIGTERM)
+        process.send_signal(number)
         process.wait(20)
         assert {path.name for path in folder.iterdir()} == names

@@ -10,10 +10,9 @@ imports the server after it has checked its options.
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from importlib import import_module
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 import click
 
@@ -25,9 +24,6 @@ from webhook.cli.shell import (
     Terminated,
     handle_sigterm,
 )
-
-if TYPE_CHECKING:
-    from types import FrameType
 
 __all__ = ["main", "mirrorhook"]
 
@@ -93,9 +89,6 @@ def mirrorhook() -> None:
 
 def main() -> None:
     """Run the command line, and end the process with its exit code."""
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if signal.getsignal(number) is signal.SIG_DFL:  # under nohup it is ignored
-            signal.signal(number, _end)
     handle_sigterm()
     try:
         mirrorhook.main(prog_name="mirrorhook")
@@ -106,9 +99,3 @@ def main() -> None:
         # The reader has gone, as `head` does: Python must not flush to it at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
-
-
-def _end(number: int, _frame: FrameType | None) -> None:
-    """End the command as an error does, so that no temporary files stay."""
-    signal.signal(number, signal.SIG_IGN)
-    sys.exit(128 + number)  # as a shell has it

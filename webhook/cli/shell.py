@@ -22,14 +22,18 @@ class Terminated(SystemExit):
 
 
 def handle_sigterm() -> None:
-    """Raise `Terminated` in the main thread on SIGTERM; a second one ends the process at once."""
+    """Raise `Terminated` in the main thread on SIGTERM; a second one ends the process at once.
+
+    So does SIGHUP, which comes when a terminal closes. A signal that is ignored stays ignored.
+    """
 
     def terminate(number: int, _frame: FrameType | None) -> None:
         signal.signal(number, signal.SIG_DFL)
         raise Terminated(EXIT_TERMINATED)
 
-    if signal.getsignal(signal.SIGTERM) is not signal.SIG_IGN:
-        signal.signal(signal.SIGTERM, terminate)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(each) is not signal.SIG_IGN:
+            signal.signal(each, terminate)
 
 
 class CommandGroup(click.Group):
