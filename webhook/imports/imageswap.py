@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 from webhook.core import Mirror, Original
 from webhook.core.reference import DOCKER_HUB
 from webhook.imports.lines import EmbeddedFile, iter_objects, unwrap_config_maps
-from webhook.imports.patterns import EVERY_NAME
-from webhook.imports.rule_set import UnreadableFileError, escape, qualify
+from webhook.imports.patterns import EVERY_NAME, escape, qualify
+from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

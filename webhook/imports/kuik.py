@@ -22,8 +22,8 @@ from webhook.imports.lines import (
     is_true,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, UnsupportedPatternError, parse_pattern
-from webhook.imports.rule_set import UnreadableFileError, escape
+from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_pattern
+from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable

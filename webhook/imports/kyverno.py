@@ -24,9 +24,9 @@ from webhook.imports.lines import (
     as_texts,
     iter_objects,
 )
-from webhook.imports.patterns import UnsupportedPatternError
+from webhook.imports.patterns import UnsupportedPatternError, escape
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError, escape
+from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

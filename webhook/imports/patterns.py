@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple
 
 from webhook.core import InvalidRuleError, parse_match
-from webhook.core.reference import looks_like_registry
+from webhook.core.reference import DOCKER_HUB, looks_like_registry
 
 __all__ = [
     "EVERY_NAME",
@@ -21,13 +21,16 @@ __all__ = [
     "NamePattern",
     "Sequence",
     "UnsupportedPatternError",
+    "append_path",
     "compile_go",
+    "escape",
     "find_literals",
     "is_whole_registry",
     "join_atoms",
     "may_reach_tag",
     "parse_atoms",
     "parse_pattern",
+    "qualify",
 ]
 
 # Any registry, and the repository in the group.
@@ -416,3 +419,21 @@ def find_literals(atoms: Sequence, before: str = "") -> tuple[str, ...]:
 def join_atoms(atoms: Sequence) -> str:
     """Return the regular expression of atoms."""
     return "".join(map(str, atoms))
+
+
+def append_path(target: str, prefix: str) -> str:
+    """Return *target* with the path of *prefix* behind it, if there is one."""
+    path = prefix.partition("/")[2]
+    return f"{target}/{path}" if path else target
+
+
+def qualify(target: str) -> str:
+    """Return the beginning of an image with its registry, which is Docker Hub if it has none."""
+    first = target.partition("/")[0]
+    is_qualified = not first or "\\" in first or looks_like_registry(first)
+    return target if is_qualified else f"{DOCKER_HUB}/{target}"
+
+
+def escape(text: str) -> str:
+    """Return the regular expression for *text*."""
+    return re.escape(text).replace("\\-", "-")

@@ -12,13 +12,13 @@ from webhook.imports.patterns import (
     Sequence,
     UnsupportedPatternError,
     compile_go,
+    escape,
     find_literals,
     is_whole_registry,
     join_atoms,
     may_reach_tag,
     parse_atoms,
 )
-from webhook.imports.rule_set import escape
 
 __all__ = ["Replacement", "parse_replacement"]
 

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidRuleError, Mirror, MirrorMap, Original, Rule, parse_match
-from webhook.core.reference import DOCKER_HUB, is_domain, looks_like_registry
+from webhook.core.reference import is_domain
 from webhook.core.rules import EVERY_REGISTRY
-from webhook.imports.patterns import EVERY_NAME
+from webhook.imports.patterns import EVERY_NAME, append_path, escape, qualify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -18,15 +17,7 @@ if TYPE_CHECKING:
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
-__all__ = [
-    "FileWarning",
-    "RuleSet",
-    "UnreadableFileError",
-    "append_path",
-    "escape",
-    "format_rules",
-    "qualify",
-]
+__all__ = ["FileWarning", "RuleSet", "UnreadableFileError", "format_rules"]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
 
@@ -419,24 +410,6 @@ def _make_keeps(entries: Iterable[_Entry], own: set[str]) -> list[_Entry]:
                 regex = f"{escape(target)}{port}/.+"
                 keeps.setdefault(target, _Entry(entry.origin, entry.line, regex=regex))
     return list(keeps.values())
-
-
-def append_path(target: str, prefix: str) -> str:
-    """Return *target* with the path of *prefix* behind it, if there is one."""
-    path = prefix.partition("/")[2]
-    return f"{target}/{path}" if path else target
-
-
-def qualify(target: str) -> str:
-    """Return the beginning of an image with its registry, which is Docker Hub if it has none."""
-    first = target.partition("/")[0]
-    is_qualified = not first or "\\" in first or looks_like_registry(first)
-    return target if is_qualified else f"{DOCKER_HUB}/{target}"
-
-
-def escape(text: str) -> str:
-    """Return the regular expression for *text*."""
-    return re.escape(text).replace("\\-", "-")
 
 
 def _get_target(mirror: Mirror | str) -> str:

@@ -32,9 +32,9 @@ from webhook.imports.lines import (
     parse_documents,
     parse_toml,
 )
-from webhook.imports.patterns import UnsupportedPatternError
+from webhook.imports.patterns import UnsupportedPatternError, escape
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError, escape
+from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
     from webhook.core import Original

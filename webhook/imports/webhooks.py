@@ -28,9 +28,9 @@ from webhook.imports.lines import (
     iter_configs,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, UnsupportedPatternError, parse_pattern
+from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_pattern
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError, escape
+from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
     from webhook.imports.rule_set import RuleSet
