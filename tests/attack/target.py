@@ -88,9 +88,9 @@ class Bystander(threading.Thread):
 
 
 @contextmanager
-def watched(webhook):
-    """Give a bystander that asks until the end of the block."""
-    bystander = Bystander(webhook)
+def watched(webhook, image="nginx:1.27"):
+    """Give a bystander that asks for an image until the end of the block."""
+    bystander = Bystander(webhook, image)
     bystander.start()
     time.sleep(0.3)
     try:

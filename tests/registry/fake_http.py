@@ -49,10 +49,10 @@ def client_of(handler, *, credentials=b"", **settings):
     return RegistryClient(settings, store, now, lambda _: transport)
 
 
-async def check_async(handler, image, **options):
+async def check_async(handler, image, *, is_named=True, **options):
     client = client_of(handler, **options)
     try:
-        return await client.check_image(parse_reference(image))
+        return await client.check_image(parse_reference(image), is_named=is_named)
     finally:
         await client.close()
 

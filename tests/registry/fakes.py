@@ -7,7 +7,7 @@ from collections import Counter
 
 from tests.registry.virtual_clock import now
 from webhook.core import Availability, MirrorMap, Rule
-from webhook.registry.cache import MAX_ENTRIES
+from webhook.registry.cache import MAX_BYTES
 from webhook.registry.checker import ImageChecker, NullObserver
 from webhook.registry.responses import CheckResult, CheckStatus
 from webhook.registry.selector import CandidateSelector
@@ -45,7 +45,7 @@ class FakeRegistries:
     most: How many checks were open at once.
     """
 
-    def __init__(self, settings=None, rules=RULES, seconds=0.01, size=MAX_ENTRIES, **script):
+    def __init__(self, settings=None, rules=RULES, seconds=0.01, limit=MAX_BYTES, **script):
         self.script = {name.replace("_", "."): what for name, what in script.items()}
         self.seconds = seconds
         self.settings = settings or Availability()
@@ -53,27 +53,33 @@ class FakeRegistries:
         self.asked, self.images = Counter(), Counter()
         self.open = self.most = 0
         self.observer = RecordingObserver()
-        self.checker = ImageChecker(self, self.settings, now, self.observer, size=size)
+        self.checker = ImageChecker(self, self.settings, now, self.observer, limit=limit)
         self.selector = CandidateSelector(self.checker)
 
-    async def check_image(self, reference):
+    async def check_registry(self, registry):
+        what = self.script[registry]
+        # A function answers for images.
+        return await self._answer(CheckStatus.PRESENT if callable(what) else what)
+
+    async def check_image(self, reference, *, is_named=True):
         self.asked[reference.registry] += 1
         self.images[str(reference)] += 1
         self.open += 1
         self.most = max(self.most, self.open)
         try:
             what = self.script[reference.registry]
-            if callable(what):
-                what = what(reference)
-            if what == HANGS:
-                await asyncio.sleep(self.settings.timeout)
-                return TIMEOUT
-            await asyncio.sleep(self.seconds)
-            if isinstance(what, Exception):
-                raise what
-            return what if isinstance(what, CheckResult) else CheckResult(what)
+            return await self._answer(what(reference) if callable(what) else what)
         finally:
             self.open -= 1
+
+    async def _answer(self, what):
+        if what == HANGS:
+            await asyncio.sleep(self.settings.timeout)
+            return TIMEOUT
+        await asyncio.sleep(self.seconds)
+        if isinstance(what, Exception):
+            raise what
+        return what if isinstance(what, CheckResult) else CheckResult(what)
 
     async def choose(self, *images, seconds=10.0):
         """What becomes of some images, and in how many seconds."""

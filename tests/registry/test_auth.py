@@ -12,8 +12,15 @@ from tests.registry.fake_http import answer, check, client_of, manifest, secret
 from tests.registry.virtual_clock import run
 from webhook.core import parse_reference
 from webhook.registry import auth
-from webhook.registry.auth import Challenge, parse_challenges, select_challenge
-from webhook.registry.responses import CheckStatus
+from webhook.registry.auth import (
+    Challenge,
+    RequestContext,
+    check_destination,
+    parse_challenges,
+    select_challenge,
+)
+from webhook.registry.cache import ENTRY_BYTES
+from webhook.registry.responses import CheckStatus, RegistryError
 
 PASSWORD = "s3cr3t-p4ss"
 BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
@@ -147,8 +154,8 @@ def test_token_is_reused_until_it_expires(pause, tokens):
     assert len(registry.requests) == 3 + (1 if tokens == 1 else 3)
 
 
-def test_number_of_cached_tokens_is_limited(monkeypatch):
-    monkeypatch.setattr(auth, "MAX_CACHED", 2)
+def test_size_of_cached_tokens_is_limited(monkeypatch):
+    monkeypatch.setattr(auth, "MAX_TOKEN_BYTES", 2 * (ENTRY_BYTES + 50))
     registry = Registry(BEARER.format("https://m.example/token"))
 
     async def main():
@@ -241,6 +248,142 @@ def test_challenge_after_redirect_gets_credentials_of_that_host():
     assert told == [("m.example", None), ("other.example", None)]
 
 
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', BEARER.format("https://m.example/token")])
+def test_redirect_of_other_registry_does_not_use_credentials(challenge):
+    ours = Registry(challenge)
+
+    def handler(request):
+        if request.url.host == "stranger.example":
+            return answer(307, Location="https://m.example/v2/secret/manifests/1")
+        return ours(request)
+
+    check(handler, "stranger.example/a", credentials=OURS)
+
+    assert ours.requests
+    assert BASIC not in ours.headers_of("https://m.example")
+
+
+def test_token_of_registry_is_not_used_for_redirect_of_another():
+    ours = Registry(BEARER.format("https://m.example/token"))
+
+    def handler(request):
+        if request.url.host == "stranger.example":
+            return answer(307, Location="https://m.example/v2/a/manifests/latest")
+        return ours(request)
+
+    async def main():
+        client = client_of(handler, credentials=OURS)
+        await client.check_image(parse_reference("m.example/a"))
+        ours.requests.clear()
+        await client.check_image(parse_reference("stranger.example/a"))
+        await client.close()
+
+    run(main())
+
+    assert ours.requests[0] == ("https://m.example", "")
+    assert BASIC not in ours.headers_of("https://m.example")
+
+
+ADDRESSES = {
+    "m.example": ["10.0.0.9"],
+    "auth.example": ["93.184.215.14"],
+    "metadata.example": ["169.254.169.254"],
+    "kubernetes.default.svc": ["10.96.0.1"],
+    "both.example": ["93.184.215.14", "fd00::1"],
+}
+
+
+@pytest.fixture
+def addresses(monkeypatch):
+    async def resolve(host):
+        return ADDRESSES[host]
+
+    monkeypatch.setattr(auth, "resolve", resolve)
+
+
+INTERNAL = ["metadata.example", "kubernetes.default.svc", "both.example"]
+
+
+@pytest.mark.usefixtures("addresses")
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("host", ["m.example", "auth.example", *INTERNAL])
+def test_stranger_cannot_name_internal_token_server(host, is_named):
+    registry = Registry(BEARER.format(f"https://{host}/token"))
+
+    result = check(registry, is_named=is_named)
+
+    if is_named or host not in INTERNAL:
+        assert result.is_present
+    else:
+        assert result.status is CheckStatus.UNEXPECTED
+        assert "internal host" in result.reason
+        assert registry.headers_of(f"https://{host}") == set()
+
+
+@pytest.mark.usefixtures("addresses")
+@pytest.mark.parametrize("is_named", [True, False])
+@pytest.mark.parametrize("host", ["auth.example", *INTERNAL])
+def test_stranger_cannot_redirect_to_internal_host(host, is_named):
+    asked = []
+
+    def handler(request):
+        asked.append(request.url.host)
+        return manifest() if request.url.host == host else answer(307, Location=f"https://{host}/")
+
+    result = check(handler, is_named=is_named)
+
+    assert result.is_present == (is_named or host == "auth.example")
+    assert (host in asked) == result.is_present
+
+
+@pytest.mark.usefixtures("addresses")
+@pytest.mark.parametrize(
+    ("host", "is_followed"), [("10.0.0.5:5000", True), ("8.8.8.8", False), ("m.example", False)]
+)
+def test_registry_with_internal_address_can_redirect_to_internal_host(host, is_followed):
+    def handler(request):
+        if request.url.host == "kubernetes.default.svc":
+            return manifest()
+        return answer(307, Location="https://kubernetes.default.svc/")
+
+    assert check(handler, f"{host}/a", is_named=False).is_present == is_followed
+
+
+@pytest.mark.parametrize(
+    ("host", "is_internal"),
+    [
+        ("127.0.0.1", True),
+        ("127.1", True),
+        ("2130706433", True),
+        ("0x7f.1", True),
+        ("[::1]", True),
+        ("[::ffff:10.0.0.1]", True),
+        ("[fe80::1%25eth0]", True),
+        ("192.168.1.1", True),
+        ("100.64.0.1", True),
+        ("0.0.0.0", True),
+        ("localhost", True),
+        ("8.8.8.8", False),
+        ("[2606:4700::1111]", False),
+    ],
+)
+def test_internal_host_is_recognized_in_any_notation(host, is_internal):
+    context = RequestContext("m.example", ("a",), is_named=False)
+    url = httpx.URL(f"https://{host}/token")
+    if is_internal:
+        with pytest.raises(RegistryError, match="leads to"):
+            asyncio.run(check_destination(url, context))
+    else:
+        asyncio.run(check_destination(url, context))
+
+
+def test_host_without_address_is_not_reached():
+    context = RequestContext("m.example", ("a",), is_named=False)
+    url = httpx.URL(f"https://{'a' * 70}.invalid/")
+    with pytest.raises(RegistryError, match="not known"):
+        asyncio.run(check_destination(url, context))
+
+
 @pytest.mark.parametrize(
     ("response", "found"),
     [
@@ -253,6 +396,7 @@ def test_challenge_after_redirect_gets_credentials_of_that_host():
         (httpx.Response(200, json={"token": ""}), CheckStatus.UNAUTHORIZED),
         (httpx.Response(200, json={"token": "a\nb"}), CheckStatus.UNAUTHORIZED),
         (httpx.Response(200, json={"token": ["a"]}), CheckStatus.UNAUTHORIZED),
+        (httpx.Response(200, json={"token": "a" * 20_000}), CheckStatus.UNAUTHORIZED),
         (httpx.Response(200, json={"token": TOKEN, "expires_in": "x"}), CheckStatus.PRESENT),
         (httpx.Response(200, json={"token": TOKEN, "expires_in": 1e300}), CheckStatus.PRESENT),
     ],
@@ -270,6 +414,22 @@ def test_invalid_realm_is_not_requested(realm):
     registry = Registry(BEARER.format(realm))
 
     assert check(registry, credentials=OURS).status is CheckStatus.UNAUTHORIZED
+
+
+def test_large_token_response_is_refused():
+    async def pours():
+        while True:
+            yield b"x" * 1000
+
+    def realm(_request):
+        return httpx.Response(200, content=pours())
+
+    result = check(Registry(BEARER.format("https://m.example/token"), realm))
+
+    assert (result.status, result.detail) == (
+        CheckStatus.UNEXPECTED,
+        "it is larger than 65536 bytes",
+    )
 
 
 def test_refused_password_is_sent_once():

@@ -7,15 +7,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.core import Availability
-from webhook.registry.cache import CheckCache
+from webhook.registry.cache import ENTRY_BYTES, MAX_BYTES, CheckCache
 from webhook.registry.responses import CheckResult, CheckStatus
 
 SETTINGS = Availability(ttl=600.0, negative_ttl=30.0)
 THERE, NOT_THERE = CheckResult(CheckStatus.PRESENT), CheckResult(CheckStatus.ABSENT)
 
 
-def cached(result, size=100):
-    cache = CheckCache(SETTINGS, size)
+def cached(result, entries=100):
+    cache = CheckCache(SETTINGS, entries * (ENTRY_BYTES + 1))
     cache.put("a", result, 0.0)
     return cache
 
@@ -56,7 +56,7 @@ def test_answer_replaces_present_image():
 
 
 def test_cache_drops_least_recently_used():
-    cache = cached(THERE, size=3)
+    cache = cached(THERE, entries=3)
     for name in "bcd":
         cache.get("a", 1.0)
         cache.put(name, THERE, 1.0)
@@ -76,14 +76,14 @@ def test_cache_drops_least_recently_used():
     )
 )
 def test_cache_is_bounded_and_returns_what_was_put(events):
-    cache, now, last = CheckCache(SETTINGS, 4), 0.0, {}
+    cache, now, last = CheckCache(SETTINGS, 4 * (ENTRY_BYTES + 50)), 0.0, {}
     for name, answer, passed in events:
         now += passed
         result = CheckResult(answer)
         cache.put(name, result, now)
         last.setdefault(name, []).append((result, now))
         known, _ = cache.get(name, now)
-        assert len(cache) <= 4
+        assert len(cache) <= 2 * 4
         assert known is not None
         assert any(known is each for each, _ in last[name])
         if known is not result:
@@ -91,15 +91,35 @@ def test_cache_is_bounded_and_returns_what_was_put(events):
             assert known.is_present
 
 
-def memory_after(count):
+@pytest.mark.parametrize("length", [1, 600])
+def test_cache_counts_what_its_entries_take(length):
     tracemalloc.start()
     cache = CheckCache(SETTINGS)
-    for number in range(count):
-        cache.put(f"registry.example/team/app-{number}:1", CheckResult(CheckStatus.PRESENT), 0.0)
-    size, _ = tracemalloc.get_traced_memory()
+    for number in range(20_000):
+        image = f"registry.example/team/app-{number}:{'a' * length}"
+        for status in (CheckStatus.PRESENT, CheckStatus.ABSENT):
+            digest = f"sha256:{number:064}"
+            cache.put(f"{image}{status}", CheckResult(status, f"HTTP {number}", digest), 0.0)
+    taken, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
-    return size
+
+    assert 0.95 * 2 * MAX_BYTES < cache.size <= 2 * MAX_BYTES
+    assert 0.5 * cache.size < taken < cache.size
 
 
-def test_cache_memory_is_bounded():
-    assert memory_after(40_000) < 1.1 * memory_after(20_000) < 12 * 2**20
+def test_made_up_names_do_not_push_out_what_registries_of_rules_have():
+    cache = cached(THERE, entries=3)
+    for number in range(100):
+        cache.put(f"absent{number}", NOT_THERE, 1.0)
+        cache.put(f"stranger{number}", THERE, 1.0, is_named=False)
+
+    assert cache.get("a", 1.0)[0] is THERE
+
+
+def test_last_digest_is_kept_when_the_result_is_over():
+    cache = cached(CheckResult(CheckStatus.PRESENT, digest="sha256:1"))
+    cache.put("a", CheckResult(CheckStatus.TIMEOUT), 5_000.0)
+
+    assert cache.get("a", 10_000.0) == (None, False)
+    assert cache.get_digest("a") == "sha256:1"
+    assert cache.get_digest("b") == ""

@@ -4,34 +4,77 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from webhook.registry.circuit_breaker import (
-    FAILURES_TO_OPEN,
+    FAILURE_SECONDS,
+    FAILURES_TO_SUSPECT,
     FIRST_PAUSE,
     LONGEST_PAUSE,
     CircuitBreaker,
 )
 
 
-def opened(now=0.0):
+def suspected(now=0.0):
     breaker = CircuitBreaker()
-    for _ in range(FAILURES_TO_OPEN):
-        assert not breaker.is_open
+    for _ in range(FAILURES_TO_SUSPECT):
+        assert not breaker.is_trial_due(now)
         breaker.record_failure(now)
     return breaker
 
 
-def test_breaker_opens_after_failures_in_a_row():
+def opened(now=0.0):
+    breaker = suspected(now)
+    breaker.begin_trial()
+    breaker.end_trial(now, is_up=False)
+    return breaker
+
+
+def test_breaker_suspects_after_failures_in_a_row():
+    breaker = suspected()
+
+    assert breaker.is_trial_due(0.0)
+    assert not breaker.is_open
+
+
+def test_breaker_opens_after_failed_trial():
     assert opened().is_open
 
 
-def test_breaker_stays_closed_with_success_between_failures():
+def test_breaker_stays_closed_after_successful_trial():
+    breaker = suspected()
+    breaker.begin_trial()
+    breaker.end_trial(0.0, is_up=True)
+
+    assert not breaker.is_open
+    assert not breaker.is_trial_due(0.0)
+
+
+def test_breaker_stays_closed_after_answer_during_trial():
+    breaker = suspected()
+    breaker.begin_trial()
+    breaker.record_success()
+    breaker.end_trial(0.0, is_up=False)
+
+    assert not breaker.is_open
+    breaker.record_failure(0.0)
+    assert not breaker.is_trial_due(0.0)
+
+
+def test_breaker_suspects_nothing_with_success_between_failures():
     breaker = CircuitBreaker()
     for _ in range(100):
-        for _ in range(FAILURES_TO_OPEN - 1):
+        for _ in range(FAILURES_TO_SUSPECT - 1):
             breaker.record_failure(0.0)
         breaker.record_success()
 
-    assert not breaker.is_open
-    assert breaker.is_idle
+    assert not breaker.is_trial_due(0.0)
+
+
+def test_breaker_forgets_old_failures():
+    breaker, now = CircuitBreaker(), 0.0
+    for _ in range(100):
+        now += FAILURE_SECONDS + 1
+        breaker.record_failure(now)
+
+    assert not breaker.is_trial_due(now)
 
 
 def test_breaker_allows_one_trial_after_pause():
@@ -46,11 +89,11 @@ def test_breaker_allows_one_trial_after_pause():
 def test_breaker_closes_after_successful_trial():
     breaker = opened()
     breaker.begin_trial()
-    breaker.record_success()
+    breaker.end_trial(FIRST_PAUSE, is_up=True)
 
     assert not breaker.is_open
     breaker.record_failure(0.0)
-    assert not breaker.is_open
+    assert not breaker.is_trial_due(0.0)
 
 
 def test_breaker_pauses_longer_after_each_failed_trial():
@@ -61,7 +104,7 @@ def test_breaker_pauses_longer_after_each_failed_trial():
             now += 0.5
         pauses.append(now - start)
         breaker.begin_trial()
-        breaker.record_failure(now, trial=True)
+        breaker.end_trial(now, is_up=False)
 
     assert pauses[:4] == [5.0, 10.0, 20.0, 40.0]
     assert pauses[4:] == [LONGEST_PAUSE] * 4
@@ -85,9 +128,9 @@ def test_breaker_always_recovers(events):
             breaker.record_failure(now)
         elif event == "trial" and breaker.is_trial_due(now):
             breaker.begin_trial()
-            breaker.record_failure(now, trial=True)
+            breaker.end_trial(now, is_up=False)
     if breaker.is_open:
         assert breaker.is_trial_due(now + LONGEST_PAUSE)
     breaker.record_success()
     assert not breaker.is_open
-    assert breaker.is_idle
+    assert not breaker.is_trial_due(now)

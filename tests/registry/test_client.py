@@ -18,9 +18,12 @@ from tests.registry.fake_http import (
     OTHER,
     answer,
     check,
+    client_of,
     manifest,
 )
-from webhook.core import parse_platform
+from tests.registry.virtual_clock import run
+from webhook.core import parse_platform, parse_reference
+from webhook.registry.client import MAX_LARGE_DOCUMENTS
 from webhook.registry.responses import CheckResult, CheckStatus
 
 PRESENT, ABSENT, UNKNOWN = "present", "absent", "unknown"
@@ -176,8 +179,54 @@ def test_body_larger_than_limit_is_refused():
 
     result = check(handler, platforms=(parse_platform("linux/amd64"),))
 
-    assert result.status is CheckStatus.PAGE
-    assert "larger than" in result.reason
+    assert result.status is CheckStatus.UNEXPECTED
+    assert "larger than 1048576 bytes" in result.reason
+
+
+@pytest.mark.parametrize(
+    ("size", "found"), [(1, CheckStatus.UNEXPECTED), (512, CheckStatus.PLATFORM)]
+)
+def test_body_in_tiny_parts_is_refused(size, found):
+    sent = []
+    body = json.dumps({"manifests": [], "x": "y" * 100_000}).encode()
+
+    async def drips():
+        for begin in range(0, len(body), size):
+            sent.append(begin)
+            yield body[begin : begin + size]
+
+    def handler(_request):
+        return httpx.Response(200, headers={"Content-Type": INDEX}, content=drips())
+
+    result = check(handler, platforms=(parse_platform("linux/amd64"),))
+
+    assert result.status is found
+    assert (len(sent) < 100) == (size == 1)
+
+
+def test_large_documents_are_read_a_few_at_a_time():
+    reading, most = 0, 0
+
+    async def body():
+        nonlocal reading, most
+        reading += 1
+        most = max(most, reading)
+        await asyncio.sleep(0.1)
+        yield b" " * 100_000 + b'{"manifests": []}'
+        reading -= 1
+
+    def handler(_request):
+        return httpx.Response(200, headers={"Content-Type": INDEX}, content=body())
+
+    async def main():
+        client = client_of(handler, platforms=(parse_platform("linux/amd64"),))
+        images = (parse_reference(f"m.example/a{number}") for number in range(20))
+        return await asyncio.gather(*map(client.check_image, images))
+
+    results = run(main())
+
+    assert {result.status for result in results} == {CheckStatus.PLATFORM}
+    assert most == MAX_LARGE_DOCUMENTS
 
 
 @pytest.mark.parametrize(

@@ -271,6 +271,8 @@ async def test_first_registry_with_image_is_selected(world):
         proxy.mode = "hangs"
         unknown = [parse_reference(f"{proxy.address}/team/x{n}") for n in range(10)]
         await asyncio.gather(*(checker.run(ImageCheck(each, "m")) for each in unknown))
+        # The circuit opens when images that were there don't answer either.
+        await asyncio.sleep(2 * settings.timeout)
         second = await selector.choose(decisions, 30.0)
         await checker.close()
 

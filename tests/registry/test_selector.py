@@ -6,9 +6,19 @@ import pytest
 
 from tests.registry.fakes import HANGS, FakeRegistries
 from tests.registry.virtual_clock import now, run
-from webhook.core import Availability, Mirror, MirrorMap, OnUnknown, Outcome, Rule, parse_reference
+from webhook.core import (
+    Availability,
+    Mirror,
+    MirrorMap,
+    OnUnknown,
+    Original,
+    Outcome,
+    Rule,
+    parse_reference,
+)
 from webhook.registry.checker import ImageCheck
 from webhook.registry.responses import CheckResult, CheckStatus
+from webhook.registry.selector import MAX_OPTION_BYTES, list_options
 
 PRESENT, ABSENT = CheckStatus.PRESENT, CheckStatus.ABSENT
 ON_MIRROR = Availability(on_unknown=OnUnknown.MIRROR)
@@ -209,7 +219,7 @@ def test_hanging_mirror_delays_reviews_up_to_budget_until_breaker_opens():
 
         assert len(pods) == 1800
         assert max(took for _, _, took in pods) <= 1.5
-        opened = [took for began, _, took in pods if began > 1.0]
+        opened = [took for began, _, took in pods if began > 2.0]
         assert percentile(opened, 0.99) < 0.05
         assert all(
             decision.candidate.mirror.target == "two.example/hub"
@@ -266,29 +276,129 @@ def test_dead_mirror_is_avoided_until_it_recovers():
     run(main())
 
 
-def test_mirror_that_goes_down_during_review_is_not_selected():
+def test_mirror_is_selected_for_its_images_while_others_fail():
     async def main():
         def one(reference):
             return PRESENT if reference.repository.endswith("first") else HANGS
 
         world = FakeRegistries(one_example=one, two_example=PRESENT)
         images = ["first", *(f"other{n}" for n in range(8))]
-        decisions, _ = await world.choose(*images)
+        (first, *others), _ = await world.choose(*images)
+        await asyncio.sleep(1)
 
-        assert world.observer.switches == [("one.example", True, CheckStatus.TIMEOUT)]
-        assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
+        assert world.observer.switches == []
+        assert first.candidate.mirror.target == "one.example/hub"
+        assert {each.candidate.mirror.target for each in others} == {"two.example/hub"}
 
     run(main())
 
 
+def test_mirror_that_goes_down_during_review_is_not_selected():
+    async def main():
+        world = FakeRegistries(one_example=PRESENT, two_example=PRESENT)
+        await world.choose("known")
+        world.script["one.example"] = HANGS
+        images = [f"other{n}" for n in range(8)]
+        slow = asyncio.create_task(world.choose(*images))
+        await asyncio.sleep(0.9)
+        world.script["two.example"] = HANGS
+        (late,), _ = await world.choose("late", seconds=5.0)
+        decisions, _ = await slow
+
+        assert world.observer.switches[0] == ("one.example", True, CheckStatus.TIMEOUT)
+        assert {each.candidate.mirror.target for each in decisions} == {"two.example/hub"}
+        assert late.outcome is Outcome.UNAVAILABLE
+        assert "one.example is not asked because it keeps failing" in late.reason
+
+    run(main())
+
+
+@pytest.mark.parametrize("failure", [CheckStatus.FAILED, HANGS, CheckStatus.UNREACHABLE])
+def test_image_known_to_be_at_mirror_is_taken_while_it_is_down(failure):
+    async def main():
+        world = FakeRegistries(one_example=PRESENT, two_example=ABSENT)
+        await world.choose("known", "other")
+        world.script["one.example"] = failure
+        for number in range(10):
+            await world.choose(f"new{number}")
+        known, other = (await world.choose("known", "new"))[0]
+
+        assert world.observer.switches[0][:2] == ("one.example", True)
+        assert (known.outcome, known.image) == (
+            Outcome.REWRITTEN,
+            "one.example/hub/library/known",
+        )
+        assert known.reason.endswith(
+            "because one.example is not asked because it keeps failing (it had the image), "
+            "two.example does not have it"
+        )
+        assert other.outcome is Outcome.UNAVAILABLE
+
+    run(main())
+
+
+def test_image_known_to_be_at_other_mirror_is_preferred_to_one_that_is_down():
+    async def main():
+        world = FakeRegistries(one_example=PRESENT, two_example=PRESENT)
+        await world.choose("known")
+        world.script["one.example"] = HANGS
+        for number in range(10):
+            await world.choose(f"new{number}")
+
+        assert (await world.one("known")).image == "two.example/hub/library/known"
+
+    run(main())
+
+
+def test_unverified_image_of_mirror_that_is_down_is_not_taken():
+    async def main():
+        world = FakeRegistries(
+            rules=VERIFYING, one_example=having(DIGESTS[0]), trusted_example=having(DIGESTS[1])
+        )
+        await world.choose("nginx:1")
+        world.script["one.example"] = CheckStatus.FAILED
+        for number in range(10):
+            await world.choose(f"new{number}:1")
+        decision = await world.one("nginx:1")
+
+        assert world.observer.switches[0][:2] == ("one.example", True)
+        assert decision.outcome is Outcome.UNAVAILABLE
+        assert "has another image under that name" in decision.reason
+
+    run(main())
+
+
+RULES = [
+    (Rule("docker.io", ["one.example/hub"], original=Original.FIRST), "nginx", [True, True]),
+    (Rule("*", ["one.example/all"], original=Original.FIRST), "stranger.example/a", [False, True]),
+    (
+        Rule("*.example", ["one.io/all"], original=Original.FIRST),
+        "stranger.example/a",
+        [False, True],
+    ),
+    (Rule(regex=r"([^/]+)/(.+)", mirrors=[r"\1/hub/\2"]), "stranger.example/a", [False]),
+    (Rule(regex=r"([^/]+)/(.+)", mirrors=[r"one.example/\2"]), "stranger.example/a", [True]),
+    (Rule("*", ["one.example/all"], verify=True), "stranger.example/a", [True, False]),
+    (Rule("*", ["one.io/all"], verify=True, trusted=Mirror("two.io")), "s.example/a", [True, True]),
+]
+
+
+@pytest.mark.parametrize(("rule", "image", "named"), RULES)
+def test_check_shows_whether_a_rule_names_its_registry(rule, image, named):
+    options = list_options(MirrorMap([rule]).decide(image))
+
+    assert [check.is_named for option in options for check in option.checks] == named
+
+
 def test_memory_is_bounded_for_many_images():
     async def main():
-        world = FakeRegistries(one_example=ABSENT, two_example=PRESENT, size=500, seconds=0.0)
+        limit = 300_000
+        world = FakeRegistries(one_example=ABSENT, two_example=PRESENT, limit=limit, seconds=0.0)
         for number in range(0, 3_000, 100):
             await world.choose(*(f"app{n}:1" for n in range(number, number + 100)))
 
-        assert len(world.checker._cache) == 500
+        assert 0.9 * 2 * limit < world.checker._cache.size <= 2 * limit
         assert len(world.checker._open) == 0
-        assert len(world.selector._options) <= 2048
+        assert world.selector._options.size <= MAX_OPTION_BYTES
 
     run(main())

@@ -6,13 +6,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import ipaddress
 import re
-from collections import OrderedDict
+import socket
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 import httpx
 
+from webhook.registry.cache import ENTRY_BYTES, BoundedCache
 from webhook.registry.credentials import normalize_host
 from webhook.registry.responses import (
     CheckStatus,
@@ -23,22 +26,25 @@ from webhook.registry.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator
+    from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
     from webhook.registry.credentials import Credential, CredentialStore
 
 __all__ = [
-    "REPOSITORIES",
+    "CONTEXT",
     "Challenge",
     "RegistryAuth",
+    "RequestContext",
+    "check_destination",
     "host_of",
     "is_allowed_url",
+    "is_internal_address",
     "parse_challenges",
     "select_challenge",
 ]
 
-# The extension of a request that names its repository, and others to be read with it.
-REPOSITORIES: Final = "mirrorhook.repositories"
+# The extension of a request that holds its context.
+CONTEXT: Final = "mirrorhook.context"
 
 TOKEN: Final = r"[!#$%&'*+.^_`|~0-9A-Za-z-]+"  # noqa: S105 - the token of RFC 9110
 QUOTED: Final = r'"(?:[^"\\]|\\.)*"'
@@ -54,8 +60,28 @@ DEFAULT_SECONDS: Final = 60
 MAX_SECONDS: Final = 3600
 # A token that expires on its way is refused.
 MARGIN: Final = 5
-MAX_CACHED: Final = 1024
+# Tokens of Azure take 2 KB; most servers refuse a request with more than 16 KiB of headers.
+MAX_TOKEN: Final = 16 * 1024
+# Some hundred repositories whose tokens take 2 KB each: a token is valid for minutes.
+MAX_TOKEN_BYTES: Final = 2 * 1024 * 1024
+# The body that comes with a challenge is for people, and a token response is small.
+MAX_BODY: Final = 64 * 1024
 PORTS: Final = {"http": 80, "https": 443}
+
+
+@dataclass(frozen=True, slots=True)
+class RequestContext:
+    """What was asked for, wherever redirects lead.
+
+    Attributes:
+        host: The normalized name of the registry.
+        repositories: The repository, and others to be read in the same request.
+        is_named: Whether a rule names the registry; otherwise the author of a Pod did.
+    """
+
+    host: str
+    repositories: tuple[str, ...]
+    is_named: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +104,9 @@ class Challenge:
 class RegistryAuth(httpx.Auth):
     """Answer the challenges of registries, and cache the answers until they expire.
 
-    Each request names its repositories in the extension `REPOSITORIES`. A credential is
-    sent to the host that it is for, and to the token server which that host names.
+    Each request has its context in the extension `CONTEXT`. A credential is sent to the
+    registry that was asked, and to the token server which that registry names; it is not used
+    at the target of a redirect, even if it is for that host.
 
     Args:
         credentials: The credentials.
@@ -96,7 +123,8 @@ class RegistryAuth(httpx.Auth):
         self._credentials = credentials
         self._plain_http = plain_http
         self._clock = clock
-        self._cached: OrderedDict[tuple[object, ...], tuple[str, float]] = OrderedDict()
+        self._tokens: BoundedCache[tuple[object, ...], tuple[str, float]]
+        self._tokens = BoundedCache(MAX_TOKEN_BYTES)
 
     async def async_auth_flow(
         self, request: httpx.Request
@@ -106,35 +134,39 @@ class RegistryAuth(httpx.Auth):
         Raises:
             RegistryError: It cannot be answered, or the token server refuses.
         """
-        repositories = request.extensions[REPOSITORIES]
-        credential = self._credentials.find(host_of(request.url), repositories[0])
-        key = (*_origin(request.url), repositories, credential)
+        context: RequestContext = request.extensions[CONTEXT]
+        credential = None
+        if host_of(request.url) == context.host:
+            credential = self._credentials.find(context.host, context.repositories[0])
+        key = (*_origin(request.url), context.repositories, credential)
         # After a redirect it may be what another host was sent.
         request.headers.pop("Authorization", None)
-        authorization, expiry = self._cached.get(key, ("", 0.0))
+        authorization, expiry = self._tokens.get(key) or ("", 0.0)
         if self._clock() < expiry:
             request.headers["Authorization"] = authorization
         response = yield request
         if response.status_code != httpx.codes.UNAUTHORIZED:
             return
-        self._cached.pop(key, None)
-        await read_body(response)
+        self._tokens.pop(key)
+        await read_body(response, MAX_BODY)
         challenge = select_challenge(
             parse_challenges(response.headers.get_list("WWW-Authenticate"))
         )
         if challenge is None:
             raise RegistryError(CheckStatus.UNAUTHORIZED, "by an unknown scheme")
         if challenge.scheme == "bearer":
-            response = yield self._token_request(request, challenge, credential)
+            token_request = self._token_request(request, challenge, credential)
+            await check_destination(token_request.url, context)
+            response = yield token_request
             authorization, seconds = await _read_token(response)
         elif credential is None:
             detail = "no credentials are configured for it"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
         else:
             authorization, seconds = credential.authorization, DEFAULT_SECONDS
-        self._cached[key] = authorization, self._clock() + seconds - MARGIN
-        if len(self._cached) > MAX_CACHED:
-            self._cached.popitem(last=False)
+        expiry = self._clock() + seconds - MARGIN
+        size = ENTRY_BYTES + len(authorization) + sum(map(len, context.repositories))
+        self._tokens.put(key, (authorization, expiry), size)
         request.headers["Authorization"] = authorization
         yield request
 
@@ -148,7 +180,7 @@ class RegistryAuth(httpx.Auth):
         if not is_allowed_url(realm, self._plain_http):
             detail = "the URL of its token server is invalid or without TLS"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
-        repositories = request.extensions[REPOSITORIES]
+        repositories = request.extensions[CONTEXT].repositories
         first, *others = (f"repository:{each}:pull" for each in repositories)
         query = {"scope": [challenge.scope or first, *others]}
         if challenge.service:
@@ -175,9 +207,9 @@ async def _read_token(response: httpx.Response) -> tuple[str, float]:
             raise RegistryError(result.status, result.detail)
         detail = f"its token server answers HTTP {response.status_code}"
         raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
-    value = parse_object(await read_body(response))
+    value = parse_object(await read_body(response, MAX_BODY))
     token = value.get("token") or value.get("access_token")
-    if not isinstance(token, str) or not BEARER_TOKEN.fullmatch(token):
+    if not isinstance(token, str) or len(token) > MAX_TOKEN or not BEARER_TOKEN.fullmatch(token):
         raise RegistryError(CheckStatus.UNAUTHORIZED, "its token server sends no valid token")
     seconds = value.get("expires_in")
     if not isinstance(seconds, int | float) or seconds <= 0:
@@ -224,6 +256,46 @@ def is_allowed_url(url: httpx.URL, plain_http: frozenset[str]) -> bool:
     if not url.host or url.userinfo:
         return False
     return url.scheme == "https" or (url.scheme == "http" and host_of(url) in plain_http)
+
+
+async def check_destination(url: httpx.URL, context: RequestContext) -> None:
+    """Check where a redirect or a challenge of a registry leads.
+
+    A registry that rules name may lead anywhere. One that the author of a Pod names may not
+    make the webhook send requests into the internal network: it may lead to its own host,
+    or to hosts that have public addresses only.
+
+    Raises:
+        RegistryError: It leads to an internal host, or to one that is not known.
+    """
+    if context.is_named or host_of(url) == context.host:
+        return
+    try:
+        addresses = await resolve(url.host)
+    except (OSError, UnicodeError):
+        detail = "it leads to a host that is not known"
+        raise RegistryError(CheckStatus.UNREACHABLE, detail) from None
+    if any(map(is_internal_address, addresses)):
+        detail = "it leads to an internal host, and no rule names it"
+        raise RegistryError(CheckStatus.UNEXPECTED, detail)
+
+
+def is_internal_address(host: str) -> bool:
+    """Return whether a host is an IP address that is not public; False for a name."""
+    try:
+        return not ipaddress.ip_address(host).is_global
+    except ValueError:
+        return False
+
+
+async def resolve(host: str) -> Sequence[str]:
+    """Return the IP addresses of a host, which may be an address itself, in any notation.
+
+    Raises:
+        OSError: It has none.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, None, type=socket.SOCK_STREAM)
+    return [str(address[0]).partition("%")[0] for *_, address in found]
 
 
 def host_of(url: httpx.URL) -> str:

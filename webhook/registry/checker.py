@@ -8,25 +8,31 @@ from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Final, Protocol
 
-from webhook.registry.cache import MAX_ENTRIES, CheckCache
+from webhook.registry.cache import MAX_BYTES, CheckCache
 from webhook.registry.circuit_breaker import CircuitBreaker
 from webhook.registry.client import create_client
+from webhook.registry.client_thread import ClientThread
 from webhook.registry.responses import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.core import Availability, ImageReference
-    from webhook.registry.client import RegistryClient, TransportFactory
+    from webhook.registry.client import TransportFactory
 
 __all__ = ["CheckObserver", "ImageCheck", "ImageChecker", "NullObserver", "create_checker"]
 
-# A registry that hangs must not use up what the others need.
+# Registries that hang must not use up what the others need, and those that the authors of
+# Pods name must not use up what those of the rules need. A request takes some 100 KB with TLS,
+# a check that waits for one 3 KB.
 MAX_PER_REGISTRY: Final = 64
-MAX_OPEN: Final = 4096
-# Only rules that take the registry from a regular expression lead to more.
-MAX_REGISTRIES: Final = 1024
-MAX_DIGESTS: Final = 10_000
+MAX_PER_STRANGER: Final = 8
+MAX_OPEN: Final = 2048
+MAX_OPEN_STRANGERS: Final = 256
+# Each takes up to 6 KB; more than can have an open check.
+MAX_STRANGERS: Final = 512
+# Images to ask for in a trial. They are in different namespaces: one author has few.
+MAX_SAMPLES: Final = 3
 # The registry was not asked, or did not answer.
 NO_ANSWER: Final = frozenset({CheckStatus.BUSY, CheckStatus.DOWN, CheckStatus.ERROR})
 
@@ -38,10 +44,12 @@ class ImageCheck:
     Attributes:
         reference: The image.
         target: The registry's label in metrics: the target of a mirror, or ``original``.
+        is_named: Whether a rule names the registry; otherwise the author of a Pod did.
     """
 
     reference: ImageReference
     target: str
+    is_named: bool = True
 
     @cached_property
     def image(self) -> str:
@@ -56,7 +64,7 @@ class CheckObserver(Protocol):
         """Called when a check has ended."""
 
     def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
-        """Called when a circuit breaker has opened or closed after *result*."""
+        """Called when the circuit breaker of a registry in the rules has opened or closed."""
 
     def on_error(self, image: str, error: Exception) -> None:
         """Called after an internal error, whose message may hold a secret: don't show it."""
@@ -81,10 +89,37 @@ class NullObserver:
         """Do nothing."""
 
 
+class ImageClient(Protocol):
+    """Sends the requests of image checks."""
+
+    async def check_image(self, reference: ImageReference, *, is_named: bool = True) -> CheckResult:
+        """Return whether a registry has an image."""
+
+    async def check_registry(self, registry: str) -> CheckResult:
+        """Return what a registry answers to a request for no image."""
+
+    async def close(self) -> None:
+        """Close every connection."""
+
+
 @dataclass(slots=True)
 class _Registry:
+    """What is known about a registry, besides its images.
+
+    Attributes:
+        name: Its name.
+        is_named: Whether a rule names it.
+        slots: Limits the requests at once.
+        breaker: Its circuit breaker.
+        samples: By namespace the first image that it had.
+        open_checks: How many checks are open.
+    """
+
+    name: str
+    is_named: bool
+    slots: asyncio.Semaphore
     breaker: CircuitBreaker = field(default_factory=CircuitBreaker)
-    slots: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(MAX_PER_REGISTRY))
+    samples: dict[str, ImageReference] = field(default_factory=dict)
     open_checks: int = 0
 
 
@@ -96,91 +131,93 @@ class ImageChecker:
         settings: How to check.
         clock: Monotonic time in seconds.
         observer: Is notified of checks.
-        size: How many images it remembers at most.
+        limit: How many bytes each part of the cache takes at most.
     """
 
     def __init__(
         self,
-        client: RegistryClient,
+        client: ImageClient,
         settings: Availability,
         clock: Callable[[], float],
         observer: CheckObserver | None = None,
         *,
-        size: int = MAX_ENTRIES,
+        limit: int = MAX_BYTES,
     ) -> None:
         self.settings = settings
         self._client = client
         self._clock = clock
         self._observer = observer or NullObserver()
-        self._cache = CheckCache(settings, size)
-        self._registries: OrderedDict[str, _Registry] = OrderedDict()
+        self._cache = CheckCache(settings, limit)
+        # As many as rules name: these are never forgotten.
+        self._named: dict[str, _Registry] = {}
+        self._strangers: OrderedDict[str, _Registry] = OrderedDict()
+        self._open_strangers = 0
         self._open: dict[str, asyncio.Task[CheckResult]] = {}
-        self._digests: OrderedDict[str, str] = OrderedDict()
+        self._trials: set[asyncio.Task[None]] = set()
 
     def get_result(self, check: ImageCheck) -> CheckResult | None:
         """Return what is known without waiting; None if a check is needed.
 
-        A stale result, or a circuit breaker that is due for a trial, starts a check.
+        A stale result starts a check, and a circuit breaker that is due for a trial starts it.
         """
         now = self._clock()
-        registry = self._registries.get(check.reference.registry)
-        if registry is not None and registry.breaker.is_open:
-            if registry.breaker.is_trial_due(now) and len(self._open) < MAX_OPEN:
-                registry.breaker.begin_trial()
-                self._start(check, trial=True)
-            return CheckResult(CheckStatus.DOWN)
         result, is_stale = self._cache.get(check.image, now)
+        registry = self._find_registry(check.reference.registry)
+        if registry is not None and registry.breaker.is_open:
+            self._try_registry(registry)
+            if result is not None and result.is_present:
+                detail = "it had the image"
+                return replace(result, status=CheckStatus.DOWN, detail=detail, was_present=True)
+            return CheckResult(CheckStatus.DOWN)
         if is_stale:
             self.run(check)
         return result
 
     def get_digest(self, check: ImageCheck) -> str:
         """Return the digest that the image was last seen with; empty if it never was."""
-        return self._digests.get(check.image, "")
+        return self._cache.get_digest(check.image)
 
     def run(self, check: ImageCheck) -> asyncio.Future[CheckResult]:
         """Start a check, or join a running one; don't cancel it, as others may wait for it."""
         task = self._open.get(check.image)
         if task is not None:
             return task
-        if len(self._open) >= MAX_OPEN:
+        registry = self._get_registry(check)
+        if len(self._open) >= MAX_OPEN or (
+            not registry.is_named and self._open_strangers >= MAX_OPEN_STRANGERS
+        ):
             busy: asyncio.Future[CheckResult] = asyncio.get_running_loop().create_future()
             busy.set_result(CheckResult(CheckStatus.BUSY))
             return busy
-        return self._start(check, trial=False)
+        registry.open_checks += 1
+        self._open_strangers += not registry.is_named
+        task = asyncio.create_task(self._run(check, registry))
+        self._open[check.image] = task
+        task.add_done_callback(lambda _: self._end(check, registry))
+        return task
 
     async def close(self) -> None:
         """Close every connection; checks that are open end in an error."""
         await self._client.close()
+        await asyncio.gather(*self._open.values(), *self._trials)
 
-    def _start(self, check: ImageCheck, *, trial: bool) -> asyncio.Task[CheckResult]:
-        task = asyncio.create_task(self._run(check, trial=trial))
-        self._open[check.image] = task
-        task.add_done_callback(lambda done: self._end(check.image, done))
-        return task
+    def _end(self, check: ImageCheck, registry: _Registry) -> None:
+        del self._open[check.image]
+        registry.open_checks -= 1
+        self._open_strangers -= not registry.is_named
 
-    def _end(self, image: str, task: asyncio.Task[CheckResult]) -> None:
-        # A trial takes the place of a check that is still open.
-        if self._open.get(image) is task:
-            del self._open[image]
-
-    async def _run(self, check: ImageCheck, *, trial: bool) -> CheckResult:
-        registry = self._get_registry(check.reference.registry)
-        registry.open_checks += 1
+    async def _run(self, check: ImageCheck, registry: _Registry) -> CheckResult:
         try:
             start = self._clock()
-            result = await self._ask(check, registry, trial=trial)
+            result = await self._ask(check, registry)
             result = replace(result, seconds=self._clock() - start)
-            self._record(check, registry, result, trial=trial)
         except Exception as error:  # noqa: BLE001 - reviews wait for a result
             self._observer.on_error(check.image, error)
             result = CheckResult(CheckStatus.ERROR)
-            self._record(check, registry, result, trial=trial)
-        finally:
-            registry.open_checks -= 1
+        self._record(check, registry, result)
         return result
 
-    async def _ask(self, check: ImageCheck, registry: _Registry, *, trial: bool) -> CheckResult:
+    async def _ask(self, check: ImageCheck, registry: _Registry) -> CheckResult:
         """Ask when a slot is free, unless the circuit breaker is open by then."""
         try:
             async with asyncio.timeout(self.settings.timeout):
@@ -188,49 +225,95 @@ class ImageChecker:
         except TimeoutError:
             return CheckResult(CheckStatus.BUSY)
         try:
-            if registry.breaker.is_open and not trial:
+            if registry.breaker.is_open:
                 return CheckResult(CheckStatus.DOWN)
-            return await self._client.check_image(check.reference)
+            return await self._client.check_image(check.reference, is_named=registry.is_named)
         finally:
             registry.slots.release()
 
-    def _record(
-        self, check: ImageCheck, registry: _Registry, result: CheckResult, *, trial: bool
-    ) -> None:
+    def _record(self, check: ImageCheck, registry: _Registry, result: CheckResult) -> None:
         self._observer.on_result(check.target, result)
+        if result.status in NO_ANSWER:
+            return
         now = self._clock()
-        breaker = registry.breaker
-        was_open = breaker.is_open
-        is_answer = result.status not in NO_ANSWER
-        if result.status.is_failure or (trial and not is_answer):
-            breaker.record_failure(now, trial=trial)
-        elif is_answer:
-            breaker.record_success()
-        if breaker.is_open != was_open:
-            self._observer.on_circuit_change(
-                check.reference.registry, is_open=breaker.is_open, result=result
-            )
-        if is_answer:
-            self._cache.put(check.image, result, now)
-        if result.is_present and result.digest:
-            self._digests[check.image] = result.digest
-            self._digests.move_to_end(check.image)
-            if len(self._digests) > MAX_DIGESTS:
-                self._digests.popitem(last=False)
+        self._cache.put(check.image, result, now, is_named=registry.is_named)
+        if result.status.is_failure:
+            registry.breaker.record_failure(now)
+            self._try_registry(registry)
+            return
+        was_open = registry.breaker.is_open
+        registry.breaker.record_success()
+        self._report_change(registry, was_open, result)
+        if result.is_present and len(registry.samples) < MAX_SAMPLES:
+            namespace = check.reference.repository.rpartition("/")[0]
+            registry.samples.setdefault(namespace, check.reference)
 
-    def _get_registry(self, name: str) -> _Registry:
-        registry = self._registries.get(name)
+    def _try_registry(self, registry: _Registry) -> None:
+        """Start a trial if one is due."""
+        if registry.breaker.is_trial_due(self._clock()):
+            registry.breaker.begin_trial()
+            task = asyncio.create_task(self._run_trial(registry))
+            self._trials.add(task)
+            task.add_done_callback(self._trials.discard)
+
+    async def _run_trial(self, registry: _Registry) -> None:
+        """Find out whether a registry is up, by images that are known to be there.
+
+        An image that somebody has just named could fail by itself, or be made to.
+        """
+        try:
+            result = await self._ask_for_samples(registry)
+        except Exception as error:  # noqa: BLE001 - the next trial depends on the end of this
+            self._observer.on_error(registry.name, error)
+            result = CheckResult(CheckStatus.ERROR)
+        was_open = registry.breaker.is_open
+        is_up = not result.status.is_failure and result.status not in NO_ANSWER
+        registry.breaker.end_trial(self._clock(), is_up=is_up)
+        self._report_change(registry, was_open, result)
+
+    async def _ask_for_samples(self, registry: _Registry) -> CheckResult:
+        """Return the first answer for an image, or else a failure."""
+        if not registry.samples:
+            return await self._client.check_registry(registry.name)
+        checks = [
+            self._client.check_image(sample, is_named=registry.is_named)
+            for sample in registry.samples.values()
+        ]
+        results = await asyncio.gather(*checks)
+        return min(results, key=lambda result: result.status.is_failure)
+
+    def _report_change(self, registry: _Registry, was_open: bool, result: CheckResult) -> None:
+        # Nobody can fix a registry that the author of a Pod made up.
+        is_open = registry.breaker.is_open
+        if registry.is_named and is_open != was_open:
+            self._observer.on_circuit_change(registry.name, is_open=is_open, result=result)
+
+    def _find_registry(self, name: str) -> _Registry | None:
+        return self._named.get(name) or self._strangers.get(name)
+
+    def _get_registry(self, check: ImageCheck) -> _Registry:
+        name = check.reference.registry
+        registry = self._named.get(name)
+        if registry is None and check.is_named:
+            slots = asyncio.Semaphore(MAX_PER_REGISTRY)
+            registry = self._named[name] = _Registry(name, True, slots)
+            self._strangers.pop(name, None)
+        if registry is not None:
+            return registry
+        registry = self._strangers.get(name)
         if registry is None:
-            registry = self._registries[name] = _Registry()
-            if len(self._registries) > MAX_REGISTRIES:
-                self._forget_registry()
+            slots = asyncio.Semaphore(MAX_PER_STRANGER)
+            registry = self._strangers[name] = _Registry(name, False, slots)
+            if len(self._strangers) > MAX_STRANGERS:
+                self._forget_stranger()
+        self._strangers.move_to_end(name)
         return registry
 
-    def _forget_registry(self) -> None:
-        """Forget the oldest registry that has no open check and no failure to remember."""
-        for name, registry in self._registries.items():
-            if registry.breaker.is_idle and not registry.open_checks:
-                del self._registries[name]
+    def _forget_stranger(self) -> None:
+        """Forget the stranger that was asked least recently and has no open check."""
+        for name, registry in self._strangers.items():
+            if not registry.open_checks:
+                del self._strangers[name]
                 return
 
 
@@ -249,5 +332,8 @@ def create_checker(
         create_transport: Makes a connection pool, given the path of a CA file.
     """
     observer = observer or NullObserver()
-    client = create_client(settings, clock, observer.on_problem, create_transport)
+    client = ClientThread(
+        lambda report: create_client(settings, clock, report, create_transport),
+        observer.on_problem,
+    )
     return ImageChecker(client, settings, clock, observer)

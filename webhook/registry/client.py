@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, nullcontext
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -13,7 +13,15 @@ import httpx
 
 from webhook import __version__
 from webhook.core.reference import DOCKER_HUB
-from webhook.registry.auth import REPOSITORIES, RegistryAuth, host_of, is_allowed_url
+from webhook.registry.auth import (
+    CONTEXT,
+    RegistryAuth,
+    RequestContext,
+    check_destination,
+    host_of,
+    is_allowed_url,
+    is_internal_address,
+)
 from webhook.registry.credentials import HUB_HOST, CredentialStore, normalize_host
 from webhook.registry.responses import (
     MEDIA_TYPES,
@@ -28,7 +36,14 @@ from webhook.registry.responses import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterable, AsyncIterator, Callable, Iterator, Mapping
+    from collections.abc import (
+        AsyncIterable,
+        AsyncIterator,
+        Awaitable,
+        Callable,
+        Iterator,
+        Mapping,
+    )
 
     from webhook.core import Availability, ImageReference
 
@@ -40,6 +55,13 @@ DEFAULT_TAG: Final = "latest"
 ACCEPT: Final = {"Accept": ", ".join(MEDIA_TYPES)}
 REDIRECTS: Final = frozenset({301, 302, 303, 307, 308})
 MAX_REDIRECTS: Final = 5
+# Manifests and configurations of real images have some KB, few over 100: registries have to
+# accept 4 MiB, but decoding that takes 100 MiB.
+MAX_DOCUMENT: Final = 1024 * 1024
+# How many documents are read at once that are larger, or that don't say how large they are.
+# With the limit of requests for each registry this bounds the memory that bodies take.
+SMALL_DOCUMENT: Final = 64 * 1024
+MAX_LARGE_DOCUMENTS: Final = 4
 INVALID_ADDRESS: Final = "its address is invalid or without TLS"
 IDLE_CONNECTIONS: Final = 64
 IDLE_SECONDS: Final = 30.0
@@ -73,6 +95,9 @@ class RegistryClient:
     ) -> None:
         self._settings = settings
         self._plain_http = frozenset(map(normalize_host, settings.plain_http))
+        self._large_documents = {
+            is_named: asyncio.Semaphore(MAX_LARGE_DOCUMENTS) for is_named in (True, False)
+        }
         self._client = httpx.AsyncClient(
             transport=_CAFileTransport(dict(settings.ca_files), create_transport),
             auth=RegistryAuth(credentials, self._plain_http, clock),
@@ -81,25 +106,47 @@ class RegistryClient:
             event_hooks={"response": [_resolve_location]},
         )
 
-    async def check_image(self, reference: ImageReference) -> CheckResult:
+    async def check_image(self, reference: ImageReference, *, is_named: bool = True) -> CheckResult:
         """Return whether the registry of *reference* has it; every failure is a result too.
 
         The manifest is asked for by HEAD, which Docker Hub does not count as a pull, unless
         platforms are wanted.
+
+        Args:
+            reference: The image.
+            is_named: Whether a rule names the registry; otherwise the author of a Pod did.
         """
+        return await self._limit_time(self._check_image(reference, is_named=is_named))
+
+    async def check_registry(self, registry: str) -> CheckResult:
+        """Return what a registry answers to a request for no image (`distribution`_, end-1).
+
+        .. _distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
+        """
+        return await self._limit_time(self._check_registry(registry))
+
+    async def _limit_time(self, check: Awaitable[CheckResult]) -> CheckResult:
         try:
             async with asyncio.timeout(self._settings.timeout):
-                return await self._check_image(reference)
+                return await check
         except TimeoutError:
             milliseconds = round(self._settings.timeout * 1000)
             return CheckResult(CheckStatus.TIMEOUT, f"{milliseconds} ms")
         except RegistryError as error:
             return error.result
 
-    async def _check_image(self, reference: ImageReference) -> CheckResult:
+    async def _check_registry(self, registry: str) -> CheckResult:
+        with translate_errors():
+            request = self._client.build_request("GET", self._base_url(registry))
+            response = await self._client.send(request, auth=None, stream=True)
+            await response.aclose()
+        return interpret_response(response.status_code, {})
+
+    async def _check_image(self, reference: ImageReference, *, is_named: bool) -> CheckResult:
         platforms = self._settings.platforms
         path = f"manifests/{reference.digest or reference.tag or DEFAULT_TAG}"
-        response = await self._fetch("GET" if platforms else "HEAD", reference, path)
+        method = "GET" if platforms else "HEAD"
+        response = await self._fetch(method, reference, path, is_named=is_named)
         wanted = reference.digest or ""
         result = interpret_response(response.status_code, response.headers, wanted)
         if not platforms or not result.is_present:
@@ -109,7 +156,8 @@ class RegistryClient:
             detail = "it is neither a manifest nor an index"
             return CheckResult(CheckStatus.PAGE, detail)
         if config:
-            response = await self._fetch("GET", reference, f"blobs/{config}")
+            path = f"blobs/{config}"
+            response = await self._fetch("GET", reference, path, is_named=is_named)
             if response.status_code != httpx.codes.OK:
                 detail = f"its configuration is not there: HTTP {response.status_code}"
                 return CheckResult(CheckStatus.ABSENT, detail)
@@ -118,9 +166,16 @@ class RegistryClient:
             return CheckResult(CheckStatus.PLATFORM, f"not for {', '.join(map(str, missing))}")
         return result
 
-    async def _fetch(self, method: str, reference: ImageReference, path: str) -> httpx.Response:
-        async with self.open(method, reference, path, headers=ACCEPT) as response:
-            await read_body(response)
+    async def _fetch(
+        self, method: str, reference: ImageReference, path: str, *, is_named: bool
+    ) -> httpx.Response:
+        async with self.open(
+            method, reference, path, headers=ACCEPT, is_named=is_named
+        ) as response:
+            length = response.headers.get("Content-Length", "")
+            is_small = method == "HEAD" or (length.isdecimal() and int(length) <= SMALL_DOCUMENT)
+            async with nullcontext() if is_small else self._large_documents[is_named]:
+                await read_body(response, MAX_DOCUMENT)
         return response
 
     @asynccontextmanager
@@ -135,6 +190,7 @@ class RegistryClient:
         content: AsyncIterable[bytes] | None = None,
         timeout: float | None = None,  # noqa: ASYNC109 - httpx has one for each step
         also: str = "",
+        is_named: bool = True,
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; yield its response, after redirects, with the body unread.
 
@@ -147,11 +203,13 @@ class RegistryClient:
             content: The body.
             timeout: Seconds for each read and write; None for no limit.
             also: Another repository of the registry, to be read in the same request.
+            is_named: Whether a rule names the registry; otherwise the author of a Pod did.
 
         Raises:
             RegistryError: There is no usable response, or its body breaks off.
         """
         repositories = (reference.repository, also) if also else (reference.repository,)
+        context = RequestContext(normalize_host(reference.registry), repositories, is_named)
         with translate_errors():
             request = self._client.build_request(
                 method,
@@ -159,7 +217,7 @@ class RegistryClient:
                 headers=headers,
                 content=content,
                 timeout=timeout,
-                extensions={REPOSITORIES: repositories},
+                extensions={CONTEXT: context},
             )
             for _ in range(MAX_REDIRECTS + 1):
                 response = await self._client.send(request, stream=True)
@@ -170,11 +228,15 @@ class RegistryClient:
                     if is_final or response.status_code not in REDIRECTS:
                         yield response
                         return
-                    await read_body(response)
+                    await read_body(response, SMALL_DOCUMENT)
                 finally:
                     await response.aclose()
                 if following is None or not is_allowed_url(following.url, self._plain_http):
                     raise RegistryError(CheckStatus.MISDIRECTED, INVALID_ADDRESS)
+                # One that has an internal address is the operator's: it has a trusted
+                # certificate, or is in the list of registries without TLS.
+                if not is_internal_address(response.url.host):
+                    await check_destination(following.url, context)
                 request = following
         raise RegistryError(CheckStatus.MISDIRECTED, f"after {MAX_REDIRECTS} others")
 
@@ -184,10 +246,12 @@ class RegistryClient:
             if not is_allowed_url(url, self._plain_http):
                 raise RegistryError(CheckStatus.MISDIRECTED, INVALID_ADDRESS)
             return url
-        registry = reference.registry
+        return httpx.URL(f"{self._base_url(reference.registry)}{reference.repository}/{path}")
+
+    def _base_url(self, registry: str) -> str:
         scheme = "http" if normalize_host(registry) in self._plain_http else "https"
         host = HUB_HOST if registry == DOCKER_HUB else registry
-        return httpx.URL(f"{scheme}://{host}/v2/{reference.repository}/{path}")
+        return f"{scheme}://{host}/v2/"
 
     async def close(self) -> None:
         """Close every connection; requests that are open fail."""

@@ -44,6 +44,10 @@ MEDIA_TYPES: Final = (
 )
 # The largest manifest that registries have to accept (distribution-spec).
 MAX_BODY: Final = 4 * 1024 * 1024
+# Each part of a body costs time. Servers send some KB at once, and networks 1.4 KB, so
+# that parts which are smaller on average, after the first few, are meant to cost time.
+MIN_PART: Final = 256
+FREE_PARTS: Final = 64
 SERVER_ERRORS: Final = range(500, 600)
 
 
@@ -140,12 +144,14 @@ class CheckResult:
         detail: More about it, never in the registry's own words.
         digest: The digest of the manifest, if it is there and the registry sent it.
         seconds: How long the check took.
+        was_present: For a registry that is down, whether it is known to have the image.
     """
 
     status: CheckStatus
     detail: str = ""
     digest: str = ""
     seconds: float = 0.0
+    was_present: bool = False
 
     @property
     def is_present(self) -> bool:
@@ -234,16 +240,20 @@ def parse_object(document: bytes) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
 
 
-async def read_body(response: httpx.Response) -> bytes:
-    """Read the body of a response into memory, up to 4 MiB.
+async def read_body(response: httpx.Response, limit: int = MAX_BODY) -> bytes:
+    """Read the body of a response into memory.
+
+    Args:
+        response: The response.
+        limit: How many bytes it may have.
 
     Raises:
-        RegistryError: It is larger.
+        RegistryError: It is larger, or comes in tiny parts.
         httpx.HTTPError: It breaks off.
     """
     # Requests accept no encoding; one sent all the same could expand without limit.
     response.headers.pop("Content-Encoding", None)
-    response.stream = _LimitedStream(cast("httpx.AsyncByteStream", response.stream))
+    response.stream = _LimitedStream(cast("httpx.AsyncByteStream", response.stream), limit)
     content = await response.aread()
     # The stream refers to the response: without it, both are freed when they go out of use.
     response.stream = httpx.ByteStream(b"")
@@ -251,18 +261,22 @@ async def read_body(response: httpx.Response) -> bytes:
 
 
 class _LimitedStream(httpx.AsyncByteStream):
-    """A body that raises RegistryError when it is larger than MAX_BODY."""
+    """A body that raises RegistryError when it is too large, or comes in tiny parts."""
 
-    def __init__(self, stream: httpx.AsyncByteStream) -> None:
+    def __init__(self, stream: httpx.AsyncByteStream, limit: int) -> None:
         self._stream = stream
+        self._limit = limit
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
-        size = 0
+        size = parts = 0
         async for part in self._stream:
             size += len(part)
-            if size > MAX_BODY:
-                detail = f"it is larger than {MAX_BODY} bytes"
-                raise RegistryError(CheckStatus.PAGE, detail)
+            parts += 1
+            if size > self._limit:
+                detail = f"it is larger than {self._limit} bytes"
+                raise RegistryError(CheckStatus.UNEXPECTED, detail)
+            if parts > FREE_PARTS + size / MIN_PART:
+                raise RegistryError(CheckStatus.UNEXPECTED, "in tiny parts")
             yield part
 
     async def aclose(self) -> None:

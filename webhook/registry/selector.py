@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import OrderedDict
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidReferenceError, OnUnknown, Original, Outcome
+from webhook.registry.cache import BoundedCache
 from webhook.registry.checker import ImageCheck
 from webhook.registry.responses import CheckResult, CheckStatus
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
-    from webhook.core import Candidate, Decision, ImageReference
+    from webhook.core import Candidate, Decision, ImageReference, Mirror, Rule
     from webhook.registry.checker import ImageChecker
 
     Results = Mapping[str, CheckResult]
@@ -32,9 +32,10 @@ ORIGINAL: Final = "original"
 MAX_REASONS: Final = 4
 # Reviews that wait hold memory: any more get what is known.
 MAX_WAITING: Final = 1024
-MAX_CACHED: Final = 2048
-# A longer name is not worth its memory.
-MAX_NAME: Final = 512
+# The options of some thousand images.
+MAX_OPTION_BYTES: Final = 6 * 1024 * 1024
+# An option with its share of the decision, without the characters of the image's name.
+OPTION_BYTES: Final = 1200
 # Looking up a member takes as long as the rest of a choice that is known.
 REWRITTEN: Final = Outcome.REWRITTEN
 PENDING: Final = CheckResult(CheckStatus.PENDING)
@@ -72,7 +73,8 @@ class CandidateSelector:
         self._checker = checker
         self._settings = checker.settings
         self._waiting = 0
-        self._options: OrderedDict[str, tuple[Decision, tuple[Option, ...]]] = OrderedDict()
+        self._options: BoundedCache[str, tuple[Decision, tuple[Option, ...]]]
+        self._options = BoundedCache(MAX_OPTION_BYTES)
 
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
         """Return the decisions for some images, in their order.
@@ -120,10 +122,9 @@ class CandidateSelector:
         if known is not None and known[0] is decision:
             return known[1]
         options = list_options(decision)
-        if len(name) <= MAX_NAME:
-            self._options[name] = decision, options
-            if len(self._options) > MAX_CACHED:
-                self._options.popitem(last=False)
+        # Each option repeats the name in its reference, its check and the decision.
+        size = (OPTION_BYTES + 4 * len(name)) * len(options)
+        self._options.put(name, (decision, options), size)
         return options
 
     def _select(
@@ -197,13 +198,13 @@ def list_options(decision: Decision) -> tuple[Option, ...]:
     options = [
         Option(
             candidate,
-            ImageCheck(candidate.reference, candidate.mirror.target),
+            _check_mirror(candidate.reference, candidate.mirror),
             tuple(_list_trusted(candidate, reference)),
         )
         for candidate in decision.candidates
     ]
     if rule.original is Original.FIRST:
-        options.insert(0, Option(None, ImageCheck(reference, ORIGINAL)))
+        options.insert(0, Option(None, _check_original(reference, rule)))
     return tuple(options)
 
 
@@ -213,13 +214,27 @@ def _list_trusted(candidate: Candidate, reference: ImageReference) -> Iterator[I
         return
     for rule, mirror in candidate.steps:
         if rule.verify:
-            trusted = rule.trusted
-            try:
-                source = rule.rewrite_reference(trusted, reference) if trusted else reference
-            except InvalidReferenceError:
-                source = reference
-            yield ImageCheck(source, trusted.target if trusted else ORIGINAL)
+            yield _check_trusted(reference, rule)
         reference = rule.rewrite_reference(mirror, reference)
+
+
+def _check_trusted(reference: ImageReference, rule: Rule) -> ImageCheck:
+    if rule.trusted is not None:
+        try:
+            return _check_mirror(rule.rewrite_reference(rule.trusted, reference), rule.trusted)
+        except InvalidReferenceError:
+            pass
+    return _check_original(reference, rule)
+
+
+def _check_mirror(reference: ImageReference, mirror: Mirror) -> ImageCheck:
+    # A registry that a regular expression takes from the image is not named by the rule.
+    return ImageCheck(reference, mirror.target, is_named=mirror.registry == reference.registry)
+
+
+def _check_original(reference: ImageReference, rule: Rule) -> ImageCheck:
+    is_named = rule.match is not None and rule.match.registry == reference.registry
+    return ImageCheck(reference, ORIGINAL, is_named=is_named)
 
 
 def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
@@ -229,7 +244,7 @@ def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
         result: The result of the mirror.
         digests: The digest at each trusted source; empty if it was never seen.
     """
-    if not result.is_present:
+    if not result.is_present and not result.was_present:
         return result
     for digest in digests:
         if not digest:
@@ -238,10 +253,12 @@ def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:
             detail = "it sends no digest"
         elif digest != result.digest:
             detail = f"{result.digest}, and {digest} at its trusted source"
-            return replace(result, status=CheckStatus.MISMATCH, detail=detail)
+            status = CheckStatus.MISMATCH
+            return replace(result, status=status, detail=detail, was_present=False)
         else:
             continue
-        return replace(result, status=CheckStatus.UNVERIFIED, detail=detail)
+        status = CheckStatus.UNVERIFIED
+        return replace(result, status=status, detail=detail, was_present=False)
     return result
 
 
@@ -253,8 +270,9 @@ def select_option(
 ) -> Decision | None:
     """Return the decision for an image by the results for its options.
 
-    The first option that is present is taken. If all are absent, the original stays: even
-    if something is wrong with it, it is what somebody wrote.
+    The first option that is present is taken, or else the first that is known to have been at
+    a registry that is down now. If all are absent, the original stays: even if something is
+    wrong with it, it is what somebody wrote.
 
     Args:
         decision: The decision if every mirror had the image.
@@ -272,15 +290,20 @@ def select_option(
         if result.is_present:
             return _take(decision, option, failed)
         failed.append((option, result))
+    for option, result in failed:
+        if result.was_present:
+            return _take(decision, option, failed)
     return _fall_back(decision, failed, on_unknown)
 
 
 def _take(decision: Decision, option: Option, failed: list[tuple[Option, CheckResult]]) -> Decision:
-    """Return the decision for an option that is present, after others that are not."""
+    """Return the decision for an option that is or was present, by what failed besides."""
     candidate = option.candidate
     if candidate is None:
         registry = option.check.reference.registry
         reason = f"rule {decision.rule} tries the original first, and {registry} has it"
+        if failed:
+            reason = f"rule {decision.rule} tries the original first: {_join_reasons(failed)}"
         return decision._replace(outcome=Outcome.KEPT, reason=reason, candidate=None)
     if not failed:
         return decision
