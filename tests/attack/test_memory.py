@@ -7,6 +7,7 @@ import json
 import random
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from urllib.parse import urlsplit
 
@@ -133,6 +134,32 @@ def test_idle_operations_connections_do_not_fill_the_memory(tmp_path, figure):
         for one in held:
             one.close()
         figure("6  1,500 unfinished heads at the operations port: growth", size, 130, "MiB")
+
+
+def test_large_reviews_that_wait_for_a_mirror_do_not_fill_the_memory(tmp_path, figure):
+    # A text with one wide character takes four bytes for each character.
+    wide = {"note": "\U0001f600" + "x" * 2_900_000}
+    bodies = [
+        review_of_pod(pod_of(f"app{n}", annotations=wide), options={}).replace(
+            b"\\ud83d\\ude00", "\U0001f600".encode()
+        )
+        for n in range(40)
+    ]
+    with faulty_proxy() as proxy:
+        proxy.mode = "hangs"
+        rules = (
+            f'rules: [{{match: docker.io, mirrors: ["{proxy.address}/c"]}}]\n'
+            f'availability: {{mode: check, plainHTTP: ["{proxy.address}"]}}\n'
+        )
+        with attacked(tmp_path, rules) as webhook, ThreadPoolExecutor(len(bodies)) as pool:
+            sending = [pool.submit(send, webhook, [body]) for body in bodies]
+            largest = 0.0
+            while not all(each.done() for each in sending):
+                largest = max(largest, resident_mebibytes(webhook.process))
+                time.sleep(0.01)
+            statuses = {each.result()[0].status_code for each in sending}
+    assert statuses <= {200, 503}
+    figure("1  40 large reviews at once while a mirror hangs", largest, LIMIT, "MiB")
 
 
 def test_a_replica_outlives_all_of_it_within_its_limit(tmp_path, figure):

@@ -95,7 +95,17 @@ class History:
         policy, _, namespace, name, operation, dry_run, result = review
         pod = datetime.fromtimestamp(now, UTC), policy, namespace, name, operation, dry_run
         if result.images:
-            images = [each if _is_small(each) else _shorten(each) for each in result.images]
+            images = [
+                each
+                if len(each.decision.candidates) <= MAX_CANDIDATES
+                and len(each.field.name)
+                + len(each.field.pull_policy or "")
+                + len(each.decision.original)
+                + len(each.decision.reason)
+                <= MAX_TEXT
+                else _shorten(each)
+                for each in result.images
+            ]
             self._latest.extend(zip(repeat(pod), images))
             self._count(now, policy, result.totals)
         elif result.outcome is ReviewOutcome.ERROR or (
@@ -130,13 +140,6 @@ class History:
             start = datetime.fromtimestamp(minute * 60, UTC)
             hour.append(MinuteCounts(start, *(counts if number == minute else (0, 0, 0))))
         return hour
-
-
-def _is_small(image: ImageDecision) -> bool:
-    """Return whether an image takes little memory."""
-    field, decision = image
-    texts = len(field.name) + len(field.pull_policy or "") + len(decision.original)
-    return texts + len(decision.reason) <= MAX_TEXT and len(decision.candidates) <= MAX_CANDIDATES
 
 
 def _shorten(image: ImageDecision) -> ImageDecision:

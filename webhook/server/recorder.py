@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.admission import INTERNAL_ERROR, ReviewOutcome
-from webhook.core.errors import shorten
 from webhook.telemetry import ReviewLine
 
 if TYPE_CHECKING:
@@ -103,10 +102,10 @@ def _make_record(policy: str, request: AdmissionRequest, result: ReviewResult) -
     name = request.name or (metadata and (metadata.name or metadata.generate_name))
     return ReviewRecord(
         policy,
-        shorten(request.uid, MAX_NAME),
-        shorten(request.namespace or "", MAX_NAME),
-        shorten(name or "", MAX_NAME),
-        shorten(request.operation or "", MAX_NAME),
+        request.uid[:MAX_NAME],
+        (request.namespace or "")[:MAX_NAME],
+        (name or "")[:MAX_NAME],
+        (request.operation or "")[:MAX_NAME],
         bool(request.dry_run),
         result,
     )
