@@ -254,7 +254,8 @@ def test_cert_manager_annotation_names_the_certificate():
     metadata = rendered.one("MutatingWebhookConfiguration")["metadata"]
     certificate = rendered.one("Certificate")
     assert metadata["annotations"] == {
-        "cert-manager.io/inject-ca-from": "mirrorhook/mirrorhook-tls"
+        "cert-manager.io/inject-ca-from": "mirrorhook/mirrorhook-tls",
+        "mirrorhook.io/ca": "external",
     }
     assert certificate["metadata"]["name"] == "mirrorhook-tls"
     assert "mirrorhook.mirrorhook.svc" in certificate["spec"]["dnsNames"]
@@ -272,6 +273,8 @@ def test_given_issuer_replaces_the_self_signed_one():
 
 def test_ca_of_an_existing_certificate_is_set():
     rendered = render(file=CHART / "ci/existing-secret-values.yaml")
+    metadata = rendered.one("MutatingWebhookConfiguration")["metadata"]
+    assert metadata["annotations"] == {"mirrorhook.io/ca": "external"}
     for webhook in rendered.webhooks.values():
         bundle = base64.b64decode(webhook["clientConfig"]["caBundle"])
         assert bundle.startswith(b"-----BEGIN CERTIFICATE-----\n")

@@ -83,6 +83,16 @@ async def test_disown_ca_bundles_leaves_other_managers_and_the_bundles(api, clus
     assert read.ca_bundles == {"a.x": b"old"}
 
 
+@pytest.mark.parametrize(
+    ("annotations", "expected"),
+    [(None, False), ({"mirrorhook.io/ca": "external"}, True), ({"mirrorhook.io/ca": ""}, False)],
+)
+async def test_configuration_says_whether_its_ca_is_external(api, cluster, annotations, expected):
+    made = api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x")])
+    made["metadata"]["annotations"] = annotations
+    assert (await cluster.get_webhook_configuration("hook")).has_external_ca is expected
+
+
 async def test_configuration_without_webhooks_has_no_bundles(api, cluster):
     api.put(CONFIGURATIONS, "hook")
     assert (await cluster.get_webhook_configuration("hook")).ca_bundles == {}

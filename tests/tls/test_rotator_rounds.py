@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.tls.memory_cluster import MANAGED, Group, MemoryCluster, MemoryLog
 from webhook.tls.ca import create_ca
-from webhook.tls.ca_secret import SECRET_TYPE, CASecret, parse_bundle
+from webhook.tls.ca_secret import SECRET_TYPE, CASecret, encode_bundle, parse_bundle
 from webhook.tls.rotation import Rotation
 from webhook.tls.rotator import Rotator
 
@@ -185,6 +186,28 @@ def test_empty_secret_of_the_chart_is_filled():
     world.settle()
     everything_is_well(world)
     assert world.cluster.writes[0] == "patch Secret"
+
+
+def test_ca_that_something_else_sets_is_left_as_it_is():
+    world = World()
+    world.settle()
+    theirs = create_ca("existing", START - DAY, 90 * DAY)
+    bundle = encode_bundle([theirs.certificate])
+    configuration = world.cluster.configuration_now
+    world.cluster.configuration_now = replace(
+        configuration,
+        ca_bundles=dict.fromkeys(configuration.ca_bundles, bundle),
+        has_external_ca=True,
+    )
+    writes = len(world.cluster.writes)
+    world.settle()
+    assert "patch configuration" not in world.cluster.writes[writes:]
+    assert set(world.cluster.configuration_now.ca_bundles.values()) == {bundle}
+    problem = "something else sets the CA of MutatingWebhookConfiguration mirrorhook"
+    assert world.group.outcomes[0].problems[0].startswith(problem)
+    world.cluster.configuration_now = configuration
+    world.settle()
+    everything_is_well(world)
 
 
 def test_replicas_are_ready_without_a_configuration_and_wait_for_trust_with_one():

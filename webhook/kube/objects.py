@@ -12,6 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["FIELD_MANAGER", "Endpoint", "Secret", "WebhookConfiguration"]
 
 FIELD_MANAGER: Final = "mirrorhook"
+CA_ANNOTATION: Final = "mirrorhook.io/ca"
+EXTERNAL: Final = "external"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +54,14 @@ class WebhookConfiguration:
         ca_bundles: The CA bundle of each of its webhooks, by the webhook's name.
         version: Its resource version when it was read.
         field_managers: Its field managers, each with the fields that it owns.
+        has_external_ca: Whether an annotation says that something else sets the CA bundles.
     """
 
     name: str
     ca_bundles: Mapping[str, bytes]
     version: str
     field_managers: tuple[Mapping[str, Any], ...] = ()
+    has_external_ca: bool = False
 
     @property
     def other_managers(self) -> tuple[Mapping[str, Any], ...]:
@@ -76,6 +80,7 @@ class WebhookConfiguration:
             },
             version=metadata["resourceVersion"],
             field_managers=tuple(metadata.get("managedFields") or ()),
+            has_external_ca=(metadata.get("annotations") or {}).get(CA_ANNOTATION) == EXTERNAL,
         )
 
 

@@ -307,7 +307,7 @@ class Rotator:
                 problems.append(str(error))
 
     async def _read_configuration(self, problems: list[str]) -> WebhookConfiguration | None:
-        """Return the configuration if it has webhooks."""
+        """Return the configuration if it has webhooks whose CA the replicas set."""
         name = self._managed.configuration
         try:
             configuration = await self._cluster.get_webhook_configuration(name)
@@ -317,6 +317,10 @@ class Rotator:
         if configuration is not None and not configuration.ca_bundles:
             configuration = None
         self._note_published(configuration)
+        if configuration is not None and configuration.has_external_ca:
+            # By an upgrade to another mode; this replica goes when its successor is ready.
+            problems.append(f"something else sets the CA of MutatingWebhookConfiguration {name}")
+            return None
         return configuration
 
     def _note_published(self, configuration: WebhookConfiguration | None) -> None:
