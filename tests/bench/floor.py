@@ -19,7 +19,8 @@ from pathlib import Path
 import uvicorn
 import uvloop
 
-from webhook.server.http import BACKLOG, LIMITS, SETTINGS
+from webhook.server.http import LIMITS
+from webhook.server.listener import BACKLOG, SETTINGS
 
 
 def application(answer):

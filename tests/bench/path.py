@@ -26,8 +26,10 @@ from tests.bench.contestants import make_rules
 from webhook.admission.request import read_review
 from webhook.config import parse_rules
 from webhook.server.app import AdmissionWebhook, create_app
+from webhook.server.connections import ConnectionTable
 from webhook.server.history import History
-from webhook.server.http import SETTINGS, LimitedProtocol
+from webhook.server.http import LIMITS, LimitedProtocol, Port
+from webhook.server.listener import SETTINGS
 from webhook.server.policies import build_policies
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
@@ -93,7 +95,11 @@ class Connection:
         )
         self.loop = asyncio.new_event_loop()
         config = Config(app, **SETTINGS)
-        self._protocol = LimitedProtocol(config, ServerState(), {}, self.loop)
+        table = ConnectionTable[LimitedProtocol](LIMITS.connections)
+        port = Port(LIMITS, table, None, lambda *_: None)
+        self._protocol = LimitedProtocol(
+            config, ServerState(), {}, self.loop, port=port, address="127.0.0.1"
+        )
         self._wire = Wire()
         self._protocol.connection_made(self._wire)
         self._numbers = count()

@@ -39,6 +39,7 @@ def test_page_lists_the_labels_of_each_metric():
     registry.count_review("p", "patched", [(("r", "kept"), 1)])
     registry.observe_check("m", "present", 0.1)
     registry.count_refusal(400)
+    registry.count_closed_connection("full")
     body = registry.render("")[0].decode()
     for name, kind, labels, _ in ROW.findall(PAGE):
         suffix = "_count" if kind == "histogram" else ""

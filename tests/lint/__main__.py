@@ -33,7 +33,6 @@ PARTICIPLES = re.compile(
 
 # Function: why its name is a participle.
 PARTICIPLE_NAMES: dict[str, str] = {
-    "_unsupported_upgrade_warning": "a method of uvicorn that ours overrides",
     "warning": "the name that every logger has",
 }
 

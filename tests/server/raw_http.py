@@ -7,7 +7,8 @@ import json
 from contextlib import asynccontextmanager
 
 from tests.server.parts import Parts
-from webhook.server.http import ConnectionLimits, listen
+from webhook.server.http import ConnectionLimits
+from webhook.server.listener import listen
 
 TIGHT = ConnectionLimits(idle=1, request=0.3, linger=0.5, head=4096)
 HEAD = "POST /mutate HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n"

@@ -250,13 +250,24 @@ async def test_upgrade_is_answered_in_http_1_and_the_connection_closed(protocol,
 
 
 @pytest.mark.anyio
-@pytest.mark.parametrize("behind", [b"", PREFACE])
-async def test_upgrade_with_a_body_is_refused_and_the_connection_closed(behind):
-    async with run_listener(limits=ConnectionLimits(linger=0.2)) as listener:
-        reader, writer = await connect(listener)
-        writer.write(build_request(REVIEW, UPGRADE) + behind)
-        assert (await read_refusal(reader))[0] == 400
-        writer.close()
+@pytest.mark.parametrize("behind", [b"", PREFACE, build_request(REVIEW)])
+@pytest.mark.parametrize("protocol", ["h2c", "websocket", "TLS/1.0"])
+async def test_review_that_asks_for_an_upgrade_is_answered_as_a_review(protocol, behind):
+    upgrade = UPGRADE.replace("h2c", protocol).encode()
+    chunked = CHUNKED.replace(b"\r\n", b"\r\n" + upgrade, 1) + REVIEW + b"\r\n0\r\n\r\n"
+    for sent in (build_request(REVIEW, upgrade.decode()) + behind, chunked + behind):
+        for cut in (1, 30, 200, 300, len(sent) - len(behind) - 1):
+            async with run_listener(limits=ConnectionLimits()) as listener:
+                reader, writer = await connect(listener)
+                writer.write(sent[:cut])
+                await asyncio.sleep(0.005)
+                writer.write(sent[cut:])
+                head, body = await read_answer(reader)
+                assert head.startswith(b"HTTP/1.1 200")
+                assert b"connection: close" in head
+                assert json.loads(body)["response"]["patch"]
+                assert await read(reader) == b""
+                writer.close()
 
 
 async def slowly(scope, receive, send):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+from contextlib import suppress
 
 import pytest
 
@@ -17,8 +18,9 @@ from tests.server.raw_http import (
     read_refusal,
     run_listener,
 )
-from webhook.server.http import LIMITS, ConnectionLimits, ListenError, listen
-from webhook.server.limits import MAX_IN_HAND
+from webhook.server.http import LIMITS, ConnectionLimits
+from webhook.server.limits import MAX_BUFFERED
+from webhook.server.listener import ListenError, listen
 
 
 def test_idle_limit_is_longer_than_that_of_the_api_server():
@@ -120,9 +122,9 @@ async def test_unused_connection_is_closed():
         ([f"{HEAD}content-length: {'9' * 30}\r\n\r\n"], 400),
         ([f"{HEAD}transfer-encoding: chunked\r\n\r\nzz\r\n"], 400),
         ([f"{HEAD}transfer-encoding: chunked\r\ncontent-length: 1\r\n\r\n{{"], 400),
-        (["OPTIONS * HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
-        (["GET /mutate%00 HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
-        (["GET /%ff HTTP/1.1\r\nconnection: close\r\n\r\n"], 404),
+        (["OPTIONS * HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"], 404),
+        (["GET /mutate%00 HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"], 404),
+        (["GET /%ff HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n"], 404),
     ],
 )
 async def test_malformed_request_is_refused_with_a_message(parts, status):
@@ -163,52 +165,126 @@ async def test_client_that_disconnects_halfway_leaves_nothing_behind(review_of):
     assert not parts.failures
 
 
-@pytest.mark.anyio
-async def test_too_many_requests_at_once_get_503_with_retry_after(review_of):
-    parts = Parts()
-    waiting = []
-    async with run_listener(parts, ConnectionLimits(request=5.0)) as listener:
-        for _ in range(MAX_IN_HAND):
-            _, writer = await connect(listener)
-            writer.write(f"{HEAD}content-length: 9\r\n\r\n{{".encode())
-            waiting.append(writer)
-        reader, writer = await connect(listener)
-        while True:
-            writer.write(build_request(review_of("nginx")))
-            head, body = await read_answer(reader)
-            if head.startswith(b"HTTP/1.1 503"):
-                break
-            await asyncio.sleep(0.01)
-        assert b"retry-after: 1\r\n" in head
-        assert "try again" in json.loads(body)["message"]
-        for each in waiting:
-            each.transport.abort()
-        await asyncio.sleep(0.1)
-        writer.write(build_request(review_of("nginx")))
-        assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
-        writer.close()
+async def connect_from(listener, source):
+    return await asyncio.open_connection(*listener.socket.getsockname(), local_addr=(source, 0))
 
 
 @pytest.mark.anyio
-async def test_bodies_that_fill_the_memory_get_503():
+async def test_bodies_that_fill_the_memory_get_503_and_others_are_answered(review_of):
     size = 7 * 1024 * 1024
     async with run_listener(limits=ConnectionLimits(request=10.0)) as listener:
 
-        async def sent():
-            reader, writer = await connect(listener)
+        async def send():
+            reader, writer = await connect_from(listener, "127.0.0.2")
             writer.write(f"{HEAD}content-length: {size}\r\n\r\n".encode())
             writer.write(b" " * (size - 1))
             try:
-                return (await read_answer(reader))[0]
+                return await read_answer(reader)
             finally:
                 writer.transport.abort()
 
-        sending = [asyncio.create_task(sent()) for _ in range(11)]
+        large = review_of("nginx") + b" " * (3 * 1024 * 1024)
+        sending = [asyncio.create_task(send()) for _ in range(11)]
+        for _ in range(10):
+            reader, writer = await connect(listener)
+            writer.write(build_request(large))
+            assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
+            writer.close()
         done, pending = await asyncio.wait(sending, return_when=asyncio.FIRST_COMPLETED)
-        assert all(task.result().startswith(b"HTTP/1.1 503") for task in done)
+        for head, body in (task.result() for task in done):
+            assert head.startswith(b"HTTP/1.1 503")
+            assert b"retry-after: 1\r\n" in head
+            assert "try again" in json.loads(body)["message"]
+        assert len(pending) * size <= MAX_BUFFERED
         for task in pending:
             task.cancel()
         await asyncio.wait(pending)
+
+
+@pytest.mark.anyio
+async def test_full_port_closes_the_oldest_quiet_connection_of_who_has_most(review_of):
+    limits = ConnectionLimits(connections=10)
+    async with run_listener(limits=limits) as listener:
+        own = [await connect(listener) for _ in range(3)]
+        for reader, writer in own:
+            writer.write(build_request(review_of("nginx")))
+            await read_answer(reader)
+        flood = []
+        for number in range(40):
+            flood.append(await connect_from(listener, f"127.0.0.{2 + number % 2}"))
+            await asyncio.sleep(0.005)
+        for reader, writer in flood[:-7]:
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        for reader, writer in (*own, *flood[-7:]):
+            writer.write(build_request(review_of("nginx")))
+            assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
+            writer.close()
+
+
+@pytest.mark.anyio
+async def test_one_address_has_at_most_half_of_the_connections(review_of):
+    async with run_listener(limits=ConnectionLimits(connections=10)) as listener:
+        flood = [await connect(listener) for _ in range(30)]
+        for reader, writer in flood[:25]:
+            with suppress(ConnectionResetError):
+                assert await asyncio.wait_for(reader.read(), 5) == b""
+            writer.close()
+        for reader, writer in flood[25:]:
+            writer.write(build_request(review_of("nginx")))
+            assert (await read_answer(reader))[0].startswith(b"HTTP/1.1 200")
+            writer.close()
+
+
+@pytest.mark.anyio
+async def test_connection_is_refused_while_all_others_are_answered():
+    released = asyncio.Event()
+
+    async def app(scope, receive, send):
+        await receive()
+        await released.wait()
+        await send({"type": "http.response.start", "status": 204})
+        await send({"type": "http.response.body"})
+
+    async with run_listener(limits=ConnectionLimits(connections=4), app=app) as listener:
+        busy = [await connect_from(listener, f"127.0.0.{2 + number}") for number in range(4)]
+        for _, writer in busy:
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+        await asyncio.sleep(0.2)
+        reader, writer = await connect(listener)
+        with suppress(ConnectionResetError):
+            assert await asyncio.wait_for(reader.read(), 5) == b""
+        writer.close()
+        released.set()
+        for reader, writer in busy:
+            assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 204")
+            writer.close()
+
+
+@pytest.mark.anyio
+async def test_unread_answers_are_bounded_in_bytes_and_time():
+    async def app(scope, receive, send):
+        await receive()
+        await send({"type": "http.response.start", "status": 200})
+        await send({"type": "http.response.body", "body": b"x" * 8_000_000})
+
+    limits = ConnectionLimits(request=1.0, unread=10_000_000)
+    async with run_listener(limits=limits, app=app) as listener:
+        unread = []
+        for _ in range(4):
+            reader, writer = await connect(listener)
+            reader._transport.pause_reading()
+            writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
+            unread.append(writer)
+            await asyncio.sleep(0.1)
+        left = listener.server.server_state.connections
+        assert sum(each.unread for each in left) <= limits.unread
+        assert len(left) < len(unread)
+        await asyncio.sleep(2.5)
+        assert not listener.server.server_state.connections
+        for writer in unread:
+            writer.transport.abort()
 
 
 def test_listen_names_a_port_in_use():

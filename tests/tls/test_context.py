@@ -12,7 +12,7 @@ import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives.asymmetric import rsa
 
-from webhook.tls import Certificate, CertificateError, ServingContext
+from webhook.tls import AllowedClients, Certificate, CertificateError, ServingContext
 from webhook.tls.ca import create_self_signed
 from webhook.tls.context import pem_file
 
@@ -114,3 +114,30 @@ def test_pem_file_on_disk_is_private_and_removed(certificate):
         assert path.startswith(tempfile.gettempdir())
         ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(path)
     assert not Path(path).exists()
+
+
+def test_clients_that_a_file_allows_are_read_or_the_problem_is_named(tmp_path, certificate):
+    path = tmp_path / "ca.crt"
+    with pytest.raises(CertificateError, match=r"ca\.crt: No such file"):
+        AllowedClients.read(path)
+    for content in (b"", b"hello", b"\xff", certificate.key):
+        path.write_bytes(content)
+        with pytest.raises(CertificateError, match="PEM"):
+            AllowedClients.read(path)
+    path.write_bytes(certificate.chain)
+    assert AllowedClients.read(path).authorities == certificate.chain.decode()
+
+
+@pytest.mark.parametrize(
+    ("names", "allowed"),
+    [((), True), (("kube-apiserver",), True), (("api.example",), True), (("kubelet",), False)],
+)
+def test_clients_are_allowed_by_common_name_or_alternative_name(names, allowed):
+    peer = {
+        "subject": ((("organizationName", "kubelet"),), (("commonName", "kube-apiserver"),)),
+        "subjectAltName": (("DNS", "api.example"),),
+    }
+    problem = AllowedClients("", frozenset(names)).find_problem(peer)
+    assert (problem == "") is allowed
+    assert allowed or "kube-apiserver, api.example" in problem
+    assert (AllowedClients("", frozenset(names)).find_problem(None) == "") is (not names)

@@ -54,6 +54,21 @@ FILE = click.Path(path_type=Path)
     "--tls-key", type=FILE, metavar="FILE", help="Private key of the certificate, in PEM."
 )
 @click.option(
+    "--client-ca",
+    type=FILE,
+    metavar="FILE",
+    help="CAs, in PEM: reviews are taken only from clients with a certificate of one of them; "
+    "changes take effect without a restart.  [default: from everyone]",
+)
+@click.option(
+    "--client-name",
+    "client_names",
+    multiple=True,
+    metavar="NAME",
+    help="Common name, or subject alternative name, that such a certificate needs; "
+    "repeat it to allow several.  [default: any]",
+)
+@click.option(
     "--certificate-secret",
     metavar="NAMESPACE/NAME",
     help="Keep a CA in this Secret, and sign the certificate with it.",
@@ -86,6 +101,8 @@ def serve(
     operations_port: int,
     tls_cert: Path | None,
     tls_key: Path | None,
+    client_ca: Path | None,
+    client_names: tuple[str, ...],
     certificate_secret: str | None,
     service_name: str | None,
     service_namespace: str | None,
@@ -102,6 +119,8 @@ def serve(
         raise click.UsageError("serve needs a rules file that it can watch, not standard input")
     if (tls_cert is None) != (tls_key is None):
         raise click.UsageError("give both --tls-cert and --tls-key, or neither")
+    if client_names and client_ca is None:
+        raise click.UsageError("--client-name needs --client-ca")
     if certificate_secret is not None and tls_cert is not None:
         raise click.UsageError("give either --certificate-secret or --tls-cert, not both")
     from webhook.server import STARTUP_ERRORS, ServerSettings, run  # noqa: PLC0415 - see main.py
@@ -113,6 +132,8 @@ def serve(
         operations_port=operations_port,
         certificate=tls_cert,
         key=tls_key,
+        client_ca=client_ca,
+        client_names=frozenset(client_names),
         managed=_parse_managed(
             certificate_secret, service_namespace, service_name, webhook_configuration
         ),

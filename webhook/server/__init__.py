@@ -4,7 +4,7 @@ from typing import Final
 
 from webhook.config import ConfigurationError
 from webhook.kube import ClusterError
-from webhook.server.http import ListenError
+from webhook.server.listener import ListenError
 from webhook.server.main import run
 from webhook.server.settings import ServerSettings
 from webhook.telemetry import TracingError

@@ -78,22 +78,19 @@ class AdmissionWebhook:
     async def mutate(self, request: Request) -> Response:
         """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
-        body = b""
         try:
-            policy = self._find_policy(request.scope["path"])
-            body = await self.bodies.read(request.scope, request.receive)
-            began = self.stopwatch()
-            seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
-            client = request.client.host if request.client else ""
-            content = await review(body, policy, self.recorder, seconds, client)
+            policy = self._find_policy(request.scope["raw_path"].decode("latin-1"))
+            async with self.bodies.read(request.scope, request.receive) as body:
+                began = self.stopwatch()
+                seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
+                client = request.client.host if request.client else ""
+                content = await review(body, policy, self.recorder, seconds, client)
         except InvalidReviewError as error:
             return self.refuse(request, RequestError(400, str(error)))
         except RequestError as error:
             return self.refuse(request, error)
         except DisconnectedError:
             return Response()  # nobody receives it
-        finally:
-            self.bodies.release(body)
         self.metrics.observe_review(self.stopwatch() - began, self.clock())
         return self.respond(content)
 

@@ -6,10 +6,11 @@ import asyncio
 import socket
 from abc import ABC, abstractmethod
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from webhook.kube import connect
 from webhook.tls import (
+    AllowedClients,
     Certificate,
     CertificateError,
     CertificateFiles,
@@ -21,8 +22,9 @@ from webhook.tls import (
 
 if TYPE_CHECKING:
     import ssl
-    from collections.abc import Awaitable, Callable
+    from collections.abc import Awaitable, Callable, Mapping
     from datetime import datetime
+    from pathlib import Path
 
     from webhook.kube.cluster import Cluster
     from webhook.server.readiness import Readiness
@@ -39,6 +41,7 @@ __all__ = [
 ]
 
 PART: Final = "certificate"
+CLIENT_SECONDS: Final = 5.0
 RENEWAL: Final = timedelta(days=300)  # of the year that a self-signed certificate lasts
 
 
@@ -67,6 +70,38 @@ class ServingCertificate(ABC):
     def context(self) -> ssl.SSLContext:
         """The context to accept connections with, now and after every change."""
         return self.serving.context
+
+    def find_client_problem(self, certificate: Mapping[str, Any] | None) -> str:
+        """Return why a client may not send reviews; empty if it may.
+
+        Args:
+            certificate: Its certificate, as `ssl` decodes it.
+        """
+        clients = self.serving.clients
+        return clients.find_problem(certificate) if clients else ""
+
+    def allow(self, clients: AllowedClients) -> None:
+        """Accept only these clients from now on."""
+        self.serving.allow(clients)
+        self._log.info("client CA loaded", names=sorted(clients.names))
+
+    async def follow_clients(self, path: Path, *, interval: float = CLIENT_SECONDS) -> None:
+        """Take up every change of the CAs of the clients in a file until cancelled."""
+        reported = ""
+        while True:
+            await asyncio.sleep(interval)
+            current = self.serving.clients
+            names = current.names if current else frozenset()
+            try:
+                clients = await asyncio.to_thread(AllowedClients.read, path, names)
+            except CertificateError as error:
+                if str(error) != reported:
+                    reported = str(error)
+                    self._log.error("client CA refused; the old one stays in use", problem=reported)
+                continue
+            reported = ""
+            if clients != current:
+                self.allow(clients)
 
     @property
     def expires_at(self) -> datetime:
@@ -214,16 +249,21 @@ def create_serving_certificate(
         CertificateError: The files cannot be used.
         ClusterError: The address of the cluster is unknown.
     """
+    certificate: ServingCertificate
     if settings.certificate and settings.key:
         files = CertificateFiles(settings.certificate, settings.key)
-        return FileCertificate(files, log=log, metrics=metrics, clock=clock)
-    if settings.managed is None:
-        return SelfSignedCertificate(log=log, metrics=metrics, clock=clock)
-    return RotatedCertificate(
-        settings.managed,
-        connect(),
-        log=log,
-        metrics=metrics,
-        readiness=readiness,
-        clock=clock,
-    )
+        certificate = FileCertificate(files, log=log, metrics=metrics, clock=clock)
+    elif settings.managed is None:
+        certificate = SelfSignedCertificate(log=log, metrics=metrics, clock=clock)
+    else:
+        certificate = RotatedCertificate(
+            settings.managed,
+            connect(),
+            log=log,
+            metrics=metrics,
+            readiness=readiness,
+            clock=clock,
+        )
+    if settings.client_ca is not None:
+        certificate.allow(AllowedClients.read(settings.client_ca, settings.client_names))
+    return certificate

@@ -6,54 +6,31 @@ arrive, so a few silent connections could block a replica.
 
 from __future__ import annotations
 
-import asyncio
-import socket
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any, Final, cast
+from typing import TYPE_CHECKING, Any, Final, NoReturn
 
-from uvicorn import Config
+from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
-from uvicorn.server import Server
 
 from webhook.server.limits import encode_status
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    import asyncio
+    import socket
+    from collections.abc import Callable
 
-    from starlette.types import ASGIApp
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
     from webhook.server.certificates import ServingCertificate
+    from webhook.server.connections import ConnectionTable
 
-__all__ = ["BACKLOG", "LIMITS", "SETTINGS", "ConnectionLimits", "ListenError", "Listener", "listen"]
-
-# Each API server dials anew when many Pods come at once, or when all of them restart.
-BACKLOG: Final = 2048
-# Together with the drain, within the 30 seconds that Kubernetes gives a Pod to end.
-GRACE_SECONDS: Final = 20
-# What uvicorn does for applications in general, and this one does not need.
-SETTINGS: Final[dict[str, Any]] = {
-    "ws": "none",
-    "lifespan": "off",
-    "log_config": None,
-    "access_log": False,
-    "proxy_headers": False,
-    "server_header": False,
-}
-TICKS_A_SECOND: Final = 10
-BODY_FIELDS: Final = (b"content-length", b"transfer-encoding")
-
-
-class ListenError(Exception):
-    """A port that cannot be listened on; the message says why."""
+__all__ = ["LIMITS", "ConnectionLimits", "LimitedProtocol", "Port"]
 
 
 @dataclass(frozen=True, slots=True)
 class ConnectionLimits:
-    """What one connection may take.
+    """What one connection may take, and all together.
 
     Attributes:
         idle: Seconds without a request. Longer than the 90 after which the API server
@@ -64,7 +41,15 @@ class ConnectionLimits:
         request: Seconds from the first byte of a request to its last.
         linger: Seconds that a connection is kept open once it is to be closed: a request
             may be on its way, or the client not done with sending.
-        head: Bytes of a request's head.
+        head: Bytes of a request's head, or in a row between parts of its body.
+        fields: Header fields of a request; an API server sends some ten, and each takes more
+            memory here than on the wire.
+        waiting: Requests that wait for the answer to one before them on their connection, in
+            all; each takes 3 KB. API servers, kubelets and Prometheus send none.
+        connections: Connections at once, in all; one address may have half of them. Each takes
+            up to 0.35 MB with TLS, so all of them less than half of the chart's 256 MiB. Three
+            API servers keep 75.
+        unread: Bytes of answers that clients have not read yet, in all.
     """
 
     idle: int = 120
@@ -72,86 +57,168 @@ class ConnectionLimits:
     request: float = 10.0
     linger: float = 1.0
     head: int = 64 * 1024
+    fields: int = 100
+    waiting: int = 4096
+    connections: int = 300
+    unread: int = 16 * 1024 * 1024
 
 
 LIMITS: Final = ConnectionLimits()
 
 
 class LimitedProtocol(HttpToolsProtocol):
-    """One connection, with limits on the head and on the time of each request."""
+    """One connection, from when it is accepted: with limits on what it may send and hold.
 
-    def __init__(self, *args: Any, limits: ConnectionLimits = LIMITS, **kwargs: Any) -> None:
+    Attributes:
+        address: The address of the client.
+        active_at: When it was last heard or answered, in the time of the loop.
+    """
+
+    def __init__(self, *args: Any, port: Port, address: str, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._limits = limits
-        self._opened = self.loop.time()
+        self.address = address
+        self._port = port
+        self._limits = port.limits
+        self._opened = self.active_at = self.loop.time()
+        self._opening: asyncio.Task[None] | None = None
+        self._is_established = False
+        # Why the client may not send reviews, by its certificate.
+        self._forbidden = ""
         # When the request that is arriving began; None if it is complete.
         self._began: float | None = None
         self._in_head = False
-        self._head_size = 0
-        # The head is not longer than what arrived since it began.
-        self._arrived = 0
+        # Bytes since the last one of a body, or of a head that is complete.
+        self._unused = 0
+        self._ignores_upgrade = False
+        # What is wrong with the request that is arriving, if not its syntax.
+        self._problem: tuple[int, str] | None = None
+        # The last answer, which waits for those ahead of it.
+        self._refusal = b""
         # Whether what arrives is thrown away.
         self._is_deaf = False
+        # Since when the client reads nothing of what is sent to it.
+        self._stalled_at: float | None = None
 
-    def data_received(self, data: bytes) -> None:
-        """Parse what arrived, and refuse a head that is too long before it is complete."""
-        if self._is_deaf:
-            return
-        in_head = self._in_head
-        self._arrived = len(data) + (self._arrived if in_head else 0)
-        super().data_received(data)
-        if in_head and self._in_head:
-            self._head_size += len(data)
-            if self._head_size > self._limits.head:
-                self._refuse_head()
+    def open(self, accepted: socket.socket) -> asyncio.Task[None]:
+        """Begin to serve an accepted socket, with TLS if the port has a certificate."""
+        self._opening = self.loop.create_task(self._open(accepted))
+        return self._opening
 
-    def on_message_begin(self) -> None:
-        """Note when a request begins."""
-        super().on_message_begin()
-        self._began = self.loop.time()
-        self._head_size = 0
-        self._in_head = True
+    def abort(self) -> None:
+        """Close the connection at once."""
+        if self._is_established:
+            self.transport.abort()
+        elif self._opening is not None:
+            self._opening.cancel()
 
-    def on_headers_complete(self) -> None:
-        """Start the request, unless its head is too long."""
-        self._in_head = False
-        if self._arrived > self._limits.head:
-            self._head_size = len(self.url) + sum(len(n) + len(v) for n, v in self.headers)
-            if self._head_size > self._limits.head:
-                raise ValueError  # which the parser reports, so that `send_400_response` is called
-        upgrade = self.parser.should_upgrade()
-        if upgrade and any(name in BODY_FIELDS for name, _ in self.headers):
-            raise ValueError  # as above: the parser would take the body for the next request
-        super().on_headers_complete()
-        if upgrade or self.loop.time() - self._opened > self._limits.age:
-            self.cycle.keep_alive = False
-        # The client may go on in the protocol that it asked for. It gets its answer in HTTP/1.1,
-        # and the connection ends (RFC 9110, 7.8).
-        self._is_deaf = upgrade
+    @property
+    def is_busy(self) -> bool:
+        """Whether a request is complete, and its answer is not."""
+        return (
+            self._began is None
+            and self._latest is not None
+            and not self._latest.response_complete
+            and self._stalled_at is None
+        )
 
-    def on_message_complete(self) -> None:
-        """Note that a request is complete."""
-        self._began = None
-        super().on_message_complete()
+    @property
+    def unread(self) -> int:
+        """Bytes that the client has not read yet."""
+        return self.transport.get_write_buffer_size() if self._is_established else 0
+
+    @property
+    def stalled_at(self) -> float | None:
+        """Since when the client reads nothing, if it has much to read."""
+        return self._stalled_at
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to serve, as soon as TLS is established."""
+        super().connection_made(transport)
+        self._is_established = True
+        if self._port.certificate is not None:
+            peer = transport.get_extra_info("peercert")
+            self._forbidden = self._port.certificate.find_client_problem(peer)
+            if self._forbidden:
+                self._port.on_closing("certificate", self.address, self._forbidden)
 
     def connection_lost(self, exc: Exception | None) -> None:
         """Release the connection; uvicorn's timer would hold one that was reset for minutes."""
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
+        self._port.table.discard(self)
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse what is not HTTP, or a head that is too long."""
-        if self._head_size > self._limits.head:
-            self._refuse_head()
+    def data_received(self, data: bytes) -> None:
+        """Parse what arrived, and refuse what is too much before it is complete."""
+        if self._is_deaf:
+            return
+        self._unset_keepalive_if_required()
+        self.active_at = self.loop.time()
+        self._unused += len(data)
+        try:
+            self.parser.feed_data(data)
+        except HttpParserUpgrade as upgrade:
+            self._ignore_upgrade(data[upgrade.args[0] :])
+        except HttpParserError as error:
+            self.refuse(*(self._problem or (400, f"this is no HTTP request: {error}")))
         else:
-            self.refuse(400, msg)
+            if self._began is not None and self._unused > self._limits.head:
+                self.refuse(431, f"the head is larger than {self._limits.head} bytes")
+
+    def on_message_begin(self) -> None:
+        """Note when a request begins."""
+        super().on_message_begin()
+        self._began = self._began or self.loop.time()
+        self._in_head = True
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Collect a field; those of a trailer are ignored (RFC 9110, 6.5.1)."""
+        if not self._in_head:
+            return
+        if len(self.headers) >= self._limits.fields:
+            self._reject(431, f"the head has more than {self._limits.fields} fields")
+        super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request, unless its head is not allowed."""
+        if self.parser.should_upgrade() and self.parser.get_method() != b"CONNECT":
+            return  # the parser stops here, and `_ignore_upgrade` has it go on
+        self._check_head()
+        if self.pipeline and self._port.count_waiting() >= self._limits.waiting:
+            self._reject(400, "too many requests before the answers to others")
+        super().on_headers_complete()
+        self._in_head = False
+        self._unused = 0
+        if self._ignores_upgrade or self.loop.time() - self._opened > self._limits.age:
+            self.cycle.keep_alive = False
+
+    def on_body(self, body: bytes) -> None:
+        """Pass on a part of the body."""
+        self._unused = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """Note that a request is complete."""
+        if self._in_head:
+            return
+        self._began = None
+        self._unused = 0
+        super().on_message_complete()
+        # The client may go on in the protocol that it asked for.
+        self._is_deaf = self._ignores_upgrade
+
+    def on_response_complete(self) -> None:
+        """Begin with the next request, or refuse it."""
+        self.active_at = self.loop.time()
+        is_last = not self.pipeline
+        super().on_response_complete()
+        if is_last and self._refusal:
+            self._send_refusal()
 
     def refuse(self, code: int, message: str) -> None:
-        """Answer with an error, and close.
-
-        Whatever still arrives is thrown away: closing at once would take the answer from a
-        client that is still sending.
-        """
+        """Answer the request that is arriving with an error, after those before it, and close."""
+        if self._is_deaf:
+            return
+        self._is_deaf = True
         body = encode_status(code, message)
         head = (
             f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
@@ -159,22 +226,35 @@ class LimitedProtocol(HttpToolsProtocol):
             f"content-length: {len(body)}\r\n"
             "connection: close\r\n\r\n"
         )
-        if self._can_answer:
-            self.transport.write(head.encode() + body)
-        self._is_deaf = True
-        self.loop.call_later(self._limits.linger, self.transport.close)
+        self._refusal = head.encode() + body
+        cycle = self._latest
+        if self._began is not None and not self._in_head and cycle is not None:
+            if self.pipeline:
+                self.pipeline.popleft()  # it waits for the one before it
+                return
+            if cycle.response_started:
+                self._refusal = b""
+            cycle.disconnected = True
+            cycle.message_event.set()
+        elif cycle is not None and not cycle.response_complete:
+            return
+        self._send_refusal()
 
     def enforce_times(self, now: float) -> None:
-        """Refuse a request that takes too long, and close a connection that was never used.
+        """End what takes too long: a request, its answer, or a connection that is never used.
 
         Args:
             now: The loop's time in seconds.
         """
-        if self._is_deaf or self.transport.is_closing():
-            return
-        if self._began is not None and now - self._began > self._limits.request:
-            seconds = f"{self._limits.request:g} seconds"
-            self.refuse(408, f"the request was not complete after {seconds}")
+        most = self._limits.request
+        if self._stalled_at is not None and now - self._stalled_at > most:
+            self._port.on_closing("unread", self.address, "the client does not read its answer")
+            self.transport.abort()
+        elif self.transport.is_closing():
+            if now - self.active_at > most + self._limits.linger:
+                self.transport.abort()
+        elif self._began is not None and now - self._began > most:
+            self.refuse(408, f"the request was not complete after {most:g} seconds")
         elif self._is_unused and now - self._opened > self._limits.idle:
             self.transport.close()
 
@@ -188,11 +268,82 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._latest is not None and not self._in_head:
             super().shutdown()
 
-    def _unsupported_upgrade_warning(self) -> None:
-        """Log nothing: that an upgrade is not granted is no problem."""
+    def pause_writing(self) -> None:
+        """Note that the client does not read, and bound what all clients leave unread."""
+        super().pause_writing()
+        self._stalled_at = self.loop.time()
+        self._port.limit_unread()
 
-    def _refuse_head(self) -> None:
-        self.refuse(431, f"the head is larger than {self._limits.head} bytes")
+    def resume_writing(self) -> None:
+        """Note that the client reads again."""
+        super().resume_writing()
+        self._stalled_at = None
+
+    async def _open(self, accepted: socket.socket) -> None:
+        options: dict[str, Any] = {}
+        if self._port.certificate is not None:
+            options = {
+                "ssl": self._port.certificate.context,
+                "ssl_handshake_timeout": self._limits.request,
+                "ssl_shutdown_timeout": self._limits.request,
+            }
+        try:
+            await self.loop.connect_accepted_socket(lambda: self, accepted, **options)
+        except OSError as error:
+            problem = (getattr(error, "reason", "") or str(error)).replace("_", " ").lower()
+            self._port.on_closing("handshake", self.address, problem or "the client went away")
+        finally:
+            if not self._is_established:
+                self._port.table.discard(self)
+
+    def _check_head(self) -> None:
+        """Reject a head that is valid by its syntax, but not allowed."""
+        version = self.parser.get_http_version()
+        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
+        hosts = [value for name, value in self.headers if name == b"host"]
+        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
+        if size > self._limits.head:
+            self._reject(431, f"the head is larger than {self._limits.head} bytes")
+        if version not in ("1.0", "1.1"):
+            self._reject(505, f"HTTP/{version} is not supported")
+        if len(hosts) > 1 or (not hosts and version == "1.1"):
+            self._reject(400, f"there must be one Host field, not {len(hosts)}")  # RFC 9112, 3.2
+        if any(coding.strip().lower() != b"chunked" for coding in codings):
+            self._reject(501, "the only supported transfer coding is chunked")  # RFC 9112, 6.1
+        if b"#" in self.url:
+            self._reject(400, "the request target has a fragment")
+        if self._forbidden:
+            self._reject(403, self._forbidden)
+
+    def _reject(self, code: int, message: str) -> NoReturn:
+        """Have the parser stop, and `data_received` refuse the request."""
+        self._problem = (code, message)
+        raise ValueError(message)
+
+    def _ignore_upgrade(self, rest: bytes) -> None:
+        """Read the request again without its field Upgrade, as RFC 9110, 7.8 permits.
+
+        The parser takes whatever follows an Upgrade for the other protocol, even a body.
+        """
+        self._ignores_upgrade = True
+        line = b"%s %s HTTP/%s\r\n" % (
+            self.parser.get_method(),
+            self.url,
+            self.parser.get_http_version().encode(),
+        )
+        fields = [b"%s: %s\r\n" % field for field in self.headers if field[0] != b"upgrade"]
+        self.parser = HttpRequestParser(self)
+        self.data_received(line + b"".join(fields) + b"\r\n" + rest)
+
+    def _send_refusal(self) -> None:
+        """Send the last answer, and close when the client had time to read it.
+
+        Whatever still arrives is thrown away: closing at once would take the answer from a
+        client that is still sending.
+        """
+        if self._refusal and not self.transport.is_closing():
+            self.transport.write(self._refusal)
+        self.loop.call_later(self._limits.linger, self.transport.close)
 
     def _close_if_incomplete(self) -> None:
         if self._began is not None:
@@ -209,109 +360,40 @@ class LimitedProtocol(HttpToolsProtocol):
         return cycle
 
     @property
-    def _can_answer(self) -> bool:
-        """Whether an answer would be the first to its request, and follow the previous answer."""
-        cycle = self._latest
-        if cycle is None:
-            return True
-        if self._began is None or self._in_head:
-            return cycle.response_complete
-        return not cycle.response_started
-
-    @property
     def _is_unused(self) -> bool:
         """Whether no request has come; after the first one uvicorn closes idle connections."""
         return self._latest is None and self._began is None
 
 
-class EmbeddedServer(Server):
-    """uvicorn's server as one of several in a process, which decides when they end.
+@dataclass(frozen=True, slots=True)
+class Port:
+    """What the connections of one port share.
 
     Attributes:
-        opened: Is set when it accepts connections.
-    """
-
-    def __init__(self, config: Config) -> None:
-        super().__init__(config)
-        self.opened = asyncio.Event()
-
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to accept connections."""
-        await super().startup(sockets)
-        self.opened.set()
-
-    @contextmanager
-    def capture_signals(self) -> Generator[None]:
-        """Leave signals to the process."""
-        yield
-
-    async def on_tick(self, counter: int) -> bool:
-        """Enforce the time limits of all connections once a second."""
-        if counter % TICKS_A_SECOND == 0:
-            now = asyncio.get_running_loop().time()
-            for connection in [*self.server_state.connections]:
-                if isinstance(connection, LimitedProtocol):
-                    connection.enforce_times(now)
-        return await super().on_tick(counter)
-
-
-@dataclass(frozen=True, slots=True)
-class Listener:
-    """A listening socket, and the server that answers there."""
-
-    socket: socket.socket
-    server: EmbeddedServer
-    scheme: str
-
-    @property
-    def address(self) -> str:
-        """The URL to reach it at."""
-        host, port = self.socket.getsockname()[:2]
-        return f"{self.scheme}://{f'[{host}]' if ':' in host else host}:{port}"
-
-
-def listen(
-    host: str,
-    port: int,
-    app: ASGIApp,
-    certificate: ServingCertificate | None = None,
-    *,
-    limits: ConnectionLimits = LIMITS,
-) -> Listener:
-    """Listen on a TCP port for *app*.
-
-    Args:
-        host: Address or name; empty for every address, of IPv6 too where there is one.
-        port: The port; 0 for any free one.
-        app: The application.
+        limits: Limits of each connection, and of all.
+        table: The connections.
         certificate: For TLS; None for plain HTTP.
-        limits: Limits of each connection.
-
-    Raises:
-        ListenError: The port is in use or not permitted, or the host is not of this machine.
+        on_closing: Is called with a reason, the client's address and a sentence when a
+            connection is closed or refused.
     """
-    opened = _open_socket(host, port)
-    config = Config(
-        app,
-        http=cast("type[LimitedProtocol]", partial(LimitedProtocol, limits=limits)),
-        backlog=BACKLOG,
-        timeout_keep_alive=limits.idle,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        ssl_context_factory=(lambda *_: certificate.context) if certificate else None,
-        **SETTINGS,
-    )
-    return Listener(opened, EmbeddedServer(config), "https" if certificate else "http")
 
+    limits: ConnectionLimits
+    table: ConnectionTable[LimitedProtocol]
+    certificate: ServingCertificate | None
+    on_closing: Callable[[str, str, str], None]
 
-def _open_socket(host: str, port: int) -> socket.socket:
-    try:
-        if not host and socket.has_dualstack_ipv6():
-            return socket.create_server(
-                ("", port), family=socket.AF_INET6, dualstack_ipv6=True, backlog=BACKLOG
-            )
-        family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=BACKLOG)
-    except (OSError, OverflowError) as error:
-        reason = getattr(error, "strerror", None) or error
-        where = f"port {port} of {host}" if host else f"port {port}"
-        raise ListenError(f"cannot listen on {where}: {reason}") from None
+    def count_waiting(self) -> int:
+        """Return how many requests wait for the answer to one before them."""
+        return sum(len(each.pipeline) for each in self.table)
+
+    def limit_unread(self) -> None:
+        """Close the connections that have not been read for longest, if there is too much."""
+        stalled = [each for each in self.table if each.stalled_at is not None]
+        stalled.sort(key=lambda each: each.stalled_at or 0.0)
+        held = sum(each.unread for each in stalled)
+        for each in stalled:
+            if held <= self.limits.unread:
+                break
+            held -= each.unread
+            self.on_closing("unread", each.address, "too much waits for clients that do not read")
+            each.abort()

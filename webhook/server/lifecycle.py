@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
-    from webhook.server.http import Listener
+    from webhook.server.listener import Listener
     from webhook.server.readiness import Readiness
     from webhook.telemetry import Log
 

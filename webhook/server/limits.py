@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
+from collections import Counter
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
 from functools import lru_cache
 from http import HTTPStatus
+from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.errors import quote
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import AsyncIterator, Iterable, Mapping
 
     from starlette.types import Receive, Scope
 
@@ -23,7 +28,6 @@ MAX_BODY: Final = 7 * 1024 * 1024
 # All bodies together, from their first byte until they are answered. A text with one wide character
 # takes four times its bytes when it is read: so they fit into the memory of a small replica.
 MAX_BUFFERED: Final = 32 * 1024 * 1024
-MAX_IN_HAND: Final = 512
 
 JSON: Final = b"application/json"
 RETRY: Final = {"Retry-After": "1"}
@@ -67,71 +71,80 @@ class DisconnectedError(Exception):
     """The client went away before its request was complete."""
 
 
+@dataclass(slots=True, eq=False)
+class _Body:
+    """A body that is held: whose it is, its size so far, and when to give it up."""
+
+    client: str
+    size: int = 0
+    deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
+
+
 class BodyReader:
-    """Reads the bodies of reviews, and limits how many bytes of them there are at once."""
+    """Reads the bodies of reviews, and limits how many bytes are held at once."""
 
     def __init__(self) -> None:
-        self._in_hand = 0
-        self._buffered = 0
+        self._held: set[_Body] = set()
+        self._size = 0
 
-    async def read(self, scope: Scope, receive: Receive) -> bytes:
-        """Return the body of a request; `release` must follow when it is answered.
+    @asynccontextmanager
+    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
+        """Yield the body of a request, which counts as held until the end of the block.
 
         Raises:
             RequestError: It is too large, not JSON, or too much at once.
             DisconnectedError: The client went away before it was complete.
         """
-        headers = dict(scope["headers"])
-        if int(headers.get(b"content-length", b"0")) > MAX_BODY:
-            raise _size_error()
-        content_type = headers.get(b"content-type", b"")
-        if content_type != JSON and _media_type(content_type) != JSON:
-            shown = quote(content_type.decode("latin-1"))
-            raise RequestError(415, f"content type is {shown}, not application/json")
-        if self._in_hand >= MAX_IN_HAND:
-            raise _overload_error()
-        self._in_hand += 1
+        _check_fields(scope["headers"])
+        body = _Body(scope["client"][0] if scope.get("client") else "")
+        self._held.add(body)
         try:
-            message = await receive()
-            body: bytes = message.get("body", b"")
-            if message.get("more_body"):
-                body = await self._read_parts(body, receive)
+            async with body.deadline:
+                yield await self._receive(body, receive)
+        except TimeoutError:
+            raise _overload_error() from None
         finally:
-            self._in_hand -= 1
-        if message["type"] == "http.disconnect":
-            raise DisconnectedError
-        if len(body) > MAX_BODY:
-            raise _size_error()
-        if self._buffered + len(body) > MAX_BUFFERED:
-            raise _overload_error()
-        self._buffered += len(body)
-        return body
+            self._release(body)
 
-    def release(self, body: bytes) -> None:
-        """Stop counting a body that was read."""
-        self._buffered -= len(body)
-
-    async def _read_parts(self, first: bytes, receive: Receive) -> bytes:
+    async def _receive(self, body: _Body, receive: Receive) -> bytes:
         parts = []
-        size = 0
-        part, more = first, True
-        try:
-            while True:
-                parts.append(part)
-                size += len(part)
-                self._buffered += len(part)
-                if size > MAX_BODY:
-                    raise _size_error()
-                if self._buffered > MAX_BUFFERED:
-                    raise _overload_error()
-                if not more:
-                    return b"".join(parts)
-                message = await receive()
-                if message["type"] == "http.disconnect":
-                    raise DisconnectedError
-                part, more = message.get("body", b""), message.get("more_body", False)
-        finally:
-            self._buffered -= size
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise DisconnectedError
+            part: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            parts.append(part)
+            body.size += len(part)
+            self._size += len(part)
+            if body.size > MAX_BODY:
+                raise _size_error()
+            while self._size > MAX_BUFFERED:
+                self._make_room(body)
+        return b"".join(parts)
+
+    def _make_room(self, body: _Body) -> None:
+        """Refuse the largest body of the client that has the most, or *body* if it is one of these.
+
+        Raises:
+            RequestError: It is.
+        """
+        sizes: Counter[str] = Counter()
+        for each in self._held:
+            sizes[each.client] += each.size
+        client, _ = max(sizes.items(), key=itemgetter(1))
+        if body not in self._held or body.client == client:
+            raise _overload_error()
+        own = [each for each in self._held if each.client == client]
+        largest = max(own, key=lambda each: each.size)
+        largest.deadline.reschedule(0)
+        self._release(largest)
+
+    def _release(self, body: _Body) -> None:
+        if body in self._held:
+            self._held.discard(body)
+            self._size -= body.size
 
 
 @lru_cache(maxsize=64)
@@ -160,6 +173,22 @@ def encode_status(code: int, message: str) -> bytes:
         "code": code,
     }
     return json.dumps(status).encode()
+
+
+def _check_fields(headers: Iterable[tuple[bytes, bytes]]) -> None:
+    content_types = []
+    for name, value in headers:
+        if name == b"content-length" and int(value) > MAX_BODY:
+            raise _size_error()
+        if name == b"content-type":
+            content_types.append(value)
+    # Two fields, or two types in one, do not say which it is.
+    if content_types == [JSON]:
+        return
+    content_type = b", ".join(content_types)
+    if b"," in content_type or _media_type(content_type) != JSON:
+        shown = quote(content_type.decode("latin-1"))
+        raise RequestError(415, f"content type is {shown}, not application/json")
 
 
 def _media_type(content_type: bytes) -> bytes:

@@ -16,12 +16,13 @@ from webhook import __version__
 from webhook.config import load_rules
 from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.certificates import create_serving_certificate
+from webhook.server.connections import ClosingRecorder
 from webhook.server.console import ConsoleViews
 from webhook.server.console.replicas import ReplicaDirectory
 from webhook.server.console.routes import create_console_router
 from webhook.server.history import History
-from webhook.server.http import listen
 from webhook.server.lifecycle import Lifecycle, keep_running
+from webhook.server.listener import listen
 from webhook.server.mirror_health import MirrorHealth
 from webhook.server.operations import create_operations_app
 from webhook.server.policies import PolicyStore
@@ -114,9 +115,14 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
     operations = create_operations_app(
         readiness, metrics, own_state=views.get_replica_state if views else None, console=console
     )
+    closings = ClosingRecorder(log, metrics, time.monotonic)
     lifecycle = Lifecycle(
-        reviews=listen(settings.host, settings.port, reviews, certificate),
-        operations=listen(settings.host, settings.operations_port, operations),
+        reviews=listen(
+            settings.host, settings.port, reviews, certificate, on_closing=closings.record
+        ),
+        operations=listen(
+            settings.host, settings.operations_port, operations, on_closing=closings.record
+        ),
         readiness=readiness,
         log=log,
         drain=settings.drain,
@@ -125,6 +131,10 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         keep_running("rules", lambda: policies.follow(settings.config), log),
         keep_running("certificate", certificate.follow, log),
     ]
+    if client_ca := settings.client_ca:
+        background.append(
+            keep_running("client CA", lambda: certificate.follow_clients(client_ca), log)
+        )
     try:
         await lifecycle.open()
         _tune_garbage_collection()

@@ -25,6 +25,8 @@ class ServerSettings:
         certificate: PEM file of the serving certificate, with its chain.
         key: PEM file of its private key. Without the two the certificate is self-signed
             and kept in memory, unless it is managed.
+        client_ca: PEM file of the CAs whose clients may send reviews; None for everyone.
+        client_names: Names of which a client certificate needs one; empty for any.
         managed: Where CA and certificate are kept in the cluster.
         console: Whether to serve the console on the operations port.
         drain: Seconds to go on serving after SIGTERM.
@@ -36,6 +38,8 @@ class ServerSettings:
     operations_port: int = 8080
     certificate: Path | None = None
     key: Path | None = None
+    client_ca: Path | None = None
+    client_names: frozenset[str] = frozenset()
     managed: ManagedCertificate | None = None
     console: bool = True
     drain: float = 5.0

@@ -98,6 +98,12 @@ class Metrics:
             ("code",),
             registry=registry,
         )
+        self._closed = Counter(
+            "mirrorhook_connections_closed",
+            "Connections that were refused or closed to protect the replica, by reason.",
+            ("reason",),
+            registry=registry,
+        )
         self._errors = Counter(
             "mirrorhook_errors",
             "Internal errors after which a Pod was admitted unchanged.",
@@ -175,6 +181,10 @@ class Metrics:
     def count_refusal(self, code: int) -> None:
         """Count a request that was refused."""
         self._refused.labels(str(code)).inc()
+
+    def count_closed_connection(self, reason: str) -> None:
+        """Count a connection that was refused, or closed to protect the replica."""
+        self._closed.labels(reason).inc()
 
     def count_error(self) -> None:
         """Count an internal error."""

@@ -2,11 +2,12 @@
 
 from webhook.tls.ca import create_self_signed
 from webhook.tls.certificate import Certificate, CertificateError
-from webhook.tls.context import ServingContext
+from webhook.tls.context import AllowedClients, ServingContext
 from webhook.tls.files import CertificateFiles
 from webhook.tls.rotator import ManagedCertificate, RotationStatus, Rotator
 
 __all__ = [
+    "AllowedClients",
     "Certificate",
     "CertificateError",
     "CertificateFiles",
