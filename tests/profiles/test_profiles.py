@@ -82,6 +82,7 @@ def test_status_of_restricted_mirrors():
 
     assert restricted == {
         "azure-china": Status.RESTRICTED,
+        "azure-china-2019": Status.RESTRICTED,
         "bitnami-legacy": Status.FROZEN,
         "sjtu": Status.RESTRICTED,
         "ustc": Status.CLOSED,
@@ -98,6 +99,19 @@ def test_status_of_restricted_mirrors():
         ("azure-china", "registry.k8s.io/pause:3.9", "registryk8s.azk8s.cn/pause:3.9"),
         ("azure-china", "quay.io/a/b", "quay.azk8s.cn/a/b"),
         ("azure-china", "mcr.microsoft.com/a", "mcr.azure.cn/a"),
+        ("azure-china-2019", "xxx:yyy", "dockerhub.azk8s.cn/library/xxx:yyy"),
+        ("azure-china-2019", "uuu/xxx:yyy", "dockerhub.azk8s.cn/uuu/xxx:yyy"),
+        ("azure-china-2019", "gcr.io/xxx/yyy:zzz", "gcr.azk8s.cn/xxx/yyy:zzz"),
+        (
+            "azure-china-2019",
+            "k8s.gcr.io/kube-proxy:v1.15.5",
+            "gcr.azk8s.cn/google-containers/kube-proxy:v1.15.5",
+        ),
+        (
+            "azure-china-2019",
+            "quay.io/kubernetes-ingress-controller/nginx-ingress-controller:0.26.1",
+            "quay.azk8s.cn/kubernetes-ingress-controller/nginx-ingress-controller:0.26.1",
+        ),
         ("ustc", "nginx:1", "docker.mirrors.ustc.edu.cn/library/nginx:1"),
         ("ustc", "gcr.io/a/b", "gcr.mirrors.ustc.edu.cn/a/b"),
         (

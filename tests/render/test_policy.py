@@ -58,6 +58,45 @@ def test_policy_agrees_with_any_rules_and_texts(mirrors, given_texts):
     assert got == [wanted(mirrors, image) for image in images]
 
 
+LABEL = "a" * 63
+ODD_IMAGES = (
+    "a_b.c/d",
+    "a_b.c/d:1@sha256:" + "a" * 64,
+    "a.b_c/d",
+    "a_b/c",  # a user on Docker Hub
+    "a[::1]/foo",
+    "[::1]a/foo",
+    "[::1]:5000/foo",
+    "a:/b",
+    "a:1:2/b",
+    "-a.b/c",
+    "Gcr.io/a",
+    "Registry/a",
+    f"{LABEL}.io/a",
+    f"{LABEL}a.io/a",
+    f"io.{LABEL}a:5000/a",
+    f"{LABEL}a/a",  # a user on Docker Hub
+    ".".join([LABEL] * 3 + ["a" * 61]) + "/a",
+    ".".join([LABEL] * 3 + ["a" * 62]) + "/a",
+    "gcr.io/" + "a" * 255,
+    "gcr.io/" + "a" * 256,
+    "m.example/" + "a/" * 500 + "a",
+    "a" * 1025,
+    "nginx:1\n",
+    " nginx",
+    "f" * 64,
+)
+
+
+@pytest.mark.parametrize("name", ["everything", "moves", "all", "paths"])
+def test_policy_treats_odd_images_as_the_rules_do(name):
+    mirrors = RULES[name]
+    got = PolicyEvaluator(mirrors.rules).images(ODD_IMAGES)
+    assert dict(zip(ODD_IMAGES, got, strict=True)) == {
+        image: wanted(mirrors, image) for image in ODD_IMAGES
+    }
+
+
 def test_policy_does_not_rewrite_its_own_result():
     for name in ("moves", "everything", "all"):
         evaluated = PolicyEvaluator(RULES[name].rules)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import InvalidReferenceError, InvalidRuleError, RuleCycleError
-from webhook.core.reference import MAX_REGISTRY, find_host_problem, parse_reference
+from webhook.core.reference import MAX_IMAGE, MAX_REGISTRY, find_host_problem, parse_reference
 from webhook.core.regex import RegexSet
 
 if TYPE_CHECKING:
@@ -28,8 +28,6 @@ _MAX_STEPS: Final = 16
 _MAX_CANDIDATES: Final = 64
 
 _MAX_PREFIX: Final = 600  # characters: a repository of 255, and a long registry
-# Characters of an image: a host of 253, a port, a repository of 255, a tag and a digest take 780.
-_MAX_IMAGE: Final = 1024
 
 
 class MirrorMap:
@@ -127,8 +125,8 @@ class MirrorMap:
 
         It never raises: an image that cannot be rewritten stays unchanged, with the reason.
         """
-        if len(text) > _MAX_IMAGE:
-            problem = f"it has {len(text):,} characters, more than the {_MAX_IMAGE:,} of any image"
+        if len(text) > MAX_IMAGE:
+            problem = f"it has {len(text):,} characters, more than the {MAX_IMAGE:,} of any image"
             return Decision(text, Outcome.INVALID, problem)
         try:
             reference = parse_reference(text)

@@ -36,6 +36,9 @@ __all__ = [
     "DOCKER_HUB",
     "DOMAIN",
     "LEGACY_DOCKER_HUB",
+    "MAX_HOST",
+    "MAX_IMAGE",
+    "MAX_LABEL",
     "MAX_REGISTRY",
     "MAX_REPOSITORY",
     "OFFICIAL",
@@ -55,9 +58,11 @@ LEGACY_DOCKER_HUB: Final = "index.docker.io"
 OFFICIAL: Final = "library/"
 
 MAX_REPOSITORY: Final = 255
-_MAX_HOST: Final = 253  # RFC 1035, section 2.3.4: 255 octets on the wire
-_MAX_LABEL: Final = 63
-MAX_REGISTRY: Final = _MAX_HOST + len(":65535")
+MAX_HOST: Final = 253  # RFC 1035, section 2.3.4: 255 octets on the wire
+MAX_LABEL: Final = 63
+# Characters of an image: a host of 253, a port, a repository of 255, a tag and a digest take 780.
+MAX_IMAGE: Final = 1024
+MAX_REGISTRY: Final = MAX_HOST + len(":65535")
 _MAX_TAG: Final = 128
 
 _DOMAIN_COMPONENT = r"(?:[a-zA-Z0-9]|[a-zA-Z0-9][a-zA-Z0-9-]*[a-zA-Z0-9])"
@@ -143,14 +148,14 @@ def find_host_problem(registry: str) -> str:
 
     The grammar allows names of any length, and the domain name system does not (RFC 1035).
     """
-    if len(registry) <= _MAX_LABEL:
+    if len(registry) <= MAX_LABEL:
         return ""
     host = registry.partition(":")[0]
-    if len(host) > _MAX_HOST:
-        return f"the host {quote(host)} is longer than {_MAX_HOST} characters"
+    if len(host) > MAX_HOST:
+        return f"the host {quote(host)} is longer than {MAX_HOST} characters"
     for label in host.split("."):
-        if len(label) > _MAX_LABEL:
-            return f"the part {quote(label)} of the host is longer than {_MAX_LABEL} characters"
+        if len(label) > MAX_LABEL:
+            return f"the part {quote(label)} of the host is longer than {MAX_LABEL} characters"
     return ""
 
 

@@ -183,6 +183,7 @@ _AZURE_CHINA: Final = Profile(
     note="Since 2020-04-02 only addresses of Azure China may pull; all others get 403.",
     conditions=(
         "No service level is promised.",
+        "Guides of 2019 use gcr.azk8s.cn/google-containers instead: profile azure-china-2019.",
         "A registry that answers 200 on /v2/ proves nothing here: the pull gets the 403.",
     ),
     rules=build_rules(
@@ -195,6 +196,29 @@ _AZURE_CHINA: Final = Profile(
             "registry.k8s.io": "registryk8s.azk8s.cn",
             "quay.io": "quay.azk8s.cn",
             "mcr.microsoft.com": ("mcr.azure.cn", "mcr.azk8s.cn"),
+        },
+    ),
+)
+
+# In 2019 there was no proxy for k8s.gcr.io yet, which was a redirect to gcr.io/google-containers.
+_AZURE_CHINA_2019: Final = Profile(
+    name="azure-china-2019",
+    title="Azure China's registry proxies, as guides of 2019 have them",
+    source="https://github.com/Azure/container-service-for-azure-china (aks/README.md of 2019)",
+    date="2019-11-13",
+    status=Status.RESTRICTED,
+    note="Since 2020-04-02 only addresses of Azure China may pull; all others get 403.",
+    conditions=(
+        "The proxies that today's README lists are in the profile azure-china.",
+        "Only images that were in gcr.io/google-containers are there.",
+    ),
+    rules=build_rules(
+        "azure-china-2019",
+        {
+            "docker.io": "dockerhub.azk8s.cn",
+            "gcr.io": "gcr.azk8s.cn",
+            "k8s.gcr.io": "gcr.azk8s.cn/google-containers",
+            "quay.io": "quay.azk8s.cn",
         },
     ),
 )
@@ -232,6 +256,7 @@ PROFILES: Final[Mapping[str, Profile]] = MappingProxyType(
             _MIRROR_GCR_IO,
             _BITNAMI_LEGACY,
             _AZURE_CHINA,
+            _AZURE_CHINA_2019,
             _USTC,
         )
     }

@@ -12,7 +12,16 @@ from __future__ import annotations
 
 from typing import Final
 
-from webhook.core.reference import DIGEST, DOMAIN, MAX_REPOSITORY, PATH, TAG
+from webhook.core.reference import (
+    DIGEST,
+    DOMAIN,
+    MAX_HOST,
+    MAX_IMAGE,
+    MAX_LABEL,
+    MAX_REPOSITORY,
+    PATH,
+    TAG,
+)
 from webhook.render.policy_table import (
     DEPTH_KEY,
     DOMAINS_KEY,
@@ -30,6 +39,9 @@ NAME: Final = rf"^{DOMAIN}/{PATH}$"
 IDENTIFIER: Final = "^[a-f0-9]{64}$"
 NAMES_REGISTRY: Final = "^(?:[^/]*[.:A-Z][^/]*|localhost)/"
 SHORT_ON_HUB: Final = "^docker[.]io/[^/]+$"
+# First parts of a name that are no host: the grammar of a path allows underscores, and that of a
+# host any length (RFC 1035).
+NO_HOST: Final = rf"^(?:[^/]*_|(?:[^/:]*[.])?[^./:]{{{MAX_LABEL + 1}}}|[^/:]{{{MAX_HOST + 1}}})"
 
 EPHEMERAL: Final = "ephemeralContainers"
 VOLUMES: Final = "volumes"
@@ -122,8 +134,8 @@ def _make_images() -> str:
     """Return the new names of the images in ``variables.slots``; empty for those that stay."""
     return (
         "variables.slots.map(image, ((\n"
-        f"  image == '' || image.matches(r'{IDENTIFIER}') ||\n"
-        f"    !image.matches(r'{REFERENCE}') ? [] :\n"
+        f"  image == '' || image.size() > {MAX_IMAGE} ||\n"
+        f"    image.matches(r'{IDENTIFIER}') || !image.matches(r'{REFERENCE}') ? [] :\n"
         "  [image.split('@')[0]]\n"
         "  .map(it, it.lastIndexOf(':') > it.lastIndexOf('/') ?\n"
         "    it.substring(0, it.lastIndexOf(':')) : it)\n"
@@ -132,7 +144,8 @@ def _make_images() -> str:
         "    .map(name, name.startsWith('index.docker.io/') ? name.substring(6) : name)\n"
         f"    .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
         "      'docker.io/library/' + name.substring(10) : name)\n"
-        f"    .map(name, name.size() - name.indexOf('/') - 1 > {MAX_REPOSITORY} ? [] :\n"
+        f"    .map(name, name.size() - name.indexOf('/') - 1 > {MAX_REPOSITORY} ||\n"
+        f"      name.matches(r'{NO_HOST}') ? [] :\n"
         f"      {_indent(_make_pairs(), 6)}\n"
         f"      .map(pairs, pairs.size() > 0 ? {_indent(_make_names(), 6)} : [])[0]\n"
         f"      .map(name, name.matches(r'{SHORT_ON_HUB}') ?\n"
