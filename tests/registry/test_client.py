@@ -204,6 +204,36 @@ def test_body_in_tiny_parts_is_refused(size, found):
     assert (len(sent) < 100) == (size == 1)
 
 
+@pytest.mark.parametrize(
+    ("response", "is_failure"),
+    [
+        (answer(200), False),
+        (answer(401), False),
+        (answer(404), False),
+        (answer(429), True),
+        (answer(503), True),
+        (httpx.ConnectError("refused"), True),
+        (None, True),
+    ],
+)
+def test_registry_is_up_if_it_answers(response, is_failure):
+    asked = []
+
+    async def handler(request):
+        asked.append(str(request.url))
+        if response is None:
+            await asyncio.sleep(60)
+        if isinstance(response, Exception):
+            raise response
+        return response
+
+    async def main():
+        return await client_of(handler).check_registry("docker.io")
+
+    assert run(main()).status.is_failure == is_failure
+    assert asked == ["https://registry-1.docker.io/v2/"]
+
+
 def test_large_documents_are_read_a_few_at_a_time():
     reading, most = 0, 0
 
