@@ -52,10 +52,6 @@ UPWARDS = [
     ("admission/policy.py", "import webhook.registry"),
     ("server/mirror_health.py", "import cryptography"),
     ("server/main.py", "import webhook.cli"),
-    ("server/main.py", "import webhook.transfer"),
-    ("transfer/copier.py", "import webhook.server"),
-    ("transfer/line.py", "import httpx"),
-    ("registry/client.py", "import webhook.transfer"),
     ("server/main.py", "import kubernetes"),
     ("cli/main.py", "import uvicorn"),
     ("manifests/nodes.py", "import yaml, msgspec"),
@@ -116,7 +112,6 @@ def imported_by(code):
         ("import webhook.manifests", {"yaml"}),
         ("import webhook.telemetry", {"prometheus_client"}),
         ("import webhook.registry", {"httpx", "rich"}),  # httpx has a command line as well
-        ("import webhook.transfer", {"httpx", "rich"}),
         ("import webhook.cli.copy", {"yaml"}),
         ("import webhook.cli.explain", {"yaml"}),
         ("import webhook.kube", set()),

@@ -7,15 +7,20 @@ import json
 import pytest
 
 from tests.cluster.world import pod
+from tests.copying.programs import EngineMissingError, find_program
+from tests.copying.world import World as Copying
+from tests.copying.world import manifest_at
 from tests.tools import registry as registries
 from tests.tools.registry import push_image, registry
-from tests.transfer.world import World as Copying
-from tests.transfer.world import manifest_at
 
 
 def test_copy_copies_the_original_images_of_all_pods(world, tmp_path):
     if registries.PROGRAM is None:
         pytest.skip("not installed: docker-registry")
+    try:
+        find_program("regctl")
+    except EngineMissingError as error:
+        pytest.skip(str(error))
     with registry(tmp_path) as upstream, registry(tmp_path) as mirror:
         for name in ("plain", "rewritten"):
             push_image(upstream, f"team/{name}:1", content=name)
@@ -24,13 +29,13 @@ def test_copy_copies_the_original_images_of_all_pods(world, tmp_path):
         rewritten["metadata"]["annotations"] = {"mirrorhook.io/original-images": record}
         world.create(world.namespace(), pod(f"{upstream}/team/plain:1"))
         world.create(world.namespace(), rewritten)
-        copying = Copying(tmp_path, upstream, mirror)
+        copying = Copying(tmp_path, upstream, mirror, "regctl")
         kubeconfig = ("--cluster", "--kubeconfig", world.plane.kubeconfig)
-        plan = copying.json(*kubeconfig, "--dry-run")
+        plan = copying.run(*kubeconfig, "--plan", "list").stdout
         done = copying.json(*kubeconfig)
         copied = {each["image"]: each["status"] for each in done if upstream in each["image"]}
         digests = [manifest_at(mirror, f"m/team/{name}", "1")[1] for name in ("plain", "rewritten")]
 
-    assert [each["image"] for each in plan] == [each["image"] for each in done]
+    assert f"{upstream}/team/rewritten:1 {mirror}/m/team/rewritten:1" in plan.splitlines()
     assert copied == {f"{upstream}/team/{name}:1": "copied" for name in ("plain", "rewritten")}
     assert all(digests)

@@ -1,37 +1,69 @@
-"""`mirrorhook copy`: images from upstream to their mirrors, or by way of an archive."""
+"""`mirrorhook copy`: fill a mirror with images, or carry them in an archive."""
 
 from __future__ import annotations
 
 import asyncio
+import os
+import shlex
 import signal
+import ssl
+import sys
+import tempfile
+import time
+from collections import Counter
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.copying.options import platform_values, reaching, registry_options
+from webhook.cli.copy_archive import Archive, InvalidArchiveError
+from webhook.cli.copy_engines import COPY_ENGINES, CopyEngine, find_copy_engine
+from webhook.cli.copy_plan import (
+    NO_IMAGE,
+    CopyStatus,
+    CopyTask,
+    merge_tasks,
+    pin_to_digest,
+    plan_copy,
+    render_regsync,
+)
 from webhook.cli.options import (
+    EXIT_FAILED,
     SetupError,
-    kubeconfig_option,
+    cluster_options,
     load_policy,
+    open_cluster,
     output_option,
     read_image_names,
     rules_options,
 )
+from webhook.cli.output import escape_controls, show_json, show_table
+from webhook.core import Availability, InvalidRuleError, Platform, parse_platform
+from webhook.core.reference import is_domain
+from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Iterator, Mapping
 
-    from webhook.core import Decision
-    from webhook.transfer import Archive
+    from rich.progress import Progress
+
+    from webhook.cli.copy_run import CopyRun
+    from webhook.core import ImageReference
 
 __all__ = ["copy"]
 
-FAILED: Final = 1
-# As shells have it: 128 and the number of the signal.
-INTERRUPTED: Final = 128 + signal.SIGINT
-SAVE: Final = "save"
-LOAD: Final = "load"
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+# Seconds for our own question to a registry; then the engine asks.
+QUESTION_SECONDS: Final = 5.0
+STYLES: Final = {
+    CopyStatus.COPIED: "green",
+    CopyStatus.SAVED: "green",
+    CopyStatus.SKIPPED: "yellow",
+    CopyStatus.STOPPED: "yellow",
+    CopyStatus.FAILED: "red",
+}
+WORD: Final = max(map(len, CopyStatus))
 
 
 @click.command()
@@ -45,46 +77,51 @@ LOAD: Final = "load"
     help="Copy the images of manifests in a file, a folder, or - for standard input; "
     "may be repeated.",
 )
-@click.option("--cluster", is_flag=True, help="Copy the images of all Pods of a cluster.")
-@kubeconfig_option
+@click.option("--cluster", is_flag=True, help="Copy the images of a cluster's Pods and workloads.")
+@cluster_options
+@click.option(
+    "--engine",
+    type=click.Choice([*COPY_ENGINES]),
+    help="Program that copies.  [default: the first that is installed]",
+)
+@click.option(
+    "--parallel",
+    "-j",
+    type=click.IntRange(1, 64),
+    default=4,
+    show_default=True,
+    help="How many images are copied at once.",
+)
 @click.option(
     "--platform",
     "platforms",
     multiple=True,
     metavar="OS/ARCH",
-    help="Copy for this platform alone; may be repeated.  [default: all]",
+    help="Copy this platform only; may be repeated.  [default: all]",
 )
+@click.option("--referrers", is_flag=True, help="Copy referrers, too: signatures, SBOMs …")
+@click.option("--digest-tags", is_flag=True, help="Copy tags such as sha256-….sig of cosign, too.")
 @click.option(
     "--archive",
     type=click.Path(file_okay=False, path_type=Path),
     metavar="DIR",
     help="Folder to carry images in, with --save or --load.",
 )
-@click.option("--save", "way", flag_value=SAVE, help="Copy from upstream to the archive.")
+@click.option("--save", "way", flag_value="save", help="Copy from upstream to the archive.")
 @click.option(
     "--load",
     "way",
-    flag_value=LOAD,
-    help="Copy from the archive to the mirrors; all of it, if no image is named.",
-)
-@registry_options
-@click.option(
-    "--jobs",
-    "-j",
-    type=click.IntRange(1, 64),
-    default=4,
-    show_default=True,
-    help="How many images, and how many blobs, are on their way at once.",
+    flag_value="load",
+    help="Copy from the archive to the mirrors; all its images, if none is named.",
 )
 @click.option(
-    "--timeout",
-    type=click.FloatRange(0.1, 3600),
-    default=30.0,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long a registry may be silent.",
+    "--plain-http", multiple=True, metavar="REGISTRY", help="Registry without TLS; may be repeated."
 )
-@click.option("--dry-run", is_flag=True, help="Show the plan with sizes, and send nothing.")
+@click.option(
+    "--plan",
+    type=click.Choice(("list", "regsync", "skopeo", "script")),
+    help="Write a plan to standard output instead of copying.",
+)
 @output_option
 @click.pass_context
 def copy(
@@ -96,105 +133,338 @@ def copy(
     manifests: tuple[Path, ...],
     cluster: bool,
     kubeconfig: Path | None,
+    kube_context: str | None,
+    namespace: str,
+    engine: str | None,
+    parallel: int,
     platforms: tuple[str, ...],
+    referrers: bool,
+    digest_tags: bool,
     archive: Path | None,
     way: str | None,
-    credentials: tuple[Path, ...],
-    authorities: tuple[str, ...],
     plain_http: tuple[str, ...],
-    jobs: int,
-    timeout: float,
-    dry_run: bool,
+    plan: str | None,
     output: str,
 ) -> None:
-    """Copy each IMAGE from upstream to its first mirror, with all platforms and referrers.
+    """Copy each IMAGE from upstream to its first mirror, by regctl, skopeo or crane.
 
     An IMAGE of - takes names from standard input, one a line; blank lines and lines
-    that begin with # are skipped. What a mirror has already is not sent again.
+    that begin with # are skipped. What a mirror has already is not copied again.
 
     The exit code is 1 if an IMAGE could not be copied; the others are copied all the same.
 
     \b
     Examples:
       mirrorhook copy --config rules.yaml nginx:1.27 registry.k8s.io/pause:3.10
-      mirrorhook copy --config rules.yaml --cluster --dry-run
+      mirrorhook copy --config rules.yaml --cluster --plan regsync > regsync.yaml
       mirrorhook copy --config rules.yaml --archive usb/ --save --manifests deploy/
       mirrorhook copy --config rules.yaml --archive usb/ --load
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
+    is_named = bool(images or manifests or cluster)
+    _check_usage(is_named, archive, way, plan)
+    if (namespace or kube_context) and not cluster:
+        raise click.UsageError("--namespace and --context need --cluster")
+    settings = load_policy(config, profile, policy)
+    chosen = _parse_platforms(platforms)
+    reached = _read_settings(settings.availability, plain_http)
+    opened = Archive(archive) if archive else None
+    names = [*read_image_names(images)]
+    is_whole = _add_manifests(manifests, names)
+    if cluster:
+        names += _read_cluster(kubeconfig, kube_context, namespace)
+    if opened and way == "load":
+        archived = _list_names(opened)
+        names += [] if is_named else archived
+    tasks = merge_tasks(plan_copy(settings.mirrors.decide(name)) for name in names)
+    if not tasks:
+        raise click.UsageError("there is no image to copy")
+    wanted = {"plain_http": reached.plain_http, "referrers": referrers, "digest_tags": digest_tags}
+    copier = _create_engine("skopeo" if plan == "skopeo" else engine, plan, wanted)
+    gap = copier.find_gap(platforms=len(chosen), is_archive=opened is not None)
+    if gap and plan not in ("regsync", "list"):
+        raise click.UsageError(gap)
+    if plan:
+        _show_plan(plan, tasks, copier, chosen, parallel)
+        if not is_whole or _has_failed(tasks):
+            context.exit(EXIT_FAILED)
+        return
+    if way == "save" and opened:
+        opened.folder.mkdir(parents=True, exist_ok=True)
+    code = _copy_all(tasks, copier, reached, chosen, parallel, opened, way, output)
+    context.exit(code or (0 if is_whole else EXIT_FAILED))
+
+
+def _check_usage(is_named: bool, archive: Path | None, way: str | None, plan: str | None) -> None:
     if bool(archive) != bool(way):
         raise click.UsageError("give --archive DIR with --save or --load, or none of them")
-    is_named = bool(images or manifests or cluster)
-    if not is_named and way != LOAD:
+    if archive and plan:
+        raise click.UsageError("give either --archive or --plan, not both")
+    if not is_named and way != "load":
         raise click.UsageError("give images, --manifests FILE or --cluster")
-    settings = load_policy(config, profile, policy)
-    chosen = platform_values(platforms)
-    reached = reaching(settings.availability, credentials, authorities, plain_http)
-    decide = settings.mirrors.decide
-    opened = archive_for(archive, way, dry_run=dry_run) if archive else None
-    if opened and not is_named:
-        decisions = [decide(str(reference)) for reference, _ in opened.images()]
-        is_whole = True
-    else:
-        decisions, is_whole = read_decisions(images, manifests, decide)
-        decisions += read_cluster(kubeconfig, decide) if cluster else []
-    from webhook.cli.copying.run import Run  # noqa: PLC0415 - HTTP is not for all
-    from webhook.transfer import distinct, order_for  # noqa: PLC0415 - as above
 
-    orders = distinct(map(order_for, decisions))
-    if not orders:
-        raise click.UsageError("there is no image to copy")
-    run = Run(
-        settings=reached,
-        platforms=chosen,
-        saving=opened if way == SAVE else None,
-        loading=opened if way == LOAD else None,
-        jobs=jobs,
-        silence=timeout,
-        is_plan=dry_run,
-        is_json=output == "json",
-    )
+
+def _list_names(archive: Archive) -> list[str]:
     try:
-        results = asyncio.run(run.copied(orders))
-    except KeyboardInterrupt:
-        click.echo("Interrupted: the next run goes on from here", err=True)
-        context.exit(INTERRUPTED)
-    if not run.told(results) or not is_whole:
-        context.exit(FAILED)
-
-
-def read_decisions(
-    images: tuple[str, ...], manifests: tuple[Path, ...], decide: Callable[[str], Decision]
-) -> tuple[list[Decision], bool]:
-    """Return the decisions on images and manifests, and whether all of these could be read."""
-    decisions, is_whole = [decide(image) for image in read_image_names(images)], True
-    if manifests:
-        from webhook.cli.copying.images import from_manifests  # noqa: PLC0415
-
-        found, is_whole = from_manifests(manifests, decide)
-        decisions += found
-    return decisions, is_whole
-
-
-def read_cluster(kubeconfig: Path | None, decide: Callable[[str], Decision]) -> list[Decision]:
-    """Return the decisions on the images of a cluster's Pods."""
-    from webhook.cli.copying.images import from_cluster  # noqa: PLC0415 - for this option
-
-    return [decide(image) for image in from_cluster(kubeconfig)]
-
-
-def archive_for(folder: Path, way: str | None, *, dry_run: bool) -> Archive:
-    """Return the archive in a folder.
-
-    Raises:
-        click.ClickException: It is none, or cannot be made.
-    """
-    from webhook.transfer import Archive, InvalidArchiveError  # noqa: PLC0415 - as above
-
-    try:
-        if way == LOAD:
-            return Archive.opened(folder)
-        if dry_run and not folder.exists():
-            return Archive(folder)
-        return Archive.made(folder)
+        return [str(image.reference) for image in archive.list_images()]
     except InvalidArchiveError as error:
-        raise SetupError(f"{error}: name another folder by --archive") from None
+        raise SetupError(str(error)) from None
+
+
+def _parse_platforms(texts: tuple[str, ...]) -> tuple[Platform, ...]:
+    try:
+        return tuple(dict.fromkeys(map(parse_platform, texts)))
+    except InvalidRuleError as error:
+        raise click.BadParameter(error.problem, param_hint="--platform") from None
+
+
+def _read_settings(settings: Availability | None, plain_http: tuple[str, ...]) -> Availability:
+    """Return how we ask registries: as in the rules, with the options and the logins of Docker."""
+    settings = settings or Availability()
+    for host in plain_http:
+        if not is_domain(host):
+            problem = f"{host!r} is not a registry: write host or host:port"
+            raise click.BadParameter(problem, param_hint="--plain-http")
+    return replace(
+        settings,
+        timeout=QUESTION_SECONDS,
+        platforms=(),
+        credentials=(*settings.credentials, *_find_logins()),
+        plain_http=settings.plain_http | {*plain_http},
+    )
+
+
+def _find_logins() -> Iterator[str]:
+    """Yield the file with the logins that engines use, if it has any besides helpers."""
+    from webhook.registry.credentials import (  # noqa: PLC0415 - HTTP is not for plans
+        InvalidCredentialsError,
+        parse_credentials,
+    )
+
+    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
+    file = Path(folder, "config.json")
+    try:
+        if parse_credentials(file.read_bytes()):
+            yield str(file)
+    except (OSError, InvalidCredentialsError):
+        return
+
+
+def _add_manifests(manifests: tuple[Path, ...], names: list[str]) -> bool:
+    """Add the images of manifests to *names*; return whether all could be read."""
+    from webhook.cli.images_in_use import read_manifest_images  # noqa: PLC0415 - YAML
+
+    problems: list[str] = []
+    if manifests:
+        found = read_manifest_images(manifests, problems.append)
+        names += [each.original for each in found if each.pull_policy != "Never"]
+    for problem in problems:
+        click.echo(f"Error: {problem}", err=True)
+    return not problems
+
+
+def _read_cluster(kubeconfig: Path | None, context: str | None, namespace: str) -> list[str]:
+    from webhook.cli.images_in_use import read_cluster_images  # noqa: PLC0415 - YAML
+
+    try:
+        found = read_cluster_images(open_cluster(kubeconfig, context), namespace)
+        return sorted({each.original for each in found if each.pull_policy != "Never"})
+    except ClusterError as error:
+        raise SetupError(
+            f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
+        ) from None
+
+
+def _create_engine(name: str | None, plan: str | None, settings: Mapping[str, Any]) -> CopyEngine:
+    """Return the engine; plans don't need its program."""
+    if plan:
+        name = name or next(iter(COPY_ENGINES))
+        return COPY_ENGINES[name](program=name, **settings)
+    try:
+        kind, program = find_copy_engine(name)
+    except FileNotFoundError as error:
+        raise SetupError(f"{error}; install one of regctl, skopeo and crane") from None
+    return kind(program=program, **settings)
+
+
+def _show_plan(
+    plan: str,
+    tasks: list[CopyTask],
+    engine: CopyEngine,
+    platforms: tuple[Platform, ...],
+    parallel: int,
+) -> None:
+    """Write what would be copied to standard output, and the rest to standard error."""
+    planned = [pin_to_digest(task) for task in tasks if task.is_planned]
+    for task in tasks:
+        if not task.is_planned:
+            click.echo(_describe(task), err=True)
+    if plan == "list":
+        click.echo("".join(f"{task.source} {task.target}\n" for task in planned), nl=False)
+    elif plan == "regsync":
+        text = render_regsync(
+            planned,
+            plain_http=engine.plain_http,
+            platforms=[str(each) for each in platforms],
+            parallel=parallel,
+            referrers=engine.referrers,
+            digest_tags=engine.digest_tags,
+        )
+        click.echo(text)
+    else:
+        if platforms:
+            raise click.UsageError("a script copies all platforms; use --plan regsync")
+        commands = [shlex.join(engine.copy(task.source, task.target)) for task in planned]
+        lines = ["#!/bin/sh", "code=0", *(f"{each} || code=1" for each in commands), "exit $code"]
+        click.echo("\n".join(lines))
+
+
+def _has_failed(tasks: list[CopyTask]) -> bool:
+    return any(task.status is CopyStatus.FAILED for task in tasks)
+
+
+def _copy_all(
+    tasks: list[CopyTask],
+    engine: CopyEngine,
+    settings: Availability,
+    platforms: tuple[Platform, ...],
+    parallel: int,
+    archive: Archive | None,
+    way: str | None,
+    output: str,
+) -> int:
+    """Copy all images and report the results; return the exit code."""
+    from webhook.cli.copy_run import CopyRun  # noqa: PLC0415 - HTTP is not for plans
+    from webhook.cli.probe import StderrObserver  # noqa: PLC0415 - as above
+    from webhook.registry import create_client  # noqa: PLC0415 - as above
+
+    with tempfile.TemporaryDirectory(prefix="mirrorhook-") as folder, _show_progress(tasks) as bar:
+
+        def report(task: CopyTask) -> None:
+            bar.advance(bar.task_ids[0])
+            style = STYLES.get(task.status, "")
+            bar.console.print(
+                _describe(task), style=style, markup=False, highlight=False, soft_wrap=True
+            )
+
+        async def start() -> int:
+            client = create_client(settings, time.monotonic, StderrObserver().on_problem)
+            run = CopyRun(
+                tasks=tasks,
+                engine=engine,
+                environment=os.environ | _trust_files(settings, Path(folder)),
+                client=client,
+                platforms=platforms,
+                parallel=parallel,
+                report=report,
+                saving=archive if way == "save" else None,
+                loading=archive if way == "load" else None,
+            )
+            try:
+                return await _run_until_signal(run)
+            finally:
+                await client.close()
+                tasks[:] = run.tasks
+
+        number = asyncio.run(start())
+    if number:
+        tasks = [
+            replace(task, status=CopyStatus.STOPPED) if task.is_planned else task for task in tasks
+        ]
+    if output == "json":
+        show_json([_to_object(task, engine) for task in tasks])
+    else:
+        show_table(("STATUS", "IMAGE", "TARGET OR REASON"), map(_list_cells, tasks))
+    counts = Counter(task.status for task in tasks)
+    summary = ", ".join(f"{counts[each]} {each}" for each in CopyStatus if counts[each])
+    prefix = f"Stopped by {signal.Signals(number).name}: " if number else ""
+    advice = "; run it again to copy the rest" if number else ""
+    click.echo(f"{prefix}{summary}{advice}", err=True)
+    if number:
+        return 128 + number  # as a shell has it
+    return EXIT_FAILED if _has_failed(tasks) else 0
+
+
+async def _run_until_signal(run: CopyRun) -> int:
+    """Copy; return the number of the signal that has stopped it, or 0."""
+    received: list[int] = []
+    work = asyncio.ensure_future(run.run())
+
+    def stop(number: int) -> None:
+        if not received:
+            work.cancel()
+        received.append(number)
+
+    loop = asyncio.get_running_loop()
+    for number in SIGNALS:
+        loop.add_signal_handler(number, stop, number)
+    try:
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.result()
+    finally:
+        for number in SIGNALS:
+            loop.remove_signal_handler(number)
+    return received[0] if received else 0
+
+
+def _trust_files(settings: Availability, folder: Path) -> dict[str, str]:
+    """Return the variable that makes engines trust our CA files, besides those of the system."""
+    if not settings.ca_files:
+        return {}
+    system = ssl.get_default_verify_paths().cafile
+    files = [*([system] if system else []), *(path for _, path in settings.ca_files)]
+    bundle = folder / "ca.pem"
+    bundle.write_bytes(b"\n".join(Path(file).read_bytes() for file in files))
+    return {"SSL_CERT_FILE": str(bundle)}
+
+
+def _show_progress(tasks: list[CopyTask]) -> Progress:
+    """Return a bar on standard error; on a terminal it is shown, and goes at its end."""
+    from rich.console import Console  # noqa: PLC0415 - plans show nothing
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415 - as above
+    from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
+
+    bar = Bar(
+        TextColumn("Copying images"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not sys.stderr.isatty(),
+    )
+    bar.add_task("", total=len(tasks))
+    return bar
+
+
+def _describe(task: CopyTask) -> str:
+    """Return what has become of an image, in a line, with its notes in others."""
+    _, image, detail = _list_cells(task)
+    joint = " to " if task.status is CopyStatus.COPIED else ": "
+    notes = [f"Note: {image}: {note}" for note in task.notes]
+    return "\n".join([f"{task.status:<{WORD}} {image}{joint}{detail}", *notes])
+
+
+def _list_cells(task: CopyTask) -> tuple[str, str, str]:
+    has_reason = task.status in (CopyStatus.FAILED, CopyStatus.SKIPPED)
+    detail = task.reason if has_reason else str(task.target)
+    return str(task.status), escape_controls(task.image), escape_controls(detail)
+
+
+def _to_object(task: CopyTask, engine: CopyEngine) -> dict[str, Any]:
+    """Return a result with the keys that ``--output json`` promises."""
+
+    def name(reference: ImageReference) -> str | None:
+        return None if reference == NO_IMAGE else str(reference)
+
+    return {
+        "image": escape_controls(task.image),
+        "status": str(task.status),
+        "source": name(task.source),
+        "target": name(task.target),
+        "digest": task.digest or None,
+        "reason": escape_controls(task.reason),
+        "notes": list(task.notes),
+        "engine": engine.name,
+    }

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import os
-from functools import partial
-from unittest.mock import patch
+import subprocess
+import sys
+from itertools import count
 
-from click.testing import CliRunner
-
+from tests.copying.programs import find_program
 from tests.tools import loopback
 from tests.tools.registry import (
     ACCEPTED,
@@ -18,50 +18,79 @@ from tests.tools.registry import (
     push_files,
     push_manifest,
 )
-from webhook.cli.copy import copy
-from webhook.cli.copying import run
-from webhook.transfer.patience import Patience
 
 EMPTY = "application/vnd.oci.empty.v1+json"
 MIB = 1024 * 1024
-# As many attempts as ever, with pauses that nobody waits for.
-HASTE = partial(Patience, pause=0.01)
+NUMBERS = count()
 
 
 class World:
-    """An upstream registry, a mirror, and rules that lead from one to the other.
+    """An upstream registry, a mirror, rules that lead from one to the other, and an engine.
 
     Attributes:
         upstream: Address of the first.
         mirror: Address of the second.
         rules: Path of the rules file.
-        plain: Those of them that have no TLS.
+        home: Home of the user, with the only engine on the PATH in ``bin``.
+        team: A repository path for the images of one test.
+        plain: Those of the registries that have no TLS.
     """
 
-    def __init__(self, folder, upstream, mirror, *, settings="", plain=None):
-        self.upstream, self.mirror, self.folder = upstream, mirror, folder
+    def __init__(self, folder, upstream, mirror, engine, *, ca="", plain=None):
+        self.upstream, self.mirror, self.folder, self.engine = upstream, mirror, folder, engine
         self.plain = (upstream, mirror) if plain is None else plain
-        self.rules = folder / f"rules-{os.urandom(4).hex()}.yaml"
+        self.team = f"team{next(NUMBERS)}-{os.urandom(3).hex()}"
+        self.home = folder / f"home-{engine}"
+        self.rules = folder / f"rules-{self.team}.yaml"
         self.rules.write_text(
-            f'rules: [{{match: "{upstream}", mirrors: ["{mirror}/m"]}}]\n{settings}'
+            f'rules: [{{match: "{upstream}", mirrors: [{{target: "{mirror}/m"{ca}}}]}}]\n'
+            "availability: {mode: check}\n"
         )
+        (self.home / "bin").mkdir(parents=True, exist_ok=True)
+        (self.home / ".docker").mkdir(exist_ok=True)
+        self.link(engine)
+        self.environment = {
+            "HOME": str(self.home),
+            "PATH": f"{self.home}/bin",
+            "PYTHONPATH": os.environ.get("PYTHONPATH", "."),
+            "TERM": "xterm-256color",
+        }
 
-    def run(self, *arguments, stdin=None):
-        """Run the command; names without a registry are those of upstream."""
+    def link(self, engine):
+        link = self.home / "bin" / engine
+        if not link.exists():
+            link.symlink_to(find_program(engine))
+
+    def command(self, *arguments):
+        """Return the command; names that begin with = are those of upstream."""
         words = [
-            f"{self.upstream}/{each[1:]}" if str(each).startswith("=") else str(each)
+            f"{self.upstream}/{self.team}/{each[1:]}" if str(each).startswith("=") else str(each)
             for each in arguments
         ]
         plain = [f"--plain-http={host}" for host in self.plain]
-        command = ["-c", str(self.rules), *plain, *words]
-        with patch.object(run, "Patience", HASTE):
-            return CliRunner(env=loopback.NO_CAS).invoke(
-                copy, command, input=stdin, catch_exceptions=False
-            )
+        rules = ["-c", str(self.rules)]
+        return [sys.executable, "-m", "webhook", "copy", *rules, *plain, *words]
+
+    def run(self, *arguments, stdin="", **more):
+        return subprocess.run(
+            self.command(*arguments),
+            env=self.environment | more,
+            input=stdin,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
 
     def json(self, *arguments, **options):
-        result = self.run(*arguments, "-o", "json", **options)
-        return json.loads(result.stdout)
+        done = self.run(*arguments, "-o", "json", **options)
+        assert done.stdout, done.stderr
+        return json.loads(done.stdout)
+
+    def at_mirror(self, name):
+        """Return the digest of ``repository:tag`` or ``repository@digest``; None if missing."""
+        repository, _, reference = name.replace("@", ":", 1).partition(":")
+        return manifest_at(self.mirror, f"m/{self.team}/{repository}", reference)[1] or None
 
 
 def manifest_at(address, repository, reference):

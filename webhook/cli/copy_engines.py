@@ -1,0 +1,248 @@
+"""The programs that copy images for `mirrorhook copy`: regctl, skopeo and crane."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import shutil
+import signal
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
+
+from webhook.render.registries import is_loopback
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from pathlib import Path
+
+    from webhook.cli.copy_archive import ArchivedImage
+    from webhook.core import ImageReference, Platform
+
+__all__ = [
+    "COPY_ENGINES",
+    "CopyEngine",
+    "EngineResult",
+    "find_copy_engine",
+    "run_engine",
+]
+
+STOP_SECONDS: Final = 5.0
+ONE_PLATFORM: Final = "an archive takes one --platform, or all of them without the option"
+# How the three say that an image or its repository does not exist.
+MISSING: Final = re.compile(
+    r"\b404\b|not found|(?:manifest|name|repository)[ _]unknown", re.IGNORECASE
+)
+TIMESTAMP: Final = re.compile(r"^(?:\d{4}/\d\d/\d\d \d\d:\d\d:\d\d |time=\S+ )")
+
+
+class EngineResult(NamedTuple):
+    """How a program ended.
+
+    Attributes:
+        code: Its exit code.
+        output: Its standard output.
+        error: The last line of its standard error.
+    """
+
+    code: int
+    output: bytes
+    error: str
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it failed because the image does not exist."""
+        return self.code != 0 and MISSING.search(self.error) is not None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CopyEngine:
+    """A program that copies images; its methods return commands.
+
+    Args:
+        program: Path of the program.
+        plain_http: Registries without TLS.
+        referrers: Whether to copy referrers, too.
+        digest_tags: Whether to copy tags such as ``sha256-….sig``, too.
+    """
+
+    name: ClassVar[str]
+    program: str
+    plain_http: frozenset[str] = frozenset()
+    referrers: bool = False
+    digest_tags: bool = False
+
+    def show_manifest(self, reference: ImageReference) -> list[str]:
+        """Write the manifest of an image to standard output, as the registry has it."""
+        raise NotImplementedError
+
+    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
+        """Copy an image with all its platforms."""
+        raise NotImplementedError
+
+    def copy_platforms(
+        self, source: ImageReference, target: ImageReference, platforms: Sequence[Platform]
+    ) -> list[str]:
+        """Copy several platforms of an image, in a new index."""
+        raise NotImplementedError
+
+    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
+        """Copy an image to a tag of an OCI image layout."""
+        raise NotImplementedError
+
+    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
+        """Copy an image from an OCI image layout."""
+        raise NotImplementedError
+
+    def find_gap(self, *, platforms: int, is_archive: bool) -> str:
+        """Return what this engine cannot do, and which one can; empty if it can do all.
+
+        Args:
+            platforms: How many platforms are selected.
+            is_archive: Whether images are copied to or from an archive.
+        """
+        if is_archive and platforms > 1:
+            return ONE_PLATFORM
+        needs = {
+            "--referrers": self.referrers,
+            "--digest-tags": self.digest_tags,
+            "several --platform": platforms > 1,
+        }
+        missing = [option for option, is_needed in needs.items() if is_needed]
+        return f"{self.name} cannot do {missing[0]}; use --engine regctl" if missing else ""
+
+
+class _Regctl(CopyEngine):
+    __slots__ = ()
+    name = "regctl"
+
+    def _start(self) -> list[str]:
+        hosts = [f"--host=reg={host},tls=disabled" for host in sorted(self.plain_http)]
+        return [self.program, *hosts]
+
+    def _copy(self, source: str, target: str) -> list[str]:
+        more = ["--referrers"] * self.referrers + ["--digest-tags"] * self.digest_tags
+        return [*self._start(), "image", "copy", *more, source, target]
+
+    def show_manifest(self, reference: ImageReference) -> list[str]:
+        return [*self._start(), "manifest", "get", "--format=raw-body", str(reference)]
+
+    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
+        return self._copy(str(source), str(target))
+
+    def copy_platforms(
+        self, source: ImageReference, target: ImageReference, platforms: Sequence[Platform]
+    ) -> list[str]:
+        more = [f"--platform={platform}" for platform in platforms]
+        more += ["--referrers"] * self.referrers + ["--digest-tags"] * self.digest_tags
+        return [*self._start(), "index", "create", *more, f"--ref={source}", str(target)]
+
+    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
+        return self._copy(str(source), f"ocidir://{folder}:{tag}")
+
+    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
+        return self._copy(f"ocidir://{folder}@{image.digest}", str(target))
+
+    def find_gap(self, *, platforms: int, is_archive: bool) -> str:
+        return ONE_PLATFORM if is_archive and platforms > 1 else ""
+
+
+class _Skopeo(CopyEngine):
+    __slots__ = ()
+    name = "skopeo"
+
+    def _copy(self, source: str, target: str, *flags: str) -> list[str]:
+        always = ("--all", "--preserve-digests", "--retry-times=3")
+        return [self.program, "copy", *always, *flags, source, target]
+
+    def _tls(self, side: str, reference: ImageReference) -> list[str]:
+        return [f"--{side}tls-verify=false"] if reference.registry in self.plain_http else []
+
+    def show_manifest(self, reference: ImageReference) -> list[str]:
+        flags = self._tls("", reference)
+        return [self.program, "inspect", "--raw", *flags, f"docker://{reference}"]
+
+    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
+        flags = [*self._tls("src-", source), *self._tls("dest-", target)]
+        return self._copy(f"docker://{source}", f"docker://{target}", *flags)
+
+    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
+        return self._copy(f"docker://{source}", f"oci:{folder}:{tag}", *self._tls("src-", source))
+
+    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
+        source = f"oci:{folder}:{image.tag}"
+        return self._copy(source, f"docker://{target}", *self._tls("dest-", target))
+
+
+class _Crane(CopyEngine):
+    __slots__ = ()
+    name = "crane"
+
+    def show_manifest(self, reference: ImageReference) -> list[str]:
+        return [self.program, "manifest", str(reference)]
+
+    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
+        return [self.program, "copy", str(source), str(target)]
+
+    def find_gap(self, *, platforms: int, is_archive: bool) -> str:
+        if is_archive:
+            can = "use --engine regctl or --engine skopeo"
+            return f"crane cannot keep several images in one archive; {can}"
+        # Its --insecure would also trust every certificate of the other registry.
+        if not all(map(is_loopback, self.plain_http)):
+            return "crane cannot do plain HTTP for one registry only; use --engine regctl"
+        return super().find_gap(platforms=platforms, is_archive=is_archive)
+
+
+# In the order of preference.
+COPY_ENGINES: Final[Mapping[str, type[CopyEngine]]] = {
+    each.name: each for each in (_Regctl, _Skopeo, _Crane)
+}
+
+
+def find_copy_engine(name: str | None) -> tuple[type[CopyEngine], str]:
+    """Return an engine, and the path of its program.
+
+    Args:
+        name: The engine; None for the first that is installed.
+
+    Raises:
+        FileNotFoundError: It is not installed.
+    """
+    for each in [name] if name else COPY_ENGINES:
+        program = shutil.which(each)
+        if program:
+            return COPY_ENGINES[each], program
+    names = name or ", ".join(COPY_ENGINES)
+    raise FileNotFoundError(f"not found on the PATH: {names}")
+
+
+async def run_engine(command: Sequence[str], environment: Mapping[str, str]) -> EngineResult:
+    """Run a program to its end; if this is cancelled, the program is stopped first."""
+    process = await asyncio.create_subprocess_exec(
+        *command,
+        stdin=asyncio.subprocess.DEVNULL,
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+        env=environment,
+        # Ctrl-C is for us: it is passed on below.
+        start_new_session=True,
+    )
+    try:
+        output, errors = await process.communicate()
+    except asyncio.CancelledError:
+        await _stop(process)
+        raise
+    lines = errors.decode("utf-8", "replace").split("\n")
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return EngineResult(process.returncode or 0, output, TIMESTAMP.sub("", last))
+
+
+async def _stop(process: asyncio.subprocess.Process) -> None:
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, number)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+            return

@@ -1,1 +1,0 @@
-"""The parts of `mirrorhook copy`: which images, between which stores, and what is told."""
