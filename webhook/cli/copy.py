@@ -53,7 +53,7 @@ if TYPE_CHECKING:
 
 __all__ = ["copy"]
 
-SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
+SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds for our own question to a registry; then the engine asks.
 QUESTION_SECONDS: Final = 5.0
 STYLES: Final = {
@@ -395,14 +395,15 @@ async def _run_until_signal(run: CopyRun) -> int:
         received.append(number)
 
     loop = asyncio.get_running_loop()
-    for number in SIGNALS:
+    handled = [each for each in SIGNALS if signal.getsignal(each) is not signal.SIG_IGN]
+    for number in handled:
         loop.add_signal_handler(number, stop, number)
     try:
         await asyncio.wait([work])
         if not work.cancelled():
             work.result()
     finally:
-        for number in SIGNALS:
+        for number in handled:
             loop.remove_signal_handler(number)
     return received[0] if received else 0
 

@@ -75,12 +75,12 @@ class RequestContext:
 
     Attributes:
         host: The normalized name of the registry.
-        repositories: The repository, and others to be read in the same request.
+        repository: The repository.
         is_named: Whether a rule names the registry; otherwise the author of a Pod did.
     """
 
     host: str
-    repositories: tuple[str, ...]
+    repository: str
     is_named: bool = True
 
 
@@ -137,8 +137,8 @@ class RegistryAuth(httpx.Auth):
         context: RequestContext = request.extensions[CONTEXT]
         credential = None
         if host_of(request.url) == context.host:
-            credential = self._credentials.find(context.host, context.repositories[0])
-        key = (*_origin(request.url), context.repositories, credential)
+            credential = self._credentials.find(context.host, context.repository)
+        key = (*_origin(request.url), context.repository, credential)
         # After a redirect it may be what another host was sent.
         request.headers.pop("Authorization", None)
         authorization, expiry = self._tokens.get(key) or ("", 0.0)
@@ -165,7 +165,7 @@ class RegistryAuth(httpx.Auth):
         else:
             authorization, seconds = credential.authorization, DEFAULT_SECONDS
         expiry = self._clock() + seconds - MARGIN
-        size = ENTRY_BYTES + len(authorization) + sum(map(len, context.repositories))
+        size = ENTRY_BYTES + len(authorization) + len(context.repository)
         self._tokens.put(key, (authorization, expiry), size)
         request.headers["Authorization"] = authorization
         yield request
@@ -180,9 +180,8 @@ class RegistryAuth(httpx.Auth):
         if not is_allowed_url(realm, self._plain_http):
             detail = "the URL of its token server is invalid or without TLS"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
-        repositories = request.extensions[CONTEXT].repositories
-        first, *others = (f"repository:{each}:pull" for each in repositories)
-        query = {"scope": [challenge.scope or first, *others]}
+        default = f"repository:{request.extensions[CONTEXT].repository}:pull"
+        query = {"scope": [challenge.scope or default]}
         if challenge.service:
             query["service"] = [challenge.service]
         headers = {name: request.headers[name] for name in ("User-Agent", "Accept-Encoding")}

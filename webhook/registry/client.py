@@ -37,7 +37,6 @@ from webhook.registry.responses import (
 
 if TYPE_CHECKING:
     from collections.abc import (
-        AsyncIterable,
         AsyncIterator,
         Awaitable,
         Callable,
@@ -49,7 +48,7 @@ if TYPE_CHECKING:
 
     TransportFactory = Callable[[str], httpx.AsyncBaseTransport]
 
-__all__ = ["RegistryClient", "create_client", "translate_errors"]
+__all__ = ["RegistryClient", "create_client"]
 
 DEFAULT_TAG: Final = "latest"
 ACCEPT: Final = {"Accept": ", ".join(MEDIA_TYPES)}
@@ -136,7 +135,7 @@ class RegistryClient:
             return error.result
 
     async def _check_registry(self, registry: str) -> CheckResult:
-        with translate_errors():
+        with _translate_errors():
             request = self._client.build_request("GET", self._base_url(registry))
             response = await self._client.send(request, auth=None, stream=True)
             await response.aclose()
@@ -166,12 +165,24 @@ class RegistryClient:
             return CheckResult(CheckStatus.PLATFORM, f"not for {', '.join(map(str, missing))}")
         return result
 
+    async def get_manifest(self, reference: ImageReference) -> tuple[CheckResult, bytes]:
+        """Return whether the registry of *reference* has it, and its manifest if it does."""
+        manifest = b""
+
+        async def fetch() -> CheckResult:
+            nonlocal manifest
+            path = f"manifests/{reference.digest or reference.tag or DEFAULT_TAG}"
+            response = await self._fetch("GET", reference, path, is_named=True)
+            manifest = response.content
+            wanted = reference.digest or ""
+            return interpret_response(response.status_code, response.headers, wanted)
+
+        return await self._limit_time(fetch()), manifest
+
     async def _fetch(
         self, method: str, reference: ImageReference, path: str, *, is_named: bool
     ) -> httpx.Response:
-        async with self.open(
-            method, reference, path, headers=ACCEPT, is_named=is_named
-        ) as response:
+        async with self._open(method, reference, path, is_named=is_named) as response:
             length = response.headers.get("Content-Length", "")
             is_small = method == "HEAD" or (length.isdecimal() and int(length) <= SMALL_DOCUMENT)
             async with nullcontext() if is_small else self._large_documents[is_named]:
@@ -179,53 +190,35 @@ class RegistryClient:
         return response
 
     @asynccontextmanager
-    async def open(
-        self,
-        method: str,
-        reference: ImageReference,
-        path: str,
-        *,
-        params: Mapping[str, str] | None = None,
-        headers: Mapping[str, str] | None = None,
-        content: AsyncIterable[bytes] | None = None,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpx has one for each step
-        also: str = "",
-        is_named: bool = True,
+    async def _open(
+        self, method: str, reference: ImageReference, path: str, *, is_named: bool
     ) -> AsyncIterator[httpx.Response]:
         """Send a request; yield its response, after redirects, with the body unread.
 
         Args:
-            method: The HTTP method.
+            method: GET or HEAD.
             reference: An image of the repository.
-            path: A path below the repository, or a URL that the registry sent.
-            params: Parameters to add to the URL.
-            headers: Headers besides the usual ones.
-            content: The body.
-            timeout: Seconds for each read and write; None for no limit.
-            also: Another repository of the registry, to be read in the same request.
+            path: A path below the repository.
             is_named: Whether a rule names the registry; otherwise the author of a Pod did.
 
         Raises:
             RegistryError: There is no usable response, or its body breaks off.
         """
-        repositories = (reference.repository, also) if also else (reference.repository,)
-        context = RequestContext(normalize_host(reference.registry), repositories, is_named)
-        with translate_errors():
+        host = normalize_host(reference.registry)
+        context = RequestContext(host, reference.repository, is_named)
+        with _translate_errors():
             request = self._client.build_request(
                 method,
-                self._url_of(reference, path).copy_merge_params(params or {}),
-                headers=headers,
-                content=content,
-                timeout=timeout,
+                f"{self._base_url(reference.registry)}{reference.repository}/{path}",
+                headers=ACCEPT,
+                timeout=None,
                 extensions={CONTEXT: context},
             )
             for _ in range(MAX_REDIRECTS + 1):
                 response = await self._client.send(request, stream=True)
                 following = response.next_request
-                # A redirect that would turn a write into a GET is not followed.
-                is_final = following is not None and following.method != method
                 try:
-                    if is_final or response.status_code not in REDIRECTS:
+                    if response.status_code not in REDIRECTS:
                         yield response
                         return
                     await read_body(response, SMALL_DOCUMENT)
@@ -239,14 +232,6 @@ class RegistryClient:
                     await check_destination(following.url, context)
                 request = following
         raise RegistryError(CheckStatus.MISDIRECTED, f"after {MAX_REDIRECTS} others")
-
-    def _url_of(self, reference: ImageReference, path: str) -> httpx.URL:
-        if "://" in path:
-            url = httpx.URL(path)
-            if not is_allowed_url(url, self._plain_http):
-                raise RegistryError(CheckStatus.MISDIRECTED, INVALID_ADDRESS)
-            return url
-        return httpx.URL(f"{self._base_url(reference.registry)}{reference.repository}/{path}")
 
     def _base_url(self, registry: str) -> str:
         scheme = "http" if normalize_host(registry) in self._plain_http else "https"
@@ -295,7 +280,7 @@ def create_client(
 
 
 @contextmanager
-def translate_errors() -> Iterator[None]:
+def _translate_errors() -> Iterator[None]:
     """Raise RegistryError for httpx's errors, whose own words may hold what was sent."""
     try:
         yield
