@@ -56,5 +56,6 @@ def estimate_bytes(pod: Hashable, plan: Plan) -> int:
     """Return how many bytes a plan takes at most; a character may take four, in four texts."""
     candidates = [each for _, decision in plan.images for each in decision.candidates]
     objects = 2048 + 1024 * len(plan.images) + sum(512 + 128 * len(c.steps) for c in candidates)
-    texts = plan.result.response + plan.result.decisions + "".join(map(str, candidates)).encode()
-    return objects + 16 * len(msgspec.json.encode(pod)) + 2 * len(texts)
+    names = sum(len(c.reference.original) for c in candidates)
+    texts = len(plan.result.response) + len(plan.result.decisions) + names
+    return objects + 16 * len(msgspec.json.encode(pod)) + 2 * texts
