@@ -86,6 +86,22 @@ OWN = {
         Rule("docker.io/bitnami", [Mirror("a.example.com/flat", flatten=True)]),
         Rule("docker.io/bitnami/charts", ["a.example.com/charts"]),
     ],
+    "only parts": [
+        Rule("docker.io/bitnami", ["a.example.com/x/legacy", "b.example.com/x/legacy"]),
+        Rule("docker.io/bitnami/charts", keep=True),
+        Rule("docker.io/library", ["a.example.com/x/lib", "b.example.com/x/lib"]),
+        Rule("docker.io/grafana", ["c.example.com"]),
+        Rule("quay.io/jetstack", [Mirror("a.example.com/flat", flatten=True)]),
+        Rule("gcr.io/distroless", ["a.example.com/x", "b.example.com"], original=Original.FIRST),
+        Rule("ghcr.io/team", ["a.example.com/x", "b.example.com/y"]),
+        Rule("registry.k8s.io", ["a.example.com/k8s", "b.example.com/k8s"]),
+        Rule("registry.k8s.io/coredns", keep=True),
+        Rule("registry.k8s.io/ingress-nginx", ["c.example.com/ingress"]),
+    ],
+    "parts of Docker Hub with different paths": [
+        Rule("docker.io/bitnami", ["a.example.com/x", "b.example.com/y"]),
+        Rule("docker.io/library", ["a.example.com"]),
+    ],
     "regex": [
         Rule(regex=r"docker\.io/grafana/(.+)", mirrors=[r"g.example.com/\1"]),
         Rule("quay.io", ["localhost:5000/quay"]),

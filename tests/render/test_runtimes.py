@@ -27,7 +27,8 @@ def test_runtime_asks_where_the_rules_say_or_there_is_a_warning(
             itself = expected(RULES["none"], image)
             wanted = [u for u in wanted if u not in itself]
             asked = [u.replace("https://localhost:", "http://localhost:") for u in urls]
-            urls = [u for u in asked if u not in itself]
+            # No registry can have a name that begins with an underscore.
+            urls = [u for u in asked if u not in itself and "/_/" not in u]
         if runtime == "crio":
             wanted = [u.replace("http://", "https://") for u in wanted]
         if urls != wanted and not is_warned_of(rendered, image, mirrors):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import yaml
@@ -82,6 +83,18 @@ def test_k3s_has_different_paths_in_urls_and_equal_ones_in_rewrites():
     }
 
 
+def test_k3s_has_a_rewrite_for_a_rule_for_a_path():
+    rendered = render_k3s([PART])
+    (file,) = rendered.files
+    docker_io = yaml.safe_load(file.text)["mirrors"]["docker.io"]
+    assert docker_io["endpoint"] == ["https://h.example.com"]
+    assert docker_io["rewrite"].pop("^bitnami(/.*)?$") == "legacy$1"
+    ((others, nowhere),) = docker_io["rewrite"].items()
+    assert nowhere == "_/$1"
+    assert re.fullmatch(others, "library/nginx")
+    assert not re.fullmatch(others, "bitnami/redis")
+
+
 def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
     rendered = render_docker([HUB, Rule("quay.io", ["h.example.com"])])
     (file,) = rendered.files
@@ -122,7 +135,10 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
         (render_crio, [PART, HUB, KEPT, INSIDE], {}),
         (render_k3s, [FLAT], {}),
         (render_k3s, [SUBDOMAINS], {WarningCode.WILDCARD: False}),
-        (render_k3s, [PART, HUB], {WarningCode.PATH_BELOW: True}),
+        (render_k3s, [PART, HUB], {WarningCode.PATH_RULE: False}),
+        (render_k3s, [FLAT_HUB, PART], {WarningCode.PATH_BELOW: True}),
+        (render_k3s, [PART], {}),
+        (render_k3s, [KEPT, HUB], {}),
         (render_k3s, [INSIDE], {WarningCode.PATH_RULE: False}),
         (render_k3s, [Rule("quay.io", ["quay.io/b"])], {WarningCode.SAME_REGISTRY: False}),
         (

@@ -3,6 +3,9 @@
 The endpoints of a registry share its rewrites, which change the name of the repository but
 do not apply to the registry itself. A path of a single endpoint goes into its URL.
 
+With a rule for a part of a registry, the endpoints are asked for all its images. Those that no rule
+matches get a name there that no registry can have, so that their own registry is asked next.
+
 .. _format: https://docs.k3s.io/installation/private-registry
 """
 
@@ -14,6 +17,7 @@ from itertools import takewhile
 from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.core import Original
+from webhook.core.reference import DOCKER_HUB
 from webhook.render.output import (
     RenderedFile,
     RenderResult,
@@ -25,7 +29,7 @@ from webhook.render.prefix_table import make_prefix_table
 from webhook.render.registries import make_base_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from webhook.core import Rule
     from webhook.render.prefix_table import MirrorTarget, PrefixEntry
@@ -40,11 +44,17 @@ SAME_REGISTRY: Final = "k3s cannot mirror a registry to itself, so these mirrors
 MIXED: Final = (
     "k3s flattens names for all mirrors of a registry or none, so these mirrors are left out"
 )
+OTHER_HOSTS: Final = (
+    "k3s mirrors a registry to the same hosts for all its images, so other rules for a part of it "
+    "are left out"
+)
 NEVER: Final = (
     "k3s asks the registry itself last, unless its agents run with "
     "--disable-default-registry-endpoint"
 )
 LAST_PART: Final = "([^/]+)"
+# No repository begins with it (distribution/reference), so registries answer with an error.
+NOWHERE: Final = "_"
 
 
 def render_k3s(rules: Sequence[Rule]) -> RenderResult:
@@ -57,18 +67,16 @@ def render_k3s(rules: Sequence[Rule]) -> RenderResult:
     whole, parts = split_by_path(make_prefix_table(rules), WILDCARD, warnings)
     text = ["# Written by mirrorhook render k3s.", "mirrors:"]
     mirrored = set()
-    covered = set()
-    for entry in whole:
+    covered: set[str] = set()
+    for entry in (*whole, *_iterate_first_parts(whole, parts)):
         targets = tuple(_iterate_targets(entry, warnings))
         if not targets:
             continue
         if entry.original is Original.NEVER:
             warnings.add(WarningCode.ORIGINAL, NEVER, entry.prefix, misleads=True)
+        rewrites = _Rewrites(entry, targets)
         mirrored.add(entry.registry)
-        rewrites = _Rewrites(targets)
-        for part in parts:
-            if part.registry == entry.registry and rewrites.add(part):
-                covered.add(part.prefix)
+        covered.update(_add_parts(rewrites, entry, parts, warnings))
         text += _format_registry(entry, rewrites)
     others = [part for part in parts if part.prefix not in covered]
     warn_of_paths(others, mirrored, "k3s", warnings)
@@ -77,8 +85,43 @@ def render_k3s(rules: Sequence[Rule]) -> RenderResult:
     return RenderResult((RenderedFile(PATH, "\n".join([*text, ""])),), warnings.collect())
 
 
+def _add_parts(
+    rewrites: _Rewrites,
+    entry: PrefixEntry,
+    parts: Iterable[PrefixEntry],
+    warnings: WarningCollector,
+) -> Iterator[str]:
+    """Add the other parts of the registry of *entry*, and yield the prefixes that are right then.
+
+    Those with other mirrors come from the registry itself, with a warning.
+    """
+    yield entry.prefix
+    for part in parts:
+        if part.registry != entry.registry or part is entry:
+            continue
+        if rewrites.add(part):
+            yield part.prefix
+        elif rewrites.leave_out(part):
+            warnings.add(WarningCode.PATH_RULE, OTHER_HOSTS, part.prefix)
+            yield part.prefix
+
+
+def _iterate_first_parts(
+    whole: Iterable[PrefixEntry], parts: Iterable[PrefixEntry]
+) -> Iterator[PrefixEntry]:
+    """Yield the first part that k3s can mirror of each registry that is not mirrored as a whole."""
+    known = {entry.registry for entry in whole}
+    for part in parts:
+        paths = {"": None, part.path: [_split(target.path) for target in part.targets]}
+        is_elsewhere = all(target.registry != part.registry for target in part.targets)
+        is_possible = part.targets and is_elsewhere and _find_shared_paths(part.registry, paths)
+        if part.registry not in known and is_possible:
+            known.add(part.registry)
+            yield part
+
+
 def _iterate_targets(entry: PrefixEntry, warnings: WarningCollector) -> Iterator[MirrorTarget]:
-    """Yield the targets of a whole registry that k3s can mirror to, and warn of the others."""
+    """Yield the targets of an entry that k3s can mirror to, and warn of the others."""
     for target in entry.targets:
         name = f"{entry.prefix} → {target.name}"
         if target.registry == entry.registry:
@@ -108,33 +151,56 @@ class _Rewrites:
     """The endpoints of a registry, and the rewrites that they share.
 
     Args:
-        targets: Where images of the whole registry come from: all flatten, or none does.
+        entry: The registry, or the first of its parts.
+        targets: Where its images come from: all flatten, or none does.
     """
 
-    def __init__(self, targets: tuple[MirrorTarget, ...]) -> None:
+    def __init__(self, entry: PrefixEntry, targets: tuple[MirrorTarget, ...]) -> None:
         self._hosts = [target.registry for target in targets]
-        # By path in the registry: whether names are flattened, and the path at each endpoint.
-        self._flatten = {"": targets[0].flatten}
-        self._paths = {"": [_split(target.path) for target in targets]}
+        self._registry = entry.registry
+        self._original = entry.original
+        # By path in the registry: whether names are flattened, and the path at each endpoint,
+        # None for images that come from the registry itself.
+        self._flatten = {"": False, entry.path: targets[0].flatten}
+        self._paths: dict[str, list[list[str]] | None] = {
+            "": None,
+            entry.path: [_split(target.path) for target in targets],
+        }
 
     def add(self, entry: PrefixEntry) -> bool:
         """Add the entry for a part of the registry, and return whether that was possible."""
-        if self._flatten[""] or [target.registry for target in entry.targets] != self._hosts:
-            return False
+        if not entry.targets:
+            return self.leave_out(entry)
         flatten = {target.flatten for target in entry.targets}
-        above = [path for path in self._paths if entry.path.startswith(f"{path}/")]
-        if len(flatten) != 1 or any(self._flatten[path] for path in above):
+        if [target.registry for target in entry.targets] != self._hosts or len(flatten) != 1:
             return False
         paths = {**self._paths, entry.path: [_split(target.path) for target in entry.targets]}
-        if _find_shared_paths(paths) is None:
+        if (
+            entry.original is not self._original
+            or _find_shared_paths(self._registry, paths) is None
+        ):
             return False
-        self._paths = paths
-        self._flatten[entry.path] = flatten.pop()
+        return self._set(entry.path, paths[entry.path], flatten=flatten.pop())
+
+    def leave_out(self, entry: PrefixEntry) -> bool:
+        """Take a part of the registry from itself, and return whether that was possible."""
+        return self._set(entry.path, None, flatten=False)
+
+    def _set(self, path: str, paths: list[list[str]] | None, *, flatten: bool) -> bool:
+        # The pattern of a path that flattens matches all names below it.
+        around = [other for other in self._paths if _is_below(path, other) or other == path]
+        if any(self._flatten[other] for other in around):
+            return False
+        if flatten and any(_is_below(other, path) for other in self._paths):
+            return False
+        self._paths[path] = paths
+        self._flatten[path] = flatten
         return True
 
     def make_endpoints(self) -> list[str]:
         """Return the URLs of the mirrors, each with the path that all of its names have."""
-        own = self._paths[""] if self._is_plain else _find_own_paths(self._paths.values())
+        own = self._paths[""] if self._is_plain else None
+        own = own or _find_own_paths(self._paths.values())
         return [
             f"{make_base_url(host)}/v2/{'/'.join(path)}" if path else make_base_url(host)
             for host, path in zip(self._hosts, own, strict=True)
@@ -144,7 +210,7 @@ class _Rewrites:
         """Return the patterns and their replacements; at most one pattern matches a name."""
         if self._is_plain:
             return {}
-        shared = _find_shared_paths(self._paths) or {}
+        shared = _find_shared_paths(self._registry, self._paths) or {}
         patterns: dict[str, str] = {}
         for path, target in shared.items():
             if self._flatten[path]:
@@ -159,7 +225,7 @@ class _Rewrites:
     def _is_plain(self) -> bool:
         """Whether endpoints with paths are enough, without rewrites."""
         is_whole = list(self._flatten.items()) == [("", False)]
-        return is_whole and len({tuple(path) for path in self._paths[""]}) > 1
+        return is_whole and len({tuple(path) for path in self._paths[""] or ()}) > 1
 
 
 def _split(path: str) -> list[str]:
@@ -170,12 +236,12 @@ def _is_below(path: str, above: str) -> bool:
     return path != above and (not above or path.startswith(f"{above}/"))
 
 
-def _find_own_paths(paths: Iterable[list[list[str]]]) -> list[list[str]]:
+def _find_own_paths(paths: Iterable[list[list[str]] | None]) -> list[list[str]]:
     """Return for each endpoint the path that all of its names begin with.
 
     A single endpoint needs none, and neither do several with the same paths.
     """
-    columns = list(zip(*paths, strict=True))
+    columns = list(zip(*filter(None, paths), strict=True))
     if all(column == columns[0] for column in columns):
         return [[] for _ in columns]
     return [_find_common_start(column) for column in columns]
@@ -186,13 +252,21 @@ def _find_common_start(paths: Iterable[list[str]]) -> list[str]:
     return [parts[0] for parts in alike]
 
 
-def _find_shared_paths(paths: dict[str, list[list[str]]]) -> dict[str, str] | None:
-    """Return what replaces each path below the endpoints; None if the endpoints differ."""
+def _find_shared_paths(
+    registry: str, paths: Mapping[str, list[list[str]] | None]
+) -> dict[str, str] | None:
+    """Return what replaces each path below the endpoints; None if the endpoints differ.
+
+    On Docker Hub k3s puts ``library/`` before a name that a rewrite leaves with one part.
+    """
     own = _find_own_paths(paths.values())
     shared = {}
     for path, columns in paths.items():
+        if columns is None:
+            shared[path] = f"{NOWHERE}/{path}".removesuffix("/")
+            continue
         rests = {"/".join(column[len(base) :]) for column, base in zip(columns, own, strict=True)}
-        if len(rests) != 1:
+        if len(rests) != 1 or (registry == DOCKER_HUB and path and rests == {""}):
             return None
         shared[path] = rests.pop()
     return shared
