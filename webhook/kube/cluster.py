@@ -98,10 +98,10 @@ class Cluster:
     async def disown_ca_bundles(self, configuration: WebhookConfiguration) -> None:
         """Give up the ownership of the CA bundles of an unchanged configuration.
 
-        Helm 4 applies on the server: it can neither set nor remove what another field manager
-        owns (https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts), so an
-        upgrade that sets the CA bundles itself, or drops a webhook, would fail. What nobody owns
-        stays as it is in all other upgrades.
+        Helm 4 applies on the server: it cannot set what another field manager owns
+        (https://kubernetes.io/docs/reference/using-api/server-side-apply/#conflicts), so an
+        upgrade that sets the CA bundles itself would fail. What nobody owns stays as it is in
+        all other upgrades.
         """
         metadata = {
             "resourceVersion": configuration.version,
