@@ -428,3 +428,16 @@ def test_status_has_reason():
     for each in CheckStatus:
         assert CheckResult(each).reason
         assert not (each.is_absent and each.is_failure)
+
+
+def test_manifest_is_returned_if_it_is_there():
+    async def get(handler):
+        client = client_of(handler)
+        try:
+            return await client.get_manifest(parse_reference("m.example/hub/nginx:1"))
+        finally:
+            await client.close()
+
+    result, content = run(get(lambda _: manifest(body={"a": 1})))
+    assert (result.status, content) == (CheckStatus.PRESENT, b'{"a": 1}')
+    assert run(get(lambda _: answer(404)))[0].status is CheckStatus.ABSENT
