@@ -7,8 +7,8 @@ are all alike, unless their controller is known to compare images. Kubernetes' o
 compare none, so Pods that they create are never counted. Neither are Pods without a controller.
 
 If client certificates are not verified, anybody in the network may send reviews. So reviews from
-one address never change the answers to another: who forges reviews of a loop stops only
-himself, and not the API server.
+one address never change the answers to another: a client that forges a loop affects only its
+own reviews, and not those of the API server.
 """
 
 from __future__ import annotations
@@ -33,8 +33,8 @@ MAX_PODS: Final = 2048
 MAX_OWNERS: Final = 1024
 # The longest that Kubernetes allows for names and kinds.
 MAX_NAME: Final = 253
-# Seconds that it takes at least until a Pod is gone and created again. If a Pod comes sooner,
-# it is the same Pod (reinvocation), or one of many that are created at once.
+# The least time in seconds to delete a Pod and create it again. If a Pod comes sooner, it is the
+# same Pod (reinvocation), or one of many that are created at once.
 MIN_SECONDS: Final = 1.0
 # An owner whose Pods have a generateName may also create more of them, one by one.
 UNNAMED_FACTOR: Final = 3
@@ -160,7 +160,7 @@ class LoopDetector:
         return reason
 
     def _find_creations(self, key: int) -> array[float]:
-        """Return when a Pod was created last."""
+        """Return the latest times at which a Pod was created."""
         seen = self._pods.get(key)
         if seen is None:
             seen = self._pods[key] = array("d")

@@ -20,7 +20,7 @@ MAX_PLAN_BYTES: Final = 256 * 1024
 
 
 class Plan(NamedTuple):
-    """The images of a Pod as the rules decide, as the selector chose, and the result of that."""
+    """The decisions on the images of a Pod by the rules and by the selector, and the result."""
 
     images: list[ImageDecision]
     chosen: list[ImageDecision]

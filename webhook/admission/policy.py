@@ -142,7 +142,7 @@ def skip_reason(request: AdmissionRequest) -> str:
 
 
 def _skip_excess(reason: str) -> ReviewResult:
-    """Return the result for a Pod that is too much to look at."""
+    """Return the result for a Pod that is too large to review."""
     warning = f"mirrorhook: no image was changed: {reason}"
     return ReviewResult(ReviewOutcome.SKIPPED, reason, warning=warning)
 
@@ -204,7 +204,7 @@ def _find_new_images(request: AdmissionRequest, pod: Pod) -> list[ImageField]:
 def _patch_images(
     policy: Policy, request: AdmissionRequest, pod: Pod, images: list[ImageDecision]
 ) -> ReviewResult:
-    """Return the result that puts the chosen images in place, as far as the policy lets it."""
+    """Return the result that writes the chosen images, unless the policy only observes."""
     operations = replace_images(images)
     if not operations:
         return ReviewResult(ReviewOutcome.UNCHANGED, images=tuple(images))

@@ -122,7 +122,7 @@ _decode_unread = msgspec.json.Decoder(_UnreadReview).decode
 
 
 def read_review(body: bytes) -> tuple[str, AdmissionRequest]:
-    """Read the body of a review.
+    """Decode and check the body of a review.
 
     Returns:
         The apiVersion of the review, which the answer has to repeat, and the request.

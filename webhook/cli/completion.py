@@ -1,7 +1,7 @@
-"""`mirrorhook completion` and `version`, and what a shell offers for the words of a command.
+"""`mirrorhook completion` and `version`, and the completions of options and arguments.
 
-A shell waits for it at every Tab, so nothing is run or asked: images are those of clusters and
-of Docker Hub that many people use.
+A shell waits for them at every Tab, so they come from fixed lists and the rules file: no
+program is run, and no registry is asked.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["complete_images", "complete_policies", "complete_profiles", "completion", "version"]
 
 PROGRAM: Final = "mirrorhook"
-# click finds out by it that a shell asks for words.
+# The shell sets it to ask click for completions.
 VARIABLE: Final = "_MIRRORHOOK_COMPLETE"
 IMAGES: Final = (
     *OFFICIAL_IMAGES,

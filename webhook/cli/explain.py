@@ -110,7 +110,7 @@ def _decision_entry(decision: Decision) -> dict[str, Any]:
 
 
 def _decision_rows(decision: Decision) -> list[tuple[str, str, str]]:
-    """Return what becomes of an image, and why, for people."""
+    """Return what happens to an image, and why, for people."""
     word = f"{decision.outcome:<{WORD}}"
     style = STYLES.get(decision.outcome, "")
     if decision.candidate is None:

@@ -140,7 +140,7 @@ def _copy(stream: IO[bytes]) -> IO[bytes]:
 
 @contextmanager
 def replace_file(path: Path) -> Iterator[IO[bytes]]:
-    """Give a file to write to, which takes the place of *path* when the block ends.
+    """Yield a file to write to, which replaces *path* when the block ends.
 
     Mode and owner stay, and so do symbolic links to it. On any error *path* is unchanged.
 

@@ -50,13 +50,13 @@ IN_POD: Final = "KUBERNETES_SERVICE_HOST"
 
 
 class SetupError(click.ClickException):
-    """Rules, a file or a program that cannot be used; the exit code is that of a wrong usage."""
+    """Rules, a file or a program cannot be used; the exit code is that of wrong usage."""
 
     exit_code = EXIT_USAGE
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--config`` and ``--profile``, for `load_configuration`."""
+    """Add ``--config`` and ``--profile`` to a command, for `load_configuration`."""
     command = click.option(
         "--profile",
         "-p",
@@ -77,7 +77,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--config``, ``--profile`` and ``--policy``, for `load_policy`."""
+    """Add ``--config``, ``--profile`` and ``--policy`` to a command, for `load_policy`."""
     command = click.option(
         "--policy",
         default="default",
@@ -90,7 +90,7 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--output``, which is ``table`` or ``json``."""
+    """Add ``--output``, which is ``table`` or ``json``, to a command."""
     return click.option(
         "--output",
         "-o",
@@ -102,7 +102,7 @@ def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--kubeconfig``, for `open_cluster`."""
+    """Add ``--kubeconfig`` to a command, for `open_cluster`."""
     return click.option(
         "--kubeconfig",
         type=click.Path(path_type=Path),
@@ -114,7 +114,7 @@ def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command ``--kubeconfig``, ``--context`` and ``--namespace``, to read a cluster.
+    """Add ``--kubeconfig``, ``--context`` and ``--namespace`` to a command, to read a cluster.
 
     It is called with *kubeconfig* and *kube_context*, for `open_cluster`, and *namespace*.
     """
@@ -145,7 +145,7 @@ def open_cluster(kubeconfig: Path | None, context: str | None = None) -> KubeCli
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:
-    """Yield image names; those on standard input, one per line, in the place of ``-``."""
+    """Yield image names, with ``-`` replaced by those on standard input, one per line."""
     for argument in arguments:
         if argument != STDIN:
             yield argument

@@ -46,7 +46,7 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
 def show_records(
     rows: Iterable[tuple[str, str, str]], *, title: str = "", indent: str = GAP
 ) -> None:
-    """Write indented lines, each with a word for what it is, for people.
+    """Write indented lines, each after a word that says what it is, for people.
 
     Args:
         rows: The word, its style (``bold``, ``dim``, a colour or nothing), and the text.
@@ -107,7 +107,7 @@ def _column_widths(rows: Sequence[Sequence[str]], indent: int) -> list[int]:
 
 
 def _fold(text: str, width: int) -> list[str]:
-    """Return the lines of *text* in so many columns; 0 is without limit."""
+    """Return *text* folded into lines of *width* columns; 0 means no limit."""
     if not width or len(text) <= width:
         return [text]
     return wrap(text, width, break_on_hyphens=False)

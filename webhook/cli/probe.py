@@ -107,7 +107,7 @@ def probe_candidates(
 
     Args:
         settings: How to ask; None for the defaults.
-        decisions: What becomes of each image if every mirror has it.
+        decisions: The decision on each image if every mirror has it.
     """
     # No Pod is waiting here.
     settings = replace(settings or Availability(), budget=math.inf)
@@ -154,7 +154,7 @@ def _with_results(
 
 
 def _progress(total: int) -> Progress:
-    """Return a bar on standard error; it is shown on a terminal only, and goes at its end."""
+    """Return a progress bar on standard error; it is shown only on a terminal, until it ends."""
     bar = Progress(
         TextColumn("Asking registries"),
         BarColumn(),
@@ -208,7 +208,7 @@ def probe_mirrors(policy: PolicySettings, images: Iterable[str]) -> list[MirrorP
 def _results_by_mirror(
     decisions: Sequence[Decision], policy: PolicySettings
 ) -> dict[tuple[str, str], CandidateResult]:
-    """Return the answers by rule and mirror; of several the first that has its image.
+    """Return the answer for each rule and mirror; a mirror that has any image counts as present.
 
     A mirror in the middle of a chain of rules gets the answer for the end of the chain.
     """

@@ -142,9 +142,12 @@ def pull(
 def _select_engine(
     name: str, namespace: str | None, platform: str | None, *, is_needed: bool
 ) -> Engine:
-    """Return the engine that the options ask for; it is a `SetupError` if there is none.
+    """Return the engine that the options ask for.
 
-    If it is not needed here, as for a script, it may be missing; Docker is then the default.
+    If no command is run, as for a script, it need not be installed; Docker is then the default.
+
+    Raises:
+        SetupError: It is not installed, or cannot do what the options ask for.
     """
     try:
         engine = find_engine(name, shutil.which)
@@ -169,10 +172,10 @@ def _select_engine(
 
 @dataclass
 class _Active:
-    """A job that is being done, for the display of its progress.
+    """A running job, for the display of its progress.
 
     Attributes:
-        title: What is shown of it.
+        title: What the display calls it.
         start: When it began, by the monotonic clock.
         source: The name that is being pulled.
         line: The last line of the engine.
@@ -184,7 +187,7 @@ class _Active:
     line: str = ""
 
     def update(self, source: str, line: str) -> None:
-        """Take what the engine does."""
+        """Show another name, or another line of the engine."""
         self.source, self.line = source, line
 
     @property
@@ -197,7 +200,7 @@ class _Active:
 def _pull_all(
     jobs: Sequence[PullJob], puller: Puller, programs: Programs, limit: int
 ) -> Iterator[PullResult]:
-    """Do at most *limit* jobs at a time, and yield the results in the order of the jobs."""
+    """Run at most *limit* jobs at a time, and yield the results in the order of the jobs."""
     waiting = dict(enumerate(jobs))
     active: dict[Future[PullResult], tuple[int, _Active]] = {}
     done: dict[int, PullResult] = {}
@@ -225,14 +228,14 @@ def _pull_all(
 
 
 def _announce_start(number: int, jobs: Sequence[PullJob]) -> None:
-    """Say which of several images is begun, where no terminal shows the progress."""
+    """Report which of several images begins, where no terminal shows the progress."""
     if len(jobs) > 1 and not sys.stdout.isatty():
         image = escape_controls(jobs[number].image)
         click.echo(f"Pulling {number + 1} of {len(jobs)}: {image}", err=True)
 
 
 def _wait(active: Mapping[Future[PullResult], tuple[int, _Active]]) -> Iterable[Future[PullResult]]:
-    """Wait until a job is done, and report what the others do meanwhile."""
+    """Wait until a job is done, and show the progress of the running ones."""
     shown = [each for _, each in active.values()]
     if sys.stdout.isatty():
         with _show_progress(shown):
@@ -245,7 +248,7 @@ def _wait(active: Mapping[Future[PullResult], tuple[int, _Active]]) -> Iterable[
 
 
 def _show_progress(shown: Sequence[_Active]) -> Live:
-    """Show on a terminal what is being done until the end of the block."""
+    """Show the running jobs on a terminal until the end of the block."""
 
     def render_lines() -> Group:
         spinner = SPINNER[int(time.monotonic() * FRAMES_PER_SECOND) % len(SPINNER)]

@@ -58,7 +58,7 @@ class PullJob:
         image: The image as it was written.
         reference: Its parts; None if it is not an image name.
         sources: Where to pull it from, in this order; empty if it cannot be pulled.
-        reason: Why from there, or why from nowhere.
+        reason: Why from these sources, or why from none.
     """
 
     image: str
@@ -73,7 +73,7 @@ class PullFailure:
 
     Attributes:
         source: The name that was to be pulled; empty if the image is not an image name.
-        error: Why not, usually in the engine's own words.
+        error: The reason, usually in the engine's own words.
     """
 
     source: str
@@ -90,7 +90,7 @@ class PullResult:
     Attributes:
         job: The job.
         source: The name that it was pulled by; None if it was not pulled.
-        names: Its own names, which it has now; empty if it keeps its name at the mirror.
+        names: The original names that it has now; empty if it keeps its name at the mirror.
         failures: The sources that were tried before, or all of them.
         notes: What may be unexpected, a sentence each.
     """

@@ -173,7 +173,7 @@ def _image_entry(source: ManifestSource, image: ManifestImage) -> dict[str, Any]
 def _choose_writer(
     in_place: bool, diff: bool, output: str
 ) -> Callable[[ManifestSource, Iterable[RewriteResult]], Iterable[RewriteResult]]:
-    """Return what writes the parts of each source, and yields them again."""
+    """Return the function that writes the parts of each source, and yields them again."""
     if in_place:
         return _write_in_place
     if output == "json":

@@ -37,7 +37,7 @@ class PolicySettings:
         mode: Whether it changes Pods.
         record: Whether to write the original images into an annotation of the Pod.
         profiles: Names of the profiles, in order of precedence.
-        availability: How to ask mirrors whether they have an image; None for not at all.
+        availability: How to check whether mirrors have an image; None for no checks.
         loops: When to skip the owner of a recurring Pod; None for never.
     """
 

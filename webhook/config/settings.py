@@ -50,7 +50,7 @@ class LoopMode(StrEnum):
 
 
 def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | None:
-    """Return how to ask mirrors; None for not at all.
+    """Return how to check mirrors for images; None for no checks.
 
     Args:
         value: The value of ``availability``.

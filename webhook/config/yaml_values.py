@@ -275,8 +275,8 @@ class YAMLValue:
     def read_mapping(self, known: tuple[str, ...] | None = None) -> dict[str, YAMLValue]:
         """Return the values of a mapping by their keys, which are read as texts.
 
-        Of a repeated key the first value is kept. Keys that ``<<`` merges in (`merge`_) give way
-        to those that are written.
+        The first value of a repeated key is kept. A key that is written takes precedence over
+        one that ``<<`` merges in (`merge`_).
 
         Args:
             known: The keys that are allowed; None for all.
@@ -294,7 +294,7 @@ class YAMLValue:
                 continue
             value = self._make_value(node, key.location.path)
             if isinstance(node, yaml.ScalarNode) and not node.value:
-                # An empty value has no place of its own: use that of its key.
+                # An empty value has no location of its own: use that of its key.
                 value = YAMLValue(node, key.location, self.diagnostics)
             entries[name] = value
         return entries

@@ -1,4 +1,4 @@
-"""From an image to its candidates at the mirrors.
+"""Map an image to its candidates at the mirrors.
 
 A rule never applies to a name under one of its own mirrors. If another rule matches the name
 that a mirror gives, that rule is applied too, and so on. The result is final: no rule applies to
@@ -164,7 +164,7 @@ class MirrorMap:
 
 
 def _parent_domains(registry: str) -> Iterator[str]:
-    # With the leading dot, the longest first; no rule's is longer than a host can be.
+    # With the leading dot, the longest first; no rule has a longer one than a host can have.
     dot = registry.find(".", max(0, len(registry) - MAX_REGISTRY))
     while dot != -1:
         yield registry[dot:]

@@ -151,7 +151,7 @@ def suggest_match(text: str) -> str:
 
 
 def _clean(text: str) -> tuple[str, bool]:
-    """Return a name without what belongs to URLs and tags, and whether it had a tag or digest."""
+    """Return a name without its scheme, API path and tag, and whether it had a tag or digest."""
     parts = [part for part in text.strip().rpartition("://")[2].split("/") if part]
     if API_PATH in parts[:2]:
         parts.remove(API_PATH)

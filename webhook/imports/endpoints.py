@@ -1,4 +1,4 @@
-"""From the URLs at which runtimes ask a registry to image names."""
+"""Convert the URLs at which runtimes ask registries to image names."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def order_endpoints(
         endpoints: Where the runtime asks, in order.
         line: The line, for a warning.
         rule_set: Takes the warning.
-        ends_at_original: Whether the runtime asks the registry itself at last.
+        ends_at_original: Whether the runtime asks the registry itself last.
     """
     targets = [each.target for each in endpoints]
     mirrors = [each for each in dict.fromkeys(targets) if each and each != registry]

@@ -67,7 +67,7 @@ LIMITS: Final = (
 def import_kyverno(text: str, rule_set: RuleSet) -> None:
     """Import policies of Kyverno that replace the registry of images.
 
-    They have the same for each list of containers, which is one rule.
+    Such a policy repeats the same replacement for each list of containers; it becomes one rule.
 
     Raises:
         UnreadableFileError: It has no such policy.

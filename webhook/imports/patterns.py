@@ -1,4 +1,4 @@
-r"""From the regular expressions of other tools to rules.
+r"""Convert the regular expressions of other tools to rules.
 
 The tools match ``registry/repository:tag``; rules match ``registry/repository``, the whole of it,
 and keep tag and digest. Most regular expressions are prefixes: ``^docker\.io/(.*)`` is the

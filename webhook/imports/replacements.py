@@ -1,4 +1,4 @@
-r"""From replacements with regular expressions, as Go's ``ReplaceAllString``, to rules."""
+"""Convert replacements by regular expressions, as in Go's ``ReplaceAllString``, to rules."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ class FileWarning:
 
 @dataclass(frozen=True, slots=True)
 class _Entry:
-    """A rule to be: by match, by regular expression, or either.
+    """A rule that is not built yet: by match, by regular expression, or either.
 
     Attributes:
         is_final: Whether images at its mirrors are not for other rules.
@@ -105,7 +105,7 @@ class RuleSet:
     needs regular expressions, as those are tried in their order.
 
     Args:
-        origin: The file, for warnings. It may be set anew before each file is read.
+        origin: The file, for warnings. It may be changed before each file is read.
 
     Attributes:
         checks_availability: Whether the tool asks registries for an image before it changes it.

@@ -164,7 +164,7 @@ def _parse_patterns(
 def _add_harbor_exclude(
     line: int, pattern: NamePattern, later: list[HarborRule], rule_set: RuleSet
 ) -> None:
-    """Add what becomes of images that a rule excludes: what *later* rules say, or nothing."""
+    """Add rules for the images that a rule excludes: *later* rules apply to them, or none."""
     for rule in later:
         excluded = [each for _, each in rule.excludes]
         if any(each.covers(pattern) for each in excluded):

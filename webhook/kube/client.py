@@ -38,7 +38,7 @@ __all__ = ["KubeClient"]
 
 CONNECT_SECONDS: Final = 5.0
 READ_SECONDS: Final = 10.0
-# What kubectl asks for at once: large clusters neither take long to begin nor much memory.
+# As in kubectl: listing a large cluster begins soon, and takes little memory.
 PAGE_SIZE: Final = 500
 # RFC 7396 keeps the fields that a patch does not name; the strategic form of Kubernetes
 # also merges lists of webhooks by name.
@@ -50,7 +50,7 @@ class KubeClient:
     """A client of one API server; its methods block, and raise `ClusterError` if they fail.
 
     Args:
-        configuration: The address of the API server, and our credentials.
+        configuration: The address of the API server, and the credentials to use.
 
     Attributes:
         host: URL of the API server.
@@ -176,7 +176,7 @@ class KubeClient:
             query["continue"] = str(token)
 
     def measure_clock_skew(self) -> float:
-        """Return by how many seconds our clock is ahead of that of the API server."""
+        """Return by how many seconds the local clock is ahead of that of the API server."""
         response = self.send("get /version", "GET", "/version")
         date = parsedate_to_datetime(response.headers["Date"])
         response.drain_conn()

@@ -182,7 +182,7 @@ class Cluster:
 
 
 def find_endpoints(slices: Iterable[Mapping[str, Any]], port: str) -> list[Endpoint]:
-    """Return the Pods in EndpointSlices; one with addresses of both families comes once.
+    """Return the Pods in EndpointSlices, each once even if it has an IPv4 and an IPv6 address.
 
     Args:
         slices: EndpointSlices, from their JSON.

@@ -1,13 +1,13 @@
-"""Errors of the API server, and of the way to it.
+"""Errors of the API server, and of the connection to it.
 
 ::
 
     ClusterError
     ├── ConflictError      somebody else has changed the object since it was read
-    ├── ForbiddenError     our service account lacks a permission
+    ├── ForbiddenError     the service account lacks a permission
     ├── NotFoundError      the object does not exist
-    ├── RefusedError       the API server finds the request wrong
-    └── UnavailableError   no answer, or one that says nothing about the object
+    ├── RefusedError       the API server rejects the request
+    └── UnavailableError   no answer, or only a temporary error
 
 Every message names the action, the object, and the reason.
 """

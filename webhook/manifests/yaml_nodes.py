@@ -54,7 +54,7 @@ def parse_yaml(text: str) -> TreeBuilder:
     try:
         _build_trees(text, builder)
     except yaml.MarkedYAMLError as error:
-        # The parser notices some mistakes, as an unclosed bracket, only lines below them.
+        # The parser notices some mistakes, such as an unclosed bracket, only lines below them.
         began_before = any(word in (error.context or "") for word in NOTICED_LATE)
         mark = (error.context_mark if began_before else None) or error.problem_mark
         problem = f"it is not valid YAML: {error.problem or error.context}; {ADVICE}"

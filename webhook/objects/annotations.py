@@ -89,8 +89,8 @@ def record_originals(
 def has_room_for_originals(metadata: ObjectMeta | None) -> TypeGuard[ObjectMeta]:
     """Return whether a record of usual size fits, and does not depend on an earlier one.
 
-    For all Pods with and for all without other annotations `record_originals` is then
-    the same if their images are.
+    If so, `record_originals` returns the same for all Pods with the same images that have
+    annotations, and the same for all that have none.
     """
     if metadata is None or metadata.annotations is UNSET:
         return False

@@ -1,7 +1,7 @@
 """Built-in rules for public mirrors: data, each with its source, date and status.
 
-Nobody checks here whether a mirror still works: each profile has the date when it was last
-known to.
+Whether a mirror still works is not checked: each profile has the date when it was last known
+to work.
 """
 
 from webhook.profiles.catalog import PROFILES

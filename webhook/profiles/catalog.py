@@ -140,7 +140,7 @@ _ALIYUN_GOOGLE_CONTAINERS: Final = Profile(
     ),
 )
 
-# Images that moved, or that are cached, within reach of everybody.
+# Images that moved, and a public cache.
 _K8S_GCR_IO: Final = Profile(
     name="k8s-gcr-io",
     title="The old registry of Kubernetes, k8s.gcr.io, to registry.k8s.io",
@@ -173,7 +173,7 @@ _BITNAMI_LEGACY: Final = Profile(
     rules=build_rules("bitnami-legacy", {"docker.io/bitnami": "docker.io/bitnamilegacy"}),
 )
 
-# Everybody in China used these until they were restricted in 2020.
+# Widely used in China until they were restricted in 2020.
 _AZURE_CHINA: Final = Profile(
     name="azure-china",
     title="Azure China's registry proxies (azk8s.cn)",

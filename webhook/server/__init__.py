@@ -12,7 +12,7 @@ from webhook.tls import CertificateError, ManagedCertificate
 
 __all__ = ["STARTUP_ERRORS", "ManagedCertificate", "ServerSettings", "run"]
 
-# The errors with which `run` ends before it serves.
+# The errors that `run` raises before it serves.
 STARTUP_ERRORS: Final = (
     ConfigurationError,
     CertificateError,

@@ -90,7 +90,7 @@ class AdmissionWebhook:
         except RequestError as error:
             return self.refuse(request, error)
         except DisconnectedError:
-            return Response()  # nobody receives it
+            return Response()  # the client is gone
         self.metrics.observe_review(self.stopwatch() - began, self.clock())
         return self.respond(content)
 
@@ -109,7 +109,7 @@ class AdmissionWebhook:
     def respond(
         self, content: bytes, code: int = 200, headers: Mapping[str, str] | None = None
     ) -> Response:
-        """Return an answer in JSON; while the process shuts down, it ends its connection."""
+        """Return a JSON response; while the process shuts down, it closes the connection."""
         response = Response(content, code, headers, JSON)
         if self.readiness.draining:
             response.headers["Connection"] = "close"
@@ -163,7 +163,7 @@ def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> Fas
 
 
 class _ReviewsFirst(FastAPI):
-    """Hands reviews to their route before the middleware, which would cost a fifth more."""
+    """Hands reviews to their route without the middleware, which would cost a fifth more."""
 
     mutate: Callable[[Request], Awaitable[Response]] | None = None
 

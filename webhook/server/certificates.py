@@ -1,4 +1,4 @@
-"""The certificate that reviews are served with, from one of three sources."""
+"""The serving certificate, from one of three sources: files, self-signed, or a shared CA."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ __all__ = [
 
 PART: Final = "certificate"
 CLIENT_SECONDS: Final = 5.0
-RENEWAL: Final = timedelta(days=300)  # of the year that a self-signed certificate lasts
+RENEWAL: Final = timedelta(days=300)  # a self-signed certificate lasts a year
 
 
 class ServingCertificate(ABC):
-    """A certificate that is served with, logged and counted; ``str()`` describes its source.
+    """The certificate of the webhook's port; ``str()`` describes its source.
 
     Args:
         certificate: The first certificate.
@@ -86,7 +86,7 @@ class ServingCertificate(ABC):
         self._log.info("client CA loaded", names=sorted(clients.names))
 
     async def follow_clients(self, path: Path, *, interval: float = CLIENT_SECONDS) -> None:
-        """Take up every change of the CAs of the clients in a file until cancelled."""
+        """Reload the file of client CAs whenever it changes, until cancelled."""
         reported = ""
         while True:
             await asyncio.sleep(interval)
@@ -110,7 +110,7 @@ class ServingCertificate(ABC):
 
     @abstractmethod
     async def follow(self) -> None:
-        """Take up new certificates until cancelled."""
+        """Serve with each new certificate, until cancelled."""
 
     def use(self, change: Certificate | CertificateError) -> None:
         """Serve with a new certificate; the old one stays in use if there is a problem."""
@@ -148,13 +148,13 @@ class FileCertificate(ServingCertificate):
         return f"certificate from {self._files.chain}"
 
     async def follow(self) -> None:
-        """Take up every change of the files."""
+        """Reload the files whenever they change."""
         async for change in self._files.watch(self.serving.certificate, self._clock):
             self.use(change)
 
 
 class SelfSignedCertificate(ServingCertificate):
-    """A certificate for this machine, kept in memory, which nobody trusts."""
+    """A self-signed certificate for this machine, kept in memory."""
 
     def __init__(
         self,

@@ -1,8 +1,8 @@
-"""How many connections a port may have, and which one is closed when another comes.
+"""How many connections a port may have, and which one is closed for a new one.
 
 An API server keeps up to 25 connections open (client-go), and opens more when many Pods come
-at once. Anyone else who can reach the port may open connections too: they compete with
-each other for what is left, as each address that has the most gives way to a new connection.
+at once. Anyone else who can reach the port may open connections too. They compete only with
+each other: the address with the most connections gives one up for a new connection.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Connection(Protocol):
 
 __all__ = ["ClosingRecorder", "ConnectionTable"]
 
-# Lines are for a person who looks for a cause; the metric counts the rest.
+# A few log lines are enough to find the cause; the metric counts all.
 LOG_SECONDS: Final = 10.0
 
 
@@ -67,10 +67,10 @@ Each = TypeVar("Each", bound=Connection)
 
 
 class ConnectionTable(Generic[Each]):
-    """The connections of one port, from the moment that they are accepted.
+    """The connections of one port, from the moment they are accepted.
 
     Args:
-        limit: How many there may be. One address may have half of them.
+        limit: The most connections at once. One address may have half of them.
     """
 
     def __init__(self, limit: int) -> None:

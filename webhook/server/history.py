@@ -22,7 +22,7 @@ __all__ = ["MAX_RECORDS", "DecisionRecord", "History", "MinuteCounts"]
 # Measured: 1,000 decisions take 0.4 to 2.4 MB, and 12 MB if each text is as long as it may be.
 MAX_RECORDS: Final = 1000
 MAX_TEXT: Final = 512
-# A decision keeps each candidate, with up to 3 KB. It is kept as it is with two.
+# Each candidate takes up to 3 KB, so decisions with more of them are shortened.
 MAX_CANDIDATES: Final = 2
 
 MINUTES: Final = 60
@@ -83,7 +83,7 @@ class History:
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
-        # Records are made when somebody reads them: reviews pay for nothing but two tuples.
+        # Records are made when somebody reads them, so that a review costs only two tuples.
         self._latest: deque[tuple[_Pod, ImageDecision | ReviewResult]] = deque(maxlen=MAX_RECORDS)
         self._minutes = [(0, [0, 0, 0]) for _ in range(MINUTES)]
         self.shares: dict[tuple[str, str, str], int] = {}
@@ -128,7 +128,7 @@ class History:
 
     def list_latest(self) -> Iterator[DecisionRecord]:
         """Yield the decisions, the latest first."""
-        # Of a copy: the console reads in another thread.
+        # A copy, because the console reads in another thread.
         return starmap(_make_record, reversed(tuple(self._latest)))
 
     def list_minutes(self) -> list[MinuteCounts]:

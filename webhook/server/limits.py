@@ -47,7 +47,7 @@ REASONS: Final = {
 TIMEOUT: Final = re.compile(rb"(?:^|&)timeout=((?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h))+)(?:&|$)")
 PART: Final = re.compile(rb"(\d+(?:\.\d+)?)(ms|s|m|h)")
 UNITS: Final = {b"ms": 0.001, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
-# For the network, and for the rounding.
+# Seconds for the network, and for the rounding.
 MARGIN: Final = 0.5
 
 
@@ -92,7 +92,7 @@ class BodyReader:
         """Yield the body of a request, which counts as held until the end of the block.
 
         Raises:
-            RequestError: It is too large, not JSON, or too much at once.
+            RequestError: It is too large or not JSON, or too many bodies are held at once.
             DisconnectedError: The client went away before it was complete.
         """
         _check_fields(scope["headers"])
@@ -125,10 +125,10 @@ class BodyReader:
         return b"".join(parts)
 
     def _make_room(self, body: _Body) -> None:
-        """Refuse the largest body of the client that has the most, or *body* if it is one of these.
+        """Refuse the largest body of the client that holds the most bytes.
 
         Raises:
-            RequestError: It is.
+            RequestError: *body* is from that client, or was refused meanwhile.
         """
         sizes: Counter[str] = Counter()
         for each in self._held:

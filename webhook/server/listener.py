@@ -27,7 +27,7 @@ __all__ = ["BACKLOG", "SETTINGS", "ListenError", "Listener", "listen"]
 BACKLOG: Final = 2048
 # Together with the drain, within the 30 seconds that Kubernetes gives a Pod to end.
 GRACE_SECONDS: Final = 20
-# What uvicorn does for applications in general, and this one does not need.
+# Turns off what uvicorn does for applications in general, and this one does not need.
 SETTINGS: Final[dict[str, Any]] = {
     "ws": "none",
     "lifespan": "off",
@@ -37,7 +37,7 @@ SETTINGS: Final[dict[str, Any]] = {
     "server_header": False,
 }
 TICKS_A_SECOND: Final = 10
-# The most that is read at once, and that each connection keeps room for from then on.
+# Bytes read at once at most; each connection keeps a buffer of that size afterwards.
 RECEIVE_BUFFER: Final = 32 * 1024
 
 

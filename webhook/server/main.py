@@ -152,7 +152,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
 
 
 def _tune_garbage_collection() -> None:
-    """Have the collector pass over what stays to the end, and look less often at the rest.
+    """Exclude what lives until the end from garbage collection, and collect the rest less often.
 
     Reviews leave no reference cycles behind.
     """

@@ -49,9 +49,9 @@ class MirrorHealth:
     A checker is kept, with all it knows, when the rules are reloaded with the same setting.
 
     Args:
-        log: Records registries that go down and come back.
-        metrics: Count the results of checks.
-        clock: Monotonic time in seconds.
+        log: Logs registries that go down and come back.
+        metrics: Counts the results of checks.
+        clock: Returns monotonic seconds.
     """
 
     def __init__(self, log: Log, metrics: Metrics, clock: Callable[[], float]) -> None:

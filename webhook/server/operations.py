@@ -36,7 +36,7 @@ def create_operations_app(
     Args:
         readiness: Whether this replica should get requests.
         metrics: The metrics of this process.
-        own_state: Returns what other replicas show of this one; None to tell them nothing.
+        own_state: Returns the state of this replica for the others; None to have no such route.
         console: The routes of the console, if it is on.
     """
     # FastAPI's pages for the API description load their scripts from another host.

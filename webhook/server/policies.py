@@ -1,4 +1,4 @@
-"""The policies that reviews are judged by, and reloading them from the rules file."""
+"""The policies in use, and reloading them from the rules file."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ class PolicyStore:
         policies: The policies by name.
         configuration: The rules file that they were built from.
         loaded_at: When, in seconds since the epoch.
-        refused: What is wrong with the file as it is now; empty if it is in use.
+        refused: What is wrong with the current file; empty if it is in use.
     """
 
     def __init__(

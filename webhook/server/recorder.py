@@ -79,7 +79,7 @@ class ReviewRecorder:
             self._log.failure("a review could not be recorded", error, uid=request.uid)
 
     def record_error(self, policy: str, request: AdmissionRequest, error: Exception) -> None:
-        """Record an internal error, on which the Pod was left unchanged."""
+        """Record an internal error, after which the Pod was admitted unchanged."""
         record = _make_record(policy, request, INTERNAL_ERROR)
         self._metrics.count_review(policy, ReviewOutcome.ERROR)
         self._metrics.count_error()

@@ -27,8 +27,8 @@ LINE_OVERHEAD: Final = 64  # of a line in memory
 MAX_BATCH: Final = 64 * 1024  # bytes, as a pipe takes
 # Characters of a text; the longest are tracebacks.
 MAX_FIELD: Final = 16 * 1024
-# Waking a thread costs more than making a line: one waits for those that follow it. But more
-# at once would fill the pipe, and keep a review waiting.
+# Waking a thread costs more than making a line, so a line waits for those that follow it. But
+# too many at once would fill the pipe, and keep a review waiting.
 GATHER_SECONDS: Final = 0.02
 GATHER_LINES: Final = 32
 
@@ -66,7 +66,7 @@ class Log:
         self._timestamp = ""
 
     def info(self, event: str, **fields: Any) -> None:
-        """Log something that is as it should be."""
+        """Log an event of normal operation."""
         self._log("info", event, fields)
 
     def warning(self, event: str, **fields: Any) -> None:

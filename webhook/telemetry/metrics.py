@@ -170,7 +170,7 @@ class Metrics:
         self._last_review.set(now)
 
     def observe_check(self, mirror: str, answer: str, seconds: float) -> None:
-        """Count a question to a mirror, by its target, and record how long it took."""
+        """Count an image check, by the mirror's target, and record how long it took."""
         self._probes.labels(mirror, answer).inc()
         self._probe_duration.observe(seconds)
 

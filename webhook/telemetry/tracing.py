@@ -26,7 +26,7 @@ NAME: Final = "OTEL_SERVICE_NAME"
 
 
 class TracingError(Exception):
-    """Traces are asked for, and cannot be made."""
+    """Traces are requested, but cannot be exported."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,7 +120,7 @@ def parse_bundle(pem: bytes) -> tuple[x509.Certificate, ...]:
             certificate = x509.load_pem_x509_certificate(block[0])
             _get_age(certificate)
             certificate.public_key()
-        except Exception:  # noqa: BLE001, S112 - whatever is wrong with it: it is ignored
+        except Exception:  # noqa: BLE001, S112 - an unreadable certificate is ignored
             continue
         found.add(certificate)
     return tuple(sorted(found, key=_get_age))

@@ -40,7 +40,7 @@ class AllowedClients:
 
     @classmethod
     def read(cls, path: Path, names: frozenset[str] = frozenset()) -> AllowedClients:
-        """Return the clients that the CAs in a file allow.
+        """Return the clients with a certificate from the CAs in a file.
 
         Raises:
             CertificateError: The file cannot be read, or holds no CA.

@@ -13,8 +13,8 @@ hands over each new certificate of this replica::
     )
     await rotator.run()
 
-Until the first certificate comes, serve with a self-signed one, which nobody trusts, and be
-ready when `RotationStatus.ready` is true.
+Until the first certificate comes, serve with a self-signed one, and report the replica as ready
+only when `RotationStatus.ready` is true.
 
 `webhook.tls.rotation` decides what to do. A round reads the configuration first and the
 Secret after it, and writes each only if it is unchanged since it was read. So the bundle
@@ -126,7 +126,7 @@ class RoundResult:
 
     Attributes:
         problems: What went wrong, in sentences.
-        overtaken: Another replica was faster: look again at once.
+        overtaken: Another replica was faster: start another round at once.
         unavailable: The API server did not answer.
         disputed: Something else keeps changing the bundles that are published.
     """
@@ -142,10 +142,10 @@ class RotatorPace:
     """Seconds between two rounds.
 
     Attributes:
-        look: At most, because a watch may miss a change and a clock may jump.
-        pause: At least.
+        look: The most, because a watch may miss a change and a clock may jump.
+        pause: The least.
         overtaken: After another replica was faster.
-        dispute: At least, when something else keeps changing the bundles.
+        dispute: The least, when something else keeps changing the bundles.
         retry: After the first failure to reach the API server; doubled for each further one.
         longest_retry: After many of them.
     """
@@ -182,9 +182,9 @@ class Rotator:
         on_certificate: Called with each new certificate of this replica.
         on_status: Called with the first status and with each change of it.
         log: Logs what is done, and problems when they begin and end.
-        stopwatch: Returns seconds that only grow.
+        stopwatch: Returns monotonic seconds.
         rotation: The lifetimes.
-        pace: How often to look.
+        pace: How often to run a round.
 
     Attributes:
         current: The certificate in use.

@@ -1,1 +1,1 @@
-"""`mirrorhook doctor`: find what keeps Pods from being rewritten in a cluster."""
+"""`mirrorhook doctor`: find out why Pods of a cluster are not rewritten."""

@@ -179,7 +179,7 @@ def check_namespace(
 
     Args:
         reader: The cluster.
-        installation: What the cluster has of mirrorhook.
+        installation: What is installed of mirrorhook in the cluster.
         name: Name of the namespace.
         image: The image to try; None for one that a rule matches.
     """
@@ -188,7 +188,7 @@ def check_namespace(
         yield wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
         return
     if not installation.rewriters:
-        return  # which was reported for the cluster
+        return  # `check_cluster` has reported it
     labels = namespace["metadata"].get("labels") or {}
     rewriters = installation.find_rewriters(labels)
     if not rewriters:
@@ -220,7 +220,7 @@ def _try_pod(
 
 
 def _fix_refusal(reason: str, rewriter: Rewriter) -> str:
-    """Return how to fix that a Pod was refused."""
+    """Return how to fix the refusal of a Pod."""
     enforcing = VALIDATING_POLICY.search(reason)
     if enforcing:
         emergency = f"kubectl delete validatingadmissionpolicy {enforcing[1]}"

@@ -1,4 +1,4 @@
-"""What a cluster has of mirrorhook: webhooks, policies, and the rules by which they decide."""
+"""What is installed of mirrorhook in a cluster: webhooks, policies, and their rules."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ Labels: TypeAlias = Mapping[str, str]
 
 @dataclass(frozen=True, slots=True)
 class Installation:
-    """What a cluster has of mirrorhook.
+    """What is installed of mirrorhook in a cluster.
 
     Attributes:
         webhooks: The webhooks.
@@ -57,7 +57,7 @@ class Installation:
 
     @property
     def rewriters(self) -> tuple[Rewriter, ...]:
-        """All that rewrite."""
+        """The webhooks and the policies."""
         return (*self.webhooks, *self.bound)
 
     def settings_of(self, rewriter: Rewriter) -> PolicySettings | None:
@@ -85,7 +85,7 @@ class Installation:
 
 
 def read_installation(reader: KubeClient) -> Installation:
-    """Return what a cluster has of mirrorhook; rules that are wrong are left out."""
+    """Return what is installed of mirrorhook in a cluster; invalid rules are left out."""
     webhooks = read_webhooks(reader)
     bound = read_policies(reader).bound
     settings = {}

@@ -1,4 +1,4 @@
-"""One Pod, explained: why each of its images is what it is."""
+"""Explain why each image of a Pod is rewritten or not."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ __all__ = ["explain_pod"]
 def explain_pod(
     reader: KubeClient, installation: Installation, namespace: str, name: str
 ) -> Iterator[Finding]:
-    """Explain why the images of a Pod are what they are."""
+    """Explain why each image of a Pod is rewritten or not."""
     pod = reader.get(f"/api/v1/namespaces/{namespace}/pods/{name}")
     if pod is None:
         yield wrong("Pod", f"there is no Pod {namespace}/{name}", "kubectl get pods -A")

@@ -1,4 +1,4 @@
-"""What `mirrorhook doctor` finds, and how it shows that."""
+"""The findings of `mirrorhook doctor`, and how they are shown."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ class Finding:
 
 
 def ok(check: str, text: str) -> Finding:
-    """Return the finding that something is as it should be."""
+    """Return the finding that something is correct."""
     return Finding(check, FindingStatus.OK, text)
 
 
@@ -78,7 +78,7 @@ def unknown(check: str, text: str, fix: str = "") -> Finding:
 
 
 def show_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
-    """Show each finding as soon as it is there, and pass it on."""
+    """Show each finding as soon as it is found, and yield it."""
     for each in findings:
         rows = [(f"{each.status:<7}", STYLES[each.status], f"{each.check}: {each.text}")]
         if each.fix:

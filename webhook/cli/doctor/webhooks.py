@@ -74,12 +74,12 @@ class WebhookEntry:
 
     @property
     def host(self) -> str:
-        """The name that its certificate has to be for."""
+        """The host name that its certificate must be valid for."""
         return f"{self.service}.{self.namespace}.svc"
 
 
 def read_webhooks(reader: KubeClient) -> tuple[WebhookEntry, ...]:
-    """Return the webhooks of our configurations that lead to a Service."""
+    """Return the webhooks of mirrorhook's configurations that lead to a Service."""
     configurations = reader.list(CONFIGURATIONS, OUR_LABEL)
     return tuple(entry for each in configurations for entry in _parse_entries(each))
 

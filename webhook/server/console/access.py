@@ -59,7 +59,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _is_local_name(host: str) -> bool:
-    """Return whether nobody could register *host*: an address, or a name without a dot."""
+    """Return whether *host* cannot be registered in DNS: an address, or a name without a dot."""
     if "." not in host or host.endswith(".localhost"):
         return True
     try:

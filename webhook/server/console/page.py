@@ -1,4 +1,4 @@
-"""The page: state, replicas, an image, the last hour, decisions and rules in one look."""
+"""The page: state, replicas, one image explained, the last hour, decisions and rules."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def render_page(
 
 
 def find_axis_maximum(value: int) -> int:
-    """Return the next number with one even digit, and at least 2: where an axis ends."""
+    """Return where an axis ends: the next of 2, 4, 6, 8, 10, 20, 40 and so on."""
     size = 1
     while size * 10 < value:
         size *= 10

@@ -1,4 +1,4 @@
-"""Ask the other replicas for their state, when a visitor of the console looks."""
+"""Ask the other replicas for their state when somebody opens the console."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ NO_ACCESS: Final = (
 
 @dataclass(slots=True)
 class ReplicaDirectory:
-    """Lists all replicas when a visitor looks, and asks nobody before that.
+    """Lists all replicas; it sends no request until a visitor opens the console.
 
     Attributes:
         own: Returns the state of this replica.
         managed: Names the Service of the replicas; None without access to the API server.
-        clock: Returns seconds that only grow.
+        clock: Returns monotonic seconds.
         connect: Connects to the API server.
         timeout: Seconds to wait for each replica.
     """

@@ -1,4 +1,4 @@
-"""What the console shows, as values: the page and the JSON are made from the same."""
+"""The data that the console shows, on its page and as JSON."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ Text = Annotated[str, AfterValidator(lambda text: text[:512])]
 
 
 class UnknownPolicyError(LookupError):
-    """There is no such policy; the message names those that there are."""
+    """There is no such policy; the message lists the policies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,7 +175,7 @@ class ReplicaRules:
 
 @dataclass(frozen=True, slots=True)
 class ReplicaState:
-    """What a replica reports to whoever can read its metrics; no other has its *identity*."""
+    """What a replica reports to clients that can read its metrics; *identity* is unique."""
 
     identity: Text
     name: Text
