@@ -10,7 +10,8 @@ from tests.cluster.doctoring import doctored
 from tests.cluster.programs import OLDEST
 from tests.cluster.release import CHART, released
 from tests.cluster.storm import storm
-from tests.cluster.test_conditions import Counts
+from tests.cluster.test_access import assert_only_the_ca_bundle_may_change
+from tests.cluster.test_conditions import CONDITIONS, Counts
 from tests.cluster.world import ENABLED, MIRROR, RULES, World, images, pod
 from tests.tools.helm import helm3
 
@@ -27,7 +28,7 @@ def bare(programs):
 @pytest.fixture(scope="module")
 def old(bare):
     """The same cluster with a release, and a namespace that opted in."""
-    with released(bare.plane, {"rules": RULES}) as release:
+    with released(bare.plane, {"rules": RULES} | CONDITIONS) as release:
         space = bare.namespace(ENABLED)
         bare.wait_for(space, "nginx", NGINX)
         yield bare, release, space
@@ -68,6 +69,11 @@ def test_match_conditions_are_supported(old):
     created = world.create(space, pod(*long, name="long"), dryRun="All")
     assert counts.calls == 1
     assert all(each.startswith(MIRROR) for each in images(created).values())
+
+
+def test_replica_may_change_only_the_ca_bundle(old):
+    world, release, _ = old
+    assert_only_the_ca_bundle_may_change(world, release)
 
 
 def test_upgrade_with_helm_3_loses_no_pod(old):
