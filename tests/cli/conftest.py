@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.cli.listing_api import Api
 from tests.cli.pull.machine import Machine
 
 
@@ -10,3 +11,10 @@ def machine(tmp_path):
     machine = Machine(tmp_path)
     machine.install("docker")
     return machine
+
+
+@pytest.fixture
+def api(tmp_path):
+    served = Api(tmp_path)
+    yield served
+    served.close()

@@ -34,7 +34,7 @@ def test_version_command_is_the_version_option():
         (["Pull"], "did you mean pull?"),
         (["render", "contanerd"], "no command 'contanerd'; did you mean containerd?"),
         (["render", "k8s"], "did you mean k3s?"),
-        (["xyz"], "the commands are serve, explain, rewrite"),
+        (["xyz"], "the commands are serve, explain, audit, rewrite"),
     ],
 )
 def test_misspelt_command_gets_a_suggestion(arguments, advice):
@@ -192,6 +192,7 @@ def test_help_lists_completion_and_version():
         ["check", "-"],
         ["explain", "-c", "-", "nginx"],
         ["explain", "-p", "nju", "-"],
+        ["audit", "-p", "nju", "-"],
         ["rewrite", "-p", "nju", "-"],
         ["render", "k3s", "-c", "-"],
         ["pull", "--dry-run", "-p", "nju", "-"],

@@ -5,119 +5,15 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
+from tests.cli.listing_api import APPS, BATCH, metadata, pod, pod_spec, workload
 from webhook.cli.images_in_use import ImageOwner, read_cluster_images, read_manifest_images
 from webhook.cli.options import open_cluster
-from webhook.kube import ClusterError, ForbiddenError, open_client
+from webhook.kube import ClusterError, ForbiddenError
 
-APPS, BATCH = "/apis/apps/v1", "/apis/batch/v1"
 ORIGINALS = "mirrorhook.io/original-images"
-
-
-def pod_spec(image, name="main", **more):
-    return {"spec": {"containers": [{"name": name, "image": image, **more}]}}
-
-
-def workload(name, image, *, replicas=1, owner=None, **more):
-    return {
-        "metadata": metadata(name, owner),
-        "spec": {"replicas": replicas, "template": pod_spec(image), **more},
-    }
-
-
-def metadata(name, owner=None, **more):
-    found = {"name": name, "namespace": "shop", "uid": f"uid-{name}", **more}
-    if owner:
-        kind, owner_name = owner
-        found["ownerReferences"] = [
-            {"kind": kind, "name": owner_name, "uid": f"uid-{owner_name}", "controller": True}
-        ]
-    return found
-
-
-def pod(name, image, owner=None, **more):
-    return {"metadata": metadata(name, owner, **more), **pod_spec(image)}
-
-
-class Api:
-    """Serves collections page by page.
-
-    Attributes:
-        collections: Objects by path; all others are empty.
-        requests: Every request, in order.
-    """
-
-    def __init__(self, folder):
-        self.collections = {}
-        self.requests = []
-        self.forbidden = ""
-        api = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                api.requests.append(self.path)
-                url = urlsplit(self.path)
-                query = {name: value[0] for name, value in parse_qs(url.query).items()}
-                if url.path == api.forbidden:
-                    self.answer(403, {"message": "you may not list them"})
-                    return
-                begin, limit = int(query.get("continue", 0)), int(query["limit"])
-                items = api.collections.get(url.path, [])
-                more = str(begin + limit) if begin + limit < len(items) else ""
-                page = {"metadata": {"continue": more}, "items": items[begin : begin + limit]}
-                self.answer(200, page)
-
-            def answer(self, status, content):
-                data = json.dumps(content).encode()
-                self.send_response(status)
-                self.send_header("Content-Length", str(len(data)))
-                self.end_headers()
-                self.wfile.write(data)
-
-            def log_message(self, *_):
-                pass
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = Thread(target=self.server.serve_forever)
-        self.thread.start()
-        server = f"http://127.0.0.1:{self.server.server_port}"
-        clusters = [{"name": "here", "cluster": {"server": server}}]
-        clusters += [{"name": "gone", "cluster": {"server": "http://127.0.0.1:1"}}]
-        contexts = [
-            {"name": each["name"], "context": {"cluster": each["name"], "user": "me"}}
-            for each in clusters
-        ]
-        self.kubeconfig = folder / "kubeconfig"
-        self.kubeconfig.write_text(
-            json.dumps(
-                {
-                    "current-context": "here",
-                    "clusters": clusters,
-                    "contexts": contexts,
-                    "users": [{"name": "me", "user": {}}],
-                }
-            )
-        )
-
-    def close(self):
-        self.server.shutdown()
-        self.thread.join()
-        self.server.server_close()
-
-    def read(self, namespace=""):
-        return [*read_cluster_images(open_client(self.kubeconfig), namespace)]
-
-
-@pytest.fixture
-def api(tmp_path):
-    served = Api(tmp_path)
-    yield served
-    served.close()
 
 
 def brief(images):

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_images_in_use import Api, pod
+from tests.cli.listing_api import Api, pod
 from tests.copying.conftest import program
 from tests.copying.world import manifest_at
 from tests.tools.registry import push_image, push_index

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from webhook.kube.client import KubeClient
 
-__all__ = ["ImageInUse", "ImageOwner", "read_cluster_images", "read_manifest_images"]
+__all__ = ["COLLECTIONS", "ImageInUse", "ImageOwner", "read_cluster_images", "read_manifest_images"]
 
 POD: Final = "Pod"
 # Path of the API group of each kind. Those that own others come last: they are named as the

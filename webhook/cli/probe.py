@@ -1,4 +1,4 @@
-"""Ask registries for images from the command line: `explain --probe` and `check --probe`."""
+"""Ask registries for images from the command line, for ``--probe`` of several commands."""
 
 from __future__ import annotations
 

@@ -1,0 +1,268 @@
+"""What the rules make of each image in use: the entries of `mirrorhook audit`."""
+
+from __future__ import annotations
+
+from collections import Counter
+from enum import StrEnum
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
+
+from webhook.cli.doctor.installation import find_mismatch
+from webhook.cli.doctor.policies import read_policies
+from webhook.cli.doctor.webhooks import read_webhooks
+from webhook.core import Candidate, Decision, Mirror, Outcome, Rule
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+    from webhook.cli.doctor.installation import Rewriter
+    from webhook.cli.images_in_use import ImageInUse
+    from webhook.cli.probe import ProbedDecision
+    from webhook.kube.client import KubeClient
+
+__all__ = [
+    "AuditEntry",
+    "ImageState",
+    "PodSelection",
+    "audit_images",
+    "list_questions",
+    "read_selection",
+    "update_state",
+]
+
+NAMESPACES: Final = "/api/v1/namespaces"
+REMEMBERED_IMAGES: Final = 10_000
+
+
+class ImageState(StrEnum):
+    """The state of an image in use."""
+
+    MIRRORED = "mirrored"
+    WOULD_CHANGE = "would change on restart"
+    NO_RULE = "no rule"
+    KEPT = "kept"
+    NEVER_PULLED = "pull policy Never"
+    NOT_SELECTED = "namespace not selected"
+    OPTED_OUT = "Pod opted out"
+    INVALID = "invalid"
+    NOT_IN_MIRROR = "not in the mirror"
+
+
+STATES: Final = {
+    Outcome.REWRITTEN: ImageState.WOULD_CHANGE,
+    Outcome.UNCONFIRMED: ImageState.WOULD_CHANGE,
+    Outcome.KEPT: ImageState.KEPT,
+    Outcome.MIRRORED: ImageState.MIRRORED,
+    Outcome.UNMATCHED: ImageState.NO_RULE,
+    Outcome.INVALID: ImageState.INVALID,
+    Outcome.UNAVAILABLE: ImageState.NOT_IN_MIRROR,
+}
+
+
+class AuditEntry(NamedTuple):
+    """An image in a container of a workload; entries sort by namespace, owner and container.
+
+    Attributes:
+        namespace: The namespace; empty in a manifest that leaves it to kubectl.
+        kind: Kind of the owner, in which one would change the image.
+        name: Name of the owner.
+        container: Its container; ``volume:`` and the name for a volume.
+        image: The image that is pulled now.
+        original: The image as it was before the webhook rewrote it.
+        registry: The registry that it is pulled from now; empty if the image is invalid.
+        state: Its state.
+        result: The image that a new Pod would get.
+        rule: The rule that applies; empty if there is none.
+        reason: Why it has the state.
+        file: File that it was read from; empty for a cluster.
+        pods: How many Pods have it; 0 for a template without Pods.
+    """
+
+    namespace: str
+    kind: str
+    name: str
+    container: str
+    image: str
+    original: str
+    registry: str
+    state: ImageState
+    result: str
+    rule: str
+    reason: str
+    file: str
+    pods: int = 0
+
+
+class PodSelection:
+    """The Pods that a cluster asks its webhooks and policies about.
+
+    Args:
+        rewriters: The webhooks and policies; without any, every Pod counts as selected.
+        namespaces: The labels of each namespace.
+    """
+
+    def __init__(
+        self, rewriters: tuple[Rewriter, ...] = (), namespaces: Mapping[str, Any] | None = None
+    ) -> None:
+        self.rewriters = rewriters
+        self._namespaces = namespaces or {}
+
+    def explain_exclusion(self, image: ImageInUse) -> tuple[ImageState, str] | None:
+        """Return the state of a Pod that is not selected, and the reason; None if it is."""
+        labels = self._namespaces.get(image.owner.namespace)
+        if labels is None or not self.rewriters:
+            return None
+        mismatches = [find_mismatch(each.namespace_selector, labels) for each in self.rewriters]
+        if all(mismatches):
+            return ImageState.NOT_SELECTED, "; ".join(sorted(set(mismatches)))
+        own = {key: value or "" for key, value in image.labels.items()}
+        reasons = {
+            find_mismatch(each.object_selector, own)
+            for each, mismatch in zip(self.rewriters, mismatches, strict=True)
+            if not mismatch
+        }
+        return None if "" in reasons else (ImageState.OPTED_OUT, "; ".join(sorted(reasons)))
+
+
+def read_selection(client: KubeClient, policy: str, namespace: str = "") -> PodSelection:
+    """Read which Pods a cluster asks its webhooks and policies about.
+
+    Args:
+        client: The cluster.
+        policy: Leave out webhooks of other policies of the rules.
+        namespace: Read this namespace only; empty for all.
+
+    Raises:
+        ClusterError: The cluster cannot be read.
+    """
+    webhooks = [each for each in read_webhooks(client) if each.policy == policy]
+    rewriters: tuple[Rewriter, ...] = (*webhooks, *read_policies(client).bound)
+    if not rewriters:
+        return PodSelection()
+    found = [client.get(f"{NAMESPACES}/{namespace}")] if namespace else client.iterate(NAMESPACES)
+    details = [each["metadata"] for each in found if each]
+    return PodSelection(rewriters, {each["name"]: each.get("labels") or {} for each in details})
+
+
+def audit_images(
+    images: Iterable[ImageInUse], decide: Callable[[str], Decision], selection: PodSelection
+) -> list[AuditEntry]:
+    """Return an entry for each image of each container, in order.
+
+    A template has entries of its own only for images that no Pod of its owner has.
+
+    Args:
+        images: The images in use.
+        decide: Decides on one image, as `MirrorMap.decide` does.
+        selection: The Pods that would be rewritten.
+    """
+    decide = lru_cache(REMEMBERED_IMAGES)(decide)
+    pods: Counter[AuditEntry] = Counter()
+    for image in images:
+        pods[_create_entry(image, decide, selection)] += 1 if image.pod else 0
+    in_pods = {
+        (*entry[:4], name)
+        for entry, count in pods.items()
+        if count
+        for name in (entry.image, entry.original)
+    }
+    return sorted(
+        entry._replace(pods=count)
+        for entry, count in pods.items()
+        if count
+        or in_pods.isdisjoint(
+            (*entry[:4], name)
+            for name in (entry.original, *map(str, decide(entry.original).candidates))
+        )
+    )
+
+
+def _create_entry(
+    image: ImageInUse, decide: Callable[[str], Decision], selection: PodSelection
+) -> AuditEntry:
+    now, decision = decide(image.image), decide(image.original)
+    state, reason = STATES[decision.outcome], decision.reason
+    result = decision.image if state is ImageState.WOULD_CHANGE else image.image
+    is_candidate = image.image in map(str, decision.candidates)
+    if now.outcome is Outcome.INVALID:
+        state, reason, result = ImageState.INVALID, now.reason, image.image
+    elif is_candidate or now.outcome is Outcome.MIRRORED:
+        state, result = ImageState.MIRRORED, image.image
+        reason = f"rewritten from {image.original}" if image.image != image.original else now.reason
+    else:
+        exclusion = _explain_exclusion(image, selection)
+        if exclusion:
+            (state, reason), result = exclusion, image.image
+    return AuditEntry(
+        namespace=image.owner.namespace,
+        kind=image.owner.kind,
+        name=image.owner.name,
+        container=image.container,
+        image=image.image,
+        original=image.original,
+        registry=now.reference.registry if now.reference else "",
+        state=state,
+        result=result,
+        rule=str(decision.rule or now.rule or ""),
+        reason=reason,
+        file=image.source,
+    )
+
+
+def _explain_exclusion(image: ImageInUse, selection: PodSelection) -> tuple[ImageState, str] | None:
+    """Return the state of an image that is kept whatever the rules, and the reason."""
+    if image.pull_policy == "Never":
+        return ImageState.NEVER_PULLED, "its pull policy is Never"
+    if image.opt_out:
+        return ImageState.OPTED_OUT, image.opt_out
+    return selection.explain_exclusion(image)
+
+
+def list_questions(
+    entries: Iterable[AuditEntry], decide: Callable[[str], Decision]
+) -> dict[str, Decision]:
+    """Return what to ask the mirrors, for `probe_candidates`, by the images that it is about.
+
+    These are images that would change, and those that are pulled from a mirror already.
+    """
+    questions: dict[str, Decision] = {}
+    for entry in entries:
+        if entry.state is ImageState.MIRRORED and entry.image not in questions:
+            questions[entry.image] = _ask_registry(decide(entry.image))
+        elif entry.state is ImageState.WOULD_CHANGE and entry.original not in questions:
+            questions[entry.original] = decide(entry.original)
+    return questions
+
+
+def _ask_registry(decision: Decision) -> Decision:
+    """Return a decision of which the image itself, at its own registry, is the candidate."""
+    reference = decision.reference
+    if reference is None:
+        return decision
+    mirror = Mirror(reference.registry)
+    rule = Rule(reference.registry, [mirror])
+    candidate = Candidate(reference, ((rule, mirror),))
+    return decision._replace(rule=rule, candidates=(candidate,), candidate=candidate)
+
+
+def update_state(entry: AuditEntry, answers: Mapping[str, ProbedDecision]) -> AuditEntry:
+    """Return an entry with its state by what mirrors have.
+
+    Args:
+        entry: The entry.
+        answers: The answers to its question, as `list_questions` has them.
+    """
+    is_mirrored = entry.state is ImageState.MIRRORED
+    probed = answers.get(entry.image if is_mirrored else entry.original)
+    if probed is None or not (is_mirrored or entry.state is ImageState.WOULD_CHANGE):
+        return entry
+    if not any(each.check.is_present for each in probed.candidates):
+        found = "; ".join(f"{each.image} {each.check.reason}" for each in probed.candidates)
+        reason = f"no mirror is known to have it: {found}"
+        return entry._replace(state=ImageState.NOT_IN_MIRROR, result=entry.image, reason=reason)
+    if is_mirrored:
+        return entry
+    decision = probed.decision
+    return entry._replace(
+        state=STATES[decision.outcome], result=decision.image, reason=decision.reason
+    )
