@@ -148,6 +148,6 @@ def test_render_policy_can_put_the_rules_into_a_config_map(path):
         "_depth": "1",
         "_domains": ".gcr.io",
         "docker.io": "harbor.example.com/hub",
-        "docker.io..bitnami": "harbor.example.com/hub/bitnamilegacy",
+        "docker.io..bitnami": "harbor.example.com/hub/bitnamilegacy docker.io/bitnamilegacy",
         ".gcr.io": "harbor.example.com/gcr",
     }

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, texts
 from tests.render.expectations import EXTRA, IMAGES, RULES
 from tests.render.policy_evaluator import ENVIRONMENT, PolicyEvaluator, objects, rendered
-from webhook.core import InvalidRuleError, Outcome, Rule
+from webhook.core import InvalidRuleError, Mirror, MirrorMap, Outcome, Rule
 from webhook.render import (
     ApiVersion,
     PolicyOptions,
@@ -95,6 +95,49 @@ def test_policy_treats_odd_images_as_the_rules_do(name):
     assert dict(zip(ODD_IMAGES, got, strict=True)) == {
         image: wanted(mirrors, image) for image in ODD_IMAGES
     }
+
+
+# Chains in which a name becomes too long at the last mirror, or on the way to it.
+CHAINS = {
+    "grows": [Rule("gcr.io", ["quay.io/b"]), Rule("quay.io", ["m.example/hub", "n.example/h"])],
+    "shrinks": [
+        Rule("gcr.io", ["quay.io/longer/path"]),
+        Rule("quay.io/longer/path", ["m.example"]),
+    ],
+    "three": [
+        Rule("gcr.io", ["a.example/a", "z.example/zz"]),
+        Rule("a.example", ["b.example/bb"]),
+        Rule("b.example/bb", ["c.example/longer/path", "d.example"]),
+    ],
+    "everywhere": [
+        Rule("*", ["m.example/longer"]),
+        Rule("m.example/longer", ["n.example"]),
+        Rule("n.example", keep=True),
+    ],
+    "flattens": [
+        Rule("gcr.io", [Mirror("quay.io/f", flatten=True)]),
+        Rule("quay.io", ["m.example/longer"]),
+    ],
+}
+LENGTHS = (*range(228, 256),)
+
+
+@pytest.mark.parametrize("name", CHAINS)
+def test_policy_treats_long_names_in_chains_as_the_rules_do(name):
+    mirrors = MirrorMap(CHAINS[name])
+    images = [f"gcr.io/a/{'b' * (length - 2)}:1" for length in LENGTHS]
+    got = PolicyEvaluator(mirrors.rules).images(images)
+    assert len({new.partition("/")[0] for new in got}) > 1
+    assert dict(zip(images, got, strict=True)) == {i: wanted(mirrors, i) for i in images}
+
+
+def test_policy_refuses_a_chain_that_shrinks_and_flattens():
+    rules = [
+        Rule("gcr.io", [Mirror("quay.io/longer/path", flatten=True)]),
+        Rule("quay.io/longer/path", ["m.example"]),
+    ]
+    with pytest.raises(InvalidRuleError, match="leads through a longer path"):
+        rendered(rules)
 
 
 def test_policy_does_not_rewrite_its_own_result():

@@ -82,7 +82,9 @@ def test_complete_table_sends_names_of_any_registry_where_the_rules_do(others, e
         got = [named(target, entry, reference) for target in targets]
         got = [name for name in got if name is not None]
         wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
-        assert list(dict.fromkeys(got)) == wanted
+        # The others are the names on the way, for those that are too long at the end of it.
+        assert [name for name in dict.fromkeys(got) if name in wanted] == wanted
+        assert got[:1] == wanted[:1]
 
 
 @given(maps(regex=False))

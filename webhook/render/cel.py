@@ -28,6 +28,7 @@ from webhook.render.policy_table import (
     EVERY_KEY,
     FLATTEN,
     IN_REGISTRIES,
+    LIMIT,
     MAX_DEPTH,
     SLASH,
 )
@@ -188,7 +189,9 @@ def _make_names() -> str:
     """Return the new names by the first of ``pairs``, in order of preference."""
     return (
         "variables.table[pairs[0][1]].split(' ')\n"
-        "  .filter(target, target != '')\n"
+        f"  .filter(target, target != '' && (!target.contains('{LIMIT}') ||\n"
+        f"    name.size() - pairs[0][0].size() <= int(target.split('{LIMIT}')[1])))\n"
+        f"  .map(target, target.split('{LIMIT}')[0])\n"
         f"  .map(target, target.endsWith('{FLATTEN}') ?\n"
         "    target.substring(0, target.size() - 1) +\n"
         "      name.substring(name.lastIndexOf('/') + 1) :\n"

@@ -25,6 +25,7 @@ __all__ = [
     "EVERY_KEY",
     "FLATTEN",
     "IN_REGISTRIES",
+    "LIMIT",
     "MAX_DEPTH",
     "MAX_DOMAINS",
     "MAX_KEY",
@@ -44,6 +45,8 @@ DOMAINS_KEY: Final = "_domains"
 EVERY_KEY: Final = "_every-registry"
 # At the end of a target: only the last part of the repository follows.
 FLATTEN: Final = "/*"
+# After that: most characters that may follow the prefix.
+LIMIT: Final = "<"
 
 # Longest key of a ConfigMap.
 MAX_KEY: Final = 253
@@ -72,7 +75,10 @@ def make_policy_table(entries: Sequence[PrefixEntry]) -> dict[str, str]:
     for entry in entries:
         key = EVERY_KEY if entry.registry == EVERY_REGISTRY else _make_key(entry)
         table[key] = " ".join(
-            target.name + (FLATTEN if target.flatten else "") for target in entry.targets
+            target.name
+            + (FLATTEN if target.flatten else "")
+            + (f"{LIMIT}{target.limit}" if target.limit else "")
+            for target in entry.targets
         )
     return table
 
@@ -165,5 +171,6 @@ def _read_prefix(key: str) -> str:
 
 
 def _read_mirror(target: str) -> Mirror:
+    target = target.partition(LIMIT)[0]
     bare = target.removesuffix(FLATTEN)
     return Mirror(bare, flatten=bare != target)

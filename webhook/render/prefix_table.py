@@ -9,17 +9,18 @@ are treated like a name that no rule mentions, so that is the name to ask about.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from webhook.core import ImageReference, InvalidRuleError, MirrorMap, Original
-from webhook.core.reference import DOCKER_HUB
+from webhook.core import Candidate, ImageReference, InvalidRuleError, MirrorMap, Original
+from webhook.core.reference import DOCKER_HUB, MAX_REPOSITORY
 from webhook.core.rules import EVERY_REGISTRY
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable, Iterator, Sequence
 
-    from webhook.core import Candidate, Mirror, Rule
+    from webhook.core import Mirror, Rule
+    from webhook.core.decision import Steps
 
 __all__ = ["MirrorTarget", "PrefixEntry", "make_prefix_table"]
 
@@ -39,6 +40,12 @@ ON_HUB: Final = (
 )
 
 
+LONGER: Final = (
+    "{rule} leads through a longer path than that of the last mirror, and a mirror flattens names: "
+    "write the last mirror in the rule itself, or use the webhook"
+)
+
+
 @dataclass(frozen=True, slots=True)
 class MirrorTarget:
     """Where the images of a prefix come from.
@@ -47,11 +54,14 @@ class MirrorTarget:
         name: ``host[:port][/path]`` that replaces the prefix.
         flatten: Only the last part of the repository follows.
         keeps_prefix: The prefix itself follows too, as with a rule for every registry.
+        limit: Most characters that may follow the prefix, with the slash; 0 for as many as a
+            name can have.
     """
 
     name: str
     flatten: bool = False
     keeps_prefix: bool = False
+    limit: int = 0
 
     @property
     def registry(self) -> str:
@@ -175,12 +185,62 @@ def _make_entry(
     if not complete and rule is not None and rule.match and rule.match.is_catch_all:
         return PrefixEntry(registry, path), frozenset(passed)
     targets: dict[MirrorTarget, None] = {}
-    for candidate in mirrors.candidates(ImageReference(host, repository)):
-        targets[_to_target(candidate)] = None
+    reference = ImageReference(host, repository)
+    candidates = mirrors.candidates(reference)
+    for candidate in candidates:
         if complete:
-            _refuse_split(mirrors, edges, ImageReference(host, repository), candidate)
+            _refuse_split(mirrors, edges, reference, candidate)
         passed.update(_iterate_passed(host, repository, candidate.steps))
+    if complete:
+        candidates = tuple(_iterate_with_fallbacks(reference, candidates))
+    for candidate in candidates:
+        target = _to_target(candidate)
+        targets[
+            replace(target, limit=_find_limit(reference, candidate)) if complete else target
+        ] = None
     return PrefixEntry(registry, path, rule, tuple(targets)), frozenset(passed)
+
+
+def _iterate_with_fallbacks(
+    reference: ImageReference, candidates: Sequence[Candidate]
+) -> Iterator[Candidate]:
+    """Yield candidates, and after those of one step the step itself.
+
+    A name that is too long at all mirrors of a chained rule stays where the chain was.
+    """
+    for number, candidate in enumerate(candidates, start=1):
+        yield candidate
+        after = candidates[number].steps if number < len(candidates) else ()
+        for count in range(len(candidate.steps) - 1, 0, -1):
+            steps = candidate.steps[:count]
+            if after[:count] == steps:
+                break
+            yield Candidate(_follow(reference, steps), steps)
+
+
+def _follow(reference: ImageReference, steps: Steps) -> ImageReference:
+    for rule, mirror in steps:
+        reference = rule.rewrite_reference(mirror, reference)
+    return reference
+
+
+def _find_limit(reference: ImageReference, candidate: Candidate) -> int:
+    """Return `MirrorTarget.limit` of a candidate: 0 unless a name on its way is the longest.
+
+    Raises:
+        InvalidRuleError: It is after a mirror that flattens, so that only a part of it counts.
+    """
+    sizes = [
+        len(_follow(reference, candidate.steps[:count]).repository)
+        for count in range(1, len(candidate.steps))
+    ]
+    size = max(sizes, default=0)
+    if size <= len(candidate.reference.repository):
+        return 0
+    if any(mirror.flatten for _, mirror in candidate.steps):
+        raise InvalidRuleError(LONGER.format(rule=candidate.steps[0][0]))
+    is_everywhere = reference.registry == UNKNOWN_HOST
+    return MAX_REPOSITORY - size + len(f"{UNKNOWN_HOST if is_everywhere else ''}/{UNKNOWN}")
 
 
 def _to_target(candidate: Candidate) -> MirrorTarget:
@@ -232,11 +292,14 @@ def _drop_implied(entries: dict[str, PrefixEntry]) -> Iterator[PrefixEntry]:
 def _extend(target: MirrorTarget, above: PrefixEntry, entry: PrefixEntry) -> MirrorTarget:
     """Return what a target of the entry *above* is for the longer prefix of *entry*."""
     if target.keeps_prefix:
-        return MirrorTarget(f"{target.name}/{entry.prefix}")
+        limit = target.limit and target.limit - len(entry.prefix)
+        return MirrorTarget(f"{target.name}/{entry.prefix}", limit=limit)
     rest = entry.path.removeprefix(above.path).removeprefix("/")
     if target.flatten or not rest:
         return target
-    return MirrorTarget(f"{target.name}/{rest}")
+    return MirrorTarget(
+        f"{target.name}/{rest}", limit=target.limit and target.limit - len(f"/{rest}")
+    )
 
 
 def _iterate_shorter(entry: PrefixEntry) -> Iterator[str]:
