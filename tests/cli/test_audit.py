@@ -143,6 +143,12 @@ def test_pod_rewritten_by_older_rules_would_change(rules, api):
     assert (entry["original"], entry["result"]) == ("nginx:1", f"{HUB}/library/nginx:1")
 
 
+def test_pod_rewritten_by_a_rule_that_is_gone_would_get_its_original_back(rules, api):
+    api.collections = {"/api/v1/pods": [rewritten("a", "old.example.com/a:1", "ghcr.io/a:1")]}
+    (entry,) = read_api(rules, api)
+    assert (entry["state"], entry["result"]) == ("no rule", "ghcr.io/a:1")
+
+
 def test_namespaces_and_labels_that_a_webhook_does_not_select_are_states(rules, api):
     labelled = pod("b", "nginx:1", labels={"app": "vault"})
     other = pod("c", "nginx:1")
@@ -354,6 +360,27 @@ def test_probe_finds_images_that_are_not_in_the_mirror(tmp_path):
     )
     assert "connection refused" in entries[4]["reason"]
     assert failed.exit_code == 1
+
+
+@pytest.mark.skipif(registries.PROGRAM is None, reason="not installed: docker-registry")
+@pytest.mark.parametrize(
+    ("more", "state", "result"),
+    [
+        ("", "not in the mirror", "{dead}/hub/library/nginx:1"),
+        ("availability: {{mode: check}}", "would change on restart", "{full}/hub/library/nginx:1"),
+    ],
+)
+def test_probe_counts_the_mirrors_that_the_webhook_would_use(tmp_path, more, state, result):
+    with registry(tmp_path) as full:
+        names = {"dead": unused_port(), "full": full}
+        push_image(full, "hub/library/nginx:1")
+        rules = 'rules: [{{match: docker.io, mirrors: ["{dead}/hub", "{full}/hub"]}}]\n'
+        more = more.replace("check", 'check, timeout: 5s, plainHTTP: ["{dead}", "{full}"]')
+        path = tmp_path / "rules.yaml"
+        path.write_text((rules + more).format(**names))
+        manifest = {"kind": "Pod", "metadata": {"name": "a"}, **pod_spec("nginx:1")}
+        (entry,) = read(str(path), "--probe", "-", stdin=json.dumps(manifest))
+    assert (entry["state"], entry["result"]) == (state, result.format(**names))
 
 
 def test_documentation_lists_every_state():

@@ -6,6 +6,7 @@ import csv
 import io
 import time
 from collections import Counter, defaultdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,9 +18,8 @@ from webhook.cli.image_states import (
     ImageState,
     PodSelection,
     audit_images,
-    list_questions,
+    probe_entries,
     read_selection,
-    update_state,
 )
 from webhook.cli.images_in_use import COLLECTIONS, read_cluster_images, read_manifest_images
 from webhook.cli.options import (
@@ -140,10 +140,8 @@ def audit(
     if probe:
         from webhook.cli.probe import probe_candidates  # noqa: PLC0415 - see main.py
 
-        questions = list_questions(entries, settings.mirrors.decide)
-        probed = probe_candidates(settings.availability, [*questions.values()])
-        answers = dict(zip(questions, probed, strict=True))
-        entries = [update_state(entry, answers) for entry in entries]
+        ask = partial(probe_candidates, settings.availability)
+        entries = probe_entries(entries, settings, ask)
     _show(entries, output)
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)

@@ -6,6 +6,7 @@ from collections import Counter
 from enum import StrEnum
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import quote
 
 from webhook.cli.doctor.installation import find_mismatch
 from webhook.cli.doctor.policies import read_policies
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from webhook.cli.doctor.installation import Rewriter
     from webhook.cli.images_in_use import ImageInUse
     from webhook.cli.probe import ProbedDecision
+    from webhook.config import PolicySettings
     from webhook.kube.client import KubeClient
 
 __all__ = [
@@ -25,9 +27,8 @@ __all__ = [
     "ImageState",
     "PodSelection",
     "audit_images",
-    "list_questions",
+    "probe_entries",
     "read_selection",
-    "update_state",
 ]
 
 NAMESPACES: Final = "/api/v1/namespaces"
@@ -139,7 +140,11 @@ def read_selection(client: KubeClient, policy: str, namespace: str = "") -> PodS
     rewriters: tuple[Rewriter, ...] = (*webhooks, *read_policies(client).bound)
     if not rewriters:
         return PodSelection()
-    found = [client.get(f"{NAMESPACES}/{namespace}")] if namespace else client.iterate(NAMESPACES)
+    found = (
+        [client.get(f"{NAMESPACES}/{quote(namespace, safe='')}")]
+        if namespace
+        else client.iterate(NAMESPACES)
+    )
     details = [each["metadata"] for each in found if each]
     return PodSelection(rewriters, {each["name"]: each.get("labels") or {} for each in details})
 
@@ -181,18 +186,17 @@ def _create_entry(
     image: ImageInUse, decide: Callable[[str], Decision], selection: PodSelection
 ) -> AuditEntry:
     now, decision = decide(image.image), decide(image.original)
-    state, reason = STATES[decision.outcome], decision.reason
-    result = decision.image if state is ImageState.WOULD_CHANGE else image.image
+    state, reason, result = STATES[decision.outcome], decision.reason, decision.image
     is_candidate = image.image in map(str, decision.candidates)
     if now.outcome is Outcome.INVALID:
-        state, reason, result = ImageState.INVALID, now.reason, image.image
+        state, reason = ImageState.INVALID, now.reason
     elif is_candidate or now.outcome is Outcome.MIRRORED:
         state, result = ImageState.MIRRORED, image.image
         reason = f"rewritten from {image.original}" if image.image != image.original else now.reason
     else:
         exclusion = _explain_exclusion(image, selection)
         if exclusion:
-            (state, reason), result = exclusion, image.image
+            (state, reason), result = exclusion, image.original
     return AuditEntry(
         namespace=image.owner.namespace,
         kind=image.owner.kind,
@@ -218,20 +222,37 @@ def _explain_exclusion(image: ImageInUse, selection: PodSelection) -> tuple[Imag
     return selection.explain_exclusion(image)
 
 
-def list_questions(
-    entries: Iterable[AuditEntry], decide: Callable[[str], Decision]
-) -> dict[str, Decision]:
-    """Return what to ask the mirrors, for `probe_candidates`, by the images that it is about.
+def probe_entries(
+    entries: Iterable[AuditEntry],
+    settings: PolicySettings,
+    probe: Callable[[list[Decision]], list[ProbedDecision]],
+) -> list[AuditEntry]:
+    """Return entries with their states by what the mirrors have.
 
-    These are images that would change, and those that are pulled from a mirror already.
+    The mirrors are asked for images that would change, and for those that are pulled from
+    them already.
+
+    Args:
+        entries: The entries.
+        settings: The rules; without availability checks only the first mirror counts.
+        probe: Asks for the candidates of decisions, as `probe_candidates` does.
     """
+    asked = [(entry, _find_question(entry, settings)) for entry in entries]
     questions: dict[str, Decision] = {}
-    for entry in entries:
-        if entry.state is ImageState.MIRRORED and entry.image not in questions:
-            questions[entry.image] = _ask_registry(decide(entry.image))
-        elif entry.state is ImageState.WOULD_CHANGE and entry.original not in questions:
-            questions[entry.original] = decide(entry.original)
-    return questions
+    for _, name in asked:
+        if name and name not in questions:
+            decision = settings.mirrors.decide(name)
+            questions[name] = decision if decision.candidates else _ask_registry(decision)
+    answers = dict(zip(questions, probe([*questions.values()]), strict=True))
+    return [_update_entry(entry, name, answers[name]) if name else entry for entry, name in asked]
+
+
+def _find_question(entry: AuditEntry, settings: PolicySettings) -> str:
+    """Return the image to ask the mirrors for; empty if they do not matter."""
+    if entry.state is ImageState.WOULD_CHANGE and settings.availability:
+        return entry.original
+    is_at_mirror = entry.state in {ImageState.WOULD_CHANGE, ImageState.MIRRORED}
+    return entry.result if is_at_mirror else ""
 
 
 def _ask_registry(decision: Decision) -> Decision:
@@ -245,24 +266,13 @@ def _ask_registry(decision: Decision) -> Decision:
     return decision._replace(rule=rule, candidates=(candidate,), candidate=candidate)
 
 
-def update_state(entry: AuditEntry, answers: Mapping[str, ProbedDecision]) -> AuditEntry:
-    """Return an entry with its state by what mirrors have.
-
-    Args:
-        entry: The entry.
-        answers: The answers to its question, as `list_questions` has them.
-    """
-    is_mirrored = entry.state is ImageState.MIRRORED
-    probed = answers.get(entry.image if is_mirrored else entry.original)
-    if probed is None or not (is_mirrored or entry.state is ImageState.WOULD_CHANGE):
-        return entry
-    if not any(each.check.is_present for each in probed.candidates):
-        found = "; ".join(f"{each.image} {each.check.reason}" for each in probed.candidates)
-        reason = f"no mirror is known to have it: {found}"
-        return entry._replace(state=ImageState.NOT_IN_MIRROR, result=entry.image, reason=reason)
-    if is_mirrored:
-        return entry
+def _update_entry(entry: AuditEntry, name: str, probed: ProbedDecision) -> AuditEntry:
     decision = probed.decision
-    return entry._replace(
-        state=STATES[decision.outcome], result=decision.image, reason=decision.reason
-    )
+    if name != entry.result:
+        state = STATES[decision.outcome]
+        entry = entry._replace(state=state, result=decision.image, reason=decision.reason)
+    if any(each.check.is_present for each in probed.candidates):
+        return entry
+    found = "; ".join(f"{each.image} {each.check.reason}" for each in probed.candidates)
+    reason = f"no mirror is known to have it: {found}"
+    return entry._replace(state=ImageState.NOT_IN_MIRROR, reason=reason)
