@@ -64,6 +64,7 @@ class ConnectionLimits:
 
 
 LIMITS: Final = ConnectionLimits()
+VERSIONS: Final = ("1.0", "1.1")
 
 
 class LimitedProtocol(HttpToolsProtocol):
@@ -161,22 +162,14 @@ class LimitedProtocol(HttpToolsProtocol):
         except HttpParserError as error:
             self.refuse(*(self._problem or (400, f"this is no HTTP request: {error}")))
         else:
-            if self._began is not None and self._unused > self._limits.head:
-                self.refuse(431, f"the head is larger than {self._limits.head} bytes")
+            if self._began is not None:
+                self._check_size()
 
     def on_message_begin(self) -> None:
         """Note when a request begins."""
         super().on_message_begin()
         self._began = self._began or self.loop.time()
         self._in_head = True
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        """Collect a field; those of a trailer are ignored (RFC 9110, 6.5.1)."""
-        if not self._in_head:
-            return
-        if len(self.headers) >= self._limits.fields:
-            self._reject(431, f"the head has more than {self._limits.fields} fields")
-        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Start the request, unless its head is not allowed."""
@@ -186,6 +179,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline and self._port.count_waiting() >= self._limits.waiting:
             self._reject(400, "too many requests before the answers to others")
         super().on_headers_complete()
+        self.headers = []  # fields of a trailer are ignored (RFC 9110, 6.5.1)
         self._in_head = False
         self._unused = 0
         if self._ignores_upgrade or self.loop.time() - self._opened > self._limits.age:
@@ -219,6 +213,8 @@ class LimitedProtocol(HttpToolsProtocol):
         if self._is_deaf:
             return
         self._is_deaf = True
+        if self._in_head:
+            self.headers.clear()
         body = encode_status(code, message)
         head = (
             f"HTTP/1.1 {code} {HTTPStatus(code).phrase}\r\n"
@@ -296,24 +292,38 @@ class LimitedProtocol(HttpToolsProtocol):
             if not self._is_established:
                 self._port.table.discard(self)
 
+    def _check_size(self) -> None:
+        """Refuse a request that is too large before its head or its body is complete."""
+        if self._unused > self._limits.head:
+            self.refuse(431, f"the head is larger than {self._limits.head} bytes")
+        elif len(self.headers) > self._limits.fields:
+            self.refuse(431, f"the head has more than {self._limits.fields} fields")
+
     def _check_head(self) -> None:
         """Reject a head that is valid by its syntax, but not allowed."""
-        version = self.parser.get_http_version()
-        size = len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
-        hosts = [value for name, value in self.headers if name == b"host"]
-        codings = [value for name, value in self.headers if name == b"transfer-encoding"]
-        if size > self._limits.head:
+        # What arrived may hold a part of the body, too.
+        if self._unused > self._limits.head and self._measure_head() > self._limits.head:
             self._reject(431, f"the head is larger than {self._limits.head} bytes")
-        if version not in ("1.0", "1.1"):
+        if len(self.headers) > self._limits.fields:
+            self._reject(431, f"the head has more than {self._limits.fields} fields")
+        version = self.parser.get_http_version()
+        if version not in VERSIONS:
             self._reject(505, f"HTTP/{version} is not supported")
-        if len(hosts) > 1 or (not hosts and version == "1.1"):
-            self._reject(400, f"there must be one Host field, not {len(hosts)}")  # RFC 9112, 3.2
-        if any(coding.strip().lower() != b"chunked" for coding in codings):
-            self._reject(501, "the only supported transfer coding is chunked")  # RFC 9112, 6.1
+        hosts = 0
+        for name, value in self.headers:
+            if name == b"host":
+                hosts += 1
+            elif name == b"transfer-encoding" and value.strip().lower() != b"chunked":
+                self._reject(501, "the only supported transfer coding is chunked")  # RFC 9112, 6.1
+        if hosts != 1 and (hosts > 1 or version == "1.1"):
+            self._reject(400, f"there must be one Host field, not {hosts}")  # RFC 9112, 3.2
         if b"#" in self.url:
             self._reject(400, "the request target has a fragment")
         if self._forbidden:
             self._reject(403, self._forbidden)
+
+    def _measure_head(self) -> int:
+        return len(self.url) + sum(len(name) + len(value) for name, value in self.headers)
 
     def _reject(self, code: int, message: str) -> NoReturn:
         """Have the parser stop, and `data_received` refuse the request."""

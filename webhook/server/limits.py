@@ -8,7 +8,7 @@ import math
 import re
 from collections import Counter
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
 from operator import itemgetter
@@ -76,8 +76,8 @@ class _Body:
     """A body that is held: whose it is, its size so far, and when to give it up."""
 
     client: str
+    deadline: asyncio.Timeout
     size: int = 0
-    deadline: asyncio.Timeout = field(default_factory=lambda: asyncio.timeout(None))
 
 
 class BodyReader:
@@ -96,7 +96,8 @@ class BodyReader:
             DisconnectedError: The client went away before it was complete.
         """
         _check_fields(scope["headers"])
-        body = _Body(scope["client"][0] if scope.get("client") else "")
+        client = scope.get("client")
+        body = _Body(client[0] if client else "", asyncio.timeout(None))
         self._held.add(body)
         try:
             async with body.deadline:
