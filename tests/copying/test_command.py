@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import signal
 import subprocess
+import termios
 import time
+from threading import Thread
 
 import pytest
 import trustme
 
+from tests.cli.test_images_in_use import APPS, ORIGINALS, Api, pod, workload
 from tests.copying.world import World, manifest_at
 from tests.tools.registry import push_image, push_index, registry
 from tests.tools.terminal import terminal
@@ -282,6 +286,73 @@ def test_signal_stops_the_engine_and_reports_what_was_done(skopeo_world, number)
     last = errors.splitlines()[-1]
     name = signal.Signals(number).name
     assert last == f"Stopped by {name}: 1 present, 1 stopped; run it again to copy the rest"
+
+
+def test_ctrl_c_on_a_terminal_stops_the_engine(skopeo_world):
+    world = skopeo_world
+    put(world, "slow:1", content="slow")
+    program = world.home / "bin/skopeo"
+    program.unlink()
+    program.write_text(SLOW)
+    program.chmod(0o755)
+    log = world.home / "log"
+
+    def press(screen):
+        deadline = time.monotonic() + 60
+        while not log.exists() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.write(screen._ours, b"\x03")
+
+    with (
+        terminal(200) as screen,
+        subprocess.Popen(
+            world.command("=slow:1"),
+            env=world.environment | {"PATH": f"{world.home}/bin:/usr/bin:/bin"},
+            stdin=screen.end,
+            stdout=screen.end,
+            stderr=screen.end,
+            start_new_session=True,
+            preexec_fn=lambda: fcntl.ioctl(0, termios.TIOCSCTTY, 0),  # noqa: PLW1509
+        ) as process,
+    ):
+        Thread(target=press, args=(screen,)).start()
+        written = screen.written().decode()
+    assert process.returncode == 130, written
+    assert log.read_text().split() == ["began", "stopped"]
+    assert "Stopped by SIGINT: 1 stopped; run it again" in written
+    assert "Traceback" not in written
+
+
+def test_engine_that_cannot_be_run_is_an_error(skopeo_world):
+    put(skopeo_world, "broken:1")
+    program = skopeo_world.home / "bin/skopeo"
+    program.unlink()
+    program.write_text("#!/no/such/interpreter\n")
+    program.chmod(0o755)
+    (entry,) = skopeo_world.json("=broken:1")
+    assert entry["reason"] == "skopeo: cannot be run: No such file or directory"
+
+
+def test_cluster_gives_the_images_before_they_were_rewritten(skopeo_world, tmp_path):
+    world = skopeo_world
+    for name in ("a", "b", "c", "d"):
+        put(world, f"{name}:1", content=name)
+    image = f"{world.upstream}/{world.team}"
+    rewritten = pod("web", f"{world.mirror}/m/{world.team}/a:1")
+    rewritten["metadata"]["annotations"] = {ORIGINALS: json.dumps({"main": f"{image}/a:1"})}
+    local = pod("local", f"{image}/c:1")
+    local["spec"]["containers"][0]["imagePullPolicy"] = "Never"
+    api = Api(tmp_path)
+    try:
+        api.collections = {
+            "/api/v1/pods": [rewritten, pod("plain", f"{image}/b:1"), local],
+            f"{APPS}/deployments": [workload("zero", f"{image}/d:1", replicas=0)],
+        }
+        done = world.run("--cluster", "--kubeconfig", api.kubeconfig, "--context", "here")
+    finally:
+        api.close()
+    assert done.returncode == 0, done.stderr
+    assert [bool(world.at_mirror(f"{name}:1")) for name in "abcd"] == [True, True, False, True]
 
 
 def test_images_are_copied_in_parallel(skopeo_world):

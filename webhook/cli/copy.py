@@ -44,7 +44,7 @@ from webhook.core.reference import is_domain
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Mapping
 
     from rich.progress import Progress
 
@@ -233,8 +233,8 @@ def _read_settings(settings: Availability | None, plain_http: tuple[str, ...]) -
     )
 
 
-def _find_logins() -> Iterator[str]:
-    """Yield the file with the logins that engines use, if it has any besides helpers."""
+def _find_logins() -> list[str]:
+    """Return the file with the logins that engines use, if it has any besides helpers."""
     from webhook.registry.credentials import (  # noqa: PLC0415 - HTTP is not for plans
         InvalidCredentialsError,
         parse_credentials,
@@ -243,10 +243,9 @@ def _find_logins() -> Iterator[str]:
     folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
     file = Path(folder, "config.json")
     try:
-        if parse_credentials(file.read_bytes()):
-            yield str(file)
+        return [str(file)] if parse_credentials(file.read_bytes()) else []
     except (OSError, InvalidCredentialsError):
-        return
+        return []
 
 
 def _add_manifests(manifests: tuple[Path, ...], names: list[str]) -> bool:
@@ -313,7 +312,10 @@ def _show_plan(
     else:
         if platforms:
             raise click.UsageError("a script copies all platforms; use --plan regsync")
-        commands = [shlex.join(engine.copy(task.source, task.target)) for task in planned]
+        commands = [
+            shlex.join(engine.copy(engine.locate(task.source), engine.locate(task.target)))
+            for task in planned
+        ]
         lines = ["#!/bin/sh", "code=0", *(f"{each} || code=1" for each in commands), "exit $code"]
         click.echo("\n".join(lines))
 

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
 
-    from webhook.cli.copy_archive import ArchivedImage
     from webhook.core import ImageReference, Platform
 
 __all__ = [
@@ -29,6 +28,7 @@ __all__ = [
 ]
 
 STOP_SECONDS: Final = 5.0
+EXIT_NOT_RUN: Final = 127  # as a shell has it
 ONE_PLATFORM: Final = "an archive takes one --platform, or all of them without the option"
 # How the three say that an image or its repository does not exist.
 MISSING: Final = re.compile(
@@ -77,22 +77,22 @@ class CopyEngine:
         """Write the manifest of an image to standard output, as the registry has it."""
         raise NotImplementedError
 
-    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
-        """Copy an image with all its platforms."""
+    def copy(self, source: str, target: str, platforms: Sequence[Platform] = ()) -> list[str]:
+        """Copy an image with all its platforms, or several of them in a new index."""
         raise NotImplementedError
 
-    def copy_platforms(
-        self, source: ImageReference, target: ImageReference, platforms: Sequence[Platform]
-    ) -> list[str]:
-        """Copy several platforms of an image, in a new index."""
-        raise NotImplementedError
+    def locate(self, reference: ImageReference) -> str:
+        """Return how `copy` names an image at a registry."""
+        return str(reference)
 
-    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
-        """Copy an image to a tag of an OCI image layout."""
-        raise NotImplementedError
+    def locate_archived(self, folder: Path, tag: str, digest: str = "") -> str:
+        """Return how `copy` names an image in an OCI image layout.
 
-    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
-        """Copy an image from an OCI image layout."""
+        Args:
+            folder: The layout.
+            tag: What its index calls the image.
+            digest: Digest of the image, if it is there already.
+        """
         raise NotImplementedError
 
     def find_gap(self, *, platforms: int, is_archive: bool) -> str:
@@ -121,28 +121,18 @@ class _Regctl(CopyEngine):
         hosts = [f"--host=reg={host},tls=disabled" for host in sorted(self.plain_http)]
         return [self.program, *hosts]
 
-    def _copy(self, source: str, target: str) -> list[str]:
-        more = ["--referrers"] * self.referrers + ["--digest-tags"] * self.digest_tags
-        return [*self._start(), "image", "copy", *more, source, target]
-
     def show_manifest(self, reference: ImageReference) -> list[str]:
         return [*self._start(), "manifest", "get", "--format=raw-body", str(reference)]
 
-    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
-        return self._copy(str(source), str(target))
+    def copy(self, source: str, target: str, platforms: Sequence[Platform] = ()) -> list[str]:
+        more = ["--referrers"] * self.referrers + ["--digest-tags"] * self.digest_tags
+        if not platforms:
+            return [*self._start(), "image", "copy", *more, source, target]
+        more += [f"--platform={platform}" for platform in platforms]
+        return [*self._start(), "index", "create", *more, f"--ref={source}", target]
 
-    def copy_platforms(
-        self, source: ImageReference, target: ImageReference, platforms: Sequence[Platform]
-    ) -> list[str]:
-        more = [f"--platform={platform}" for platform in platforms]
-        more += ["--referrers"] * self.referrers + ["--digest-tags"] * self.digest_tags
-        return [*self._start(), "index", "create", *more, f"--ref={source}", str(target)]
-
-    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
-        return self._copy(str(source), f"ocidir://{folder}:{tag}")
-
-    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
-        return self._copy(f"ocidir://{folder}@{image.digest}", str(target))
+    def locate_archived(self, folder: Path, tag: str, digest: str = "") -> str:
+        return f"ocidir://{folder}@{digest}" if digest else f"ocidir://{folder}:{tag}"
 
     def find_gap(self, *, platforms: int, is_archive: bool) -> str:
         return ONE_PLATFORM if is_archive and platforms > 1 else ""
@@ -152,27 +142,26 @@ class _Skopeo(CopyEngine):
     __slots__ = ()
     name = "skopeo"
 
-    def _copy(self, source: str, target: str, *flags: str) -> list[str]:
-        always = ("--all", "--preserve-digests", "--retry-times=3")
-        return [self.program, "copy", *always, *flags, source, target]
-
-    def _tls(self, side: str, reference: ImageReference) -> list[str]:
-        return [f"--{side}tls-verify=false"] if reference.registry in self.plain_http else []
+    def _tls(self, place: str, side: str) -> list[str]:
+        registry = place.removeprefix("docker://").partition("/")[0]
+        return [f"--{side}tls-verify=false"] if registry in self.plain_http else []
 
     def show_manifest(self, reference: ImageReference) -> list[str]:
-        flags = self._tls("", reference)
-        return [self.program, "inspect", "--raw", *flags, f"docker://{reference}"]
+        place = self.locate(reference)
+        return [self.program, "inspect", "--raw", *self._tls(place, ""), place]
 
-    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
-        flags = [*self._tls("src-", source), *self._tls("dest-", target)]
-        return self._copy(f"docker://{source}", f"docker://{target}", *flags)
+    def copy(self, source: str, target: str, platforms: Sequence[Platform] = ()) -> list[str]:
+        assert not platforms, "see find_gap"  # noqa: S101
+        flags = ["--all", "--preserve-digests", "--retry-times=3"]
+        flags += self._tls(source, "src-") + self._tls(target, "dest-")
+        return [self.program, "copy", *flags, source, target]
 
-    def save(self, source: ImageReference, folder: Path, tag: str) -> list[str]:
-        return self._copy(f"docker://{source}", f"oci:{folder}:{tag}", *self._tls("src-", source))
+    def locate(self, reference: ImageReference) -> str:
+        return f"docker://{reference}"
 
-    def load(self, folder: Path, image: ArchivedImage, target: ImageReference) -> list[str]:
-        source = f"oci:{folder}:{image.tag}"
-        return self._copy(source, f"docker://{target}", *self._tls("dest-", target))
+    def locate_archived(self, folder: Path, tag: str, digest: str = "") -> str:
+        del digest  # it knows tags only
+        return f"oci:{folder}:{tag}"
 
 
 class _Crane(CopyEngine):
@@ -182,8 +171,9 @@ class _Crane(CopyEngine):
     def show_manifest(self, reference: ImageReference) -> list[str]:
         return [self.program, "manifest", str(reference)]
 
-    def copy(self, source: ImageReference, target: ImageReference) -> list[str]:
-        return [self.program, "copy", str(source), str(target)]
+    def copy(self, source: str, target: str, platforms: Sequence[Platform] = ()) -> list[str]:
+        assert not platforms, "see find_gap"  # noqa: S101
+        return [self.program, "copy", source, target]
 
     def find_gap(self, *, platforms: int, is_archive: bool) -> str:
         if is_archive:
@@ -220,20 +210,25 @@ def find_copy_engine(name: str | None) -> tuple[type[CopyEngine], str]:
 
 async def run_engine(command: Sequence[str], environment: Mapping[str, str]) -> EngineResult:
     """Run a program to its end; if this is cancelled, the program is stopped first."""
-    process = await asyncio.create_subprocess_exec(
-        *command,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-        env=environment,
-        # Ctrl-C is for us: it is passed on below.
-        start_new_session=True,
+    starting = asyncio.ensure_future(
+        asyncio.create_subprocess_exec(
+            *command,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.PIPE,
+            env=environment,
+            # Ctrl-C is for us: it is passed on below.
+            start_new_session=True,
+        )
     )
     try:
-        output, errors = await process.communicate()
+        output, errors = await (await asyncio.shield(starting)).communicate()
     except asyncio.CancelledError:
-        await _stop(process)
+        await _stop(await starting)
         raise
+    except OSError as error:
+        return EngineResult(EXIT_NOT_RUN, b"", f"cannot be run: {error.strerror}")
+    process = starting.result()
     lines = errors.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")
     return EngineResult(process.returncode or 0, output, TIMESTAMP.sub("", last))

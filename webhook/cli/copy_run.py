@@ -155,7 +155,6 @@ class CopyRun:
 
     async def _copy(self, task: CopyTask) -> CopyTask:
         """Copy one image, unless the target has it already."""
-        target = self._target_of(task)
         is_present = await self._is_there(task)
         if is_present and not (self.engine.referrers or self.engine.digest_tags):
             return replace(task, status=CopyStatus.PRESENT)
@@ -165,24 +164,24 @@ class CopyRun:
         if self.saving:
             self.saving.adopt(task.reference)
         if not await self._is_there(task):
-            wanted = " and ".join(task.parts) or task.digest
-            raise ImageProblem(f"{self.engine.name} reported success, but {target} is not {wanted}")
+            place = self.saving.folder if self.saving else task.target
+            raise ImageProblem(
+                f"{self.engine.name} reported success, but {place} does not have "
+                f"{' and '.join(task.parts) or task.digest}"
+            )
         done = CopyStatus.SAVED if self.saving else CopyStatus.COPIED
         return replace(task, status=CopyStatus.PRESENT if is_present else done)
 
-    def _target_of(self, task: CopyTask) -> str:
-        return str(self.saving.folder if self.saving else task.target)
-
     def _command_for(self, task: CopyTask) -> list[str]:
         engine = self.engine
-        source = task.source._replace(tag=None, digest=task.digest)
+        source = engine.locate(task.source._replace(tag=None, digest=task.digest))
+        target = engine.locate(task.target)
         if self.saving:
-            return engine.save(source, self.saving.folder, INCOMING)
+            target = engine.locate_archived(self.saving.folder, INCOMING)
         if self.loading:
-            return engine.load(self.loading.folder, self._archived[task.reference], task.target)
-        if task.parts:
-            return engine.copy_platforms(source, task.target, self.platforms)
-        return engine.copy(source, task.target)
+            image = self._archived[task.reference]
+            source = engine.locate_archived(self.loading.folder, image.tag, image.digest)
+        return engine.copy(source, target, self.platforms if task.parts else ())
 
     async def _is_there(self, task: CopyTask) -> bool:
         """Return whether the target answers with what it has to have."""
