@@ -189,6 +189,20 @@ def test_credential_helper_is_used_as_the_engine_does(tmp_path, upstream, engine
     assert again["status"] == "present"
 
 
+@pytest.mark.parametrize("name", ["regctl", "skopeo"])
+def test_proxy_of_the_environment_is_used_as_the_engine_does(request, name, tmp_path, mirror):
+    upstream = request.getfixturevalue(f"{name}_world").upstream
+    # Only the proxy knows this host: it is the registry itself, which takes whole URLs.
+    world = World(tmp_path, upstream, "mirror.invalid:5000", name)
+    digest = put(world, "app:1")
+    without = world.run("=app:1")
+    (entry,) = world.json("=app:1", HTTP_PROXY=f"http://{mirror}")
+    (again,) = world.json("=app:1", HTTP_PROXY=f"http://{mirror}")
+    assert without.returncode == 1
+    assert (entry["status"], again["status"]) == ("copied", "present"), entry
+    assert manifest_at(mirror, f"m/{world.team}/app", "1")[1] == digest
+
+
 def test_referrers_are_copied_by_regctl(regctl_world):
     world = regctl_world
     digest = put(world, "signed:1", content="signed")
