@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from tests.cli.test_images_in_use import APPS, ORIGINALS, Api, pod, workload
+from tests.cli.listing_api import APPS, Api, pod, workload
 from tests.copying.world import World, manifest_at
 from tests.tools.registry import push_image, push_index, registry
 from tests.tools.terminal import terminal
@@ -339,7 +339,9 @@ def test_cluster_gives_the_images_before_they_were_rewritten(skopeo_world, tmp_p
         put(world, f"{name}:1", content=name)
     image = f"{world.upstream}/{world.team}"
     rewritten = pod("web", f"{world.mirror}/m/{world.team}/a:1")
-    rewritten["metadata"]["annotations"] = {ORIGINALS: json.dumps({"main": f"{image}/a:1"})}
+    rewritten["metadata"]["annotations"] = {
+        "mirrorhook.io/original-images": json.dumps({"main": f"{image}/a:1"})
+    }
     local = pod("local", f"{image}/c:1")
     local["spec"]["containers"][0]["imagePullPolicy"] = "Never"
     api = Api(tmp_path)
