@@ -196,7 +196,7 @@ def test_help_lists_completion_and_version():
         ["rewrite", "-p", "nju", "-"],
         ["render", "k3s", "-c", "-"],
         ["pull", "--dry-run", "-p", "nju", "-"],
-        ["copy", "-p", "nju", "--dry-run", "-"],
+        ["copy", "-p", "nju", "--plan", "list", "-"],
     ],
     ids=" ".join,
 )
