@@ -467,8 +467,7 @@ finally:
 """
 
 
-@pytest.mark.parametrize("output", ["table", "policyreport"])
-def test_ten_thousand_pods_take_10_s_and_300_mb_at_most(rules, api, output):
+def test_ten_thousand_pods_take_10_s_and_300_mb_at_most(rules, api):
     fields = {f"f:field{n}": {"f:value": {}, ".": {}} for n in range(150)}
     managed = [{"manager": "kubelet", "operation": "Update", "fieldsV1": fields}]
     api.collections = {
@@ -481,7 +480,7 @@ def test_ten_thousand_pods_take_10_s_and_300_mb_at_most(rules, api, output):
         ]
         + [pod(f"alone{n}", f"alone:{n}", managedFields=managed) for n in range(5000)],
     }
-    command = [sys.executable, "-c", MEASURE, rules, str(api.kubeconfig), output]
+    command = [sys.executable, "-c", MEASURE, rules, str(api.kubeconfig), "policyreport"]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     seconds, megabytes = done.stderr.splitlines()[-1].split()
     assert done.stdout.count("alone4999") > 0
