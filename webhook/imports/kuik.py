@@ -19,6 +19,7 @@ from webhook.imports.lines import (
     as_mapping,
     as_texts,
     get_line,
+    get_priority,
     is_true,
     iter_objects,
 )
@@ -126,7 +127,7 @@ def _warn_of_scope(kind: str, resource: LineMapping, spec: LineMapping, rule_set
 def _read_mirrors(spec: LineMapping, kind: int, rule_set: RuleSet) -> MirrorSet | None:
     mirrors = [as_mapping(each) for each in as_list(spec.get("mirrors"))]
     targets = [
-        ((_read_number(each, "priority"), position), _join_path(each))
+        ((get_priority(each), position), _join_path(each))
         for position, each in enumerate(mirrors)
         if _join_path(each)
     ]
@@ -140,7 +141,7 @@ def _read_mirrors(spec: LineMapping, kind: int, rule_set: RuleSet) -> MirrorSet 
             problem = "left out: without a filter, kube-image-keeper mirrors nothing"
             rule_set.warn(spec.line, problem)
         return None
-    priority = _read_number(spec, "priority")
+    priority = get_priority(spec)
     return MirrorSet((priority, kind), images, targets, priority < 0)
 
 
@@ -251,8 +252,8 @@ def _import_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
         return
     original = Original.NEVER
     if not sources:
-        priorities = {_read_number(each, "priority") for each in values}
-        is_first = _read_number(spec, "priority") < 0 and len(priorities) > 1
+        priorities = {get_priority(each) for each in values}
+        is_first = get_priority(spec) < 0 and len(priorities) > 1
         original = Original.LAST if is_first else Original.FIRST
         order = by_preference[::-1] if is_first else _in_file_order(values, upstreams)
         sources = [next(each for each in order if each.images.includes)]
@@ -321,12 +322,7 @@ def _strip_literal(regex: str, literal: str) -> str | None:
 
 def _sort_by_priority(values: object) -> list[LineMapping]:
     items = [as_mapping(each) for each in as_list(values)]  # type: ignore[arg-type]
-    return sorted(items, key=lambda each: _read_number(each, "priority"))
-
-
-def _read_number(value: LineMapping, key: str) -> int:
-    text = str(value.get(key) or "0")
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else 0
+    return sorted(items, key=get_priority)
 
 
 def _join_path(value: LineMapping) -> str:

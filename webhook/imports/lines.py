@@ -28,6 +28,7 @@ __all__ = [
     "find_toml_line",
     "find_toml_lines",
     "get_line",
+    "get_priority",
     "get_strings",
     "get_table",
     "get_tables",
@@ -206,6 +207,12 @@ def is_true(value: LineValue) -> bool:
 def get_line(value: LineValue, default: int = 0) -> int:
     """Return the line of *value*; *default* for None."""
     return default if value is None else value.line
+
+
+def get_priority(value: LineMapping) -> int:
+    """Return the ``priority`` of a rule or resource; 0 if it is missing or not a number."""
+    text = str(value.get("priority") or "0")
+    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else 0
 
 
 def as_mapping(value: LineValue) -> LineMapping:

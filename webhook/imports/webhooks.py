@@ -24,6 +24,7 @@ from webhook.imports.lines import (
     as_list,
     as_mapping,
     as_texts,
+    get_priority,
     is_true,
     iter_configs,
     iter_objects,
@@ -207,13 +208,8 @@ def import_mutating_registry_webhook(text: str, rule_set: RuleSet) -> None:
         for resource in resources
         for rule in as_list(as_mapping(resource.get("spec")).get("rules"))
     ]
-    for rule in sorted(rules, key=_get_priority, reverse=True):
+    for rule in sorted(rules, key=get_priority, reverse=True):
         _import_rewrite_rule(rule, rule_set)
-
-
-def _get_priority(value: LineMapping) -> int:
-    text = str(value.get("priority") or "0")
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else 0
 
 
 def _import_rewrite_rule(rule: LineMapping, rule_set: RuleSet) -> None:

@@ -24,6 +24,7 @@ from fastapi import FastAPI, Request, Response
 
 from webhook import __version__
 from webhook.admission import InvalidReviewError, review
+from webhook.config.models import DEFAULT_POLICY
 from webhook.server.limits import (
     BodyReader,
     DisconnectedError,
@@ -47,7 +48,6 @@ __all__ = ["AdmissionWebhook", "create_app"]
 
 PATH: Final = "/mutate"
 POLICY_PREFIX: Final = f"{PATH}/"
-DEFAULT_POLICY: Final = "default"
 JSON: Final = "application/json"
 
 

@@ -85,7 +85,7 @@ class PolicyStore:
 
     def _use(self, configuration: Configuration, event: str) -> None:
         self.policies = build_policies(
-            configuration, self._mirror_health.create_selector, self._loops
+            configuration, self._mirror_health.create_selector, self._create_loop_detector
         )
         self._mirror_health.close_unused(
             settings.availability for settings in configuration.policies.values()
@@ -105,21 +105,21 @@ class PolicyStore:
         for warning in configuration.warnings:
             self._log.warning("rules", problem=warning)
 
-    def _loops(self, limits: LoopLimits | None) -> LoopDetector | None:
+    def _create_loop_detector(self, limits: LoopLimits | None) -> LoopDetector | None:
         return None if limits is None else LoopDetector(limits, self._stopwatch, self)
 
 
 def build_policies(
     configuration: Configuration,
-    choice: Callable[[Availability | None], Selector | None],
-    loops: Callable[[LoopLimits | None], LoopDetector | None] = lambda _limits: None,
+    create_selector: Callable[[Availability | None], Selector | None],
+    create_loop_detector: Callable[[LoopLimits | None], LoopDetector | None] = lambda _: None,
 ) -> dict[str, Policy]:
     """Return the policies of a configuration by name.
 
     Args:
         configuration: The rules.
-        choice: Returns the selector for an availability setting; None to check nothing.
-        loops: Returns the loop detector for a policy; None to detect nothing.
+        create_selector: Returns the selector for an availability setting; None to check nothing.
+        create_loop_detector: Returns the loop detector for a policy; None to detect nothing.
     """
     plan_cache = PlanCache()
     return {
@@ -128,8 +128,8 @@ def build_policies(
             decide=settings.mirrors.decide,
             observe=settings.mode is Mode.OBSERVE,
             record=settings.record,
-            selector=choice(settings.availability),
-            loop_detector=loops(settings.loops),
+            selector=create_selector(settings.availability),
+            loop_detector=create_loop_detector(settings.loops),
             plan_cache=plan_cache,
         )
         for name, settings in configuration.policies.items()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from webhook.objects import (
     decide_images,
     find_images,
     opt_out_reason,
+    parse_originals,
     read_pod,
 )
 
@@ -63,9 +63,9 @@ def explain_pod(
     if settings.mode is Mode.OBSERVE:
         yield notice("policy", f"policy {rewriter.policy} has mode observe", "set mode: rewrite")
         return
-    originals = _original_images(metadata)
-    for placement in decide_images(find_images(parsed.spec), settings.mirrors.decide):
-        yield _explain_image(placement, originals, metadata, rewriter)
+    originals = parse_originals((metadata.get("annotations") or {}).get(ORIGINAL_IMAGES))
+    for image in decide_images(find_images(parsed.spec), settings.mirrors.decide):
+        yield _explain_image(image, originals, metadata, rewriter)
 
 
 def _find_rewriter(
@@ -92,24 +92,14 @@ def _find_rewriter(
     )
 
 
-def _original_images(metadata: Mapping[str, Any]) -> Mapping[str, str]:
-    """Return the original images that the webhook has recorded on the Pod."""
-    text = (metadata.get("annotations") or {}).get(ORIGINAL_IMAGES) or "{}"
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return {}
-    return found if isinstance(found, dict) else {}
-
-
 def _explain_image(
-    placement: ImageDecision,
+    image: ImageDecision,
     originals: Mapping[str, str],
     metadata: Mapping[str, Any],
     rewriter: Rewriter,
 ) -> Finding:
     """Explain why one image is what it is; *originals* are recorded images by container."""
-    field, decision = placement
+    field, decision = image
     if field.name in originals:
         return ok(field.name, f"{field.image}, rewritten from {originals[field.name]}")
     if decision.outcome is not Outcome.REWRITTEN:
