@@ -23,7 +23,7 @@ from webhook.imports.lines import (
     is_true,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_pattern
+from webhook.imports.patterns import NamePattern, escape, parse_pattern
 from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -167,21 +167,10 @@ def _read_filter(spec: LineMapping, rule_set: RuleSet) -> ImageFilter:
 def _parse_filter(
     lists: dict[str, list[LineText]], registry: str, rule_set: RuleSet
 ) -> ImageFilter:
-    found = ImageFilter([], [])
-    for patterns, key, problem in (
-        (found.includes, "include", "left out"),
-        (found.excludes, "exclude", "not excluded"),
-    ):
-        for text in lists[key]:
-            try:
-                parsed = parse_pattern(text, whole=True, registry=registry)
-            except UnsupportedPatternError as error:
-                rule_set.warn(text.line, f"{problem}: {text}: {error}")
-                continue
-            if any(each.tags for each in parsed):
-                rule_set.warn(text.line, f"{text} also matches tags there, here only names")
-            patterns.extend((text.line, each) for each in parsed)
-    return found
+    return ImageFilter(
+        rule_set.parse_patterns(lists["include"], "left out", whole=True, registry=registry),
+        rule_set.parse_patterns(lists["exclude"], "not excluded", whole=True, registry=registry),
+    )
 
 
 def _add_mirror_sets(sets: list[MirrorSet], rule_set: RuleSet) -> None:

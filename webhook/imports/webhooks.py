@@ -29,7 +29,7 @@ from webhook.imports.lines import (
     iter_configs,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_pattern
+from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape
 from webhook.imports.replacements import parse_replacement
 from webhook.imports.rule_set import UnreadableFileError
 
@@ -138,28 +138,11 @@ def _read_harbor_rule(value: LineMapping, rule_set: RuleSet) -> HarborRule | Non
                 problem = f"left out: {key}; see platforms and credentials of availability"
                 rule_set.warn(value.lines[key], problem)
     return HarborRule(
-        _parse_patterns(value, "matches", "left out", rule_set),
-        _parse_patterns(value, "excludes", "not excluded", rule_set),
+        rule_set.parse_patterns(as_texts(value.get("matches")), "left out"),
+        rule_set.parse_patterns(as_texts(value.get("excludes")), "not excluded"),
         replace,
         original,
     )
-
-
-def _parse_patterns(
-    rule: LineMapping, key: str, problem: str, rule_set: RuleSet
-) -> list[tuple[int, NamePattern]]:
-    """Return the patterns of a list that rules can express, with their lines."""
-    patterns = []
-    for text in as_texts(rule.get(key)):
-        try:
-            parsed = parse_pattern(text)
-        except UnsupportedPatternError as error:
-            rule_set.warn(text.line, f"{problem}: {text}: {error}")
-            continue
-        if any(each.tags for each in parsed):
-            rule_set.warn(text.line, f"{text} also matches tags there, here only names")
-        patterns += [(text.line, each) for each in parsed]
-    return patterns
 
 
 def _add_harbor_exclude(

@@ -147,7 +147,7 @@ _K8S_GCR_IO: Final = Profile(
     source="https://kubernetes.io/blog/2023/03/10/image-registry-redirect/",
     date="2023-03-10",
     status=Status.OPEN,
-    note="All its images are at registry.k8s.io; it gets no new ones since 2023-04-03.",
+    note="All its images are at registry.k8s.io; it has had no new ones since 2023-04-03.",
     rules=build_rules("k8s-gcr-io", {"k8s.gcr.io": "registry.k8s.io"}),
 )
 
