@@ -23,7 +23,7 @@ from webhook.imports.lines import (
     is_true,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, escape, parse_pattern
+from webhook.imports.patterns import NamePattern, escape, parse_pattern, parse_patterns
 from webhook.imports.rule_set import UnreadableFileError
 
 if TYPE_CHECKING:
@@ -168,8 +168,8 @@ def _parse_filter(
     lists: dict[str, list[LineText]], registry: str, rule_set: RuleSet
 ) -> ImageFilter:
     return ImageFilter(
-        rule_set.parse_patterns(lists["include"], "left out", whole=True, registry=registry),
-        rule_set.parse_patterns(lists["exclude"], "not excluded", whole=True, registry=registry),
+        parse_patterns(lists["include"], "left out", rule_set, whole=True, registry=registry),
+        parse_patterns(lists["exclude"], "not excluded", rule_set, whole=True, registry=registry),
     )
 
 

@@ -9,10 +9,16 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.core import InvalidRuleError, parse_match
 from webhook.core.reference import DOCKER_HUB, looks_like_registry
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from webhook.imports.lines import LineText
+    from webhook.imports.rule_set import RuleSet
 
 __all__ = [
     "EVERY_NAME",
@@ -30,6 +36,7 @@ __all__ = [
     "may_reach_tag",
     "parse_atoms",
     "parse_pattern",
+    "parse_patterns",
     "qualify",
 ]
 
@@ -181,6 +188,36 @@ def parse_pattern(pattern: str, *, whole: bool = False, registry: str = "") -> l
     if not found:
         raise UnsupportedPatternError("it matches no image")
     return list(found.values())
+
+
+def parse_patterns(
+    texts: Iterable[LineText],
+    problem: str,
+    rule_set: RuleSet,
+    *,
+    whole: bool = False,
+    registry: str = "",
+) -> list[tuple[int, NamePattern]]:
+    """Return the patterns that rules can express, with their lines.
+
+    Args:
+        texts: Expressions in Go's syntax.
+        problem: What happens to one that no rule can express, for a warning.
+        rule_set: Takes the warnings.
+        whole: As for `parse_pattern`.
+        registry: As for `parse_pattern`.
+    """
+    patterns = []
+    for text in texts:
+        try:
+            parsed = parse_pattern(text, whole=whole, registry=registry)
+        except UnsupportedPatternError as error:
+            rule_set.warn(text.line, f"{problem}: {text}: {error}")
+            continue
+        if any(each.tags for each in parsed):
+            rule_set.warn(text.line, f"{text} also matches tags there, here only names")
+        patterns += [(text.line, each) for each in parsed]
+    return patterns
 
 
 def compile_go(pattern: str) -> re.Pattern[str]:

@@ -9,19 +9,11 @@ from typing import TYPE_CHECKING, Final
 from webhook.core import InvalidRuleError, Mirror, MirrorMap, Original, Rule, parse_match
 from webhook.core.reference import is_domain
 from webhook.core.rules import EVERY_REGISTRY
-from webhook.imports.patterns import (
-    EVERY_NAME,
-    UnsupportedPatternError,
-    append_path,
-    escape,
-    parse_pattern,
-    qualify,
-)
+from webhook.imports.patterns import EVERY_NAME, append_path, escape, qualify
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from webhook.imports.lines import LineText
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
@@ -150,29 +142,6 @@ class RuleSet:
         warning = FileWarning(origin, line, message)
         if warning not in self._warnings:
             self._warnings.append(warning)
-
-    def parse_patterns(
-        self, texts: Iterable[LineText], problem: str, *, whole: bool = False, registry: str = ""
-    ) -> list[tuple[int, NamePattern]]:
-        """Return the patterns that rules can express, with their lines, and warn of the others.
-
-        Args:
-            texts: Regular expressions in Go's syntax.
-            problem: What happens to a pattern that no rule can express.
-            whole: As for `parse_pattern`.
-            registry: As for `parse_pattern`.
-        """
-        patterns = []
-        for text in texts:
-            try:
-                parsed = parse_pattern(text, whole=whole, registry=registry)
-            except UnsupportedPatternError as error:
-                self.warn(text.line, f"{problem}: {text}: {error}")
-                continue
-            if any(each.tags for each in parsed):
-                self.warn(text.line, f"{text} also matches tags there, here only names")
-            patterns += [(text.line, each) for each in parsed]
-        return patterns
 
     def add_mirrors(
         self,

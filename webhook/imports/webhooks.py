@@ -29,7 +29,7 @@ from webhook.imports.lines import (
     iter_configs,
     iter_objects,
 )
-from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape
+from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_patterns
 from webhook.imports.replacements import parse_replacement
 from webhook.imports.rule_set import UnreadableFileError
 
@@ -138,8 +138,8 @@ def _read_harbor_rule(value: LineMapping, rule_set: RuleSet) -> HarborRule | Non
                 problem = f"left out: {key}; see platforms and credentials of availability"
                 rule_set.warn(value.lines[key], problem)
     return HarborRule(
-        rule_set.parse_patterns(as_texts(value.get("matches")), "left out"),
-        rule_set.parse_patterns(as_texts(value.get("excludes")), "not excluded"),
+        parse_patterns(as_texts(value.get("matches")), "left out", rule_set),
+        parse_patterns(as_texts(value.get("excludes")), "not excluded", rule_set),
         replace,
         original,
     )
