@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from starlette.exceptions import HTTPException
     from starlette.types import Receive, Scope, Send
 
-    from webhook.admission import Policy, Recorder
+    from webhook.admission import Recorder
     from webhook.server.policies import PolicyStore
     from webhook.server.readiness import Readiness
     from webhook.telemetry import Log, Metrics, Tracing
@@ -79,7 +79,13 @@ class AdmissionWebhook:
         """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
         try:
-            policy = self._find_policy(request.scope["raw_path"].decode("latin-1"))
+            path = request.scope["raw_path"].decode("latin-1")
+            policies = self.store.policies
+            policy = policies.get(DEFAULT_POLICY if path == PATH else path[len(POLICY_PREFIX) :])
+            if policy is None:
+                known = ", ".join(policies)
+                problem = f"there is no policy at {path}; policies: {known}"
+                return self.refuse(request, RequestError(404, problem))
             async with self.bodies.read(request.scope, request.receive) as body:
                 began = self.stopwatch()
                 seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
@@ -114,15 +120,6 @@ class AdmissionWebhook:
         if self.readiness.draining:
             response.headers["Connection"] = "close"
         return response
-
-    def _find_policy(self, path: str) -> Policy:
-        policies = self.store.policies
-        name = DEFAULT_POLICY if path == PATH else path.removeprefix(POLICY_PREFIX)
-        policy = policies.get(name)
-        if policy is None:
-            known = ", ".join(policies)
-            raise RequestError(404, f"there is no policy at {path}; policies: {known}")
-        return policy
 
 
 def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> FastAPI:

@@ -14,7 +14,6 @@ from webhook.objects import ImageDecision
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from webhook.admission import Totals
     from webhook.server.recorder import ReviewRecord
 
 __all__ = ["MAX_RECORDS", "DecisionRecord", "History", "MinuteCounts"]
@@ -107,24 +106,22 @@ class History:
                 for each in result.images
             ]
             self._latest.extend(zip(repeat(pod), images))
-            self._count(now, policy, result.totals)
+            totals = result.totals
+            minute = int(now) // 60
+            number, counts = self._minutes[minute % MINUTES]
+            if number != minute:
+                counts = [0, 0, 0]
+                self._minutes[minute % MINUTES] = minute, counts
+            counts[0] += totals.rewritten
+            counts[1] += totals.images - totals.rewritten - totals.warned
+            counts[2] += totals.warned
+            for (rule, target), count in totals.shares:
+                share = policy, rule, target
+                self.shares[share] = self.shares.get(share, 0) + count
         elif result.outcome is ReviewOutcome.ERROR or (
             result.outcome is ReviewOutcome.SKIPPED and operation == "CREATE"
         ):
             self._latest.append((pod, result))
-
-    def _count(self, now: float, policy: str, totals: Totals) -> None:
-        minute = int(now) // 60
-        number, counts = self._minutes[minute % MINUTES]
-        if number != minute:
-            counts = [0, 0, 0]
-            self._minutes[minute % MINUTES] = minute, counts
-        counts[0] += totals.rewritten
-        counts[1] += totals.images - totals.rewritten - totals.warned
-        counts[2] += totals.warned
-        for (rule, target), count in totals.shares:
-            share = policy, rule, target
-            self.shares[share] = self.shares.get(share, 0) + count
 
     def list_latest(self) -> Iterator[DecisionRecord]:
         """Yield the decisions, the latest first."""

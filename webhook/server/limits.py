@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.core.errors import quote
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Iterable, Mapping
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.types import Receive, Scope
 
@@ -95,35 +95,39 @@ class BodyReader:
             RequestError: It is too large or not JSON, or too many bodies are held at once.
             DisconnectedError: The client went away before it was complete.
         """
-        _check_fields(scope["headers"])
+        content_types = []
+        for name, value in scope["headers"]:
+            if name == b"content-length" and int(value) > MAX_BODY:
+                raise _size_error()
+            if name == b"content-type":
+                content_types.append(value)
+        if content_types != [JSON]:
+            _check_content_type(b", ".join(content_types))
         client = scope.get("client")
         body = _Body(client[0] if client else "", asyncio.timeout(None))
         self._held.add(body)
         try:
             async with body.deadline:
-                yield await self._receive(body, receive)
+                parts = []
+                more = True
+                while more:
+                    message = await receive()
+                    if message["type"] == "http.disconnect":
+                        raise DisconnectedError
+                    part: bytes = message.get("body", b"")
+                    more = message.get("more_body", False)
+                    parts.append(part)
+                    body.size += len(part)
+                    self._size += len(part)
+                    if body.size > MAX_BODY:
+                        raise _size_error()
+                    while self._size > MAX_BUFFERED:
+                        self._make_room(body)
+                yield b"".join(parts)
         except TimeoutError:
             raise _overload_error() from None
         finally:
             self._release(body)
-
-    async def _receive(self, body: _Body, receive: Receive) -> bytes:
-        parts = []
-        more = True
-        while more:
-            message = await receive()
-            if message["type"] == "http.disconnect":
-                raise DisconnectedError
-            part: bytes = message.get("body", b"")
-            more = message.get("more_body", False)
-            parts.append(part)
-            body.size += len(part)
-            self._size += len(part)
-            if body.size > MAX_BODY:
-                raise _size_error()
-            while self._size > MAX_BUFFERED:
-                self._make_room(body)
-        return b"".join(parts)
 
     def _make_room(self, body: _Body) -> None:
         """Refuse the largest body of the client that holds the most bytes.
@@ -176,24 +180,11 @@ def encode_status(code: int, message: str) -> bytes:
     return json.dumps(status).encode()
 
 
-def _check_fields(headers: Iterable[tuple[bytes, bytes]]) -> None:
-    content_types = []
-    for name, value in headers:
-        if name == b"content-length" and int(value) > MAX_BODY:
-            raise _size_error()
-        if name == b"content-type":
-            content_types.append(value)
+def _check_content_type(content_type: bytes) -> None:
     # Two fields, or two types in one, do not say which it is.
-    if content_types == [JSON]:
-        return
-    content_type = b", ".join(content_types)
-    if b"," in content_type or _media_type(content_type) != JSON:
+    if b"," in content_type or content_type.partition(b";")[0].strip().lower() != JSON:
         shown = quote(content_type.decode("latin-1"))
         raise RequestError(415, f"content type is {shown}, not application/json")
-
-
-def _media_type(content_type: bytes) -> bytes:
-    return content_type.partition(b";")[0].strip().lower()
 
 
 def _size_error() -> RequestError:
