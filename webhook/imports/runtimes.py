@@ -14,7 +14,8 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core.reference import DOCKER_HUB
+from webhook.core.reference import DOCKER_HUB, is_path
+from webhook.core.regex import fill_groups
 from webhook.imports.endpoints import (
     DOCKER_HUB_HOSTS,
     MirrorEndpoint,
@@ -275,6 +276,10 @@ def _import_k3s_rewrites(
             rule_set.warn(line, f"{pattern}: {note}")
         everything = replacement.prefix == (registry or EVERY_REGISTRY)
         is_complete = is_complete or everything
+        sample = fill_groups(replacement.template, "x").strip("/")
+        if registry and not is_path(sample):  # no image is there, so k3s asks the registry itself
+            rule_set.add_regex(line, replacement.regex, (), literals=replacement.literals)
+            continue
         if registry and replacement.prefix:
             path = replacement.target.strip("/")
             targets = [f"{host}/{path}" if path else host for host in hosts]
