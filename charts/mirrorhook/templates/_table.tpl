@@ -20,7 +20,7 @@ targets as the next shorter one is omitted. Prefixes of subdomains begin with th
       {{- $name := $prefix }}
       {{- if eq $prefix "*" }}{{ $name = "mirrorhook-unknown.invalid" }}{{ end }}
       {{- if hasPrefix "." $prefix }}{{ $name = printf "mirrorhook-unknown%s" $prefix }}{{ end }}
-      {{- $out := dict "targets" list "passed" (list $name) }}
+      {{- $out := dict "targets" list "candidates" list "passed" (list $name) }}
       {{- $name = printf "%s/mirrorhook-unknown/mirrorhook-unknown" $name }}
       {{- include "mirrorhook.table.walk" (dict "c" $c "name" $name "flat" false "names" (list $name) "out" $out) }}
       {{- $_ := set $c.found $prefix $out.targets }}
@@ -147,12 +147,17 @@ and kept (the targets of the shorter prefixes).
 {{- end }}
 {{- $targets := list }}
 {{- range get $kept ($above | default "*") | default list }}
-  {{- if hasSuffix "/*" . }}
+  {{- $more := empty $above | ternary $prefix $rest }}
+  {{- if or (hasSuffix "/*" .) (empty $more) }}
     {{- $targets = append $targets . }}
-  {{- else if not $above }}
-    {{- $targets = append $targets (printf "%s/%s" . $prefix) }}
   {{- else }}
-    {{- $targets = append $targets (printf "%s/%s" . $rest | trimSuffix "/") }}
+    {{- $parts := splitList "<" . }}
+    {{- $target := printf "%s/%s" (first $parts) $more }}
+    {{- range rest $parts }}
+      {{- $limit := sub (atoi .) (empty $above | ternary 0 1) (len $more) }}
+      {{- if $limit }}{{ $target = printf "%s<%d" $target $limit }}{{ end }}
+    {{- end }}
+    {{- $targets = append $targets $target }}
   {{- end }}
 {{- end }}
 {{- toJson $targets }}

@@ -54,8 +54,9 @@ an empty dict. Takes c and name.
 {{- end }}
 
 {{/*
-Follows a name from rule to rule. Appends to out.targets where it ends, and to out.passed the
-prefixes on the way. Takes c, name, names (the path so far), flat (whether a mirror flattened
+Follows a name from rule to rule. Appends to out.targets where it ends, and after that where it
+stays if it becomes too long there; and to out.passed the prefixes on the way. After < stands how
+many characters may follow, if a name on the way is longer than the last one. Takes c, name, names (the path so far), flat (whether a mirror flattened
 the name) and out.
 */}}
 {{- define "mirrorhook.table.walk" -}}
@@ -65,6 +66,7 @@ the name) and out.
 {{- include "mirrorhook.table.rule" $at }}
 {{- $rule := $at.rule }}
 {{- $refused := 0 }}
+{{- $before := len .out.candidates }}
 {{- range $rule.targets }}
 {{- if not $c.problems }}
   {{- $repository := regexReplaceAll "^[^/]*/" $walk.name "" }}
@@ -89,9 +91,31 @@ the name) and out.
   {{- end }}
 {{- end }}
 {{- end }}
-{{- if and (eq (int $refused) (len ($rule.targets | default list))) (gt (len .names) 1) (lt (len .out.targets) 64) }}
+{{- $ends := false }}
+{{- if eq (int $refused) (len ($rule.targets | default list)) }}
+  {{- if not (or (has .name .out.candidates) (ge (len .out.candidates) 64)) }}
+    {{- $_ := set .out "candidates" (append .out.candidates .name) }}
+    {{- $ends = true }}
+  {{- end }}
+{{- else if gt (len .out.candidates) $before }}
+  {{- $ends = true }}
+{{- end }}
+{{- if and $ends (gt (len .names) 1) }}
   {{- $target := include "mirrorhook.table.stripUnknown" .name }}
   {{- if .flat }}{{ $target = printf "%s/*" $target }}{{ end }}
+  {{- $size := 0 }}
+  {{- range $n := untilStep 1 (sub (len .names) 1 | int) 1 }}
+    {{- $size = max $size (len (regexReplaceAll "^[^/]*/" (index $walk.names $n) "")) }}
+  {{- end }}
+  {{- if gt (int $size) (len (regexReplaceAll "^[^/]*/" .name "")) }}
+    {{- if .flat }}
+      {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads through a longer path than that of the last mirror, and a mirror flattens names: use the final mirror in the rule itself, or set rewriter to webhook." (include "mirrorhook.table.stripUnknown" (first .names)))) }}
+    {{- else }}
+      {{- $rest := "/mirrorhook-unknown/mirrorhook-unknown" }}
+      {{- $rest = hasPrefix "mirrorhook-unknown.invalid/" (first .names) | ternary (printf "mirrorhook-unknown.invalid%s" $rest) $rest }}
+      {{- $target = printf "%s<%d" $target (add (sub (int $c.limits.repository) $size) (len $rest)) }}
+    {{- end }}
+  {{- end }}
   {{- $_ := set .out "targets" (append .out.targets $target | uniq) }}
 {{- end }}
 {{- end }}
