@@ -74,7 +74,7 @@ def test_doctor_reports_a_missing_webhook_and_an_older_pod(installed, world, spa
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, fix = wrong(installed, "--namespace", space)["webhook"]
-    assert "has no webhook and no policy of mirrorhook" in what
+    assert "has no webhook and no policy of it" in what
     assert "helm install" in fix
     install(installed)
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
