@@ -121,7 +121,7 @@ def test_console_reports_differences_and_silent_replicas(world, installed, odd_o
     assert "cannot be reached: Connection refused" in found["mute"]["reason"]
     for sentence in (
         "Versions differ: a rolling update is in progress",
-        "Rules differ: a change of the file gets about",
+        "Rules differ: a change of the file is still spreading",
         "1 of 4 replicas do not answer.",
     ):
         assert sentence in page
