@@ -19,7 +19,9 @@ import httpx
 from tests.tools import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
-READY = re.compile(r"is ready: reviews on (https://\S+), probes and metrics on (http://\S+);")
+READY = re.compile(
+    r"(?:is ready|waits for valid rules): reviews on (https://\S+), probes and metrics on (http://\S+);"
+)
 PATIENCE = 20.0
 RULES = "rules:\n  - {match: docker.io, mirrors: [harbor.example.com/dockerhub]}\n"
 

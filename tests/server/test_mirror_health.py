@@ -21,6 +21,7 @@ from webhook.registry import CheckResult, CheckStatus
 from webhook.server.limits import parse_timeout
 from webhook.server.mirror_health import MirrorHealth
 from webhook.server.policies import PolicyStore
+from webhook.server.readiness import Readiness
 from webhook.telemetry import Log, Metrics
 
 CHECKED = "rules: [{{match: docker.io, mirrors: [{0}]}}]\navailability: {{mode: check{1}}}\n"
@@ -104,6 +105,7 @@ async def test_checker_survives_reload_with_same_settings():
         clock=time.time,
         stopwatch=time.monotonic,
         mirror_health=told.mirror_health,
+        readiness=Readiness(),
     )
     first = rules.policies["default"].selector
     rules._use(parse_rules(text + "record: false\n", "x"), "rules reloaded")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+import pytest
+
 from tests.server.process import RULES, serving, until
 from tests.server.test_requests import patched
 
@@ -46,3 +48,26 @@ def test_invalid_rules_are_reported_and_the_old_ones_stay(rules, review_of):
         rules.write_text(OTHER)
         webhook.wait_for("rules reloaded")
         until(lambda: webhook.metric("mirrorhook_config_last_reload_successful") == 1)
+
+
+@pytest.mark.parametrize("first", [WRONG, None], ids=["invalid", "missing"])
+def test_start_with_an_invalid_file_waits_for_a_valid_one(tmp_path, review_of, first):
+    rules = tmp_path / "rules.yaml"
+    if first is not None:
+        rules.write_text(first)
+    with serving(rules, "--wait-for-rules") as webhook:
+        assert " waits for valid rules: " in webhook.said[0]
+        assert webhook.ask("/healthz").status_code == 200
+        assert webhook.ask("/readyz").status_code == 503
+        assert webhook.review(review_of("nginx")).status_code == 503
+        if first is not None:
+            webhook.wait_for("rules refused, waiting for valid ones")
+            (reason,) = webhook.ask("/readyz").text.splitlines()
+            assert reason.startswith(f"rules: {rules}:2:5: rules[0]: the rule has neither mirrors")
+            assert reason.endswith("more problems)")
+            assert webhook.metric("mirrorhook_config_last_reload_successful") == 0
+        rules.write_text(RULES)
+        webhook.wait_for("rules loaded")
+        assert webhook.ask("/readyz").status_code == 200
+        assert patched(webhook.review(review_of("nginx")).json())
+        assert len(webhook.logged("rules refused, waiting for valid ones")) <= 1

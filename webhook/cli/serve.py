@@ -28,6 +28,11 @@ FILE = click.Path(path_type=Path)
     show_envvar=True,
     help="Rules file; changes take effect without a restart.",
 )
+@click.option(
+    "--wait-for-rules",
+    is_flag=True,
+    help="Start with an invalid rules file too, and be ready only when it is valid.",
+)
 @click.option("--host", default="", metavar="HOST", help="Address to listen on.  [default: all]")
 @click.option(
     "--port",
@@ -96,6 +101,7 @@ FILE = click.Path(path_type=Path)
 )
 def serve(
     config: Path,
+    wait_for_rules: bool,
     host: str,
     port: int,
     operations_port: int,
@@ -127,6 +133,7 @@ def serve(
 
     settings = ServerSettings(
         config=config,
+        wait_for_rules=wait_for_rules,
         host=host,
         port=port,
         operations_port=operations_port,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import LoopLimits
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
 
     from webhook.core import Availability, MirrorMap
 
-__all__ = ["DEFAULT_LOOP_LIMITS", "DEFAULT_POLICY", "Configuration", "Mode", "PolicySettings"]
+__all__ = [
+    "DEFAULT_LOOP_LIMITS",
+    "DEFAULT_POLICY",
+    "NO_RULES",
+    "Configuration",
+    "Mode",
+    "PolicySettings",
+]
 
 DEFAULT_POLICY: Final = "default"
 DEFAULT_LOOP_LIMITS: Final = LoopLimits()
@@ -55,7 +63,7 @@ class Configuration:
     """All policies of one rules file.
 
     Attributes:
-        policies: The policies by name, ``default`` first and always present.
+        policies: The policies by name, ``default`` first and always present, except in `NO_RULES`.
         warnings: What is allowed but may be a mistake, one sentence each.
         digest: SHA-256 of the file and of *files*, in hexadecimal.
         files: The files that the rules name and whose content affects decisions.
@@ -65,3 +73,7 @@ class Configuration:
     warnings: tuple[str, ...]
     digest: str
     files: tuple[Path, ...] = ()
+
+
+# Before the first valid rules file.
+NO_RULES: Final = Configuration(MappingProxyType({}), (), "")

@@ -9,6 +9,7 @@
 | a body over 7 MiB                                | 413                              |
 | a content type other than application/json       | 415                              |
 | too many at once                                 | 503 with ``Retry-After: 1``      |
+| before the first valid rules file                | 503                              |
 
 Every refusal is a Kubernetes ``Status`` in JSON, with a sentence that says what is wrong.
 `webhook.server.http` limits what comes before a request is complete: 400, 408 and 431.
@@ -82,6 +83,9 @@ class AdmissionWebhook:
             path = request.scope["raw_path"].decode("latin-1")
             policies = self.store.policies
             policy = policies.get(DEFAULT_POLICY if path == PATH else path[len(POLICY_PREFIX) :])
+            if not policies:
+                problem = "the rules file is invalid, and there was no valid one yet; see /readyz"
+                return self.refuse(request, RequestError(503, problem))
             if policy is None:
                 known = ", ".join(policies)
                 problem = f"there is no policy at {path}; policies: {known}"

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 import uvloop
 
 from webhook import __version__
-from webhook.config import load_rules
+from webhook.config import ConfigurationError, load_rules
+from webhook.config.models import NO_RULES
 from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.certificates import create_serving_certificate
 from webhook.server.connections import ClosingRecorder
@@ -63,7 +64,12 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
 
 async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    configuration = load_rules(settings.config)
+    try:
+        configuration = load_rules(settings.config)
+    except ConfigurationError:
+        if not settings.wait_for_rules:
+            raise
+        configuration = NO_RULES  # `PolicyStore.follow` reports what is wrong
     lines = LineWriter(STDOUT)
     log = Log(lines.write, time.time)
     redirect_logging(log, *LIBRARIES)
@@ -77,6 +83,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         clock=time.time,
         stopwatch=time.monotonic,
         mirror_health=mirror_health,
+        readiness=readiness,
     )
     certificate = create_serving_certificate(
         settings,
@@ -138,8 +145,9 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
     try:
         await lifecycle.open()
         _tune_garbage_collection()
+        state = "is ready" if policies.policies else "waits for valid rules"
         announce(
-            f"mirrorhook {__version__} is ready: reviews on {lifecycle.reviews.address}, "
+            f"mirrorhook {__version__} {state}: reviews on {lifecycle.reviews.address}, "
             f"probes and metrics on {lifecycle.operations.address}; {certificate}"
         )
         await lifecycle.wait()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from webhook.admission import LoopDetector, PlanCache, Policy
 from webhook.config import Configuration, Mode
+from webhook.config.models import NO_RULES
 from webhook.config.watcher import watch_rules
 
 if TYPE_CHECKING:
@@ -13,26 +14,31 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from webhook.admission import Selector, StoppedOwner
+    from webhook.config import ConfigurationError
     from webhook.core import Availability, LoopLimits
     from webhook.server.mirror_health import MirrorHealth
+    from webhook.server.readiness import Readiness
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["PolicyStore", "build_policies"]
+
+PART: Final = "rules"  # of `Readiness`
 
 
 class PolicyStore:
     """The policies in use; a reload replaces all of them at once.
 
     Args:
-        configuration: The rules to begin with.
+        configuration: The rules to begin with; `NO_RULES` to wait for them.
         log: Logs reloads, and owners that are skipped.
         metrics: Counts them.
         clock: Returns seconds since the epoch.
         stopwatch: Returns monotonic seconds.
         mirror_health: Checks images where the rules ask for that.
+        readiness: Learns whether there are rules.
 
     Attributes:
-        policies: The policies by name.
+        policies: The policies by name; none before the first valid file.
         configuration: The rules file that they were built from.
         loaded_at: When, in seconds since the epoch.
         refused: What is wrong with the current file; empty if it is in use.
@@ -47,29 +53,45 @@ class PolicyStore:
         clock: Callable[[], float],
         stopwatch: Callable[[], float],
         mirror_health: MirrorHealth,
+        readiness: Readiness,
     ) -> None:
         self._log = log
         self._metrics = metrics
         self._clock = clock
         self._stopwatch = stopwatch
         self._mirror_health = mirror_health
+        self._readiness = readiness
         self.policies: Mapping[str, Policy] = {}
         self.configuration = configuration
         self.loaded_at = 0.0
         self.refused: tuple[str, ...] = ()
-        self._use(configuration, "rules loaded")
+        if configuration is NO_RULES:
+            readiness.hold(PART, "waiting for the rules file")
+        else:
+            self._use(configuration, "rules loaded")
 
     async def follow(self, path: Path) -> None:
-        """Reload the rules file whenever it changes; a file with errors keeps the old rules."""
+        """Reload the rules file whenever it changes; a file with errors keeps the old rules.
+
+        Without old rules, the replica is not ready until the file is valid.
+        """
         using = self.configuration
         async for change in watch_rules(path, using.digest, using.files):
             if isinstance(change, Configuration):
                 await self._mirror_health.prepare(change.policies.values())
-                self._use(change, "rules reloaded")
-                continue
-            self.refused = tuple(map(str, change.problems))
-            self._metrics.record_refused_configuration()
+                self._use(change, "rules reloaded" if self.policies else "rules loaded")
+            else:
+                self._refuse(change)
+
+    def _refuse(self, error: ConfigurationError) -> None:
+        self.refused = tuple(map(str, error.problems))
+        self._metrics.record_refused_configuration()
+        if self.policies:
             self._log.error("rules refused, the old ones stay in use", problems=self.refused)
+            return
+        self._log.error("rules refused, waiting for valid ones", problems=self.refused)
+        more = f" (and {len(self.refused) - 1} more problems)" if len(self.refused) > 1 else ""
+        self._readiness.hold(PART, self.refused[0] + more)
 
     def record_loop(self, owner: StoppedOwner) -> None:
         """Report an owner whose Pods are skipped from now on."""
@@ -93,6 +115,7 @@ class PolicyStore:
         self.configuration = configuration
         self.loaded_at = self._clock()
         self.refused = ()
+        self._readiness.clear(PART)
         self._metrics.record_configuration(self.loaded_at)
         self._log.info(
             event,

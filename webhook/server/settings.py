@@ -19,6 +19,8 @@ class ServerSettings:
 
     Attributes:
         config: Rules file.
+        wait_for_rules: Whether to start with an invalid rules file too, and to be ready only
+            when it is valid.
         host: Address to listen on; empty for every address of this machine.
         port: Port for reviews, over TLS; 0 for any free one.
         operations_port: Port for probes and metrics, in plain HTTP; 0 for any free one.
@@ -33,6 +35,7 @@ class ServerSettings:
     """
 
     config: Path
+    wait_for_rules: bool = False
     host: str = ""
     port: int = 8443
     operations_port: int = 8080

@@ -82,6 +82,7 @@ class Console:
             clock=lambda: self.now,
             stopwatch=lambda: self.seconds,
             mirror_health=self.mirror_health,
+            readiness=parts.readiness,
         )
         self.views = ConsoleViews(
             history=self.history,
