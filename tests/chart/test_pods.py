@@ -178,3 +178,9 @@ def test_grace_period_allows_for_draining():
 def test_console_can_be_disabled(enabled):
     arguments = container(render({"console": {"enabled": enabled}}))["args"]
     assert ("--no-console" not in arguments) is enabled
+
+
+@pytest.mark.parametrize("level", ["debug", "info", "warning", "error"])
+def test_log_level_is_passed_to_the_webhook(level):
+    arguments = container(render({"logLevel": level}))["args"]
+    assert (f"--log-level={level}" in arguments) is (level != "info")

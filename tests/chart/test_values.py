@@ -52,6 +52,7 @@ OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
         ({"monitoring": {"kind": "servicemonitor"}}, "kind"),
         ({"loops": {"times": 2}}, "times"),
         ({"console": {"enabled": "no"}}, "enabled"),
+        ({"logLevel": "trace"}, "logLevel"),
         ({"replicas": "two"}, "replicas"),
     ],
 )

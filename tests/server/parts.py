@@ -17,9 +17,9 @@ from webhook.telemetry import Log, Metrics
 class Parts:
     """Attributes: lines: What was logged."""
 
-    def __init__(self, rules=RULES, choice=None):
+    def __init__(self, rules=RULES, choice=None, log_level="info"):
         self.lines = []
-        self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time)
+        self.log = Log(lambda line: self.lines.append(json.loads(line)), time.time, log_level)
         self.metrics = Metrics("0", lambda: 0.0)
         self.readiness = Readiness()
         self.policies = build_policies(parse_rules(rules, "rules.yaml"), lambda _: choice)

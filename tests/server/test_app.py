@@ -112,7 +112,7 @@ async def test_mutate_is_a_route_of_the_application():
 async def test_operations_port_answers_only_get_and_head(path, is_ready):
     parts = Parts()
     if not is_ready:
-        parts.readiness.hold("certificate", "there is none yet")
+        parts.readiness.hold("certificate", "it has not been issued yet")
     async with client_of(create_operations_app(parts.readiness, parts.metrics)) as client:
         got, head, posted = [
             await client.request(method, path) for method in ("GET", "HEAD", "POST")

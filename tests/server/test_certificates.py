@@ -138,7 +138,7 @@ async def test_rotated_certificate_holds_readiness_until_it_is_trusted():
         clock=lambda: datetime.now(UTC),
     )
     placeholder = managed.serving.certificate
-    assert parts.readiness.problems == ("certificate: there is none yet",)
+    assert parts.readiness.problems == ("certificate: it has not been issued yet",)
     following = asyncio.create_task(managed.follow())
     for _ in range(1000):
         if not parts.readiness.problems:

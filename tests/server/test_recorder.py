@@ -13,6 +13,7 @@ from tests.server.parts import Parts
 from webhook.admission.request import read_review
 from webhook.server.history import History
 from webhook.server.recorder import ReviewRecorder
+from webhook.telemetry import LOG_LEVELS
 
 
 class Kept:
@@ -52,6 +53,47 @@ def test_reviews_are_recorded_in_order_and_counted(world):
     series = parts.metrics.render("")[0].decode()
     assert 'reviews_total{policy="default",result="patched"} 2.0' in series
     assert 'images_total{outcome="rewritten",policy="default",rule="docker.io"} 2.0' in series
+
+
+OPTED_OUT = {"metadata": {"name": "web", "labels": {"mirrorhook.io/rewrite": "disabled"}}}
+# Each kind of review that changes nothing, and at which level it is logged.
+UNCHANGED_KINDS = {
+    "unmatched": (["own.example/app"], {}, "info"),
+    "kept": (["docker.io/our/app"], {}, "info"),
+    "mirrored": (["h.example/hub/library/nginx"], {}, "info"),
+    "invalid": (["Not An Image"], {}, "warning"),
+    "observed": (["nginx"], {}, "info"),
+    "opted out": ([], {"object": OPTED_OUT | {"spec": {"containers": []}}}, "debug"),
+    "deleted": (["nginx"], {"operation": "DELETE"}, "debug"),
+    "no new image": (["nginx"], {"operation": "UPDATE"}, "debug"),
+    "too large": (["nginx"] * 301, {}, "warning"),
+}
+KINDS_RULES = """rules:
+  - {match: docker.io, mirrors: [h.example/hub]}
+  - {match: docker.io/our, keep: true}
+policies:
+  observed: {mode: observe, rules: [{match: docker.io, mirrors: [h.example/hub]}]}
+"""
+
+
+@pytest.mark.parametrize("lowest", LOG_LEVELS)
+@pytest.mark.parametrize("kind", UNCHANGED_KINDS)
+def test_each_review_is_one_line_changed_or_not(kind, lowest):
+    images, request, level = UNCHANGED_KINDS[kind]
+    parts = Parts(KINDS_RULES, log_level=lowest)
+    recorder = ReviewRecorder(parts.log, parts.metrics)
+    policy = parts.policies["observed" if kind == "observed" else "default"]
+    body = json.loads(review_of(*images, **request))
+    if kind == "no new image":
+        body["request"]["oldObject"] = body["request"]["object"]
+    answer(json.dumps(body).encode(), policy, recorder)
+    expected = [level] if LOG_LEVELS.index(level) >= LOG_LEVELS.index(lowest) else []
+    assert [line["level"] for line in parts.lines] == expected
+    for line in parts.lines:
+        assert line["event"] == "review"
+        assert (line["namespace"], line["pod"]) == ("shop", "web")
+        if line["images"]:
+            assert all(image["reason"] for image in line["images"])
 
 
 def test_error_while_recording_is_logged_and_changes_no_answer(world):

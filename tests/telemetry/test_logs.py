@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import logging
 import os
@@ -10,11 +11,16 @@ import threading
 import time
 import tracemalloc
 from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
+from webhook import telemetry
 from webhook.telemetry import LineWriter, Log, redirect_logging
 from webhook.telemetry.logs import GATHER_LINES, MAX_BYTES, MAX_FIELD
+
+PACKAGE = Path(telemetry.__file__).parents[1]
+LOGGING = ("info", "warning", "error", "failure")
 
 
 @pytest.fixture
@@ -209,3 +215,41 @@ def test_redirected_loggers_write_to_the_log(log, lines):
     ]
     assert all(line["logger"] == "lib" for line in lines)
     assert "KeyError: 'x'" in lines[2]["traceback"]
+
+
+@pytest.mark.parametrize(
+    ("level", "written"),
+    [
+        ("debug", ["info", "warning", "error", "error"]),
+        ("info", ["info", "warning", "error", "error"]),
+        ("warning", ["warning", "error", "error"]),
+        ("error", ["error", "error"]),
+    ],
+)
+def test_lines_below_the_level_are_not_written(lines, level, written):
+    log = Log(lambda line: lines.append(json.loads(line)), lambda: 0.25, level)
+    log.info("a")
+    log.warning("b")
+    log.error("c")
+    log.failure("d", ValueError())
+    assert [line["level"] for line in lines] == written
+
+
+def find_events():
+    """Return the texts that the code logs as an event."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+                continue
+            target = ast.unparse(node.func.value)
+            if node.func.attr in LOGGING and target.rpartition(".")[2] in ("log", "_log"):
+                for text in ast.walk(node.args[0]):
+                    if isinstance(text, ast.Constant) and isinstance(text.value, str):
+                        yield text.value
+
+
+def test_every_event_is_documented():
+    page = (PACKAGE.parent / "docs/metrics.md").read_text()
+    events = {*find_events()} - {""}
+    assert len(events) > 15
+    assert [event for event in events if f"`{event}`" not in page] == []

@@ -99,6 +99,14 @@ FILE = click.Path(path_type=Path)
     metavar="SECONDS",
     help="How long to keep serving after SIGTERM.",
 )
+@click.option(
+    "--log-level",
+    type=click.Choice(("debug", "info", "warning", "error")),
+    default="info",
+    show_default=True,
+    help="Lowest level that is logged. Each reviewed Pod is a line at info, or at warning if it "
+    "has one; reviews that look at no image, such as those of Pods that opted out, are at debug.",
+)
 def serve(
     config: Path,
     wait_for_rules: bool,
@@ -115,6 +123,7 @@ def serve(
     webhook_configuration: str | None,
     console: bool,
     drain: float,
+    log_level: str,
 ) -> None:
     """Run the webhook, which answers AdmissionReviews of Pods with JSON patches.
 
@@ -146,6 +155,7 @@ def serve(
         ),
         console=console,
         drain=drain,
+        log_level=log_level,
     )
     try:
         run(settings, lambda sentence: click.echo(sentence, err=True))

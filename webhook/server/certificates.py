@@ -211,7 +211,7 @@ class RotatedCertificate(ServingCertificate):
             on_status=self._update_readiness,
             log=log,
         )
-        readiness.hold(PART, "there is none yet")
+        readiness.hold(PART, "it has not been issued yet")
 
     def __str__(self) -> str:
         secret = f"{self._managed.secret_namespace}/{self._managed.secret_name}"

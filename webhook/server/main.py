@@ -71,7 +71,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
             raise
         configuration = NO_RULES  # `PolicyStore.follow` reports what is wrong
     lines = LineWriter(STDOUT)
-    log = Log(lines.write, time.time)
+    log = Log(lines.write, time.time, settings.log_level)
     redirect_logging(log, *LIBRARIES)
     metrics = Metrics(__version__, lambda: lines.dropped)
     readiness = Readiness()

@@ -14,7 +14,6 @@ if TYPE_CHECKING:
 
 __all__ = ["ReviewRecord", "ReviewRecorder"]
 
-LOGGED: Final = (ReviewOutcome.PATCHED, ReviewOutcome.OBSERVED)
 # The longest that Kubernetes allows for names; a review comes before they are checked.
 MAX_NAME: Final = 253
 
@@ -42,10 +41,10 @@ class ReviewRecord(NamedTuple):
 
 
 class ReviewRecorder:
-    """Records each review; one that changed nothing is counted, but not logged.
+    """Records each review.
 
     Args:
-        log: Gets a line for each review that did something.
+        log: Gets a line for each review; one that looked at no image is logged at ``debug``.
         metrics: Counts reviews and images.
         history: Keeps the latest for the console; None without a console.
     """
@@ -60,18 +59,21 @@ class ReviewRecorder:
         try:
             record = _make_record(policy, request, result)
             totals = result.totals
-            is_warning = bool(totals.warned or result.warning)
-            if is_warning or result.outcome in LOGGED:
+            if totals.warned or result.warning:
+                level = "warning"
+            else:
+                level = "info" if result.images else "debug"
+            if level in self._log.levels:
                 line = ReviewLine(
                     self._log.timestamp(),
-                    "warning" if is_warning else "info",
+                    level,
                     "review",
                     *record[:-1],
                     result.outcome,
                     result.decisions,
                     result.reason,
                 )
-                self._log.write_line(line)
+                self._log.write_review(line)
             self._metrics.count_review(policy, result.outcome, totals.outcomes)
             if self._history is not None:
                 self._history.record(record)

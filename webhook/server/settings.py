@@ -32,6 +32,7 @@ class ServerSettings:
         managed: Where CA and certificate are kept in the cluster.
         console: Whether to serve the console on the operations port.
         drain: Seconds to go on serving after SIGTERM.
+        log_level: The lowest level that is logged: ``debug``, ``info``, ``warning`` or ``error``.
     """
 
     config: Path
@@ -46,3 +47,4 @@ class ServerSettings:
     managed: ManagedCertificate | None = None
     console: bool = True
     drain: float = 5.0
+    log_level: str = "info"

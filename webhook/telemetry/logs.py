@@ -18,7 +18,9 @@ from msgspec import Raw, Struct
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["LineWriter", "Log", "ReviewLine", "redirect_logging"]
+__all__ = ["LOG_LEVELS", "LineWriter", "Log", "ReviewLine", "redirect_logging"]
+
+LOG_LEVELS: Final = ("debug", "info", "warning", "error")
 
 # Bytes of lines that wait, some 15,000 of usual length: more than a second of the most that one
 # replica can log.
@@ -34,7 +36,7 @@ GATHER_LINES: Final = 32
 
 
 class ReviewLine(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
-    """The log line of a review that did something."""
+    """The log line of a review."""
 
     time: str
     level: str
@@ -56,9 +58,16 @@ class Log:
     Args:
         write: Writes one line, without its end.
         clock: Returns seconds since the epoch.
+        level: The lowest level that is written.
+
+    Attributes:
+        levels: The levels that are written.
     """
 
-    def __init__(self, write: Callable[[bytes], None], clock: Callable[[], float]) -> None:
+    def __init__(
+        self, write: Callable[[bytes], None], clock: Callable[[], float], level: str = "info"
+    ) -> None:
+        self.levels: Final = frozenset(LOG_LEVELS[LOG_LEVELS.index(level) :])
         self._write = write
         self._clock = clock
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
@@ -81,8 +90,8 @@ class Log:
         """Log an unexpected error with its traceback."""
         self._log("error", event, {**fields, "traceback": "".join(format_exception(error))})
 
-    def write_line(self, line: object) -> None:
-        """Log a value whose JSON object has a time, a level and an event of its own."""
+    def write_review(self, line: ReviewLine) -> None:
+        """Log a review; whoever calls it has checked `levels`, before making the line."""
         self._write(self._encode(line))
 
     def timestamp(self) -> str:
@@ -96,11 +105,13 @@ class Log:
         return self._timestamp
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
+        if level not in self.levels:
+            return
         line = {"time": self.timestamp(), "level": level, "event": event, **fields}
         for name, value in line.items():
             if isinstance(value, str):
                 line[name] = value[:MAX_FIELD]
-        self.write_line(line)
+        self._write(self._encode(line))
 
 
 class LineWriter:

@@ -29,7 +29,7 @@ __all__ = ["Metrics"]
 # A review takes well under a millisecond; the API server gives up after seconds.
 BUCKETS: Final = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025)
 SLOW_BUCKETS: Final = (0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
-PROBE_BUCKETS: Final = (0.005, 0.01, 0.025, *SLOW_BUCKETS)
+CHECK_BUCKETS: Final = (0.005, 0.01, 0.025, *SLOW_BUCKETS)
 
 
 class Metrics:
@@ -75,16 +75,16 @@ class Metrics:
             "Time of the last review; 0 before the first.",
             registry=registry,
         )
-        self._probes = Counter(
+        self._checks = Counter(
             "mirrorhook_probes",
             "Image checks, by mirror and answer.",
             ("mirror", "answer"),
             registry=registry,
         )
-        self._probe_duration = Histogram(
+        self._check_duration = Histogram(
             "mirrorhook_probe_duration_seconds",
             "Duration of an image check.",
-            buckets=PROBE_BUCKETS,
+            buckets=CHECK_BUCKETS,
             registry=registry,
         )
         self._down = Gauge(
@@ -171,8 +171,8 @@ class Metrics:
 
     def observe_check(self, mirror: str, answer: str, seconds: float) -> None:
         """Count an image check, by the mirror's target, and record how long it took."""
-        self._probes.labels(mirror, answer).inc()
-        self._probe_duration.observe(seconds)
+        self._checks.labels(mirror, answer).inc()
+        self._check_duration.observe(seconds)
 
     def set_registries_down(self, count: int) -> None:
         """Record how many registries are not asked at the moment."""

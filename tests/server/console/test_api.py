@@ -29,11 +29,11 @@ async def test_state_has_rules_policies_and_certificate(console):
 
 
 async def test_state_has_the_reason_why_the_replica_is_not_ready(console):
-    console.readiness.hold("certificate", "there is none yet")
+    console.readiness.hold("certificate", "it has not been issued yet")
     state = await console.json("/api/state")
     assert (state["ready"], state["problems"]) == (
         False,
-        ["certificate: there is none yet"],
+        ["certificate: it has not been issued yet"],
     )
 
 

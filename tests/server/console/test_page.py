@@ -189,10 +189,10 @@ def test_catalogue_has_the_same_braces_in_every_language():
 
 
 async def test_page_shows_problems_of_readiness_and_rules(console):
-    console.readiness.hold("certificate", "there is none yet")
+    console.readiness.hold("certificate", "it has not been issued yet")
     console.rules.refused = ("rules.yaml:3: unknown key",)
     text = Page(await console.text(namespace="nowhere", lang="en")).text
-    assert "certificate: there is none yet" in text
+    assert "certificate: it has not been issued yet" in text
     assert "rules.yaml:3: unknown key" in text
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
     assert "static Pods" in text

@@ -90,7 +90,7 @@ async def read(console, lang="en"):
 
 
 async def test_replica_reports_its_state_without_any_rule(console):
-    console.readiness.hold("certificate", "there is none yet")
+    console.readiness.hold("certificate", "it has not been issued yet")
     console.rules.refused = ("rules.yaml:1: no such key h.example/hub",)
     console.review("nginx")
     answered = await console.ask("/replica", client="10.244.1.7", host="10.244.1.8:8080")
@@ -106,7 +106,7 @@ async def test_replica_reports_its_state_without_any_rule(console):
         "version": __version__,
         "started": "2027-01-15T08:00:00Z",
         "ready": False,
-        "problems": ["certificate: there is none yet"],
+        "problems": ["certificate: it has not been issued yet"],
         "certificate_expires": "2027-03-01T00:00:00Z",
     }
     assert "example" not in answered.text
@@ -168,13 +168,13 @@ async def test_replica_that_rejected_the_file_is_shown(console):
 
 
 async def test_replica_that_is_not_ready_has_the_reason(console):
-    answer = saying(ready=False, problems=["certificate: there is none yet"])
+    answer = saying(ready=False, problems=["certificate: it has not been issued yet"])
     async with replica(answer) as (other, _):
         found(console, OURS, other)
         (row, _) = (await console.json("/api/replicas"))["replicas"]
     assert (row["status"], row["reason"]) == (
         "not-ready",
-        "certificate: there is none yet",
+        "certificate: it has not been issued yet",
     )
 
 
