@@ -150,7 +150,7 @@ def test_replicas_reach_each_other_even_if_nobody_may_read_metrics():
 
 def test_pods_reach_only_the_api_server_and_each_other():
     egress, _ = render().one("NetworkPolicy")["spec"]["egress"]
-    assert [port["port"] for port in egress["ports"]] == [443, 6443]
+    assert [port["port"] for port in egress["ports"]] == [443, 6443, 8443, 16443]
     assert (
         render({"certificates": {"mode": "cert-manager"}}).one("NetworkPolicy")["spec"]["egress"]
         == []

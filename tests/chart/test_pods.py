@@ -11,8 +11,8 @@ IMAGE = "ghcr.io/mirrorhook/mirrorhook:0.1.0"
 
 
 def container(rendered):
-    (only,) = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
-    return only
+    containers = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
+    return next(each for each in containers if each["name"] == "webhook")
 
 
 @pytest.mark.parametrize("values", WEBHOOK_VALUES, ids=lambda path: path.stem)
@@ -50,6 +50,7 @@ def test_arguments_name_the_secret_and_the_webhook_configuration():
     assert arguments == [
         "serve",
         "--config=/etc/mirrorhook/rules/rules.yaml",
+        "--wait-for-rules",
         "--port=8443",
         "--operations-port=8080",
         "--certificate-secret=mirrorhook/mirrorhook-ca",

@@ -19,7 +19,12 @@ from tests.chart.rendering import (
 )
 
 # Groups of custom resources, which Kubernetes has no schema for.
-CUSTOM_GROUPS = ("cert-manager.io/", "monitoring.coreos.com/")
+CUSTOM_GROUPS = (
+    "autoscaling.k8s.io/",
+    "cert-manager.io/",
+    "cilium.io/",
+    "monitoring.coreos.com/",
+)
 
 FIRST_WITH_POLICIES = "1.36"
 

@@ -12,8 +12,12 @@ namespaces do not collide. A namespace contains no dot, so the last dot separate
 {{- .Values.fullnameOverride | default $default | replace "." "-" | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
+{{- define "mirrorhook.namespace" -}}
+{{- .Values.namespaceOverride | default .Release.Namespace }}
+{{- end }}
+
 {{- define "mirrorhook.clusterName" -}}
-{{ include "mirrorhook.fullname" . }}.{{ .Release.Namespace }}
+{{ include "mirrorhook.fullname" . }}.{{ include "mirrorhook.namespace" . }}
 {{- end }}
 
 {{- define "mirrorhook.serviceAccountName" -}}
@@ -58,15 +62,20 @@ app.kubernetes.io/component: test
 {{- end }}
 
 {{/*
-The metadata of an object. Takes root, and optionally name, labels, annotations, and
-cluster (no namespace).
+The metadata of an object. Takes root, and optionally name, labels, annotations, cluster (no
+namespace), and namespace: in one that is not its own, the name includes the own one.
 */}}
 {{- define "mirrorhook.metadata" -}}
 {{- $root := .root }}
 {{- $annotations := merge dict (.annotations | default dict) $root.Values.commonAnnotations }}
 {{- $labels := merge dict (.labels | default dict) (include "mirrorhook.labels" $root | fromYaml) }}
-{{- $metadata := dict "name" (.name | default (include "mirrorhook.fullname" $root)) "labels" $labels }}
-{{- if not .cluster }}{{ $_ := set $metadata "namespace" $root.Release.Namespace }}{{ end }}
+{{- $namespace := .namespace | default (include "mirrorhook.namespace" $root) }}
+{{- $name := .name | default (include "mirrorhook.fullname" $root) }}
+{{- if ne $namespace (include "mirrorhook.namespace" $root) }}
+{{- $name = printf "%s.%s" $name (include "mirrorhook.namespace" $root) }}
+{{- end }}
+{{- $metadata := dict "name" $name "labels" $labels }}
+{{- if not .cluster }}{{ $_ := set $metadata "namespace" $namespace }}{{ end }}
 {{- if $annotations }}{{ $_ := set $metadata "annotations" $annotations }}{{ end }}
 {{- toYaml $metadata }}
 {{- end }}
@@ -108,8 +117,8 @@ The image of every Pod of the chart.
 {{- end }}
 
 {{- define "mirrorhook.imagePullSecrets" -}}
-{{- range .Values.global.imagePullSecrets }}
-- name: {{ . }}
+{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
+- name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
 {{- end }}
 {{- end }}
 

@@ -25,7 +25,7 @@ selection; the mode defaults to listed.
 {{- define "mirrorhook.namespaceSelectors" -}}
 {{- $label := "mirrorhook.io/rewrite" }}
 {{- $name := "kubernetes.io/metadata.name" }}
-{{- $never := uniq (prepend (.selection.excludedNamespaces | default list) .root.Release.Namespace) }}
+{{- $never := uniq (prepend (.selection.excludedNamespaces | default list) (include "mirrorhook.namespace" .root)) }}
 {{- $listed := list }}
 {{- range .selection.namespaces }}
 {{- if not (has . $never) }}{{ $listed = append $listed . }}{{ end }}
