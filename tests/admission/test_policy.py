@@ -7,7 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from tests.admission.conftest import POLICY
+from tests.admission.conftest import POLICY, RULES
+from webhook.core import Outcome
 
 HUB = "m.example/hub/library/"
 FIRST = "/spec/containers/0/image"
@@ -175,6 +176,7 @@ def test_audit_event_has_every_decision_with_its_reason(ask, review):
         "image": "nginx",
         "outcome": "rewritten",
         "reason": "rule docker.io → m.example/hub",
+        "rule": "docker.io",
         "result": HUB + "nginx",
     }
 
@@ -189,8 +191,22 @@ def test_observe_mode_decides_and_patches_nothing(ask, review):
     answered = ask(review(None, "nginx"), replace(POLICY, observe=True))
     assert answered.patch == []
     assert answered.audit["mode"] == "observe"
-    assert json.loads(answered.audit["decisions"])[0]["result"] == HUB + "nginx"
-    assert answered.recorder.results[0][2].outcome == "observed"
+    (decision,) = json.loads(answered.audit["decisions"])
+    assert (decision["outcome"], decision["result"]) == ("observed", HUB + "nginx")
+    assert decision["reason"].startswith("mode observe changes nothing; it would be m.example")
+    result = answered.recorder.results[0][2]
+    assert result.outcome == "observed"
+    assert (result.totals.rewritten, result.totals.shares) == (0, ())
+    assert result.totals.outcomes == ((("docker.io", "observed"), 1),)
+
+
+def test_unconfirmed_image_gives_no_warning_in_observe_mode(ask, review):
+    def decide(image):
+        return RULES.decide(image)._replace(outcome=Outcome.UNCONFIRMED, reason="unconfirmed: x")
+
+    answered = ask(review(None, "nginx"), replace(POLICY, observe=True, decide=decide))
+    assert answered.patch == []
+    assert answered.warnings == []
 
 
 def test_patch_without_a_record_changes_only_images(ask, review):

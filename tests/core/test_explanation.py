@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.core import MirrorMap, Rule, explain_rules
+from webhook.core import NEXT_STEPS, MirrorMap, Outcome, Rule, explain_rules
 
 RULES = MirrorMap(
     [
@@ -58,3 +58,22 @@ def test_explanation_of_shadowed_rule_names_winner():
     assert winner.name == "quay.io/our-team"
     assert [each.winner for each in found[1:3]] == [winner, winner]
     assert {each.winner for each in found[3:]} == {None}
+
+
+def test_each_outcome_has_a_next_step_unless_nothing_is_to_be_done():
+    assert {*Outcome} - {*NEXT_STEPS} == {Outcome.REWRITTEN, Outcome.MIRRORED}
+
+
+def test_observed_decision_changes_nothing_and_says_what_it_would_be():
+    rules = MirrorMap([Rule("docker.io", ["h.example/hub"]), Rule("quay.io", keep=True)])
+    decision = rules.decide("nginx")
+    observed = decision.observe()
+    assert (observed.outcome, observed.image) == (Outcome.OBSERVED, "nginx")
+    assert str(observed.candidate) == "h.example/hub/library/nginx"
+    assert observed.reason == (
+        "mode observe changes nothing; it would be h.example/hub/library/nginx "
+        "(rule docker.io → h.example/hub)"
+    )
+    for image in ("ghcr.io/a/b", "quay.io/a", "h.example/hub/a", "Nginx"):
+        unchanged = rules.decide(image)
+        assert unchanged.observe() is unchanged

@@ -209,7 +209,8 @@ def _patch_images(
     if not operations:
         return ReviewResult(ReviewOutcome.UNCHANGED, images=tuple(images))
     if policy.observe:
-        return ReviewResult(ReviewOutcome.OBSERVED, images=tuple(images))
+        observed = tuple(ImageDecision(each, decision.observe()) for each, decision in images)
+        return ReviewResult(ReviewOutcome.OBSERVED, images=observed)
     if request.operation == "CREATE":
         operations += add_pull_secrets(pod.spec, images)
     # The API server drops changes of metadata that come with ephemeral containers.

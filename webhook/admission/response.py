@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 import msgspec
 from msgspec import UNSET, Struct, UnsetType
 
+from webhook.core import Outcome
 from webhook.core.errors import quote, shorten
 
 if TYPE_CHECKING:
@@ -78,6 +79,7 @@ class _DescribedDecision(Struct, frozen=True, omit_defaults=True, gc=False):
     image: str
     outcome: str
     reason: str
+    rule: str | UnsetType = UNSET
     result: str | UnsetType = UNSET
 
 
@@ -145,6 +147,7 @@ def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
             shorten(decision.original, MAX_TEXT),
             decision.outcome.value,
             shorten(decision.reason, MAX_TEXT),
+            UNSET if decision.rule is None else shorten(str(decision.rule), MAX_TEXT),
             UNSET if decision.candidate is None else str(decision.candidate),
         )
         for field, decision in images
@@ -178,11 +181,11 @@ def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
         candidate, outcome = decision.candidate, decision.outcome
         kind = "" if decision.rule is None else str(decision.rule), outcome.value
         outcomes[kind] = outcomes.get(kind, 0) + 1
-        if candidate is not None:
+        if candidate is not None and outcome is not Outcome.OBSERVED:
             share = candidate.rule.name, candidate.mirror.target
             shares[share] = shares.get(share, 0) + 1
         if outcome.needs_warning:
             warned += 1
-        elif candidate is not None:
+        elif candidate is not None and outcome is not Outcome.OBSERVED:
             rewritten += 1
     return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), warned, rewritten)

@@ -8,10 +8,10 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
-from webhook.cli.doctor.installation import find_mismatch
 from webhook.cli.doctor.policies import read_policies
 from webhook.cli.doctor.webhooks import read_webhooks
 from webhook.core import Candidate, Decision, Mirror, Outcome, Rule
+from webhook.kube import find_mismatch
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -7,7 +7,7 @@ from webhook.core.errors import (
     InvalidRuleError,
     RuleCycleError,
 )
-from webhook.core.explanation import MatchKind, RuleExplanation, explain_rules
+from webhook.core.explanation import NEXT_STEPS, MatchKind, RuleExplanation, explain_rules
 from webhook.core.mapping import MirrorMap
 from webhook.core.reference import ImageReference, parse_reference
 from webhook.core.rules import Match, Mirror, Original, Rule, parse_match
@@ -20,6 +20,7 @@ from webhook.core.settings import (
 )
 
 __all__ = [
+    "NEXT_STEPS",
     "Allowlist",
     "Availability",
     "Candidate",

@@ -20,6 +20,7 @@ class Outcome(StrEnum):
 
     REWRITTEN = "rewritten"
     UNCONFIRMED = "unconfirmed"  # rewritten, though it is unknown whether the mirror has it
+    OBSERVED = "observed"  # it would be rewritten, but the policy has mode: observe
     KEPT = "kept"  # by a rule with keep: true
     MIRRORED = "mirrored"  # it is at a mirror already
     UNMATCHED = "unmatched"
@@ -80,7 +81,8 @@ class Decision(NamedTuple):
         reference: The parsed image; None if the grammar rejects it.
         rule: The rule that applies, if there is one.
         candidates: The image at its mirrors, in order of preference.
-        candidate: The candidate to use; None if the image stays unchanged.
+        candidate: The candidate to use, or that would be used if the policy did not only observe;
+            None for others that stay unchanged.
     """
 
     original: str
@@ -94,4 +96,13 @@ class Decision(NamedTuple):
     @property
     def image(self) -> str:
         """The image to write: that of the candidate, or else the original."""
-        return self.original if self.candidate is None else str(self.candidate)
+        if self.candidate is None or self.outcome is Outcome.OBSERVED:
+            return self.original
+        return str(self.candidate)
+
+    def observe(self) -> Decision:
+        """Return the decision of a policy with ``mode: observe``, which changes nothing."""
+        if self.candidate is None:
+            return self
+        reason = f"mode observe changes nothing; it would be {self.candidate} ({self.reason})"
+        return self._replace(outcome=Outcome.OBSERVED, reason=reason)

@@ -1,17 +1,36 @@
-"""Why each rule does or does not apply to an image."""
+"""Why each rule does or does not apply to an image, and what to do about the decision."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
+
+from webhook.core.decision import Outcome
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from webhook.core.decision import Decision
     from webhook.core.mapping import MirrorMap
     from webhook.core.rules import Rule
 
-__all__ = ["MatchKind", "RuleExplanation", "explain_rules"]
+__all__ = ["NEXT_STEPS", "MatchKind", "RuleExplanation", "explain_rules"]
+
+# What to do if an outcome is not what the user wants. Nothing is to be done about others.
+NEXT_STEPS: Final[Mapping[Outcome, str]] = {
+    Outcome.UNCONFIRMED: "make sure that the mirror has the image: mirrorhook copy, or "
+    "mirrorhook explain --probe IMAGE",
+    Outcome.OBSERVED: "to rewrite images, set mode: rewrite",
+    Outcome.KEPT: "to rewrite it, change that rule",
+    Outcome.UNMATCHED: "to rewrite it, add a rule for its registry to the rules, in the values of "
+    "the chart for example",
+    Outcome.LOCAL: "to pull it from a mirror, set another imagePullPolicy",
+    Outcome.INVALID: "correct the name in the manifest of the Pod or its owner",
+    Outcome.LOOPING: "name the mirror in the resource that the owner reads, or opt the Pod out",
+    Outcome.UNAVAILABLE: "fill the mirror (mirrorhook copy) or find out why it does not answer "
+    "(mirrorhook explain --probe IMAGE), then recreate the Pod",
+}
 
 
 class MatchKind(StrEnum):

@@ -13,6 +13,7 @@ from webhook.kube.errors import (
     UnavailableError,
 )
 from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration
+from webhook.kube.selectors import find_mismatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,6 +32,7 @@ __all__ = [
     "UnavailableError",
     "WebhookConfiguration",
     "connect",
+    "find_mismatch",
     "open_client",
 ]
 

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
 from webhook.cli.doctor.policies import BoundPolicy, read_policies
 from webhook.cli.doctor.report import Finding, wrong
 from webhook.cli.doctor.webhooks import OUR_LABEL, WebhookEntry, read_webhooks
 from webhook.config import Configuration, ConfigurationError, load_rules
+from webhook.kube import find_mismatch
 from webhook.objects import OPT_OUT
 
 if TYPE_CHECKING:
@@ -24,7 +25,6 @@ __all__ = [
     "ADD_A_RULE",
     "Installation",
     "Rewriter",
-    "find_mismatch",
     "read_config_maps",
     "read_installation",
 ]
@@ -113,39 +113,3 @@ def read_config_maps(
                 yield each["metadata"]["name"], load_rules(Path(folder, RULES))
             except ConfigurationError as error:
                 yield each["metadata"]["name"], error
-
-
-def find_mismatch(selector: Mapping[str, Any] | None, labels: Labels) -> str:
-    """Return the first requirement that labels do not meet, in words; empty if they meet all.
-
-    Args:
-        selector: A LabelSelector of meta/v1; one that is empty, or None, selects everything.
-        labels: The labels of an object.
-    """
-    selector = selector or {}
-    for key, value in (selector.get("matchLabels") or {}).items():
-        if labels.get(key) != value:
-            return f"label {key} must be {value}, but {_describe_label(key, labels)}"
-    for expression in selector.get("matchExpressions") or ():
-        problem = _find_expression_mismatch(expression, labels)
-        if problem:
-            return problem
-    return ""
-
-
-def _find_expression_mismatch(expression: Mapping[str, Any], labels: Labels) -> str:
-    key, values = expression["key"], expression.get("values") or []
-    match expression["operator"]:
-        case "In" if labels.get(key) not in values:
-            return f"label {key} must be {' or '.join(values)}, but {_describe_label(key, labels)}"
-        case "NotIn" if key in labels and labels[key] in values:
-            return f"label {key} must not be {' or '.join(values)}"
-        case "Exists" if key not in labels:
-            return f"label {key} is missing"
-        case "DoesNotExist" if key in labels:
-            return f"label {key} must not be set"
-    return ""
-
-
-def _describe_label(key: str, labels: Labels) -> str:
-    return f"is {labels[key]}" if key in labels else "is missing"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from webhook.cli.doctor.installation import ADD_A_RULE, find_mismatch
+from webhook.cli.doctor.installation import ADD_A_RULE
 from webhook.cli.doctor.report import Finding, notice, ok, unknown, wrong
 from webhook.config import Mode
 from webhook.core import Outcome
+from webhook.kube import find_mismatch
 from webhook.objects import (
     MIRROR_POD,
     OPT_OUT,

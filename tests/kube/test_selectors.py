@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.cli.doctor.installation import find_mismatch
+from webhook.kube import find_mismatch
 
 
 def needs(operator, *values, key="a"):
