@@ -63,6 +63,7 @@ def test_flood_fills_no_memory_and_starves_nobody(tmp_path, figure, kind, sent):
                 size = resident_mebibytes(webhook.process)
         assert bystander.failures == []
         figure(f"6  {FLOOD} connections {kind}: memory", size, 200, "MiB")
+        figure(f"6  {FLOOD} connections {kind}: others wait", bystander.worst, 100, "ms")
         if kind == "silent before TLS":
             assert webhook.metric('mirrorhook_connections_closed_total{reason="full"}') > 0
 
@@ -79,8 +80,15 @@ def test_flood_of_the_operations_port_fills_no_memory(tmp_path, figure):
                 connection.sendall(b"GET /healthz HTTP/1.1\r\nhost: x\r\na: " + b"x" * 15_000)
             return connection
 
-        with flooded(open_one, 1500):
+        with watched(webhook) as bystander, flooded(open_one, 1500):
             time.sleep(0.5)
             size = resident_mebibytes(webhook.process) - before
             assert webhook.ask("/healthz").status_code == 200
+        assert bystander.failures == []
+        figure(
+            "6  1,500 unfinished heads at the operations port: others wait",
+            bystander.worst,
+            100,
+            "ms",
+        )
         figure("6  1,500 unfinished heads at the operations port: growth", size, 60, "MiB")
