@@ -15,6 +15,7 @@ import pytest
 import trustme
 
 from tests.cli.listing_api import APPS, Api, pod, workload
+from tests.copying.test_engines import HTPASSWD, LOGIN
 from tests.copying.world import World, manifest_at
 from tests.tools.registry import push_image, push_index, registry
 from tests.tools.terminal import terminal
@@ -57,6 +58,8 @@ def test_images_come_from_arguments_standard_input_and_manifests(skopeo_world, t
         (("=a:1", "--plain-http", "http://a"), "is not a registry"),
         (("=a:1", "--archive", "x"), "give --archive DIR with --save or --load"),
         (("=a:1", "--archive", "x", "--save", "--plan", "list"), "either --archive or --plan"),
+        (("=a:1", "--plan-file", "x"), "--plan-file needs --plan"),
+        (("=a:1", "--plan", "list", "--plan-file", "no/x"), "no/x: No such file or directory"),
         (("=a:1", "-n", "shop"), "--namespace and --context need --cluster"),
         (("--archive", "none", "--load"), "index.json: No such file or directory"),
         (("--cluster", "--kubeconfig", "none"), "whose Pods and workloads you may list"),
@@ -140,6 +143,66 @@ def test_regsync_runs_its_plan(regctl_world, regsync, tmp_path):
     assert world.at_mirror("a:1") == digest
     assert world.at_mirror(f"b@{pinned}") == pinned
     assert world.at_mirror("c:1")
+
+
+def test_regsync_trusts_the_ca_of_the_rules_and_uses_the_login_of_docker(
+    tmp_path, upstream, regsync
+):
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    pair = authority.issue_cert("127.0.0.1").private_key_and_cert_chain_pem.bytes()
+    blobs = tmp_path / "blobs"
+    with (
+        registry(tmp_path, blobs=blobs, certificate=pair, passwords=HTPASSWD) as mirror,
+        registry(tmp_path, blobs=blobs) as beside,
+    ):
+        ca = f", ca: {tmp_path}/ca.pem"
+        world = World(tmp_path, upstream, mirror, "regctl", plain=[upstream], ca=ca)
+        digest = put(world, "tls:1")
+        config = world.home / ".docker/config.json"
+        config.write_text(json.dumps({"auths": {mirror: LOGIN}}))
+        file = tmp_path / "regsync.yaml"
+        done = world.run("=tls:1", "--plan", "regsync", "--plan-file", file)
+        command = [regsync, "once", "-c", file]
+        subprocess.run(command, check=True, env=world.environment)
+        found = manifest_at(beside, f"m/{world.team}/tls", "1")[1]
+    assert (done.returncode, done.stdout) == (0, "")
+    assert found == digest
+
+
+def test_several_platforms_need_a_script_where_registries_refuse_incomplete_indexes(
+    regctl_world, regsync, tmp_path
+):
+    world = regctl_world
+    push_index(world.upstream, f"{world.team}/c:1", ("amd64", "arm64", "s390x"))
+    options = ("--platform", "linux/amd64", "--platform", "linux/arm64")
+    done = world.run("=c:1", "--plan", "regsync", *options)
+    file = tmp_path / "regsync.yaml"
+    file.write_text(done.stdout)
+    refused = subprocess.run(
+        [regsync, "once", "-c", file], check=False, env=world.environment, capture_output=True
+    )
+    assert refused.returncode != 0
+    assert b"blob unknown to registry" in refused.stderr
+    assert world.at_mirror("c:1") is None
+    assert "most registries refuse; use --plan script --engine regctl" in done.stderr
+    pinned = put(world, "one:1")
+    script = world.run("=c:1", f"=one@{pinned}", "--plan", "script", *options).stdout
+    subprocess.run(["/bin/sh"], input=script, text=True, check=True, env=world.environment)
+    index, _ = manifest_at(world.mirror, f"m/{world.team}/c", "1")
+    assert [each["platform"]["architecture"] for each in index["manifests"]] == ["amd64", "arm64"]
+    assert world.at_mirror(f"one@{pinned}") == pinned
+    (again,) = world.json("=c:1", *options)
+    assert again["status"] == "present"
+
+
+@pytest.mark.parametrize("plan", ["script", "skopeo"])
+def test_script_of_another_engine_names_regctl_for_platforms(skopeo_world, plan):
+    done = skopeo_world.run(
+        "=a:1", "--engine", "skopeo", "--plan", plan, "--platform", "linux/arm64"
+    )
+    assert done.returncode == 2
+    assert "use --plan script --engine regctl" in done.stderr
 
 
 @pytest.mark.parametrize("plan", ["script", "skopeo"])
@@ -355,6 +418,24 @@ def test_cluster_gives_the_images_before_they_were_rewritten(skopeo_world, tmp_p
         api.close()
     assert done.returncode == 0, done.stderr
     assert [bool(world.at_mirror(f"{name}:1")) for name in "abcd"] == [True, True, False, True]
+
+
+def test_plan_of_a_cluster_leaves_out_what_nobody_can_pull(regctl_world, tmp_path):
+    world = regctl_world
+    image = f"{world.upstream}/{world.team}/a:1"
+    api = Api(tmp_path)
+    try:
+        api.collections = {"/api/v1/pods": [pod("bad", "BAD NAME"), pod("good", image)]}
+        kubeconfig = ("--cluster", "--kubeconfig", api.kubeconfig)
+        done = world.run(*kubeconfig, "--plan", "list")
+        given = world.run(*kubeconfig, "BAD NAME", "--plan", "list")
+    finally:
+        api.close()
+    assert done.returncode == 0
+    assert done.stdout == f"{image} {world.mirror}/m/{world.team}/a:1\n"
+    assert done.stderr.startswith("skipped BAD NAME: ")
+    assert given.returncode == 1
+    assert given.stdout == done.stdout
 
 
 def test_images_are_copied_in_parallel(skopeo_world):

@@ -11,7 +11,7 @@ from webhook.cli.copy_plan import (
     NO_IMAGE,
     CopyStatus,
     merge_tasks,
-    pin_to_digest,
+    pin_tasks,
     plan_copy,
     render_regsync,
     set_tags,
@@ -28,6 +28,14 @@ RULES = MirrorMap(
 )
 TAG = parse_reference("docker.io/library/app:1")
 MIRROR_TAG = parse_reference("harbor.example.com/hub/library/app:1")
+
+
+FLAT = MirrorMap(
+    [
+        Rule(host, (Mirror("harbor.example.com/flat", flatten=True),))
+        for host in ("gcr.io", "quay.io")
+    ]
+)
 
 
 def plan(image, digest=""):
@@ -113,13 +121,7 @@ def test_missing_tag_that_two_digests_claim_is_set_by_none():
 
 
 def test_two_images_with_one_target_fail_both():
-    flat = MirrorMap(
-        [
-            Rule(host, (Mirror("harbor.example.com/flat", flatten=True),))
-            for host in ("gcr.io", "quay.io")
-        ]
-    )
-    one, two = (plan_copy(flat.decide(f"{host}/x/app:1")) for host in ("gcr.io", "quay.io"))
+    one, two = (plan_copy(FLAT.decide(f"{host}/x/app:1")) for host in ("gcr.io", "quay.io"))
     done = set_tags([replace(one, digest=A), replace(two, digest=B)], {}, {})
     assert {task.status for task in done} == {CopyStatus.FAILED}
     assert "another image would get the name harbor.example.com/flat/app:1" in done[0].reason
@@ -128,17 +130,27 @@ def test_two_images_with_one_target_fail_both():
 
 
 def test_plan_without_questions_uses_digests():
-    task = pin_to_digest(plan(f"app:1@{A}"))
-    assert str(task.source) == f"docker.io/library/app@{A}"
-    assert str(task.target) == f"harbor.example.com/hub/library/app@{A}"
-    assert pin_to_digest(plan("app:1")).target == MIRROR_TAG
+    pinned, tagged = pin_tasks([plan(f"app:1@{A}"), plan("app:1")])
+    assert str(pinned.source) == f"docker.io/library/app@{A}"
+    assert str(pinned.target) == f"harbor.example.com/hub/library/app@{A}"
+    assert tagged.target == MIRROR_TAG
+    assert pinned.is_planned
+    assert tagged.is_planned
+
+
+def test_two_sources_with_one_target_fail_both_in_a_plan():
+    images = ("gcr.io/x/app:1", "quay.io/x/app:1", f"quay.io/x/app@{A}", f"gcr.io/x/app:1@{B}")
+    done = pin_tasks([plan_copy(FLAT.decide(image)) for image in images])
+    assert [task.is_planned for task in done] == [False, False, True, True]
+    assert "another image would get the name harbor.example.com/flat/app:1" in done[0].reason
 
 
 def test_regsync_configuration_has_all_options():
-    tasks = [pin_to_digest(plan(image)) for image in ("app:1", f"app@{A}")]
+    tasks = pin_tasks([plan(image) for image in ("app:1", f"app@{A}")])
     text = render_regsync(
         tasks,
         plain_http={"b:5000", "a"},
+        ca_files={"c": b"-----BEGIN\n"},
         platforms=["linux/amd64"],
         parallel=2,
         referrers=True,
@@ -149,6 +161,7 @@ def test_regsync_configuration_has_all_options():
         "creds:",
         '  - {registry: "a", tls: disabled}',
         '  - {registry: "b:5000", tls: disabled}',
+        '  - {registry: "c", regcert: "-----BEGIN\\n"}',
         "defaults:",
         "  parallel: 2",
         "  referrers: true",

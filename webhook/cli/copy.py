@@ -7,7 +7,6 @@ import os
 import shlex
 import signal
 import ssl
-import sys
 import tempfile
 import time
 from collections import Counter
@@ -24,7 +23,7 @@ from webhook.cli.copy_plan import (
     CopyStatus,
     CopyTask,
     merge_tasks,
-    pin_to_digest,
+    pin_tasks,
     plan_copy,
     render_regsync,
 )
@@ -38,15 +37,13 @@ from webhook.cli.options import (
     read_image_names,
     rules_options,
 )
-from webhook.cli.output import escape_controls, show_json, show_table
+from webhook.cli.output import create_progress, escape_controls, show_json, show_table
 from webhook.core import Availability, InvalidRuleError, Platform, parse_platform
 from webhook.core.reference import is_domain
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-
-    from rich.progress import Progress
 
     from webhook.cli.copy_run import CopyRun
     from webhook.core import ImageReference
@@ -56,6 +53,11 @@ __all__ = ["copy"]
 SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 # Seconds for our own question to a registry; then the engine asks.
 QUESTION_SECONDS: Final = 5.0
+SELECTIVE: Final = "use --plan script --engine regctl"
+SPARSE: Final = (
+    "with several platforms regsync keeps each index as it is, but not its other images, which "
+    f"most registries refuse; {SELECTIVE}"
+)
 STYLES: Final = {
     CopyStatus.COPIED: "green",
     CopyStatus.SAVED: "green",
@@ -122,6 +124,12 @@ WORD: Final = max(map(len, CopyStatus))
     type=click.Choice(("list", "regsync", "skopeo", "script")),
     help="Write a plan to standard output instead of copying.",
 )
+@click.option(
+    "--plan-file",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write the plan to this file instead.",
+)
 @output_option
 @click.pass_context
 def copy(
@@ -144,6 +152,7 @@ def copy(
     way: str | None,
     plain_http: tuple[str, ...],
     plan: str | None,
+    plan_file: Path | None,
     output: str,
 ) -> None:
     """Copy each IMAGE from upstream to its first mirror, by regctl, skopeo or crane.
@@ -164,18 +173,22 @@ def copy(
     _check_usage(is_named, archive, way, plan)
     if (namespace or kube_context) and not cluster:
         raise click.UsageError("--namespace and --context need --cluster")
+    if plan_file and not plan:
+        raise click.UsageError("--plan-file needs --plan")
     settings = load_policy(config, profile, policy)
     chosen = _parse_platforms(platforms)
     reached = _read_settings(settings.availability, plain_http)
     opened = Archive(archive) if archive else None
     names = [*read_image_names(images)]
     is_whole = _add_manifests(manifests, names)
-    if cluster:
-        names += _read_cluster(kubeconfig, kube_context, namespace)
     if opened and way == "load":
         archived = _list_names(opened)
         names += [] if is_named else archived
-    tasks = merge_tasks(plan_copy(settings.mirrors.decide(name)) for name in names)
+    given = {*names}
+    in_use = _read_cluster(kubeconfig, kube_context, namespace) if cluster else []
+    tasks = merge_tasks(plan_copy(settings.mirrors.decide(name)) for name in [*names, *in_use])
+    tasks = pin_tasks(tasks) if plan else tasks
+    tasks = [_skip_unplanned(task) if task.image not in given else task for task in tasks]
     if not tasks:
         raise click.UsageError("there is no image to copy")
     wanted = {"plain_http": reached.plain_http, "referrers": referrers, "digest_tags": digest_tags}
@@ -184,10 +197,9 @@ def copy(
     if gap and plan not in ("regsync", "list"):
         raise click.UsageError(gap)
     if plan:
-        _show_plan(plan, tasks, copier, chosen, parallel)
-        if not is_whole or _has_failed(tasks):
-            context.exit(EXIT_FAILED)
-        return
+        text = _render_plan(plan, tasks, copier, chosen, parallel, _read_ca_files(reached))
+        _write_plan(text, plan_file)
+        context.exit(EXIT_FAILED if not is_whole or _has_failed(tasks) else 0)
     if way == "save" and opened:
         opened.folder.mkdir(parents=True, exist_ok=True)
     code = _copy_all(tasks, copier, reached, chosen, parallel, opened, way, output)
@@ -285,39 +297,64 @@ def _create_engine(name: str | None, plan: str | None, settings: Mapping[str, An
     return kind(program=program, **settings)
 
 
-def _show_plan(
+def _skip_unplanned(task: CopyTask) -> CopyTask:
+    """Return a task of a cluster, in which anybody may have names that nobody can pull."""
+    return replace(task, status=CopyStatus.SKIPPED) if task.status is CopyStatus.FAILED else task
+
+
+def _render_plan(
     plan: str,
     tasks: list[CopyTask],
     engine: CopyEngine,
     platforms: tuple[Platform, ...],
     parallel: int,
-) -> None:
-    """Write what would be copied to standard output, and the rest to standard error."""
-    planned = [pin_to_digest(task) for task in tasks if task.is_planned]
+    ca_files: Mapping[str, bytes],
+) -> str:
+    """Return what would be copied, and write the rest to standard error."""
+    planned = [task for task in tasks if task.is_planned]
     for task in tasks:
         if not task.is_planned:
             click.echo(_describe(task), err=True)
     if plan == "list":
-        click.echo("".join(f"{task.source} {task.target}\n" for task in planned), nl=False)
-    elif plan == "regsync":
-        text = render_regsync(
+        return "".join(f"{task.source} {task.target}\n" for task in planned)
+    if plan == "regsync":
+        if len(platforms) > 1:
+            click.echo(f"Note: {SPARSE}", err=True)
+        return render_regsync(
             planned,
             plain_http=engine.plain_http,
+            ca_files=ca_files,
             platforms=[str(each) for each in platforms],
             parallel=parallel,
             referrers=engine.referrers,
             digest_tags=engine.digest_tags,
         )
-        click.echo(text)
-    else:
-        if platforms:
-            raise click.UsageError("a script copies all platforms; use --plan regsync")
-        commands = [
-            shlex.join(engine.copy(engine.locate(task.source), engine.locate(task.target)))
-            for task in planned
-        ]
-        lines = ["#!/bin/sh", "code=0", *(f"{each} || code=1" for each in commands), "exit $code"]
-        click.echo("\n".join(lines))
+    if platforms and engine.name != "regctl":
+        raise click.UsageError(f"a script of {engine.name} copies all platforms; {SELECTIVE}")
+    lines = ["#!/bin/sh", "code=0"]
+    for task in planned:
+        source, target = engine.locate(task.source), engine.locate(task.target)
+        command = engine.copy(source, target, () if task.source.digest else platforms)
+        lines.append(f"{shlex.join(command)} || code=1")
+    return "".join(f"{line}\n" for line in [*lines, "exit $code"])
+
+
+def _write_plan(text: str, file: Path | None) -> None:
+    if file is None:
+        click.echo(text, nl=False)
+        return
+    try:
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise SetupError(f"{file}: {error.strerror}") from None
+
+
+def _read_ca_files(settings: Availability) -> dict[str, bytes]:
+    """Return the certificates of the rules by registry."""
+    try:
+        return {host: Path(file).read_bytes() for host, file in settings.ca_files}
+    except OSError as error:
+        raise SetupError(f"{error.filename}: {error.strerror}") from None
 
 
 def _has_failed(tasks: list[CopyTask]) -> bool:
@@ -339,7 +376,10 @@ def _copy_all(
     from webhook.cli.probe import StderrObserver  # noqa: PLC0415 - as above
     from webhook.registry import create_client  # noqa: PLC0415 - as above
 
-    with tempfile.TemporaryDirectory(prefix="mirrorhook-") as folder, _show_progress(tasks) as bar:
+    with (
+        tempfile.TemporaryDirectory(prefix="mirrorhook-") as folder,
+        create_progress("Copying images", len(tasks)) as bar,
+    ):
 
         def report(task: CopyTask) -> None:
             bar.advance(bar.task_ids[0])
@@ -415,30 +455,10 @@ def _trust_files(settings: Availability, folder: Path) -> dict[str, str]:
     if not settings.ca_files:
         return {}
     system = ssl.get_default_verify_paths().cafile
-    files = [*([system] if system else []), *(path for _, path in settings.ca_files)]
+    trusted = [Path(system).read_bytes()] if system else []
     bundle = folder / "ca.pem"
-    bundle.write_bytes(b"\n".join(Path(file).read_bytes() for file in files))
+    bundle.write_bytes(b"\n".join([*trusted, *_read_ca_files(settings).values()]))
     return {"SSL_CERT_FILE": str(bundle)}
-
-
-def _show_progress(tasks: list[CopyTask]) -> Progress:
-    """Return a bar on standard error; on a terminal it is shown, and goes at its end."""
-    from rich.console import Console  # noqa: PLC0415 - plans show nothing
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415 - as above
-    from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
-
-    bar = Bar(
-        TextColumn("Copying images"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        disable=not sys.stderr.isatty(),
-    )
-    bar.add_task("", total=len(tasks))
-    return bar
 
 
 def _describe(task: CopyTask) -> str:

@@ -20,7 +20,7 @@ __all__ = [
     "CopyStatus",
     "CopyTask",
     "merge_tasks",
-    "pin_to_digest",
+    "pin_tasks",
     "plan_copy",
     "render_regsync",
     "set_tags",
@@ -198,6 +198,7 @@ def render_regsync(
     tasks: Iterable[CopyTask],
     *,
     plain_http: Iterable[str],
+    ca_files: Mapping[str, bytes],
     platforms: Sequence[str],
     parallel: int,
     referrers: bool,
@@ -208,7 +209,12 @@ def render_regsync(
     .. _regsync: https://regclient.org/usage/regsync/
     """
     lines = ["version: 1"]
-    creds = [f"  - {{registry: {json.dumps(host)}, tls: disabled}}" for host in sorted(plain_http)]
+    hosts = dict.fromkeys(plain_http, "tls: disabled")
+    hosts |= {
+        host: f"regcert: {json.dumps(pem.decode('utf-8', 'replace'))}"
+        for host, pem in ca_files.items()
+    }
+    creds = [f"  - {{registry: {json.dumps(host)}, {hosts[host]}}}" for host in sorted(hosts)]
     lines += ["creds:", *creds] if creds else []
     lines += ["defaults:", f"  parallel: {parallel}"]
     lines += ["  referrers: true"] if referrers else []
@@ -221,15 +227,20 @@ def render_regsync(
             lines += [f"    platform: {json.dumps(platforms[0])}"]
         elif platforms and not task.source.digest:
             lines += [f"    platforms: {json.dumps(list(platforms))}"]
-    return "\n".join(lines)
+    return "".join(f"{line}\n" for line in lines)
 
 
-def pin_to_digest(task: CopyTask) -> CopyTask:
-    """Return the task as it can be planned without asking registries.
+def pin_tasks(tasks: Iterable[CopyTask]) -> list[CopyTask]:
+    """Return the tasks as they can be planned without asking registries.
 
     A digest is enough to pull an image: whether its tag may be set is known to registries only.
+    Different sources are taken for different images.
     """
+    return set_tags([_pin_to_digest(task) for task in tasks], {}, {})
+
+
+def _pin_to_digest(task: CopyTask) -> CopyTask:
     if not task.source.digest:
-        return task
+        return replace(task, digest=str(task.source))
     source, target = (each._replace(tag=None) for each in (task.source, task.target))
     return replace(task, source=source, target=target)

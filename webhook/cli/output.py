@@ -19,7 +19,16 @@ import click
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
-__all__ = ["escape_controls", "show_json", "show_records", "show_table", "show_text"]
+    from rich.progress import Progress
+
+__all__ = [
+    "create_progress",
+    "escape_controls",
+    "show_json",
+    "show_records",
+    "show_table",
+    "show_text",
+]
 
 GAP: Final = "  "
 MIN_WIDTH: Final = 8  # of a column, in a terminal that is too narrow for the table
@@ -64,6 +73,26 @@ def show_json(value: Any) -> None:
     # Arguments that are not UTF-8 have lone surrogates, for which JSON has this escape.
     text = json.dumps(value, indent=2, ensure_ascii=False)
     click.echo(text.encode(errors="backslashreplace"))
+
+
+def create_progress(title: str, total: int) -> Progress:
+    """Return a progress bar on standard error; it is shown only on a terminal, until it ends."""
+    from rich.console import Console  # noqa: PLC0415 - see main.py
+    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn  # noqa: PLC0415 - as above
+    from rich.progress import Progress as Bar  # noqa: PLC0415 - as above
+
+    bar = Bar(
+        TextColumn(title),
+        BarColumn(),
+        MofNCompleteColumn(),
+        console=Console(stderr=True),
+        transient=True,
+        redirect_stdout=False,
+        redirect_stderr=False,
+        disable=not sys.stderr.isatty(),
+    )
+    bar.add_task("", total=total)
+    return bar
 
 
 def escape_controls(text: str) -> str:

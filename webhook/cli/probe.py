@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import math
-import sys
 import time
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import click
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from webhook.cli.output import show_table, show_text
+from webhook.cli.output import create_progress, show_table, show_text
 from webhook.core import Availability, Outcome
 from webhook.registry import (
     CandidateSelector,
@@ -125,7 +122,7 @@ async def _probe(settings: Availability, decisions: Sequence[Decision]) -> list[
     }
     answers = [checker.run(check) for check in checks.values()]
     try:
-        with _progress(len(answers)) as bar:
+        with create_progress("Asking registries", len(answers)) as bar:
             for answer in asyncio.as_completed(answers):
                 await answer
                 bar.advance(bar.task_ids[0])
@@ -151,20 +148,6 @@ def _with_results(
         else:
             candidates.append(CandidateResult(image, selector.evaluate(option, results)))
     return ProbedDecision(after, original, tuple(candidates))
-
-
-def _progress(total: int) -> Progress:
-    """Return a progress bar on standard error; it is shown only on a terminal, until it ends."""
-    bar = Progress(
-        TextColumn("Asking registries"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        console=Console(stderr=True),
-        transient=True,
-        disable=not sys.stderr.isatty(),
-    )
-    bar.add_task("", total=total)
-    return bar
 
 
 def add_results(candidates: list[dict[str, Any]], probed: ProbedDecision) -> None:
