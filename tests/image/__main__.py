@@ -11,7 +11,9 @@ from pathlib import Path
 from tests.image.building import PROGRAMS, Builder
 
 NAME = "localhost/mirrorhook:check"
-COMMAND = ("python3", "-m", "webhook", "--version")
+# Imports all that it uses, so that a wheel for another Python or platform does not go unnoticed.
+IMPORTS = ("webhook.server", "webhook.kube.cluster", "webhook.kube.client", "webhook.cli.serve")
+COMMAND = ("python3", "-c", f"import webhook, {', '.join(IMPORTS)}; print(webhook.__version__)")
 
 
 def main() -> None:
@@ -31,9 +33,8 @@ def check_image(builder: Builder) -> str:
     container = builder.run("from", "--pull-never", NAME)
     output = builder.run("run", "--isolation=chroot", container, "--", *COMMAND)
     builder.run("rm", container)
-    return (
-        f"{output}: two builds gave {digests.pop()}, {builder.images()[NAME]} with the base image"
-    )
+    size = builder.images()[NAME]
+    return f"mirrorhook {output}: two builds gave {digests.pop()}, {size} with the base image"
 
 
 if __name__ == "__main__":

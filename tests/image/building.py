@@ -1,7 +1,8 @@
-"""Builds the image of mirrorhook without a Docker daemon.
+"""Builds the image of mirrorhook without a container engine.
 
-Needs root, and `buildah` and `mmdebstrap` from Debian. Instead of the usual base images, it
-uses Debian's Python: with pip for the build, and without pip and shell for the result.
+Needs root, and `buildah` and `mmdebstrap` from Debian. The base image is Python from Debian
+packages, without pip and a shell; `base.py` extracts it. Nothing is run on another architecture
+than that of this machine.
 """
 
 from __future__ import annotations
@@ -10,17 +11,20 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-__all__ = ["PROGRAMS", "Builder"]
+from tests.image.base import extract_base
+from tests.tools.registry import ARCHITECTURE
+
+__all__ = ["ARCHITECTURES", "PROGRAMS", "ROOT", "Builder"]
 
 ROOT = Path(__file__).resolve().parents[2]
+ARCHITECTURES = ("amd64", "arm64")
 PROGRAMS = ("buildah", "mmdebstrap")
-PYTHON = "python3-minimal,libpython3-stdlib"
-STAND_INS = {
-    "localhost/stand-in:builder": f"{PYTHON},python3-pip,ca-certificates,dash",
-    "localhost/stand-in:base": PYTHON,
-}
+PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
+# The authorities that this machine trusts, so that pip can use its package index.
 TRUST = Path("etc/ssl/certs/ca-certificates.crt")
 MINUTES = 10 * 60
 
@@ -41,39 +45,76 @@ class Builder:
         store = ("--storage-driver=vfs", f"--root={self.place}/images")
         return run("buildah", *store, f"--runroot={self.place}/run", *arguments)
 
-    def build(self, name: str) -> str:
-        """Build the image and return its digest."""
-        for stand_in, packages in STAND_INS.items():
-            if stand_in not in self.images():
-                self._stand_in(stand_in, packages)
-        builder, base = STAND_INS
-        given = {"BASE": base, "BUILDER": builder} | {
-            key: os.environ[key]
-            for key in ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
-            if key in os.environ
+    def build(
+        self,
+        name: str,
+        *,
+        context: Path = ROOT,
+        architecture: str = ARCHITECTURE,
+        epoch: int = 0,
+        **arguments: str,
+    ) -> str:
+        """Build the image and return its digest.
+
+        Args:
+            name: Its name in the store.
+            context: Folder with the Dockerfile and the sources.
+            architecture: The architecture of the image.
+            epoch: The time of all its files, in seconds.
+            arguments: Arguments of the Dockerfile.
+        """
+        given = {
+            "BASE": self.base(architecture),
+            "BUILDER": self.builder(),
+            "BUILDPLATFORM": f"linux/{ARCHITECTURE}",
+            **arguments,
         }
+        given |= {key: os.environ[key] for key in PIP_VARIABLES if key in os.environ}
         options = [f"--build-arg={key}={value}" for key, value in given.items()]
-        options += ["--isolation=chroot", "--pull-never", "--no-cache", "--timestamp=0"]
-        self.run("bud", *options, f"--tag={name}", ROOT)
+        options += [f"--platform=linux/{architecture}", "--isolation=chroot"]
+        options += ["--pull-never", "--no-cache", f"--timestamp={epoch}"]
+        self.run("bud", *options, f"--tag={name}", context)
         return json.loads(self.run("inspect", "--type=image", name))["FromImageDigest"]
+
+    def base(self, architecture: str) -> str:
+        """Return the name of the base image for an architecture, and create it if necessary."""
+        name = f"localhost/mirrorhook-base:{architecture}"
+        if name not in self.images():
+            folder = self.place / "base"
+            extract_base(folder, architecture)
+            self._commit(name, folder, architecture)
+        return name
+
+    def builder(self) -> str:
+        """Return the name of the image with pip, and create it if necessary."""
+        name = "localhost/mirrorhook-builder:latest"
+        if name not in self.images():
+            folder = self.place / "builder"
+            extract_base(folder, ARCHITECTURE, "python3-pip")
+            shutil.copy(Path("/", TRUST), folder / TRUST)
+            self._commit(name, folder, ARCHITECTURE)
+        return name
+
+    @contextmanager
+    def mounted(self, name: str, architecture: str = ARCHITECTURE) -> Iterator[Path]:
+        """Yield a folder with the files of an image in the store."""
+        container = self.run("from", "--pull-never", f"--arch={architecture}", name)
+        try:
+            yield Path(self.run("mount", container))
+        finally:
+            self.run("rm", container)
 
     def images(self) -> dict[str, str]:
         """Return the size of each image in the store, by name."""
         found = json.loads(self.run("images", "--json") or "null") or []
         return {name: image["size"] for image in found for name in image["names"] or ()}
 
-    def _stand_in(self, name: str, packages: str) -> None:
-        """Create a base image from Debian packages."""
-        folder = self.place / name.rpartition(":")[2]
-        shutil.rmtree(folder, ignore_errors=True)
-        run("mmdebstrap", "--variant=extract", f"--include={packages}", "bookworm", folder)
-        # The scripts of the packages, which would create this file, do not run.
-        trust = folder / TRUST
-        trust.parent.mkdir(parents=True, exist_ok=True)
-        shutil.copy(Path("/", TRUST), trust)
+    def _commit(self, name: str, folder: Path, architecture: str) -> None:
+        """Create an image from the files of a folder, which is removed."""
         container = self.run("from", "scratch")
         self.run("copy", container, folder, "/")
-        self.run("commit", "--rm", container, name)
+        self.run("config", f"--arch={architecture}", container)
+        self.run("commit", "--rm", "--timestamp=0", container, name)
         shutil.rmtree(folder)
 
 

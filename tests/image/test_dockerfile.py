@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.image.building import ARCHITECTURES
 from webhook import __version__
 from webhook.cli.serve import serve
 
@@ -50,10 +51,27 @@ def test_user_is_numeric():
 
 
 def test_base_images_can_come_from_a_mirror():
-    assert given("FROM") == ["${BUILDER} AS build", "${BASE}"]
+    (first, *_, last) = given("FROM")
+    assert first.endswith(" ${BUILDER} AS builder")
+    assert last.endswith(" ${BASE}")
     defaults = dict(rest.split("=", 1) for rest in given("ARG") if "=" in rest)
     assert defaults["BASE"].startswith("docker.io/library/python:")
     assert defaults["BUILDER"] == "${BASE}"
+
+
+def test_commands_run_on_the_platform_of_the_build():
+    stages = [rest for name, rest in INSTRUCTIONS if name in {"FROM", "RUN"}]
+    last = max(n for n, rest in enumerate(stages) if "${BASE}" in rest)
+    assert stages[0].startswith("--platform=$BUILDPLATFORM ")
+    assert stages[last].startswith("--platform=$TARGETPLATFORM ")
+    assert last == len(stages) - 1
+
+
+def test_every_architecture_of_a_release_has_wheels():
+    stages = {rest.partition(" AS ")[2] for rest in given("FROM")}
+    assert {f"build-{architecture}" for architecture in ARCHITECTURES} <= stages
+    wheels = [rest for rest in given("ENV") if rest.startswith("PIP_PLATFORM=")]
+    assert len(wheels) == len(ARCHITECTURES)
 
 
 def test_dependencies_are_locked_with_hashes():
