@@ -149,6 +149,22 @@ def test_pod_rewritten_by_a_rule_that_is_gone_would_get_its_original_back(rules,
     assert (entry["state"], entry["result"]) == ("no rule", "ghcr.io/a:1")
 
 
+@pytest.mark.parametrize(
+    ("image", "state"),
+    [
+        ("ghcr.io/acme/web:2", "no rule"),
+        (f"{HUB}/library/redis:1", "mirrored"),
+        (f"{HUB}/library/nginx:2", "mirrored"),
+        ("nginx:2", "would change on restart"),
+        ("quay.io/kept/nginx:1", "kept"),
+    ],
+)
+def test_record_of_another_image_does_not_count(rules, api, image, state):
+    api.collections = {"/api/v1/pods": [rewritten("a", image, "nginx:1")]}
+    (entry,) = read_api(rules, api)
+    assert (entry["state"], entry["original"]) == (state, image)
+
+
 def test_namespaces_and_labels_that_a_webhook_does_not_select_are_states(rules, api):
     labelled = pod("b", "nginx:1", labels={"app": "vault"})
     other = pod("c", "nginx:1")

@@ -11,6 +11,7 @@ from tests.cluster.world import images, pod
 from tests.reviews import result_of
 from webhook.admission import Policy
 from webhook.core import MirrorMap, Rule
+from webhook.objects import Operation
 
 __all__ = ["cases", "decided", "made_up", "shown"]
 
@@ -49,16 +50,19 @@ def decided(
     body = json.dumps({**review, "request": request}).encode()
     done = json.loads(json.dumps(given))
     for operation in result_of(body, Policy("default", MirrorMap(rules).decide)).operations:
-        put(done, operation.path, operation.value)
+        apply(done, operation)
     return shown(done)
 
 
-def put(document: Any, pointer: str, value: Any) -> None:
-    """Set the value at a JSON pointer."""
-    *way, last = (part.replace("~1", "/") for part in pointer.split("/")[1:])
+def apply(document: Any, operation: Operation) -> None:
+    """Apply one operation of a patch."""
+    *way, last = (part.replace("~1", "/") for part in operation.path.split("/")[1:])
     for part in way:
         document = document[int(part) if isinstance(document, list) else part]
-    document[last] = value
+    if operation.op == "remove":
+        del document[last]
+    else:
+        document[last] = operation.value
 
 
 def made_up() -> Iterator[dict[str, Any]]:
@@ -76,8 +80,11 @@ def made_up() -> Iterator[dict[str, Any]]:
         ("labels", {"mirrorhook.io/rewrite": "disabled"}),
         ("annotations", {"mirrorhook.io/rewrite": "disabled"}),
         ("annotations", {"a": "b"}),
+        ("annotations", {RECORD: '{"c0":"nginx:1","gone":"nginx"}'}),
+        ("annotations", {RECORD: '{"c1":"nginx"}', "a": "b"}),
+        ("annotations", {RECORD: "{}"}),
     ):
-        marked = pod("nginx")
+        marked = pod("nginx", "r.example/x")
         marked["metadata"][place] = value
         yield marked
 

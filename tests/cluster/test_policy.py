@@ -97,6 +97,34 @@ def test_policy_rewrites_only_images_that_an_update_changes(world, place, way):
 
 
 @every_way
+def test_policy_record_follows_the_images(world, place, way):
+    rules = [*RULES["paths"].rules, PROBE]
+    name = f"recorded-{way.replace(' ', '-')}"
+    path = namespaced("pods", place, name)
+    with WAYS[way](world, place, rules):
+        given = pod("nginx:1", "quay.io/argoproj/a:1", "r.example/x", name=name)
+        before = world.create(place, given)
+        assert shown(before) == decided(given, rules)
+        assert shown(before)["record"] == {"c0": "nginx:1", "c1": "quay.io/argoproj/a:1"}
+        copied = json.loads(json.dumps(before))
+        copied["metadata"] = {"name": "copy", "annotations": before["metadata"]["annotations"]}
+        copied["spec"]["containers"][1]["image"] = f"{HUB}/library/other:1"
+        assert shown(world.create(place, copied, dryRun="All"))["record"] == {"c0": "nginx:1"}
+        for container, image, record in (
+            (1, "r.example/y", {"c0": "nginx:1"}),
+            (1, "quay.io/argoproj/a:2", {"c0": "nginx:1", "c1": "quay.io/argoproj/a:2"}),
+            (0, f"{HUB}/library/redis", {"c1": "quay.io/argoproj/a:2"}),
+            (1, "r.example/z", None),
+        ):
+            new = world.api.get(path)
+            new["spec"]["containers"][container]["image"] = image
+            changed = world.api.put(path, new)
+            assert shown(changed) == decided(new, rules, before)
+            assert shown(changed)["record"] == record
+            before = changed
+
+
+@every_way
 def test_policy_rewrites_new_ephemeral_containers(world, place, way):
     name = f"debugged-{way.replace(' ', '-')}"
     world.create(place, pod("quay.io/a/b:1", name=name))

@@ -30,7 +30,7 @@ def put(world, name, **more):
 
 def test_images_come_from_arguments_standard_input_and_manifests(skopeo_world, tmp_path):
     world = skopeo_world
-    for name in ("a", "b", "c", "d"):
+    for name in ("a", "b", "c", "d", "e"):
         put(world, f"{name}:1", content=name)
     image = f"{world.upstream}/{world.team}"
     folder = tmp_path / "deploy"
@@ -398,26 +398,32 @@ def test_engine_that_cannot_be_run_is_an_error(skopeo_world):
 
 def test_cluster_gives_the_images_before_they_were_rewritten(skopeo_world, tmp_path):
     world = skopeo_world
-    for name in ("a", "b", "c", "d"):
+    for name in ("a", "b", "c", "d", "e"):
         put(world, f"{name}:1", content=name)
     image = f"{world.upstream}/{world.team}"
     rewritten = pod("web", f"{world.mirror}/m/{world.team}/a:1")
     rewritten["metadata"]["annotations"] = {
         "mirrorhook.io/original-images": json.dumps({"main": f"{image}/a:1"})
     }
+    changed = pod("changed", f"{image}/d:1")  # since it was rewritten
+    changed["metadata"]["annotations"] = {
+        "mirrorhook.io/original-images": json.dumps({"main": f"{image}/gone:1"})
+    }
     local = pod("local", f"{image}/c:1")
     local["spec"]["containers"][0]["imagePullPolicy"] = "Never"
     api = Api(tmp_path)
     try:
         api.collections = {
-            "/api/v1/pods": [rewritten, pod("plain", f"{image}/b:1"), local],
-            f"{APPS}/deployments": [workload("zero", f"{image}/d:1", replicas=0)],
+            "/api/v1/pods": [rewritten, changed, pod("plain", f"{image}/b:1"), local],
+            f"{APPS}/deployments": [workload("zero", f"{image}/e:1", replicas=0)],
         }
         done = world.run("--cluster", "--kubeconfig", api.kubeconfig, "--context", "here")
     finally:
         api.close()
     assert done.returncode == 0, done.stderr
-    assert [bool(world.at_mirror(f"{name}:1")) for name in "abcd"] == [True, True, False, True]
+    assert [bool(world.at_mirror(f"{name}:1")) for name in "abcde"] == [
+        *(True, True, False, True, True)
+    ]
 
 
 def test_plan_of_a_cluster_leaves_out_what_nobody_can_pull(regctl_world, tmp_path):

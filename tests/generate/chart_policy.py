@@ -5,7 +5,14 @@ from __future__ import annotations
 import json
 
 from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
-from webhook.render.cel import MESSAGE, NAMES_REGISTRY, UNMIRRORED, make_patch, make_variables
+from webhook.render.cel import (
+    MESSAGE,
+    NAMES_REGISTRY,
+    UNMIRRORED,
+    make_patch,
+    make_record_variables,
+    make_variables,
+)
 from webhook.render.policy_table import MAX_DEPTH, MAX_DOMAINS, MAX_KEY, MAX_LITERAL
 
 MATCH = rf"^(?:[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?)$"
@@ -14,11 +21,9 @@ TARGET = rf"^{DOMAIN}(?:/{PATH})?$"
 
 def generate() -> str:
     """Return the data as JSON. The chart itself makes the table of rules."""
-    expressions = [
-        {"name": name, "expression": expression} for name, expression in make_variables().items()
-    ]
     policy = {
-        "variables": expressions,
+        "variables": _list_variables(make_variables()),
+        "recordVariables": _list_variables(make_record_variables()),
         "patch": make_patch(record=False),
         "patchAndRecord": make_patch(record=True),
         "unmirrored": UNMIRRORED,
@@ -33,3 +38,7 @@ def generate() -> str:
         },
     }
     return json.dumps(policy, indent=2) + "\n"
+
+
+def _list_variables(expressions: dict[str, str]) -> list[dict[str, str]]:
+    return [{"name": name, "expression": text} for name, text in expressions.items()]

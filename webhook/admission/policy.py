@@ -11,6 +11,7 @@ from webhook.admission.loop_detector import LoopDetector, keep_originals
 from webhook.admission.plan_cache import Plan, PlanCache
 from webhook.admission.request import MAX_VALUES
 from webhook.admission.response import ReviewOutcome, ReviewResult
+from webhook.core import Outcome
 from webhook.core.errors import shorten
 from webhook.objects import (
     EPHEMERAL_CONTAINERS,
@@ -20,7 +21,9 @@ from webhook.objects import (
     Pod,
     add_pull_secrets,
     decide_images,
+    explain_missing_secrets,
     find_images,
+    find_stale_originals,
     has_room_for_originals,
     opt_out_reason,
     record_originals,
@@ -32,6 +35,7 @@ if TYPE_CHECKING:
 
     from webhook.admission.request import AdmissionRequest
     from webhook.core import Decision
+    from webhook.objects import PodSpec
 
 __all__ = ["Policy", "Selector", "apply_policy"]
 
@@ -119,7 +123,7 @@ async def apply_policy(
     if detector and result.outcome is ReviewOutcome.PATCHED and request.operation == "CREATE":
         reason = detector.check(request, chosen, client)
         if reason:
-            return ReviewResult(ReviewOutcome.UNCHANGED, images=keep_originals(chosen, reason))
+            return _patch_images(policy, request, pod, keep_originals(chosen, reason))
     return result
 
 
@@ -202,18 +206,32 @@ def _find_new_images(request: AdmissionRequest, pod: Pod) -> list[ImageField]:
 
 
 def _patch_images(
-    policy: Policy, request: AdmissionRequest, pod: Pod, images: list[ImageDecision]
+    policy: Policy, request: AdmissionRequest, pod: Pod, images: Sequence[ImageDecision]
 ) -> ReviewResult:
     """Return the result that writes the chosen images, unless the policy only observes."""
     operations = replace_images(images)
-    if not operations:
-        return ReviewResult(ReviewOutcome.UNCHANGED, images=tuple(images))
+    outcome = ReviewOutcome.PATCHED if operations else ReviewOutcome.UNCHANGED
     if policy.observe:
+        if not operations:
+            return ReviewResult(outcome, images=tuple(images))
         observed = tuple(ImageDecision(each, decision.observe()) for each, decision in images)
         return ReviewResult(ReviewOutcome.OBSERVED, images=observed)
     if request.operation == "CREATE":
         operations += add_pull_secrets(pod.spec, images)
+    elif pod.spec:
+        images = [_doubt_pull(pod.spec, image) for image in images]
     # The API server drops changes of metadata that come with ephemeral containers.
     if policy.record and not request.sub_resource:
-        operations += record_originals(pod.metadata, images)
-    return ReviewResult(ReviewOutcome.PATCHED, images=tuple(images), operations=tuple(operations))
+        stale = find_stale_originals(pod, images, policy.decide)
+        operations += record_originals(pod.metadata, images, stale)
+    return ReviewResult(outcome, images=tuple(images), operations=tuple(operations))
+
+
+def _doubt_pull(spec: PodSpec, image: ImageDecision) -> ImageDecision:
+    """Return the decision on an image for an existing Pod, which cannot get pull secrets."""
+    problem = explain_missing_secrets(spec, [image])
+    if not problem:
+        return image
+    decision = image.decision
+    reason = f"{decision.reason}; {problem}"
+    return image._replace(decision=decision._replace(outcome=Outcome.UNCONFIRMED, reason=reason))

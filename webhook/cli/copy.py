@@ -43,10 +43,10 @@ from webhook.core.reference import is_domain
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from webhook.cli.copy_run import CopyRun
-    from webhook.core import ImageReference
+    from webhook.core import Decision, ImageReference
 
 __all__ = ["copy"]
 
@@ -180,13 +180,14 @@ def copy(
     reached = _read_settings(settings.availability, plain_http)
     opened = Archive(archive) if archive else None
     names = [*read_image_names(images)]
-    is_whole = _add_manifests(manifests, names)
+    decide = settings.mirrors.decide
+    is_whole = _add_manifests(manifests, names, decide)
     if opened and way == "load":
         archived = _list_names(opened)
         names += [] if is_named else archived
     given = {*names}
-    in_use = _read_cluster(kubeconfig, kube_context, namespace) if cluster else []
-    tasks = merge_tasks(plan_copy(settings.mirrors.decide(name)) for name in [*names, *in_use])
+    in_use = _read_cluster(kubeconfig, kube_context, namespace, decide) if cluster else []
+    tasks = merge_tasks(plan_copy(decide(name)) for name in [*names, *in_use])
     tasks = pin_tasks(tasks) if plan else tasks
     tasks = [_skip_unplanned(task) if task.image not in given else task for task in tasks]
     if not tasks:
@@ -260,25 +261,37 @@ def _find_logins() -> list[str]:
         return []
 
 
-def _add_manifests(manifests: tuple[Path, ...], names: list[str]) -> bool:
+def _add_manifests(
+    manifests: tuple[Path, ...], names: list[str], decide: Callable[[str], Decision]
+) -> bool:
     """Add the images of manifests to *names*; return whether all could be read."""
-    from webhook.cli.images_in_use import read_manifest_images  # noqa: PLC0415 - YAML
+    from webhook.cli.images_in_use import (  # noqa: PLC0415 - YAML
+        confirm_original,
+        read_manifest_images,
+    )
 
     problems: list[str] = []
     if manifests:
         found = read_manifest_images(manifests, problems.append)
-        names += [each.original for each in found if each.pull_policy != "Never"]
+        names += [confirm_original(each, decide) for each in found if each.pull_policy != "Never"]
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
     return not problems
 
 
-def _read_cluster(kubeconfig: Path | None, context: str | None, namespace: str) -> list[str]:
-    from webhook.cli.images_in_use import read_cluster_images  # noqa: PLC0415 - YAML
+def _read_cluster(
+    kubeconfig: Path | None, context: str | None, namespace: str, decide: Callable[[str], Decision]
+) -> list[str]:
+    from webhook.cli.images_in_use import (  # noqa: PLC0415 - YAML
+        confirm_original,
+        read_cluster_images,
+    )
 
     try:
         found = read_cluster_images(open_cluster(kubeconfig, context), namespace)
-        return sorted({each.original for each in found if each.pull_policy != "Never"})
+        return sorted(
+            {confirm_original(each, decide) for each in found if each.pull_policy != "Never"}
+        )
     except ClusterError as error:
         raise SetupError(
             f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from webhook.cli.doctor.policies import read_policies
 from webhook.cli.doctor.webhooks import read_webhooks
+from webhook.cli.images_in_use import confirm_original
 from webhook.core import Candidate, Decision, Mirror, Outcome, Rule
 from webhook.kube import find_mismatch
 
@@ -185,25 +186,26 @@ def audit_images(
 def _create_entry(
     image: ImageInUse, decide: Callable[[str], Decision], selection: PodSelection
 ) -> AuditEntry:
-    now, decision = decide(image.image), decide(image.original)
+    original = confirm_original(image, decide)
+    now, decision = decide(image.image), decide(original)
     state, reason, result = STATES[decision.outcome], decision.reason, decision.image
     is_candidate = image.image in map(str, decision.candidates)
     if now.outcome is Outcome.INVALID:
         state, reason = ImageState.INVALID, now.reason
     elif is_candidate or now.outcome is Outcome.MIRRORED:
         state, result = ImageState.MIRRORED, image.image
-        reason = f"rewritten from {image.original}" if image.image != image.original else now.reason
+        reason = f"rewritten from {original}" if image.image != original else now.reason
     else:
         exclusion = _explain_exclusion(image, selection)
         if exclusion:
-            (state, reason), result = exclusion, image.original
+            (state, reason), result = exclusion, original
     return AuditEntry(
         namespace=image.owner.namespace,
         kind=image.owner.kind,
         name=image.owner.name,
         container=image.container,
         image=image.image,
-        original=image.original,
+        original=original,
         registry=now.reference.registry if now.reference else "",
         state=state,
         result=result,

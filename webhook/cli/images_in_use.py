@@ -6,11 +6,14 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from urllib.parse import quote
 
 from webhook.cli.files import find_manifests
+from webhook.core import Outcome
 from webhook.manifests import ManifestProblem, read_objects
 from webhook.objects import (
     ORIGINAL_IMAGES,
     POD_SPEC_PATHS,
     find_images,
+    has_same_ending,
+    is_original,
     opt_out_reason,
     parse_originals,
     read_pod,
@@ -20,9 +23,17 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
     from pathlib import Path
 
+    from webhook.core import Decision
     from webhook.kube.client import KubeClient
 
-__all__ = ["COLLECTIONS", "ImageInUse", "ImageOwner", "read_cluster_images", "read_manifest_images"]
+__all__ = [
+    "COLLECTIONS",
+    "ImageInUse",
+    "ImageOwner",
+    "confirm_original",
+    "read_cluster_images",
+    "read_manifest_images",
+]
 
 POD: Final = "Pod"
 # Path of the API group of each kind. Those that own others come last: they are named as the
@@ -57,7 +68,8 @@ class ImageInUse(NamedTuple):
 
     Attributes:
         image: The image.
-        original: The image as it was before the webhook rewrote it; the same if it did not.
+        original: The image as it was before the webhook rewrote it, as an annotation says;
+            the same if it does not. `confirm_original` says whether that is still so.
         container: Its container; ``volume:`` and the name for a volume.
         pull_policy: The pull policy, if it is given.
         owner: The object in which one would change it.
@@ -76,6 +88,20 @@ class ImageInUse(NamedTuple):
     labels: Mapping[str, str | None]
     opt_out: str
     source: str
+
+
+def confirm_original(image: ImageInUse, decide: Callable[[str], Decision]) -> str:
+    """Return the original of an image if the record still holds, and else the image itself.
+
+    A record outlives its image if that is changed while the webhook is away. It holds for an
+    image that earlier rules made, too, if no rule knows that image and it ends as its original.
+    """
+    if image.original == image.image or is_original(image.original, image.image, decide):
+        return image.original
+    is_unknown = decide(image.image).outcome is Outcome.UNMATCHED
+    if is_unknown and has_same_ending(image.original, image.image):
+        return image.original
+    return image.image
 
 
 def read_cluster_images(client: KubeClient, namespace: str = "") -> Iterator[ImageInUse]:

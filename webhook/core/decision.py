@@ -19,7 +19,7 @@ class Outcome(StrEnum):
     """The outcome for an image; also a label of the metric."""
 
     REWRITTEN = "rewritten"
-    UNCONFIRMED = "unconfirmed"  # rewritten, though it is unknown whether the mirror has it
+    UNCONFIRMED = "unconfirmed"  # rewritten, though it is unknown whether it can be pulled
     OBSERVED = "observed"  # it would be rewritten, but the policy has mode: observe
     KEPT = "kept"  # by a rule with keep: true
     MIRRORED = "mirrored"  # it is at a mirror already

@@ -4,7 +4,10 @@ from webhook.objects.annotations import (
     MIRROR_POD,
     OPT_OUT,
     ORIGINAL_IMAGES,
+    find_stale_originals,
     has_room_for_originals,
+    has_same_ending,
+    is_original,
     opt_out_reason,
     parse_originals,
     record_originals,
@@ -17,7 +20,12 @@ from webhook.objects.images import (
     decide_images,
     find_images,
 )
-from webhook.objects.patch import Operation, add_pull_secrets, replace_images
+from webhook.objects.patch import (
+    Operation,
+    add_pull_secrets,
+    explain_missing_secrets,
+    replace_images,
+)
 from webhook.objects.pod import (
     POD_SPEC_PATHS,
     ObjectMeta,
@@ -43,8 +51,12 @@ __all__ = [
     "PodSpec",
     "add_pull_secrets",
     "decide_images",
+    "explain_missing_secrets",
     "find_images",
+    "find_stale_originals",
     "has_room_for_originals",
+    "has_same_ending",
+    "is_original",
     "opt_out_reason",
     "parse_originals",
     "read_pod",

@@ -8,19 +8,24 @@ from typing import TYPE_CHECKING, Final, TypeGuard
 import msgspec
 from msgspec import UNSET
 
+from webhook.objects.images import find_images
 from webhook.objects.patch import Operation, escape_pointer
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Callable, Collection, Iterable, Mapping
 
+    from webhook.core import Decision
     from webhook.objects.images import ImageDecision
-    from webhook.objects.pod import ObjectMeta
+    from webhook.objects.pod import ObjectMeta, Pod
 
 __all__ = [
     "MIRROR_POD",
     "OPT_OUT",
     "ORIGINAL_IMAGES",
+    "find_stale_originals",
     "has_room_for_originals",
+    "has_same_ending",
+    "is_original",
     "opt_out_reason",
     "parse_originals",
     "record_originals",
@@ -35,6 +40,7 @@ DISABLED: Final = "disabled"
 # The limit for keys and values of all annotations of an object together
 # (k8s.io/apimachinery, api/validation/objectmeta.go).
 MAX_ANNOTATIONS: Final = 256 * 1024
+MAX_ORIGINALS: Final = 300
 
 _encode = msgspec.json.Encoder().encode
 
@@ -58,32 +64,84 @@ def opt_out_reason(metadata: ObjectMeta | None) -> str:
 
 
 def record_originals(
-    metadata: ObjectMeta | None, images: Iterable[ImageDecision]
+    metadata: ObjectMeta | None, images: Iterable[ImageDecision], stale: Collection[str] = ()
 ) -> list[Operation]:
     """Return the operation that records the original images in an annotation.
 
     Images that an earlier review recorded stay recorded, except those rewritten now.
 
+    Args:
+        metadata: The metadata of the Pod.
+        images: The images that a request brings in, each with its decision.
+        stale: Names to remove from the record, as `find_stale_originals` returns them.
+
     Returns:
-        Nothing if no image with a name is rewritten, or if there is no room for the
-        record within what Kubernetes allows for annotations.
+        Nothing if the record is right already, or if there is no room for a new one
+        within what Kubernetes allows for annotations.
     """
-    originals = {
+    if metadata is None or metadata.annotations is UNSET:
+        return []
+    rewritten = {
         field.name: field.image
         for field, decision in images
         if decision.candidate is not None and field.name
     }
-    if not originals or metadata is None or metadata.annotations is UNSET:
+    if not rewritten and not stale:
         return []
     annotations = dict(metadata.annotations or {})
     before = parse_originals(annotations.pop(ORIGINAL_IMAGES, None))
-    value = _encode({**before, **originals}).decode()
-    if _count_bytes({**annotations, ORIGINAL_IMAGES: value}) > MAX_ANNOTATIONS:
+    after = {name: image for name, image in before.items() if name not in stale}
+    value = _encode({**after, **rewritten}).decode()
+    if _count_bytes({**annotations, ORIGINAL_IMAGES: value}) <= MAX_ANNOTATIONS:
+        after |= rewritten
+    path = f"/metadata/annotations/{escape_pointer(ORIGINAL_IMAGES)}"
+    if after == before:
         return []
+    if not after:
+        return [Operation("remove", path)]
+    value = _encode(after).decode()
     if metadata.annotations is None:
         return [Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})]
-    path = f"/metadata/annotations/{escape_pointer(ORIGINAL_IMAGES)}"
     return [Operation("add", path, value)]
+
+
+def find_stale_originals(
+    pod: Pod, images: Iterable[ImageDecision], decide: Callable[[str], Decision]
+) -> frozenset[str]:
+    """Return the names in the record of a Pod that are not originals of its present images.
+
+    Args:
+        pod: The Pod.
+        images: The images that a request brings in, each with its decision.
+        decide: Decides on one image, as `MirrorMap.decide` does.
+    """
+    annotations = pod.metadata and pod.metadata.annotations
+    if not annotations or ORIGINAL_IMAGES not in annotations:
+        return frozenset()
+    record = parse_originals(annotations[ORIGINAL_IMAGES])
+    present = {field.name: field.image for field in (find_images(pod.spec) if pod.spec else ())}
+    present |= {field.name: decision.image for field, decision in images}
+    # Each look-up takes up to 0.2 ms, and real Pods have fewer than 100 images.
+    known = [name for name in record if name in present][:MAX_ORIGINALS]
+    current = {name for name in known if is_original(record[name], present[name], decide)}
+    return frozenset(record.keys() - current)
+
+
+def is_original(original: str, image: str, decide: Callable[[str], Decision]) -> bool:
+    """Return whether the rules make *image* of *original*.
+
+    If they make nothing of it, those of another policy may have done so. Nearly every rule
+    keeps the last part of the name with the tag and the digest.
+    """
+    candidates = decide(original).candidates
+    if candidates:
+        return any(str(candidate) == image for candidate in candidates)
+    return image != original and has_same_ending(original, image)
+
+
+def has_same_ending(original: str, image: str) -> bool:
+    """Return whether an image has the last part of the name of *original*, its tag and digest."""
+    return image.endswith(f"/{original.rpartition('/')[2]}")
 
 
 def has_room_for_originals(metadata: ObjectMeta | None) -> TypeGuard[ObjectMeta]:

@@ -33,7 +33,14 @@ from webhook.render.policy_table import (
     SLASH,
 )
 
-__all__ = ["MESSAGE", "NAMES_REGISTRY", "UNMIRRORED", "make_patch", "make_variables"]
+__all__ = [
+    "MESSAGE",
+    "NAMES_REGISTRY",
+    "UNMIRRORED",
+    "make_patch",
+    "make_record_variables",
+    "make_variables",
+]
 
 REFERENCE: Final = rf"^(?:{DOMAIN}/)?{PATH}(?::{TAG})?(?:@(?:{DIGEST}))?$"
 NAME: Final = rf"^{DOMAIN}/{PATH}$"
@@ -68,7 +75,20 @@ def make_variables() -> dict[str, str]:
         "depths": _make_depths(),
         "domains": _make_domains(),
         "slots": " +\n".join(_make_slots(field) for field in LISTS),
-        "images": _make_images(),
+        "images": _make_images("slots"),
+    }
+
+
+def make_record_variables() -> dict[str, str]:
+    """Return those that a patch with a record uses, too, in the same order as ``slots``.
+
+    ``recorded`` are the originals that an earlier review recorded, or empty texts, ``expected``
+    what the rules make of them, and ``present`` all images as they are.
+    """
+    return {
+        "recorded": _make_recorded(),
+        "expected": _make_images("recorded"),
+        "present": _make_present(),
     }
 
 
@@ -131,10 +151,10 @@ def _make_slots(field: str) -> str:
     )
 
 
-def _make_images() -> str:
-    """Return the new names of the images in ``variables.slots``; empty for those that stay."""
+def _make_images(variable: str) -> str:
+    """Return the new names of the images in a variable; empty for those that stay."""
     return (
-        "variables.slots.map(image, ((\n"
+        f"variables.{variable}.map(image, ((\n"
         f"  image == '' || image.size() > {MAX_IMAGE} ||\n"
         f"    image.matches(r'{IDENTIFIER}') || !image.matches(r'{REFERENCE}') ? [] :\n"
         "  [image.split('@')[0]]\n"
@@ -200,32 +220,70 @@ def _make_names() -> str:
     )
 
 
-def _make_record() -> str:
-    """Return the operation that writes the original images into an annotation.
+def _make_present() -> str:
+    """Return all images of a Pod as they are, in the order of ``slots``."""
+    return " +\n    ".join(
+        f"object.spec.?{field}.orValue([]).map(each, each.?image"
+        + (".?reference" if field == VOLUMES else "")
+        + ".orValue(''))"
+        for field in LISTS
+    )
 
-    CEL does not parse JSON. So an earlier record is extended if it has the form in which
-    it is written here, and is kept unchanged if not.
-    """
-    names = " +\n    ".join(
+
+def _make_keys() -> str:
+    """Return the names of all images of a Pod in the record, in the order of ``slots``."""
+    return " +\n    ".join(
         f"object.spec.?{field}.orValue([]).map(each, "
         + ("'volume:' + each.name)" if field == VOLUMES else "each.name)")
         for field in LISTS
     )
-    pointer = f"/metadata/annotations/{ORIGINAL_IMAGES.replace('/', '~1')}"
+
+
+def _make_recorded() -> str:
+    """Return the originals that the record has, in the order of ``slots``; else empty texts.
+
+    CEL does not parse JSON. So an earlier record counts only if it has the form in which it
+    is written here.
+    """
     return (
-        "(variables.images.all(new, new == '') ||\n"
-        "  request.?subResource.orValue('') != '' ? [] :\n"
-        f"  [object.metadata.?annotations[?'{ORIGINAL_IMAGES}'].orValue('{{}}')]\n"
+        f"[object.metadata.?annotations[?'{ORIGINAL_IMAGES}'].orValue('')]\n"
+        f".map(before, before.matches(r'{RECORD}') ?\n"
+        "  before.substring(1, before.size() - 1).split(',') : [])\n"
+        f".map(pairs, pairs.size() == 0 ? [] : ({_indent(_make_keys(), 2)})\n"
+        "  .map(name, '\"' + name + '\":\"').map(key, (pairs.filter(pair, pair.startsWith(key))\n"
+        "    .map(pair, pair.substring(key.size(), pair.size() - 1)) + [''])[0]))[0]"
+    )
+
+
+def _make_record() -> str:
+    """Return the operation that writes the original images into an annotation.
+
+    Those of an earlier record are kept if the rules make the present images of them, or, if
+    they make nothing of them, if the images end alike: another policy has rewritten them. A
+    record in another form than that in which it is written here is kept unchanged.
+    """
+    pointer = f"/metadata/annotations/{ORIGINAL_IMAGES.replace('/', '~1')}"
+    annotation = f"object.metadata.?annotations[?'{ORIGINAL_IMAGES}']"
+    return (
+        f"(request.?subResource.orValue('') != '' ||\n"
+        f"    variables.images.all(new, new == '') && !{annotation}.hasValue() ? [] :\n"
+        f"  [{annotation}.orValue('{{}}')]\n"
         f"  .filter(before, before.matches(r'{RECORD}'))\n"
-        f"  .map(before, [{names}]\n"
-        "    .map(names, before.substring(1, before.size() - 1).split(',')\n"
-        "      .filter(pair, pair != '' && !names.transformList(i, name,\n"
-        "        variables.images[i] != '', '\"' + name + '\":')\n"
-        "        .exists(key, pair.startsWith(key))) +\n"
-        "      names.transformList(i, name, variables.images[i] != '',\n"
-        "        '\"' + name + '\":\"' + variables.slots[i] + '\"'))[0])\n"
-        "  .map(pairs, '{' + pairs.join(',') + '}')\n"
-        "  .map(text, has(object.metadata.annotations) ?\n"
+        f"  .map(before, [{_make_keys()}]\n"
+        "    .map(names, names.transformList(i, name, variables.images[i] != '' ||\n"
+        f"        before != '{{}}' && variables.recorded[i] != '' &&\n"
+        "          variables.recorded[i] != variables.present[i] &&\n"
+        "          (variables.expected[i] == variables.present[i] ||\n"
+        "            variables.expected[i] == '' && variables.present[i].endsWith('/' +\n"
+        "              variables.recorded[i].substring(\n"
+        "                variables.recorded[i].lastIndexOf('/') + 1))),\n"
+        "      '\"' + name + '\":\"' + (variables.images[i] != '' ?\n"
+        "        variables.slots[i] : variables.recorded[i]) + '\"'))\n"
+        "    .map(pairs, '{' + pairs.join(',') + '}')[0])\n"
+        f"  .filter(text, text != {annotation}.orValue('{{}}'))\n"
+        "  .map(text, text == '{}' ?\n"
+        f"    JSONPatch{{op: 'remove', path: '{pointer}'}} :\n"
+        "    has(object.metadata.annotations) ?\n"
         f"    JSONPatch{{op: 'add', path: '{pointer}', value: text}} :\n"
         "    JSONPatch{op: 'add', path: '/metadata/annotations',\n"
         f"      value: {{'{ORIGINAL_IMAGES}': text}}}}))"

@@ -13,7 +13,13 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from webhook.render.cel import MESSAGE, UNMIRRORED, make_patch, make_variables
+from webhook.render.cel import (
+    MESSAGE,
+    UNMIRRORED,
+    make_patch,
+    make_record_variables,
+    make_variables,
+)
 from webhook.render.output import (
     RenderedFile,
     RenderResult,
@@ -135,6 +141,7 @@ def render_policy(rules: Sequence[Rule], options: PolicyOptions) -> RenderResult
             "is-not-opted-out": NOT_OPTED_OUT,
             "has-new-containers": NEW_CONTAINERS,
         },
+        variables=make_record_variables() if options.record else {},
         action=[
             "  mutations:",
             "    - patchType: JSONPatch",
@@ -159,8 +166,8 @@ def render_enforcement(rules: Sequence[Rule], options: PolicyOptions) -> RenderR
         options,
         failure=["  failurePolicy: Fail"],
         conditions={"is-no-mirror-pod": NO_MIRROR_POD, "has-new-containers": NEW_CONTAINERS},
+        variables={"unmirrored": UNMIRRORED},
         action=[
-            *_format_expression("unmirrored", UNMIRRORED),
             "  validations:",
             "    - expression: variables.unmirrored.size() == 0",
             "      reason: Forbidden",
@@ -179,13 +186,14 @@ def _render(
     *,
     failure: Iterable[str],
     conditions: Mapping[str, str],
+    variables: Mapping[str, str],
     action: Iterable[str],
     binding: Iterable[str],
     not_found: str,
 ) -> RenderResult:
     """Return a policy, its binding, and the ConfigMap of the rules if there is one.
 
-    *failure*, *action* and *binding* are the lines that the two kinds of policies do not
+    *failure*, *variables*, *action* and *binding* are what the two kinds of policies do not
     have in common; *not_found* is what happens to a Pod if the ConfigMap is missing.
     """
     warnings = WarningCollector()
@@ -202,7 +210,7 @@ def _render(
         lines += _format_expression(name, expression)
     lines.append("  variables:")
     given = PARAMETER if options.params else to_cel_literal(table)
-    for name, expression in {"table": given, **make_variables()}.items():
+    for name, expression in {"table": given, **make_variables(), **variables}.items():
         lines += _format_expression(name, expression)
     lines += [
         *action,
