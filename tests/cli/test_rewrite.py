@@ -100,12 +100,33 @@ def test_rewrite_json_lists_each_image(call):
         {
             "file": "a.yaml",
             "line": 4,
+            "kind": "Pod",
+            "namespace": None,
+            "object": None,
             "name": "a",
             "image": "nginx",
             "outcome": "rewritten",
             "result": "m.example/hub/library/nginx",
             "reason": "rule docker.io → m.example/hub",
         }
+    ]
+
+
+def test_json_names_the_object_of_each_image(call):
+    spec = {"containers": [{"name": "main", "image": "nginx"}]}
+    items = [
+        {"kind": "Pod", "metadata": {"name": "web-1", "namespace": "shop"}, "spec": spec},
+        {"kind": "Pod", "metadata": {"generateName": "job-"}, "spec": spec},
+        {"kind": "Deployment", "metadata": {"name": "web"}, "spec": {"template": {"spec": spec}}},
+    ]
+    listed = {"apiVersion": "v1", "kind": "List", "items": items}
+    documents = f"{json.dumps(listed)}\n---\n{json.dumps(items[0])}\n"
+    found = json.loads(call("-o", "json", stdin=documents).stdout)
+    assert [(each["kind"], each["namespace"], each["object"]) for each in found] == [
+        ("Pod", "shop", "web-1"),
+        ("Pod", None, "job-"),
+        ("Deployment", None, "web"),
+        ("Pod", "shop", "web-1"),
     ]
 
 

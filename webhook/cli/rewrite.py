@@ -162,6 +162,9 @@ def _image_entry(source: ManifestSource, image: ManifestImage) -> dict[str, Any]
     return {
         "file": str(source.path) if source.path else None,
         "line": image.line,
+        "kind": image.parent.kind,
+        "namespace": image.parent.namespace or None,
+        "object": image.parent.name or None,
         "name": image.name,
         "image": decision.original,
         "outcome": str(decision.outcome),

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from webhook.manifests.image_paths import ImagePath
     from webhook.manifests.nodes import Node
 
-__all__ = ["FoundImage", "ImageFinder"]
+__all__ = ["FoundImage", "ImageFinder", "ObjectName"]
 
 LIST: Final = "List"
 SECTIONS: Final = ("containers", "initContainers", "ephemeralContainers", "volumes")
@@ -38,12 +38,21 @@ UNRENDERED: Final = "{{"
 RENDER: Final = "if it is a template, render it first (`helm template`)"
 
 
+class ObjectName(NamedTuple):
+    """The object that an image belongs to; what its manifest leaves out is empty."""
+
+    kind: str = ""
+    namespace: str = ""
+    name: str = ""
+
+
 class FoundImage(NamedTuple):
     """A scalar that is an image, the mapping or list that it is written in, and what it is for."""
 
     owner: Node
     node: ScalarNode
     field: ImageField
+    parent: ObjectName = ObjectName()
 
 
 class ImageFinder:
@@ -69,9 +78,11 @@ class ImageFinder:
         for found, kind, group in self.iterate_objects(tree):
             parameter = PARAMETERS.get(group)
             own = [path for path in self._paths if path.is_for(kind, group)]
+            parent = _read_name(found.node, kind)
             for path in dict.fromkeys([*get_built_in_paths(kind, group), *own]):
                 for place in self._follow(found, path):
-                    yield from self._read(place, path, parameter)
+                    for image in self._read(place, path, parameter):
+                        yield image._replace(parent=parent)
 
     def _is_new(self, *key: object) -> bool:
         """Return whether this is the first time that something is visited."""
@@ -217,6 +228,14 @@ def _get_children(node: Node, step: str) -> Iterator[OwnedNode]:
     elif isinstance(node, MappingNode):
         for _, value in node.entries:
             yield OwnedNode(node, value)
+
+
+def _read_name(node: Node, kind: str) -> ObjectName:
+    metadata = get_child(node, "metadata")
+    if metadata is None:
+        return ObjectName(kind)
+    name = _get_text(metadata.node, "name") or _get_text(metadata.node, "generateName")
+    return ObjectName(kind, _get_text(metadata.node, "namespace"), name)
 
 
 def _make_field(image: str) -> ImageField:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
     from webhook.core import Decision
+    from webhook.manifests.finder import ObjectName
     from webhook.manifests.image_paths import ImagePath
     from webhook.manifests.nodes import Node, ScalarNode
     from webhook.manifests.splitter import Document
@@ -45,6 +46,7 @@ class ManifestImage(NamedTuple):
 
     Attributes:
         line: Its line, counted from 1.
+        parent: The object that it belongs to.
         name: The container that it belongs to; ``volume:`` and the name for a volume.
         decision: The decision on the image.
         shared: Whether it is unchanged because an anchor makes its text something else too,
@@ -52,6 +54,7 @@ class ManifestImage(NamedTuple):
     """
 
     line: int
+    parent: ObjectName
     name: str
     decision: Decision
     shared: bool
@@ -90,6 +93,7 @@ class _DecidedImage(NamedTuple):
 
     node: ScalarNode
     owner: Node
+    parent: ObjectName
     name: str
     decision: Decision
 
@@ -157,7 +161,7 @@ def _rewrite_document(
         images = [image for tree in parsed.roots for image in finder.find(tree)]
         decisions = decide_images([image.field for image in images], decide)
         found = [
-            _DecidedImage(image.node, image.owner, field.name, decision)
+            _DecidedImage(image.node, image.owner, image.parent, field.name, decision)
             for image, (field, decision) in zip(images, decisions, strict=True)
         ]
     text, shared = _replace_images(document.text, found)
@@ -178,7 +182,11 @@ def _rewrite_document(
         file.encode(text),
         tuple(
             ManifestImage(
-                get_line(each.node.start), each.name, each.decision, id(each.node) in shared
+                get_line(each.node.start),
+                each.parent,
+                each.name,
+                each.decision,
+                id(each.node) in shared,
             )
             for each in found
         ),
