@@ -265,15 +265,12 @@ def _add_manifests(
     manifests: tuple[Path, ...], names: list[str], decide: Callable[[str], Decision]
 ) -> bool:
     """Add the images of manifests to *names*; return whether all could be read."""
-    from webhook.cli.images_in_use import (  # noqa: PLC0415 - YAML
-        confirm_original,
-        read_manifest_images,
-    )
+    from webhook.cli.images_in_use import list_originals, read_manifest_images  # noqa: PLC0415
 
     problems: list[str] = []
     if manifests:
         found = read_manifest_images(manifests, problems.append)
-        names += [confirm_original(each, decide) for each in found if each.pull_policy != "Never"]
+        names += list_originals(found, decide)
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
     return not problems
@@ -282,16 +279,11 @@ def _add_manifests(
 def _read_cluster(
     kubeconfig: Path | None, context: str | None, namespace: str, decide: Callable[[str], Decision]
 ) -> list[str]:
-    from webhook.cli.images_in_use import (  # noqa: PLC0415 - YAML
-        confirm_original,
-        read_cluster_images,
-    )
+    from webhook.cli.images_in_use import list_originals, read_cluster_images  # noqa: PLC0415
 
     try:
         found = read_cluster_images(open_cluster(kubeconfig, context), namespace)
-        return sorted(
-            {confirm_original(each, decide) for each in found if each.pull_policy != "Never"}
-        )
+        return sorted({*list_originals(found, decide)})
     except ClusterError as error:
         raise SetupError(
             f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"

@@ -20,7 +20,7 @@ from webhook.objects import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from pathlib import Path
 
     from webhook.core import Decision
@@ -31,6 +31,7 @@ __all__ = [
     "ImageInUse",
     "ImageOwner",
     "confirm_original",
+    "list_originals",
     "read_cluster_images",
     "read_manifest_images",
 ]
@@ -102,6 +103,11 @@ def confirm_original(image: ImageInUse, decide: Callable[[str], Decision]) -> st
     if is_unknown and has_same_ending(image.original, image.image):
         return image.original
     return image.image
+
+
+def list_originals(images: Iterable[ImageInUse], decide: Callable[[str], Decision]) -> list[str]:
+    """Return the originals of those images that are pulled, as `confirm_original` finds them."""
+    return [confirm_original(each, decide) for each in images if each.pull_policy != "Never"]
 
 
 def read_cluster_images(client: KubeClient, namespace: str = "") -> Iterator[ImageInUse]:
