@@ -47,10 +47,8 @@ ARCHITECTURE = {"x86_64": "amd64", "aarch64": "arm64"}.get(platform.machine(), p
 CONFIGURATION: dict[str, Any] = {
     "version": "0.1",
     "log": {"level": "info", "formatter": "json"},
-    # The kernel chooses a port, and the registry logs it.
-    "http": {"addr": "127.0.0.1:0"},
 }
-LISTENING = re.compile(r"listening on (127\.0\.0\.1:\d+)")
+LISTENING = re.compile(r"listening on ([\d.]+:\d+)")
 START = 10.0
 
 IMAGE = "application/vnd.oci.image."
@@ -66,6 +64,7 @@ def registry(
     passwords: str = "",
     blobs: Path | None = None,
     certificate: bytes = b"",
+    host: str = "127.0.0.1",
 ) -> Iterator[str]:
     """Run a registry until the end of the block. By default it is empty.
 
@@ -74,6 +73,7 @@ def registry(
         passwords: Lines of an htpasswd file with bcrypt hashes; empty for no authentication.
         blobs: Another folder for its blobs, which registries can share.
         certificate: Its key and certificates in PEM; empty for plain HTTP.
+        host: The address that it listens on.
 
     Yields:
         Its address, for example ``127.0.0.1:41327``.
@@ -85,7 +85,9 @@ def registry(
         raise RuntimeError("the program docker-registry is not installed")
     place = Path(tempfile.mkdtemp(prefix="registry-", dir=folder))
     storage = {"filesystem": {"rootdirectory": str(blobs or place / "blobs")}}
-    settings: dict[str, Any] = {**CONFIGURATION, "storage": storage}
+    # The kernel chooses a port, and the registry logs it.
+    http: dict[str, Any] = {"addr": f"{host}:0"}
+    settings: dict[str, Any] = {**CONFIGURATION, "http": http, "storage": storage}
     if passwords:
         users = place / "htpasswd"
         users.write_text(passwords, encoding="utf-8")
@@ -93,8 +95,7 @@ def registry(
     if certificate:
         pair = place / "pair.pem"
         pair.write_bytes(certificate)
-        tls = {"certificate": str(pair), "key": str(pair)}
-        settings["http"] = {**CONFIGURATION["http"], "tls": tls}
+        http["tls"] = {"certificate": str(pair), "key": str(pair)}
     configuration = place / "config.json"  # it reads YAML, which includes JSON
     configuration.write_text(json.dumps(settings), encoding="utf-8")
     log = place / "registry.log"
