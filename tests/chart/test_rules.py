@@ -140,6 +140,21 @@ def test_availability_reaches_the_webhook_with_its_files():
     assert "credentials" in {volume["name"] for volume in spec["volumes"]}
 
 
+def test_credential_helper_and_proxy_reach_the_webhook():
+    rendered = render(file=CHART / "ci/credential-helper-values.yaml")
+    policy = configuration(rendered).policies["default"]
+    (spec, _) = rendered.pod_specs
+    (container,), (helper,) = spec["containers"], spec["initContainers"]
+    environment = {each["name"]: each["value"] for each in container["env"]}
+
+    assert policy.availability.use_proxies
+    assert policy.availability.credentials == ("config.json",)
+    (folder,) = [each["mountPath"] for each in helper["volumeMounts"]]
+    assert folder in environment["PATH"].split(":")
+    assert folder in [each["mountPath"] for each in container["volumeMounts"]]
+    assert environment["NO_PROXY"]
+
+
 def test_schema_has_the_keys_of_availability():
     schema = json.loads((CHART / "values.schema.json").read_text())
 

@@ -170,6 +170,7 @@ availability:
   platforms: [linux/amd64, linux/arm/v7]
   plainHTTP: ["registry.lan:5000"]
   credentials: [auth/config.json]
+  proxy: environment
 """
     policy = parse_rules(text, "etc/rules.yaml").policies["default"]
 
@@ -182,11 +183,27 @@ availability:
         platforms=(Platform("linux", "amd64"), Platform("linux", "arm", "v7")),
         plain_http=frozenset({"registry.lan:5000"}),
         credentials=("etc/auth/config.json",),
+        use_proxies=True,
         ca_files=(("a.example", "etc/ca.pem"), ("t.example", "/etc/t.pem")),
     )
     (rule,) = policy.mirrors.rules
     assert rule.verify
     assert rule.trusted == Mirror("t.example")
+
+
+@pytest.mark.parametrize(
+    ("proxy", "use_proxies"), [("environment", True), ("off", False), ("false", False)]
+)
+def test_proxy_of_availability_is_environment_or_off(proxy, use_proxies):
+    policy = parse_default(f"availability: {{mode: check, proxy: {proxy}}}")
+
+    assert policy.availability.use_proxies is use_proxies
+
+
+def test_other_proxy_of_availability_is_refused(refused):
+    (line,) = refused("availability: {mode: check, proxy: 'http://proxy:3128'}")
+
+    assert "unknown value 'http://proxy:3128'; use environment or off" in line
 
 
 def test_unknown_profile_is_refused_with_all_names(refused):

@@ -9,7 +9,9 @@ import httpx
 from tests.registry.virtual_clock import now, run
 from webhook.core import Availability, parse_reference
 from webhook.registry.client import RegistryClient
+from webhook.registry.credential_helpers import CredentialHelpers, HelperError
 from webhook.registry.credentials import CredentialStore
+from webhook.registry.proxies import Proxies
 
 MANIFEST = "application/vnd.oci.image.manifest.v1+json"
 INDEX = "application/vnd.oci.image.index.v1+json"
@@ -36,8 +38,12 @@ def secret(*auths):
     return json.dumps({"auths": entries}).encode()
 
 
-def client_of(handler, *, credentials=b"", **settings):
-    """A client for which every host is *handler*."""
+async def no_helper(login):
+    raise HelperError(f"its credential helper {login.program} is not in the PATH")
+
+
+def client_of(handler, *, credentials=b"", helper=no_helper, proxies=None, **settings):
+    """A client for which every host is *handler*, and every credential helper is *helper*."""
     settings = Availability(**settings)
     store = CredentialStore(
         ["config.json"] if credentials else [],
@@ -46,7 +52,8 @@ def client_of(handler, *, credentials=b"", **settings):
         report=print,
     )
     transport = httpx.MockTransport(handler)
-    return RegistryClient(settings, store, now, lambda _: transport)
+    helpers = CredentialHelpers(now, lambda: 1e9 + now(), helper, settings.timeout / 2)
+    return RegistryClient(settings, store, helpers, proxies or Proxies(), now, lambda *_: transport)
 
 
 async def check_async(handler, image, *, is_named=True, **options):

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import json
+from urllib.parse import parse_qsl
 
 import httpx
 import pytest
@@ -20,6 +22,8 @@ from webhook.registry.auth import (
     select_challenge,
 )
 from webhook.registry.cache import ENTRY_BYTES
+from webhook.registry.credentials import Credential, HelperLogin
+from webhook.registry.proxies import Proxies, read_proxies
 from webhook.registry.responses import CheckStatus, RegistryError
 
 PASSWORD = "s3cr3t-p4ss"
@@ -372,16 +376,16 @@ def test_internal_host_is_recognized_in_any_notation(host, is_internal):
     url = httpx.URL(f"https://{host}/token")
     if is_internal:
         with pytest.raises(RegistryError, match="leads to"):
-            asyncio.run(check_destination(url, context))
+            asyncio.run(check_destination(url, context, Proxies()))
     else:
-        asyncio.run(check_destination(url, context))
+        asyncio.run(check_destination(url, context, Proxies()))
 
 
 def test_host_without_address_is_not_reached():
     context = RequestContext("m.example", ("a",), is_named=False)
     url = httpx.URL(f"https://{'a' * 70}.invalid/")
     with pytest.raises(RegistryError, match="not known"):
-        asyncio.run(check_destination(url, context))
+        asyncio.run(check_destination(url, context, Proxies()))
 
 
 @pytest.mark.parametrize(
@@ -438,8 +442,150 @@ def test_refused_password_is_sent_once():
 
     result = check(registry, credentials=wrong)
 
-    assert result.reason == "requires authentication (HTTP 401)"
+    assert result.reason == (
+        "requires authentication (it refuses the configured credentials: HTTP 401)"
+    )
     assert len(registry.requests) == 2
+
+
+AZURE = json.dumps({"auths": {"m.example": {"identitytoken": "r3fr3sh"}}}).encode()
+HELPED = json.dumps({"credHelpers": {"m.example": "cloud"}}).encode()
+
+
+def test_refresh_token_is_exchanged_for_a_token():
+    forms = []
+
+    def realm(request):
+        forms.append((request.method, dict(parse_qsl(request.content.decode()))))
+        return httpx.Response(200, json={"access_token": TOKEN})
+
+    registry = Registry(BEARER.format("https://m.example/token"), realm)
+
+    assert check(registry, credentials=AZURE).status is CheckStatus.PRESENT
+    form = {
+        "grant_type": "refresh_token",
+        "client_id": "mirrorhook",
+        "refresh_token": "r3fr3sh",
+        "service": "s",
+        "scope": "repository:hub/nginx:pull",
+    }
+    assert forms == [("POST", form)]
+    assert registry.headers_of("https://m.example") == {"", f"Bearer {TOKEN}"}
+
+
+def test_refresh_token_is_not_sent_without_tls_to_another_host():
+    forms = []
+
+    def realm(request):
+        forms.append((request.method, request.content))
+        return httpx.Response(200, json={"token": TOKEN})
+
+    registry = Registry(BEARER.format("http://plain.example/token"), realm)
+
+    check(registry, credentials=AZURE, plain_http=frozenset({"plain.example"}))
+
+    assert forms == [("GET", b"")]
+
+
+def test_refresh_token_is_no_password():
+    result = check(Registry('Basic realm="x"'), credentials=AZURE)
+
+    assert result.reason == (
+        "requires authentication (it takes a password, but only a token is configured)"
+    )
+
+
+def test_registry_token_is_sent_as_it_is():
+    entry = {"auths": {"m.example": {"registrytoken": TOKEN}}}
+    registry = Registry(BEARER.format("https://m.example/token"))
+
+    result = check(registry, credentials=json.dumps(entry).encode())
+
+    assert result.status is CheckStatus.PRESENT
+    assert [authorization for _, authorization in registry.requests] == ["", f"Bearer {TOKEN}"]
+
+
+@pytest.mark.parametrize("challenge", ['Basic realm="x"', BEARER.format("https://m.example/token")])
+def test_helper_is_asked_for_the_login_after_a_challenge(challenge):
+    asked = []
+
+    async def helper(login):
+        asked.append(login)
+        return Credential("", "", "robot", PASSWORD)
+
+    registry = Registry(challenge)
+
+    assert check(registry, credentials=HELPED, helper=helper).status is CheckStatus.PRESENT
+    assert asked == [HelperLogin("cloud", "m.example")]
+    assert BASIC in registry.headers_of("https://m.example")
+
+
+def test_helper_is_not_asked_without_a_challenge():
+    async def helper(_login):
+        raise AssertionError
+
+    result = check(lambda _: manifest(), credentials=HELPED, helper=helper)
+
+    assert result.status is CheckStatus.PRESENT
+
+
+def test_failed_helper_leaves_public_images_and_is_named_otherwise():
+    public = Registry(BEARER.format("https://m.example/token"))
+    private = Registry('Basic realm="x"')
+    refused = Registry(BEARER.format("https://m.example/token"), lambda _: answer(401))
+    problem = "its credential helper docker-credential-cloud is not in the PATH"
+
+    assert check(public, credentials=HELPED).status is CheckStatus.PRESENT
+    for registry in (private, refused):
+        assert check(registry, credentials=HELPED).detail == problem
+
+
+def test_helper_that_is_slow_does_not_count_as_a_failure_of_the_registry():
+    async def helper(_login):
+        await asyncio.sleep(60)
+
+    result = check(Registry('Basic realm="x"'), credentials=HELPED, helper=helper, timeout=0.8)
+
+    assert result.status is CheckStatus.UNAUTHORIZED
+    assert result.detail == "its credential helper docker-credential-cloud has not answered yet"
+
+
+def test_command_waits_for_a_helper_before_the_time_of_a_check_begins():
+    async def helper(_login):
+        await asyncio.sleep(5)
+        return Credential("", "", "robot", PASSWORD)
+
+    registry = Registry('Basic realm="x"')
+    options = {"credentials": HELPED, "helper": helper, "timeout": 0.8, "helper_seconds": 10.0}
+
+    assert check(registry, **options).status is CheckStatus.PRESENT
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize(
+    ("credentials", "detail"),
+    [
+        (b"", "no credentials are configured for it"),
+        (OURS, "its token server refuses the configured credentials: HTTP {}"),
+        (AZURE, "its token server refuses the configured credentials: HTTP {}"),
+    ],
+)
+def test_refusal_of_token_server_says_whose_fault_it_is(status, credentials, detail):
+    registry = Registry(BEARER.format("https://m.example/token"), lambda _: answer(status))
+
+    result = check(registry, credentials=credentials)
+
+    assert (result.status, result.detail) == (CheckStatus.UNAUTHORIZED, detail.format(status))
+
+
+def test_destination_that_only_the_proxy_knows_is_left_to_it():
+    context = RequestContext("m.example", ("a",), is_named=False)
+    proxies = read_proxies({"HTTPS_PROXY": "http://proxy.example", "NO_PROXY": "direct.invalid"})
+
+    asyncio.run(check_destination(httpx.URL("https://auth.invalid"), context, proxies))
+    for host in ("direct.invalid", "10.1.2.3"):
+        with pytest.raises(RegistryError, match="it leads to"):
+            asyncio.run(check_destination(httpx.URL(f"https://{host}"), context, proxies))
 
 
 echoes = st.sampled_from([PASSWORD, BASIC, TOKEN, f"Bearer {TOKEN}", BASIC[6:]])

@@ -25,7 +25,7 @@ class Observer(RecordingObserver):
 def checker_of(handler, observer=None, **settings):
     transport = httpx.MockTransport(handler)
     settings = Availability(**settings)
-    return create_checker(settings, time.monotonic, observer, lambda _: transport)
+    return create_checker(settings, time.monotonic, observer, lambda *_: transport)
 
 
 def check_of(image):

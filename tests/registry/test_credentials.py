@@ -9,6 +9,7 @@ from tests.registry.fake_http import secret
 from webhook.registry.credentials import (
     Credential,
     CredentialStore,
+    HelperLogin,
     InvalidCredentialsError,
     normalize_host,
     parse_credentials,
@@ -68,12 +69,33 @@ def test_entry_with_longest_path_wins():
 def test_auth_field_is_read():
     auth = base64.b64encode(b"robot:a:b").decode()
 
-    (found,) = parse_credentials(json.dumps({"auths": {"a.io": {"auth": auth}}}).encode())
+    content = json.dumps({"auths": {"a.io": {"auth": auth}}}).encode()
+    (found,) = parse_credentials(content).credentials
 
     assert (found.user, found.password) == ("robot", "a:b")
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff", b"[]", b"{}", b'{"auths": []}', b"[" * 100_000])
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"\xff",
+        b"[]",
+        b"{}",
+        b'{"auths": []}',
+        b'{"auths": null}',
+        b'{"credHelpers": []}',
+        b'{"credHelpers": {"a.io": 1}}',
+        b'{"credHelpers": {"a.io": "../bin/sh"}}',
+        b'{"credsStore": "-x"}',
+        b'{"credsStore": "a b"}',
+        b'{"credsStore": "a\\n"}',
+        b'{"credsStore": "a/b"}',
+        b'{"credsStore": "\xc3\xa9"}',
+        b'{"credsStore": {}, "auths": []}',
+        b"[" * 100_000,
+    ],
+)
 def test_other_files_are_refused(content):
     with pytest.raises(InvalidCredentialsError):
         parse_credentials(content)
@@ -81,7 +103,61 @@ def test_other_files_are_refused(content):
 
 @pytest.mark.parametrize("entry", [{}, [], None, {"auth": "%"}, {"auth": "YWJj"}, {"auth": 1}])
 def test_entry_without_password_is_left_out(entry):
-    assert parse_credentials(json.dumps({"auths": {"a.io": entry}}).encode()) == []
+    found = parse_credentials(json.dumps({"auths": {"a.io": entry}}).encode())
+
+    assert (found.credentials, found.stored) == ((), {"a.io"})
+
+
+def test_tokens_are_read_as_docker_writes_them():
+    nobody = base64.b64encode(b"00000000-0000-0000-0000-000000000000:").decode()
+    auths = {
+        "a.azurecr.io": {"auth": nobody, "identitytoken": "refresh"},
+        "b.io": {"registrytoken": "bearer"},
+    }
+
+    first, second = parse_credentials(json.dumps({"auths": auths}).encode()).credentials
+
+    assert (first.refresh_token, second.registry_token) == ("refresh", "bearer")
+    assert "refresh" not in repr(first)
+    assert "bearer" not in repr(second)
+
+
+CLOUD = {
+    "auths": {"stored.io": {}, "https://index.docker.io/v1/": {}, "ours.io": {"auth": "dTpw"}},
+    "credHelpers": {"1.dkr.ecr.eu-west-1.amazonaws.com": "ecr-login", "m.io:5000": "x", "n.io": ""},
+    "credsStore": "desktop",
+}
+
+
+@pytest.mark.parametrize(
+    ("host", "is_named", "login"),
+    [
+        ("1.dkr.ecr.eu-west-1.amazonaws.com", True, ("ecr-login", None)),
+        ("1.dkr.ecr.eu-west-1.amazonaws.com:443", False, ("ecr-login", None)),
+        ("M.io:5000", True, ("x", "m.io:5000")),
+        ("m.io", True, ("desktop", "m.io")),
+        ("n.io", True, ("desktop", "n.io")),
+        ("stored.io", False, ("desktop", "stored.io")),
+        ("other.io", False, None),
+        ("docker.io", False, ("desktop", "https://index.docker.io/v1/")),
+        ("registry-1.docker.io", True, ("desktop", "https://index.docker.io/v1/")),
+    ],
+)
+def test_helper_is_found_as_in_docker(host, is_named, login):
+    found = files(json.dumps(CLOUD).encode()).find(host, "a", is_named=is_named)
+
+    if login is None:
+        assert found is None
+    else:
+        name, server = login
+        assert found == HelperLogin(name, server or "1.dkr.ecr.eu-west-1.amazonaws.com")
+        assert found.program == f"docker-credential-{name}"
+
+
+def test_password_of_the_file_comes_before_the_helper_for_all_registries():
+    assert files(json.dumps(CLOUD).encode()).find("ours.io", "a").user == "u"
+    both = {**CLOUD, "credHelpers": {"ours.io": "x"}}
+    assert files(json.dumps(both).encode()).find("ours.io", "a") == HelperLogin("x", "ours.io")
 
 
 def test_changed_file_is_reread_and_wrong_one_keeps_last_credentials():

@@ -38,6 +38,7 @@ from webhook.cli.options import (
     rules_options,
 )
 from webhook.cli.output import create_progress, escape_controls, show_json, show_table
+from webhook.cli.registry_settings import add_user_settings
 from webhook.core import Availability, InvalidRuleError, Platform, parse_platform
 from webhook.core.reference import is_domain
 from webhook.kube import ClusterError
@@ -231,34 +232,18 @@ def _parse_platforms(texts: tuple[str, ...]) -> tuple[Platform, ...]:
 
 
 def _read_settings(settings: Availability | None, plain_http: tuple[str, ...]) -> Availability:
-    """Return how we ask registries: as in the rules, with the options and the logins of Docker."""
+    """Return how we ask registries: as in the rules, with the options and logins of the user."""
     settings = settings or Availability()
     for host in plain_http:
         if not is_domain(host):
             problem = f"{host!r} is not a registry: write host or host:port"
             raise click.BadParameter(problem, param_hint="--plain-http")
     return replace(
-        settings,
+        add_user_settings(settings),
         timeout=QUESTION_SECONDS,
         platforms=(),
-        credentials=(*settings.credentials, *_find_logins()),
         plain_http=settings.plain_http | {*plain_http},
     )
-
-
-def _find_logins() -> list[str]:
-    """Return the file with the logins that engines use, if it has any besides helpers."""
-    from webhook.registry.credentials import (  # noqa: PLC0415 - HTTP is not for plans
-        InvalidCredentialsError,
-        parse_credentials,
-    )
-
-    folder = os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker"
-    file = Path(folder, "config.json")
-    try:
-        return [str(file)] if parse_credentials(file.read_bytes()) else []
-    except (OSError, InvalidCredentialsError):
-        return []
 
 
 def _add_manifests(

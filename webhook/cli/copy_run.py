@@ -19,17 +19,21 @@ if TYPE_CHECKING:
     from webhook.cli.copy_engines import CopyEngine
     from webhook.cli.copy_plan import CopyTask
     from webhook.core import ImageReference, Platform
-    from webhook.registry import RegistryClient
+    from webhook.registry import CheckResult, RegistryClient
 
 __all__ = ["CopyRun"]
 
 QUESTIONS: Final = 16  # at once
-# Where an engine may have a proxy, a login or a CA that we lack.
+# Where an engine may have a login or a CA that we lack.
 ENGINE_ONLY: Final = (CheckStatus.UNREACHABLE, CheckStatus.TIMEOUT, CheckStatus.UNTRUSTED)
 
 
 class ImageProblem(Exception):  # noqa: N818 - it is about one image
     """An image cannot be copied; the message says why."""
+
+
+class UnknownHostProblem(ImageProblem):
+    """An image cannot be copied because a registry does not exist: an engine would only retry."""
 
 
 @dataclass(kw_only=True, slots=True)
@@ -60,7 +64,9 @@ class CopyRun:
     _archived: dict[ImageReference, ArchivedImage] = field(default_factory=dict)
     _upstream: dict[ImageReference, str] = field(default_factory=dict)
     _mirror: dict[ImageReference, str] = field(default_factory=dict)
-    _engine_only: set[str] = field(default_factory=set)
+    # Why we cannot ask an image or a registry ourselves.
+    _reasons: dict[ImageReference, str] = field(default_factory=dict)
+    _engine_only: dict[str, str] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Copy all images.
@@ -192,6 +198,8 @@ class CopyRun:
             return {digest for _, digest in _list_entries(manifest or b"")} == {*task.parts}
         try:
             return await self._find_digest(task.target) == task.digest
+        except UnknownHostProblem:
+            raise
         except ImageProblem:
             return False
 
@@ -201,7 +209,7 @@ class CopyRun:
             result = await self.client.check_image(reference)
             if result.status is CheckStatus.ABSENT or (result.is_present and result.digest):
                 return result.digest
-            self._note_failure(reference, result.status)
+            self._note_failure(reference, result)
         manifest = await self._ask_engine(reference)
         return "" if manifest is None else hash_manifest(manifest)
 
@@ -212,12 +220,16 @@ class CopyRun:
                 return manifest
             if result.status is CheckStatus.ABSENT:
                 return None
-            self._note_failure(reference, result.status)
+            self._note_failure(reference, result)
         return await self._ask_engine(reference)
 
-    def _note_failure(self, reference: ImageReference, status: CheckStatus) -> None:
-        if status in ENGINE_ONLY:
-            self._engine_only.add(reference.registry)
+    def _note_failure(self, reference: ImageReference, result: CheckResult) -> None:
+        reason = f"{reference.registry} {result.reason}"
+        if result.status is CheckStatus.UNKNOWN_HOST:
+            raise UnknownHostProblem(reason)
+        self._reasons[reference] = reason
+        if result.status in ENGINE_ONLY:
+            self._engine_only[reference.registry] = reason
 
     async def _ask_engine(self, reference: ImageReference) -> bytes | None:
         """Return a manifest, by way of the logins, proxies and CAs of the engine."""
@@ -225,7 +237,9 @@ class CopyRun:
         if result.is_missing:
             return None
         if result.code != 0:
-            raise ImageProblem(f"{self.engine.name}: {result.error or f'exit {result.code}'}")
+            reason = self._engine_only.get(reference.registry) or self._reasons[reference]
+            error = result.error or f"exit {result.code}"
+            raise ImageProblem(f"{reason}; {self.engine.name}: {error}")
         return result.output
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 import click
 
 from webhook.cli.output import create_progress, show_table, show_text
+from webhook.cli.registry_settings import add_user_settings
 from webhook.core import Availability, Outcome
 from webhook.registry import (
     CandidateSelector,
@@ -107,7 +108,7 @@ def probe_candidates(
         decisions: The decision on each image if every mirror has it.
     """
     # No Pod is waiting here.
-    settings = replace(settings or Availability(), budget=math.inf)
+    settings = replace(add_user_settings(settings or Availability()), budget=math.inf)
     return asyncio.run(_probe(settings, decisions))
 
 

@@ -30,6 +30,7 @@ AVAILABILITY_KEYS: Final = (
     "platforms",
     "plainHTTP",
     "credentials",
+    "proxy",
 )
 LOOP_KEYS: Final = ("mode", "times", "within")
 
@@ -40,6 +41,13 @@ UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 MAX_WAIT: Final = 10.0
 DAY: Final = 24 * 3600.0
 MIN_TIMES, MAX_TIMES = 3, 100
+
+
+class ProxyMode(StrEnum):
+    """Which proxies to use for availability checks."""
+
+    ENVIRONMENT = "environment"
+    OFF = "off"
 
 
 class LoopMode(StrEnum):
@@ -80,6 +88,7 @@ def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | Non
         on_unknown=on_unknown or default.on_unknown,
         platforms=tuple(read_items("platforms", lambda item: item.read_as(parse_platform))),
         plain_http=frozenset(read_items("plainHTTP", _read_host)),
+        use_proxies=_read_use_proxies(entries["proxy"]) if "proxy" in entries else None,
         credentials=tuple(read_items("credentials", files.read_path)),
         ca_files=tuple(files.ca_files.items()),
     )
@@ -93,6 +102,13 @@ def _read_is_checked(value: YAMLValue) -> bool:
     if value.node.value != "check":
         value.add_problem(f"expected check or off, got {value.describe()}")
     return True
+
+
+def _read_use_proxies(value: YAMLValue) -> bool | None:
+    if value.is_false():
+        return False
+    mode = value.read_choice(ProxyMode)
+    return None if mode is None else mode is ProxyMode.ENVIRONMENT
 
 
 def read_loops(value: YAMLValue) -> LoopLimits | None:

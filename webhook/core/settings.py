@@ -69,8 +69,11 @@ class Availability:
         on_unknown: Which image to use when the result is unknown.
         platforms: The platforms that each image must support; empty for no requirement.
         plain_http: Registries that are reached without TLS.
+        use_proxies: Whether to use the proxies of the environment; None for the default.
         credentials: Paths of ``dockerconfigjson`` files.
         ca_files: Registries, each with the path of a CA file to trust in addition.
+        helper_seconds: Seconds that a check waits for a credential helper before it begins. In a
+            review, nobody has time for that: 0.
     """
 
     timeout: float = 0.8
@@ -80,8 +83,10 @@ class Availability:
     on_unknown: OnUnknown = OnUnknown.ORIGINAL
     platforms: tuple[Platform, ...] = ()
     plain_http: frozenset[str] = frozenset()
+    use_proxies: bool | None = None
     credentials: tuple[str, ...] = ()
     ca_files: tuple[tuple[str, str], ...] = ()
+    helper_seconds: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

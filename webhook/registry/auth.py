@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Final
 import httpx
 
 from webhook.registry.cache import ENTRY_BYTES, BoundedCache
-from webhook.registry.credentials import normalize_host
+from webhook.registry.credential_helpers import HelperError
+from webhook.registry.credentials import HelperLogin, normalize_host
 from webhook.registry.responses import (
     CheckStatus,
     RegistryError,
@@ -28,7 +29,9 @@ from webhook.registry.responses import (
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
 
+    from webhook.registry.credential_helpers import CredentialHelpers
     from webhook.registry.credentials import Credential, CredentialStore
+    from webhook.registry.proxies import Proxies
 
 __all__ = [
     "CONTEXT",
@@ -56,7 +59,7 @@ MAX_HEADER: Final = 8192
 # The characters that a header can hold (RFC 6750).
 BEARER_TOKEN: Final = re.compile(r"[\w.~+/-]+=*", re.ASCII)
 
-DEFAULT_SECONDS: Final = 60
+DEFAULT_SECONDS: Final = 60.0
 MAX_SECONDS: Final = 3600
 # A token that expires on its way is refused.
 MARGIN: Final = 5
@@ -67,6 +70,12 @@ MAX_TOKEN_BYTES: Final = 2 * 1024 * 1024
 # The body that comes with a challenge is for people, and a token response is small.
 MAX_BODY: Final = 64 * 1024
 PORTS: Final = {"http": 80, "https": 443}
+CLIENT: Final = "mirrorhook"
+NO_PASSWORD: Final = "it takes a password, but only a token is configured"  # noqa: S105 - a sentence
+NO_CREDENTIALS: Final = "no credentials are configured for it"
+# A token server answers so for a wrong password, and for a repository that it keeps secret:
+# neither shows anything about the image.
+REFUSALS: Final = frozenset({httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN})
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,6 +119,8 @@ class RegistryAuth(httpx.Auth):
 
     Args:
         credentials: The credentials.
+        helpers: The programs that know others.
+        proxies: The proxies.
         plain_http: Registries that are used without TLS, by normalized name.
         clock: Monotonic time in seconds.
     """
@@ -117,10 +128,14 @@ class RegistryAuth(httpx.Auth):
     def __init__(
         self,
         credentials: CredentialStore,
+        helpers: CredentialHelpers,
+        proxies: Proxies,
         plain_http: frozenset[str],
         clock: Callable[[], float],
     ) -> None:
         self._credentials = credentials
+        self._helpers = helpers
+        self._proxies = proxies
         self._plain_http = plain_http
         self._clock = clock
         self._tokens: BoundedCache[tuple[object, ...], tuple[str, float]]
@@ -135,10 +150,12 @@ class RegistryAuth(httpx.Auth):
             RegistryError: It cannot be answered, or the token server refuses.
         """
         context: RequestContext = request.extensions[CONTEXT]
-        credential = None
+        login = None
         if host_of(request.url) == context.host:
-            credential = self._credentials.find(context.host, context.repository)
-        key = (*_origin(request.url), context.repository, credential)
+            login = self._credentials.find(
+                context.host, context.repository, is_named=context.is_named
+            )
+        key = (*_origin(request.url), context.repository, login)
         # After a redirect it may be what another host was sent.
         request.headers.pop("Authorization", None)
         authorization, expiry = self._tokens.get(key) or ("", 0.0)
@@ -154,21 +171,52 @@ class RegistryAuth(httpx.Auth):
         )
         if challenge is None:
             raise RegistryError(CheckStatus.UNAUTHORIZED, "by an unknown scheme")
-        if challenge.scheme == "bearer":
+        credential, problem = await self._open_login(login)
+        if credential is not None and credential.registry_token:
+            authorization, seconds = _to_bearer(credential.registry_token), DEFAULT_SECONDS
+        elif challenge.scheme == "bearer":
             token_request = self._token_request(request, challenge, credential)
-            await check_destination(token_request.url, context)
+            await check_destination(token_request.url, context, self._proxies)
             response = yield token_request
+            if response.status_code in REFUSALS:
+                raise self._refuse("its token server", response.status_code, login, problem)
             authorization, seconds = await _read_token(response)
-        elif credential is None:
-            detail = "no credentials are configured for it"
-            raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
+        elif credential is None or not credential.user:
+            raise RegistryError(CheckStatus.UNAUTHORIZED, problem or NO_PASSWORD)
         else:
             authorization, seconds = credential.authorization, DEFAULT_SECONDS
         expiry = self._clock() + seconds - MARGIN
         size = ENTRY_BYTES + len(authorization) + len(context.repository)
         self._tokens.put(key, (authorization, expiry), size)
         request.headers["Authorization"] = authorization
-        yield request
+        response = yield request
+        if response.status_code == httpx.codes.UNAUTHORIZED:
+            self._tokens.pop(key)
+            raise self._refuse("it", response.status_code, login, problem)
+
+    async def _open_login(
+        self, login: Credential | HelperLogin | None
+    ) -> tuple[Credential | None, str]:
+        """Return a credential, or why there is none."""
+        credential, problem = None, NO_CREDENTIALS
+        if isinstance(login, HelperLogin):
+            try:
+                credential = await self._helpers.get(login)
+                problem = f"its credential helper {login.program} has no login for it"
+            except HelperError as error:
+                problem = str(error)
+        else:
+            credential = login
+        return credential, "" if credential else problem
+
+    def _refuse(
+        self, subject: str, code: int, login: Credential | HelperLogin | None, problem: str
+    ) -> RegistryError:
+        """Return the error for a login that is refused, or for the lack of one."""
+        if isinstance(login, HelperLogin):
+            self._helpers.forget(login)
+        detail = problem or f"{subject} refuses the configured credentials: HTTP {code}"
+        return RegistryError(CheckStatus.UNAUTHORIZED, detail)
 
     def _token_request(
         self, request: httpx.Request, challenge: Challenge, credential: Credential | None
@@ -181,25 +229,40 @@ class RegistryAuth(httpx.Auth):
             detail = "the URL of its token server is invalid or without TLS"
             raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
         default = f"repository:{request.extensions[CONTEXT].repository}:pull"
-        query = {"scope": [challenge.scope or default]}
+        query = {"scope": challenge.scope or default}
         if challenge.service:
-            query["service"] = [challenge.service]
+            query["service"] = challenge.service
         headers = {name: request.headers[name] for name in ("User-Agent", "Accept-Encoding")}
         # The token protocol sends the password to any realm that the registry names.
         # Without TLS somebody else may have named it: then only the same host gets it.
         is_trusted = request.url.scheme == realm.scheme == "https"
         is_trusted |= _origin(request.url) == _origin(realm)
+        extensions = {CONTEXT: request.extensions[CONTEXT]}
         if credential is not None and is_trusted:
+            if credential.refresh_token:
+                form = {"grant_type": "refresh_token", "client_id": CLIENT}
+                form |= {"refresh_token": credential.refresh_token, **query}
+                return httpx.Request(
+                    "POST", realm, data=form, headers=headers, extensions=extensions
+                )
             headers["Authorization"] = credential.authorization
-        return httpx.Request("GET", realm.copy_merge_params(query), headers=headers)
+        url = realm.copy_merge_params(query)
+        return httpx.Request("GET", url, headers=headers, extensions=extensions)
+
+
+def _to_bearer(token: object) -> str:
+    """Return the header for a token.
+
+    Raises:
+        RegistryError: A header cannot hold it.
+    """
+    if not isinstance(token, str) or len(token) > MAX_TOKEN or not BEARER_TOKEN.fullmatch(token):
+        raise RegistryError(CheckStatus.UNAUTHORIZED, "its token server sends no valid token")
+    return f"Bearer {token}"
 
 
 async def _read_token(response: httpx.Response) -> tuple[str, float]:
-    """Return the header for the token in a response, and how many seconds it is valid.
-
-    A token server answers 401 or 403 for a wrong password, and for a repository that it
-    keeps secret: neither shows anything about the image.
-    """
+    """Return the header for the token in a response, and how many seconds it is valid."""
     if response.status_code != httpx.codes.OK:
         result = interpret_response(response.status_code, {})
         if result.status in (CheckStatus.LIMITED, CheckStatus.FAILED):
@@ -207,13 +270,11 @@ async def _read_token(response: httpx.Response) -> tuple[str, float]:
         detail = f"its token server answers HTTP {response.status_code}"
         raise RegistryError(CheckStatus.UNAUTHORIZED, detail)
     value = parse_object(await read_body(response, MAX_BODY))
-    token = value.get("token") or value.get("access_token")
-    if not isinstance(token, str) or len(token) > MAX_TOKEN or not BEARER_TOKEN.fullmatch(token):
-        raise RegistryError(CheckStatus.UNAUTHORIZED, "its token server sends no valid token")
+    authorization = _to_bearer(value.get("token") or value.get("access_token"))
     seconds = value.get("expires_in")
     if not isinstance(seconds, int | float) or seconds <= 0:
         seconds = DEFAULT_SECONDS
-    return f"Bearer {token}", min(seconds, MAX_SECONDS)
+    return authorization, min(seconds, MAX_SECONDS)
 
 
 def parse_challenges(headers: Iterable[str]) -> list[Challenge]:
@@ -257,7 +318,7 @@ def is_allowed_url(url: httpx.URL, plain_http: frozenset[str]) -> bool:
     return url.scheme == "https" or (url.scheme == "http" and host_of(url) in plain_http)
 
 
-async def check_destination(url: httpx.URL, context: RequestContext) -> None:
+async def check_destination(url: httpx.URL, context: RequestContext, proxies: Proxies) -> None:
     """Check where a redirect or a challenge of a registry leads.
 
     A registry that rules name may lead anywhere. One that the author of a Pod names may not
@@ -272,6 +333,8 @@ async def check_destination(url: httpx.URL, context: RequestContext) -> None:
     try:
         addresses = await resolve(url.host)
     except (OSError, UnicodeError):
+        if proxies.find(url):
+            return  # the proxy knows the name, not we
         detail = "it leads to a host that is not known"
         raise RegistryError(CheckStatus.UNREACHABLE, detail) from None
     if any(map(is_internal_address, addresses)):

@@ -13,12 +13,13 @@ from webhook.registry.circuit_breaker import CircuitBreaker
 from webhook.registry.client import create_client
 from webhook.registry.client_thread import ClientThread
 from webhook.registry.responses import CheckResult, CheckStatus
+from webhook.registry.transport import create_pool
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from webhook.core import Availability, ImageReference
-    from webhook.registry.client import TransportFactory
+    from webhook.registry.transport import TransportFactory
 
 __all__ = ["CheckObserver", "ImageCheck", "ImageChecker", "NullObserver", "create_checker"]
 
@@ -321,7 +322,7 @@ def create_checker(
     settings: Availability,
     clock: Callable[[], float],
     observer: CheckObserver | None = None,
-    create_transport: TransportFactory | None = None,
+    create_transport: TransportFactory = create_pool,
 ) -> ImageChecker:
     """Return an image checker that uses the network.
 
@@ -329,7 +330,7 @@ def create_checker(
         settings: How to check.
         clock: Monotonic time in seconds.
         observer: Is notified of checks.
-        create_transport: Makes a connection pool, given the path of a CA file.
+        create_transport: Makes a connection pool, given the path of a CA file and a proxy.
     """
     observer = observer or NullObserver()
     client = ClientThread(

@@ -1,10 +1,11 @@
-"""Send HTTP requests to registries: CA files, credentials, redirects, and checks for images."""
+"""Send HTTP requests to registries: redirects, limits, and checks for images."""
 
 from __future__ import annotations
 
 import asyncio
-import ssl
-from contextlib import asynccontextmanager, contextmanager, nullcontext
+import os
+import time
+from contextlib import asynccontextmanager, contextmanager, nullcontext, suppress
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -18,11 +19,18 @@ from webhook.registry.auth import (
     RegistryAuth,
     RequestContext,
     check_destination,
-    host_of,
     is_allowed_url,
     is_internal_address,
 )
-from webhook.registry.credentials import HUB_HOST, CredentialStore, normalize_host
+from webhook.registry.credential_helpers import CredentialHelpers, HelperError, run_helper
+from webhook.registry.credentials import (
+    HUB_HOST,
+    CredentialStore,
+    HelperLogin,
+    normalize_host,
+)
+from webhook.registry.failures import PROXY, explain_failure
+from webhook.registry.proxies import Proxies, read_proxies
 from webhook.registry.responses import (
     MEDIA_TYPES,
     CheckResult,
@@ -34,6 +42,7 @@ from webhook.registry.responses import (
     list_platforms,
     read_body,
 )
+from webhook.registry.transport import RegistryTransport, create_pool
 
 if TYPE_CHECKING:
     from collections.abc import (
@@ -41,12 +50,10 @@ if TYPE_CHECKING:
         Awaitable,
         Callable,
         Iterator,
-        Mapping,
     )
 
     from webhook.core import Availability, ImageReference
-
-    TransportFactory = Callable[[str], httpx.AsyncBaseTransport]
+    from webhook.registry.transport import TransportFactory
 
 __all__ = ["RegistryClient", "create_client"]
 
@@ -62,16 +69,9 @@ MAX_DOCUMENT: Final = 1024 * 1024
 SMALL_DOCUMENT: Final = 64 * 1024
 MAX_LARGE_DOCUMENTS: Final = 4
 INVALID_ADDRESS: Final = "its address is invalid or without TLS"
-IDLE_CONNECTIONS: Final = 64
-IDLE_SECONDS: Final = 30.0
 HEADERS: Final = {
     "User-Agent": f"mirrorhook/{__version__}",
     "Accept-Encoding": "identity",
-}
-# Only what these errors say is the same on every system.
-CAUSES: Final[Mapping[type[BaseException], str]] = {
-    ConnectionRefusedError: "connection refused",
-    ConnectionResetError: "connection reset",
 }
 
 
@@ -81,25 +81,32 @@ class RegistryClient:
     Args:
         settings: Timeout, platforms, CA files, and registries without TLS.
         credentials: The credentials.
+        helpers: The programs that know others.
+        proxies: The proxies.
         clock: Monotonic time in seconds.
-        create_transport: Makes a connection pool, given the path of a CA file.
+        create_transport: Makes a connection pool, given the path of a CA file and a proxy.
     """
 
     def __init__(
         self,
         settings: Availability,
         credentials: CredentialStore,
+        helpers: CredentialHelpers,
+        proxies: Proxies,
         clock: Callable[[], float],
         create_transport: TransportFactory,
     ) -> None:
         self._settings = settings
+        self._credentials = credentials
+        self._helpers = helpers
+        self._proxies = proxies
         self._plain_http = frozenset(map(normalize_host, settings.plain_http))
         self._large_documents = {
             is_named: asyncio.Semaphore(MAX_LARGE_DOCUMENTS) for is_named in (True, False)
         }
         self._client = httpx.AsyncClient(
-            transport=_CAFileTransport(dict(settings.ca_files), create_transport),
-            auth=RegistryAuth(credentials, self._plain_http, clock),
+            transport=RegistryTransport(dict(settings.ca_files), proxies, create_transport),
+            auth=RegistryAuth(credentials, helpers, proxies, self._plain_http, clock),
             headers=HEADERS,
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             event_hooks={"response": [_resolve_location]},
@@ -115,6 +122,7 @@ class RegistryClient:
             reference: The image.
             is_named: Whether a rule names the registry; otherwise the author of a Pod did.
         """
+        await self._wait_for_helper(reference, is_named=is_named)
         return await self._limit_time(self._check_image(reference, is_named=is_named))
 
     async def check_registry(self, registry: str) -> CheckResult:
@@ -123,6 +131,17 @@ class RegistryClient:
         .. _distribution: https://github.com/opencontainers/distribution-spec/blob/main/spec.md
         """
         return await self._limit_time(self._check_registry(registry))
+
+    async def _wait_for_helper(self, reference: ImageReference, *, is_named: bool) -> None:
+        """Let a helper answer before the time of a check begins, if there is time for that."""
+        seconds = self._settings.helper_seconds
+        if not seconds:
+            return
+        host, repository = reference.registry, reference.repository
+        login = self._credentials.find(host, repository, is_named=is_named)
+        if isinstance(login, HelperLogin):
+            with suppress(HelperError):  # the check says so, if it needs the login
+                await self._helpers.get(login, seconds)
 
     async def _limit_time(self, check: Awaitable[CheckResult]) -> CheckResult:
         try:
@@ -135,7 +154,7 @@ class RegistryClient:
             return error.result
 
     async def _check_registry(self, registry: str) -> CheckResult:
-        with _translate_errors():
+        with _translate_errors(normalize_host(registry)):
             request = self._client.build_request("GET", self._base_url(registry))
             response = await self._client.send(request, auth=None, stream=True)
             await response.aclose()
@@ -177,6 +196,7 @@ class RegistryClient:
             wanted = reference.digest or ""
             return interpret_response(response.status_code, response.headers, wanted)
 
+        await self._wait_for_helper(reference, is_named=True)
         return await self._limit_time(fetch()), manifest
 
     async def _fetch(
@@ -206,7 +226,7 @@ class RegistryClient:
         """
         host = normalize_host(reference.registry)
         context = RequestContext(host, reference.repository, is_named)
-        with _translate_errors():
+        with _translate_errors(host):
             request = self._client.build_request(
                 method,
                 f"{self._base_url(reference.registry)}{reference.repository}/{path}",
@@ -219,6 +239,7 @@ class RegistryClient:
                 following = response.next_request
                 try:
                     if response.status_code not in REDIRECTS:
+                        _check_sender(response)
                         yield response
                         return
                     await read_body(response, SMALL_DOCUMENT)
@@ -229,7 +250,7 @@ class RegistryClient:
                 # One that has an internal address is the operator's: it has a trusted
                 # certificate, or is in the list of registries without TLS.
                 if not is_internal_address(response.url.host):
-                    await check_destination(following.url, context)
+                    await check_destination(following.url, context, self._proxies)
                 request = following
         raise RegistryError(CheckStatus.MISDIRECTED, f"after {MAX_REDIRECTS} others")
 
@@ -240,6 +261,7 @@ class RegistryClient:
 
     async def close(self) -> None:
         """Close every connection; requests that are open fail."""
+        await self._helpers.close()
         await self._client.aclose()
 
 
@@ -256,19 +278,34 @@ async def _resolve_location(response: httpx.Response) -> None:
             del response.headers["Location"]
 
 
+def _check_sender(response: httpx.Response) -> None:
+    """Raise RegistryError for a response that is not about the image.
+
+    It may come from a proxy, or from a server that has TLS and complains of plain HTTP.
+    """
+    url, proxy = response.request.url, response.request.extensions.get(PROXY)
+    if response.status_code == httpx.codes.PROXY_AUTHENTICATION_REQUIRED and proxy:
+        detail = f"the proxy of {proxy}: HTTP {response.status_code}"
+        raise RegistryError(CheckStatus.UNREACHABLE, detail)
+    if response.status_code == httpx.codes.BAD_REQUEST and url.scheme == "http":
+        name = url.netloc.decode("ascii", "replace")
+        detail = f"HTTP 400: if it has TLS, remove {name} from plainHTTP"
+        raise RegistryError(CheckStatus.UNEXPECTED, detail)
+
+
 def create_client(
     settings: Availability,
     clock: Callable[[], float],
     report: Callable[[str], None],
-    create_transport: TransportFactory | None = None,
+    create_transport: TransportFactory = create_pool,
 ) -> RegistryClient:
-    """Return a client that reads the credentials files of some settings.
+    """Return a client that uses the files, the programs and the environment that settings name.
 
     Args:
         settings: How registries are used.
         clock: Monotonic time in seconds.
         report: Is called with a sentence when a credentials file cannot be used.
-        create_transport: Makes a connection pool, given the path of a CA file.
+        create_transport: Makes a connection pool, given the path of a CA file and a proxy.
     """
     credentials = CredentialStore(
         settings.credentials,
@@ -276,105 +313,22 @@ def create_client(
         clock=clock,
         report=report,
     )
-    return RegistryClient(settings, credentials, clock, create_transport or _create_pool)
+    # A check has to have time left for the registry.
+    helpers = CredentialHelpers(clock, time.time, run_helper, settings.timeout / 2)
+    proxies = read_proxies(os.environ) if settings.use_proxies else Proxies()
+    return RegistryClient(settings, credentials, helpers, proxies, clock, create_transport)
 
 
 @contextmanager
-def _translate_errors() -> Iterator[None]:
-    """Raise RegistryError for httpx's errors, whose own words may hold what was sent."""
+def _translate_errors(host: str) -> Iterator[None]:
+    """Raise RegistryError for httpx's errors.
+
+    Args:
+        host: The registry that was asked.
+    """
     try:
         yield
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise _translate(error) from None
-
-
-def _translate(error: Exception) -> RegistryError:
-    if isinstance(error, httpx.TimeoutException):
-        return RegistryError(CheckStatus.TIMEOUT)
-    causes: list[BaseException] = []
-    cause: BaseException | None = error
-    while cause is not None and cause not in causes:
-        causes.append(cause)
-        cause = cause.__cause__ or cause.__context__
-    if any(isinstance(each, ssl.SSLCertVerificationError) for each in causes):
-        return RegistryError(CheckStatus.UNTRUSTED)
-    for each in causes:
-        if type(each) in CAUSES:
-            return RegistryError(CheckStatus.UNREACHABLE, CAUSES[type(each)])
-    is_connected = not isinstance(error, httpx.ConnectError)
-    detail = "the connection was interrupted" if is_connected else "no connection"
-    return RegistryError(CheckStatus.UNREACHABLE, detail)
-
-
-class _CAFileTransport(httpx.AsyncBaseTransport):
-    """A connection pool for each CA file, which is made anew when the file changes."""
-
-    def __init__(self, ca_files: Mapping[str, str], create_transport: TransportFactory) -> None:
-        self._ca_files = {normalize_host(name): path for name, path in ca_files.items()}
-        self._create_transport = create_transport
-        # Created now: to load the CAs of the system takes longer than most requests.
-        self._pools: dict[str, tuple[object, httpx.AsyncBaseTransport]] = {
-            "": (None, create_transport(""))
-        }
-        self._replaced: list[httpx.AsyncBaseTransport] = []
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        pool = self._find_pool(host_of(request.url))
-        # The pool that was replaced last may still be in use.
-        while len(self._replaced) > 1:
-            await self._replaced.pop(0).aclose()
-        return await pool.handle_async_request(request)
-
-    def _find_pool(self, host: str) -> httpx.AsyncBaseTransport:
-        path = self._ca_files.get(host, "")
-        version = _version_of(path)
-        known, pool = self._pools.get(path, (None, None))
-        if pool is None or known != version:
-            if pool is not None:
-                self._replaced.append(pool)
-            pool = self._create_transport(path)
-            self._pools[path] = version, pool
-        return pool
-
-    async def aclose(self) -> None:
-        pools = [*self._replaced, *(pool for _, pool in self._pools.values())]
-        self._replaced.clear()
-        self._pools.clear()
-        for pool in pools:
-            await pool.aclose()
-
-
-def _create_pool(ca_file: str) -> httpx.AsyncBaseTransport:
-    """Return a connection pool that trusts the CAs of the system and those in a file.
-
-    It has no limit, as the callers limit their requests. Proxies of the environment are
-    not used: they would see what plain HTTP sends.
-    """
-    context = ssl.create_default_context()
-    if ca_file:
-        try:
-            if not Path(ca_file).is_file():
-                raise FileNotFoundError  # reading a FIFO may never end
-            context.load_verify_locations(ca_file)
-        except OSError:  # ssl.SSLError is one
-            detail = f"CA file {ca_file} has no certificates"
-            raise RegistryError(CheckStatus.UNTRUSTED, detail) from None
-    limits = httpx.Limits(
-        max_connections=None,
-        max_keepalive_connections=IDLE_CONNECTIONS,
-        keepalive_expiry=IDLE_SECONDS,
-    )
-    return httpx.AsyncHTTPTransport(verify=context, limits=limits, trust_env=False)
-
-
-def _version_of(path: str) -> object:
-    """Return a value that changes with a CA file; None without one."""
-    if not path:
-        return None
-    try:
-        status = Path(path).stat()
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
-        detail = f"CA file {path} cannot be read: {reason}"
-        raise RegistryError(CheckStatus.UNTRUSTED, detail) from None
-    return status.st_ino, status.st_mtime_ns, status.st_size
+    except httpx.InvalidURL:
+        raise RegistryError(CheckStatus.UNREACHABLE, "its address is not valid") from None
+    except httpx.HTTPError as error:
+        raise explain_failure(error, host) from None

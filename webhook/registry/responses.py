@@ -66,6 +66,7 @@ class CheckStatus(StrEnum):
     FAILED = "failed"  # 5xx
     UNEXPECTED = "unexpected"  # any other status
     TIMEOUT = "timeout"
+    UNKNOWN_HOST = "unknown-host"  # DNS has no such name
     UNREACHABLE = "unreachable"
     UNTRUSTED = "untrusted"  # its certificate
     UNVERIFIED = "unverified"  # there is no digest to compare
@@ -102,6 +103,7 @@ _FAILURES: Final = frozenset(
         CheckStatus.LIMITED,
         CheckStatus.FAILED,
         CheckStatus.TIMEOUT,
+        CheckStatus.UNKNOWN_HOST,
         CheckStatus.UNREACHABLE,
         CheckStatus.UNTRUSTED,
     }
@@ -119,6 +121,7 @@ _REASONS: Final[Mapping[CheckStatus, str]] = {
     CheckStatus.FAILED: "fails",
     CheckStatus.UNEXPECTED: "sends an unexpected response",
     CheckStatus.TIMEOUT: "does not answer in time",
+    CheckStatus.UNKNOWN_HOST: "has a name that does not exist",
     CheckStatus.UNREACHABLE: "cannot be reached",
     CheckStatus.UNTRUSTED: "has a certificate that is not trusted",
     CheckStatus.UNVERIFIED: "has an image that cannot be verified",
