@@ -1,76 +1,152 @@
-"""The permissions of the service account of the chart."""
+"""What the service accounts of the chart may do: each is tried on the API server."""
 
 from __future__ import annotations
+
+import ssl
+
+import httpx
 
 from tests.cluster.api import Api, namespaced
 from tests.cluster.processes import until
 from tests.cluster.release import released
 from tests.cluster.world import RULES
 
-VERBS = ("get", "list", "watch", "create", "update", "patch", "delete", "deletecollection")
-REVIEWS = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
 NAME = "mirrorhook-access"
-CONFIGURATION = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations", "")
-SECRETS = ("", "secrets", "")
-SLICES = ("discovery.k8s.io", "endpointslices", "")
+FILL = f"{NAME}-fill"
+NOBODY = "nobody"
+CONFIGURATION = ("admissionregistration.k8s.io", "mutatingwebhookconfigurations")
+SECRETS = ("", "secrets")
+SLICES = ("discovery.k8s.io", "endpointslices")
+OF_OBJECTS = {"get": "GET", "update": "PUT", "patch": "PATCH", "delete": "DELETE"}
+OF_LISTS = {"list": "GET", "watch": "GET", "create": "POST", "deletecollection": "DELETE"}
+OF_SUBRESOURCES = OF_OBJECTS | {"create": "POST"}
+OTHER_PATHS = ("/metrics", "/logs/", "/debug/pprof/", "/debug/flags/v", "/flagz", "/statusz")
+WORKLOADS = {
+    "": ["pods"],
+    "apps": ["daemonsets", "deployments", "replicasets", "statefulsets"],
+    "batch": ["cronjobs", "jobs"],
+}
 NAMED = ("get", "watch", "patch")
-OURS = {
-    *((CONFIGURATION, verb, f"{NAME}.{NAME}", "") for verb in NAMED),
-    *((SECRETS, verb, f"{NAME}-ca", NAME) for verb in NAMED),
-    # EndpointSlices have generated names.
-    *((SLICES, "list", name, NAME) for name in ("", f"{NAME}-ca", "another")),
+PLACES = ("", NAME, "kube-system")
+# What each service account may do: a resource, a verb, the namespace and the name.
+MAY = {
+    NAME: {
+        *((CONFIGURATION, verb, "", f"{NAME}.{NAME}") for verb in NAMED),
+        *((SECRETS, verb, NAME, f"{NAME}-ca") for verb in NAMED),
+        # EndpointSlices have generated names.
+        (SLICES, "list", NAME, ""),
+        (SLICES, "list", NAME, f"{NAME}-ca"),
+    },
+    FILL: {
+        *(
+            ((group, plural), "list", place, name)
+            for group, found in WORKLOADS.items()
+            for plural in found
+            for place, name in ((place, "") for place in PLACES)
+        )
+    },
+    # The Pod of `helm test` has no service account of its own.
+    "default": set(),
 }
 
 
-def allowed(plane, account, resource, verb, name, namespace):
-    """Ask the API server whether an account has a permission."""
-    group, plural, subresource = resource
-    attributes = {"group": group, "resource": plural, "subresource": subresource}
-    attributes |= {"verb": verb, "name": name, "namespace": namespace}
-    user = f"system:serviceaccount:{NAME}:{account}"
-    groups = [
-        "system:serviceaccounts",
-        f"system:serviceaccounts:{NAME}",
-        "system:authenticated",
-    ]
-    spec = {"user": user, "groups": groups, "resourceAttributes": attributes}
-    return plane.api.post(REVIEWS, {"spec": spec})["status"]["allowed"]
-
-
 def resources(plane):
-    """Yield every resource and subresource of the API server."""
-    lists = [("", plane.api.get("/api/v1"))]
-    for group in plane.api.get("/apis")["groups"]:
-        version = group["preferredVersion"]["groupVersion"]
-        lists.append((group["name"], plane.api.get(f"/apis/{version}")))
-    for group, found in lists:
-        for resource in found["resources"]:
-            plural, _, subresource = resource["name"].partition("/")
-            yield (group, plural, subresource)
+    """Yield each resource and subresource: its path, its group, its name, and its scope."""
+    roots = [("/api/v1", "")]
+    roots += [
+        (f"/apis/{group['preferredVersion']['groupVersion']}", group["name"])
+        for group in plane.api.get("/apis")["groups"]
+    ]
+    for root, group in roots:
+        for each in plane.api.get(root)["resources"]:
+            yield root, group, each["name"], each["namespaced"]
 
 
-def test_service_account_has_only_the_permissions_it_needs(plane, world):
-    values = {"rules": RULES, "selection": {"mode": "listed", "namespaces": ["nowhere"]}}
-    with released(plane, values, name=NAME):
-        # Permissions of every account do not come from the chart.
-        asked = [
-            (resource, verb, name, namespace)
-            for resource in resources(plane)
-            for verb in VERBS
-            for name, namespace in (
-                ("", ""),
-                *(("another", NAME), ("another", "kube-system")),
-                *((each, NAME) for each in {f"{NAME}-ca", ""} if resource in {SECRETS, SLICES}),
-                *((f"{NAME}.{NAME}", "") for _ in range(resource == CONFIGURATION)),
+def attempts(plane):
+    """Yield each attempt: what it is, its method, its path and its query."""
+    for root, group, plural, is_namespaced in resources(plane):
+        resource = (group, plural)
+        main, _, subresource = plural.partition("/")
+        names = ["another"]
+        names += [f"{NAME}-ca"] * (resource in {SECRETS, SLICES})
+        names += [f"{NAME}.{NAME}"] * (resource == CONFIGURATION)
+        for place in PLACES if is_namespaced else ("",):
+            path = f"{root}/namespaces/{place}/{main}" if place else f"{root}/{main}"
+            verbs = OF_SUBRESOURCES if subresource else OF_OBJECTS
+            for name in names if place or not is_namespaced else ():
+                one = f"{path}/{name}/{subresource}".rstrip("/")
+                for verb, method in verbs.items():
+                    yield (resource, verb, place, name), method, one, {"dryRun": "All"}
+            if subresource:
+                continue
+            for name in ("", *names[1:]):
+                for verb, method in OF_LISTS.items():
+                    query = {"dryRun": "All"} if method != "GET" else {}
+                    query |= {"watch": "1", "timeoutSeconds": "1"} if verb == "watch" else {}
+                    query |= {"fieldSelector": f"metadata.name={name}"} if name else {}
+                    if not (name and verb == "create"):
+                        yield (resource, verb, place, name), method, path, query
+
+
+def token(plane, namespace, account):
+    """Return a token of a service account."""
+    path = namespaced("serviceaccounts", namespace, f"{account}/token")
+    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+    return plane.api.post(path, request)["status"]["token"]
+
+
+def client_of(plane, given):
+    """Return a client of the API server with a token."""
+    verify = ssl.create_default_context(cadata=plane.authority.read_text())
+    headers = {"Authorization": f"Bearer {given}"}
+    return httpx.Client(base_url=plane.url, headers=headers, verify=verify, timeout=30)
+
+
+def is_refused(answer):
+    """Return whether the answer is that the user does not have the permission."""
+    return answer.status_code == httpx.codes.FORBIDDEN and '" cannot ' in answer.json()["message"]
+
+
+def granted(client, tried):
+    """Return those attempts that the API server does not refuse."""
+    bodies = {"POST": {}, "PUT": {}, "PATCH": {}}
+    kinds = {"PATCH": {"Content-Type": "application/merge-patch+json"}}
+    return {
+        what
+        for what, method, path, query in tried
+        if not is_refused(
+            client.request(
+                method, path, json=bodies.get(method), params=query, headers=kinds.get(method)
             )
-        ]
-        granted = {
-            each
-            for each in asked
-            if allowed(plane, NAME, *each) and not allowed(plane, "anybody", *each)
+        )
+    }
+
+
+def test_service_accounts_are_refused_everything_beyond_their_rules(plane, world):
+    nowhere = {"mode": "listed", "namespaces": ["nowhere"]}
+    values = {"rules": RULES, "selection": nowhere, "fill": {"enabled": True, "suspend": True}}
+    with released(plane, values, name=NAME):
+        tried = [*attempts(plane)]
+        world.namespace(name=NOBODY)
+        # What every service account may do does not come from the chart.
+        with client_of(plane, token(plane, NOBODY, "default")) as client:
+            everybody = granted(client, tried)
+        accounts = {
+            each["metadata"]["name"]
+            for each in plane.api.get(namespaced("serviceaccounts", NAME))["items"]
         }
-    assert len(asked) > 1000
-    assert granted == OURS
+        assert accounts == set(MAY)
+        for account, may in MAY.items():
+            with client_of(plane, token(plane, NAME, account)) as client:
+                assert granted(client, tried) - everybody == may, account
+                for path in OTHER_PATHS:
+                    assert is_refused(client.get(path)), path
+                for other in ("admin", f"system:serviceaccount:{NAME}:default"):
+                    answer = client.get("/api", headers={"Impersonate-User": other})
+                    assert is_refused(answer), other
+    assert len(tried) > 1000
+    reviews = {"selfsubjectaccessreviews", "selfsubjectreviews", "selfsubjectrulesreviews"}
+    assert {plural for (_, plural), *_ in everybody} == reviews | {"clustertrustbundles"}
 
 
 def test_replica_may_change_only_the_ca_bundle(world, release):
@@ -79,10 +155,8 @@ def test_replica_may_change_only_the_ca_bundle(world, release):
 
 def assert_only_the_ca_bundle_may_change(world, release):
     """The token of a replica cannot widen the webhook, although RBAC lets it patch it."""
-    path = namespaced("serviceaccounts", release.name, f"{release.name}/token")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = world.api.post(path, request)["status"]["token"]
-    replica = Api(world.api.server, release.plane.authority.read_text(), token)
+    given = token(release.plane, release.name, release.name)
+    replica = Api(world.api.server, release.plane.authority.read_text(), given)
     before = world.api.get(release.configuration)
     (webhook,) = before["webhooks"]
     bundle = webhook["clientConfig"]["caBundle"]
