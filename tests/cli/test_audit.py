@@ -332,7 +332,12 @@ def test_policy_reports_have_the_fields_of_their_definition(rules):
     ci, shop = reports["items"]
     for report in (ci, shop):
         check_fields(report, FIELDS, "")
-    assert shop["metadata"] == {"name": "mirrorhook-audit", "namespace": "shop"}
+    labels = {"app.kubernetes.io/managed-by": "mirrorhook"}
+    assert shop["metadata"] == {
+        "name": "mirrorhook-audit",
+        "namespace": "shop",
+        "labels": labels,
+    }
     assert ci["summary"] == {"pass": 0, "fail": 1, "warn": 0, "error": 0, "skip": 0}
     assert shop["summary"] == {"pass": 0, "fail": 0, "warn": 1, "error": 1, "skip": 0}
     deployment = next(each for each in shop["results"] if each["result"] == "error")
@@ -442,7 +447,7 @@ def folder(tmp_path, api, rules):
 def test_every_command_of_the_page_succeeds(folder, api, command):
     done = typed(command, folder, KUBECONFIG=str(api.kubeconfig))
     assert done.returncode == 0, done.stderr
-    if "kubectl" in command:
+    if "kubectl apply" in command:
         assert json.loads((folder / "applied").read_text())["items"]
 
 

@@ -44,6 +44,8 @@ if TYPE_CHECKING:
 __all__ = ["audit"]
 
 OUTPUTS: Final = ("table", "json", "csv", "markdown", "policyreport")
+# An API server refuses objects of more than 1.5 MB.
+RESULTS_PER_REPORT: Final = 500
 # Results of a PolicyReport by state; all others are skipped.
 RESULTS: Final = {
     ImageState.MIRRORED: "pass",
@@ -257,7 +259,7 @@ def _escape_markdown(text: str) -> str:
 
 
 def _create_reports(entries: Iterable[AuditEntry], now: int) -> list[dict[str, Any]]:
-    """Return a `PolicyReport`_ for each namespace.
+    """Return a `PolicyReport`_ for each namespace, or several with many results.
 
     Args:
         entries: The entries.
@@ -269,17 +271,24 @@ def _create_reports(entries: Iterable[AuditEntry], now: int) -> list[dict[str, A
     for entry in entries:
         results[entry.namespace].append(_create_result(entry, now))
     return [
-        {
-            "apiVersion": "wgpolicyk8s.io/v1alpha2",
-            "kind": "PolicyReport",
-            "metadata": {"name": "mirrorhook-audit"}
-            | ({"namespace": namespace} if namespace else {}),
-            "summary": {"pass": 0, "fail": 0, "warn": 0, "error": 0, "skip": 0}
-            | Counter(each["result"] for each in found),
-            "results": found,
-        }
+        _create_report(namespace, number, found[start : start + RESULTS_PER_REPORT])
         for namespace, found in results.items()
+        for number, start in enumerate(range(0, len(found), RESULTS_PER_REPORT), start=1)
     ]
+
+
+def _create_report(namespace: str, number: int, results: list[dict[str, Any]]) -> dict[str, Any]:
+    name = "mirrorhook-audit" if number == 1 else f"mirrorhook-audit-{number}"
+    labels = {"app.kubernetes.io/managed-by": "mirrorhook"}
+    return {
+        "apiVersion": "wgpolicyk8s.io/v1alpha2",
+        "kind": "PolicyReport",
+        "metadata": {"name": name, "labels": labels}
+        | ({"namespace": namespace} if namespace else {}),
+        "summary": {"pass": 0, "fail": 0, "warn": 0, "error": 0, "skip": 0}
+        | Counter(each["result"] for each in results),
+        "results": results,
+    }
 
 
 def _create_result(entry: AuditEntry, now: int) -> dict[str, Any]:
