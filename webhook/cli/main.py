@@ -30,6 +30,7 @@ __all__ = ["main", "mirrorhook"]
 
 # In the order of the help page. Each is `webhook.cli.<name>.<name>`, except for LOCATIONS.
 COMMANDS: Final = {
+    "init": "Write a rules file and values for the chart, to begin with.",
     "serve": "Run the webhook.",
     "explain": "Show what the rules do to images, and why.",
     "audit": "List the images in use, and what the rules make of them.",
