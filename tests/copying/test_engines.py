@@ -15,7 +15,7 @@ from tests.copying.world import (
     push_large,
     push_referrer,
 )
-from tests.tools.faults import faulty_proxy
+from tests.tools.faults import UNKNOWN_HOST, faulty_proxy, has_dns
 from tests.tools.registry import push_image, push_index, registry
 
 PASSWORD = "s3cr3t-p4ss"
@@ -201,6 +201,23 @@ def test_proxy_of_the_environment_is_used_as_the_engine_does(request, name, tmp_
     assert without.returncode == 1
     assert (entry["status"], again["status"]) == ("copied", "present"), entry
     assert manifest_at(mirror, f"m/{world.team}/app", "1")[1] == digest
+
+
+def test_name_that_does_not_exist_is_not_tried_by_the_engine(tmp_path, upstream, engine):
+    if not has_dns():
+        pytest.skip("DNS does not answer")
+    world = World(tmp_path, upstream, UNKNOWN_HOST, engine)
+    put(world, "app:1")
+    log = world.home / "engine"
+    link = world.home / "bin" / engine
+    program = link.resolve()
+    link.unlink()
+    link.write_text(f'#!/bin/sh\necho "$@" >> {log}\nexec {program} "$@"\n')
+    link.chmod(0o755)
+    (entry,) = world.json("=app:1", PATH=f"{world.home}/bin:/usr/bin:/bin")
+    assert entry["status"] == "failed"
+    assert entry["reason"] == f"{UNKNOWN_HOST} has a name that does not exist"
+    assert not log.exists()
 
 
 def test_referrers_are_copied_by_regctl(regctl_world):

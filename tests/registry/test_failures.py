@@ -15,7 +15,7 @@ import trustme
 
 from tests.registry.fake_http import secret
 from tests.tools import registry as registries
-from tests.tools.faults import unused_port
+from tests.tools.faults import UNKNOWN_HOST, has_dns, unused_port
 from tests.tools.http_proxy import http_proxy
 from tests.tools.loopback import NO_CAS
 from tests.tools.registry import push_image, registry
@@ -105,13 +105,9 @@ async def ask(image, **options):
 
 
 async def test_name_that_does_not_exist_is_reported_at_once():
-    try:
-        socket.getaddrinfo("no-such-host.invalid", 443)
-    except socket.gaierror as error:
-        has_dns = error.errno == socket.EAI_NONAME
-    result = await ask("no-such-host.invalid/team/app:1")
+    result = await ask(f"{UNKNOWN_HOST}/team/app:1")
 
-    if has_dns:
+    if has_dns():
         assert (result.status, result.seconds < 1) == (CheckStatus.UNKNOWN_HOST, True)
         assert result.reason == "has a name that does not exist"
     else:

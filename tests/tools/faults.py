@@ -11,7 +11,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-__all__ = ["FaultyProxy", "faulty_proxy", "unused_port"]
+__all__ = ["UNKNOWN_HOST", "FaultyProxy", "faulty_proxy", "has_dns", "unused_port"]
+
+# A name that never exists (RFC 6761).
+UNKNOWN_HOST = "no-such-host.invalid"
 
 DIGEST = "sha256:" + "f" * 64
 KIND = "application/vnd.oci.image.manifest.v1+json"
@@ -145,3 +148,12 @@ def unused_port() -> str:
     """Return an address on which nothing listens."""
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return f"127.0.0.1:{listening.getsockname()[1]}"
+
+
+def has_dns() -> bool:
+    """Return whether DNS answers that a name does not exist, as it does not on every machine."""
+    try:
+        socket.getaddrinfo(UNKNOWN_HOST, 443)
+    except socket.gaierror as error:
+        return error.errno == socket.EAI_NONAME
+    return False
