@@ -12,7 +12,8 @@ from tests.chart.rendering import CHART, DEFAULTS, render
 ROOT = CHART.parents[1]
 GUIDE = (ROOT / "docs/install.md").read_text()
 EXAMPLES = [
-    values
+    # Those of a parent chart are under the name of the chart.
+    values | values.pop("mirrorhook", {})
     for block in re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
     if (values := yaml.safe_load(block)).keys() & DEFAULTS.keys()
 ]

@@ -143,7 +143,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
             "policies has a, but the API",
         ),
         ({"availability": {"mode": "check"}}, "the API server cannot check mirrors"),
-        ({"profiles": ["dockercloud"]}, "profiles has dockercloud, which is not a profile"),
+        ({"profiles": ["dockercloud"]}, "profiles[0]: unknown profile 'dockercloud'"),
         ({"rules": [{"regex": "a.*", "keep": True}]}, "rules[0] has the regex a.*, but a"),
         (
             {"rules": [RULE | {"verify": "digest"}]},
@@ -151,13 +151,13 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
         ),
         (mirrored(allowlist="a.txt"), "rules[0].mirrors[0] has the allowlist a.txt"),
         (mirrored(pullSecrets=["a", "b"]), "rules[0].mirrors[0] has the pullSecrets a, b"),
-        (mirrored(target="harbor/hub"), "rules[0].mirrors[0] is harbor/hub, which is not"),
-        (mirrored(target="https://h.example.com"), "is https://h.example.com, which is not"),
-        ({"rules": [{"match": "a.*.io", "keep": True}]}, "rules[0].match is a.*.io, which"),
-        ({"rules": [RULE, RULE]}, "rules[1].match is docker.io, the same as in rules[0]"),
+        (mirrored(target="harbor/hub"), "mirror 'harbor/hub' would be read as"),
+        (mirrored(target="https://h.example.com"), "'https://h.example.com' has a scheme"),
+        ({"rules": [{"match": "a.*.io", "keep": True}]}, "match 'a.*.io' has a"),
+        ({"rules": [RULE, RULE]}, "rules[0] already has a rule for docker.io"),
         (
             {"rules": [RULE, RULE | {"match": "index.docker.io"}]},
-            "rules[1].match is docker.io, the same as in rules[0]",
+            "rules[0] already has a rule for docker.io",
         ),
         ({"rules": [HUB, RULE]}, "The rule for quay.io leads to docker.io, where an image"),
         ({"rules": [FLAT, BESIDE]}, "The rule for gcr.io flattens images to m.example.com"),
@@ -168,7 +168,7 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
                     {"match": "m.example.com/a", "mirrors": ["gcr.io"]},
                 ]
             },
-            "The rules form a cycle: gcr.io → m.example.com/a",
+            "the rules form a cycle: m.example.com/a → gcr.io",
         ),
         (
             {"rules": [DEEP]},

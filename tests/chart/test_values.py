@@ -42,7 +42,7 @@ OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
         ({"webhook": {"timeoutSeconds": 31}}, "timeoutSeconds"),
         ({"webhook": {"failurePolicy": "Nope"}}, "failurePolicy"),
         ({"rules": [{"match": "docker.io", "mirror": ["a.example.com"]}]}, "mirror"),
-        ({"rules": [{"match": "docker.io", "mirrors": []}]}, "mirrors"),
+        ({"rules": [{"match": "docker.io", "mirrors": {}}]}, "mirrors"),
         ({"policies": {"a": {}}}, "selection"),
         ({"policies": {"a/b": {"selection": {}}}}, "a/b"),
         ({"policies": {"a": {"selection": {}, "rule": []}}}, "rule"),

@@ -13,6 +13,7 @@ from tests.generate import (
     dashboard,
     manifests,
     metrics,
+    rules_schema,
 )
 from tests.tools.helm import HelmMissingError
 
@@ -25,6 +26,8 @@ GENERATED: dict[str, Generator] = {
     "charts/mirrorhook/files/policy.json": chart_policy.generate,
     "charts/mirrorhook/files/profiles.json": chart_profiles.generate,
     "charts/mirrorhook/files/dashboard.json": dashboard.generate,
+    "charts/mirrorhook/values.schema.json": rules_schema.generate_chart,
+    "docs/rules.schema.json": rules_schema.generate,
     "docs/metrics.md": metrics.generate,
     "charts/mirrorhook/README.md": chart_readme.generate,
     "manifests/install.yaml": manifests.generate_self_managed,

@@ -92,6 +92,12 @@ def test_chart_examples_are_yaml_of_the_right_type():
         "extraVolumes",
         "extraVolumeMounts",
         "networkPolicy.reviewsFrom",
+        "networkPolicy.cilium.reviewsFrom",
+        "autoscaling.behavior",
+        "hostAliases",
+        "envFrom",
+        "monitoring.relabelings",
+        "extraObjects",
     }
     for value in examples:
         given = yaml.safe_load(value.example)

@@ -12,15 +12,13 @@ from webhook.cli.options import SetupError
 from webhook.cli.output import show_text
 from webhook.cli.products import PRODUCTS, guess_product
 from webhook.config import ConfigurationError, parse_rules
+from webhook.config.schema import SCHEMA_URL
 
 if TYPE_CHECKING:
     from webhook.cli.products import Product
 
 __all__ = ["init"]
 
-SCHEMA_URL: Final = (
-    "https://raw.githubusercontent.com/mirrorhook/mirrorhook/main/docs/rules.schema.json"
-)
 DOCUMENTATION: Final = "https://github.com/mirrorhook/mirrorhook/blob/main/docs"
 CHART: Final = "oci://ghcr.io/mirrorhook/charts/mirrorhook"
 # The registry of mirrorhook's own image.

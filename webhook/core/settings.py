@@ -9,9 +9,9 @@ from typing import Final
 
 from webhook.core.errors import InvalidRuleError, quote
 
-__all__ = ["Availability", "LoopLimits", "OnUnknown", "Platform", "parse_platform"]
+__all__ = ["PLATFORM", "Availability", "LoopLimits", "OnUnknown", "Platform", "parse_platform"]
 
-_PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
+PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
 
 
 class OnUnknown(StrEnum):
@@ -50,7 +50,7 @@ def parse_platform(text: str) -> Platform:
     Raises:
         InvalidRuleError: It is not a platform.
     """
-    match = _PLATFORM.fullmatch(text)
+    match = PLATFORM.fullmatch(text)
     if match is None:
         problem = f"{quote(text)} is not a platform; write os/architecture, such as linux/amd64"
         raise InvalidRuleError(problem)

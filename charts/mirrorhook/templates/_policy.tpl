@@ -1,9 +1,11 @@
 {{/*
 Problems with values that a policy of the API server does not support: a JSON list of
-messages. A policy that only checks whether Pods were rewritten (enforces) supports more.
+messages. A policy that only checks whether Pods were rewritten (enforces) supports more. Takes
+root, enforces, and invalid (other problems).
 */}}
 {{- define "mirrorhook.policyProblems" -}}
 {{- $enforces := .enforces }}
+{{- $invalid := .invalid }}
 {{- $root := .root }}
 {{- with .root }}
 {{- $problems := list }}
@@ -26,14 +28,6 @@ messages. A policy that only checks whether Pods were rewritten (enforces) suppo
 {{- $problems = append $problems (printf "availability.mode is check, but the API server cannot check mirrors: remove it, or %s." $instead) }}
 {{- end }}
 {{- end }}
-{{- $profiles := .Files.Get "files/profiles.json" | fromJson }}
-{{- range .Values.profiles }}
-{{- if not (hasKey $profiles .) }}
-{{- $problems = append $problems (printf "profiles has %s, which is not a profile of this chart: use %s." . (keys $profiles | sortAlpha | join ", ")) }}
-{{- end }}
-{{- end }}
-{{- $grammar := (.Files.Get "files/policy.json" | fromJson).grammar }}
-{{- $taken := dict }}
 {{- range $index, $rule := .Values.rules }}
 {{- $path := printf "rules[%d]" $index }}
 {{- if hasKey $rule "regex" }}
@@ -42,20 +36,8 @@ messages. A policy that only checks whether Pods were rewritten (enforces) suppo
 {{- if and (not $enforces) (or $rule.verify $rule.trusted) }}
 {{- $problems = append $problems (printf "%s has verify, but the API server cannot ask a registry for digests: remove it, or %s." $path $instead) }}
 {{- end }}
-{{- with $rule.match }}
-{{- if not (regexMatch $grammar.match .) }}
-{{- $problems = append $problems (printf "%s.match is %s, which is not a registry with an optional path: use for example docker.io, docker.io/bitnami, *.gcr.io or *." $path .) }}
-{{- end }}
-{{- $match := regexReplaceAll "^index[.]docker[.]io(/|$)" . "docker.io${1}" }}
-{{- with get $taken $match }}
-{{- $problems = append $problems (printf "%s.match is %s, the same as in %s: put their mirrors into one rule." $path $match .) }}
-{{- end }}
-{{- $_ := set $taken $match $path }}
-{{- end }}
 {{- range $number, $mirror := $rule.mirrors }}
-{{- $target := $mirror }}
 {{- if kindIs "map" $mirror }}
-{{- $target = $mirror.target }}
 {{- if $mirror.allowlist }}
 {{- $problems = append $problems (printf "%s.mirrors[%d] has the allowlist %s, but a policy does not support allowlists: write a rule for each path that the mirror has, or %s." $path $number $mirror.allowlist $instead) }}
 {{- end }}
@@ -63,12 +45,9 @@ messages. A policy that only checks whether Pods were rewritten (enforces) suppo
 {{- $problems = append $problems (printf "%s.mirrors[%d] has the pullSecrets %s, but a policy cannot add pull secrets to a Pod: add them to the service accounts of the Pods, or %s." $path $number (join ", " $mirror.pullSecrets) $instead) }}
 {{- end }}
 {{- end }}
-{{- if not (and (regexMatch $grammar.target $target) (regexMatch $grammar.namesRegistry (printf "%s/" $target))) }}
-{{- $problems = append $problems (printf "%s.mirrors[%d] is %s, which is not a registry host (with a '.' or ':') and an optional path: use for example harbor.example.com/hub." $path $number $target) }}
 {{- end }}
 {{- end }}
-{{- end }}
-{{- if not $problems }}
+{{- if not (or $invalid $problems) }}
 {{- range (include "mirrorhook.table" (dict "root" $root "policy" $root.Values) | fromJson).problems }}
 {{- $problems = append $problems (replace "set rewriter to webhook" $instead .) }}
 {{- end }}
