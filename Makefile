@@ -71,6 +71,12 @@ generate: $(READY) ## Update the generated files
 verify: $(READY) ## Check that the generated files are up to date
 	@$(BIN)/python -m tests.generate --check
 
+.PHONY: docs
+docs: $(READY) ## Build the documentation site in build/site, and check its links and words
+	@$(BIN)/codespell *.md docs charts webhook manifests
+	@$(BIN)/proselint --config .proselintrc.json check *.md docs/*.md docs/howto docs/reference charts/mirrorhook/README.md
+	@$(BIN)/python -m tests.site $(if $(VERSION),--version $(VERSION)) $(if $(SITE),--output $(SITE))
+
 .PHONY: image
 image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE=image with Python)
 	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
@@ -94,16 +100,6 @@ cluster-bench: $(READY) ## Measure how much the webhook adds to the creation of 
 .PHONY: image-check
 image-check: $(READY) ## Build the image twice without Docker, compare the results and run it
 	@$(BIN)/python -m tests.image
-
-.PHONY: release
-release: $(READY) ## Build a release in dist/ (VERSION=1.2.3, and PUSH=registry/path, KEY=cosign.key or IDENTITY=1)
-	@$(BIN)/python -m tests.cluster.packages buildah mmdebstrap debian-archive-keyring
-	@$(BIN)/python -m tests.release $(VERSION) $(if $(PUSH),--push=$(PUSH)) $(if $(KEY),--key=$(KEY)) $(if $(IDENTITY),--identity)
-
-.PHONY: release-check
-release-check: $(READY) ## Build a release twice, publish it to a local registry, install and verify it
-	@$(BIN)/python -m tests.cluster.packages
-	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/release)
 
 .PHONY: lock
 lock: $(READY) ## Update the locked dependencies in requirements*.txt

@@ -8,13 +8,20 @@ from pathlib import Path
 
 import pytest
 
+from tests.site.__main__ import OTHER_PAGES
+
 ROOT = Path(__file__).resolve().parents[1]
-PAGES = sorted(
-    path for folder in (".", "docs", "charts/mirrorhook") for path in (ROOT / folder).glob("*.md")
-)
+PAGES = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "charts/mirrorhook/README.md",
+]
 CELL = re.compile(r"(?<!\\)\|")
 RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+")
 FENCE = re.compile(r"\s*(```|~~~)")
+CODE = re.compile(r"^\s*(```|~~~).*?^\s*\1", re.MULTILINE | re.DOTALL)
+LINK = re.compile(r"(?:\]\(|^\[[^\]]+\]: )([^)\s#]*)(?:#([^)\s]*))?", re.MULTILINE)
+HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
 def find_problems(text):
@@ -47,6 +54,48 @@ def find_problems(text):
             if count != counts[0]
         ]
     return problems
+
+
+def find_anchors(page):
+    """Return the anchors of the headings of a page, as GitHub and the site make them."""
+    anchors = set()
+    for heading in HEADING.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+        words = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", heading).lower().strip()
+        anchors.add(re.sub(r"[^\w\- ]", "", words).replace(" ", "-"))
+    return anchors
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_of_a_page_lead_to_a_file_and_a_heading(page):
+    for path, anchor in LINK.findall(CODE.sub("", page.read_text(encoding="utf-8"))):
+        if "://" in path:
+            continue
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), path
+        if anchor and target.suffix == ".md":
+            assert anchor in find_anchors(target), f"{path}#{anchor}"
+
+
+def test_every_page_is_in_the_navigation():
+    navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^ +- (\S+\.md)$", navigation, re.MULTILINE))
+    docs = ROOT / "docs"
+    pages = {path.relative_to(docs).as_posix() for path in docs.rglob("*.md")}
+    english = {page for page in pages if not page.startswith("zh/")}
+    assert english | set(OTHER_PAGES.values()) == listed
+    assert {page.removeprefix("zh/") for page in pages - english} <= english
+
+
+def test_questions_lead_to_answers_in_two_clicks():
+    questions = (ROOT / "docs/questions.md").read_text(encoding="utf-8")
+    assert "(questions.md)" in (ROOT / "docs/index.md").read_text(encoding="utf-8")
+    rows = re.findall(
+        r"^\| (.+) \| \[.+\]\((https://\S+)\) \| \[.+\]\((\S+\.md\S*)\) \|$",
+        questions,
+        re.MULTILINE,
+    )
+    assert len(rows) >= 20
+    assert len({source for _, source, _ in rows}) == len(rows)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

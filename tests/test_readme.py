@@ -77,14 +77,3 @@ def test_the_rule_does_what_the_table_says(name):
     for before, after in shown:
         whole = before.replace("@sha256:…", digest)
         assert decide(whole).image == after.replace("@sha256:…", digest)
-
-
-@pytest.mark.parametrize(
-    "path",
-    [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")],
-    ids=lambda path: str(path.relative_to(ROOT)),
-)
-def test_every_link_leads_somewhere(path):
-    for target in re.findall(r"\]\(([^)#\s]+)(?:#[^)]*)?\)", path.read_text()):
-        if "://" not in target:
-            assert (path.parent / target).exists(), target

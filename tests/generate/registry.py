@@ -10,9 +10,11 @@ from tests.generate import (
     chart_policy,
     chart_profiles,
     chart_readme,
+    commands,
     dashboard,
     manifests,
     metrics,
+    outputs,
     rules_schema,
 )
 from tests.tools.helm import HelmMissingError
@@ -29,6 +31,8 @@ GENERATED: dict[str, Generator] = {
     "charts/mirrorhook/values.schema.json": rules_schema.generate_chart,
     "docs/rules.schema.json": rules_schema.generate,
     "docs/metrics.md": metrics.generate,
+    "docs/reference/commands.md": commands.generate,
+    "docs/reference/output.schema.json": outputs.generate,
     "charts/mirrorhook/README.md": chart_readme.generate,
     "manifests/install.yaml": manifests.generate_self_managed,
     "manifests/install-cert-manager.yaml": manifests.generate_cert_manager,

@@ -1,0 +1,279 @@
+"""The guides do what they say: rules map images as stated, values fit the chart, commands run.
+
+Programs that cannot run here (of clouds, clusters and registries) are listed below. Of commands
+of mirrorhook that need a cluster, a registry or an engine, the options are checked.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import click
+import pytest
+import yaml
+from click.testing import CliRunner
+
+from tests.chart.rendering import CHART, DEFAULTS, render
+from tests.tools.helm import HelmMissingError, helm4
+from webhook.cli.main import mirrorhook
+from webhook.config import parse_rules
+from webhook.imports import FORMATS
+
+ROOT = Path(__file__).resolve().parents[1]
+DOCS = ROOT / "docs"
+PAGES = [
+    *sorted((DOCS / "howto").glob("*.md")),
+    *sorted((DOCS / "zh").rglob("*.md")),
+    *(DOCS / f"{name}.md" for name in ("index", "tutorial", "troubleshooting", "faq")),
+    DOCS / "reference/output.md",
+]
+PARTS = re.compile(r"^```(\w*)\n(.*?)^```|^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE | re.DOTALL)
+RULE_KEYS = {
+    "availability", "loops", "mode", "policies", "profiles", "record", "rules",
+}  # fmt: skip
+# Programs that these tests do not run.
+OTHERS = {
+    "az", "aws", "cat", "cd", "curl", "docker", "gcloud", "git", "helm", "k3d", "kind", "kubeadm",
+    "kubectl", "make", "minikube", "oc", "TOKEN=$(curl",
+}  # fmt: skip
+FOR_CLUSTERS = {"--create-namespace", "--reuse-values", "--wait"}
+# Commands of mirrorhook that need more than this machine.
+REMOTE = {"audit", "copy", "doctor", "pull", "serve"}
+
+
+@dataclass(frozen=True)
+class Part:
+    """A fence, or a row of a table that says what becomes of an image."""
+
+    page: Path
+    line: int
+    kind: str
+    text: str
+    result: str = ""
+
+    def __str__(self):
+        return f"{self.page.relative_to(DOCS)}:{self.line}"
+
+
+def read_parts(page):
+    text = page.read_text(encoding="utf-8")
+    return [
+        Part(
+            page,
+            text.count("\n", 0, match.start()) + 1,
+            match[1] if match[3] is None else "row",
+            match[2] if match[3] is None else match[3],
+            match[4] or "",
+        )
+        for match in PARTS.finditer(text)
+    ]
+
+
+ALL = [part for page in PAGES for part in read_parts(page)]
+BLOCKS = [part for part in ALL if part.kind == "yaml"]
+COMMANDS = [
+    Part(part.page, part.line, "command", line.removeprefix("$ "))
+    for part in ALL
+    if part.kind == "console"
+    for line in part.text.splitlines()
+    if line.startswith("$ ")
+]
+
+
+def keys_of(part):
+    document = next(yaml.safe_load_all(part.text))
+    return set(document)
+
+
+def is_rules(part):
+    return part.kind == "yaml" and keys_of(part) <= RULE_KEYS
+
+
+def is_values(part):
+    return "apiVersion" not in keys_of(part) and keys_of(part) <= DEFAULTS.keys()
+
+
+def find_block(part, condition):
+    """Return the block of the page that a line is about: the last above it, or else the first."""
+    found = [each for each in BLOCKS if each.page == part.page and condition(each)]
+    above = [each for each in found if each.line < part.line]
+    return above[-1] if above else found[0] if found else None
+
+
+def rules_of(part):
+    """Return the rules file that a line is about, in the form of a file or of values."""
+    block = find_block(part, lambda each: bool(keys_of(each) & RULE_KEYS))
+    document = yaml.safe_load(block.text) if block else {"rules": []}
+    return yaml.safe_dump({key: document[key] for key in document.keys() & RULE_KEYS})
+
+
+def is_about_images(row):
+    return "/" in row.result and not re.search(r"://| |\*", row.text + row.result)
+
+
+ROWS = [part for part in ALL if part.kind == "row" and is_about_images(part)]
+
+
+def classify(command):
+    """Return how a command is checked: run, rendered, parsed, or not at all."""
+    words = shlex.split(command.text)
+    if words[0] == "helm":
+        return "render" if words[1] in {"install", "upgrade", "template"} else "other"
+    if words[0] != "mirrorhook":
+        return "parse" if "| mirrorhook" in command.text else "other"
+    return "parse" if words[1] in REMOTE or "--probe" in words else "run"
+
+
+def select(kind):
+    chosen = [command for command in COMMANDS if classify(command) == kind]
+    return pytest.mark.parametrize("command", chosen, ids=lambda part: f"{part} {part.text[:40]}")
+
+
+@pytest.mark.parametrize("part", BLOCKS, ids=str)
+def test_block_is_valid(part):
+    if is_rules(part):
+        assert parse_rules(part.text, str(part)).policies
+    elif is_values(part):
+        try:
+            assert render(yaml.safe_load(part.text)).objects
+        except HelmMissingError as error:
+            pytest.skip(str(error))
+    else:
+        keys = keys_of(part)
+        assert keys & {"apiVersion", "machine", "spec"}, keys
+
+
+@pytest.mark.parametrize("row", ROWS, ids=str)
+def test_image_becomes_what_the_table_says(row):
+    decide = parse_rules(rules_of(row), str(row)).policies["default"].mirrors.decide
+    assert decide(row.text).image == row.result
+
+
+def test_guides_have_enough_tables_and_commands():
+    assert len(ROWS) >= 45
+    assert len(COMMANDS) >= 100
+
+
+def parse(words):
+    """Parse the arguments of mirrorhook without running it."""
+    context = click.Context(mirrorhook, info_name="mirrorhook")
+    command = mirrorhook.get_command(context, words[0])
+    assert command is not None, words[0]
+    rest = words[1:]
+    if isinstance(command, click.Group):
+        inner = click.Context(command, parent=context, info_name=words[0])
+        command = command.get_command(inner, rest[0])
+        rest = rest[1:]
+    with command.make_context(words[0], list(rest), parent=context, resilient_parsing=False):
+        pass
+
+
+CHART_FILES = {
+    "Chart.yaml": "{apiVersion: v2, name: web, version: 1.0.0}\n",
+    "templates/pod.yaml": """\
+apiVersion: v1
+kind: Pod
+metadata: {name: web}
+spec: {containers: [{name: web, image: "nginx:1.27"}]}
+""",
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    (tmp_path / "bin").mkdir()
+    program = tmp_path / "bin/mirrorhook"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={ROOT} exec {sys.executable} -m webhook "$@"\n')
+    program.chmod(0o755)
+    (tmp_path / "chart/templates").mkdir(parents=True)
+    for name, content in CHART_FILES.items():
+        (tmp_path / "chart" / name).write_text(content)
+    (tmp_path / "web.yaml").write_text(CHART_FILES["templates/pod.yaml"])
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@select("other")
+def test_program_of_a_command_is_known(command):
+    assert shlex.split(command.text)[0] in OTHERS
+
+
+@select("parse")
+def test_command_for_a_cluster_or_registry_has_valid_options(command):
+    line = command.text[command.text.index("mirrorhook ") :]
+    parse(shlex.split(re.split(r" [|>] ", line)[0])[1:])
+
+
+@select("render")
+def test_release_of_a_command_renders(command, folder):
+    try:
+        program = helm4()
+    except HelmMissingError as error:
+        pytest.skip(str(error))
+    shutil.copytree(CHART, folder / "charts/mirrorhook")
+    values = find_block(command, is_values)
+    (folder / "values.yaml").write_text(values.text if values else "{}")
+    words = shlex.split(command.text.partition(" > ")[0])[2:]
+    options = [word for word in words if word not in FOR_CLUSTERS]
+    done = subprocess.run(
+        [program, "template", *options], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert "kind:" in done.stdout
+
+
+@select("run")
+def test_command_of_a_guide_runs(command, folder):
+    (folder / "rules.yaml").write_text(rules_of(command))
+    if sets := find_block(command, lambda each: "kind: ImageDigestMirrorSet" in each.text):
+        (folder / "sets.yaml").write_text(sets.text)
+    line = command.text.replace("/etc", f"{folder}/etc").partition(" | jq")[0]
+    if "mirrorhook init" in line:
+        (folder / "rules.yaml").unlink()
+    done = subprocess.run(
+        ["bash", "-o", "pipefail", "-c", line],
+        env={**os.environ, "PATH": f"{folder / 'bin'}:{os.environ['PATH']}"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    if "mirrorhook init" in line:
+        shown = next(each for each in BLOCKS if each.page == command.page and is_rules(each))
+        written = yaml.safe_load((folder / "rules.yaml").read_text())
+        assert written["rules"] == yaml.safe_load(shown.text)["rules"]
+
+
+IMPORTS = re.findall(r"`mirrorhook import (\S+) (\S+)`", (DOCS / "howto/migrate.md").read_text())
+
+
+def test_migration_guide_names_every_format():
+    assert {name for name, _ in IMPORTS} == set(FORMATS)
+
+
+def test_example_of_the_migration_guide_is_what_import_writes(tmp_path):
+    parts = read_parts(DOCS / "howto/migrate.md")
+    example = next(part for part in parts if part.kind == "" and "::" in part.text)
+    shown = next(part for part in parts if part.line > example.line and part.kind == "yaml")
+    (tmp_path / "maps.conf").write_text(example.text)
+    result = CliRunner().invoke(mirrorhook, ["import", "imageswap", str(tmp_path / "maps.conf")])
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.stdout) == yaml.safe_load(shown.text)
+
+
+def test_openshift_guide_shows_what_import_writes(tmp_path):
+    parts = read_parts(DOCS / "howto/openshift.md")
+    given = next(part for part in parts if "kind: ImageDigestMirrorSet" in part.text)
+    shown = next(part for part in parts if part.line > given.line and part.kind == "yaml")
+    (tmp_path / "sets.yaml").write_text(given.text)
+    result = CliRunner().invoke(mirrorhook, ["import", "openshift", str(tmp_path / "sets.yaml")])
+    assert "Warning" in result.stderr
+    assert yaml.safe_load(result.stdout) == yaml.safe_load(shown.text)
