@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cluster.processes import TIED, until
 
-__all__ = ["isolated"]
+__all__ = ["isolated", "within"]
 
 NETWORK = 0x40000000  # CLONE_NEWNET
 # Binds folders that containers write to to folders of the test, then sets addresses.

@@ -89,7 +89,7 @@ def site(node, node_world, installed):
     with ExitStack() as stack:
         blobs = node.folder / "mirror"
         upstream, mirror, beside = (
-            stack.enter_context(registry(node.folder, host=ADDRESS, **more))
+            stack.enter_context(registry(node.folder, listen=f"{ADDRESS}:0", **more))
             for more in ({}, {"blobs": blobs, "passwords": HTPASSWD}, {"blobs": blobs})
         )
         for address in (upstream, mirror):

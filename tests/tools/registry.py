@@ -64,7 +64,7 @@ def registry(
     passwords: str = "",
     blobs: Path | None = None,
     certificate: bytes = b"",
-    host: str = "127.0.0.1",
+    listen: str = "127.0.0.1:0",
 ) -> Iterator[str]:
     """Run a registry until the end of the block. By default it is empty.
 
@@ -73,7 +73,7 @@ def registry(
         passwords: Lines of an htpasswd file with bcrypt hashes; empty for no authentication.
         blobs: Another folder for its blobs, which registries can share.
         certificate: Its key and certificates in PEM; empty for plain HTTP.
-        host: The address that it listens on.
+        listen: Where it listens. For port 0, the kernel chooses one.
 
     Yields:
         Its address, for example ``127.0.0.1:41327``.
@@ -85,8 +85,7 @@ def registry(
         raise RuntimeError("the program docker-registry is not installed")
     place = Path(tempfile.mkdtemp(prefix="registry-", dir=folder))
     storage = {"filesystem": {"rootdirectory": str(blobs or place / "blobs")}}
-    # The kernel chooses a port, and the registry logs it.
-    http: dict[str, Any] = {"addr": f"{host}:0"}
+    http: dict[str, Any] = {"addr": listen}
     settings: dict[str, Any] = {**CONFIGURATION, "http": http, "storage": storage}
     if passwords:
         users = place / "htpasswd"
