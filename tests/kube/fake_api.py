@@ -17,6 +17,7 @@ USER = "system:serviceaccount:mirrorhook:mirrorhook"
 SECRETS = "/api/v1/namespaces/mirrorhook/secrets"
 CONFIGURATIONS = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 SLICES = "/apis/discovery.k8s.io/v1/namespaces/mirrorhook/endpointslices"
+NAMESPACES = "/api/v1/namespaces"
 KINDS = {
     SLICES: ("endpointslices", "discovery.k8s.io", ' in the namespace "mirrorhook"'),
     SECRETS: ("secrets", "", ' in the namespace "mirrorhook"'),
@@ -25,6 +26,8 @@ KINDS = {
         "admissionregistration.k8s.io",
         " at the cluster scope",
     ),
+    # The last, as the paths of others begin with it.
+    NAMESPACES: ("namespaces", "", " at the cluster scope"),
 }
 REASONS = {
     400: "BadRequest",

@@ -4,7 +4,7 @@ import base64
 
 import pytest
 
-from tests.kube.fake_api import CONFIGURATIONS, SECRETS
+from tests.kube.fake_api import CONFIGURATIONS, NAMESPACES, SECRETS
 from webhook.kube import (
     ClusterError,
     ConflictError,
@@ -12,6 +12,7 @@ from webhook.kube import (
     NotFoundError,
     RefusedError,
     UnavailableError,
+    WebhookSelection,
     connect,
 )
 from webhook.kube.client import KubeClient, _find_message
@@ -96,6 +97,36 @@ async def test_configuration_says_whether_its_ca_is_external(api, cluster, annot
 async def test_configuration_without_webhooks_has_no_bundles(api, cluster):
     api.put(CONFIGURATIONS, "hook")
     assert (await cluster.get_webhook_configuration("hook")).ca_bundles == {}
+
+
+async def test_selections_of_webhooks_are_read(api, cluster):
+    selector = {"matchLabels": {"a": "b"}}
+    full = webhook("a.mirrorhook.io") | {
+        "namespaceSelector": selector,
+        "objectSelector": selector,
+        "matchConditions": [{"name": "c", "expression": "true"}],
+        "failurePolicy": "Ignore",
+    }
+    webhooks = [full, webhook("b.mirrorhook.io")]
+    api.put(CONFIGURATIONS, "mirrorhook", webhooks=webhooks)
+    assert await cluster.list_webhook_selections("mirrorhook") == [
+        WebhookSelection("a.mirrorhook.io", selector, selector, ("c",), True),
+        WebhookSelection("b.mirrorhook.io", {}, {}, (), False),
+    ]
+    with pytest.raises(NotFoundError):
+        await cluster.list_webhook_selections("nope")
+
+
+async def test_labels_of_a_namespace_are_read(api, cluster):
+    api.put(NAMESPACES, "shop")["metadata"]["labels"] = {"a": "b"}
+    assert await cluster.get_namespace_labels("shop") == {"a": "b"}
+    with pytest.raises(NotFoundError):
+        await cluster.get_namespace_labels("nope")
+    with pytest.raises(NotFoundError):
+        await cluster.get_namespace_labels("../../apis/x y")
+    api.faults = [403]
+    with pytest.raises(ForbiddenError, match="cannot get Namespace shop"):
+        await cluster.get_namespace_labels("shop")
 
 
 async def test_patch_of_a_changed_object_is_a_conflict(api, cluster):

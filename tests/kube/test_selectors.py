@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.kube import find_mismatch
+from webhook.kube import describe_requirements, find_mismatch
 
 
 def needs(operator, *values, key="a"):
@@ -35,3 +35,23 @@ def needs(operator, *values, key="a"):
 )
 def test_find_mismatch_returns_the_first_unmet_requirement(selector, labels, expected):
     assert find_mismatch(selector, labels) == expected
+
+
+def test_requirements_are_described():
+    selector = {
+        "matchLabels": {"env": "prod"},
+        "matchExpressions": [
+            {"key": "a", "operator": "In", "values": ["x", "y"]},
+            {"key": "b", "operator": "NotIn", "values": ["z"]},
+            {"key": "c", "operator": "Exists"},
+            {"key": "d", "operator": "DoesNotExist"},
+        ],
+    }
+    assert describe_requirements(selector) == [
+        "label env must be prod",
+        "label a must be x or y",
+        "label b must not be z",
+        "label c must be set",
+        "label d must not be set",
+    ]
+    assert describe_requirements(None) == describe_requirements({}) == []

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import time
 
+import pytest
+
 from tests.server.process import RULES, serving, until
 from webhook.telemetry.logs import GATHER_SECONDS
 
@@ -61,13 +63,28 @@ def logged(webhook, namespace):
     return found()
 
 
-def test_review_that_changed_something_is_one_log_line(webhook, review_of):
+def test_each_review_is_one_log_line_changed_or_not(webhook, review_of):
     webhook.review(review_of("quay.io/a/b", namespace="one-line"))
     webhook.review(review_of("nginx", namespace="one-line"))
-    (line,) = logged(webhook, "one-line")
-    assert line["level"] == "info"
-    assert line["pod"] == "web"
-    assert line["images"][0]["result"] == "harbor.example.com/dockerhub/library/nginx"
+    until(lambda: len(logged(webhook, "one-line")) == 2, "two lines")
+    unchanged, changed = logged(webhook, "one-line")
+    for line in (unchanged, changed):
+        assert line["level"] == "info"
+        assert line["pod"] == "web"
+    assert unchanged["images"][0]["reason"] == "no rule matches quay.io/a/b"
+    assert changed["images"][0]["result"] == "harbor.example.com/dockerhub/library/nginx"
+
+
+@pytest.mark.parametrize(("level", "count"), [("debug", 2), ("info", 1), ("warning", 0)])
+def test_log_level_decides_which_reviews_are_logged(rules, review_of, level, count):
+    labels = {"mirrorhook.io/rewrite": "disabled"}
+    opted_out = {"metadata": {"name": "web", "labels": labels}, "spec": {"containers": []}}
+    with serving(rules, f"--log-level={level}") as webhook:
+        webhook.review(review_of(object=opted_out))
+        webhook.review(review_of("quay.io/a/b"))
+    assert [line["result"] for line in webhook.logged("review")] == ["skipped", "unchanged"][
+        2 - count :
+    ]
 
 
 def test_image_with_a_warning_is_logged_as_a_warning(webhook, review_of):
@@ -104,8 +121,9 @@ def test_looping_owner_is_in_log_metrics_and_warnings(tmp_path, review_of):
             time.sleep(1.05)
         line = webhook.wait_for("owner skipped")
         assert webhook.metric("mirrorhook_loops_total") == 1
-        (latest, *_) = webhook.ask("/api/decisions").json()
+        (latest, *_) = webhook.ask("/api/decisions", params={"outcome": "looping"}).json()["pods"]
     assert "looping" in response["warnings"][0]
     assert "patch" not in response
     assert (line["level"], line["kind"], line["name"]) == ("warning", "Database", "orders")
-    assert (latest["outcome"], latest["candidate"]) == ("looping", "")
+    (image,) = latest["images"]
+    assert (latest["problem"], image["outcome"], image["result"]) == (True, "looping", "")

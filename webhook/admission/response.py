@@ -26,6 +26,7 @@ MAX_AUDITED: Final = 100
 # the name of a container, and images have up to 1,024, but a Pod is reviewed before it is checked.
 MAX_NAME: Final = len("volume:") + 63
 MAX_TEXT: Final = 1024
+MAX_SUMMARY: Final = 32 * 1024
 # The API server cuts every warning to 256 characters once those of a request are
 # longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
 MAX_WARNING: Final = 256
@@ -118,6 +119,19 @@ class ReviewResult:
     @cached_property
     def decisions(self) -> msgspec.Raw:
         """The decisions as a JSON array, as in the log."""
+        return msgspec.Raw(self._encoded_decisions)
+
+    @cached_property
+    def summary(self) -> bytes:
+        """The decisions as a JSON array, on as many images as fit into `MAX_SUMMARY` bytes."""
+        encoded, count = self._encoded_decisions, len(self.images)
+        while len(encoded) > MAX_SUMMARY:
+            count //= 2
+            encoded = _describe_decisions(self.images[:count])
+        return encoded
+
+    @cached_property
+    def _encoded_decisions(self) -> bytes:
         return _describe_decisions(self.images)
 
     @cached_property
@@ -131,16 +145,16 @@ class ReviewResult:
             return {"skipped": self.reason}
         if not self.images:
             return {}
-        decisions = self.decisions
+        decisions = self._encoded_decisions
         if len(self.images) > MAX_AUDITED:
             decisions = _describe_decisions(self.images[:MAX_AUDITED])
-        annotations = {"decisions": bytes(decisions).decode()}
+        annotations = {"decisions": decisions.decode()}
         if self.outcome is ReviewOutcome.OBSERVED:
             annotations["mode"] = "observe"
         return annotations
 
 
-def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
+def _describe_decisions(images: Iterable[ImageDecision]) -> bytes:
     described = [
         _DescribedDecision(
             shorten(field.name, MAX_NAME),
@@ -152,7 +166,8 @@ def _describe_decisions(images: Iterable[ImageDecision]) -> msgspec.Raw:
         )
         for field, decision in images
     ]
-    return msgspec.Raw(_encode(described))
+    # A copy, as the encoder allocates more than it needs, and the console keeps many.
+    return bytes(memoryview(_encode(described)))
 
 
 def _list_warnings(images: Iterable[ImageDecision]) -> list[str]:

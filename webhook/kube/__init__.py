@@ -12,8 +12,8 @@ from webhook.kube.errors import (
     RefusedError,
     UnavailableError,
 )
-from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration
-from webhook.kube.selectors import find_mismatch
+from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration, WebhookSelection
+from webhook.kube.selectors import describe_requirements, find_mismatch
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -31,7 +31,9 @@ __all__ = [
     "Secret",
     "UnavailableError",
     "WebhookConfiguration",
+    "WebhookSelection",
     "connect",
+    "describe_requirements",
     "find_mismatch",
     "open_client",
 ]

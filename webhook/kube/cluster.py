@@ -4,7 +4,7 @@ It keeps a Secret with a CA, and has the API server trust that CA by the ``caBun
 MutatingWebhookConfiguration. It needs few permissions: ``get``, ``watch`` and ``patch`` on
 both objects by name, ``create`` on Secrets (for which RBAC knows no names; not needed where
 the Secret exists), and ``list`` on EndpointSlices (whose names end at random) to find the
-other replicas.
+other replicas. If it may ``get`` namespaces, the console says more about them.
 """
 
 from __future__ import annotations
@@ -14,9 +14,16 @@ import base64
 import threading
 from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any, Final, TypeVar
+from urllib.parse import quote
 
 from webhook.kube.errors import NotFoundError, RefusedError, UnavailableError
-from webhook.kube.objects import FIELD_MANAGER, Endpoint, Secret, WebhookConfiguration
+from webhook.kube.objects import (
+    FIELD_MANAGER,
+    Endpoint,
+    Secret,
+    WebhookConfiguration,
+    WebhookSelection,
+)
 from webhook.kube.watch import Watch
 
 if TYPE_CHECKING:
@@ -29,7 +36,7 @@ __all__ = ["Cluster", "find_endpoints", "run_in_thread"]
 T = TypeVar("T")
 
 CALL_SECONDS: Final = 30.0
-ENDPOINT_SECONDS: Final = 1.0  # a visitor of the console is waiting
+VISITOR_SECONDS: Final = 1.0  # a visitor of the console is waiting
 CONFIGURATIONS: Final = "/apis/admissionregistration.k8s.io/v1/mutatingwebhookconfigurations"
 
 
@@ -95,6 +102,31 @@ class Cluster:
             return None
         return WebhookConfiguration.from_json(content)
 
+    async def list_webhook_selections(
+        self, name: str, *, limit: float = VISITOR_SECONDS
+    ) -> list[WebhookSelection]:
+        """Return for which Pods the API server calls the webhooks of a configuration.
+
+        Raises:
+            NotFoundError: The configuration does not exist.
+        """
+        action = f"get MutatingWebhookConfiguration {name}"
+        content = await self._call(action, "GET", f"{CONFIGURATIONS}/{name}", limit=limit)
+        return [WebhookSelection.from_json(each) for each in content.get("webhooks") or ()]
+
+    async def get_namespace_labels(
+        self, name: str, *, limit: float = VISITOR_SECONDS
+    ) -> dict[str, str]:
+        """Return the labels of a namespace.
+
+        Raises:
+            NotFoundError: It does not exist.
+            ForbiddenError: The webhook may not read namespaces, as usual.
+        """
+        path = f"/api/v1/namespaces/{quote(name, safe='')}"
+        content = await self._call(f"get Namespace {name}", "GET", path, limit=limit)
+        return content["metadata"].get("labels") or {}
+
     async def disown_ca_bundles(self, configuration: WebhookConfiguration) -> None:
         """Give up the ownership of the CA bundles of an unchanged configuration.
 
@@ -131,7 +163,7 @@ class Cluster:
         return WebhookConfiguration.from_json(await self._call(action, "PATCH", path, body))
 
     async def list_endpoints(
-        self, namespace: str, service: str, port: str, *, limit: float = ENDPOINT_SECONDS
+        self, namespace: str, service: str, port: str, *, limit: float = VISITOR_SECONDS
     ) -> list[Endpoint]:
         """Return the Pods behind a Service that have an address, each once.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["FIELD_MANAGER", "Endpoint", "Secret", "WebhookConfiguration"]
+__all__ = ["FIELD_MANAGER", "Endpoint", "Secret", "WebhookConfiguration", "WebhookSelection"]
 
 FIELD_MANAGER: Final = "mirrorhook"
 CA_ANNOTATION: Final = "mirrorhook.io/ca"
@@ -97,3 +97,33 @@ class Endpoint:
     pod: str
     address: str
     port: int
+
+
+@dataclass(frozen=True, slots=True)
+class WebhookSelection:
+    """For which Pods the API server calls a webhook.
+
+    Attributes:
+        name: Name of the webhook.
+        namespaces: Its namespaceSelector.
+        pods: Its objectSelector.
+        conditions: The names of its matchConditions.
+        ignores_failure: Whether Pods are admitted unchanged if it is not reached.
+    """
+
+    name: str
+    namespaces: Mapping[str, Any]
+    pods: Mapping[str, Any]
+    conditions: tuple[str, ...]
+    ignores_failure: bool
+
+    @classmethod
+    def from_json(cls, content: Mapping[str, Any]) -> WebhookSelection:
+        """Return the selection of one webhook of a configuration, from its JSON."""
+        return cls(
+            name=content["name"],
+            namespaces=content.get("namespaceSelector") or {},
+            pods=content.get("objectSelector") or {},
+            conditions=tuple(each["name"] for each in content.get("matchConditions") or ()),
+            ignores_failure=content.get("failurePolicy") == "Ignore",
+        )

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-__all__ = ["find_mismatch"]
+__all__ = ["describe_requirements", "find_mismatch"]
 
 
 def find_mismatch(selector: Mapping[str, Any] | None, labels: Mapping[str, str]) -> str:
@@ -26,6 +26,25 @@ def find_mismatch(selector: Mapping[str, Any] | None, labels: Mapping[str, str])
         if problem:
             return problem
     return ""
+
+
+def describe_requirements(selector: Mapping[str, Any] | None) -> list[str]:
+    """Return what a LabelSelector requires of labels, each requirement in words."""
+    selector = selector or {}
+    equal = [
+        f"label {key} must be {value}" for key, value in (selector.get("matchLabels") or {}).items()
+    ]
+    return [*equal, *map(_describe_expression, selector.get("matchExpressions") or ())]
+
+
+def _describe_expression(expression: Mapping[str, Any]) -> str:
+    key, values = expression["key"], " or ".join(expression.get("values") or ())
+    return {
+        "In": f"label {key} must be {values}",
+        "NotIn": f"label {key} must not be {values}",
+        "Exists": f"label {key} must be set",
+        "DoesNotExist": f"label {key} must not be set",
+    }[expression["operator"]]
 
 
 def _find_expression_mismatch(expression: Mapping[str, Any], labels: Mapping[str, str]) -> str:

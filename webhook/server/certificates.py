@@ -16,6 +16,7 @@ from webhook.tls import (
     CertificateFiles,
     ManagedCertificate,
     Rotator,
+    Seal,
     ServingContext,
     create_self_signed,
 )
@@ -102,6 +103,11 @@ class ServingCertificate(ABC):
             reported = ""
             if clients != current:
                 self.allow(clients)
+
+    @property
+    def seal(self) -> Seal | None:
+        """What replicas encrypt messages to each other with; None if they share no CA."""
+        return None
 
     @property
     def expires_at(self) -> datetime:
@@ -216,6 +222,12 @@ class RotatedCertificate(ServingCertificate):
     def __str__(self) -> str:
         secret = f"{self._managed.secret_namespace}/{self._managed.secret_name}"
         return f"certificate signed by the CA in Secret {secret}"
+
+    @property
+    def seal(self) -> Seal | None:
+        """What replicas encrypt messages to each other with; None before there is a CA."""
+        authorities = self._rotator.authorities
+        return Seal(authorities) if authorities else None
 
     async def follow(self) -> None:
         """Maintain the CA and the certificate."""

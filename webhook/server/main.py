@@ -19,7 +19,7 @@ from webhook.server.app import AdmissionWebhook, create_app
 from webhook.server.certificates import create_serving_certificate
 from webhook.server.connections import ClosingRecorder
 from webhook.server.console import ConsoleViews
-from webhook.server.console.replicas import ReplicaDirectory
+from webhook.server.console.replicas import DecisionExchange, ReplicaDirectory
 from webhook.server.console.routes import create_console_router
 from webhook.server.history import History
 from webhook.server.lifecycle import Lifecycle, keep_running
@@ -92,7 +92,7 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         readiness=readiness,
         clock=lambda: datetime.now(UTC),
     )
-    history = views = console = None
+    history = views = exchange = console = None
     if settings.console:
         history = History(time.time)
         views = ConsoleViews(
@@ -104,8 +104,11 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
             replica=socket.gethostname(),
             started=time.time(),
         )
-        directory = ReplicaDirectory(views.get_replica_state, settings.managed, time.monotonic)
-        console = create_console_router(views, directory)
+        exchange = DecisionExchange(history.find, lambda: certificate.seal, views.identity)
+        directory = ReplicaDirectory(
+            views.get_replica_state, exchange, settings.managed, time.monotonic
+        )
+        console = create_console_router(views, directory, time.time)
     tracing = open_tracing(os.environ, __version__)
     reviews = create_app(
         AdmissionWebhook(
@@ -120,7 +123,11 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         tracing,
     )
     operations = create_operations_app(
-        readiness, metrics, own_state=views.get_replica_state if views else None, console=console
+        readiness,
+        metrics,
+        own_state=views.get_replica_state if views else None,
+        exchange=exchange,
+        console=console,
     )
     closings = ClosingRecorder(log, metrics, time.monotonic)
     lifecycle = Lifecycle(

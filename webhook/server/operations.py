@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
-from fastapi import FastAPI, Request, Response
+from fastapi import FastAPI, HTTPException, Query, Request, Response
 from fastapi.responses import PlainTextResponse
 
 from webhook import __version__
+from webhook.server.console.replicas import DECISIONS_PATH, MAX_QUERY
 from webhook.server.console.views import (
     ReplicaState,  # noqa: TC001 - FastAPI reads the annotations
 )
+from webhook.tls import CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
     from fastapi import APIRouter
     from starlette.types import ASGIApp, Receive, Scope, Send
 
+    from webhook.server.console.replicas import DecisionExchange
     from webhook.server.readiness import Readiness
     from webhook.telemetry import Metrics
 
@@ -29,6 +32,7 @@ def create_operations_app(
     metrics: Metrics,
     *,
     own_state: Callable[[], ReplicaState] | None = None,
+    exchange: DecisionExchange | None = None,
     console: APIRouter | None = None,
 ) -> FastAPI:
     """Return the application that serves the operations port.
@@ -37,6 +41,7 @@ def create_operations_app(
         readiness: Whether this replica should get requests.
         metrics: The metrics of this process.
         own_state: Returns the state of this replica for the others; None to have no such route.
+        exchange: Tells other replicas what this one decided; None to have no such route.
         console: The routes of the console, if it is on.
     """
     # FastAPI's pages for the API description load their scripts from another host.
@@ -72,6 +77,16 @@ def create_operations_app(
         async def replica() -> ReplicaState:
             """State of this replica, for the consoles of the others."""
             return own_state()
+
+    if exchange is not None:
+
+        @app.get(DECISIONS_PATH, include_in_schema=False)
+        async def decisions(query: Annotated[str, Query(max_length=MAX_QUERY)]) -> Response:
+            """Decisions of this replica, for the consoles of the others; encrypted."""
+            try:
+                return Response(await exchange.answer(query), media_type="text/plain")
+            except CertificateError as error:
+                raise HTTPException(403, f"only other replicas may ask: {error}") from None
 
     if console is not None:
         app.include_router(console)

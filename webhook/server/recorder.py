@@ -9,6 +9,7 @@ from webhook.telemetry import ReviewLine
 
 if TYPE_CHECKING:
     from webhook.admission import AdmissionRequest, ReviewResult
+    from webhook.objects import ObjectMeta
     from webhook.server.history import History
     from webhook.telemetry import Log, Metrics
 
@@ -29,6 +30,7 @@ class ReviewRecord(NamedTuple):
         operation: ``CREATE`` or ``UPDATE``.
         dry_run: Whether the request was a dry run.
         result: The result.
+        metadata: The Pod's metadata, if it has any.
     """
 
     policy: str
@@ -38,6 +40,7 @@ class ReviewRecord(NamedTuple):
     operation: str
     dry_run: bool
     result: ReviewResult
+    metadata: ObjectMeta | None
 
 
 class ReviewRecorder:
@@ -68,7 +71,7 @@ class ReviewRecorder:
                     self._log.timestamp(),
                     level,
                     "review",
-                    *record[:-1],
+                    *record[:6],
                     result.outcome,
                     result.decisions,
                     result.reason,
@@ -110,4 +113,5 @@ def _make_record(policy: str, request: AdmissionRequest, result: ReviewResult) -
         (request.operation or "")[:MAX_NAME],
         bool(request.dry_run),
         result,
+        metadata or None,
     )

@@ -5,6 +5,7 @@ from webhook.tls.certificate import Certificate, CertificateError
 from webhook.tls.context import AllowedClients, ServingContext
 from webhook.tls.files import CertificateFiles
 from webhook.tls.rotator import ManagedCertificate, RotationStatus, Rotator
+from webhook.tls.seal import Seal
 
 __all__ = [
     "AllowedClients",
@@ -14,6 +15,7 @@ __all__ = [
     "ManagedCertificate",
     "RotationStatus",
     "Rotator",
+    "Seal",
     "ServingContext",
     "create_self_signed",
 ]

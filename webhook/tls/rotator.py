@@ -51,6 +51,7 @@ if TYPE_CHECKING:
 
     from webhook.kube import Secret, WebhookConfiguration
     from webhook.kube.cluster import Cluster
+    from webhook.tls.ca import CertificateAuthority
     from webhook.tls.certificate import Certificate
 
 __all__ = [
@@ -218,6 +219,11 @@ class Rotator:
         self._trusted_since: dict[str, float] = {}
         self._disputes = _DisputeDetector(managed.configuration)
         self.current: IssuedCertificate | None = None
+
+    @property
+    def authorities(self) -> tuple[CertificateAuthority, ...]:
+        """The CAs of the Secret that can sign, oldest first, as they were last seen."""
+        return self._secret.authorities
 
     async def run(self) -> None:
         """Run rounds until cancelled; no error of the cluster ends it."""

@@ -14,7 +14,7 @@ from tests.server.parts import Parts
 from webhook.admission import review
 from webhook.config import parse_rules
 from webhook.server.console import ConsoleViews
-from webhook.server.console.replicas import ReplicaDirectory
+from webhook.server.console.replicas import DecisionExchange, ReplicaDirectory
 from webhook.server.console.routes import create_console_router
 from webhook.server.history import History
 from webhook.server.mirror_health import MirrorHealth
@@ -59,9 +59,13 @@ def own_state():
 @cache
 def app_of_all():
     """Return one application for all consoles, as FastAPI takes 0.1 s to build one."""
-    routes = create_console_router(Part("views"), Part("directory"))
+    routes = create_console_router(Part("views"), Part("directory"), lambda: ASKED.get().now)
     return create_operations_app(
-        Part("readiness"), Part("metrics"), own_state=own_state, console=routes
+        Part("readiness"),
+        Part("metrics"),
+        own_state=own_state,
+        exchange=Part("exchange"),
+        console=routes,
     )
 
 
@@ -94,8 +98,11 @@ class Console:
             started=NOON,
         )
         self.seconds = 0.0
+        self.seal = None
+        self.exchange = DecisionExchange(self.history.find, lambda: self.seal, self.views.identity)
         self.directory = ReplicaDirectory(
             own=self.views.get_replica_state,
+            exchange=self.exchange,
             managed=None,
             clock=lambda: self.seconds,
             timeout=patience,
@@ -108,6 +115,13 @@ class Console:
 
     def review(self, *images, policy="default", **request):
         answer(review_of(*images, **request), self.rules.policies[policy], self.recorder)
+
+    def create(self, name, image="nginx", namespace="shop", policy="default", **metadata):
+        """Review a Pod; a name that ends with a dash is a generateName."""
+        named = {"generateName": name} if name.endswith("-") else {"name": name}
+        spec = {"containers": [{"name": "c0", "image": image}]}
+        pod = {"metadata": {**named, **metadata}, "spec": spec}
+        self.review(object=pod, namespace=namespace, policy=policy)
 
     async def review_asking(self, *images):
         policy = self.rules.policies["default"]

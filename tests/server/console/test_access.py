@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 
 from tests.server.process import serving
+from webhook.tls import Seal
+from webhook.tls.ca import create_ca
 
+NOW = datetime.now(UTC)
 pytestmark = pytest.mark.anyio
 PATHS = (
     *("/", "/console.css", "/api/state", "/api/replicas", "/api/decisions"),
@@ -44,6 +49,15 @@ async def test_console_answers_only_through_a_forwarded_port(console, client, ho
         assert (await console.ask(path, client=client)).status_code == 200
 
 
+async def test_decisions_are_given_to_nobody_but_replicas(console):
+    for client in ("127.0.0.1", "10.244.1.7"):
+        for seal in (None, Seal([create_ca("a CA", NOW, timedelta(days=1))])):
+            console.seal = seal
+            answered = await console.ask("/replica/decisions?query=gAAAA", client=client)
+            assert answered.status_code == 403
+            assert "only other replicas may ask" in answered.text
+
+
 async def test_refusal_names_the_command_that_works(console):
     answered = await console.ask("/api/state", client="10.0.0.1")
     assert "kubectl --namespace NAMESPACE port-forward POD 8080" in answered.text
@@ -58,14 +72,14 @@ async def test_console_is_read_only(console):
 
 def test_console_shows_decisions_of_a_real_webhook(webhook, review_of):
     webhook.review(review_of("nginx:1.99"))
-    (found,) = webhook.ask("/api/decisions", params={"text": "nginx:1.99"}).json()
-    assert found["candidate"] == "harbor.example.com/dockerhub/library/nginx:1.99"
+    (pod,) = webhook.ask("/api/decisions", params={"text": "nginx:1.99"}).json()["pods"]
+    assert pod["images"][0]["result"] == "harbor.example.com/dockerhub/library/nginx:1.99"
     assert "nginx:1.99" in webhook.ask("/").text
 
 
 def test_console_can_be_switched_off(rules, review_of):
     with serving(rules, "--no-console") as webhook:
         webhook.review(review_of("nginx"))
-        for path in (*PATHS, "/api/rules", "/replica"):
+        for path in (*PATHS, "/api/rules", "/replica", "/replica/decisions?query=x"):
             assert webhook.ask(path).status_code == 404
         assert webhook.ask("/readyz").text == "ok\n"

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 
-from webhook.core import MatchKind, Outcome
+from tests.server.console.conftest import Console
+from webhook.admission import ReviewOutcome
+from webhook.core import NEXT_STEPS, MatchKind, Outcome
+from webhook.server.console.answers import READ_THE_LOG, REMOVE_OPT_OUT, make_answer
 from webhook.server.console.i18n import CATALOGUES, Translation, choose_translation
 from webhook.server.console.page import PageQuery, find_axis_maximum, render_page
+from webhook.server.console.reasons import translate_reason
 from webhook.server.mirror_health import MirrorState
+from webhook.server.pod_query import PodQuery
 
 pytestmark = pytest.mark.anyio
 CHINESE = CATALOGUES["zh"]
@@ -108,23 +114,87 @@ async def test_page_works_with_keyboard_and_screen_reader(console):
         assert part["aria-labelledby"] in targets
     labels = len(shown.all("label"))
     fields = [a for a in shown.all("input") if a.get("type") != "hidden"]
-    assert labels == len(fields) + len(shown.all("select")) == 5
+    assert labels == len(fields) + len(shown.all("select")) == 4
     for form in shown.all("form"):
         assert form["action"].removeprefix("/#") in targets
     assert len(shown.all("caption")) == len(shown.all("table"))
 
 
-async def test_form_keeps_the_query_of_the_other_form(console):
-    text = await console.text(image="nginx", namespace="shop", lang="zh")
-    hidden = [a for a in Page(text).all("input") if a.get("type") == "hidden"]
+async def test_search_comes_first_and_needs_one_field(console):
+    shown = Page(await console.text())
+    assert shown.all("section")[0]["aria-labelledby"] == "search"
+    first = next(a["name"] for a in shown.all("input") if a.get("type") != "hidden")
+    assert first == "text"
+
+
+async def test_image_form_and_languages_keep_the_search(console):
+    shown = Page(await console.text(text="shop/web", lang="zh"))
+    hidden = [a for a in shown.all("input") if a.get("type") == "hidden"]
     kept = [(a["name"], a["value"]) for a in hidden]
-    assert sorted(kept) == [
-        ("image", "nginx"),
-        ("lang", "zh"),
-        ("lang", "zh"),
-        ("namespace", "shop"),
-        ("policy", "default"),
-    ]
+    assert sorted(kept) == [("lang", "zh"), ("lang", "zh"), ("text", "shop/web")]
+    languages = [a["href"] for a in shown.all("a") if "hreflang" in a]
+    assert languages == ["/?lang=en&text=shop%2Fweb", "/?lang=zh&text=shop%2Fweb"]
+
+
+async def test_pod_is_one_row_with_its_images_below(console):
+    images = [f"quay.io/our-team/app{n}" for n in range(22)]
+    console.review(*images)
+    shown = Page(await console.text(lang="en"))
+    assert len(shown.all("article")) == 1
+    assert len([a for a in shown.all("ul") if a.get("class") == "images"]) == 2
+    for number in range(22):
+        assert f"quay.io/our-team/app{number}" in shown.text
+    assert "14 more images" in shown.text
+    assert re.search(r"Policy\s+default", shown.text)
+
+
+async def test_page_says_as_of_when_and_since_when_it_knows(console):
+    console.now += 75
+    console.create("web-0")
+    text = Page(await console.text(text="shop/web-0", lang="en")).text
+    assert re.search(r"As of\s+2027-01-15 08:01:15 UTC", text)
+    assert re.search(r"All reviews are known since\s+2027-01-15 08:00:00 UTC", text)
+    assert "Decisions of this replica only" in text
+
+
+@pytest.mark.parametrize(
+    ("text", "explained"),
+    [
+        ("nginx:1.27", True),
+        ("ghcr.io/a/b", True),
+        ("localhost/a", True),
+        ("a@sha256:" + "0" * 64, True),
+        ("web-7d4b9c6f5-x2x7k", False),
+        ("shop/web-0", False),
+        ("deployment.apps/web", True),
+        ("-n shop web", False),
+        ("", False),
+    ],
+)
+async def test_text_that_is_an_image_is_explained_too(console, text, explained):
+    shown = Page(await console.text(text=text, lang="en"))
+    assert bool([a for a in shown.all("div") if a.get("class") == "answer"]) is explained
+
+
+async def test_one_rule_is_not_some_rules():
+    text = Page(await Console("rules: [{match: quay.io, mirrors: [h.example]}]").text()).text
+    assert "1 rule" in text
+    assert "1 rules" not in text
+
+
+async def test_rules_are_paged_without_scripts():
+    many = "".join(f"  - {{match: r{n}.example, mirrors: [h.example]}}\n" for n in range(120))
+    console = Console(f"rules:\n{many}")
+    address, seen = "/?lang=en&text=web", []
+    while address:
+        shown = Page((await console.ask(address)).text)
+        seen += re.findall(r"\br(\d+)\.example", shown.text)
+        address = next((a["href"] for a in shown.all("a") if a.get("rel") == "next"), "")
+        assert not address or "text=web" in address
+    assert seen == [str(n) for n in range(120)]
+    shown = Page(await console.text(rule="r11", lang="en"))
+    assert "r110.example" in shown.text
+    assert "r12.example" not in shown.text
 
 
 @pytest.mark.parametrize(
@@ -155,9 +225,12 @@ class Remembering(dict):
         return default
 
 
-async def shown_in(table, console, **asked):
+async def shown_in(table, console, answer=None, **asked):
     replicas = await console.directory.list_replicas()
-    render_page(console.views, replicas, PageQuery(**asked), Translation("zh", table), 100)
+    if answer is None:
+        result = await console.directory.find_pods(PodQuery(asked.get("text", "")))
+        answer = make_answer(result, datetime.now(UTC), {}, "")
+    render_page(console.views, replicas, answer, PageQuery(**asked), Translation("zh", table))
 
 
 async def test_page_has_every_text_in_chinese(console):
@@ -166,13 +239,17 @@ async def test_page_has_every_text_in_chinese(console):
     console.review("nginx", "quay.io/our-team/a", dryRun=True)
     for image in ("bitnami/redis", "quay.io/our-team/a", "docker.io/bitnamilegacy/a"):
         await shown_in(table, console, image=image)
-    await shown_in(table, console, namespace="nowhere")
+    await shown_in(table, console, text="nowhere")
     console.readiness.hold("server", "it is shutting down")
     console.rules.refused = ("rules.yaml:1: wrong",)
     await shown_in(table, console, image="h.example/hub/a")
-    for value in (*Outcome, *MatchKind, *MirrorState, *PRESENCES):
-        table.get(str(value))
-    assert [english for english, chinese in table.items() if chinese is None] == []
+    values = (*Outcome, *ReviewOutcome, *MatchKind, *MirrorState, *PRESENCES)
+    for text in (*map(str, values), *NEXT_STEPS.values(), REMOVE_OPT_OUT, READ_THE_LOG):
+        table.get(text)
+    missing = {english for english, chinese in table.items() if chinese is None}
+    # What is not a text of the page: a reason, or a value in the English catalogue's place.
+    reasons = {each for each in missing if translate_reason("zh", each) != each}
+    assert missing - reasons == set()
     assert set(CATALOGUES["en"]) <= set(CHINESE)
 
 
@@ -185,17 +262,17 @@ def test_templates_have_every_text_in_chinese():
 def test_catalogue_has_the_same_braces_in_every_language():
     braces = re.compile(r"\{\w+\}")
     for english, chinese in CHINESE.items():
-        assert braces.findall(english) == braces.findall(chinese)
+        assert sorted(braces.findall(english)) == sorted(braces.findall(chinese))
 
 
 async def test_page_shows_problems_of_readiness_and_rules(console):
     console.readiness.hold("certificate", "it has not been issued yet")
     console.rules.refused = ("rules.yaml:3: unknown key",)
-    text = Page(await console.text(namespace="nowhere", lang="en")).text
+    text = Page(await console.text(text="nowhere", lang="en")).text
     assert "certificate: it has not been issued yet" in text
     assert "rules.yaml:3: unknown key" in text
     assert "kubectl label namespace NAMESPACE mirrorhook.io/rewrite=enabled" in text
-    assert "static Pods" in text
+    assert "static Pod" in text
 
 
 async def test_page_names_the_policies_when_one_is_unknown(console):

@@ -7,6 +7,7 @@ import json
 import time
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
 import httpx
 import pytest
@@ -15,7 +16,8 @@ from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
-from webhook.tls import ManagedCertificate
+from webhook.tls import CertificateError, ManagedCertificate, Seal
+from webhook.tls.ca import create_ca
 
 pytestmark = pytest.mark.anyio
 OURS = Endpoint("mirrorhook-7d4b9-x2x7k", "10.1.0.1", 8080)
@@ -72,7 +74,7 @@ class Cluster:
 
 def found(console, *endpoints, error=None):
     console.cluster = Cluster(*endpoints, error=error)
-    console.directory.managed = PLACE
+    console.directory.managed, console.directory._cluster = PLACE, None
     console.directory.connect = lambda: console.cluster
 
 
@@ -129,7 +131,7 @@ async def test_replicas_are_listed_with_their_states(console):
     assert "All 2 replicas have the same version and the same rules." in text
     assert other.pod in text
     # The page came within two seconds of the JSON.
-    assert len(asked) == 1
+    assert len([each for each in asked if b"GET /replica HTTP" in each]) == 1
 
 
 async def test_replicas_include_a_real_one(console, webhook):
@@ -248,7 +250,7 @@ async def test_this_replica_is_listed_before_the_service_has_it(console):
 async def test_replicas_are_asked_only_for_visitors_who_share_the_answers(console):
     async with replica(saying()) as (other, asked):
         found(console, OURS, other)
-        for path in ("/metrics", "/replica", "/readyz", "/api/state", "/api/decisions"):
+        for path in ("/metrics", "/replica", "/readyz", "/api/state", "/api/rules"):
             await console.ask(path)
         await console.ask("/api/replicas", client="10.0.0.1")
         assert (console.cluster.finds, asked) == (0, [])
@@ -298,3 +300,118 @@ async def test_reason_is_in_the_language_of_the_visitor(console):
 
 def test_identity_differs_between_consoles():
     assert Console().views.identity != Console().views.identity
+
+
+# -- What they decided
+
+
+CAS = [create_ca("a CA", datetime.now(UTC), timedelta(days=1)) for _ in range(2)]
+
+
+@asynccontextmanager
+async def deciding(other, name="mirrorhook-7d4b9-other"):
+    """Another console, which answers with its own decisions over a socket."""
+
+    async def serve(reader, writer):
+        head = await reader.readuntil(b"\r\n\r\n")
+        asked.append(head)
+        url = httpx.URL(head.split()[1].decode())
+        try:
+            body, status = await other.exchange.answer(url.params.get("query", "")), b"200 OK"
+        except CertificateError as error:
+            body, status = str(error).encode(), b"403 Forbidden"
+        writer.write(b"HTTP/1.1 %b\r\ncontent-length: %d\r\n\r\n%b" % (status, len(body), body))
+        if status == b"200 OK":
+            sent.append(body)
+        writer.close()
+
+    asked, sent = [], []
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        yield Endpoint(name, "127.0.0.1", port), asked, sent
+
+
+def share_ca(*consoles):
+    for each in consoles:
+        each.seal = Seal(CAS[:1])
+
+
+async def test_decisions_of_all_replicas_are_merged(console):
+    other = Console()
+    share_ca(console, other)
+    console.create("web-7d4b9-")
+    other.now += 5
+    for _ in range(2):
+        other.create("web-7d4b9-")
+    other.create("secret-0", "quay.io/a/b", namespace="elsewhere")
+    async with deciding(other) as (endpoint, asked, sent):
+        found(console, OURS, endpoint)
+        answer = await console.json("/api/decisions", text="web-7d4b9-x2x7k")
+        alone = await console.json("/api/decisions", text="elsewhere/secret-0")
+        text = await read(console)
+    assert (answer["replicas"], answer["answered"], answer["missing"]) == (2, 2, [])
+    (pod,) = answer["pods"]
+    assert (pod["count"], pod["first"], pod["last"]) == (
+        3,
+        "2027-01-15T08:00:00Z",
+        "2027-01-15T08:00:05Z",
+    )
+    assert alone["pods"][0]["images"][0]["rule"] == "quay.io"
+    assert "2 of 2 replicas answered" in text
+    # Nobody else can read what they tell each other.
+    for message in (*asked, *sent):
+        assert b"web" not in message.partition(b"HTTP/1.1")[0]
+        assert b"secret-0" not in message
+        assert b"nginx" not in message
+
+
+async def test_replica_with_another_ca_is_reported_as_missing(console):
+    other = Console()
+    console.seal, other.seal = Seal(CAS[:1]), Seal(CAS[1:])
+    console.create("web-0")
+    other.create("web-1")
+    async with deciding(other) as (endpoint, *_):
+        found(console, OURS, endpoint)
+        answer = await console.json("/api/decisions")
+        text = await read(console)
+    assert (answer["replicas"], answer["answered"]) == (2, 1)
+    assert [pod["pod"] for pod in answer["pods"]] == ["web-0"]
+    assert "HTTP 403" in answer["missing"][0]
+    assert "1 of 2 replicas answered: what the others decided is missing here." in text
+
+
+@pytest.mark.parametrize("case", SILENCES)
+async def test_replica_that_answers_no_decisions_is_reported_as_missing(case):
+    answer, _ = SILENCES[case]
+    console = Console(patience=20.0 if answer is not None else 0.2)
+    share_ca(console)
+    console.create("web-0")
+    async with replica(answer) as (other, _):
+        found(console, OURS, other)
+        shown = await console.json("/api/decisions")
+    assert (shown["replicas"], shown["answered"]) == (2, 1)
+    assert shown["missing"][0].startswith(f"{other.pod}: 127.0.0.1:{other.port}")
+    assert [pod["pod"] for pod in shown["pods"]] == ["web-0"]
+
+
+async def test_replica_that_does_not_know_its_own_name_is_not_counted_twice(console):
+    # On the network of the host, its host name is that of the node.
+    share_ca(console)
+    console.create("web-0")
+    async with deciding(console, name="pod-1") as (ours, *_):
+        found(console, ours)
+        answer = await console.json("/api/decisions")
+    assert (answer["replicas"], answer["answered"]) == (1, 1)
+    assert answer["pods"][0]["count"] == 1
+
+
+async def test_answer_to_another_query_is_refused(console):
+    other = Console()
+    share_ca(console, other)
+    async with deciding(other) as (endpoint, _, sent):
+        found(console, OURS, endpoint)
+        await console.json("/api/decisions")
+    async with replica(OK + sent[-1]) as (replayed, _):
+        found(console, OURS, replayed)
+        answer = await console.json("/api/decisions")
+    assert "returned the answer to another query" in answer["missing"][0]

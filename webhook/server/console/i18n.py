@@ -1,7 +1,4 @@
-"""The languages of the page. English texts are the keys of every catalogue.
-
-Reasons are not translated: logs, warnings and audit events have the same words.
-"""
+"""The languages of the page. English texts are the keys of every catalogue."""
 
 from __future__ import annotations
 
@@ -9,6 +6,8 @@ import json
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
+
+from webhook.server.console.reasons import translate_reason
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,6 +33,14 @@ class Translation:
         """Return a text in this language, with *values* in its braces."""
         text = self.texts.get(english, english)
         return text.format(**values) if values else text
+
+    def number(self, count: int, one: str, many: str) -> str:
+        """Return a text with a number: *one* for 1, *many* for others, each with ``{count}``."""
+        return self(one if count == 1 else many, count=count)
+
+    def reason(self, english: str) -> str:
+        """Return a reason in this language; logs, warnings and audit events have the English."""
+        return self.texts.get(english) or translate_reason(self.language, english)
 
 
 def choose_translation(requested: str, accept_language: str) -> Translation:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from itertools import islice
 from secrets import token_hex
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, AwareDatetime
 
 from webhook import __version__
+from webhook.config import Mode
 from webhook.core import MatchKind, Outcome, explain_rules
 from webhook.server.mirror_health import MirrorState  # noqa: TC001 - FastAPI reads the annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.config import PolicySettings
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
-    from webhook.server.history import DecisionRecord, History
+    from webhook.server.history import History
     from webhook.server.mirror_health import MirrorHealth
     from webhook.server.policies import PolicyStore
     from webhook.server.readiness import Readiness
@@ -35,6 +35,7 @@ __all__ = [
     "ReplicaRules",
     "ReplicaState",
     "RuleMatchView",
+    "RulePage",
     "RuleView",
     "RulesFileView",
     "StateView",
@@ -124,6 +125,15 @@ class RuleView:
 
 
 @dataclass(frozen=True, slots=True)
+class RulePage:
+    """Some of the rules, from *offset* on, and how many there are in all."""
+
+    total: int
+    offset: int
+    rules: list[RuleView]
+
+
+@dataclass(frozen=True, slots=True)
 class RuleMatchView:
     """How a rule matches an image; *winner* is the rule that shadows it."""
 
@@ -152,6 +162,8 @@ class ExplanationView:
 
     Attributes:
         checks: Whether mirrors are asked at admission, which may choose another candidate.
+        considered: The rules that match the image.
+        unmatched: How many rules do not match it.
     """
 
     image: str
@@ -162,6 +174,7 @@ class ExplanationView:
     checks: bool
     candidates: list[CandidateView]
     considered: list[RuleMatchView]
+    unmatched: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,19 +279,36 @@ class ConsoleViews:
             ],
         )
 
-    def list_rules(self) -> list[RuleView]:
-        """Return every rule of every policy, with its mirrors."""
-        return [
-            RuleView(
-                policy=name,
-                rule=rule.name,
-                profile=rule.source,
-                keep=rule.keep,
-                mirrors=self._list_mirrors(policy, rule),
-            )
-            for name, policy in self.rules.configuration.policies.items()
+    def list_rules(self, text: str = "", offset: int = 0, limit: int | None = None) -> RulePage:
+        """Return a page of the rules of all policies, with their mirrors.
+
+        Args:
+            text: A part of the rule, of its profile or of a mirror; empty for all.
+            offset: How many rules to leave out.
+            limit: How many to return at most; None for all.
+        """
+        wanted = text.strip().lower()
+        rules = [
+            (policy, rule)
+            for policy in self.rules.configuration.policies.values()
             for rule in policy.mirrors.rules
+            if not wanted or any(wanted in each.lower() for each in _list_texts(rule))
         ]
+        end = None if limit is None else offset + limit
+        return RulePage(
+            total=len(rules),
+            offset=offset,
+            rules=[
+                RuleView(
+                    policy=policy.name,
+                    rule=rule.name,
+                    profile=rule.source,
+                    keep=rule.keep,
+                    mirrors=self._list_mirrors(policy, rule),
+                )
+                for policy, rule in rules[offset:end]
+            ],
+        )
 
     def _list_mirrors(self, policy: PolicySettings, rule: Rule) -> list[MirrorView]:
         shares = self.history.shares
@@ -293,27 +323,6 @@ class ConsoleViews:
             )
         return views
 
-    def find_decisions(
-        self, *, namespace: str = "", outcome: str = "", text: str = "", limit: int
-    ) -> list[DecisionRecord]:
-        """Return the latest decisions that pass a filter, the latest first.
-
-        Args:
-            namespace: The namespace; empty for all.
-            outcome: The outcome; empty for all.
-            text: A part of the image, of the candidate, or of the Pod's name, in any case.
-            limit: How many to return at most.
-        """
-        wanted = text.lower()
-        found = (
-            each
-            for each in self.history.list_latest()
-            if namespace in ("", each.namespace)
-            and outcome in ("", each.outcome)
-            and any(wanted in name.lower() for name in (each.image, each.candidate, each.pod))
-        )
-        return list(islice(found, limit))
-
     def explain(self, image: str, policy: str) -> ExplanationView:
         """Return what a policy makes of an image; no registry is asked.
 
@@ -325,6 +334,8 @@ class ConsoleViews:
             known = ", ".join(self.rules.configuration.policies)
             raise UnknownPolicyError(f"there is no policy {policy!r}; there is: {known}")
         decision = settings.mirrors.decide(image)
+        if settings.mode is Mode.OBSERVE:
+            decision = decision.observe()
         candidates = []
         for candidate in decision.candidates:
             status = self.mirror_health.get_status(settings.availability, candidate.mirror)
@@ -337,6 +348,8 @@ class ConsoleViews:
                     answer=status.reason,
                 )
             )
+        explained = explain_rules(settings.mirrors, decision)
+        considered = [each for each in explained if each.kind is not MatchKind.UNMATCHED]
         return ExplanationView(
             image=image,
             policy=policy,
@@ -354,9 +367,14 @@ class ConsoleViews:
                     keep=each.rule.keep,
                     mirrors=[mirror.target for mirror in each.rule.mirrors],
                 )
-                for each in explain_rules(settings.mirrors, decision)
+                for each in considered
             ],
+            unmatched=len(settings.mirrors.rules) - len(considered),
         )
+
+
+def _list_texts(rule: Rule) -> list[str]:
+    return [rule.name, rule.source, *(mirror.target for mirror in rule.mirrors)]
 
 
 def _utc(seconds: float) -> datetime:

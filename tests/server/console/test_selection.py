@@ -1,0 +1,125 @@
+"""What the console says of a namespace, by what the replica may read."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.server.console.test_causes import read
+from tests.server.console.test_replicas import Cluster, found
+from webhook.kube import ForbiddenError, NotFoundError, UnavailableError, WebhookSelection
+
+pytestmark = pytest.mark.anyio
+NAME = "kubernetes.io/metadata.name"
+OPTED_IN = {"key": "mirrorhook.io/rewrite", "operator": "In", "values": ["enabled"]}
+# As the chart renders it by default.
+WEBHOOK = WebhookSelection(
+    name="default.mirrorhook.io",
+    namespaces={
+        "matchExpressions": [OPTED_IN, {"key": NAME, "operator": "NotIn", "values": ["system"]}]
+    },
+    pods={
+        "matchExpressions": [
+            {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]}
+        ]
+    },
+    conditions=("mirrorhook.io/is-not-opted-out",),
+    ignores_failure=True,
+)
+BY_NAME = WebhookSelection(
+    "listed.mirrorhook.io",
+    {"matchExpressions": [{"key": NAME, "operator": "In", "values": ["listed"]}]},
+    {},
+    (),
+    True,
+)
+FORBIDDEN = ForbiddenError("cannot get Namespace: you may not")
+
+
+class Readable(Cluster):
+    """An API server of which a replica may read the webhooks, and labels unless that fails."""
+
+    def __init__(self, labels, webhooks=(WEBHOOK, BY_NAME)):
+        super().__init__()
+        self.labels, self.webhooks = labels, webhooks
+
+    async def list_webhook_selections(self, name):
+        assert name == "mirrorhook.system"
+        if isinstance(self.webhooks, Exception):
+            raise self.webhooks
+        return list(self.webhooks)
+
+    async def get_namespace_labels(self, name):
+        if isinstance(self.labels, Exception):
+            raise self.labels
+        return self.labels
+
+
+async def select(console, text, labels, **options):
+    found(console)
+    console.cluster = Readable(labels, **options)
+    (space,) = (await console.json("/api/decisions", text=text))["namespaces"]
+    return space["selection"]
+
+
+UNMET = "label mirrorhook.io/rewrite must be enabled, but"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "labels", "selected", "reason"),
+    [
+        ("shop", {"mirrorhook.io/rewrite": "enabled"}, True, ""),
+        ("listed", {}, True, ""),
+        ("shop", {}, False, f"no webhook handles the Pods of shop: label {NAME} must be listed"),
+        ("shop", {}, False, f"{UNMET} is missing"),
+        ("shop", {"mirrorhook.io/rewrite": "x"}, False, f"{UNMET} is x"),
+        ("system", {"mirrorhook.io/rewrite": "enabled"}, False, f"label {NAME} must not be system"),
+        ("nope", NotFoundError("no"), False, "there is no namespace nope"),
+        # The names are known even if the labels are not.
+        ("system", FORBIDDEN, False, f"label {NAME} must not be system"),
+        ("listed", FORBIDDEN, True, ""),
+        ("shop", FORBIDDEN, None, "which this replica may not read: kubectl get namespace shop"),
+        ("shop", UnavailableError("it hangs"), None, "it hangs"),
+    ],
+)
+async def test_selection_is_known_as_far_as_it_may_be_read(
+    console, namespace, labels, selected, reason
+):
+    answer = await select(console, f"{namespace}/web-0", labels)
+    assert answer["selected"] is selected
+    assert reason in answer["reason"]
+    if selected is False and "mirrorhook.io/rewrite" in answer["reason"]:
+        assert answer["next"] == (
+            f"kubectl label namespace {namespace} mirrorhook.io/rewrite=enabled --overwrite"
+        )
+
+
+@pytest.mark.parametrize(
+    ("webhooks", "selected", "reason"),
+    [
+        (
+            NotFoundError("no"),
+            False,
+            "MutatingWebhookConfiguration mirrorhook.system does not exist",
+        ),
+        (ForbiddenError("you may not"), None, "you may not"),
+    ],
+)
+async def test_configuration_that_cannot_be_read_is_reported(console, webhooks, selected, reason):
+    answer = await select(console, "shop/web-0", {}, webhooks=webhooks)
+    assert answer["selected"] is selected
+    assert reason in answer["reason"]
+
+
+async def test_page_shows_what_namespace_pod_and_request_must_meet(console):
+    found(console)
+    console.cluster = Readable(FORBIDDEN)
+    text = await read(console, text="shop/web-0")
+    assert "Unknown whether it is selected" in text
+    assert "label mirrorhook.io/rewrite must be enabled" in text
+    assert "A Pod must meet: label mirrorhook.io/rewrite must not be disabled" in text
+    assert "must meet the conditions: mirrorhook.io/is-not-opted-out" in text
+
+
+async def test_nothing_is_read_for_a_pod_that_is_known(console):
+    console.create("web-0")
+    assert await select(console, "shop/web-0", AssertionError("it was read")) is None
