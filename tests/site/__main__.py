@@ -132,15 +132,26 @@ def build(language: str, folder: Path, site: Path) -> None:
 
 
 def list_versions(folder: Path) -> None:
-    """Write which versions a site has, newest first, and lead visitors to the newest."""
+    """Write which versions a site has, newest first, and lead visitors to the newest.
+
+    The pages of a language look for the list in the folder above them, and for other versions
+    there, too.
+    """
     names = [path.parent.name for path in folder.glob("*/index.html")]
     names.sort(key=lambda name: [int(n) for n in re.findall(r"\d+", name)], reverse=True)
     newest = names[0]
-    versions = [
-        {"version": name, "title": name, "aliases": ["latest"] if name == newest else []}
-        for name in names
-    ]
-    (folder / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
+    for place in [folder, *(folder / name for name in names)]:
+        versions = [
+            {"version": name, "title": name, "aliases": ["latest"] if name == newest else []}
+            if place == folder
+            else {
+                "version": f"../{name}/zh",
+                "title": name,
+                "aliases": ["zh"] if name == place.name else [],
+            }
+            for name in names
+        ]
+        (place / "versions.json").write_text(json.dumps(versions, indent=2) + "\n")
     refresh = f'<meta http-equiv="refresh" content="0; url={newest}/">'
     page = f'<!doctype html><title>mirrorhook</title>{refresh}<a href="{newest}/">{newest}</a>\n'
     (folder / "index.html").write_text(page)
