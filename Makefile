@@ -92,6 +92,11 @@ bench: $(READY) ## Measure the figures in docs/performance.md
 attack: $(READY) ## Attack the webhook as hostile Pod authors and clients would
 	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/attack)
 
+.PHONY: fuzz
+fuzz: $(READY) ## Fuzz all that reads what others write (options: SECONDS=60, ARGS='reference --executions 1000000')
+	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement requirements-fuzz.txt || echo "Without coverage: there is no atheris for this platform" >&2
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)
+
 .PHONY: cluster-bench
 cluster-bench: $(READY) ## Measure how much the webhook adds to the creation of a Pod
 	@$(BIN)/python -m tests.cluster.packages
@@ -105,5 +110,6 @@ image-check: $(READY) ## Build the image twice without Docker, compare the resul
 lock: $(READY) ## Update the locked dependencies in requirements*.txt
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --output-file requirements.txt pyproject.toml
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --extra dev --constraint requirements.txt --output-file requirements-dev.txt pyproject.toml
+	@$(BIN)/pip-compile $(LOCK) --extra fuzz --constraint requirements.txt --output-file requirements-fuzz.txt pyproject.toml
 
 LOCK := --quiet --upgrade --generate-hashes --no-strip-extras --allow-unsafe --no-header --no-emit-index-url --no-emit-find-links --no-emit-trusted-host

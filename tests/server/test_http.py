@@ -343,6 +343,28 @@ async def test_malformed_chunk_is_refused_with_a_message():
 
 
 @pytest.mark.anyio
+@pytest.mark.parametrize("count", [1, 3])
+async def test_answer_reaches_a_client_that_is_still_sending(count):
+    head = HEAD.replace("application/json", "text/plain") + "connection: close\r\n"
+    limits = ConnectionLimits(linger=5)
+    async with run_listener(limits=limits) as listener:
+        reader, writer = await connect(listener)
+        writer.write(f"{head}content-length: 200000\r\n\r\n".encode())
+        answered, body = await read_answer(reader)
+        for _ in range(count):
+            writer.write(b"x" * 50_000)
+            await writer.drain()
+            await asyncio.sleep(0.05)
+        writer.write(build_request(REVIEW))
+        rest = await read(reader)
+        writer.close()
+
+    assert answered.startswith(b"HTTP/1.1 415 ")
+    assert json.loads(body)["code"] == 415
+    assert rest == b""
+
+
+@pytest.mark.anyio
 async def test_client_that_does_not_read_is_not_answered_without_end():
     async with run_listener(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)

@@ -97,6 +97,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._refusal = b""
         # Whether what arrives is thrown away.
         self._is_deaf = False
+        self._is_ending = False
         # Since when the client reads nothing of what is sent to it.
         self._stalled_at: float | None = None
 
@@ -179,6 +180,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline and self._port.count_waiting() >= self._limits.waiting:
             self._reject(400, "too many requests before the answers to others")
         super().on_headers_complete()
+        self.cycle.transport = _CycleTransport(self)  # type: ignore[assignment]
         self.headers = []  # fields of a trailer are ignored (RFC 9110, 6.5.1)
         self._in_head = False
         self._unused = 0
@@ -203,6 +205,9 @@ class LimitedProtocol(HttpToolsProtocol):
     def on_response_complete(self) -> None:
         """Begin with the next request, or refuse it."""
         self.active_at = self.loop.time()
+        if self._is_ending:
+            self.pipeline.clear()
+            return
         is_last = not self.pipeline
         super().on_response_complete()
         if is_last and self._refusal:
@@ -235,6 +240,20 @@ class LimitedProtocol(HttpToolsProtocol):
         elif cycle is not None and not cycle.response_complete:
             return
         self._send_refusal()
+
+    def end(self) -> None:
+        """Close the connection after its last answer.
+
+        Closing at once would take the answer from a client that is still sending (RFC 9112, 9.6).
+        TLS has an end of its own; without it, the client has some time to end its side.
+        """
+        self._is_deaf = self._is_ending = True
+        self.flow.resume_reading()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+            self.loop.call_later(self._limits.linger, self.transport.close)
+        else:
+            self.transport.close()
 
     def enforce_times(self, now: float) -> None:
         """End what takes too long: a request, its answer, or a connection that is never used.
@@ -353,6 +372,8 @@ class LimitedProtocol(HttpToolsProtocol):
         """
         if self._refusal and not self.transport.is_closing():
             self.transport.write(self._refusal)
+            if self.transport.can_write_eof():
+                self.transport.write_eof()
         self.loop.call_later(self._limits.linger, self.transport.close)
 
     def _close_if_incomplete(self) -> None:
@@ -373,6 +394,15 @@ class LimitedProtocol(HttpToolsProtocol):
     def _is_unused(self) -> bool:
         """Whether no request has come; after the first one uvicorn closes idle connections."""
         return self._latest is None and self._began is None
+
+
+class _CycleTransport:
+    """What uvicorn writes an answer to; it closes the connection as the protocol does."""
+
+    def __init__(self, protocol: LimitedProtocol) -> None:
+        self.write = protocol.transport.write
+        self.is_closing = protocol.transport.is_closing
+        self.close = protocol.end
 
 
 @dataclass(frozen=True, slots=True)
