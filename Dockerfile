@@ -45,9 +45,12 @@ RUN ["python3", "-m", "compileall", "-q", "-j1", "--invalidation-mode=unchecked-
 # Buildah before 1.33 needs the platform, as it differs from that of the build.
 FROM --platform=$TARGETPLATFORM ${BASE}
 ARG VERSION=0.1.0
+ARG REVISION
 LABEL org.opencontainers.image.title="mirrorhook" \
       org.opencontainers.image.description="Rewrites every image of every Pod to a mirror registry" \
       org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.source="https://github.com/mirrorhook/mirrorhook" \
+      org.opencontainers.image.revision="${REVISION}" \
       org.opencontainers.image.version="${VERSION}"
 COPY --from=build /opt/mirrorhook /opt/mirrorhook
 # PYTHONSAFEPATH: never import from the working directory.

@@ -106,6 +106,16 @@ cluster-bench: $(READY) ## Measure how much the webhook adds to the creation of 
 image-check: $(READY) ## Build the image twice without Docker, compare the results and run it
 	@$(BIN)/python -m tests.image
 
+.PHONY: release
+release: $(READY) ## Build a release in dist/ (VERSION=1.2.3, and PUSH=registry/path, KEY=cosign.key or IDENTITY=1)
+	@$(BIN)/python -m tests.cluster.packages buildah mmdebstrap debian-archive-keyring
+	@$(BIN)/python -m tests.release $(VERSION) $(if $(PUSH),--push=$(PUSH)) $(if $(KEY),--key=$(KEY)) $(if $(IDENTITY),--identity)
+
+.PHONY: release-check
+release-check: $(READY) ## Build a release twice, publish it to a local registry, install and verify it
+	@$(BIN)/python -m tests.cluster.packages
+	@$(BIN)/python -m pytest --quiet $(or $(ARGS),tests/release)
+
 .PHONY: lock
 lock: $(READY) ## Update the locked dependencies in requirements*.txt
 	@$(BIN)/pip-compile $(LOCK) --extra cluster --extra tracing --output-file requirements.txt pyproject.toml

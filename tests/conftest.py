@@ -37,7 +37,7 @@ def pytest_ignore_collect(collection_path, config):
     """Collect what has a target of its own only if it is named."""
     name = collection_path.name
     named = any(name in argument for argument in config.args)
-    return True if name in ("attack", "cluster") and not named else None
+    return True if name in ("attack", "cluster", "release") and not named else None
 
 
 def pytest_collection_finish():

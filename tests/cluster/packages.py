@@ -1,6 +1,6 @@
 """Debian packages that a cluster needs. Installs those that are missing.
 
-python -m tests.cluster.packages
+python -m tests.cluster.packages [PACKAGE…]
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 __all__ = ["PATH", "missing"]
 
@@ -25,17 +26,21 @@ PROGRAMS = {
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
 }
+# Ubuntu needs it for the packages of Debian in the image.
+KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def missing() -> list[str]:
     """Return the packages whose programs are missing."""
     needed = PROGRAMS.items()
-    return [package for name, package in needed if not shutil.which(name, path=PATH)]
+    found = [package for name, package in needed if not shutil.which(name, path=PATH)]
+    return found if KEYRING.exists() else [*found, KEYRING.stem]
 
 
 def main() -> None:
     """Install the missing packages, if this is Debian and the user is root."""
-    packages = missing()
+    wanted = set(sys.argv[1:]) or {*PROGRAMS.values(), KEYRING.stem}
+    packages = [package for package in missing() if package in wanted]
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
     sys.stderr.write(f"Installing {' '.join(packages)} …\n")

@@ -18,7 +18,17 @@ from pathlib import Path
 
 from tests.tools.golang import GoMissingError, build
 
-__all__ = ["GATED", "KUBEADM", "KUSTOMIZE", "NEWEST", "OLDEST", "Line", "program"]
+__all__ = [
+    "CONTAINERD",
+    "COSIGN",
+    "GATED",
+    "KUBEADM",
+    "KUSTOMIZE",
+    "NEWEST",
+    "OLDEST",
+    "Line",
+    "program",
+]
 
 HERE = Path(__file__).parent
 CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "mirrorhook/cluster")
@@ -75,11 +85,13 @@ OLDEST = Line("oldest", CONTROL)
 GATED = Line("gated", commands("kube-apiserver"))
 KUBEADM = Line("kubeadm", commands("kubeadm"))
 KUSTOMIZE = Line("kustomize", {"kustomize": "sigs.k8s.io/kustomize/kustomize/v5"})
+# For the release, which signs with it.
+COSIGN = Line("cosign", {"cosign": "github.com/sigstore/cosign/v3/cmd/cosign"})
 CONTAINERD = Line(
     "containerd",
     {
         name: f"github.com/containerd/containerd/v2/cmd/{name}"
-        for name in ("containerd", "containerd-shim-runc-v2")
+        for name in ("containerd", "containerd-shim-runc-v2", "ctr")
     },
 )
 

@@ -35,24 +35,24 @@ metadata:
 """
 
 
-def generate_self_managed() -> str:
+def generate_self_managed(chart: Path = CHART) -> str:
     """Return the manifest with self-managed certificates."""
     title = "mirrorhook with self-managed certificates."
-    return _render("install.yaml", title, "self")
+    return _render(chart, "install.yaml", title, "self")
 
 
-def generate_cert_manager() -> str:
+def generate_cert_manager(chart: Path = CHART) -> str:
     """Return the manifest with a certificate of cert-manager."""
     title = "mirrorhook with a certificate of cert-manager, which must be installed."
-    return _render("install-cert-manager.yaml", title, "cert-manager")
+    return _render(chart, "install-cert-manager.yaml", title, "cert-manager")
 
 
-def _render(file: str, title: str, certificates: str) -> str:
+def _render(chart: Path, file: str, title: str, certificates: str) -> str:
     command = [
         helm4(),
         "template",
         "mirrorhook",
-        CHART,
+        chart,
         f"--namespace={NAMESPACE}",
         f"--set=certificates.mode={certificates}",
         "--no-hooks",

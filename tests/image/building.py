@@ -95,6 +95,12 @@ class Builder:
             self._commit(name, folder, ARCHITECTURE)
         return name
 
+    def push(self, name: str, layout: Path, tag: str) -> str:
+        """Copy an image to an OCI layout, and return its digest there."""
+        digest = self.place / "digest"
+        self.run("push", f"--digestfile={digest}", name, f"oci:{layout}:{tag}")
+        return digest.read_text().strip()
+
     @contextmanager
     def mounted(self, name: str, architecture: str = ARCHITECTURE) -> Iterator[Path]:
         """Yield a folder with the files of an image in the store."""
