@@ -113,6 +113,10 @@ class Release:
             *(helm or helm4(), "upgrade", "--install", self.name, CHART),
             *("--namespace", self.name, "--create-namespace", "--values", file),
         )
+        self.start_proxy()
+
+    def start_proxy(self) -> None:
+        """Start the proxy of the Service, unless it runs."""
         if self.proxy is None:
             service = self.plane.api.get(namespaced("services", self.name, self.name))
             self.proxy = self._stack.enter_context(

@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from tests.cluster.api import namespaced
+from tests.cluster.custom_kinds import add_kind
 from tests.cluster.processes import until
 from tests.cluster.release import CHART, Release, trusted
 from tests.cluster.world import MIRROR, RULES
@@ -22,7 +23,6 @@ _, AUTHORITY = create_self_signed(["mirrorhook.example.svc"], now=datetime.now(U
 EXISTING = {"mode": "existing", "existing": {"secretName": "webhook-certificate"}}
 WITH_BUNDLE = {**EXISTING["existing"], "caBundle": AUTHORITY.decode()}
 PROBLEM = "certificate rotation has a problem"
-CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 
 SWITCHES = {
     "policy": {"rewriter": "policy"},
@@ -36,17 +36,7 @@ SWITCHES = {
 def cert_manager(world):
     """The kinds of cert-manager, without cert-manager itself."""
     for kind in ("Certificate", "Issuer"):
-        plural = f"{kind.lower()}s"
-        schema = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}
-        version = {"name": "v1", "served": True, "storage": True}
-        version["schema"] = {"openAPIV3Schema": schema}
-        name = f"{plural}.cert-manager.io"
-        spec = {"group": "cert-manager.io", "scope": "Namespaced", "versions": [version]}
-        spec["names"] = {"kind": kind, "plural": plural, "singular": kind.lower()}
-        world.api.post(CRDS, {"metadata": {"name": name}, "spec": spec})
-    for plural in ("certificates", "issuers"):
-        path = f"/apis/cert-manager.io/v1/namespaces/default/{plural}"
-        until(lambda path=path: world.api.ask("GET", path).is_success, f"the API of {plural}")
+        add_kind(world, "cert-manager.io/v1", kind)
 
 
 def rendered(helm, plane, release, values):
