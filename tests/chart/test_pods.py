@@ -21,13 +21,19 @@ def test_pods_meet_the_restricted_standard(values):
         assert spec["securityContext"]["runAsNonRoot"] is True
         assert spec["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
         for one in spec["containers"] + spec.get("initContainers", []):
-            assert one["securityContext"] == {
+            # Containers of users may have another group than ours.
+            assert one["securityContext"] | {"runAsGroup": 65532} == {
+                "runAsGroup": 65532,
                 "allowPrivilegeEscalation": False,
                 "capabilities": {"drop": ["ALL"]},
                 "readOnlyRootFilesystem": True,
             }
         allowed = {"configMap", "emptyDir", "secret", "projected", "name"}
         assert {key for volume in spec["volumes"] for key in volume} <= allowed
+
+
+def test_webhook_does_not_run_in_the_group_of_root():
+    assert container(render())["securityContext"]["runAsGroup"] == 65532
 
 
 def test_pods_use_only_the_image_of_mirrorhook():
