@@ -13,28 +13,30 @@ from webhook.cli.doctor.report import (
     STYLES,
     FindingStatus,
     describe_finding,
-    notice,
-    ok,
+    report_note,
+    report_ok,
+    report_unknown,
+    report_wrong,
     show_findings,
-    unknown,
-    wrong,
 )
 
 FINDINGS = [
-    ok("clock", "right"),
-    notice("Pod", "static"),
-    wrong("rules", "none", "give some"),
-    unknown("certificate", "not seen"),
+    report_ok("clock", "right"),
+    report_note("Pod", "static"),
+    report_wrong("rules", "none", "give some"),
+    report_unknown("certificate", "not seen"),
 ]
 
 
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["node", "a/b"], "expected `pod NAMESPACE/NAME`, got 'node a/b'"),
-        (["pod"], "expected `pod NAMESPACE/NAME`, got 'pod'"),
-        (["pod", "web"], "expected `pod NAMESPACE/NAME`, got 'pod web'"),
-        (["pod", "a/b", "c/d"], "expected `pod NAMESPACE/NAME`"),
+        (["node", "a/b"], "expected `pod [NAMESPACE/]NAME` or `pod/NAME`, got 'node a/b'"),
+        (["pod"], "expected `pod [NAMESPACE/]NAME` or `pod/NAME`, got 'pod'"),
+        (["pod/"], "expected `pod [NAMESPACE/]NAME` or `pod/NAME`, got 'pod/'"),
+        (["pod", "/web"], "expected `pod [NAMESPACE/]NAME`"),
+        (["pod", "a/b", "c/d"], "expected `pod [NAMESPACE/]NAME`"),
+        (["-n", "shop", "pod", "a/b"], "the Pod is in namespace a, but --namespace is shop"),
         (["--image", "nginx"], "--image needs --namespace NAME"),
         (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
     ],

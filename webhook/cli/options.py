@@ -26,6 +26,7 @@ __all__ = [
     "EXIT_USAGE",
     "SetupError",
     "cluster_options",
+    "context_option",
     "describe_error",
     "kubeconfig_option",
     "load_configuration",
@@ -121,13 +122,17 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     command = click.option(
         "--namespace", "-n", default="", metavar="NAME", help="Namespace.  [default: all]"
     )(command)
-    command = click.option(
+    return kubeconfig_option(context_option(command))
+
+
+def context_option(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add ``--context`` to a command, which is called with *kube_context*, for `open_cluster`."""
+    return click.option(
         "--context",
         "kube_context",
         metavar="NAME",
         help="Context of the kubeconfig.  [default: its current one]",
     )(command)
-    return kubeconfig_option(command)
 
 
 def open_cluster(kubeconfig: Path | None, context: str | None = None) -> KubeClient:

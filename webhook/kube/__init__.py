@@ -13,7 +13,12 @@ from webhook.kube.errors import (
     UnavailableError,
 )
 from webhook.kube.objects import Endpoint, Secret, WebhookConfiguration, WebhookSelection
-from webhook.kube.selectors import describe_requirements, find_mismatch
+from webhook.kube.selectors import (
+    describe_requirements,
+    find_mismatch,
+    find_mismatches,
+    make_labels,
+)
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -35,6 +40,8 @@ __all__ = [
     "connect",
     "describe_requirements",
     "find_mismatch",
+    "find_mismatches",
+    "make_labels",
     "open_client",
 ]
 

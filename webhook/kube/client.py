@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 import ssl
 import time
-from contextlib import closing
 from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote, urlencode
@@ -43,6 +42,7 @@ PAGE_SIZE: Final = 500
 # RFC 7396 keeps the fields that a patch does not name; the strategic form of Kubernetes
 # also merges lists of webhooks by name.
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
+BINARY: Final = 2  # a websocket frame with data (RFC 6455, 5.2)
 CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": STRATEGIC_MERGE}
 
 
@@ -51,13 +51,16 @@ class KubeClient:
 
     Args:
         configuration: The address of the API server, and the credentials to use.
+        namespace: The namespace of what is named without one.
 
     Attributes:
         host: URL of the API server.
+        namespace: As above.
     """
 
-    def __init__(self, configuration: Configuration) -> None:
+    def __init__(self, configuration: Configuration, namespace: str = "default") -> None:
         self._configuration = configuration
+        self.namespace = namespace
         self._pool = RESTClientObject(configuration).pool_manager
         self.host = str(configuration.host)
 
@@ -74,17 +77,19 @@ class KubeClient:
             ClusterError: There is no service account, or the file is wrong.
         """
         configuration = Configuration()
+        namespace = ""
         source = str(kubeconfig or "this Pod's service account")
         try:
             if kubeconfig is None:
                 config.load_incluster_config(configuration)  # type: ignore[no-untyped-call]
             else:
                 config.load_kube_config(source, context, configuration)  # type: ignore[no-untyped-call]
+                namespace = _find_namespace(source, context)
         except Exception as error:  # noqa: BLE001 - a kubeconfig can be wrong in any way
             raise ClusterError(
                 f"cannot find the address of the API server in {source}: {error}"
             ) from None
-        return cls(configuration)
+        return cls(configuration, namespace or "default")
 
     def send(
         self,
@@ -135,6 +140,28 @@ class KubeClient:
             return self.call(f"get {path}", "GET", path)
         except NotFoundError:
             return None
+
+    def get_text(self, path: str, query: Mapping[str, str] | None = None) -> str:
+        """Return what is at a path as text, such as metrics or the log of a Pod."""
+        path += f"?{urlencode(query)}" if query else ""
+        action = f"get {path}"
+        response = self._request(action, "GET", path, accept="*/*")
+        content = _read(action, response)
+        if response.status not in range(200, 300):
+            raise create_error(action, response.status, _find_message(content))
+        return content.decode("utf-8", "replace")
+
+    def is_allowed(self, user: str, verb: str, resource: str, group: str, name: str) -> bool:
+        """Return whether a user may do something with an object of the cluster by its name."""
+        attributes = {"verb": verb, "resource": resource, "group": group, "name": name}
+        review = {
+            "apiVersion": "authorization.k8s.io/v1",
+            "kind": "SubjectAccessReview",
+            "spec": {"user": user, "resourceAttributes": attributes},
+        }
+        path = "/apis/authorization.k8s.io/v1/subjectaccessreviews"
+        found = self.call(f"ask what {user} may do", "POST", path, body=review)
+        return bool(found.get("status", {}).get("allowed"))
 
     def list(self, path: str, selector: str = "") -> list[dict[str, Any]]:
         """Return the objects of a collection; none if the API server does not know it.
@@ -221,23 +248,33 @@ class KubeClient:
         Raises:
             ssl.SSLError: The certificate is not trusted, or *ca_bundle* is no certificate.
         """
-        # These import all models: half a second and 25 MiB, which the webhook does not need.
-        from kubernetes.client import ApiClient, CoreV1Api  # noqa: PLC0415
-        from kubernetes.stream import portforward  # noqa: PLC0415
+        # Imported here, as the webhook does not need it.
+        from kubernetes.stream.ws_client import create_websocket  # noqa: PLC0415
 
+        action = f"reach port {port} of Pod {namespace}/{pod}"
         context = ssl.create_default_context(cadata=ca_bundle.decode("ascii", "replace"))
-        api = CoreV1Api(ApiClient(self._configuration))
+        path = f"/api/v1/namespaces/{namespace}/pods/{pod}/portforward?ports={port}"
+        url = f"ws{(self.host + path).removeprefix('http')}"
+        socket: Any = None
         try:
-            forward = portforward(
-                api.connect_get_namespaced_pod_portforward, pod, namespace, ports=str(port)
+            socket = create_websocket(  # type: ignore[no-untyped-call]
+                self._configuration, url, self._authorize("authorization")
             )
-            plain = forward.socket(port)
-            plain.settimeout(READ_SECONDS)
-        except Exception as error:  # noqa: BLE001 - the package raises many kinds here
-            action = f"reach port {port} of Pod {namespace}/{pod}"
+            socket.settimeout(READ_SECONDS)
+            return _shake_hands(socket, context, host)
+        except Exception as error:
+            if socket is not None and isinstance(error, ssl.SSLError):
+                raise
             raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
-        with closing(forward), context.wrap_socket(plain, server_hostname=host) as secure:
-            return ssl.DER_cert_to_PEM_cert(secure.getpeercert(True) or b"").encode()
+        finally:
+            if socket is not None:
+                socket.close()
+
+    def _authorize(self, header: str) -> dict[str, str]:
+        """Return the header with the token, if there is one."""
+        # The package reads the token file again as the token ages.
+        token = self._configuration.auth_settings().get("BearerToken")
+        return {header: token["value"]} if token is not None and token["value"] else {}
 
     def _request(
         self,
@@ -252,10 +289,7 @@ class KubeClient:
         if method in CONTENT_TYPES:
             headers["Content-Type"] = CONTENT_TYPES[method]
         try:
-            # The package reads the token file again as the token ages.
-            token = self._configuration.auth_settings().get("BearerToken")
-            if token is not None and token["value"]:
-                headers["Authorization"] = token["value"]
+            headers |= self._authorize("Authorization")
             return self._pool.request(
                 method,
                 self.host + path,
@@ -268,6 +302,43 @@ class KubeClient:
             )
         except (HTTPError, OSError, config.ConfigException) as error:
             raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
+
+
+def _find_namespace(kubeconfig: str, context: str | None) -> str:
+    """Return the namespace of a context of a kubeconfig; empty if it has none."""
+    every, current = config.list_kube_config_contexts(kubeconfig)  # type: ignore[no-untyped-call]
+    named = (each for each in every if each["name"] == context)
+    chosen = next(named, {}) if context else current
+    return str((chosen.get("context") or {}).get("namespace") or "")
+
+
+def _shake_hands(socket: Any, context: ssl.SSLContext, host: str) -> bytes:
+    """Return the certificate of a server behind the websocket of a forwarded port, in PEM.
+
+    A message begins with a channel: 0 for data, 1 for errors. The first message of each has
+    the number of the port.
+    """
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    secure = context.wrap_bio(incoming, outgoing, server_hostname=host)
+    opened: set[int] = set()
+    while True:
+        try:
+            secure.do_handshake()
+        except ssl.SSLWantReadError:
+            data = outgoing.read()
+            if data:
+                socket.send_binary(b"\0" + data)
+            kind, message = socket.recv_data()
+            if kind != BINARY or not message:
+                raise ConnectionError("the connection was closed") from None
+            channel, content = message[0], message[1:]
+            if channel in opened and channel:
+                raise ConnectionError(content.decode("utf-8", "replace")) from None
+            if channel in opened:
+                incoming.write(content)
+            opened.add(channel)
+            continue
+        return ssl.DER_cert_to_PEM_cert(secure.getpeercert(True) or b"").encode()
 
 
 def _read(action: str, response: urllib3.BaseHTTPResponse) -> bytes:

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
-from webhook.kube import UnavailableError
+from webhook.kube import ForbiddenError, UnavailableError
 from webhook.tls.ca import create_self_signed
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -30,6 +30,10 @@ class MemoryReader:
     others: Webhook configurations that are not ours.
     pages: Status and text of the pages of Pods, by path.
     tried: Gives the image that a Pod of an image gets; or raises.
+    tried_pods: The Pods that were tried.
+    texts: Texts by path; a function is called for each.
+    forbidden: Parts of paths that may not be read.
+    denied: What service accounts may not do.
     served: What every replica serves with; an error is raised.
     ahead: Seconds that our clock is ahead.
     """
@@ -52,13 +56,33 @@ class MemoryReader:
         self.others = []
         self.pages = {}
         self.tried = lambda image: image.replace("docker.io", "m.example/hub")
+        self.tried_pods = []
+        self.texts = {}
+        self.forbidden = ()
+        self.denied = set()
         self.served = PAIR.chain
         self.ahead = 0.2
 
     def get(self, path):
+        self.check(path)
         return self.objects.get(path)
 
+    def check(self, path):
+        if any(part in path for part in self.forbidden):
+            raise ForbiddenError(f"cannot get {path}: you may not")
+
+    def get_text(self, path, query=None):
+        self.check(path)
+        if path not in self.texts:
+            raise UnavailableError(f"cannot get {path}")
+        text = self.texts[path]
+        return text() if callable(text) else text
+
+    def is_allowed(self, user, verb, resource, group, name):
+        return (user, verb, resource) not in self.denied
+
     def list(self, path, selector=""):
+        self.check(path)
         if path == CONFIGURATIONS and "!=" in selector:
             return self.others
         return self.lists.get(path, [])
@@ -72,13 +96,15 @@ class MemoryReader:
         return self.pages[path]
 
     def dry_run_pod(self, namespace, pod):
+        self.tried_pods.append(pod)
         container = pod["spec"]["containers"][0]
         return {"spec": {"containers": [{**container, "image": self.tried(container["image"])}]}}
 
     def get_pod_certificate(self, namespace, pod, port, host, ca_bundle):
-        if isinstance(self.served, Exception):
-            raise self.served
-        return self.served
+        served = self.served.pop(0) if isinstance(self.served, list) else self.served
+        if isinstance(served, Exception):
+            raise served
+        return served
 
 
 def configuration(**changes):
@@ -99,7 +125,13 @@ def configuration(**changes):
     }
     created = "2026-11-01T00:00:00Z"
     metadata = {"name": "mirrorhook.mirrorhook", "creationTimestamp": created}
+    metadata["annotations"] = helm("mirrorhook")
     return {"metadata": metadata, "webhooks": [{**webhook, **changes}]}
+
+
+def helm(name, namespace="mirrorhook"):
+    """The annotations of Helm."""
+    return {"meta.helm.sh/release-name": name, "meta.helm.sh/release-namespace": namespace}
 
 
 def rules(text, name="mirrorhook-rules"):
@@ -114,6 +146,24 @@ def replica(name, status):
         "metadata": {"name": name, "namespace": "mirrorhook"},
         "spec": {"containers": [{"name": "webhook", "ports": ports}]},
         "status": status,
+    }
+
+
+def deployment(*arguments, replicas=2, secret=""):
+    """The Deployment of the webhook."""
+    volumes = [{"name": "tls", "secret": {"secretName": secret}}] if secret else []
+    spec = {
+        "serviceAccountName": "mirrorhook",
+        "containers": [{"name": "webhook", "args": list(arguments)}],
+        "volumes": volumes,
+    }
+    return {
+        "metadata": {"name": "mirrorhook", "namespace": "mirrorhook"},
+        "spec": {
+            "replicas": replicas,
+            "selector": {"matchLabels": SELECTOR},
+            "template": {"spec": spec},
+        },
     }
 
 

@@ -62,7 +62,12 @@ def unready(waiting=None):
 
 # What to set on the reader; then the check, words of message is found, and words of the fix.
 FAULTS = {
-    "not installed": ({CONFIGURATIONS: []}, "webhook", "is not installed", "helm install"),
+    "not installed": (
+        {CONFIGURATIONS: []},
+        "webhook",
+        "is not installed",
+        "helm upgrade --install",
+    ),
     "no bundle": (
         {CONFIGURATIONS: [configuration(clientConfig={"service": SERVICE})]},
         *("trust", "caBundle is empty", "logs"),

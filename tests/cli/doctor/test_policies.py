@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tests.cli.doctor.reader import CREATED, NOW, MemoryReader, pod, recorded
+from tests.cli.doctor.reader import CREATED, NOW, MemoryReader, helm, pod, recorded
 from webhook.cli.doctor.checks import check_cluster, check_namespace
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.pods import explain_pod
@@ -70,7 +70,8 @@ def test_policy_and_webhook_may_coexist():
     reader = evaluating()
     reader.lists |= MemoryReader().lists
     found = looked(reader)
-    assert faults(found) == []
+    (several,) = faults(found)
+    assert "default.mirrorhook.io of mirrorhook.mirrorhook and policy mirrorhook" in several.text
     assert {"policy", "webhook"} <= {each.check for each in found}
 
 
@@ -82,18 +83,27 @@ def other_table(reader):
     policies(reader)[0]["spec"]["variables"][0]["expression"] = "variables.mine"
 
 
+def without_binding_of_a_release(reader):
+    policies(reader)[0]["metadata"]["annotations"] = helm("mirrors", "infra")
+    bindings(reader).clear()
+
+
 # What is done to the cluster; then the check, words of message is found, and of the fix.
 FAULTS = {
     "no policy": (
         lambda reader: policies(reader).clear(),
-        *("policy", "no policy mirrorhook for binding mirrorhook", "helm"),
+        *("policy", "no policy mirrorhook for binding mirrorhook", "render policy"),
     ),
     "no binding": (
         lambda reader: bindings(reader).clear(),
         *("binding", "policy mirrorhook has no binding", "render policy"),
     ),
-    "edited": (edited, "rules", "not in the form that mirrorhook writes", "helm"),
-    "other table": (other_table, "rules", "not in the form that", "helm"),
+    "edited": (edited, "rules", "not in the form that mirrorhook writes", "render policy"),
+    "other table": (other_table, "rules", "not in the form that", "render policy"),
+    "no binding of a release": (
+        without_binding_of_a_release,
+        *("binding", "has no binding", "helm upgrade mirrors charts/mirrorhook --namespace infra"),
+    ),
 }
 
 
@@ -159,7 +169,11 @@ def refusing(message):
     return tried
 
 
-ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied request"
+ENFORCED = (
+    "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied request: these images are "
+    "not from a mirror: nginx"
+)
+FAILED = "policy 'mirrorhook' with binding 'mirrorhook' denied request: it cost too much"
 
 
 @pytest.mark.parametrize(
@@ -171,7 +185,7 @@ ENFORCED = "ValidatingAdmissionPolicy 'enforce' with binding 'enforce' denied re
             "r.example/x",
             *("note", "no rule matches r.example/x", "add a rule"),
         ),
-        (refusing("no"), None, "wrong", "no", "delete mutatingadmissionpolicy mirrorhook"),
+        (refusing(FAILED), None, "wrong", FAILED, "delete mutatingadmissionpolicy mirrorhook"),
         (
             refusing(ENFORCED),
             None,

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Final, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-from webhook.cli.doctor.policies import BoundPolicy, read_policies
-from webhook.cli.doctor.report import Finding, wrong
-from webhook.cli.doctor.webhooks import OUR_LABEL, WebhookEntry, read_webhooks
+from webhook.cli.doctor.policies import BoundPolicy, InstalledPolicies, read_policies
+from webhook.cli.doctor.release import OUR_LABEL
+from webhook.cli.doctor.report import Finding, report_unknown, report_wrong
+from webhook.cli.doctor.webhooks import WebhookEntry, read_webhooks
 from webhook.config import Configuration, ConfigurationError, load_rules
-from webhook.kube import find_mismatch
-from webhook.objects import OPT_OUT
+from webhook.kube import ClusterError, find_mismatches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from webhook.config import PolicySettings
     from webhook.kube.client import KubeClient
 
 __all__ = [
     "ADD_A_RULE",
     "Installation",
+    "InstalledRules",
+    "Labels",
     "Rewriter",
-    "read_config_maps",
+    "find_change",
     "read_installation",
 ]
 
@@ -41,75 +41,164 @@ Labels: TypeAlias = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
+class InstalledRules:
+    """The rules of the webhooks of a release.
+
+    Attributes:
+        config_map: Namespace and name of their ConfigMap; empty if there is none.
+        policies: Their policies.
+        problems: What is wrong with them, each with its key, line and column.
+        changed: When the ConfigMap was changed last, in RFC 3339; empty if that is unknown.
+    """
+
+    config_map: str = ""
+    policies: Mapping[str, PolicySettings] = field(default_factory=dict)
+    problems: tuple[str, ...] = ()
+    changed: str = ""
+
+    def report_problems(self, upgrade: str) -> Finding:
+        """Return the finding that there are no rules, or that they are wrong."""
+        if not self.config_map:
+            return report_wrong("rules", "there is no ConfigMap with the rules", upgrade)
+        return report_wrong(
+            "rules",
+            f"the rules in ConfigMap {self.config_map} are wrong: {'; '.join(self.problems)}",
+            f"correct them in the values, then run {upgrade}",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class Installation:
     """What is installed of mirrorhook in a cluster.
 
     Attributes:
         webhooks: The webhooks.
-        settings: The settings of their policies, by the namespace of the release and the
-            name of the policy.
-        bound: The policies of the API server, by their bindings.
+        rules: The rules of their releases, by namespace and name of the Service.
+        policies: The policies of the API server.
+        unknown: What could not be read.
     """
 
     webhooks: tuple[WebhookEntry, ...]
-    settings: Mapping[tuple[str, str], PolicySettings]
-    bound: tuple[BoundPolicy, ...] = ()
+    rules: Mapping[tuple[str, str], InstalledRules]
+    policies: InstalledPolicies
+    unknown: tuple[Finding, ...] = ()
 
     @property
     def rewriters(self) -> tuple[Rewriter, ...]:
         """The webhooks and the policies."""
-        return (*self.webhooks, *self.bound)
+        return (*self.webhooks, *self.policies.bound)
+
+    def rules_of(self, entry: WebhookEntry) -> InstalledRules | None:
+        """Return the rules of a webhook; None if they could not be read."""
+        return self.rules.get((entry.namespace, entry.service))
 
     def settings_of(self, rewriter: Rewriter) -> PolicySettings | None:
         """Return the settings by which a webhook or policy decides, if they are known."""
         if isinstance(rewriter, BoundPolicy):
             return rewriter.settings
-        return self.settings.get((rewriter.namespace, rewriter.policy))
+        rules = self.rules_of(rewriter)
+        return rules.policies.get(rewriter.policy) if rules else None
+
+    def explain_unknown_rules(self, rewriter: Rewriter) -> Finding:
+        """Return why the settings of a webhook or policy are unknown."""
+        if isinstance(rewriter, BoundPolicy):
+            return report_wrong(
+                "rules",
+                f"the rules of {rewriter.name} are unknown: {rewriter.problem}",
+                rewriter.upgrade,
+            )
+        rules = self.rules_of(rewriter)
+        if rules is None:
+            text = f"the rules of policy {rewriter.policy} are unknown: they cannot be read"
+            return next(
+                (e for e in self.unknown if e.check == "rules"), report_unknown("rules", text)
+            )
+        if rules.problems or not rules.config_map:
+            return rules.report_problems(rewriter.upgrade)
+        return report_wrong(
+            "rules",
+            f"ConfigMap {rules.config_map} has no policy {rewriter.policy}, which "
+            f"{rewriter.label} asks for",
+            rewriter.upgrade,
+        )
 
     def find_rewriters(self, labels: Labels) -> list[Rewriter]:
         """Return what handles the Pods of a namespace with these labels."""
         return [
-            each for each in self.rewriters if not find_mismatch(each.namespace_selector, labels)
+            each for each in self.rewriters if not find_mismatches(each.namespace_selector, labels)
         ]
-
-    def explain_no_rewriter(self, namespace: str, labels: Labels) -> Finding:
-        """Return why nothing handles the Pods of a namespace."""
-        reasons = {find_mismatch(each.namespace_selector, labels) for each in self.rewriters}
-        kinds = {each.noun.removeprefix("the ") for each in self.rewriters}
-        return wrong(
-            "namespace",
-            f"no {' and no '.join(sorted(kinds))} handles the Pods of {namespace}: "
-            + "; ".join(sorted(reasons)),
-            f"kubectl label namespace {namespace} {OPT_OUT}=enabled --overwrite",
-        )
 
 
 def read_installation(reader: KubeClient) -> Installation:
-    """Return what is installed of mirrorhook in a cluster; invalid rules are left out."""
-    webhooks = read_webhooks(reader)
-    bound = read_policies(reader).bound
-    settings = {}
-    for namespace in {entry.namespace for entry in webhooks}:
-        for _, configuration in read_config_maps(reader, namespace):
-            if not isinstance(configuration, ConfigurationError):
-                for policy, each in configuration.policies.items():
-                    settings[namespace, policy] = each
-    return Installation(webhooks, settings, bound)
+    """Return what is installed of mirrorhook in a cluster, as far as it can be read."""
+    unknown = []
+    webhooks: tuple[WebhookEntry, ...] = ()
+    policies = InstalledPolicies()
+    rules = {}
+    try:
+        webhooks = read_webhooks(reader)
+    except ClusterError as error:
+        unknown.append(report_unknown("webhook", str(error)))
+    try:
+        policies = read_policies(reader)
+    except ClusterError as error:
+        policies = InstalledPolicies(problem=str(error))
+    if policies.problem:
+        unknown.append(report_unknown("policy", policies.problem))
+    for namespace, service in sorted({(each.namespace, each.service) for each in webhooks}):
+        try:
+            rules[namespace, service] = _read_rules(reader, namespace, service)
+        except ClusterError as error:
+            unknown.append(report_unknown("rules", str(error)))
+    return Installation(webhooks, rules, policies, tuple(unknown))
 
 
-def read_config_maps(
-    reader: KubeClient, namespace: str
-) -> Iterator[tuple[str, Configuration | ConfigurationError]]:
-    """Yield the name of each ConfigMap of rules in a namespace, with its rules or errors."""
-    for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OUR_LABEL):
-        data = each.get("data") or {}
-        if RULES not in data:
-            continue
-        # The rules may name other files, which lie beside them as in a Pod.
-        with TemporaryDirectory(prefix="mirrorhook-doctor-") as folder:
-            for name, text in data.items():
-                Path(folder, name).write_text(text)
-            try:
-                yield each["metadata"]["name"], load_rules(Path(folder, RULES))
-            except ConfigurationError as error:
-                yield each["metadata"]["name"], error
+def _read_rules(reader: KubeClient, namespace: str, service: str) -> InstalledRules:
+    """Return the rules of a release, which are in the ConfigMap that is named after its Service.
+
+    Raises:
+        ClusterError: It cannot be read.
+    """
+    found = [
+        each
+        for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OUR_LABEL)
+        if RULES in (each.get("data") or {})
+    ]
+    named = [each for each in found if each["metadata"]["name"] == f"{service}-rules"]
+    for each in named or found:
+        metadata = each["metadata"]
+        name = f"{namespace}/{metadata['name']}"
+        changed = find_change(metadata, "f:data")
+        try:
+            configuration = _load(each["data"])
+        except ConfigurationError as error:
+            # The rules are read from a folder that is gone: only the name of the file matters.
+            problems = [replace(one, origin=Path(one.origin).name) for one in error.problems]
+            return InstalledRules(name, problems=tuple(map(str, problems)), changed=changed)
+        return InstalledRules(name, configuration.policies, changed=changed)
+    return InstalledRules()
+
+
+def _load(data: Mapping[str, str]) -> Configuration:
+    # The rules may name other files, which lie beside them as in a Pod.
+    with TemporaryDirectory(prefix="mirrorhook-doctor-") as folder:
+        for name, text in data.items():
+            Path(folder, name).write_text(text)
+        return load_rules(Path(folder, RULES))
+
+
+def find_change(metadata: Mapping[str, Any], *path: str) -> str:
+    """Return when a field of an object was set last, in RFC 3339; empty if that is unknown.
+
+    Args:
+        metadata: The metadata of the object.
+        path: The way to the field in the ``fieldsV1`` of a field manager.
+    """
+    times = []
+    for manager in metadata.get("managedFields") or ():
+        fields: Any = manager.get("fieldsV1")
+        for step in path:
+            fields = fields.get(step) if isinstance(fields, dict) else None
+        if fields is not None:
+            times.append(str(manager.get("time") or ""))
+    return max(times, default="")

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Final
 
-from webhook.cli.doctor.report import Finding, ok, wrong
-from webhook.cli.doctor.webhooks import OUR_LABEL
+from webhook.cli.doctor.release import NO_RELEASE, OUR_LABEL, InstalledRelease, find_release
+from webhook.cli.doctor.report import Finding, report_ok, report_wrong
 from webhook.config import PolicySettings
 from webhook.core import InvalidRuleError, MirrorMap
-from webhook.kube import ForbiddenError
+from webhook.kube import ClusterError, ForbiddenError
 from webhook.render.policy_table import parse_cel_literal, parse_policy_table
 
 if TYPE_CHECKING:
@@ -31,10 +31,8 @@ BINDINGS: Final = "mutatingadmissionpolicybindings"
 VERSIONS: Final = ("v1", "v1beta1")
 TABLE: Final = "table"
 UNKNOWN_FORM: Final = "they are not in the form that mirrorhook writes"
-INSTALL_AGAIN: Final = (
-    "helm upgrade --install mirrorhook charts/mirrorhook --namespace mirrorhook "
-    "--reuse-values; or mirrorhook render policy --config rules.yaml | kubectl apply -f -"
-)
+RENDER_AGAIN: Final = "mirrorhook render policy --config rules.yaml | kubectl apply -f -"
+CONDITIONS: Final = frozenset({"is-no-mirror-pod", "is-not-opted-out", "has-new-containers"})
 NO_POLICIES: Final = (
     "this API server ({}) does not serve MutatingAdmissionPolicies, which `rewriter: policy` "
     "needs: use Kubernetes 1.36, or from 1.34 on the feature gate MutatingAdmissionPolicy and "
@@ -52,6 +50,9 @@ class BoundPolicy:
         ignores_failure: Whether Pods are admitted unchanged if the policy fails.
         is_reinvoked: Whether it is evaluated again if webhooks change a Pod.
         created: When the later of the two was created, in RFC 3339.
+        changed: When the rules in the policy were changed last, in RFC 3339.
+        conditions: Names of its match conditions that mirrorhook does not write.
+        release: The release that it belongs to.
         mirrors: The rules; None if they are unknown.
         problem: Why they are unknown.
     """
@@ -63,11 +64,29 @@ class BoundPolicy:
     ignores_failure: bool
     is_reinvoked: bool
     created: str
+    changed: str = ""
+    conditions: tuple[str, ...] = ()
+    release: InstalledRelease = NO_RELEASE
     mirrors: MirrorMap | None = None
     problem: str = ""
 
     noun: ClassVar[str] = "the policy"
     skips_by_rules: ClassVar[bool] = False
+
+    @property
+    def namespace(self) -> str:
+        """Namespace of its release; empty if it was not installed by Helm."""
+        return self.release.namespace
+
+    @property
+    def label(self) -> str:
+        """What messages call it, with its binding."""
+        return f"{self.name} by binding {self.binding}"
+
+    @property
+    def upgrade(self) -> str:
+        """The command that writes it again."""
+        return self.release.upgrade if self.release.name else RENDER_AGAIN
 
     @property
     def name(self) -> str:
@@ -92,15 +111,17 @@ class InstalledPolicies:
     Attributes:
         version: Version of the API that serves such policies; empty if it serves none.
         bound: Policies with a binding.
-        unbound: Names of those without a binding.
+        unbound: Those without a binding, by their names, with what writes it again.
         missing: Names of bindings, by the name of a policy that does not exist.
+        upgrades: What writes those policies again.
         problem: Why they could not be read.
     """
 
     version: str = ""
     bound: tuple[BoundPolicy, ...] = ()
-    unbound: tuple[str, ...] = ()
+    unbound: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    upgrades: Mapping[str, str] = field(default_factory=dict)
     problem: str = ""
 
     @property
@@ -124,15 +145,28 @@ def read_policies(reader: KubeClient) -> InstalledPolicies:
     except ForbiddenError as error:
         return InstalledPolicies(version, problem=str(error))
     policies = {each["metadata"]["name"]: each for each in found}
-    bound, missing = [], dict[str, list[str]]()
+    bound, missing, upgrades = [], dict[str, list[str]](), {}
     for binding in bindings:
         name = binding["spec"]["policyName"]
         if name in policies:
             bound.append(_bind(reader, policies[name], binding))
         elif _is_ours(binding):
             missing.setdefault(name, []).append(binding["metadata"]["name"])
-    unbound = sorted(policies.keys() - {each.policy for each in bound})
-    return InstalledPolicies(version, tuple(bound), tuple(unbound), missing)
+            upgrades[name] = _find_upgrade(binding)
+    bound_names = {each.policy for each in bound}
+    unbound = {n: _find_upgrade(each) for n, each in policies.items() if n not in bound_names}
+    return InstalledPolicies(version, tuple(bound), unbound, missing, upgrades)
+
+
+def _find_upgrade(found: Mapping[str, Any]) -> str:
+    """Return the command that writes the policy and the binding of an object again."""
+    release = find_release(found["metadata"])
+    return release.upgrade if release.name else RENDER_AGAIN
+
+
+def _find_change(metadata: Mapping[str, Any]) -> str:
+    """Return when an object was changed last; the API server changes no policy itself."""
+    return max((e.get("time") or "" for e in metadata.get("managedFields") or ()), default="")
 
 
 def _find_version(reader: KubeClient) -> str:
@@ -158,6 +192,13 @@ def _bind(reader: KubeClient, policy: Mapping[str, Any], binding: Mapping[str, A
         binding=binding["metadata"]["name"],
         namespace_selector=_join_selectors(constraints, resources, "namespaceSelector"),
         object_selector=_join_selectors(constraints, resources, "objectSelector"),
+        conditions=tuple(
+            each["name"]
+            for each in policy["spec"].get("matchConditions") or ()
+            if each["name"].removeprefix("mirrorhook.io/") not in CONDITIONS
+        ),
+        release=find_release(policy["metadata"]),
+        changed=_find_change(policy["metadata"]),
         ignores_failure=policy["spec"].get("failurePolicy") == "Ignore",
         is_reinvoked=policy["spec"].get("reinvocationPolicy") == "IfNeeded",
         created=max(each["metadata"].get("creationTimestamp") or "" for each in (policy, binding)),
@@ -187,7 +228,10 @@ def _read_rules(
     if policy["spec"].get("paramKind"):
         reference = binding["spec"].get("paramRef") or {}
         namespace, name = reference.get("namespace", ""), reference.get("name", "")
-        found = reader.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        try:
+            found = reader.get(f"/api/v1/namespaces/{namespace}/configmaps/{name}")
+        except ClusterError as error:
+            return None, str(error)
         if found is None:
             return None, f"its ConfigMap {namespace}/{name} does not exist"
         table = found.get("data") or {}
@@ -203,23 +247,23 @@ def _read_rules(
 
 def check_policies(policies: InstalledPolicies) -> Iterator[Finding]:
     """Check that policies and bindings match, and that there are rules."""
-    for name in policies.unbound:
-        yield wrong(
+    for name, upgrade in policies.unbound.items():
+        yield report_wrong(
             "binding",
             f"policy {name} has no binding, so the API server never evaluates it",
-            INSTALL_AGAIN,
+            upgrade,
         )
     for name, bindings in policies.missing.items():
-        yield wrong(
+        yield report_wrong(
             "policy",
             f"there is no policy {name} for binding {' and '.join(bindings)}, so nothing is "
             "rewritten",
-            INSTALL_AGAIN,
+            policies.upgrades[name],
         )
     for bound in policies.bound:
         effect = "admitted unchanged" if bound.ignores_failure else "rejected"
         active = f"{bound.policy} is active by binding {bound.binding} ({policies.version})"
-        yield ok("policy", f"{active}; if it fails, Pods are {effect}")
+        yield report_ok("policy", f"{active}; if it fails, Pods are {effect}")
     for bound in {each.policy: each for each in policies.bound}.values():
         yield _check_rules(bound)
 
@@ -227,15 +271,15 @@ def check_policies(policies: InstalledPolicies) -> Iterator[Finding]:
 def _check_rules(bound: BoundPolicy) -> Finding:
     if bound.mirrors is None:
         text = f"the rules of {bound.name} are unknown: {bound.problem}"
-        return wrong("rules", text, INSTALL_AGAIN)
+        return report_wrong("rules", text, bound.upgrade)
     count = sum(bool(rule.mirrors) for rule in bound.mirrors.rules)
     if not count:
-        return wrong(
+        return report_wrong(
             "rules",
             f"{bound.name} has no rules, so it changes nothing",
             "add rules or profiles to the values and run helm upgrade, or render it again",
         )
-    return ok(
+    return report_ok(
         "rules",
         f"{bound.name} has rules for {count} image {'prefix' if count == 1 else 'prefixes'}",
     )

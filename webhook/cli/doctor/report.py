@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cli.output import show_records
+from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -14,12 +15,13 @@ if TYPE_CHECKING:
 __all__ = [
     "Finding",
     "FindingStatus",
+    "catch_errors",
     "describe_finding",
-    "notice",
-    "ok",
+    "report_note",
+    "report_ok",
+    "report_unknown",
+    "report_wrong",
     "show_findings",
-    "unknown",
-    "wrong",
 ]
 
 
@@ -57,24 +59,32 @@ class Finding:
     fix: str = ""
 
 
-def ok(check: str, text: str) -> Finding:
+def report_ok(check: str, text: str) -> Finding:
     """Return the finding that something is correct."""
     return Finding(check, FindingStatus.OK, text)
 
 
-def notice(check: str, text: str, fix: str = "") -> Finding:
+def report_note(check: str, text: str, fix: str = "") -> Finding:
     """Return the finding that something may be intended, and explains what happens."""
     return Finding(check, FindingStatus.NOTE, text, fix)
 
 
-def wrong(check: str, text: str, fix: str) -> Finding:
+def report_wrong(check: str, text: str, fix: str) -> Finding:
     """Return the finding that something is wrong, with what fixes it."""
     return Finding(check, FindingStatus.WRONG, text, fix)
 
 
-def unknown(check: str, text: str, fix: str = "") -> Finding:
+def report_unknown(check: str, text: str, fix: str = "") -> Finding:
     """Return the finding that something could not be checked."""
     return Finding(check, FindingStatus.UNKNOWN, text, fix)
+
+
+def catch_errors(check: str, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield findings; if the API server refuses what a check needs, that is the last one."""
+    try:
+        yield from findings
+    except ClusterError as error:
+        yield report_unknown(check, str(error))
 
 
 def show_findings(findings: Iterable[Finding]) -> Iterator[Finding]:
