@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sys
 from importlib import import_module
+from pathlib import Path
 from typing import Final
 
 import click
@@ -45,6 +46,8 @@ COMMANDS: Final = {
     "completion": "Write a script that completes commands in a shell.",
     "version": "Show the version.",
 }
+# As kubectl runs it.
+PLUGINS: Final = {"kubectl-mirrorhook": "kubectl mirrorhook"}
 LOCATIONS: Final = {
     "import": ("import_rules", "import_rules"),  # `import` is a keyword of Python
     "doctor": ("doctor.command", "doctor"),
@@ -93,7 +96,7 @@ def main() -> None:
     """Run the command line, and end the process with its exit code."""
     handle_sigterm()
     try:
-        mirrorhook.main(prog_name="mirrorhook")
+        mirrorhook.main(prog_name=PLUGINS.get(Path(sys.argv[0]).stem, "mirrorhook"))
     except Terminated:
         click.echo("Terminated", err=True)
         sys.exit(EXIT_TERMINATED)
