@@ -1,16 +1,15 @@
 # The image of mirrorhook: Python, the locked dependencies and the package, run by an
-# unprivileged user. Nothing needs a shell, so BASE may be an image without one.
+# unprivileged user. Nothing needs a shell or a package manager, so BASE has none.
 #
 #   docker buildx build --platform linux/amd64,linux/arm64 .
-#   docker build --build-arg BASE=harbor.example.com/dockerhub/library/python:3.13-slim .
 #
 # Everything runs on the platform of the build: an image for another one needs no emulation.
 #
 # BASE     image with the Python that runs mirrorhook, 3.11 or newer
-# BUILDER  image with the same Python and with pip, if BASE has no pip
+# BUILDER  image with the same Python, and with pip
 # PIP_INDEX_URL, PIP_TRUSTED_HOST and PIP_CERT configure pip
-ARG BASE=docker.io/library/python:3.13-slim
-ARG BUILDER=${BASE}
+ARG BASE=gcr.io/distroless/python3-debian13
+ARG BUILDER=docker.io/library/python:3.13-slim
 ARG TARGETARCH
 ARG TARGETPLATFORM
 

@@ -78,8 +78,8 @@ docs: $(READY) ## Build the documentation site in build/site, and check its link
 	@$(BIN)/python -m tests.site $(if $(VERSION),--version $(VERSION)) $(if $(SITE),--output $(SITE))
 
 .PHONY: image
-image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE=image with Python)
-	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) .
+image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE and BUILDER=image with Python)
+	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(BUILDER),--build-arg BUILDER=$(BUILDER)) .
 
 ENGINE ?= docker
 IMAGE ?= mirrorhook:dev

@@ -18,8 +18,23 @@ FILTERED = "2"  # SECCOMP_MODE_FILTER
 # Nothing that an intruder or a scanner looks for: shells, package managers, compilers, clients.
 UNWANTED = {
     *("sh", "bash", "dash", "ash", "busybox", "perl"),
-    *("apt", "apt-get", "apk", "rpm", "yum", "pip", "pip3"),
-    *("cc", "gcc", "ld", "make", "curl", "wget", "nc", "ssh", "su", "sudo", "mount"),
+    *("apt", "apt-get", "dpkg", "apk", "rpm", "yum", "pip", "pip3"),
+    *(
+        "cc",
+        "gcc",
+        "ld",
+        "make",
+        "awk",
+        "tar",
+        "openssl",
+        "curl",
+        "wget",
+        "nc",
+        "ssh",
+        "su",
+        "sudo",
+        "mount",
+    ),
 }
 # Runs in the Pod, and writes what it could do.
 INTRUDER = r"""

@@ -1,4 +1,4 @@
-"""The base image: Python from Debian packages, without a shell, for any architecture.
+"""The base image: Python from Debian packages, without a shell and package manager.
 
 The packages are extracted and none of their scripts run, so that no emulation is needed. As in
 other images of this kind, `/var/lib/dpkg/status.d` lists the packages for scanners.
@@ -19,7 +19,19 @@ PACKAGES = ("base-files", "ca-certificates", "libpython3-stdlib", "python3-minim
 STATUS = Path("var/lib/dpkg/status.d")
 # The files come from the machine that builds, or nothing in the image uses them.
 REMOVED = ("etc/apt", "etc/hostname", "etc/resolv.conf", "var/cache/apt", "var/lib/apt")
-# mmdebstrap runs this with the folder as the first argument.
+REMOVED += ("usr/sbin/start-stop-daemon",)  # of mmdebstrap
+# Only the scripts of other packages need these programs and their libraries.
+UNUSED = ("debconf", "dpkg", "libacl1", "libmd0", "libpcre2-8-0", "libselinux1", "mawk", "openssl")
+UNUSED += ("readline-common", "tar")
+# mmdebstrap runs these with the folder as the first argument.
+REMOVE = f"""--extract-hook=
+cd "$1"
+for name in {" ".join(UNUSED)}; do
+  file=$(echo var/cache/apt/archives/"$name"_*.deb)
+  dpkg-deb --fsys-tarfile "$file" | tar --list | grep -v '/$' | xargs -d '\\n' rm
+  rm "$file"
+done
+"""
 LIST = f"""--extract-hook=
 mkdir -p "$1/{STATUS}"
 for file in "$1"/var/cache/apt/archives/*.deb; do
@@ -54,7 +66,7 @@ def extract_base(folder: Path, architecture: str, *more: str) -> None:
         more: Packages in addition to those of the base image.
     """
     shutil.rmtree(folder, ignore_errors=True)
-    options = ["--variant=extract", f"--architectures={architecture}", LIST]
+    options = ["--variant=extract", f"--architectures={architecture}", REMOVE, LIST]
     options += [f"--include={','.join((*PACKAGES, *more))}"]
     mirror = [os.environ["DEBIAN"]] if os.environ.get("DEBIAN") else []
     done = subprocess.run(

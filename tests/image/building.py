@@ -7,6 +7,7 @@ than that of this machine.
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
@@ -23,6 +24,8 @@ __all__ = ["ARCHITECTURES", "PROGRAMS", "ROOT", "Builder"]
 ROOT = Path(__file__).resolve().parents[2]
 ARCHITECTURES = ("amd64", "arm64")
 PROGRAMS = ("buildah", "mmdebstrap")
+# Base images that another version of base.py made are not used.
+VERSION = hashlib.sha256(Path(__file__).with_name("base.py").read_bytes()).hexdigest()[:12]
 PIP_VARIABLES = ("PIP_INDEX_URL", "PIP_TRUSTED_HOST")
 # The authorities that this machine trusts, so that pip can use its package index.
 TRUST = Path("etc/ssl/certs/ca-certificates.crt")
@@ -78,7 +81,7 @@ class Builder:
 
     def base(self, architecture: str) -> str:
         """Return the name of the base image for an architecture, and create it if necessary."""
-        name = f"localhost/mirrorhook-base:{architecture}"
+        name = f"localhost/mirrorhook-base:{VERSION}-{architecture}"
         if name not in self.images():
             folder = self.place / "base"
             extract_base(folder, architecture)
@@ -87,7 +90,7 @@ class Builder:
 
     def builder(self) -> str:
         """Return the name of the image with pip, and create it if necessary."""
-        name = "localhost/mirrorhook-builder:latest"
+        name = f"localhost/mirrorhook-builder:{VERSION}"
         if name not in self.images():
             folder = self.place / "builder"
             extract_base(folder, ARCHITECTURE, "python3-pip")

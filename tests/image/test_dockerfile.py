@@ -55,8 +55,9 @@ def test_base_images_can_come_from_a_mirror():
     assert first.endswith(" ${BUILDER} AS builder")
     assert last.endswith(" ${BASE}")
     defaults = dict(rest.split("=", 1) for rest in given("ARG") if "=" in rest)
-    assert defaults["BASE"].startswith("docker.io/library/python:")
-    assert defaults["BUILDER"] == "${BASE}"
+    assert defaults["BASE"] == "gcr.io/distroless/python3-debian13"
+    # Debian 13 has Python 3.13.
+    assert defaults["BUILDER"] == "docker.io/library/python:3.13-slim"
 
 
 def test_commands_run_on_the_platform_of_the_build():
