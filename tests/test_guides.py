@@ -93,7 +93,8 @@ def keys_of(part):
 
 
 def is_rules(part):
-    return part.kind == "yaml" and keys_of(part) <= RULE_KEYS
+    # Policies of the chart also have a selection.
+    return keys_of(part) <= RULE_KEYS and "selection:" not in part.text
 
 
 def is_values(part):
