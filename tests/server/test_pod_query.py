@@ -128,6 +128,13 @@ def test_no_text_is_refused(text):
         assert rank(text) is MatchRank.ANY
 
 
+@pytest.mark.parametrize(
+    "text", ["ghcr.io/acme/api:2", "nginx:1.27", "quay.io/a/b", "a@sha256:0", "localhost:5000/a"]
+)
+def test_image_names_no_namespace(text):
+    assert PodQuery(text).named_namespaces == frozenset()
+
+
 @pytest.mark.parametrize("part", ["sh", "SHOP", "shop", "op", ""])
 def test_namespace_is_filtered_by_a_part_of_it(part):
     assert PodQuery(namespace=part).covers("shop")

@@ -4,7 +4,8 @@ It keeps a Secret with a CA, and has the API server trust that CA by the ``caBun
 MutatingWebhookConfiguration. It needs few permissions: ``get``, ``watch`` and ``patch`` on
 both objects by name, ``create`` on Secrets (for which RBAC knows no names; not needed where
 the Secret exists), and ``list`` on EndpointSlices (whose names end at random) to find the
-other replicas. If it may ``get`` namespaces, the console says more about them.
+other replicas. If it may ``get`` namespaces and Pods, the console says more about
+them.
 """
 
 from __future__ import annotations
@@ -126,6 +127,18 @@ class Cluster:
         path = f"/api/v1/namespaces/{quote(name, safe='')}"
         content = await self._call(f"get Namespace {name}", "GET", path, limit=limit)
         return content["metadata"].get("labels") or {}
+
+    async def get_pod(
+        self, namespace: str, name: str, *, limit: float = VISITOR_SECONDS
+    ) -> dict[str, Any]:
+        """Return a Pod, as its JSON.
+
+        Raises:
+            NotFoundError: It does not exist.
+            ForbiddenError: The webhook may not read Pods, as usual.
+        """
+        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
+        return await self._call(f"get Pod {namespace}/{name}", "GET", path, limit=limit)
 
     async def disown_ca_bundles(self, configuration: WebhookConfiguration) -> None:
         """Give up the ownership of the CA bundles of an unchanged configuration.

@@ -16,6 +16,8 @@ RANDOM_LENGTH: Final = 5
 # The longest generateName that is not cut: 63 characters for a name, or 253 in later versions.
 MAX_BASES: Final = (63 - RANDOM_LENGTH, 253 - RANDOM_LENGTH)
 NAMESPACE_OPTION: Final = re.compile(r"(?:^|\s)(?:-n|--namespace)(?:\s+|=)(\S+)")
+LABEL: Final = re.compile(r"[a-z0-9]([a-z0-9-]*[a-z0-9])?")  # what namespaces are named
+NAME: Final = re.compile(r"[A-Za-z0-9./-]+")  # no image with a tag or a digest
 READY: Final = re.compile(r"\d+/\d+")  # the column after the name in `kubectl get pods`
 SHORT_KINDS: Final = {
     "po": "pod",
@@ -122,6 +124,8 @@ def _read_names(text: str) -> list[_Name]:
     option = NAMESPACE_OPTION.search(text)
     namespace = option[1] if option else ""
     words = (text[: option.start()] + text[option.end() :] if option else text).split()
+    if words and not NAME.fullmatch(words[0]):
+        return []
     if not namespace and len(words) > 1 and not READY.fullmatch(words[1]):
         namespace, *words = words
     if not words:
@@ -132,8 +136,9 @@ def _read_names(text: str) -> list[_Name]:
         case [first, ""]:
             return [_Name(namespace or first, "", "")]
         case [first, name]:
-            return [_Name(namespace, _read_kind(first), name), _Name(namespace or first, "", name)]
-        case [first, kind, name]:
+            kind = _Name(namespace, _read_kind(first), name)
+            return [kind, _Name(namespace or first, "", name)] if LABEL.fullmatch(first) else [kind]
+        case [first, kind, name] if LABEL.fullmatch(first):
             return [_Name(namespace or first, _read_kind(kind), name)]
     return []
 

@@ -104,8 +104,8 @@ def selection_reasons():
     for key in full:
         yield find_mismatch(SELECTOR, {k: v for k, v in full.items() if k != key})
     webhooks = [WebhookSelection("w", SELECTOR, {}, (), True)]
-    yield _judge(webhooks, "shop", None).reason
-    yield _judge(webhooks, "shop", {}).reason
+    yield _judge(webhooks, "shop", None)[0].reason
+    yield _judge(webhooks, "shop", {})[0].reason
 
 
 REASONS = {

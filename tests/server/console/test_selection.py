@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from tests.server.console.test_causes import read
+from tests.server.console.test_reasons import CHINESE
 from tests.server.console.test_replicas import Cluster, found
 from webhook.kube import ForbiddenError, NotFoundError, UnavailableError, WebhookSelection
+from webhook.server.console.i18n import CATALOGUES, Translation
+from webhook.server.console.selection import NOT_REVIEWED, REMOVE_OPT_OUT
 
 pytestmark = pytest.mark.anyio
 NAME = "kubernetes.io/metadata.name"
@@ -19,7 +24,8 @@ WEBHOOK = WebhookSelection(
     },
     pods={
         "matchExpressions": [
-            {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]}
+            {"key": "mirrorhook.io/rewrite", "operator": "NotIn", "values": ["disabled"]},
+            {"key": "cnpg.io/podRole", "operator": "NotIn", "values": ["instance"]},
         ]
     },
     conditions=("mirrorhook.io/is-not-opted-out",),
@@ -38,9 +44,15 @@ FORBIDDEN = ForbiddenError("cannot get Namespace: you may not")
 class Readable(Cluster):
     """An API server of which a replica may read the webhooks, and labels unless that fails."""
 
-    def __init__(self, labels, webhooks=(WEBHOOK, BY_NAME)):
+    def __init__(self, labels, webhooks=(WEBHOOK, BY_NAME), pod=FORBIDDEN):
         super().__init__()
-        self.labels, self.webhooks = labels, webhooks
+        self.labels, self.webhooks, self.pod = labels, webhooks, pod
+
+    async def get_pod(self, namespace, name):
+        assert name == "web-0"
+        if isinstance(self.pod, Exception):
+            raise self.pod
+        return {"metadata": {"name": name, **self.pod}, "spec": {}}
 
     async def list_webhook_selections(self, name):
         assert name == "mirrorhook.system"
@@ -91,6 +103,54 @@ async def test_selection_is_known_as_far_as_it_may_be_read(
         assert answer["next"] == (
             f"kubectl label namespace {namespace} mirrorhook.io/rewrite=enabled --overwrite"
         )
+
+
+ENABLED = {"mirrorhook.io/rewrite": "enabled"}
+DISABLED = {"mirrorhook.io/rewrite": "disabled"}
+EARLIER, LATER = "2027-01-15T07:00:00Z", "2027-01-15T09:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("pod", "reason", "step"),
+    [
+        (FORBIDDEN, "", ""),
+        (NotFoundError("no"), "there is no Pod shop/web-0", "kubectl get pods --namespace shop"),
+        ({"labels": DISABLED}, "its label mirrorhook.io/rewrite is disabled", REMOVE_OPT_OUT),
+        (
+            {"annotations": DISABLED},
+            "its annotation mirrorhook.io/rewrite is disabled",
+            REMOVE_OPT_OUT,
+        ),
+        ({"annotations": {"kubernetes.io/config.mirror": "x"}}, "it is a mirror Pod", ""),
+        (
+            {"labels": {"cnpg.io/podRole": "instance"}, "creationTimestamp": LATER},
+            "its labels exclude it from the webhook: label cnpg.io/podRole must not be instance",
+            "",
+        ),
+        (
+            {"creationTimestamp": EARLIER},
+            f"it was created at {EARLIER}, before the reviews that are known",
+            "to rewrite it, recreate the Pod",
+        ),
+        (
+            {"creationTimestamp": LATER},
+            NOT_REVIEWED.format(time=LATER),
+            "",
+        ),
+    ],
+)
+async def test_pod_is_judged_if_it_may_be_read(console, pod, reason, step):
+    answer = await select(console, "shop/web-0", ENABLED, pod=pod)
+    assert (answer["pod"], answer["pod_next"]) == (reason, step)
+    text = await read(console, text="shop/web-0")
+    assert f"The Pod : {reason}" in re.sub(r"\s+", " ", text).replace("Pod:", "Pod :") or not reason
+    assert ("Possible causes" in text) is not bool(reason)
+    for each in (reason, step):
+        assert not each or each.startswith("kubectl") or CHINESE.search(translate(each))
+
+
+def translate(text):
+    return Translation("zh", CATALOGUES["zh"]).reason(text)
 
 
 @pytest.mark.parametrize(

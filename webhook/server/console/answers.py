@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.admission import ReviewOutcome
 from webhook.core import NEXT_STEPS, Outcome
 from webhook.objects import OPT_OUT
-from webhook.server.console.selection import SelectionView  # noqa: TC001 - as above
+from webhook.server.console.selection import REMOVE_OPT_OUT, SelectionView
 
 if TYPE_CHECKING:
     from webhook.server.console.replicas import SearchResult
@@ -17,9 +17,6 @@ if TYPE_CHECKING:
 
 __all__ = ["AnswerView", "ImageView", "NamespaceView", "PodView", "make_answer"]
 
-REMOVE_OPT_OUT: Final = (
-    f"to rewrite it, remove {OPT_OUT} from the Pod, or from the template of its owner"
-)
 READ_THE_LOG: Final = "see the log of the webhook, and report the error"
 
 

@@ -21,10 +21,11 @@ from webhook.server.pod_query import PodQuery
 from webhook.tls import CertificateError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Mapping
 
     from webhook.kube import Endpoint
     from webhook.kube.cluster import Cluster
+    from webhook.server.history import NamespaceRecord
     from webhook.tls import ManagedCertificate, Seal
 
 __all__ = ["DecisionExchange", "ReplicaDirectory", "SearchResult"]
@@ -196,14 +197,19 @@ class ReplicaDirectory:
         answered = len(found) + 1
         return SearchResult(merged, answered + len(missing), answered, tuple(missing))
 
-    async def describe_selections(self, names: Iterable[str]) -> dict[str, SelectionView]:
-        """Return whether the API server calls the webhook for the Pods of some namespaces."""
+    async def describe_selections(
+        self, namespaces: Mapping[str, NamespaceRecord], pod: str
+    ) -> dict[str, SelectionView]:
+        """Return whether the API server calls the webhook for a Pod in some namespaces."""
         if self.managed is None:
             return {}
         self._cluster = self._cluster or self.connect()
-        configuration = self.managed.configuration
+        name = self.managed.configuration
         return {
-            name: await describe_selection(self._cluster, configuration, name) for name in names
+            namespace: await describe_selection(
+                self._cluster, name, namespace, "" if pod == namespace else pod, known.since
+            )
+            for namespace, known in namespaces.items()
         }
 
     async def _ask_all(self) -> ReplicaList:

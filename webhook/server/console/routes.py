@@ -144,5 +144,5 @@ async def _find(
     result = await directory.find_pods(query)
     selections = {}
     if not any(each.match <= MatchRank.OWNER for each in result.found.pods):
-        selections = await directory.describe_selections(result.found.namespaces)
+        selections = await directory.describe_selections(result.found.namespaces, query.pod_name)
     return make_answer(result, time, selections, query.pod_name)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
 from webhook.kube import (
@@ -12,7 +13,7 @@ from webhook.kube import (
     describe_requirements,
     find_mismatch,
 )
-from webhook.objects import OPT_OUT
+from webhook.objects import OPT_OUT, opt_out_reason, read_pod
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -21,9 +22,19 @@ if TYPE_CHECKING:
     from webhook.kube import WebhookSelection
     from webhook.kube.cluster import Cluster
 
-__all__ = ["SelectionView", "describe_selection"]
+__all__ = ["REMOVE_OPT_OUT", "SelectionView", "describe_selection"]
 
 NAME_LABEL: Final = "kubernetes.io/metadata.name"  # every namespace has it
+REMOVE_OPT_OUT: Final = (
+    f"to rewrite it, remove {OPT_OUT} from the Pod, or from the template of its owner"
+)
+RECREATE: Final = "to rewrite it, recreate the Pod"
+EXCLUDED: Final = "its labels exclude it from the webhook: {mismatches}"
+OLDER: Final = "it was created at {time}, before the reviews that are known"
+NOT_REVIEWED: Final = (
+    "it was created at {time}, but no review of it came: a condition excluded it, or the webhook "
+    "was not reached"
+)
 NO_NAMESPACE: Final = "there is no namespace {name}"
 UNREADABLE: Final = (
     "the webhook selects namespaces by their labels, which this replica may not read: "
@@ -43,6 +54,8 @@ class SelectionView:
             whether this one has them: one list for each webhook.
         pods: What the webhook requires of the labels of a Pod.
         conditions: The names of the conditions that a request must meet as well.
+        pod: Why no review of the Pod came; empty if that is unknown.
+        pod_next: What to do about that; empty if nothing is known to do.
     """
 
     selected: bool | None
@@ -51,10 +64,22 @@ class SelectionView:
     namespaces: list[list[str]]
     pods: list[str]
     conditions: list[str]
+    pod: str = ""
+    pod_next: str = ""
 
 
-async def describe_selection(cluster: Cluster, configuration: str, namespace: str) -> SelectionView:
-    """Return whether the webhooks of a configuration select a namespace."""
+async def describe_selection(
+    cluster: Cluster, configuration: str, namespace: str, pod: str, since: datetime
+) -> SelectionView:
+    """Return whether the API server calls the webhook for a Pod.
+
+    Args:
+        cluster: Reads the objects.
+        configuration: The configuration of the webhook.
+        namespace: The namespace of the Pod.
+        pod: Its name; empty for no Pod.
+        since: Since when all reviews of the namespace are known.
+    """
     try:
         webhooks = await cluster.list_webhook_selections(configuration)
     except NotFoundError:
@@ -75,13 +100,44 @@ async def describe_selection(cluster: Cluster, configuration: str, namespace: st
         labels = None
     except ClusterError as error:
         return SelectionView(None, str(error), "", [], [], [])
-    return _judge(webhooks, namespace, labels)
+    selection, candidates = _judge(webhooks, namespace, labels)
+    if not pod:
+        return selection
+    try:
+        found = await cluster.get_pod(namespace, pod)
+    except NotFoundError:
+        step = f"kubectl get pods --namespace {namespace}"
+        return replace(selection, pod=f"there is no Pod {namespace}/{pod}", pod_next=step)
+    except ClusterError:
+        return selection
+    reason, step = _judge_pod(found, candidates, since)
+    return replace(selection, pod=reason, pod_next=step)
+
+
+def _judge_pod(
+    pod: dict[str, Any], candidates: list[WebhookSelection], since: datetime
+) -> tuple[str, str]:
+    """Return why no review of a Pod came, and what to do about it; *candidates* may select it."""
+    metadata = read_pod(pod).metadata
+    opted_out = opt_out_reason(metadata)
+    if opted_out:
+        return opted_out, REMOVE_OPT_OUT if OPT_OUT in opted_out else ""
+    if not candidates:
+        return "", ""
+    labels = {key: value or "" for key, value in ((metadata and metadata.labels) or {}).items()}
+    mismatches = [find_mismatch(each.pods, labels) for each in candidates]
+    if all(mismatches):
+        return EXCLUDED.format(mismatches="; ".join(sorted(set(mismatches)))), ""
+    created = pod["metadata"].get("creationTimestamp") or ""
+    if created and datetime.fromisoformat(created) < since:
+        return OLDER.format(time=created), RECREATE
+    return NOT_REVIEWED.format(time=created), ""
 
 
 def _judge(
     webhooks: list[WebhookSelection], namespace: str, labels: Mapping[str, str] | None
-) -> SelectionView:
-    """Return whether one of some webhooks selects a namespace; *labels* may be unknown."""
+) -> tuple[SelectionView, list[WebhookSelection]]:
+    """Return whether webhooks select a namespace, and which may; *labels* may be unknown."""
     candidates, mismatches = [], set()
     for each in webhooks:
         selector = each.namespaces if labels is not None else _select_by_name(each.namespaces)
@@ -95,7 +151,7 @@ def _judge(
         step = ""
         if OPT_OUT in reason:
             step = f"kubectl label namespace {namespace} {OPT_OUT}=enabled --overwrite"
-        return SelectionView(False, reason, step, [], [], [])
+        return SelectionView(False, reason, step, [], [], []), []
     pods = {text: None for each in candidates for text in describe_requirements(each.pods)}
     conditions = {name: None for each in candidates for name in each.conditions}
     required = [
@@ -104,8 +160,8 @@ def _judge(
     ]
     if labels is None and all(required):
         reason = UNREADABLE.format(name=namespace)
-        return SelectionView(None, reason, "", required, [*pods], [*conditions])
-    return SelectionView(True, "", "", [], [*pods], [*conditions])
+        return SelectionView(None, reason, "", required, [*pods], [*conditions]), candidates
+    return SelectionView(True, "", "", [], [*pods], [*conditions]), candidates
 
 
 def _select_by_name(selector: Mapping[str, Any]) -> dict[str, Any]:
