@@ -122,3 +122,22 @@ def test_import_refuses_a_folder_without_files_of_the_format(tmp_path, format_, 
 
     assert result.exit_code == 2
     assert f"{tmp_path} {problem}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("format_", "name", "text"),
+    [
+        ("imageswap", "\x1b[31m\nrules: []", "default: \n/\x1b[31m::\x9b\n"),
+        ("k3s", "a", '{"mirrors": {"\\u001b[31m": {"endpoint": ["\\u009b"]}}}'),
+        ("k3s", "b", "\x1b[31m"),
+        ("daemon.json", "c", '{"registry-mirrors": ["\\u001b[31m"]}'),
+    ],
+)
+def test_import_writes_no_control_characters_of_a_file(tmp_path, format_, name, text):
+    path = tmp_path / name
+    path.write_text(text)
+    result = run(format_, path)
+
+    assert "".join((result.stdout + result.stderr).split("\n")).isprintable()
+    if result.exit_code == 0:
+        parse_rules(result.stdout, "imported")

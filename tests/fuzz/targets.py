@@ -168,6 +168,8 @@ def remove_images(value):
 def fuzz_manifest(data):
     """A manifest keeps its bytes where no image changes, and does not change again."""
     result = rewrite_manifests(data, RULES.decide)
+    for problem in result.problems:
+        assert problem.text.replace("\n", "").isprintable(), data
     if not any(image.changes for image in result.images):
         assert result.content == data, (data, result.content)
         return

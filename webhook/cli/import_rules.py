@@ -8,6 +8,7 @@ from typing import Final
 import click
 
 from webhook.cli.options import EXIT_FAILED, SetupError
+from webhook.cli.output import escape_controls
 from webhook.core import Original
 from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_rules
 
@@ -53,8 +54,8 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
         except UnreadableFileError as error:
             raise SetupError(f"{rule_set.origin}: {error}") from None
     for warning in rule_set.warnings:
-        click.echo(f"Warning: {warning}", err=True)
-    name = STANDARD_INPUT if file == DASH else file.name
+        click.echo(f"Warning: {escape_controls(str(warning))}", err=True)
+    name = STANDARD_INPUT if file == DASH else escape_controls(file.name)
     title = f"Imported by mirrorhook import {format_} from {name}."
     checks = rule_set.checks_availability or any(
         rule.original is Original.FIRST for rule in rule_set.rules

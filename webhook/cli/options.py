@@ -11,6 +11,7 @@ import click
 from click.core import ParameterSource
 
 from webhook.cli.completion import complete_policies, complete_profiles
+from webhook.cli.output import escape_controls
 from webhook.config import ConfigurationError, load_profiles, load_rules, parse_rules
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.kube import open_client
@@ -54,6 +55,10 @@ class SetupError(click.ClickException):
     """Rules, a file or a program cannot be used; the exit code is that of wrong usage."""
 
     exit_code = EXIT_USAGE
+
+    def __init__(self, message: str) -> None:
+        # It may repeat what a file says.
+        super().__init__("\n".join(map(escape_controls, message.split("\n"))))
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:

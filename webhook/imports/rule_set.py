@@ -473,4 +473,7 @@ def _quote_if_special(text: str) -> str:
 
 
 def _quote_backslashes(text: str) -> str:
+    """Return an expression as YAML: in single quotes, where it is as people write it."""
+    if not text.isprintable():
+        return json.dumps(text)
     return "'" + text.replace("'", "''") + "'"
