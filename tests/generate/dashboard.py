@@ -88,7 +88,7 @@ ROWS: dict[str, tuple[Panel, ...]] = {
                     "",
                 ),
             ),
-            "They still use the previous rules; see their log for the errors.",
+            "They use the previous rules, or none and are not ready; see their log for the errors.",
             kind="stat",
             limits=(None, 1),
         ),

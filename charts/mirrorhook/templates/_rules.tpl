@@ -435,7 +435,8 @@ Takes c, prefix, and path and names (of the prefixes and rules so far).
       {{- if eq (index $walk.names $begin) (index $walk.names $end) }}{{ $_ := set $c "cycle" (slice $walk.names $begin $end) }}{{ end }}
     {{- end }}
   {{- end }}
-{{- else if not (hasKey $c.final .prefix) }}
+{{- /* Helm does not nest templates deeper than 1,000. */}}
+{{- else if not (or (hasKey $c.final .prefix) (gt (len .path) 900)) }}
   {{- $at := dict "c" $c "name" .prefix }}
   {{- include "mirrorhook.table.rule" $at }}
   {{- range $c.regexes }}
