@@ -59,7 +59,6 @@ def test_images_come_from_arguments_standard_input_and_manifests(skopeo_world, t
         (("=a:1", "--archive", "x"), "give --archive DIR with --save or --load"),
         (("=a:1", "--archive", "x", "--save", "--plan", "list"), "either --archive or --plan"),
         (("=a:1", "--plan-file", "x"), "--plan-file needs --plan"),
-        (("=a:1", "--plan", "list", "--plan-file", "no/x"), "no/x: No such file or directory"),
         (("=a:1", "-n", "shop"), "--namespace and --context need --cluster"),
         (("--archive", "none", "--load"), "index.json: No such file or directory"),
         (("--cluster", "--kubeconfig", "none"), "whose Pods and workloads you may list"),
@@ -127,6 +126,12 @@ def test_list_has_source_and_target_of_each_image(regctl_world):
     assert done.stderr.startswith("skipped quay.io/a/b:1: no rule matches")
     assert done.returncode == 0
     assert world.run("BAD", "--plan", "list").returncode == 1
+
+
+def test_plan_that_cannot_be_written_is_a_failure(regctl_world):
+    done = regctl_world.run("=a:1", "--plan", "list", "--plan-file", "no/x")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "'no/x': No such file or directory" in done.stderr
 
 
 def test_regsync_runs_its_plan(regctl_world, regsync, tmp_path):

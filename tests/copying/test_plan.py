@@ -7,6 +7,7 @@ from itertools import permutations
 
 import pytest
 
+from webhook.cli.copy_engines import COPY_ENGINES
 from webhook.cli.copy_plan import (
     NO_IMAGE,
     CopyStatus,
@@ -16,7 +17,7 @@ from webhook.cli.copy_plan import (
     render_regsync,
     set_tags,
 )
-from webhook.core import Mirror, MirrorMap, Rule, parse_reference
+from webhook.core import Mirror, MirrorMap, Rule, parse_platform, parse_reference
 
 A, B, C = (f"sha256:{letter * 64}" for letter in "abc")
 RULES = MirrorMap(
@@ -147,15 +148,11 @@ def test_two_sources_with_one_target_fail_both_in_a_plan():
 
 def test_regsync_configuration_has_all_options():
     tasks = pin_tasks([plan(image) for image in ("app:1", f"app@{A}")])
-    text = render_regsync(
-        tasks,
-        plain_http={"b:5000", "a"},
-        ca_files={"c": b"-----BEGIN\n"},
-        platforms=["linux/amd64"],
-        parallel=2,
-        referrers=True,
-        digest_tags=True,
+    engine = COPY_ENGINES["regctl"](
+        program="", plain_http=frozenset({"b:5000", "a"}), referrers=True, digest_tags=True
     )
+    platforms = [parse_platform("linux/amd64")]
+    text = render_regsync(tasks, engine, {"c": b"-----BEGIN\n"}, platforms, 2)
     assert text.splitlines() == [
         "version: 1",
         "creds:",

@@ -7,7 +7,6 @@ import io
 import time
 from collections import Counter, defaultdict
 from functools import partial
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
@@ -24,18 +23,27 @@ from webhook.cli.image_states import (
 from webhook.cli.images_in_use import COLLECTIONS, read_cluster_images, read_manifest_images
 from webhook.cli.options import (
     EXIT_FAILED,
-    SetupError,
+    choose_output,
     cluster_options,
+    explain_cluster_errors,
+    files_argument,
     load_policy,
     open_cluster,
     rules_options,
 )
-from webhook.cli.output import escape_controls, show_json, show_table, show_text
+from webhook.cli.output import (
+    escape_controls,
+    show_json,
+    show_markdown,
+    show_table,
+    show_text,
+)
 from webhook.config import Mode
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from pathlib import Path
 
     from webhook.config import PolicySettings
 
@@ -72,12 +80,7 @@ def _parse_states(
 
 
 @click.command()
-@click.argument(
-    "files",
-    metavar="[FILE...]",
-    nargs=-1,
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
-)
+@files_argument
 @rules_options
 @cluster_options
 @click.option("--probe", is_flag=True, help="Ask the mirrors whether they have the images.")
@@ -88,14 +91,7 @@ def _parse_states(
     metavar="STATE,...",
     help='Exit with 1 if an image has one of these states, such as "no rule,invalid".',
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(OUTPUTS),
-    default="table",
-    show_default=True,
-    help="Output for people (table, markdown) or for programs.",
-)
+@choose_output(OUTPUTS, "Output for people (table, markdown) or for programs.")
 @click.pass_context
 def audit(
     context: click.Context,
@@ -154,7 +150,7 @@ def audit(
 def _audit_cluster(
     settings: PolicySettings, kubeconfig: Path | None, kube_context: str | None, namespace: str
 ) -> list[AuditEntry]:
-    try:
+    with explain_cluster_errors():
         client = open_cluster(kubeconfig, kube_context)
         images = read_cluster_images(client, namespace)
         note = f"the cluster has no webhook for policy {settings.name}"
@@ -163,10 +159,6 @@ def _audit_cluster(
         except ClusterError as error:
             selection, note = PodSelection(), str(error)
         entries = audit_images(images, settings.mirrors.decide, selection)
-    except ClusterError as error:
-        raise SetupError(
-            f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
-        ) from None
     if not selection.rewriters:
         click.echo(f"Note: all namespaces count as selected: {note}", err=True)
     return entries
@@ -191,7 +183,7 @@ def _show(entries: list[AuditEntry], output: str) -> None:
     elif not entries:
         show_text("No images found.")
     else:
-        show = _show_markdown if output == "markdown" else show_table
+        show = show_markdown if output == "markdown" else show_table
         for index, (columns, rows) in enumerate(_create_tables(entries)):
             if index:
                 show_text("")
@@ -245,17 +237,6 @@ def _create_tables(entries: list[AuditEntry]) -> Iterator[Table]:
 
 def _describe_states(states: Counter[ImageState]) -> str:
     return ", ".join(f"{states[state]} {state}" for state in ImageState if states[state])
-
-
-def _show_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Write a table of GitHub Flavored Markdown, in which no cell can be markup or HTML."""
-    lines = [columns, ["---"] * len(columns)]
-    lines += [[_escape_markdown(cell) for cell in row] for row in rows]
-    click.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))
-
-
-def _escape_markdown(text: str) -> str:
-    return "".join(f"\\{c}" if c in r"\`*_[]<>|~" else c for c in text).replace("&", "&amp;")
 
 
 def _create_reports(entries: Iterable[AuditEntry], now: int) -> list[dict[str, Any]]:

@@ -12,11 +12,12 @@ import time
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
+from click.core import ParameterSource
 
-from webhook.cli.copy_archive import Archive, InvalidArchiveError
+from webhook.cli.copy_archive import Archive
 from webhook.cli.copy_engines import COPY_ENGINES, CopyEngine, find_copy_engine
 from webhook.cli.copy_plan import (
     NO_IMAGE,
@@ -27,10 +28,16 @@ from webhook.cli.copy_plan import (
     plan_copy,
     render_regsync,
 )
+from webhook.cli.images_in_use import (
+    list_originals,
+    read_cluster_images,
+    read_manifest_images,
+)
 from webhook.cli.options import (
     EXIT_FAILED,
     SetupError,
     cluster_options,
+    explain_cluster_errors,
     load_policy,
     open_cluster,
     output_option,
@@ -41,7 +48,6 @@ from webhook.cli.output import create_progress, escape_controls, show_json, show
 from webhook.cli.registry_settings import add_user_settings
 from webhook.core import Availability, InvalidRuleError, Platform, parse_platform
 from webhook.core.reference import is_domain
-from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -123,13 +129,14 @@ WORD: Final = max(map(len, CopyStatus))
 @click.option(
     "--plan",
     type=click.Choice(("list", "regsync", "skopeo", "script")),
-    help="Write a plan to standard output instead of copying.",
+    help="Write a plan instead of copying.",
 )
 @click.option(
     "--plan-file",
-    type=click.Path(dir_okay=False, path_type=Path),
+    type=click.File("w", encoding="utf-8"),
+    default="-",
     metavar="FILE",
-    help="Write the plan to this file instead.",
+    help="Write the plan to this file.  [default: standard output]",
 )
 @output_option
 @click.pass_context
@@ -153,7 +160,7 @@ def copy(
     way: str | None,
     plain_http: tuple[str, ...],
     plan: str | None,
-    plan_file: Path | None,
+    plan_file: IO[str],
     output: str,
 ) -> None:
     """Copy each IMAGE from upstream to its first mirror, by regctl, skopeo or crane.
@@ -171,11 +178,16 @@ def copy(
       mirrorhook copy --config rules.yaml --archive usb/ --load
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     is_named = bool(images or manifests or cluster)
-    _check_usage(is_named, archive, way, plan)
-    if (namespace or kube_context) and not cluster:
-        raise click.UsageError("--namespace and --context need --cluster")
-    if plan_file and not plan:
-        raise click.UsageError("--plan-file needs --plan")
+    has_file = context.get_parameter_source("plan_file") is ParameterSource.COMMANDLINE
+    for is_wrong, problem in (
+        (bool(archive) != bool(way), "give --archive DIR with --save or --load, or none of them"),
+        (archive and plan, "give either --archive or --plan, not both"),
+        (not is_named and way != "load", "give images, --manifests FILE or --cluster"),
+        ((namespace or kube_context) and not cluster, "--namespace and --context need --cluster"),
+        (has_file and not plan, "--plan-file needs --plan"),
+    ):
+        if is_wrong:
+            raise click.UsageError(problem)
     settings = load_policy(config, profile, policy)
     chosen = _parse_platforms(platforms)
     reached = _read_settings(settings.availability, plain_http)
@@ -184,8 +196,8 @@ def copy(
     decide = settings.mirrors.decide
     is_whole = _add_manifests(manifests, names, decide)
     if opened and way == "load":
-        archived = _list_names(opened)
-        names += [] if is_named else archived
+        archived = opened.list_images()
+        names += [] if is_named else [str(image.reference) for image in archived]
     given = {*names}
     in_use = _read_cluster(kubeconfig, kube_context, namespace, decide) if cluster else []
     tasks = merge_tasks(plan_copy(decide(name)) for name in [*names, *in_use])
@@ -200,28 +212,12 @@ def copy(
         raise click.UsageError(gap)
     if plan:
         text = _render_plan(plan, tasks, copier, chosen, parallel, _read_ca_files(reached))
-        _write_plan(text, plan_file)
+        click.echo(text, plan_file, nl=False)
         context.exit(EXIT_FAILED if not is_whole or _has_failed(tasks) else 0)
     if way == "save" and opened:
         opened.folder.mkdir(parents=True, exist_ok=True)
     code = _copy_all(tasks, copier, reached, chosen, parallel, opened, way, output)
     context.exit(code or (0 if is_whole else EXIT_FAILED))
-
-
-def _check_usage(is_named: bool, archive: Path | None, way: str | None, plan: str | None) -> None:
-    if bool(archive) != bool(way):
-        raise click.UsageError("give --archive DIR with --save or --load, or none of them")
-    if archive and plan:
-        raise click.UsageError("give either --archive or --plan, not both")
-    if not is_named and way != "load":
-        raise click.UsageError("give images, --manifests FILE or --cluster")
-
-
-def _list_names(archive: Archive) -> list[str]:
-    try:
-        return [str(image.reference) for image in archive.list_images()]
-    except InvalidArchiveError as error:
-        raise SetupError(str(error)) from None
 
 
 def _parse_platforms(texts: tuple[str, ...]) -> tuple[Platform, ...]:
@@ -250,8 +246,6 @@ def _add_manifests(
     manifests: tuple[Path, ...], names: list[str], decide: Callable[[str], Decision]
 ) -> bool:
     """Add the images of manifests to *names*; return whether all could be read."""
-    from webhook.cli.images_in_use import list_originals, read_manifest_images  # noqa: PLC0415
-
     problems: list[str] = []
     if manifests:
         found = read_manifest_images(manifests, problems.append)
@@ -264,15 +258,9 @@ def _add_manifests(
 def _read_cluster(
     kubeconfig: Path | None, context: str | None, namespace: str, decide: Callable[[str], Decision]
 ) -> list[str]:
-    from webhook.cli.images_in_use import list_originals, read_cluster_images  # noqa: PLC0415
-
-    try:
+    with explain_cluster_errors():
         found = read_cluster_images(open_cluster(kubeconfig, context), namespace)
         return sorted({*list_originals(found, decide)})
-    except ClusterError as error:
-        raise SetupError(
-            f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
-        ) from None
 
 
 def _create_engine(name: str | None, plan: str | None, settings: Mapping[str, Any]) -> CopyEngine:
@@ -280,10 +268,7 @@ def _create_engine(name: str | None, plan: str | None, settings: Mapping[str, An
     if plan:
         name = name or next(iter(COPY_ENGINES))
         return COPY_ENGINES[name](program=name, **settings)
-    try:
-        kind, program = find_copy_engine(name)
-    except FileNotFoundError as error:
-        raise SetupError(f"{error}; install one of regctl, skopeo and crane") from None
+    kind, program = find_copy_engine(name)
     return kind(program=program, **settings)
 
 
@@ -310,15 +295,7 @@ def _render_plan(
     if plan == "regsync":
         if len(platforms) > 1:
             click.echo(f"Note: {SPARSE}", err=True)
-        return render_regsync(
-            planned,
-            plain_http=engine.plain_http,
-            ca_files=ca_files,
-            platforms=[str(each) for each in platforms],
-            parallel=parallel,
-            referrers=engine.referrers,
-            digest_tags=engine.digest_tags,
-        )
+        return render_regsync(planned, engine, ca_files, platforms, parallel)
     if platforms and engine.name != "regctl":
         raise click.UsageError(f"a script of {engine.name} copies all platforms; {SELECTIVE}")
     lines = ["#!/bin/sh", "code=0"]
@@ -327,16 +304,6 @@ def _render_plan(
         command = engine.copy(source, target, () if task.source.digest else platforms)
         lines.append(f"{shlex.join(command)} || code=1")
     return "".join(f"{line}\n" for line in [*lines, "exit $code"])
-
-
-def _write_plan(text: str, file: Path | None) -> None:
-    if file is None:
-        click.echo(text, nl=False)
-        return
-    try:
-        file.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise SetupError(f"{file}: {error.strerror}") from None
 
 
 def _read_ca_files(settings: Availability) -> dict[str, bytes]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from webhook.cli.options import SetupError
 from webhook.core import InvalidReferenceError, parse_reference
 
 if TYPE_CHECKING:
@@ -22,7 +23,7 @@ FULL_NAME: Final = "io.containerd.image.name"
 INCOMING: Final = "mirrorhook-incoming"
 
 
-class InvalidArchiveError(Exception):
+class InvalidArchiveError(SetupError):
     """A folder is not an archive."""
 
 

@@ -12,7 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar, Final, NamedTuple
 
-from webhook.render.registries import is_loopback
+from webhook.cli.options import SetupError
+from webhook.core.reference import is_loopback
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -200,14 +201,14 @@ def find_copy_engine(name: str | None) -> tuple[type[CopyEngine], str]:
         name: The engine; None for the first that is installed.
 
     Raises:
-        FileNotFoundError: It is not installed.
+        SetupError: It is not installed.
     """
     for each in [name] if name else COPY_ENGINES:
         program = shutil.which(each)
         if program:
             return COPY_ENGINES[each], program
     names = name or ", ".join(COPY_ENGINES)
-    raise FileNotFoundError(f"not found on the PATH: {names}")
+    raise SetupError(f"not found on the PATH: {names}; install one of {', '.join(COPY_ENGINES)}")
 
 
 async def run_engine(command: Sequence[str], environment: Mapping[str, str]) -> EngineResult:

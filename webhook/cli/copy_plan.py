@@ -13,7 +13,8 @@ from webhook.core import ImageReference, Outcome
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
-    from webhook.core import Candidate, Decision
+    from webhook.cli.copy_engines import CopyEngine
+    from webhook.core import Candidate, Decision, Platform
 
 __all__ = [
     "NO_IMAGE",
@@ -196,37 +197,37 @@ def _set_tag(task: CopyTask, owners: Mapping[ImageReference, set[tuple[str, ...]
 
 def render_regsync(
     tasks: Iterable[CopyTask],
-    *,
-    plain_http: Iterable[str],
+    engine: CopyEngine,
     ca_files: Mapping[str, bytes],
-    platforms: Sequence[str],
+    platforms: Sequence[Platform],
     parallel: int,
-    referrers: bool,
-    digest_tags: bool,
 ) -> str:
     """Return a configuration of `regsync`_ that copies all images of some tasks.
 
+    Args:
+        tasks: The tasks.
+        engine: An engine whose options apply.
+        ca_files: Certificates to trust by registry, in PEM.
+        platforms: Platforms to copy; empty for all.
+        parallel: How many images are copied at once.
+
     .. _regsync: https://regclient.org/usage/regsync/
     """
-    lines = ["version: 1"]
-    hosts = dict.fromkeys(plain_http, "tls: disabled")
-    hosts |= {
-        host: f"regcert: {json.dumps(pem.decode('utf-8', 'replace'))}"
-        for host, pem in ca_files.items()
-    }
+    hosts = dict.fromkeys(engine.plain_http, "tls: disabled")
+    for host, pem in ca_files.items():
+        hosts[host] = f"regcert: {json.dumps(pem.decode('utf-8', 'replace'))}"
     creds = [f"  - {{registry: {json.dumps(host)}, {hosts[host]}}}" for host in sorted(hosts)]
-    lines += ["creds:", *creds] if creds else []
+    lines = ["version: 1"] + (["creds:", *creds] if creds else [])
     lines += ["defaults:", f"  parallel: {parallel}"]
-    lines += ["  referrers: true"] if referrers else []
-    lines += ["  digestTags: true"] if digest_tags else []
+    lines += ["  referrers: true"] if engine.referrers else []
+    lines += ["  digestTags: true"] if engine.digest_tags else []
     lines += ["sync:"]
+    names = json.dumps([str(each) for each in platforms])
+    selected = f"platforms: {names}" if len(platforms) > 1 else f"platform: {names[1:-1]}"
     for task in tasks:
         lines += [f"  - source: {json.dumps(str(task.source))}"]
         lines += [f"    target: {json.dumps(str(task.target))}", "    type: image"]
-        if len(platforms) == 1 and not task.source.digest:
-            lines += [f"    platform: {json.dumps(platforms[0])}"]
-        elif platforms and not task.source.digest:
-            lines += [f"    platforms: {json.dumps(list(platforms))}"]
+        lines += [f"    {selected}"] if platforms and not task.source.digest else []
     return "".join(f"{line}\n" for line in lines)
 
 

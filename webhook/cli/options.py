@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
@@ -14,10 +15,10 @@ from webhook.cli.completion import complete_policies, complete_profiles
 from webhook.cli.output import escape_controls
 from webhook.config import ConfigurationError, load_profiles, load_rules, parse_rules
 from webhook.config.yaml_values import MAX_BYTES
-from webhook.kube import open_client
+from webhook.kube import ClusterError, open_client
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from webhook.config import Configuration, PolicySettings
     from webhook.kube.client import KubeClient
@@ -26,9 +27,12 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_USAGE",
     "SetupError",
+    "choose_output",
     "cluster_options",
     "context_option",
     "describe_error",
+    "explain_cluster_errors",
+    "files_argument",
     "kubeconfig_option",
     "load_configuration",
     "load_policy",
@@ -95,16 +99,30 @@ def rules_options(command: Callable[..., Any]) -> Callable[..., Any]:
     return source_options(command)
 
 
+def files_argument(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Add the files and folders with manifests to a command."""
+    kind = click.Path(exists=True, allow_dash=True, path_type=Path)
+    return click.argument("files", metavar="[FILE...]", nargs=-1, type=kind)(command)
+
+
 def output_option(command: Callable[..., Any]) -> Callable[..., Any]:
     """Add ``--output``, which is ``table`` or ``json``, to a command."""
+    choose = choose_output(("table", "json"), "Output for people (table) or for programs (json).")
+    return choose(command)
+
+
+def choose_output(
+    formats: Sequence[str], description: str
+) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--output`` with other formats to a command; the first is the default."""
     return click.option(
         "--output",
         "-o",
-        type=click.Choice(("table", "json")),
-        default="table",
+        type=click.Choice(formats),
+        default=formats[0],
         show_default=True,
-        help="Output for people (table) or for programs (json).",
-    )(command)
+        help=description,
+    )
 
 
 def kubeconfig_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -152,6 +170,17 @@ def open_cluster(kubeconfig: Path | None, context: str | None = None) -> KubeCli
     if not kubeconfig and not context and IN_POD in os.environ and not default.exists():
         return open_client()
     return open_client(kubeconfig or default, context)
+
+
+@contextmanager
+def explain_cluster_errors() -> Iterator[None]:
+    """Add to errors of a cluster what is needed to list its images."""
+    try:
+        yield
+    except ClusterError as error:
+        raise SetupError(
+            f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
+        ) from None
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:

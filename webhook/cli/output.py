@@ -25,6 +25,7 @@ __all__ = [
     "create_progress",
     "escape_controls",
     "show_json",
+    "show_markdown",
     "show_records",
     "show_table",
     "show_text",
@@ -50,6 +51,17 @@ def show_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Write a table with a heading to standard output, for people."""
     heading = [(column, "bold") for column in columns]
     _write(_table_lines([heading, *([(cell, "") for cell in row] for row in rows)]))
+
+
+def show_markdown(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+    """Write a table of GitHub Flavored Markdown, in which no cell can be markup or HTML."""
+    lines = [columns, ["---"] * len(columns)]
+    lines += [[_escape_markdown(cell) for cell in row] for row in rows]
+    click.echo("\n".join(f"| {' | '.join(line)} |" for line in lines))
+
+
+def _escape_markdown(text: str) -> str:
+    return "".join(f"\\{c}" if c in r"\`*_[]<>|~" else c for c in text).replace("&", "&amp;")
 
 
 def show_records(

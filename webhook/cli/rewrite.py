@@ -8,13 +8,18 @@ from contextlib import ExitStack
 from difflib import unified_diff
 from functools import lru_cache
 from itertools import chain
-from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, Final
 
 import click
 
 from webhook.cli.files import STDIN, find_manifests, replace_file
-from webhook.cli.options import EXIT_FAILED, load_policy, rules_options
+from webhook.cli.options import (
+    EXIT_FAILED,
+    choose_output,
+    files_argument,
+    load_policy,
+    rules_options,
+)
 from webhook.cli.output import show_json
 from webhook.manifests import (
     ImagePath,
@@ -25,6 +30,7 @@ from webhook.manifests import (
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
+    from pathlib import Path
 
     from webhook.cli.files import ManifestSource
     from webhook.manifests import ManifestImage
@@ -36,12 +42,7 @@ DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
 
 
 @click.command()
-@click.argument(
-    "files",
-    metavar="[FILE...]",
-    nargs=-1,
-    type=click.Path(exists=True, allow_dash=True, path_type=Path),
-)
+@files_argument
 @rules_options
 @click.option("--in-place", "-i", is_flag=True, help="Write changes back to the files.")
 @click.option("--diff", is_flag=True, help="Show what would change, without writing it.")
@@ -52,13 +53,8 @@ DIFF_STYLES: Final = {"+": "green", "-": "red", "@": "cyan"}
     metavar="KIND[.GROUP]=PATH",
     help="Where a custom kind has an image, a Pod template or a Pod spec; may be repeated.",
 )
-@click.option(
-    "--output",
-    "-o",
-    type=click.Choice(("manifests", "json")),
-    default="manifests",
-    show_default=True,
-    help="The manifests, or a list of the images with their decisions.",
+@choose_output(
+    ("manifests", "json"), "The manifests, or a list of the images with their decisions."
 )
 @click.pass_context
 def rewrite(

@@ -48,6 +48,7 @@ __all__ = [
     "find_host_problem",
     "is_digest",
     "is_domain",
+    "is_loopback",
     "is_path",
     "looks_like_registry",
     "parse_reference",
@@ -56,6 +57,7 @@ __all__ = [
 DOCKER_HUB: Final = "docker.io"
 LEGACY_DOCKER_HUB: Final = "index.docker.io"
 OFFICIAL: Final = "library/"
+LOOPBACK: Final = ("127.", "[::1]")
 
 MAX_REPOSITORY: Final = 255
 MAX_HOST: Final = 253  # RFC 1035, section 2.3.4: 255 octets on the wire
@@ -141,6 +143,12 @@ def is_digest(text: str) -> bool:
 def is_domain(text: str) -> bool:
     """Return whether *text* is a registry host with an optional port."""
     return _match_domain(text) is not None
+
+
+def is_loopback(registry: str) -> bool:
+    """Return whether a registry is on the machine itself, where programs try plain HTTP."""
+    host, _, port = registry.rpartition(":")
+    return (host if port.isdigit() else registry) == "localhost" or registry.startswith(LOOPBACK)
 
 
 def find_host_problem(registry: str) -> str:

@@ -12,6 +12,7 @@ import json
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import Original
+from webhook.core.reference import is_loopback
 from webhook.render.output import (
     RenderedFile,
     RenderResult,
@@ -19,7 +20,7 @@ from webhook.render.output import (
     collect_rule_warnings,
 )
 from webhook.render.prefix_table import MirrorTarget, make_prefix_table
-from webhook.render.registries import is_loopback, make_api_url, split_by_path, warn_of_paths
+from webhook.render.registries import make_api_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence

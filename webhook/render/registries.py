@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from webhook.core.reference import DOCKER_HUB
+from webhook.core.reference import DOCKER_HUB, is_loopback
 from webhook.render.output import WarningCode
 
 if TYPE_CHECKING:
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from webhook.render.output import WarningCollector
     from webhook.render.prefix_table import MirrorTarget, PrefixEntry
 
-__all__ = ["is_loopback", "make_api_url", "make_base_url", "split_by_path", "warn_of_paths"]
+__all__ = ["make_api_url", "make_base_url", "split_by_path", "warn_of_paths"]
 
 ALONE: Final = "{target} mirrors whole registries, so rules for parts of a registry are left out"
 BELOW: Final = (
@@ -22,7 +22,6 @@ BELOW: Final = (
 )
 # The host of Docker Hub has another name than the registry (distribution/reference).
 HUB_HOST: Final = "registry-1.docker.io"
-LOOPBACK: Final = ("127.", "[::1]")
 HTTPS_PORTS: Final = ("", "443")
 
 
@@ -69,12 +68,6 @@ def warn_of_paths(
         elif entry.targets:
             message = ALONE.format(target=target)
             warnings.add(WarningCode.PATH_RULE, message, entry.prefix)
-
-
-def is_loopback(registry: str) -> bool:
-    """Return whether a registry is on the node itself, where runtimes try plain HTTP."""
-    host, _, port = registry.rpartition(":")
-    return (host if port.isdigit() else registry) == "localhost" or registry.startswith(LOOPBACK)
 
 
 def make_base_url(registry: str) -> str:
