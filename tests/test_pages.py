@@ -86,6 +86,24 @@ def test_every_page_is_in_the_navigation():
     assert {page.removeprefix("zh/") for page in pages - english} <= english
 
 
+TRANSLATED = sorted((ROOT / "docs/zh").rglob("*.md"))
+ROW = re.compile(r"^\| `([\w.\[\]-]+)` \|", re.MULTILINE)
+
+
+@pytest.mark.parametrize("page", TRANSLATED, ids=lambda page: str(page.relative_to(ROOT)))
+def test_translation_has_the_headings_and_rows_of_the_english_page(page):
+    english = ROOT / "docs" / page.relative_to(ROOT / "docs/zh")
+    text = page.read_text(encoding="utf-8")
+    anchors = set(re.findall(r"^<!-- #(\S+) -->$", text, re.MULTILINE))
+    (title,) = re.findall(
+        r"^# (.+)$", CODE.sub("", english.read_text(encoding="utf-8")), re.MULTILINE
+    )
+    assert find_anchors(english) - anchors <= {
+        re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-")
+    }
+    assert set(ROW.findall(text)) == set(ROW.findall(english.read_text(encoding="utf-8")))
+
+
 def test_questions_lead_to_answers_in_two_clicks():
     questions = (ROOT / "docs/questions.md").read_text(encoding="utf-8")
     assert "(questions.md)" in (ROOT / "docs/index.md").read_text(encoding="utf-8")
