@@ -16,6 +16,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.core.errors import escape_controls
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
 
@@ -105,11 +107,6 @@ def create_progress(title: str, total: int) -> Progress:
     )
     bar.add_task("", total=total)
     return bar
-
-
-def escape_controls(text: str) -> str:
-    """Return *text* with the characters that a terminal would act on written as escapes."""
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _output_width() -> int:

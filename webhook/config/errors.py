@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from webhook.core.errors import escape_controls
+
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from pathlib import Path
@@ -49,7 +51,8 @@ class Problem(SourceLocation):
 
     def __str__(self) -> str:
         location = f"{self.origin}:{self.line}:{self.column}" if self.line else self.origin
-        return ": ".join(part for part in (location, self.path, self.message) if part)
+        text = ": ".join(part for part in (location, self.path, self.message) if part)
+        return escape_controls(text)  # advice repeats what the file says
 
 
 class ConfigurationError(ValueError):

@@ -36,7 +36,6 @@ __all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "suggest"]
 
 # A ConfigMap cannot hold more than this either.
 MAX_BYTES: Final = 1024 * 1024
-MAX_REPEATED: Final = 100  # characters
 MAX_DEPTH: Final = 32  # libyaml itself refuses more than 1,000 levels
 MAX_NODES: Final = 1_000_000  # with every alias written out
 
@@ -267,7 +266,7 @@ class YAMLValue:
         """Return the values of a list."""
         if not isinstance(self.node, yaml.SequenceNode) or self.node.tag != LIST:
             advice = ""
-            if isinstance(self.node, yaml.ScalarNode) and _is_plain(self.node.value):
+            if isinstance(self.node, yaml.ScalarNode) and self.node.value:
                 advice = f": write [{self.node.value}]"
             self.add_problem(f"expected a list, got {self.describe()}{advice}")
             return []
@@ -354,11 +353,6 @@ class YAMLValue:
                 return "nothing"
             return f"the {KINDS.get(node.tag, 'string')} {quote(node.value)}"
         return "a list" if isinstance(node, yaml.SequenceNode) else "a mapping"
-
-
-def _is_plain(text: str) -> bool:
-    """Return whether a text can be repeated in a message as it is."""
-    return 0 < len(text) <= MAX_REPEATED and text.isprintable()
 
 
 @lru_cache(maxsize=1024)

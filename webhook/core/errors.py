@@ -14,7 +14,14 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = ["InvalidReferenceError", "InvalidRuleError", "RuleCycleError", "quote", "shorten"]
+__all__ = [
+    "InvalidReferenceError",
+    "InvalidRuleError",
+    "RuleCycleError",
+    "escape_controls",
+    "quote",
+    "shorten",
+]
 
 _MAX_QUOTED: Final = 160
 
@@ -24,6 +31,11 @@ def quote(value: str) -> str:
     if len(value) <= _MAX_QUOTED:
         return repr(value)
     return f"{value[:_MAX_QUOTED]!r}… ({len(value)} characters)"
+
+
+def escape_controls(text: str) -> str:
+    """Return *text* with the characters that a terminal would act on written as escapes."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def shorten(text: str, limit: int) -> str:
