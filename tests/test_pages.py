@@ -76,6 +76,15 @@ def test_links_of_a_page_lead_to_a_file_and_a_heading(page):
             assert anchor in find_anchors(target), f"{path}#{anchor}"
 
 
+@pytest.mark.parametrize("name", ["security.md", "reliability.md"])
+def test_tests_that_a_page_names_exist(name):
+    named = set(
+        re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / name).read_text(encoding="utf-8"))
+    )
+    assert len(named) > 5
+    assert {path for path in named if not (ROOT / path).exists()} == set()
+
+
 def test_every_page_is_in_the_navigation():
     navigation = (ROOT / "mkdocs.yml").read_text(encoding="utf-8")
     listed = set(re.findall(r"^ +- (\S+\.md)$", navigation, re.MULTILINE))
