@@ -78,3 +78,10 @@ def test_schema_objects_except_global_are_closed():
 
 def test_schema_uses_the_draft_that_both_helm_versions_support():
     assert SCHEMA["$schema"] == "http://json-schema.org/draft-07/schema#"
+
+
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+def test_values_that_were_removed_are_refused_with_what_to_do(helm):
+    message = refusal({"certificates": {"self": {"recreateSecret": True}}}, helm=helm)
+    assert "certificates.self.recreateSecret was removed" in message
+    assert "Remove certificates.self" in message
