@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import json
-import shlex
 import socket
 import subprocess
 import sys
@@ -14,11 +13,10 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from tests.cluster.api import namespaced
-from tests.cluster.doctoring import doctored
+from tests.cluster.doctoring import doctored, run_fix
 from tests.cluster.processes import until
 from tests.cluster.release import ROOT, released
 from tests.cluster.world import ENABLED, MIRROR, RULES, pod
-from tests.tools.helm import helm4
 from webhook.tls.ca import create_ca
 
 NAME = "mirrorhook-doctor"
@@ -204,15 +202,6 @@ def test_doctor_restores_a_configuration_that_was_deleted(world, release, space)
     )
     run_fix(world.plane, found["fix"])
     until_tried(world, space, NGINX)
-
-
-def run_fix(plane, command):
-    """Run the command of a fix."""
-    program, *arguments = shlex.split(command.replace("charts/", f"{ROOT}/charts/"))
-    if program == "kubectl":
-        plane.kubectl(*arguments)
-    else:
-        plane.run(helm4(), *arguments)
 
 
 def test_doctor_reports_two_releases_for_one_namespace(world, plane, release, space):

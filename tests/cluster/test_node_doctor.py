@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import json
 import re
+import time
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import pytest
 
 from tests.cluster.api import namespaced
 from tests.cluster.deployment import NAME, install, replicas
-from tests.cluster.doctoring import doctored, faults
+from tests.cluster.doctoring import doctored, faults, run_fix
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.world import ENABLED, pod
@@ -66,7 +68,7 @@ def test_doctor_reports_a_namespace_without_label(installed, world):
 def test_doctor_reports_a_wrong_clock(installed):
     code, found = asked(installed, program=("-c", AHEAD))
     clock = next(each for each in found if each["check"] == "clock")
-    assert (code, clock["status"]) == (0, "note")
+    assert (code, clock["status"]) == (1, "note")
     assert re.search(r"this machine is (99|100|101) s ahead of the API server", clock["message"])
 
 
@@ -74,9 +76,8 @@ def test_doctor_reports_a_missing_webhook_and_an_older_pod(installed, world, spa
     world.api.delete(CONFIGURATION)
     world.create(space, pod("nginx"))
     what, fix = wrong(installed, "--namespace", space)["webhook"]
-    assert "has no webhook and no policy of it" in what
-    assert "helm install" in fix
-    install(installed)
+    assert "webhook configuration of release mirrorhook/mirrorhook was deleted" in what
+    run_fix(installed.plane, fix)
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
     what, fix = wrong(installed, "pod", f"{space}/web")["c0"]
     assert "but the Pod is older than the webhook" in what
@@ -99,14 +100,15 @@ def test_doctor_reports_an_untrusted_certificate(installed, world, space):
     trust(world, create_ca("stranger", now, long))
     faults = until(
         lambda: (
-            (found := wrong(installed, "--namespace", space)).keys() == {"certificate", "dry run"}
+            (found := wrong(installed, "--namespace", space)).keys()
+            == {"permissions", "certificate", "dry run"}
             and found
         ),
         "both faults",
     )
     assert "does not trust" in faults["certificate"][0]
     assert "failed calling webhook" in faults["dry run"][0]
-    install(installed)
+    run_fix(installed.plane, faults["permissions"][1].partition(",")[0])
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
 
 
@@ -117,9 +119,9 @@ def test_doctor_reports_an_unreachable_webhook(installed, world, space):
     pods = namespaced("pods", NAME)
     until(lambda: not world.api.get(pods, **selected)["items"], "the end of the Pods")
     faults = wrong(installed, "--namespace", space)
-    assert "has no Pods" in faults["replicas"][0]
+    assert "has no Pods: Deployment mirrorhook/mirrorhook is scaled to 0" in faults["replicas"][0]
     assert "failed calling webhook" in faults["dry run"][0]
-    world.api.patch(DEPLOYMENT, {"spec": {"replicas": 2}})
+    run_fix(installed.plane, faults["replicas"][1])
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
 
 
@@ -141,6 +143,7 @@ def test_doctor_reports_invalid_rules(installed, world):
     good = world.api.get(RULES)["data"]
     world.api.patch(RULES, {"data": {"rules.yaml": "rules: [{match: docker.io}]"}})
     what, _ = wrong(installed)["rules"]
+    assert "rules.yaml:1:9: rules[0]: " in what
     assert "neither mirrors nor keep" in what
     world.api.patch(RULES, {"data": good})
     assert wrong(installed) == {}
@@ -185,16 +188,40 @@ PODS = {
 @pytest.mark.parametrize("case", PODS)
 def test_doctor_explains_a_pod(installed, world, space, case):
     given, status, what, fix = PODS[case]
+    installed.push("hub/library/nginx:latest")
     world.create(space, given)
-    _, (found,) = asked(installed, "pod", f"{space}/web")
-    assert found["status"] == status
+    code, (found,) = asked(installed, "-n", space, "pod/web")
+    assert (code, found["status"]) == (int(status != "ok"), status)
     assert what in found["message"]
     assert fix in (found["fix"] or "")
+
+
+def test_doctor_reports_an_image_that_the_mirror_lacks(installed, world, space):
+    world.create(space, pod("quay.io/gone:1"))
+    find = partial(wrong, installed, "pod", f"{space}/web")
+    what, fix = until(lambda: find().get("c0"), "the failure to pull")
+    assert f"{REGISTRY}/quay/gone:1, rewritten from quay.io/gone:1, but the node cannot" in what
+    assert "mirrorhook copy --config rules.yaml quay.io/gone:1" in fix
+
+
+def test_doctor_quotes_what_a_replica_logged(installed, world, space):
+    checks = {"mode": "check", "plainHTTP": [REGISTRY]}
+    install(installed, availability=checks)
+    image = "gcr.io/lacking:1"
+    until(lambda: world.tried(space, image) == image, "the checks")
+    world.create(space, pod(image))
+    what, fix = wrong(installed, "pod", f"{space}/web")["c0"]
+    assert "when the Pod was created the webhook left it (unavailable)" in what
+    assert "(log of mirrorhook-" in what
+    assert f"mirrorhook copy --config rules.yaml {image}" in fix
+    install(installed)
+    until(lambda: world.tried(space, image) != image, "the end of the checks")
 
 
 def test_doctor_reports_a_pod_older_than_the_opt_in(installed, world):
     name = world.namespace()
     world.create(name, pod("nginx"))
+    time.sleep(1.1)  # times of the API server have no fractions
     assert "must be enabled" in wrong(installed, "pod", f"{name}/web")["namespace"][0]
     world.plane.kubectl("label", "namespace", name, "mirrorhook.io/rewrite=enabled")
     what, fix = wrong(installed, "pod", f"{name}/web")["c0"]
@@ -208,7 +235,7 @@ def test_doctor_explains_a_static_pod(installed):
     path = namespaced("pods", "default", "static-node-1")
     until(lambda: installed.plane.api.find(path), "the Pod of the kubelet")
     code, (found,) = asked(installed, "pod", "default/static-node-1")
-    assert (code, found["status"]) == (0, "note")
+    assert (code, found["status"]) == (1, "note")
     assert "static Pod" in found["message"]
     (installed.folder / "static/static.json").unlink()
     until(lambda: not installed.plane.api.find(path), "its end")

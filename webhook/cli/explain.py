@@ -73,7 +73,7 @@ def explain(
 
         probed = registries.probe_candidates(settings.availability, decisions)
         decisions = [each.decision for each in probed]
-    entries = [_decision_entry(decision) for decision in decisions]
+    entries = [_describe_decision(decision) for decision in decisions]
     if probe:
         for entry, each in zip(entries, probed, strict=True):
             registries.add_results(entry["candidates"], each)
@@ -81,14 +81,14 @@ def explain(
         show_json(entries)
     else:
         for decision in decisions:
-            show_records(_decision_rows(decision), title=escape_controls(decision.original))
+            show_records(_format_decision(decision), title=escape_controls(decision.original))
         if probe:
             registries.show_results(probed)
     if any(decision.outcome is Outcome.INVALID for decision in decisions):
         context.exit(EXIT_FAILED)
 
 
-def _decision_entry(decision: Decision) -> dict[str, Any]:
+def _describe_decision(decision: Decision) -> dict[str, Any]:
     """Return a decision with the keys that ``--output json`` promises."""
     reference, rule = decision.reference, decision.rule
     return {
@@ -109,7 +109,7 @@ def _decision_entry(decision: Decision) -> dict[str, Any]:
     }
 
 
-def _decision_rows(decision: Decision) -> list[tuple[str, str, str]]:
+def _format_decision(decision: Decision) -> list[tuple[str, str, str]]:
     """Return what happens to an image, and why, for people."""
     word = f"{decision.outcome:<{WORD}}"
     style = STYLES.get(decision.outcome, "")

@@ -97,7 +97,7 @@ def rewrite(
             is_failed |= _report_problems(source, part)
             matched |= part.matched
             if output == "json":
-                entries += [_image_entry(source, image) for image in part.images]
+                entries += [_describe_image(source, image) for image in part.images]
     if output == "json":
         show_json(entries)
     for path in set(paths) - matched:
@@ -152,7 +152,7 @@ def _anchor_reason(image: ManifestImage) -> str:
     )
 
 
-def _image_entry(source: ManifestSource, image: ManifestImage) -> dict[str, Any]:
+def _describe_image(source: ManifestSource, image: ManifestImage) -> dict[str, Any]:
     """Return an image of a file with the keys that ``--output json`` promises."""
     decision = image.decision
     return {

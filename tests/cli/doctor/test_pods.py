@@ -125,7 +125,7 @@ def explained(reader, given, probe=None):
     [
         ("ghcr.io/acme/web:2", "note", "no rule matches ghcr.io/acme/web"),
         (f"{HUB}/redis:1", "note", "it is already at a mirror"),
-        ("nginx:1.26", "wrong", f"nginx:1.26 would be {HUB}/nginx:1.26 today"),
+        ("nginx:1.26", "wrong", "but its image was changed after nginx:1.25 had been rewritten"),
     ],
 )
 def test_record_of_another_image_does_not_count(image, status, message):
@@ -185,7 +185,11 @@ REVIEWS = {
     "looping": (logged("looping", "Tool x created it 10 times"), "10 times", "opt the Pod out"),
     "by older rules": (logged("unmatched", "no rule matches it"), "no rule matches it", "recreate"),
     "by its generateName": (logged("kept", "rule a keeps it", pod="web-"), "rule a keeps", ""),
-    "undone": (logged("rewritten", "rule"), "something else set it back", "managed-fields"),
+    "undone": (
+        logged("rewritten", "rule"),
+        "something has changed it since",
+        "managed-fields",
+    ),
     "skipped": (
         logged("", "", images=[], result="skipped", reason="it has 301 images"),
         *("(skipped): it has 301 images", "recreate"),

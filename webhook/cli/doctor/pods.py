@@ -53,6 +53,8 @@ __all__ = ["explain_pod"]
 
 STATUSES: Final = ("initContainerStatuses", "containerStatuses", "ephemeralContainerStatuses")
 PULL_FAILURES: Final = frozenset({"ErrImagePull", "ImagePullBackOff", "InvalidImageName"})
+# Answers of a registry after which a node cannot pull the image (`CheckStatus`).
+ABSENT: Final = frozenset({"absent", "platform", "page"})
 LOOPS: Final = "mirrorhook_loops_total"
 
 
@@ -234,7 +236,7 @@ def _explain_pull(
     text = (
         f"{field.image}, rewritten from {made_of.original}"
         if made_of
-        else (f"{field.image} is unchanged: {image.decision.reason}")
+        else f"{field.image} is unchanged: {image.decision.reason}"
     )
     problem = _find_pull_failure(facts.pod, field.name)
     original = made_of.original if made_of else "ORIGINAL"
@@ -252,9 +254,6 @@ def _explain_pull(
                 field.name, f"{text}, but the mirror lacks it: it {answer.reason}", fill
             )
     return report_ok(field.name, text) if made_of else report_note(field.name, text)
-
-
-ABSENT: Final = frozenset({"absent", "platform", "page"})
 
 
 def _find_status(pod: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -309,6 +308,11 @@ def _explain_unchanged(image: ImageDecision, facts: _PodFacts, probe: Probe | No
         f"recreate it: kubectl --namespace {space} delete pod {metadata['name']}, or kubectl "
         "rollout restart its owner"
     )
+    recorded = facts.originals.get(field.name)
+    if recorded:
+        reason = f"but its image was changed after {recorded} had been rewritten, while"
+        reason = f"{reason} {rewriter.noun} was not reached"
+        return report_wrong(field.name, f"{text}, {reason}", f"set the image again, or {recreate}")
     if facts.review:
         return _explain_review(image, facts.review, text, recreate)
     if facts.created < rewriter.created:
@@ -348,19 +352,15 @@ def _explain_review(
     if outcome == Outcome.REWRITTEN:
         return report_wrong(
             name,
-            f"{text}: the webhook rewrote it at {review.time}, and something else set it back",
+            f"{text}: the webhook rewrote it at {review.time}, and something has changed it since",
             "find out what changes the Pod: kubectl get pod --show-managed-fields -o yaml",
         )
-    fixes = {
+    fixes: dict[str, str] = {
         Outcome.UNAVAILABLE: f"mirrorhook copy --config rules.yaml {image.field.image}; {recreate}",
         Outcome.LOOPING: "name the mirror in the resource that the owner reads, or opt the Pod out",
         Outcome.UNMATCHED: f"the rules were different: {recreate}",
     }
-    return report_wrong(
-        name,
-        said,
-        fixes.get(Outcome(outcome) if outcome in set(Outcome) else Outcome.KEPT, recreate),
-    )
+    return report_wrong(name, said, fixes.get(outcome, recreate))
 
 
 def _list_causes(facts: _PodFacts) -> Iterator[str]:
@@ -373,13 +373,13 @@ def _list_causes(facts: _PodFacts) -> Iterator[str]:
         )
     else:
         yield f"{rewriter.noun} was not reached, or its evaluation failed"
-    if not facts.opted_in:
+    if not facts.opted_in or facts.created == facts.opted_in:
         yield "its namespace had not opted in"
     if rewriter.conditions:
         yield f"a match condition excluded it ({describe_conditions(rewriter)})"
     if rewriter.skips_by_rules:
         yield "its match conditions are for other rules, as the ConfigMap was changed without Helm"
-    if not facts.rules_changed:
+    if not facts.rules_changed or facts.created == facts.rules_changed:
         yield "the rules were different"
     if facts.settings.availability:
         yield "no mirror was known to have the image (availability.mode is check)"
