@@ -114,6 +114,7 @@ def configuration(**changes):
     webhook = {
         "name": "default.mirrorhook.io",
         "clientConfig": {"service": service, "caBundle": bundle},
+        "rules": [{"apiGroups": [""], "operations": ["CREATE"], "resources": ["pods"]}],
         "failurePolicy": "Ignore",
         "reinvocationPolicy": "IfNeeded",
         "namespaceSelector": {"matchLabels": ENABLED},

@@ -165,3 +165,29 @@ def test_forbidden_object_is_unknown_and_ends_nothing(part):
     found = [*check_cluster(reader, NOW)]
     assert {each.status for each in found} <= {"ok", "unknown"}
     assert part == "deployments" or any(each.status == "unknown" for each in found)
+
+
+def test_deployment_that_cannot_create_pods_is_found_with_its_reason():
+    reader = MemoryReader()
+    failure = {"type": "ReplicaFailure", "status": "True", "message": "exceeded quota"}
+    reader.objects[DEPLOYMENT] = {**SELF, "status": {"conditions": [failure]}}
+    reader.lists[PODS] = []
+    (found,) = faults(reader)
+    assert "Deployment mirrorhook/mirrorhook creates none: exceeded quota" in found.text
+
+
+def test_replica_that_no_node_takes_is_found_with_its_reason():
+    reader = MemoryReader()
+    pending = {"type": "PodScheduled", "status": "False", "message": "0/3 nodes are available"}
+    reader.lists[PODS] = [replica("mirrorhook-1", {"conditions": [pending]})]
+    (found,) = faults(reader)
+    assert "mirrorhook-1 is not scheduled: 0/3 nodes are available" in found.text
+
+
+def test_webhook_that_is_not_for_new_pods_is_found():
+    reader = MemoryReader()
+    rule = {"apiGroups": [""], "operations": ["UPDATE"], "resources": ["pods"]}
+    reader.lists[CONFIGURATIONS] = [configuration(rules=[rule])]
+    (found,) = faults(reader)
+    assert (found.check, found.status) == ("webhook", "wrong")
+    assert "helm upgrade mirrorhook" in found.fix

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from webhook.cli.doctor.dry_run import try_pod
 from webhook.cli.doctor.installation import read_installation
@@ -20,11 +20,11 @@ from webhook.cli.doctor.selection import (
     NAME,
     explain_no_rewriter,
 )
-from webhook.cli.doctor.webhooks import CONFIGURATIONS, WebhookEntry
+from webhook.cli.doctor.webhooks import CONFIGURATIONS, WebhookEntry, is_for_new_pods
 from webhook.kube import find_mismatches
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from datetime import datetime
 
     from webhook.cli.doctor.installation import Installation, Rewriter
@@ -56,7 +56,15 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
     yield from check_policies(policies)
     for entry in webhooks:
         effect = "admitted unchanged" if entry.ignores_failure else "rejected"
-        yield report_ok("webhook", f"{entry.label} is registered; if it fails, Pods are {effect}")
+        if entry.is_for_new_pods:
+            text = f"{entry.label} is registered; if it fails, Pods are {effect}"
+            yield report_ok("webhook", text)
+        else:
+            yield report_wrong(
+                "webhook",
+                f"{entry.label} is not for new Pods: somebody changed its rules",
+                f"{entry.upgrade} (with --force-conflicts, if Helm 4 reports a conflict)",
+            )
     yield from catch_errors("order", _check_order(reader, found.rewriters))
     releases = {(entry.namespace, entry.service): entry for entry in webhooks}
     for entry in releases.values():
@@ -107,7 +115,7 @@ def _check_order(reader: KubeClient, rewriters: Iterable[Rewriter]) -> Iterator[
     others = [
         each["metadata"]["name"]
         for each in reader.list(CONFIGURATIONS, OUR_LABEL.replace("=", "!="))
-        if any(_is_for_new_pods(webhook) for webhook in each.get("webhooks") or ())
+        if any(is_for_new_pods(webhook) for webhook in each.get("webhooks") or ())
     ]
     for each in rewriters:
         after = each.configuration if isinstance(each, WebhookEntry) else ""
@@ -132,15 +140,6 @@ def _check_order(reader: KubeClient, rewriters: Iterable[Rewriter]) -> Iterator[
             yield report_ok(
                 "order", f"{order}, and then {each.name} again, which rewrites added images"
             )
-
-
-def _is_for_new_pods(webhook: Mapping[str, Any]) -> bool:
-    return any(
-        {"", "*"} & {*rule["apiGroups"]}
-        and {"CREATE", "*"} & {*rule["operations"]}
-        and {"pods", "*", "*/*"} & {*rule["resources"]}
-        for rule in webhook.get("rules") or ()
-    )
 
 
 def _check_rules(found: Installation, entry: WebhookEntry) -> Iterator[Finding]:

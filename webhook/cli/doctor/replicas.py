@@ -50,6 +50,7 @@ class Workload:
         manages_certificates: Whether its Pods sign their certificates themselves.
         secret: Secret with the certificate otherwise.
         selector: The labels by which it finds its Pods.
+        problem: Why it cannot create Pods; empty if it can.
     """
 
     replicas: int
@@ -57,6 +58,7 @@ class Workload:
     manages_certificates: bool
     secret: str
     selector: Mapping[str, str]
+    problem: str
 
 
 def check_replicas(reader: KubeClient, entry: WebhookEntry, now: datetime) -> Iterator[Finding]:
@@ -133,7 +135,16 @@ def _read_workload(reader: KubeClient, entry: WebhookEntry) -> Workload | None:
         manages_certificates=any(each.startswith(SELF) for each in arguments),
         secret=next(iter(secrets), ""),
         selector=(spec.get("selector") or {}).get("matchLabels") or {},
+        problem=_find_condition(found, "ReplicaFailure", "True"),
     )
+
+
+def _find_condition(found: Mapping[str, Any], kind: str, status: str) -> str:
+    """Return the message of a condition that an object has; empty if it has none."""
+    for each in (found.get("status") or {}).get("conditions") or ():
+        if each["type"] == kind and each["status"] == status:
+            return each.get("message") or each.get("reason") or kind
+    return ""
 
 
 def _explain_no_pods(
@@ -162,7 +173,9 @@ def _explain_no_pods(
     labels = ",".join(f"{key}={value}" for key, value in own.items())
     return report_wrong(
         "replicas",
-        text if workload is None else f"{text}: Deployment {name} creates none",
+        text
+        if workload is None
+        else f"{text}: Deployment {name} creates none: {workload.problem}".rstrip(": "),
         f"kubectl --namespace {entry.namespace} describe replicaset -l {labels}",
     )
 
@@ -274,8 +287,7 @@ def _regrant(entry: WebhookEntry) -> str:
 
 
 def _is_ready(pod: dict[str, Any]) -> bool:
-    conditions = pod.get("status", {}).get("conditions") or ()
-    return any(each["type"] == "Ready" and each["status"] == "True" for each in conditions)
+    return bool(_find_condition(pod, "Ready", "True"))
 
 
 def _explain_unready(
@@ -293,6 +305,10 @@ def _explain_unready(
             words = (reason, waiting.get("message", ""), _read_last_words(reader, namespace, name))
             text = f"{name} does not start: {': '.join(filter(None, words))}"
             return report_wrong("replica", text, _fix_certificate(entry, workload, text) or fix)
+    unscheduled = _find_condition(pod, "PodScheduled", "False")
+    if unscheduled:
+        fix = f"kubectl --namespace {namespace} describe pod {name}"
+        return report_wrong("replica", f"{name} is not scheduled: {unscheduled}", fix)
     try:
         status, text = reader.get_pod_page(namespace, name, find_port(pod, "operations"), "/readyz")
     except ClusterError as error:
@@ -301,7 +317,7 @@ def _explain_unready(
         text = "; ".join(text.splitlines())
     return report_wrong(
         "replica",
-        f"{name} is not ready: {text or 'it has not been scheduled'}",
+        f"{name} is not ready: {text}",
         _fix_certificate(entry, workload, text)
         or f"kubectl --namespace {namespace} describe pod {name}; "
         f"kubectl --namespace {namespace} logs {name}",

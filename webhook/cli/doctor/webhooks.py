@@ -19,6 +19,7 @@ __all__ = [
     "CONFIGURATIONS",
     "WebhookEntry",
     "format_moment",
+    "is_for_new_pods",
     "read_webhooks",
 ]
 
@@ -44,6 +45,7 @@ class WebhookEntry:
         ca_bundle: The certificates that the API server trusts, in PEM.
         ignores_failure: Whether Pods are admitted unchanged if the webhook is not reached.
         is_reinvoked: Whether it is called again if later webhooks change a Pod.
+        is_for_new_pods: Whether the API server calls it for new Pods at all.
         skips_by_rules: Whether it is called only for Pods with images of the rules.
         conditions: Names of its match conditions that are not of the chart.
         seconds: How long the API server waits for it.
@@ -63,6 +65,7 @@ class WebhookEntry:
     object_selector: Mapping[str, Any]
     ignores_failure: bool
     is_reinvoked: bool
+    is_for_new_pods: bool
     skips_by_rules: bool
     conditions: tuple[str, ...]
     seconds: int
@@ -117,6 +120,7 @@ def _parse_entries(configuration: Mapping[str, Any]) -> Iterator[WebhookEntry]:
                 object_selector=webhook.get("objectSelector") or {},
                 ignores_failure=webhook.get("failurePolicy") == "Ignore",
                 is_reinvoked=webhook.get("reinvocationPolicy") == "IfNeeded",
+                is_for_new_pods=is_for_new_pods(webhook),
                 skips_by_rules=any(
                     each["name"] == RULES_CONDITION for each in webhook.get("matchConditions") or ()
                 ),
@@ -130,6 +134,16 @@ def _parse_entries(configuration: Mapping[str, Any]) -> Iterator[WebhookEntry]:
                 release=find_release(metadata),
                 certificate=(metadata.get("annotations") or {}).get(CERT_MANAGER, ""),
             )
+
+
+def is_for_new_pods(webhook: Mapping[str, Any]) -> bool:
+    """Return whether the API server calls a webhook for new Pods."""
+    return any(
+        {"", "*"} & {*rule["apiGroups"]}
+        and {"CREATE", "*"} & {*rule["operations"]}
+        and {"pods", "*", "*/*"} & {*rule["resources"]}
+        for rule in webhook.get("rules") or ()
+    )
 
 
 def _decode_bundle(bundle: str) -> bytes:
