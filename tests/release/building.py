@@ -18,6 +18,7 @@ from tests.image.base import Package, read_packages
 from tests.image.building import ARCHITECTURES, Builder
 from tests.release.bills import describe_image, describe_wheel
 from tests.release.layouts import archive_layout, combine_platforms
+from tests.release.plugin import package_plugin
 from tests.release.provenance import hash_file, state_provenance
 from tests.release.sources import Release, stage_sources
 from tests.tools.helm import helm4
@@ -76,6 +77,7 @@ def build_release(
         generate_cert_manager(sources / "charts/mirrorhook")
     )
     chart_digest = package_chart(release, sources, folder, chart)
+    package_plugin(release, sources, folder)
     built = Built(release, folder, sources, image, chart, {"chart": chart_digest})
     wheel = describe_wheel(release, sources)
     write_json(built.file(".cdx.json"), wheel)
