@@ -21,6 +21,7 @@ RULE = re.compile(r"\|(?: ?:?-+:? ?\|)+")
 FENCE = re.compile(r"\s*(```|~~~)")
 CODE = re.compile(r"^\s*(```|~~~).*?^\s*\1", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"(?:\]\(|^\[[^\]]+\]: )([^)\s#]*)(?:#([^)\s]*))?", re.MULTILINE)
+NAMED_TEST = re.compile(r"`(tests/[\w/.]+)(?:::(test_\w+))?(?:\[\w+\])?`")
 HEADING = re.compile(r"^#+ (.+)$", re.MULTILINE)
 
 
@@ -76,13 +77,14 @@ def test_links_of_a_page_lead_to_a_file_and_a_heading(page):
             assert anchor in find_anchors(target), f"{path}#{anchor}"
 
 
-@pytest.mark.parametrize("name", ["security.md", "reliability.md"])
-def test_tests_that_a_page_names_exist(name):
-    named = set(
-        re.findall(r"`(tests/[\w/.]+)`", (ROOT / "docs" / name).read_text(encoding="utf-8"))
-    )
-    assert len(named) > 5
-    assert {path for path in named if not (ROOT / path).exists()} == set()
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_tests_that_a_page_names_exist(page):
+    named = set(NAMED_TEST.findall(page.read_text(encoding="utf-8")))
+    assert len(named) > 5 or page.name not in {"security.md", "reliability.md"}
+    for path, name in named:
+        assert (ROOT / path).exists(), path
+        if name:
+            assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
 
 
 def test_every_page_is_in_the_navigation():

@@ -101,6 +101,12 @@ def test_objects_conform_to_the_schema_of_kubernetes(values, kubernetes):
         assert is_valid(json.dumps(item), version)
 
 
+@pytest.mark.parametrize("minor", range(30, 38))
+def test_defaults_conform_to_the_schema_of_every_supported_kubernetes(minor):
+    rendered = render(kubernetes=f"1.{minor}")
+    assert all(is_valid(json.dumps(item), f"1.{minor}") for item in rendered.objects)
+
+
 @every_shape
 def test_objects_have_unique_names(values):
     rendered = render(file=values)

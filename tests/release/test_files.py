@@ -77,6 +77,20 @@ def test_wheel_is_installed_by_pipx(built, tmp_path):
     assert "harbor.example.com/dockerhub/library/nginx" in shown
 
 
+@pytest.mark.parametrize("version", ["3.11", "3.12", "3.13", "3.14"])
+def test_wheel_runs_on_every_supported_python(built, tmp_path, version):
+    python = shutil.which(f"python{version}") or ""
+    if not python or subprocess.run([python, "--version"], check=False).returncode:
+        pytest.skip(f"Python {version} is not installed")
+    run(python, "-m", "venv", tmp_path)
+    wheel = built.file("-py3-none-any.whl")
+    run(tmp_path / "bin/pip", "install", "--quiet", f"mirrorhook[cluster,tracing] @ file://{wheel}")
+    program = tmp_path / "bin/mirrorhook"
+    shown = run(program, "explain", "--profile=daocloud", "nginx", cwd=tmp_path)
+    assert "m.daocloud.io" in shown
+    run(tmp_path / "bin/python", "-c", "import webhook.server, webhook.kube.client", cwd=tmp_path)
+
+
 def test_source_archive_gives_the_same_wheel(built, tmp_path):
     with tarfile.open(built.file(".tar.gz")) as archive:
         archive.extractall(tmp_path, filter="data")
