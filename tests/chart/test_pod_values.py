@@ -161,7 +161,38 @@ def test_cilium_policy_allows_only_the_egress_that_is_needed(values, first):
             {"autoscaling": {"enabled": True}, "verticalPodAutoscaler": {"enabled": True}},
             "autoscaling and verticalPodAutoscaler both react",
         ),
+        ({"automountServiceAccountToken": False}, "self-managed certificates need the token"),
+        ({"dnsPolicy": "None"}, "set dnsConfig.nameservers"),
+        ({"terminationGracePeriodSeconds": 5}, "serves for 5 seconds after SIGTERM"),
+        (
+            {"terminationGracePeriodSeconds": 10, "extraArgs": ["--drain=20"]},
+            "serves for 20 seconds after SIGTERM",
+        ),
+        (
+            {"service": {"ipFamilyPolicy": "SingleStack", "ipFamilies": ["IPv4", "IPv6"]}},
+            "service.ipFamilies has two",
+        ),
+        (
+            {"networkPolicy": {"flavor": "cilium", "reviewsFrom": [{"podSelector": {}}]}},
+            "use networkPolicy.cilium.reviewsFrom",
+        ),
+        (
+            {"networkPolicy": {"cilium": {"extraEgress": [{"toEntities": ["all"]}]}}},
+            "networkPolicy.cilium.extraEgress is for the flavor cilium",
+        ),
+        ({"monitoring": {"scrapeTimeout": "1m"}}, "monitoring.scrapeTimeout (1m) is greater"),
     ],
 )
 def test_values_that_contradict_each_other_are_refused(values, sentence):
     assert sentence in refusal(values)
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"automountServiceAccountToken": False, "certificates": {"mode": "cert-manager"}},
+        {"terminationGracePeriodSeconds": 5, "extraArgs": ["--drain=1"]},
+    ],
+)
+def test_values_that_fit_together_are_accepted(values):
+    assert render(values).objects

@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from tests.chart.rendering import CHART, DEFAULTS, HELM_VERSIONS, refusal
+from tests.chart.rendering import CHART, DEFAULTS, HELM_VERSIONS, refusal, render
 
 SCHEMA = json.loads((CHART / "values.schema.json").read_text())
 
@@ -85,3 +85,34 @@ def test_values_that_were_removed_are_refused_with_what_to_do(helm):
     message = refusal({"certificates": {"self": {"recreateSecret": True}}}, helm=helm)
     assert "certificates.self.recreateSecret was removed" in message
     assert "Remove certificates.self" in message
+
+
+def nullified(values, schema=SCHEMA):
+    """Return all values that may be missing as null, the others as they are."""
+    found = {}
+    for key, value in values.items():
+        below = resolved(schema.get("properties", {}).get(key, {}))
+        if isinstance(value, dict) and "properties" in below:
+            found[key] = nullified(value, below)
+        elif isinstance(value, dict | list):
+            found[key] = None
+    return found
+
+
+@pytest.mark.parametrize("helm", HELM_VERSIONS)
+def test_lists_and_mappings_may_be_null(helm):
+    enabled = {
+        "fill": {"enabled": True},
+        "monitoring": {
+            "kind": "ServiceMonitor",
+            "dashboard": {"enabled": True},
+            "prometheusRule": {"enabled": True},
+        },
+        "networkPolicy": {"enabled": True},
+    }
+    values = nullified(DEFAULTS)
+    for key, block in enabled.items():
+        for name, value in block.items():
+            own = values[key].get(name)
+            values[key][name] = own | value if isinstance(own, dict) else value
+    assert render(values, helm=helm).objects

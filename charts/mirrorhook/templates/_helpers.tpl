@@ -58,7 +58,7 @@ app.kubernetes.io/component: test
   "app.kubernetes.io/managed-by" .Release.Service
   "helm.sh/chart" (printf "%s-%s" .Chart.Name .Chart.Version | replace "+" "_" | trunc 63)
 }}
-{{- toYaml (merge $labels .Values.commonLabels) }}
+{{- toYaml (merge $labels (.Values.commonLabels | default dict)) }}
 {{- end }}
 
 {{/*
@@ -67,7 +67,7 @@ namespace), and namespace: in one that is not its own, the name includes the own
 */}}
 {{- define "mirrorhook.metadata" -}}
 {{- $root := .root }}
-{{- $annotations := merge dict (.annotations | default dict) $root.Values.commonAnnotations }}
+{{- $annotations := merge dict (.annotations | default dict) ($root.Values.commonAnnotations | default dict) }}
 {{- $labels := merge dict (.labels | default dict) (include "mirrorhook.labels" $root | fromYaml) }}
 {{- $namespace := .namespace | default (include "mirrorhook.namespace" $root) }}
 {{- $name := .name | default (include "mirrorhook.fullname" $root) }}
@@ -88,7 +88,7 @@ Settings derived from the cloud values.
 {{- end }}
 
 {{- define "mirrorhook.port" -}}
-{{- .Values.cloud.gkePrivateCluster | ternary 10250 .Values.webhook.port }}
+{{- if .Values.cloud.gkePrivateCluster }}10250{{ else }}{{ .Values.webhook.port }}{{ end }}
 {{- end }}
 
 {{/*
@@ -141,7 +141,7 @@ The rules file, copied from the values.
 "true" if any policy checks mirrors, otherwise empty.
 */}}
 {{- define "mirrorhook.asksMirrors" -}}
-{{- range prepend (values .Values.policies) (dict "availability" .Values.availability) }}
+{{- range prepend (values (.Values.policies | default dict)) (dict "availability" .Values.availability) }}
 {{- if eq (toString (dig "mode" "off" (.availability | default dict))) "check" }}true{{ end }}
 {{- end }}
 {{- end }}
