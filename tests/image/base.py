@@ -15,6 +15,9 @@ from pathlib import Path
 __all__ = ["Package", "extract_base", "read_packages"]
 
 SUITE = "trixie"
+# Of the archives by name; `DEBIAN` names another, such as one of snapshot.debian.org.
+ARCHIVES = "http://deb.debian.org/{}"
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = ("base-files", "ca-certificates", "libpython3-stdlib", "python3-minimal")
 STATUS = Path("var/lib/dpkg/status.d")
 # The files come from the machine that builds, or nothing in the image uses them.
@@ -58,8 +61,6 @@ class Package:
 def extract_base(folder: Path, architecture: str, *more: str) -> None:
     """Extract the base image into a folder, which is replaced.
 
-    The variable ``DEBIAN`` is the mirror to use, for example one of snapshot.debian.org.
-
     Args:
         folder: The folder.
         architecture: The architecture of the packages.
@@ -68,9 +69,19 @@ def extract_base(folder: Path, architecture: str, *more: str) -> None:
     shutil.rmtree(folder, ignore_errors=True)
     options = ["--variant=extract", f"--architectures={architecture}", REMOVE, LIST]
     options += [f"--include={','.join((*PACKAGES, *more))}"]
-    mirror = [os.environ["DEBIAN"]] if os.environ.get("DEBIAN") else []
+    # The lists of a snapshot are out of date.
+    options += ['--aptopt=Acquire::Check-Valid-Until "false"']
+    archives = os.environ.get("DEBIAN") or ARCHIVES
+    sources = [
+        f"deb [signed-by={KEYRING}] {archives.format(archive)} {suite} main"
+        for archive, suite in (
+            ("debian", SUITE),
+            ("debian", f"{SUITE}-updates"),
+            ("debian-security", f"{SUITE}-security"),
+        )
+    ]
     done = subprocess.run(
-        ["mmdebstrap", *options, SUITE, str(folder), *mirror],
+        ["mmdebstrap", *options, SUITE, str(folder), *sources],
         env=os.environ | {"SOURCE_DATE_EPOCH": "0"},
         capture_output=True,
         text=True,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import sys
 
 import pytest
 
@@ -20,6 +21,7 @@ from tests.release.publishing import CYCLONEDX, IN_TOTO, publish_release
 from tests.release.signing import Signer, run_cosign
 from tests.tools.helm import helm3, helm4
 from webhook import __version__
+from webhook.cli.init import CHART
 
 README = (ROOT / "README.md").read_text()
 INSTALL = README.partition("## Install it\n")[2].partition("\n## ")[0]
@@ -76,11 +78,11 @@ def type_command(node, place, tmp_path_factory):
     return run
 
 
-def try_out(node, type_command):
+def try_out(node, type_command, mirror="harbor.example.com/dockerhub"):
     """Run the last commands of the README, and clean up after them."""
     label, attempt = LABEL
     type_command(label)
-    wanted = "harbor.example.com/dockerhub/library/nginx:1.27"
+    wanted = f"{mirror}/library/nginx:1.27"
     until(lambda: type_command(attempt) == wanted, wanted, 120)
     assert len(replicas(node)) == 2
     type_command("kubectl label namespace default mirrorhook.io/rewrite-")
@@ -140,6 +142,20 @@ def test_chart_of_the_registry_installs_the_image_of_the_registry(
         (status,) = each["status"]["containerStatuses"]
         assert status["imageID"].startswith(f"{published.release.image}@")
     assert f"mirrorhook/mirrorhook:{__version__}" in node.pulled()
+    type_command(f"helm uninstall {NAME} --namespace {NAME} --wait")
+    type_command(f"kubectl delete namespace {NAME}")
+
+
+def test_values_of_init_install_the_image_of_the_mirror(published, node, place, type_command):
+    copy_archive(published, f"{REGISTRY}/ghcr/mirrorhook/mirrorhook:{__version__}")
+    options = ("--registry", REGISTRY, "--product", "harbor", "--directory", str(place), "--force")
+    command = (sys.executable, "-m", "webhook", "init", *options)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    (install,) = re.findall(r"^ +(helm install .+)$", done.stdout, re.MULTILINE)
+    chart = published.file(".tgz").name
+    type_command(f"{install.replace(CHART, chart)} --wait --timeout 120s")
+    try_out(node, type_command, f"{REGISTRY}/dockerhub")
+    assert f"ghcr/mirrorhook/mirrorhook:{__version__}" in node.pulled()
     type_command(f"helm uninstall {NAME} --namespace {NAME} --wait")
     type_command(f"kubectl delete namespace {NAME}")
 
@@ -205,9 +221,14 @@ def test_repository_of_the_chart_has_the_metadata_of_artifact_hub(published):
     assert shown.strip() == (ROOT / "charts/artifacthub-repo.yml").read_text().strip()
 
 
-def test_archive_of_the_image_is_that_of_the_registry(published, tmp_path):
+def copy_archive(published, target):
+    """Copy the image from the archive to a registry, as the page on releases says."""
     archive = f"oci-archive:{published.file('-image.tar')}"
     copy = (find_program("skopeo"), "copy", "--all", "--dest-tls-verify=false", archive)
-    target = f"{REGISTRY}/copy/mirrorhook:{__version__}"
     subprocess.run([*copy, f"docker://{target}"], check=True, capture_output=True)
+
+
+def test_archive_of_the_image_is_that_of_the_registry(published):
+    target = f"{REGISTRY}/copy/mirrorhook:{__version__}"
+    copy_archive(published, target)
     assert run_regctl(REGCTL, "image", "digest", target) == published.digests["index"]
