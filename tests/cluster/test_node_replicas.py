@@ -13,7 +13,7 @@ from tests.cluster.deployment import NAME, replicas
 from tests.cluster.node import REGISTRY
 from tests.cluster.processes import until
 from tests.cluster.programs import program
-from tests.cluster.world import pod
+from tests.cluster.world import ENABLED, pod
 from webhook import __version__
 
 FORWARDED = re.compile(r"Forwarding from (127\.0\.0\.1:\d+) -> 8080")
@@ -68,6 +68,24 @@ def test_console_of_each_replica_shows_both(world, installed):
         assert "All 2 replicas have the same version and the same rules." in page
 
 
+def test_console_of_each_replica_has_the_decisions_of_both(world, installed):
+    space = world.namespace(ENABLED)
+    for number in range(12):
+        world.create(space, pod("quay.io/our/app", name=f"web-{number}"))
+    for each in replicas(installed):
+        with console(world, each["metadata"]["name"]) as client:
+            answer = client.get("/api/decisions", params={"text": f"{space}/"}).json()
+        assert (answer["replicas"], answer["answered"], answer["missing"]) == (2, 2, [])
+        assert {pod["pod"] for pod in answer["pods"]} == {f"web-{n}" for n in range(12)}
+        assert {pod["images"][0]["reason"] for pod in answer["pods"]} == {
+            "rule quay.io/our keeps it"
+        }
+    for each in replicas(installed):
+        # A Pod of the cluster reaches the port, but reads nothing.
+        url = f"http://{each['status']['podIP']}:8080/replica/decisions?query=x"
+        assert httpx.get(url).status_code == 403
+
+
 @pytest.fixture
 def odd_ones(world, installed):
     """Pods behind the Service: an older version with other rules, and one without answers."""
@@ -114,6 +132,7 @@ def test_console_reports_differences_and_silent_replicas(world, installed, odd_o
     with console(world, name) as client:
         response = until(all_four, "four replicas")
         page = client.get("/?lang=en").text
+    assert "3 of 4 replicas answered: what the others decided is missing here." in page
     assert response["differences"] == ["version", "rules"]
     found = {each["name"]: each for each in response["replicas"]}
     assert found["older"]["state"]["version"] == "0.0.9"

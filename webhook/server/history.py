@@ -306,13 +306,17 @@ class History:
         for name, space in sorted(
             self._spaces.items(), key=lambda each: (-each[1].size.bit_length(), each[1].last)
         ):
-            while space.size > fair and space.entries and self._bytes > KEPT_BYTES:
-                key, entry = next(iter(space.entries.items()))
-                del space.entries[key]
+            dropped = []
+            for key, entry in space.entries.items():
+                if space.size <= fair or self._bytes <= KEPT_BYTES:
+                    break
+                dropped.append(key)
                 space.since = entry.last
                 size = _estimate_bytes(key, entry)
                 space.size -= size
                 self._bytes -= size
+            for key in dropped:
+                del space.entries[key]
             if not space.entries:
                 del self._spaces[name]
                 self._bytes -= space.size

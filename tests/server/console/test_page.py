@@ -148,6 +148,16 @@ async def test_pod_is_one_row_with_its_images_below(console):
     assert re.search(r"Policy\s+default", shown.text)
 
 
+async def test_name_that_fits_pods_of_several_namespaces_is_pointed_out(console):
+    for namespace in ("blog", "shop"):
+        console.create("web-7d4b9c6f5-", namespace=namespace)
+    several = Page(await console.text(text="web-7d4b9c6f5-x2x7k", lang="en")).text
+    assert "This name fits Pods of 2 namespaces: search for NAMESPACE/NAME." in several
+    one = Page(await console.text(text="shop/web-7d4b9c6f5-x2x7k", lang="en"))
+    assert len(one.all("article")) == 1
+    assert "This name fits" not in one.text
+
+
 async def test_page_says_as_of_when_and_since_when_it_knows(console):
     console.now += 75
     console.create("web-0")
