@@ -17,6 +17,10 @@ RULE = {"match": "docker.io", "mirrors": ["harbor.example.com/hub"]}
 KINDS = {"CronJob", "ServiceAccount", "ClusterRole", "ClusterRoleBinding", "NetworkPolicy"}
 
 
+GUIDE = (CHART.parents[1] / "docs/fill.md").read_text(encoding="utf-8")
+EXAMPLES = re.findall(r"^```yaml\n(.*?)^```", GUIDE, re.MULTILINE | re.DOTALL)
+
+
 def fill(rewriter="webhook", *, more=None, **values):
     return render(
         {"rules": [RULE], "rewriter": rewriter, "fill": {"enabled": True, **values}} | (more or {})
@@ -47,6 +51,22 @@ def containers(rendered):
 
 def test_nothing_is_filled_by_default():
     assert not ours(render())
+
+
+@pytest.mark.parametrize("example", EXAMPLES)
+def test_example_of_the_guide_is_accepted(example):
+    values = yaml.safe_load(example)
+    assert fill(**values.pop("fill") | {"enabled": True}, more=values).one("CronJob")
+
+
+def test_guide_names_values_and_metrics_that_exist():
+    named = set(re.findall(r"`fill\.(\w+)", GUIDE))
+    assert len(named) >= 8
+    assert named <= DEFAULTS["fill"].keys()
+    _, found = alert()
+    for metric in re.findall(r"kube_\w+", found["expr"]):
+        assert f"| `{metric}` |" in GUIDE
+    assert f"`{found['alert']}`" in GUIDE
 
 
 @pytest.mark.parametrize("rewriter", ["webhook", "policy"])

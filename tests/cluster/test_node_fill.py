@@ -22,6 +22,11 @@ from tests.copying.world import manifest_at
 from tests.tools.registry import push_files, registry
 
 COMMANDS = re.findall(r"^\$ (.*)$", (DOCS / "fill.md").read_text(encoding="utf-8"), re.MULTILINE)
+# What tells the commands apart; the tests below run each of them.
+WORDS = (
+    *("create job", "kubectl wait", "kubectl logs job/", "create secret", "get cronjob,job"),
+    "kubectl logs --selector",
+)
 REGSYNC = "regclient/regsync"
 DOCKERCONFIG = "kubernetes.io/dockerconfigjson"
 RESTRICTED = {"pod-security.kubernetes.io/enforce": "restricted"}
@@ -140,6 +145,12 @@ def space(site):
     path = namespaced("secrets", space)
     site.world.api.post(path, secret | {"stringData": {".dockerconfigjson": config}})
     return space
+
+
+def test_every_command_of_the_guide_is_run():
+    assert [[word for word in WORDS if word in command] for command in COMMANDS] == [
+        [word] for word in WORDS
+    ]
 
 
 def test_image_that_the_mirror_lacks_is_filled_in_and_the_next_pod_pulls_it_from_there(site, space):
