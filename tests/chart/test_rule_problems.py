@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
+from random import Random
 
 import pytest
 import yaml
@@ -77,6 +78,7 @@ RULES = [
     rule("a.io", "b.io", trusted="https://c.io", verify="digest"),
     rule("a.io", "b.io", verify="digest"),
     rule("a.io", "b.io", trusted="c.io"),
+    rule("a.io", "b.io", trusted="", verify="digest"),
     rule("a.io", "b.io", keep=True),
     rule("a.io"),
     rule("a.io", {"target": "b.io", "allowlist": "none.txt"}),
@@ -145,6 +147,36 @@ def test_rules_are_refused_in_the_words_of_the_program(helm):
         said.setdefault(int(number), []).append(text.replace(f"policies.p{number}.", ""))
     for number, file in enumerate(REFUSED):
         assert sorted(said.get(number, ())) == problems_of(file) != [], file
+
+
+def combine(number):
+    """Return a file of a few rules of all kinds, most of them valid."""
+    random = Random(number)
+    valid = ["a.io", "b.io:5000", "*.c.io", "*", "docker.io", "index.docker.io/x", "[::1]:5/x"]
+    valid += ["localhost/a", "UP/er", "gcr.io/x__y/z", "x.c.io", "a.io/p/q", "b.io:5000/r"]
+
+    def name(others):
+        return random.choice(valid if random.random() < 0.93 else others)
+
+    def mirror():
+        target = name(TARGETS)
+        return {"target": target, "flatten": True} if random.random() < 0.2 else target
+
+    rules = [
+        rule(name(MATCHES), *(mirror() for _ in range(random.choice([1, 1, 2]))))
+        for _ in range(random.choice([1, 2, 3, 4]))
+    ]
+    return {"rules": rules}
+
+
+def test_combinations_of_rules_are_refused_as_by_the_program():
+    files = {number: combine(number) for number in range(100)}
+    said = {}
+    for number, text in TEMPLATE_LINE.findall(refuse(files)):
+        said.setdefault(int(number), []).append(text.replace(f"policies.p{number}.", ""))
+    expected = {number: problems_of(file) for number, file in files.items()}
+    assert {number: sorted(said.get(number, ())) for number in files} == expected
+    assert 20 < sum(map(bool, expected.values())) < 80
 
 
 def test_rules_that_the_program_accepts_are_accepted():

@@ -26,6 +26,7 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
 {{- end }}
 {{- $taken := dict }}
 {{- $authorities := dict }}
+{{- $valid := list }}
 {{- range $index, $rule := $policy.rules }}
   {{- $at := printf "%srules[%d]" $path $index }}
   {{- $here := list }}
@@ -40,12 +41,6 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
       {{- $here = append $here (printf "%s.match: %s" $at .) }}
     {{- end }}
   {{- end }}
-  {{- if hasKey $rule "regex" }}
-    {{- /* Go has all of RE2's syntax except \C. */}}
-    {{- if not (or (regexMatch (printf "|%s" $rule.regex) "") (contains `\C` $rule.regex)) }}
-      {{- $here = append $here (printf "%s.regex: regex %s is refused by RE2" $at (include "mirrorhook.rules.quote" $rule.regex)) }}
-    {{- end }}
-  {{- end }}
   {{- if and (hasKey $rule "mirrors") (not $rule.mirrors) }}
     {{- $here = append $here (printf "%s.mirrors: the list is empty: add a mirror, or write keep: true instead" $at) }}
   {{- end }}
@@ -53,15 +48,16 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
   {{- range $number, $mirror := $rule.mirrors }}
     {{- $_ := set $targets (printf "mirrors[%d]" $number) $mirror }}
   {{- end }}
-  {{- with $rule.trusted }}{{ $_ := set $targets "trusted" . }}{{ end }}
+  {{- if hasKey $rule "trusted" }}{{ $_ := set $targets "trusted" $rule.trusted }}{{ end }}
   {{- range $field, $mirror := $targets }}
     {{- $where := printf "%s.%s" $at $field }}
     {{- if kindIs "string" $mirror }}{{ $mirror = dict "target" $mirror }}{{ else }}{{ $where = printf "%s.target" $where }}{{ end }}
-    {{- with include "mirrorhook.rules.targetProblem" (dict "grammar" $grammar "target" $mirror.target) }}
-      {{- $here = append $here (printf "%s: mirror %s %s%s" $where (include "mirrorhook.rules.quote" $mirror.target) . (include "mirrorhook.rules.targetAdvice" (dict "grammar" $grammar "target" $mirror.target))) }}
+    {{- $problem := include "mirrorhook.rules.targetProblem" (dict "grammar" $grammar "target" $mirror.target) }}
+    {{- if $problem }}
+      {{- $here = append $here (printf "%s: mirror %s %s%s" $where (include "mirrorhook.rules.quote" $mirror.target) $problem (include "mirrorhook.rules.targetAdvice" (dict "grammar" $grammar "target" $mirror.target))) }}
     {{- end }}
     {{- $registry := splitList "/" $mirror.target | first }}
-    {{- with $mirror.ca }}
+    {{- with and (not $problem) $mirror.ca }}
       {{- if contains `\` $registry }}
         {{- $here = append $here (printf "%s.%s.ca: a CA file is for one host, but this target takes its host from the regex" $at $field) }}
       {{- else if ne . (get $authorities $registry | default .) }}
@@ -70,12 +66,18 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
       {{- $_ := set $authorities $registry (get $authorities $registry | default .) }}
     {{- end }}
     {{- with $mirror.allowlist }}
-      {{- $found := include "mirrorhook.rules.allowlistProblem" (dict "files" $root.Values.files "name" .) }}
+      {{- $found := include "mirrorhook.rules.allowlistProblem" (dict "files" ($root.Values.files | default dict) "name" .) }}
       {{- with $found }}{{ $here = append $here (printf "%s.%s.allowlist: %s" $at $field .) }}{{ end }}
     {{- end }}
   {{- end }}
+  {{- if and (hasKey $rule "regex") (or $here (not (hasKey $rule "match"))) }}
+    {{- /* Go has all of RE2's syntax except \C. */}}
+    {{- if not (or (regexMatch (printf "|%s" $rule.regex) "") (contains `\C` $rule.regex)) }}
+      {{- $here = append $here (printf "%s.regex: regex %s is refused by RE2" $at (include "mirrorhook.rules.quote" $rule.regex)) }}
+    {{- end }}
+  {{- end }}
   {{- if not $here }}
-    {{- with include "mirrorhook.rules.combinationProblem" (dict "rule" $rule "targets" $targets "checks" $checks) }}
+    {{- with include "mirrorhook.rules.combinationProblem" (dict "rule" $rule "targets" $targets) }}
       {{- $here = append $here (printf "%s%s" $at .) }}
     {{- end }}
   {{- end }}
@@ -86,21 +88,25 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
   {{- else }}
     {{- $_ := set $taken $name $at }}
   {{- end }}
+  {{- if not $here }}
+    {{- $valid = append $valid $rule }}
+    {{- if and $rule.verify (not $checks) }}
+      {{- $here = append $here (printf "%s: verify: digest needs availability checks: add availability: {mode: check}" $at) }}
+    {{- end }}
+  {{- end }}
   {{- $problems = concat $problems $here }}
 {{- end }}
 {{- $problems = concat $problems (include "mirrorhook.rules.availabilityProblems" (dict "root" $root "path" $path "availability" $policy.availability "checks" $checks) | fromJsonArray) }}
 {{- with ($policy.loops).within }}
   {{- with include "mirrorhook.rules.durationProblem" (list . 86400) }}{{ $problems = append $problems (printf "%sloops.within: %s" $path .) }}{{ end }}
 {{- end }}
-{{- if not $problems }}
-  {{- $cycle := include "mirrorhook.rules.cycle" (dict "root" $root "policy" $policy) | fromJsonArray }}
-  {{- if $cycle }}
-    {{- $at := printf "%sprofiles" $path }}
-    {{- range $index, $rule := $policy.rules }}
-      {{- if and (hasSuffix "profiles" $at) (has (include "mirrorhook.rules.matchName" ($rule.match | default "")) $cycle) }}{{ $at = printf "%srules[%d]" $path $index }}{{ end }}
-    {{- end }}
-    {{- $problems = append $problems (printf "%s: the rules form a cycle: %s; remove one of them, or give one `keep: true`" $at (append $cycle (first $cycle) | join " → ")) }}
+{{- $cycle := include "mirrorhook.rules.cycle" (dict "root" $root "rules" $valid "profiles" $policy.profiles) | fromJsonArray }}
+{{- if $cycle }}
+  {{- $at := printf "%sprofiles" $path }}
+  {{- range $index, $rule := $policy.rules }}
+    {{- if and (hasSuffix "profiles" $at) (has (include "mirrorhook.rules.matchName" ($rule.match | default "")) $cycle) }}{{ $at = printf "%srules[%d]" $path $index }}{{ end }}
   {{- end }}
+  {{- $problems = append $problems (printf "%s: the rules form a cycle: %s; remove one of them, or give one `keep: true`" $at (append $cycle (first $cycle) | join " → ")) }}
 {{- end }}
 {{- toJson $problems }}
 {{- end }}
@@ -250,7 +256,7 @@ match.
 
 {{/*
 What is wrong with a valid rule as a whole, with the field before it; empty if nothing is. Takes
-rule, targets (its mirrors, and trusted, by field) and checks (whether mirrors are checked).
+rule, and targets (its mirrors, and trusted, by field).
 */}}
 {{- define "mirrorhook.rules.combinationProblem" -}}
 {{- $rule := .rule }}
@@ -265,8 +271,6 @@ rule, targets (its mirrors, and trusted, by field) and checks (whether mirrors a
   {{- $problem = ".trusted: trusted requires verify: digest" }}
 {{- else if and $rule.keep $rule.verify }}
   {{- $problem = ".verify: a rule with keep: true cannot have verify" }}
-{{- else if and $rule.verify (not .checks) }}
-  {{- $problem = ": verify: digest needs availability checks: add availability: {mode: check}" }}
 {{- else }}
   {{- range $field, $mirror := .targets }}
     {{- if kindIs "string" $mirror }}{{ $mirror = dict "target" $mirror }}{{ end }}
@@ -375,7 +379,7 @@ The seconds of a duration.
 {{/*
 The names of rules whose mirrors lead back to each other, as a JSON list; empty if there are none.
 The same search as `MirrorMap` of the program makes, except that it does not go beyond names that
-a regex matches. Takes root and policy.
+a regex matches. Takes root, rules and profiles.
 */}}
 {{- define "mirrorhook.rules.cycle" -}}
 {{- $profiles := .root.Files.Get "files/profiles.json" | fromJson }}
@@ -383,8 +387,8 @@ a regex matches. Takes root and policy.
 {{- $rules := list }}
 {{- $names := dict }}
 {{- $starts := list }}
-{{- $sources := list (dict "rules" (.policy.rules | default list)) }}
-{{- range .policy.profiles }}
+{{- $sources := list (dict "rules" .rules) }}
+{{- range .profiles }}
   {{- $sources = append $sources (dict "rules" (get $profiles . | default list) "suffix" (printf " (profile %s)" .)) }}
 {{- end }}
 {{- range $source := $sources }}
