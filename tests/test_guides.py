@@ -212,6 +212,27 @@ def test_command_for_a_cluster_or_registry_has_valid_options(command):
     parse(shlex.split(re.split(r" [|>] ", line)[0])[1:])
 
 
+EVERYWHERE = [
+    Part(part.page, part.line, "command", line.removeprefix("$ "))
+    for page in [*sorted(DOCS.rglob("*.md")), *sorted(ROOT.glob("README*.md"))]
+    for part in read_parts(page)
+    if part.kind in {"console", "sh"}
+    for line in part.text.replace("\\\n", " ").splitlines()
+    if re.match(r"(\$ )?mirrorhook ", line)
+]
+
+
+@pytest.mark.parametrize("command", EVERYWHERE, ids=lambda part: f"{part.line} {part.text[:60]}")
+def test_command_of_any_page_has_valid_options(command, folder):
+    (folder / "rules.yaml").write_text("rules: []\n")
+    words = shlex.split(re.split(r" (?:[|>]|2>|&&) ", command.text)[0], comments=True)
+    try:
+        parse(words[1:])
+    except click.BadParameter as error:
+        if "does not exist" not in error.message:
+            raise
+
+
 @select("render")
 def test_release_of_a_command_renders(command, folder):
     try:
