@@ -15,7 +15,7 @@ from tests.copying.world import (
     push_large,
     push_referrer,
 )
-from tests.tools.faults import UNKNOWN_HOST, faulty_proxy, has_dns
+from tests.tools.faults import UNKNOWN_HOST, faulty_proxy, has_dns, unused_port
 from tests.tools.registry import push_image, push_index, registry
 
 PASSWORD = "s3cr3t-p4ss"
@@ -218,6 +218,24 @@ def test_name_that_does_not_exist_is_not_tried_by_the_engine(tmp_path, upstream,
     assert entry["status"] == "failed"
     assert entry["reason"] == f"{UNKNOWN_HOST} has a name that does not exist"
     assert not log.exists()
+
+
+def test_failure_of_the_engine_begins_with_what_we_found_out(tmp_path, upstream, skopeo_world):
+    with registry(tmp_path, passwords=HTPASSWD) as locked:
+        reasons = {
+            skopeo_world.mirror: f"it does not speak TLS: if it has plain HTTP only, add "
+            f"{skopeo_world.mirror} to plainHTTP",
+            locked: "no credentials are configured for it",
+            unused_port(): "connection refused",
+        }
+        for mirror, reason in reasons.items():
+            plain = (upstream,) if mirror == skopeo_world.mirror else (upstream, mirror)
+            world = World(tmp_path, upstream, mirror, "skopeo", plain=plain)
+            put(world, "app:1")
+            (entry,) = world.json("=app:1")
+            assert entry["status"] == "failed"
+            assert entry["reason"].startswith(f"{mirror} ")
+            assert f"({reason}); skopeo: " in entry["reason"]
 
 
 def test_referrers_are_copied_by_regctl(regctl_world):

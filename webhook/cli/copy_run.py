@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
 
     from webhook.cli.copy_archive import ArchivedImage
-    from webhook.cli.copy_engines import CopyEngine
+    from webhook.cli.copy_engines import CopyEngine, EngineResult
     from webhook.cli.copy_plan import CopyTask
     from webhook.core import ImageReference, Platform
     from webhook.registry import CheckResult, RegistryClient
@@ -166,7 +166,7 @@ class CopyRun:
             return replace(task, status=CopyStatus.PRESENT)
         result = await run_engine(self._command_for(task), self.environment)
         if result.code != 0:
-            raise ImageProblem(f"{self.engine.name}: {result.error or f'exit {result.code}'}")
+            raise ImageProblem(self._explain(result, task.source, task.target))
         if self.saving:
             self.saving.adopt(task.reference)
         if not await self._is_there(task):
@@ -231,15 +231,22 @@ class CopyRun:
         if result.status in ENGINE_ONLY:
             self._engine_only[reference.registry] = reason
 
+    def _explain(self, result: EngineResult, *references: ImageReference) -> str:
+        """Return why an engine failed: what we found out, and its own words."""
+        reasons = [
+            self._engine_only.get(each.registry) or self._reasons.get(each, "")
+            for each in references
+        ]
+        error = f"{self.engine.name}: {result.error or f'exit {result.code}'}"
+        return "; ".join([*dict.fromkeys(filter(None, reasons)), error])
+
     async def _ask_engine(self, reference: ImageReference) -> bytes | None:
         """Return a manifest, by way of the logins, proxies and CAs of the engine."""
         result = await run_engine(self.engine.show_manifest(reference), self.environment)
         if result.is_missing:
             return None
         if result.code != 0:
-            reason = self._engine_only.get(reference.registry) or self._reasons[reference]
-            error = result.error or f"exit {result.code}"
-            raise ImageProblem(f"{reason}; {self.engine.name}: {error}")
+            raise ImageProblem(self._explain(result, reference))
         return result.output
 
 
