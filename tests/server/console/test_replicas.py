@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import time
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
@@ -16,6 +16,7 @@ from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
+from webhook.server.console.replicas import MAX_ANSWER, _fetch
 from webhook.tls import CertificateError, ManagedCertificate, Seal
 from webhook.tls.ca import create_ca
 
@@ -415,3 +416,24 @@ async def test_answer_to_another_query_is_refused(console):
         found(console, OURS, replayed)
         answer = await console.json("/api/decisions")
     assert "returned the answer to another query" in answer["missing"][0]
+
+
+async def test_no_more_of_an_answer_is_read_than_its_bound():
+    sent = 0
+
+    async def serve(reader, writer):
+        nonlocal sent
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        with suppress(OSError):
+            while sent < 100 * MAX_ANSWER:
+                writer.write(bytes(1 << 16))
+                await writer.drain()
+                sent += 1 << 16
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        port = server.sockets[0].getsockname()[1]
+        body = await _fetch(f"127.0.0.1:{port}/", 20.0, MAX_ANSWER)
+    assert MAX_ANSWER < len(body) < MAX_ANSWER + (1 << 20)
+    assert sent < 2 * MAX_ANSWER

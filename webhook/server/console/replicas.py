@@ -116,8 +116,12 @@ class DecisionExchange:
         query = PodQuery(
             asked.text, asked.namespace, asked.outcome, problems=asked.problems, limit=asked.limit
         )
-        found = await run_in_threadpool(self.find, query)
-        return seal.close(_answers.dump_json(_SealedAnswer(asked.nonce, self.identity, found)))
+
+        def find() -> bytes:
+            answer = _SealedAnswer(asked.nonce, self.identity, self.find(query))
+            return seal.close(_answers.dump_json(answer))
+
+        return await run_in_threadpool(find)
 
     async def ask(self, address: str, query: PodQuery, seconds: float) -> FoundPods | str | None:
         """Return what the replica at an address knows, or the reason why it does not answer.
@@ -136,7 +140,8 @@ class DecisionExchange:
         if isinstance(body, str):
             return body
         try:
-            answer = _answers.validate_json(seal.open(body))
+            # Answers may be large, and must not hold up reviews.
+            answer = await run_in_threadpool(lambda: _answers.validate_json(seal.open(body)))
         except (CertificateError, ValidationError):
             return f"{address} did not return its decisions: {OTHER_VERSION}"
         if answer.nonce != nonce:
@@ -283,7 +288,7 @@ async def _fetch(url: str, limit: float, most: int) -> bytes | str:
     no_tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)  # reading the system's CAs takes 50 ms
     address = url.partition("/")[0]
     shown = url.partition("?")[0]
-    answer, body = "no HTTP", b""
+    answer, body = "no HTTP", bytearray()
     try:
         async with (
             asyncio.timeout(limit),
@@ -296,7 +301,7 @@ async def _fetch(url: str, limit: float, most: int) -> bytes | str:
                 if len(body) > most:
                     break
         if response.is_success:
-            return body
+            return bytes(body)
     except (TimeoutError, httpx.TimeoutException):
         return (
             f"{address} did not answer within {limit:g} seconds: it hangs, or a NetworkPolicy "
