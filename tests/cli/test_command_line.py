@@ -34,7 +34,7 @@ def test_version_command_is_the_version_option():
         (["Pull"], "did you mean pull?"),
         (["render", "contanerd"], "no command 'contanerd'; did you mean containerd?"),
         (["render", "k8s"], "did you mean k3s?"),
-        (["xyz"], "the commands are serve, explain, audit, rewrite"),
+        (["xyz"], "the commands are init, serve, explain, audit"),
     ],
 )
 def test_misspelt_command_gets_a_suggestion(arguments, advice):
