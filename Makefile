@@ -77,6 +77,10 @@ docs: $(READY) ## Build the documentation site in build/site, and check its link
 	@$(BIN)/proselint --config .proselintrc.json check *.md docs/*.md docs/howto docs/reference charts/mirrorhook/README.md
 	@$(BIN)/python -m tests.site $(if $(VERSION),--version $(VERSION)) $(if $(SITE),--output $(SITE))
 
+.PHONY: screenshots
+screenshots: $(READY) ## Take the pictures of the console in the documentation (needs Chromium)
+	@$(BIN)/python -m tests.site.screenshots
+
 .PHONY: image
 image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE and BUILDER=image with Python)
 	@$(ENGINE) build --tag $(IMAGE) $(if $(BASE),--build-arg BASE=$(BASE)) $(if $(BUILDER),--build-arg BUILDER=$(BUILDER)) .

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import struct
 import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.site.__main__ import LANGUAGES, ROOT, build, list_versions, map_pages, move_links
+from tests.site.screenshots import SIZE, take
 
 NODE = shutil.which("node")
 LOADED = {("script", "src"), ("img", "src"), ("link", "href"), ("iframe", "src"), ("source", "src")}
@@ -100,6 +102,16 @@ def test_versions_are_listed_newest_first(site, tmp_path):
     assert (site / "1.0/zh/index.html").exists()
 
 
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not here")
+def test_pictures_of_the_console_can_be_taken_again(tmp_path):
+    for picture in take(tmp_path):
+        png = picture.read_bytes()
+        assert struct.unpack(">II", png[16:24]) == SIZE
+        # A blank page compresses to a few kilobytes.
+        assert len(png) > 50_000
+        assert (ROOT / "docs/images" / picture.name).exists()
+
+
 @pytest.mark.skipif(NODE is None, reason="Node.js is not here")
 @pytest.mark.parametrize(
     ("folder", "query", "page"),
@@ -138,9 +150,9 @@ def test_link_leads_to_the_same_place_on_the_site(link, moved):
 
 def test_link_to_a_heading_that_no_chinese_page_has_leads_to_the_english_page():
     pages = map_pages("zh")
-    text = move_links("[a](howto/china.md#nothing)", "docs/install.md", pages)
+    text = move_links("[a](howto/china.md#nothing)", "docs/doctor.md", pages)
     assert text == "[a](../../howto/china/#nothing)"
-    text = move_links("[a](howto/china.md#public-mirrors)", "docs/install.md", pages)
+    text = move_links("[a](howto/china.md#public-mirrors)", "docs/doctor.md", pages)
     assert text == "[a](howto/china.md#public-mirrors)"
 
 
