@@ -112,6 +112,39 @@ def test_doctor_reports_an_untrusted_certificate(installed, world, space):
     until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
 
 
+def put_certificate(world, authority, lifetime):
+    """Write a certificate into the Secret of the mode "existing"."""
+    made = authority.issue(["mirrorhook.mirrorhook.svc"], datetime.now(UTC), lifetime)
+    data = {"tls.crt": made.chain, "tls.key": made.key}
+    encoded = {name: base64.b64encode(value).decode() for name, value in data.items()}
+    body = {"metadata": {"name": "ours"}, "type": "kubernetes.io/tls", "data": encoded}
+    path = namespaced("secrets", NAME)
+    if world.api.find(f"{path}/ours"):
+        world.api.patch(f"{path}/ours", {"data": encoded})
+    else:
+        world.api.post(path, body)
+
+
+def test_doctor_tells_how_to_replace_an_expired_certificate(installed, world, space):
+    authority = create_ca("ours", datetime.now(UTC), timedelta(days=9))
+    put_certificate(world, authority, timedelta(seconds=60))
+    bundle = {"secretName": "ours", "caBundle": authority.pem.decode()}
+    install(installed, certificates={"mode": "existing", "existing": bundle})
+    what, fix = until(
+        lambda: wrong(installed, "--namespace", space).get("certificate"), "its expiry", 120
+    )
+    assert "certificate has expired" in what
+    assert "put a new certificate into Secret mirrorhook/ours" in fix
+    assert "delete pod" not in fix
+    put_certificate(world, authority, timedelta(days=5))
+    for each in replicas(installed):  # a change of a Pod makes the kubelet look at its Secrets
+        path = namespaced("pods", NAME, each["metadata"]["name"])
+        world.api.patch(path, {"metadata": {"annotations": {"a": "b"}}})
+    until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
+    install(installed)
+    until(lambda: wrong(installed, "--namespace", space) == {}, "its end")
+
+
 def test_doctor_reports_an_unreachable_webhook(installed, world, space):
     world.api.patch(DEPLOYMENT, {"spec": {"replicas": 0}})
     until(lambda: not replicas(installed), "the end of the replicas")

@@ -298,11 +298,25 @@ def test_image_at_the_mirror_that_the_node_cannot_pull_is_wrong():
     assert explained(MemoryReader(), given).status == "wrong"
 
 
-def test_pod_without_the_pull_secret_of_its_mirror_is_told_in_the_words_of_the_webhook():
+@pytest.mark.parametrize(
+    ("reason", "image_id", "status"),
+    [
+        ("ErrImagePull", "", "wrong"),
+        ("ContainerCreating", "", "wrong"),
+        ("CrashLoopBackOff", "x", "ok"),  # it was pulled, perhaps with credentials of the node
+    ],
+)
+def test_pod_without_the_pull_secret_of_its_mirror_is_told_in_the_words_of_the_webhook(
+    reason, image_id, status
+):
     reader = MemoryReader()
     mirror = "{target: m.example/hub, pullSecrets: [harbor]}"
     reader.lists[MAPS] = [rules(f"rules: [{{match: docker.io, mirrors: [{mirror}]}}]")]
-    found = explained(reader, failing(f"{HUB}/nginx", "ErrImagePull", "401"))
+    given = failing(f"{HUB}/nginx", reason, "401", imageID=image_id)
+    found = explained(reader, given)
+    assert found.status == status
+    if status == "ok":
+        return
     assert found.fix.startswith("the Pod lacks the pull secret harbor, which cannot be added to")
 
 

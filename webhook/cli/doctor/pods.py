@@ -247,6 +247,9 @@ def _explain_pull(
             f"{text}, but the node cannot pull it: {problem}",
             _fix_pull(problem, fill, image, made_of, facts.spec),
         )
+    missing = _explain_missing_secrets(image, made_of, facts.spec)
+    if missing and not _was_pulled(facts.pod, field.name):
+        return report_wrong(field.name, text, missing)
     if made_of and probe and not _was_pulled(facts.pod, field.name):
         answer = probe(facts.settings, made_of).get(field.image)
         if answer is not None and answer.status in ABSENT:
@@ -275,17 +278,23 @@ def _was_pulled(pod: Mapping[str, Any], name: str) -> bool:
     return bool(_find_status(pod, name).get("imageID"))
 
 
+def _explain_missing_secrets(image: ImageDecision, made_of: Decision | None, spec: PodSpec) -> str:
+    """Return which pull secrets of its mirror a Pod lacks, in the words of the webhook."""
+    if made_of is None:
+        return ""
+    chosen = next(each for each in made_of.candidates if str(each) == image.field.image)
+    decision = made_of._replace(candidate=chosen)
+    return explain_missing_secrets(spec, [image._replace(decision=decision)])
+
+
 def _fix_pull(
     problem: str, fill: str, image: ImageDecision, made_of: Decision | None, spec: PodSpec
 ) -> str:
     """Return what makes an image at a mirror one that can be pulled."""
     words = problem.lower()
-    if made_of:
-        chosen = next(each for each in made_of.candidates if str(each) == image.field.image)
-        decision = made_of._replace(candidate=chosen)
-        missing = explain_missing_secrets(spec, [image._replace(decision=decision)])
-        if missing:
-            return missing
+    missing = _explain_missing_secrets(image, made_of, spec)
+    if missing:
+        return missing
     if any(each in words for each in ("unauthorized", "denied", "forbidden", "401", "403")):
         return (
             "give the Pods credentials for the mirror: pullSecrets of the mirror in the rules, and "
