@@ -173,12 +173,12 @@ def test_doctor_reports_an_image_that_cannot_be_pulled(installed):
 
 
 def test_doctor_reports_invalid_rules(installed, world):
-    good = world.api.get(RULES)["data"]
     world.api.patch(RULES, {"data": {"rules.yaml": "rules: [{match: docker.io}]"}})
-    what, _ = wrong(installed)["rules"]
+    what, fix = wrong(installed)["rules"]
     assert "rules.yaml:1:9: rules[0]: " in what
     assert "neither mirrors nor keep" in what
-    world.api.patch(RULES, {"data": good})
+    upgrade = fix.partition("then run ")[2].partition(" (with ")[0]
+    run_fix(installed.plane, f"{upgrade} --force-conflicts")
     assert wrong(installed) == {}
 
 
@@ -204,7 +204,7 @@ PODS = {
         "add a rule",
     ),
     "with a longer rule": (pod("quay.io/our/x"), "note", "rule quay.io/our keeps it", ""),
-    "at the mirror already": (pod(f"{REGISTRY}/hub/x"), "note", "is unchanged", ""),
+    "at the mirror already": (*(pod(f"{REGISTRY}/hub/library/nginx"), "note", "is unchanged", ""),),
     "with no image name": (pod("Nginx"), "wrong", "must be in lower case", "correct"),
     "of the node": (of_the_node("nginx"), "note", "its pull policy is Never", ""),
     "opted out": (

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 from webhook.cli.doctor.dry_run import try_pod
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.policies import NO_POLICIES, check_policies
-from webhook.cli.doctor.release import OUR_LABEL, read_release
+from webhook.cli.doctor.release import FORCED, OUR_LABEL, read_release
 from webhook.cli.doctor.replicas import check_replicas
 from webhook.cli.doctor.report import (
     Finding,
@@ -63,7 +63,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
             yield report_wrong(
                 "webhook",
                 f"{entry.label} is not for new Pods: somebody changed its rules",
-                f"{entry.upgrade} (with --force-conflicts, if Helm 4 reports a conflict)",
+                f"{entry.upgrade} {FORCED}",
             )
     yield from catch_errors("order", _check_order(reader, found.rewriters))
     releases = {(entry.namespace, entry.service): entry for entry in webhooks}

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from webhook.cli.doctor.evidence import CallCounts, read_call_counts
 from webhook.cli.doctor.installation import ADD_A_RULE
+from webhook.cli.doctor.release import FORCED
 from webhook.cli.doctor.report import (
     Finding,
     report_note,
@@ -204,8 +205,8 @@ def _explain_unchanged(
                 f"{text}: the match condition mirrorhook.io/has-images-of-the-rules of "
                 f"{rewriter.label} is for other rules than those in the ConfigMap, which was "
                 "changed without Helm",
-                "put the rules into the values and run helm upgrade, which writes both; or set "
-                "webhook.matchConditionsFromRules to false",
+                f"put the rules into the values and run {rewriter.upgrade} {FORCED}, which writes "
+                "both; or set webhook.matchConditionsFromRules to false",
             )
     try:
         before = read_call_counts(reader, rewriter)

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 from webhook.cli.doctor.policies import BoundPolicy, InstalledPolicies, read_policies
-from webhook.cli.doctor.release import OUR_LABEL
+from webhook.cli.doctor.release import FORCED, OUR_LABEL
 from webhook.cli.doctor.report import Finding, report_unknown, report_wrong
 from webhook.cli.doctor.webhooks import WebhookEntry, read_webhooks
 from webhook.config import Configuration, ConfigurationError, load_rules
@@ -63,7 +63,7 @@ class InstalledRules:
         return report_wrong(
             "rules",
             f"the rules in ConfigMap {self.config_map} are wrong: {'; '.join(self.problems)}",
-            f"correct them in the values, then run {upgrade}",
+            f"correct them in the values, then run {upgrade} {FORCED}",
         )
 
 

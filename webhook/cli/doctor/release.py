@@ -9,9 +9,11 @@ if TYPE_CHECKING:
 
     from webhook.kube.client import KubeClient
 
-__all__ = ["NO_RELEASE", "OUR_LABEL", "InstalledRelease", "find_release", "read_release"]
+__all__ = ["FORCED", "NO_RELEASE", "OUR_LABEL", "InstalledRelease", "find_release", "read_release"]
 
 OUR_LABEL: Final = "app.kubernetes.io/name=mirrorhook"
+# Helm 4 applies on the server, and does not change what somebody else has set.
+FORCED: Final = "(with --force-conflicts, if Helm 4 reports a conflict)"
 DEPLOYMENTS: Final = "/apis/apps/v1/deployments"
 
 

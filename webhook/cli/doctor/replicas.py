@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.cli.doctor.release import OUR_LABEL
+from webhook.cli.doctor.release import FORCED, OUR_LABEL
 from webhook.cli.doctor.report import (
     Finding,
     report_note,
@@ -199,7 +199,9 @@ def _check_ports(
     name = f"Service {entry.namespace}/{entry.service}"
     if ports and not reached:
         yield report_wrong(
-            "Service", f"{name} has no port {entry.port}, which {entry.name} calls", entry.upgrade
+            "Service",
+            f"{name} has no port {entry.port}, which {entry.name} calls",
+            f"{entry.upgrade} {FORCED}",
         )
     for each in reached:
         target = each.get("targetPort", each["port"])
@@ -207,7 +209,7 @@ def _check_ports(
             yield report_wrong(
                 "Service",
                 f"port {entry.port} of {name} leads to port {target}, which no replica has",
-                entry.upgrade,
+                f"{entry.upgrade} {FORCED}",
             )
 
 
@@ -281,8 +283,8 @@ def _may_set_trust(reader: KubeClient, entry: WebhookEntry, workload: Workload) 
 
 def _regrant(entry: WebhookEntry) -> str:
     return (
-        f"{entry.upgrade}, which writes their ClusterRole and its binding again (with "
-        "--force-conflicts, if Helm 4 reports a conflict); then they set their CA"
+        f"{entry.upgrade}, which writes their ClusterRole and its binding again {FORCED}; then "
+        "they set their CA"
     )
 
 
