@@ -26,6 +26,7 @@ from tests.fuzz.targets import CORPUS, SEEDS, TARGETS
 
 ROOT = Path(__file__).resolve().parents[2]
 CACHE = ROOT / ".cache" / "fuzz"
+WORDS = Path(__file__).with_name("words.dict")
 STREAMS = "http"
 MAX_LENGTH = 8192
 # One input must not take longer.
@@ -61,7 +62,12 @@ def fuzz_target(name: str, options: argparse.Namespace, seconds: float) -> Repor
     before = {*found.glob(f"{name}-*")}
     command = [sys.executable, "-m", "tests.fuzz.worker", name]
     command += [f"-artifact_prefix={found}/{name}-", "-print_final_stats=1"]
-    command += [f"-max_len={MAX_LENGTH}", f"-timeout={UNIT_SECONDS}", f"-seed={options.seed}"]
+    command += [
+        f"-dict={WORDS}",
+        f"-max_len={MAX_LENGTH}",
+        f"-timeout={UNIT_SECONDS}",
+        f"-seed={options.seed}",
+    ]
     if options.executions:
         command.append(f"-runs={options.executions}")
     else:
