@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 
 import pytest
 
@@ -23,10 +24,7 @@ def pytest_collection_modifyitems(items):
     items.sort(key=lambda item: "node" in item.path.name)
 
 
-def build(folder):
-    # What is published must be committed; this never leaves the machine.
-    release = read_release(__version__)
-    release = type(release)(release.version, release.commit, release.epoch, DESTINATION)
+def build(release, folder):
     for name in ("dist", "work"):
         (folder / name).mkdir()
     return build_release(release, folder / "dist", folder / "work", lambda _: None)
@@ -42,13 +40,15 @@ def built(tmp_path_factory):
         helm4()
     except (EngineMissingError, HelmMissingError) as error:
         pytest.skip(str(error))
-    return build(tmp_path_factory.mktemp("built"))
+    # What is published must be committed; this never leaves the machine.
+    release = replace(read_release(__version__), destination=DESTINATION)
+    return build(release, tmp_path_factory.mktemp("built"))
 
 
 @pytest.fixture(scope="session")
 def again(built, tmp_path_factory):
     """The same release, built again."""
-    return build(tmp_path_factory.mktemp("again"))
+    return build(built.release, tmp_path_factory.mktemp("again"))
 
 
 @pytest.fixture(scope="session")
