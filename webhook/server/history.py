@@ -19,7 +19,6 @@ from webhook.server.pod_query import MatchRank, PodQuery
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
 
-    from webhook.admission import ReviewResult
     from webhook.objects import ObjectMeta
     from webhook.server.recorder import ReviewRecord
 
@@ -217,7 +216,18 @@ class History:
         now = self.last_review = self._clock()
         result = review.result
         if result.images:
-            self._count(review.policy, result, now)
+            totals = result.totals
+            minute = int(now) // 60
+            number, counts = self._minutes[minute % MINUTES]
+            if number != minute:
+                counts = [0, 0, 0]
+                self._minutes[minute % MINUTES] = minute, counts
+            counts[0] += totals.rewritten
+            counts[1] += totals.images - totals.rewritten - totals.warned
+            counts[2] += totals.warned
+            for (rule, target), count in totals.shares:
+                share = review.policy, rule, target
+                self.shares[share] = self.shares.get(share, 0) + count
         elif not result.warning and (
             result.outcome is not ReviewOutcome.SKIPPED or review.operation != "CREATE"
         ):
@@ -282,20 +292,6 @@ class History:
             start = _utc(minute * 60)
             hour.append(MinuteCounts(start, *(counts if number == minute else (0, 0, 0))))
         return hour
-
-    def _count(self, policy: str, result: ReviewResult, now: float) -> None:
-        totals = result.totals
-        minute = int(now) // 60
-        number, counts = self._minutes[minute % MINUTES]
-        if number != minute:
-            counts = [0, 0, 0]
-            self._minutes[minute % MINUTES] = minute, counts
-        counts[0] += totals.rewritten
-        counts[1] += totals.images - totals.rewritten - totals.warned
-        counts[2] += totals.warned
-        for (rule, target), count in totals.shares:
-            share = policy, rule, target
-            self.shares[share] = self.shares.get(share, 0) + count
 
     def _drop_records(self) -> None:
         """Drop the oldest records of the namespaces that have the most of them.

@@ -137,6 +137,7 @@ class LimitedProtocol(HttpToolsProtocol):
         """Begin to serve, as soon as TLS is established."""
         super().connection_made(transport)
         self._is_established = True
+        self._writer = _AnswerWriter(self)
         if self._port.certificate is not None:
             peer = transport.get_extra_info("peercert")
             self._forbidden = self._port.certificate.find_client_problem(peer)
@@ -180,7 +181,7 @@ class LimitedProtocol(HttpToolsProtocol):
         if self.pipeline and self._port.count_waiting() >= self._limits.waiting:
             self._reject(400, "too many requests before the answers to others")
         super().on_headers_complete()
-        self.cycle.transport = _CycleTransport(self)  # type: ignore[assignment]
+        self.cycle.transport = self._writer  # type: ignore[assignment]
         self.headers = []  # fields of a trailer are ignored (RFC 9110, 6.5.1)
         self._in_head = False
         self._unused = 0
@@ -396,7 +397,7 @@ class LimitedProtocol(HttpToolsProtocol):
         return self._latest is None and self._began is None
 
 
-class _CycleTransport:
+class _AnswerWriter:
     """What uvicorn writes an answer to; it closes the connection as the protocol does."""
 
     def __init__(self, protocol: LimitedProtocol) -> None:
