@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from itertools import groupby
 from pathlib import Path
@@ -95,6 +96,30 @@ def test_every_page_is_in_the_navigation():
     english = {page for page in pages if not page.startswith("zh/")}
     assert english | set(OTHER_PAGES.values()) == listed
     assert {page.removeprefix("zh/") for page in pages - english} <= english
+
+
+def iterate_keys(schema, definitions, path=""):
+    """Yield the path of each key of a JSON schema; a policy has those of the file again."""
+    schema = definitions[schema["$ref"].rpartition("/")[2]] if "$ref" in schema else schema
+    for each in (*schema.get("anyOf", ()), *schema.get("oneOf", ()), *schema.get("allOf", ())):
+        yield from iterate_keys(each, definitions, path)
+    for key, value in schema.get("properties", {}).items():
+        yield (below := f"{path}.{key}".lstrip("."))
+        if key != "policies":
+            yield from iterate_keys(value, definitions, below)
+    if isinstance(schema.get("items"), dict):
+        yield from iterate_keys(schema["items"], definitions, f"{path}[]")
+
+
+def test_table_of_keys_has_those_of_the_schema():
+    schema = json.loads((ROOT / "docs/rules.schema.json").read_text(encoding="utf-8"))
+    page = (ROOT / "docs/rules.md").read_text(encoding="utf-8")
+    table = page[page.index("## All keys") : page.index("## match")]
+    listed = set(ROW.findall(table)) - {"rules[].mirrors[]"}
+    keys = set(iterate_keys(schema, schema["definitions"]))
+    # A trusted source has the keys of a mirror, and these two are only tables of others.
+    known = {key for key in keys if not key.startswith("rules[].trusted.")}
+    assert known - {"availability", "loops"} == listed
 
 
 TRANSLATED = sorted((ROOT / "docs/zh").rglob("*.md"))

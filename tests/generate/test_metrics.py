@@ -8,6 +8,7 @@ from enum import StrEnum
 import pytest
 
 from tests.generate import metrics
+from tests.server.process import serving
 from webhook.admission.response import ReviewOutcome
 from webhook.core import Outcome
 from webhook.registry.responses import CheckStatus
@@ -32,6 +33,15 @@ def test_page_lists_every_metric_that_is_served():
     listed = {(name, text) for name, _, _, text in ROW.findall(PAGE)}
     assert len(served) >= 17
     assert listed == served
+
+
+def test_page_lists_every_metric_of_a_running_webhook(tmp_path):
+    rules = tmp_path / "rules.yaml"
+    rules.write_text("rules: []\n")
+    with serving(rules) as webhook:
+        body = webhook.ask("/metrics").text
+    served = {name for name, _, _ in FAMILY.findall(body)}
+    assert served == {name for name, _, _, _ in ROW.findall(PAGE)}
 
 
 def test_page_lists_the_labels_of_each_metric():
