@@ -92,7 +92,7 @@ def test_doctor_finds_the_policy_and_its_problems(world, place):
         assert (code, {each["status"] for each in found}) == (0, {"ok"}), found
         results = {each["check"]: each["message"] for each in found}
         assert f"{policy} is active by binding {policy} (v1)" in results["policy"]
-        assert f"policy {policy} handles the Pods of {place}" in results["namespace"]
+        assert f"policy {policy} by binding {policy} handles" in results["namespace"]
         assert "became mirror.example/hub/mirrorhook/doctor" in results["dry run"]
 
         what, mend = faults(world.plane, "--namespace", other)["namespace"]

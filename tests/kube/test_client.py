@@ -10,7 +10,7 @@ from threading import Thread
 
 import pytest
 
-from webhook.kube import ClusterError, NotFoundError, UnavailableError, open_client
+from webhook.kube import ClusterError, ForbiddenError, NotFoundError, UnavailableError, open_client
 
 POD = {"kind": "Pod"}
 ANSWERS = {
@@ -21,6 +21,9 @@ ANSWERS = {
     "/api/v1/namespaces/n/pods/p:8080/proxy/readyz": (503, "certificate: none\n"),
     "/api/v1/namespaces/n/pods?dryRun=All": (201, POD),
     "/forbidden": (403, {"message": "you may not"}),
+    "/metrics": (200, "a 1\nb 2\n"),
+    "/log?tailLines=1": (200, "the last line\n"),
+    "/apis/authorization.k8s.io/v1/subjectaccessreviews": (201, {"status": {"allowed": True}}),
 }
 
 
@@ -88,6 +91,35 @@ def test_pod_is_created_in_a_dry_run(reader):
     assert reader.dry_run_pod("n", {}) == POD
     with pytest.raises(NotFoundError, match="create a Pod in namespace other"):
         reader.dry_run_pod("other", {})
+
+
+def test_text_is_read_as_it_is(reader):
+    assert reader.get_text("/metrics") == "a 1\nb 2\n"
+    assert reader.get_text("/log", {"tailLines": "1"}) == "the last line\n"
+    with pytest.raises(ForbiddenError, match="cannot get /forbidden: you may not"):
+        reader.get_text("/forbidden")
+
+
+def test_permission_of_another_user_is_asked_for(reader):
+    assert reader.is_allowed("system:serviceaccount:a:b", "patch", "webhooks", "group", "name")
+
+
+@pytest.mark.parametrize(
+    ("context", "namespace"), [(None, "shop"), ("t", "shop"), ("other", "default")]
+)
+def test_context_gives_the_namespace_of_what_is_named_without_one(tmp_path, context, namespace):
+    names = {"cluster": "t", "user": "t"}
+    content = {
+        "current-context": "t",
+        "clusters": [{"name": "t", "cluster": {"server": "http://127.0.0.1:1"}}],
+        "users": [{"name": "t", "user": {}}],
+        "contexts": [
+            {"name": "t", "context": {**names, "namespace": "shop"}},
+            {"name": "other", "context": names},
+        ],
+    }
+    (tmp_path / "kubeconfig").write_text(json.dumps(content))
+    assert open_client(tmp_path / "kubeconfig", context).namespace == namespace
 
 
 def test_get_without_permission_raises_an_error(reader):

@@ -268,7 +268,7 @@ class KubeClient:
             raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
         finally:
             if socket is not None:
-                socket.close()
+                socket.shutdown()  # without waiting for the other end
 
     def _authorize(self, header: str) -> dict[str, str]:
         """Return the header with the token, if there is one."""
