@@ -9,7 +9,7 @@ from typing import Any
 OURS = 'namespace="$namespace"'
 POLICY = f'{OURS}, policy=~"$policy"'
 SERVER = 'name=~"(.+\\\\.)?mirrorhook\\\\.io"'
-FAILURES = 'answer=~"limited|failed|timeout|unreachable|untrusted|down|unauthorized"'
+FAILURES = 'answer=~"limited|failed|timeout|unknown-host|unreachable|untrusted|down|unauthorized"'
 REFUSED = 'result="failure"'
 EXPIRY = "mirrorhook_certificate_expiry_timestamp_seconds"
 CHANGES = "mirrorhook_certificate_reloads_total"

@@ -83,3 +83,13 @@ def test_page_lists_every_value_of_a_label(values: type[StrEnum]):
 def test_rules_page_lists_every_answer_of_a_mirror():
     for status in CheckStatus:
         assert f"`{status}`" in RULES
+
+
+def test_alert_and_dashboard_count_every_failure_of_a_registry():
+    chart = metrics.PAGE.parents[1] / "charts/mirrorhook"
+    failures = {each for each in CheckStatus if each.is_failure}
+    failures |= {CheckStatus.DOWN, CheckStatus.UNAUTHORIZED}
+    for path in ("files/dashboard.json", "templates/prometheusrule.yaml"):
+        text = (chart / path).read_text(encoding="utf-8")
+        found = re.findall(r"[a-z|-]*\bunauthorized\b[a-z|-]*", text)
+        assert [set(each.split("|")) for each in found if "|" in each] == [failures], path
