@@ -32,6 +32,7 @@ LINK = re.compile(r"(\]\(|^\[[^\]]+\]: )([^)\s#]+)(#[^)\s]*)?", re.MULTILINE)
 # A heading of a Chinese page has the anchor of the English one: <!-- #anchor -->
 MARK = re.compile(r"^<!-- (#\S+) -->\n(#+ .*)$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
 EDIT = re.compile(r"/edit/main/([^\"]+)")
 LANGUAGES = {"en": "English", "zh": "中文"}
 
@@ -124,6 +125,8 @@ def build(language: str, folder: Path, site: Path) -> None:
     for built in site.rglob("*.html"):
         # Without this attribute, no script asks GitHub for its stars.
         text = built.read_text().replace(' data-md-component="source"', "")
+        # Code in a table has a bar as \| for GitHub; Python-Markdown shows the backslash, too.
+        text = CELL.sub(lambda match: match[0].replace("\\|", "|"), text)
         built.write_text(
             EDIT.sub(
                 lambda match: match[0].replace(match[1], sources.get(match[1], match[1])), text

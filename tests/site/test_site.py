@@ -81,6 +81,12 @@ def test_chinese_page_takes_the_place_of_the_english_one(pages):
     assert "公共镜像站" not in pages["1.0/howto/china/index.html"]
 
 
+def test_bar_in_a_cell_is_shown_as_one(pages):
+    page = pages["1.0/reference/commands/index.html"]
+    assert "[table|json]" in page
+    assert "\\|" not in page
+
+
 def test_light_and_dark_mode_follow_the_system(pages):
     page = pages["1.0/index.html"]
     assert '(prefers-color-scheme: dark)" data-md-color-scheme="slate"' in page
