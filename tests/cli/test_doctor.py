@@ -7,6 +7,7 @@ import json
 import pytest
 from click.testing import CliRunner
 
+from tests.cli.doctor.reader import MemoryReader, pod, rules
 from tests.tools.faults import unused_port
 from webhook.cli.doctor.command import doctor
 from webhook.cli.doctor.report import (
@@ -85,3 +86,89 @@ def test_finding_json_has_the_documented_keys():
 
 def test_every_finding_status_has_a_style():
     assert set(STYLES) == {str(each) for each in FindingStatus}
+
+
+def call(monkeypatch, reader, *arguments):
+    """Run the command on a cluster in memory."""
+    asked = []
+
+    def open_cluster(kubeconfig, context):
+        asked.append((kubeconfig, context))
+        return reader
+
+    monkeypatch.setattr("webhook.cli.doctor.command.open_cluster", open_cluster)
+    result = CliRunner().invoke(doctor, arguments)
+    return result, asked
+
+
+def refuse_listing(reader):
+    reader.forbidden = ("mutatingwebhookconfigurations",)
+
+
+def skew(reader):
+    reader.ahead = 300
+
+
+def remove_rules(reader):
+    reader.lists["/api/v1/namespaces/mirrorhook/configmaps"] = []
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "code"),
+    [
+        (lambda _: None, "ok", 0),
+        (skew, "note", 1),
+        (refuse_listing, "unknown", 1),
+        (remove_rules, "wrong", 1),
+    ],
+)
+def test_exit_code_is_1_if_any_result_is_not_ok(monkeypatch, change, status, code):
+    reader = MemoryReader()
+    change(reader)
+    result, _ = call(monkeypatch, reader, "--output", "json")
+    assert result.exit_code == code
+    found = {each["status"] for each in json.loads(result.stdout)}
+    assert found - {"ok"} == {status} - {"ok"}
+
+
+def test_problems_of_rules_have_their_key_line_and_column(monkeypatch):
+    reader = MemoryReader()
+    text = "rules:\n  - match: docker.io\n  - {match: quay.io, mirrors: [m.example], kep: true}\n"
+    reader.lists["/api/v1/namespaces/mirrorhook/configmaps"] = [rules(text)]
+    result, _ = call(monkeypatch, reader)
+    assert result.exit_code == 1
+    line = next(each for each in result.stdout.splitlines() if "are wrong" in each)
+    assert "ConfigMap mirrorhook/mirrorhook-rules are wrong: rules.yaml:2:5: rules[0]: " in line
+    assert "; rules.yaml:3:44: rules[1].kep: " in line
+
+
+@pytest.mark.parametrize(
+    ("arguments", "namespace"),
+    [
+        (["pod", "shop/web"], "shop"),
+        (["pod/shop/web"], "shop"),
+        (["-n", "shop", "pod/web"], "shop"),
+        (["-n", "shop", "po", "web"], "shop"),
+        (["-n", "shop", "pods", "shop/web"], "shop"),
+        (["pod", "web"], "of-the-context"),
+    ],
+)
+def test_pod_is_named_as_for_kubectl(monkeypatch, arguments, namespace):
+    reader = MemoryReader()
+    reader.namespace = "of-the-context"
+    given = pod("r.example/x", namespace=namespace)
+    reader.objects[f"/api/v1/namespaces/{namespace}/pods/web"] = given
+    space = reader.objects["/api/v1/namespaces/shop"]
+    reader.objects[f"/api/v1/namespaces/{namespace}"] = space
+    result, asked = call(monkeypatch, reader, *arguments, "--context", "c")
+    assert result.exit_code == 1
+    assert "no rule matches r.example/x" in result.stdout
+    assert asked == [(None, "c")]
+
+
+def test_context_and_namespace_are_those_of_the_options(monkeypatch):
+    reader = MemoryReader()
+    result, asked = call(monkeypatch, reader, "-n", "shop", "--kubeconfig", "k", "--context", "c")
+    assert result.exit_code == 0
+    assert [(str(file), context) for file, context in asked] == [("k", "c")]
+    assert "handles the Pods of shop" in result.stdout
