@@ -10,6 +10,7 @@ from tests.cli.doctor.reader import (
     NOW,
     MemoryReader,
     configuration,
+    helm,
     replica,
     rules,
 )
@@ -93,6 +94,25 @@ def test_fault_is_found_with_its_fix(fault):
     assert [each.check for each in found] == [check]
     assert message in found[0].text
     assert fix in found[0].fix
+
+
+@pytest.mark.parametrize(
+    ("annotations", "message", "fix"),
+    [
+        (helm("mirrors", "infra"), "release infra/mirrors was deleted", "helm upgrade mirrors "),
+        ({}, "webhook configuration of infra was deleted", "kubectl apply"),
+    ],
+)
+def test_deleted_configuration_is_told_from_one_that_was_never_there(annotations, message, fix):
+    reader = MemoryReader()
+    metadata = {"name": "mirrors", "namespace": "infra", "annotations": annotations}
+    reader.lists = {"/apis/apps/v1/deployments": [{"metadata": metadata}]}
+    found, _ = faults(check_cluster(reader, NOW))
+    assert message in found.text
+    assert found.fix.startswith(fix)
+    reader.forbidden = ("deployments",)
+    found, _ = faults(check_cluster(reader, NOW))
+    assert "mirrorhook is not installed" in found.text
 
 
 def test_missing_service_is_found():

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from webhook.cli.doctor.installation import Installation, Rewriter
+    from webhook.cli.doctor.release import InstalledRelease
     from webhook.kube.client import KubeClient
 
 __all__ = ["check_cluster", "check_namespace"]
@@ -49,7 +50,7 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
     webhooks, policies = found.webhooks, found.policies
     if not webhooks and not policies.any:
         if not found.unknown:
-            yield from catch_errors("webhook", _explain_absence(reader))
+            yield _explain_absence(read_release(reader))
         if not policies.version and not found.unknown:
             yield report_note("policy", NO_POLICIES.format(version.get("gitVersion")))
         return
@@ -73,22 +74,21 @@ def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
         yield from _check_rules(found, entry)
 
 
-def _explain_absence(reader: KubeClient) -> Iterator[Finding]:
-    """Report that the API server has nothing of mirrorhook, and how to install it."""
-    release = read_release(reader)
+def _explain_absence(release: InstalledRelease | None) -> Finding:
+    """Return that the API server has nothing of mirrorhook, and how to install it."""
     if release is None:
-        yield report_wrong(
+        return report_wrong(
             "webhook",
             "mirrorhook is not installed: the API server has no webhook and no policy of it, so "
             "no Pod is rewritten",
             "helm upgrade --install mirrorhook charts/mirrorhook --namespace mirrorhook "
             "--create-namespace --values values.yaml",
         )
-        return
-    yield report_wrong(
+    name = f"release {release.namespace}/{release.name}" if release.name else release.namespace
+    return report_wrong(
         "webhook",
         "the API server has no webhook and no policy of mirrorhook, so no Pod is rewritten: the "
-        f"webhook configuration of release {release.namespace}/{release.name} was deleted",
+        f"webhook configuration of {name} was deleted",
         release.upgrade,
     )
 

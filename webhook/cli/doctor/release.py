@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
+from webhook.kube import ClusterError
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -51,11 +53,9 @@ def find_release(metadata: Mapping[str, Any]) -> InstalledRelease:
 
 
 def read_release(reader: KubeClient) -> InstalledRelease | None:
-    """Return a release whose Deployment is in the cluster, or None.
-
-    Raises:
-        ClusterError: Deployments cannot be listed.
-    """
-    for each in reader.list(DEPLOYMENTS, OUR_LABEL):
-        return find_release(each["metadata"])
-    return None
+    """Return a release whose Deployment is in the cluster; None if none is seen."""
+    try:
+        found = reader.list(DEPLOYMENTS, OUR_LABEL)
+    except ClusterError:
+        return None
+    return find_release(found[0]["metadata"]) if found else None
