@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from tests.admission.conftest import POLICY, RULES
+from tests.admission.conftest import POLICY, RULES, Answered, review
 from webhook.core import Outcome
 
 HUB = "m.example/hub/library/"
@@ -227,3 +227,13 @@ def test_second_review_changes_only_new_images(ask, review):
     annotation = second["metadata"]["annotations"]["mirrorhook.io/original-images"]
     assert json.loads(annotation) == {"c0": "nginx", "side": "redis"}
     assert ask(review(second)).patch == []
+
+
+def test_sync_of_a_bare_pod_in_git_changes_nothing():
+    # As docs/howto/helm.md says: an apply restores the image, and the review undoes that.
+    given = {"metadata": {"name": "web"}, "spec": {"containers": [{"name": "a", "image": "nginx"}]}}
+    live = Answered(review(given), POLICY).applied_to(given)
+    assert live != given
+    synced = {**live, "spec": given["spec"]}
+    again = Answered(review(synced, operation="UPDATE", oldObject=live), POLICY)
+    assert again.applied_to(synced) == live
