@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import socket
+import ssl
 import sys
 import time
 from contextlib import contextmanager
@@ -250,6 +251,35 @@ async def test_registry_without_tls_is_asked_through_the_proxy(plain, monkeypatc
         CheckStatus.UNREACHABLE,
         "the proxy of HTTP_PROXY: HTTP 407",
     )
+
+
+async def test_proxy_may_have_tls_of_its_own(tmp_path, monkeypatch, authority, ca):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    with (
+        secured(tmp_path, authority.issue_cert("mirror.invalid")) as port,
+        http_proxy({"mirror.invalid:443": f"127.0.0.1:{port}"}, tls=context) as proxy,
+    ):
+        monkeypatch.setenv("HTTPS_PROXY", f"https://{proxy.address}")
+        untrusted = await ask("mirror.invalid/a", use_proxies=True)
+        monkeypatch.setenv("SSL_CERT_FILE", ca)
+        found = await ask("mirror.invalid/a", use_proxies=True)
+
+    assert found.status is CheckStatus.ABSENT
+    assert untrusted.status is CheckStatus.UNTRUSTED
+    assert proxy.heads == ["CONNECT mirror.invalid:443 HTTP/1.1"]
+
+
+async def test_registry_that_wants_a_client_certificate_is_named(authority, ca):
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    with http_proxy({}, tls=context) as strict:
+        result = await ask(f"{strict.address}/a", ca_files=((strict.address, ca),))
+
+    assert result.status is CheckStatus.UNREACHABLE
+    assert result.detail == "TLS fails: tlsv13 alert certificate required"
 
 
 async def test_failure_of_the_proxy_is_not_that_of_the_registry(monkeypatch, plain):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import socket
+import ssl
 from contextlib import contextmanager, suppress
 from threading import Thread
 from typing import TYPE_CHECKING
@@ -24,8 +25,9 @@ class HTTPProxy:
         heads: The first lines of the requests that it received.
     """
 
-    def __init__(self, hosts: dict[str, str], login: str) -> None:
+    def __init__(self, hosts: dict[str, str], login: str, tls: ssl.SSLContext | None) -> None:
         self.hosts = hosts
+        self._tls = tls
         self.login = login
         self.heads: list[str] = []
         self._listening = socket.create_server(("127.0.0.1", 0))
@@ -44,7 +46,18 @@ class HTTPProxy:
                 Thread(target=self._serve, args=(client,), daemon=True).start()
 
     def _serve(self, client: socket.socket) -> None:
+        if self._tls is not None:
+            client = self._tls.wrap_socket(client, server_side=True, do_handshake_on_connect=False)
         with client, suppress(OSError):
+            if isinstance(client, ssl.SSLSocket):
+                try:
+                    client.do_handshake()
+                except ssl.SSLError:
+                    # Closed with something unread, it would take the alert from the client.
+                    client.shutdown(socket.SHUT_WR)
+                    while socket.socket.recv(client, 65536):
+                        pass
+                    return
             head = b""
             while b"\r\n\r\n" not in head:
                 part = client.recv(65536)
@@ -79,14 +92,17 @@ class HTTPProxy:
 
 
 @contextmanager
-def http_proxy(hosts: dict[str, str], login: str = "") -> Iterator[HTTPProxy]:
+def http_proxy(
+    hosts: dict[str, str], login: str = "", tls: ssl.SSLContext | None = None
+) -> Iterator[HTTPProxy]:
     """Run a proxy until the end of the block.
 
     Args:
         hosts: What it connects to, by the ``host:port`` that it is asked for.
         login: ``user:password`` that it requires; empty for none.
+        tls: Its certificate, if clients reach it over TLS.
     """
-    proxy = HTTPProxy(hosts, login)
+    proxy = HTTPProxy(hosts, login, tls)
     try:
         yield proxy
     finally:

@@ -108,7 +108,9 @@ def _explain_tls(error: ssl.SSLError, url: httpx.URL) -> str:
         return f"it does not speak TLS: if it has plain HTTP only, add {_name(url)} to plainHTTP"
     if isinstance(error, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return f"it ends the handshake: if it has plain HTTP only, add {_name(url)} to plainHTTP"
-    return "the TLS handshake failed"
+    # The name of a constant of OpenSSL, such as TLSV13_ALERT_CERTIFICATE_REQUIRED.
+    reason = (error.reason or "").replace("_", " ").lower()
+    return f"TLS fails: {reason}" if reason else "TLS fails"
 
 
 def _explain_protocol(error: httpx.HTTPError, url: httpx.URL) -> str:

@@ -272,15 +272,18 @@ class _LimitedStream(httpx.AsyncByteStream):
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         size = parts = 0
-        async for part in self._stream:
-            size += len(part)
-            parts += 1
-            if size > self._limit:
-                detail = f"it is larger than {self._limit} bytes"
-                raise RegistryError(CheckStatus.UNEXPECTED, detail)
-            if parts > FREE_PARTS + size / MIN_PART:
-                raise RegistryError(CheckStatus.UNEXPECTED, "in tiny parts")
-            yield part
+        try:
+            async for part in self._stream:
+                size += len(part)
+                parts += 1
+                if size > self._limit:
+                    detail = f"it is larger than {self._limit} bytes"
+                    raise RegistryError(CheckStatus.UNEXPECTED, detail)
+                if parts > FREE_PARTS + size / MIN_PART:
+                    raise RegistryError(CheckStatus.UNEXPECTED, "in tiny parts")
+                yield part
+        except OSError as error:  # as in transport.py
+            raise httpx.ReadError("") from error
 
     async def aclose(self) -> None:
         await self._stream.aclose()

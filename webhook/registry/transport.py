@@ -54,7 +54,11 @@ class RegistryTransport(httpx.AsyncBaseTransport):
         # The pool that was replaced last may still be in use.
         while len(self._replaced) > 1:
             await self._replaced.pop(0).aclose()
-        return await pool.handle_async_request(request)
+        try:
+            return await pool.handle_async_request(request)
+        except OSError as error:
+            # httpcore passes on an alert of TLS that comes after the handshake.
+            raise httpx.ReadError("") from error
 
     def _find_pool(self, host: str, proxy: httpx.URL | None) -> httpx.AsyncBaseTransport:
         path = self._ca_files.get(host, "")
