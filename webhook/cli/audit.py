@@ -31,13 +31,7 @@ from webhook.cli.options import (
     open_cluster,
     rules_options,
 )
-from webhook.cli.output import (
-    escape_controls,
-    show_json,
-    show_markdown,
-    show_table,
-    show_text,
-)
+from webhook.cli.output import escape_controls, show_json, show_markdown, show_table, show_text
 from webhook.config import Mode
 from webhook.kube import ClusterError
 

@@ -28,11 +28,7 @@ from webhook.cli.copy_plan import (
     plan_copy,
     render_regsync,
 )
-from webhook.cli.images_in_use import (
-    list_originals,
-    read_cluster_images,
-    read_manifest_images,
-)
+from webhook.cli.images_in_use import list_originals, read_cluster_images, read_manifest_images
 from webhook.cli.options import (
     EXIT_FAILED,
     SetupError,
