@@ -15,6 +15,7 @@ import re
 import shutil
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import yaml
@@ -32,6 +33,7 @@ LINK = re.compile(r"(\]\(|^\[[^\]]+\]: )([^)\s#]+)(#[^)\s]*)?", re.MULTILINE)
 # A heading of a Chinese page has the anchor of the English one: <!-- #anchor -->
 MARK = re.compile(r"^<!-- (#\S+) -->\n(#+ .*)$", re.MULTILINE)
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+OTHER_LANGUAGE = re.compile(r'href="[^"]*"( hreflang=)"(\w+)"')
 CELL = re.compile(r"<td[^>]*>.*?</td>", re.DOTALL)
 EDIT = re.compile(r"/edit/main/([^\"]+)")
 LANGUAGES = {"en": "English", "zh": "中文"}
@@ -125,6 +127,8 @@ def build(language: str, folder: Path, site: Path) -> None:
     for built in site.rglob("*.html"):
         # Without this attribute, no script asks GitHub for its stars.
         text = built.read_text().replace(' data-md-component="source"', "")
+        # Another language is the same page, not its start page.
+        text = OTHER_LANGUAGE.sub(partial(_lead_to_same_page, built, site, language), text)
         # Code in a table has a bar as \| for GitHub; Python-Markdown shows the backslash, too.
         text = CELL.sub(lambda match: match[0].replace("\\|", "|"), text)
         built.write_text(
@@ -132,6 +136,14 @@ def build(language: str, folder: Path, site: Path) -> None:
                 lambda match: match[0].replace(match[1], sources.get(match[1], match[1])), text
             )
         )
+
+
+def _lead_to_same_page(built: Path, site: Path, here: str, match: re.Match[str]) -> str:
+    """Return a link to a language, which leads to the same page there."""
+    page = built.relative_to(site).parent.as_posix()
+    up = "../" * (0 if page == "." else page.count("/") + 1)
+    there = {"en": "" if here == "en" else "../", "zh": "zh/" if here == "en" else ""}[match[2]]
+    return f'href="{up}{there}{"" if page == "." else page + "/"}"{match[1]}"{match[2]}"'
 
 
 def list_versions(folder: Path) -> None:

@@ -87,6 +87,19 @@ def test_bar_in_a_cell_is_shown_as_one(pages):
     assert "\\|" not in page
 
 
+def test_another_language_is_the_same_page(site, pages):
+    for name, text in pages.items():
+        if not name.endswith("index.html") or name == "index.html":
+            continue
+        found = re.findall(r'href="([^"]*)" hreflang="(\w+)" class="md-select__link"', text)
+        assert [language for _, language in found] == ["en", "zh"], name
+        targets = [((site / name).parent / href / "index.html").resolve() for href, _ in found]
+        assert all(target.exists() for target in targets), name
+        parts = [target.relative_to(site.resolve()).as_posix() for target in targets]
+        assert parts[1] == parts[0].replace("1.0/", "1.0/zh/", 1)
+        assert name in parts
+
+
 def test_light_and_dark_mode_follow_the_system(pages):
     page = pages["1.0/index.html"]
     assert '(prefers-color-scheme: dark)" data-md-color-scheme="slate"' in page
