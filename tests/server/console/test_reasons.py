@@ -143,7 +143,7 @@ def test_translation_keeps_the_values():
     )
 
 
-@pytest.mark.parametrize("reason", ["", "something that nobody says", "rule x → ", "; "])
+@pytest.mark.parametrize("reason", ["", "something that nobody says", "a: b", "rule x → ", "; "])
 def test_unknown_reason_stays_english(reason):
     assert translate_reason("zh", reason) == reason
 

@@ -14,8 +14,10 @@ import pytest
 
 from tests.server.console.conftest import Console
 from tests.server.console.test_page import Page
+from tests.server.console.test_reasons import CHINESE
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
+from webhook.server.console.reasons import translate_reason
 from webhook.server.console.replicas import MAX_ANSWER, _fetch
 from webhook.tls import CertificateError, ManagedCertificate, Seal
 from webhook.tls.ca import create_ca
@@ -210,6 +212,8 @@ async def test_replica_without_an_answer_has_the_reason(case):
     row = shown["replicas"][0]
     assert (row["name"], row["status"], row["state"]) == (other.pod, "no-answer", None)
     assert reason in row["reason"]
+    assert CHINESE.search(translate_reason("zh", row["reason"]))
+    assert CHINESE.search(translate_reason("zh", f"pod-1: {row['reason']}"))
     assert (shown["complete"], shown["differences"]) == (True, [])
     assert "1 of 2 replicas do not answer." in await read(console)
 
@@ -392,6 +396,7 @@ async def test_replica_that_answers_no_decisions_is_reported_as_missing(case):
         shown = await console.json("/api/decisions")
     assert (shown["replicas"], shown["answered"]) == (2, 1)
     assert shown["missing"][0].startswith(f"{other.pod}: 127.0.0.1:{other.port}")
+    assert CHINESE.search(translate_reason("zh", shown["missing"][0]))
     assert [pod["pod"] for pod in shown["pods"]] == ["web-0"]
 
 

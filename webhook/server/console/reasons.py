@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 __all__ = ["translate_reason"]
 
+CONTENT: Final = re.compile(r"\w")
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 # Placeholders whose value may have spaces. Few may, as expressions with many take long.
 WIDE: Final = frozenset({"reason", "answers", "mismatches", "path", "command", "values"})
@@ -53,8 +54,11 @@ class _Catalogue:
         for pattern, template in self._templates:
             match = pattern.fullmatch(reason)
             if match:
-                values = {name: self._fill(name, text) for name, text in match.groupdict().items()}
-                return template.format(**values)
+                found = match.groupdict()
+                values = {name: self._fill(name, text) for name, text in found.items()}
+                # A template of placeholders alone says nothing if it translates none of them.
+                if values != found or CONTENT.search(PLACEHOLDER.sub("", template)):
+                    return template.format(**values)
         chain = CHAIN.fullmatch(reason)
         if chain:
             step = self._words["rule"].format(rule=chain[1], target=chain[2])
