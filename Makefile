@@ -101,6 +101,11 @@ fuzz: $(READY) ## Fuzz all that reads what others write (options: SECONDS=60, AR
 	@$(BIN)/python -c 'import atheris' 2>/dev/null || $(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --only-binary :all: --requirement requirements-fuzz.txt || echo "Without coverage: there is no atheris for this platform" >&2
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60) $(ARGS)
 
+.PHONY: chaos
+chaos: $(READY) ## Strike the webhook with faults while Pods are created (options: ARGS='disk clock')
+	@$(BIN)/python -m tests.cluster.packages openssl util-linux faketime
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: audit
 audit: $(READY) ## Check the licences and known vulnerabilities of the dependencies (options: ARGS=--required)
 	@$(BIN)/python -m tests.dependencies $(ARGS)

@@ -25,6 +25,7 @@ PROGRAMS = {
     "busybox": "busybox-static",
     "buildah": "buildah",
     "mmdebstrap": "mmdebstrap",
+    "faketime": "faketime",
 }
 # Ubuntu needs it for the packages of Debian in the image.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 from pathlib import Path
+from typing import Any
 
 __all__ = ["Processes", "until"]
 
@@ -27,6 +28,7 @@ class Processes:
         self.logs = logs
         self.inside = inside
         self.running: dict[str, subprocess.Popen[bytes]] = {}
+        self._started: dict[str, tuple[tuple[str | Path, ...], dict[str, Any]]] = {}
 
     def start(self, name: str, *command: str | Path, **options) -> subprocess.Popen[bytes]:
         """Start a process that writes to a log of the same name."""
@@ -40,7 +42,13 @@ class Processes:
                 **options,
             )
         self.running[name] = process
+        self._started[name] = command, options
         return process
+
+    def start_again(self, name: str) -> subprocess.Popen[bytes]:
+        """Start a process that has ended as it was started before."""
+        command, options = self._started[name]
+        return self.start(name, *command, **options)
 
     def wait(self, what: str, condition, seconds: float = PATIENCE) -> None:
         """Wait until a condition is true, and fail if a process ends before."""

@@ -82,6 +82,9 @@ class Release:
     Args:
         plane: The cluster.
         name: Name of the release and of its namespace.
+
+    Attributes:
+        environment: Variables of Pods that are started from now on.
     """
 
     def __init__(self, plane: ControlPlane, name: str = "mirrorhook") -> None:
@@ -89,6 +92,7 @@ class Release:
         self.name = name
         self.values: dict[str, Any] = {}
         self.replicas: list[Replica] = []
+        self.environment: dict[str, str] = {}
         self._made = 0
         self._stack = ExitStack()
         self.proxy: ServiceProxy | None = None
@@ -190,6 +194,7 @@ class Release:
                 "PATH": os.environ["PATH"],
                 "KUBERNETES_SERVICE_HOST": self.plane.host,
                 "KUBERNETES_SERVICE_PORT": "443",
+                **self.environment,
             },
         )
         log = self.plane.processes.logs / f"{name}.log"

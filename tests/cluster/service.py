@@ -30,6 +30,7 @@ class ServiceProxy:
         self.ready: list[str] = []
         self._replicas = replicas
         self._turn = 0
+        self._open: set[asyncio.StreamWriter] = set()
         self._stopping = asyncio.Event()
         self._thread = Thread(target=lambda: asyncio.run(self._serve()), daemon=True)
 
@@ -41,10 +42,20 @@ class ServiceProxy:
         self._loop.call_soon_threadsafe(self._stopping.set)
         self._thread.join()
 
+    def drop(self) -> None:
+        """Close all connections, so that clients connect again."""
+        self._loop.call_soon_threadsafe(self._abort)
+
+    def _abort(self) -> None:
+        for writer in self._open:
+            writer.transport.abort()
+
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
         server = None
-        async with httpx.AsyncClient(timeout=2) as client:
+        # Like the kubelet, each probe has a connection of its own.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        async with httpx.AsyncClient(timeout=2, limits=limits) as client:
             while not self._stopping.is_set():
                 self.ready = [
                     replica for replica in self._replicas() if await is_ready(client, replica)
@@ -67,9 +78,11 @@ class ServiceProxy:
         except (OSError, ZeroDivisionError):
             writer.transport.abort()
             return
+        self._open.add(writer)
         try:
             await asyncio.gather(carry(reader, there[1]), carry(there[0], writer))
         finally:
+            self._open.discard(writer)
             for end in (writer, there[1]):
                 end.transport.abort()
                 with contextlib.suppress(OSError):

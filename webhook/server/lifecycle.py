@@ -63,8 +63,15 @@ class Lifecycle:
             await each.server.opened.wait()
 
     async def wait(self) -> None:
-        """Wait for a signal, and shut down; a second signal hurries that."""
-        await self._signalled.wait()
+        """Wait for a signal, and shut down; a second signal hurries that.
+
+        A port that fails ends the process, so that the kubelet starts it again.
+        """
+        signalled = asyncio.create_task(self._signalled.wait())
+        await asyncio.wait([signalled, *self._serving], return_when=asyncio.FIRST_COMPLETED)
+        for serving in self._serving:
+            if serving.done():
+                serving.result()
         self._readiness.drain()
         first = self._signals[0]
         # After Ctrl-C there is no Service that would send more.

@@ -99,10 +99,10 @@ class EmbeddedServer(Server):
         while True:
             try:
                 accepted, (address, *_) = await loop.sock_accept(listening)
-            except OSError:  # too many open files, or the client went away
+                self._admit(accepted, address)
+            # Too many open files, no memory, or the client went away: that ends, and this must not.
+            except (OSError, MemoryError):
                 await asyncio.sleep(1 / TICKS_A_SECOND)
-                continue
-            self._admit(accepted, address)
 
     def _admit(self, accepted: socket.socket, address: str) -> None:
         connection = LimitedProtocol(
@@ -119,7 +119,12 @@ class EmbeddedServer(Server):
         if closed is connection:
             accepted.close()
             return
-        task = connection.open(accepted)
+        try:
+            task = connection.open(accepted)
+        except MemoryError:
+            self._port.table.discard(connection)
+            accepted.close()
+            raise
         self._opening.add(task)
         task.add_done_callback(self._opening.discard)
 

@@ -1,0 +1,243 @@
+"""The faults: each strikes a site, and what it did is undone at its end."""
+
+from __future__ import annotations
+
+import base64
+import json
+import resource
+import signal
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+import httpx
+import yaml
+
+from tests.chaos.load import CLIENTS
+from tests.chaos.site import Site
+from tests.cluster.api import namespaced
+from tests.cluster.processes import until
+from tests.tools.loopback import unverified
+from webhook.tls.ca import create_ca
+from webhook.tls.ca_secret import CASecret
+
+__all__ = ["FAULTS", "Fault", "MissedError"]
+
+HOLD = 3.0
+JSON = {"Content-Type": "application/json"}
+LEAST = 1  # Linux ignores a limit of 0 for memory
+LARGE = b'{"a": "' + b"x" * (6 << 20) + b'"}'
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A fault.
+
+    Attributes:
+        name: What happens.
+        strike: Makes it happen, holds it for a while and undoes it.
+        unchanged: How many Pods may be admitted unchanged: those that a replica had been asked
+            about, or was asked about before the Service noticed.
+    """
+
+    name: str
+    strike: Callable[[Site], None]
+    unchanged: int = 0
+
+
+class MissedError(RuntimeError):
+    """A fault had no effect, so its row would prove nothing."""
+
+
+def hold() -> None:
+    time.sleep(HOLD)
+
+
+def expect(effect: Callable[[], object], what: str) -> None:
+    """Wait for what a fault does to the webhook."""
+    try:
+        until(effect, what, HOLD * 5)
+    except TimeoutError as error:
+        raise MissedError(str(error)) from error
+
+
+def do_nothing(site: Site) -> None:
+    hold()
+    for replica in site.release.replicas:
+        expect(lambda replica=replica: site.reviews(replica), f"reviews at {replica.name}")
+
+
+def kill(site: Site) -> None:
+    site.release.kill(site.release.replicas[-1])
+    hold()
+
+
+def terminate(site: Site) -> None:
+    replica = site.release.replicas[-1]
+    replica.process.send_signal(signal.SIGTERM)
+    until(lambda: replica.process.poll() is not None, "the end of the replica")
+    site.release.kill(replica)
+
+
+def stall(site: Site) -> None:
+    site.first.process.send_signal(signal.SIGSTOP)
+    hold()
+    site.first.process.send_signal(signal.SIGCONT)
+
+
+@contextmanager
+def exhausted(site: Site, kind: int) -> Iterator[None]:
+    """Let the first replica have no more of something than it has."""
+    pid = site.first.process.pid
+    before = resource.prlimit(pid, kind)
+    resource.prlimit(pid, kind, (LEAST, before[1]))
+    try:
+        yield
+    finally:
+        resource.prlimit(pid, kind, before)
+
+
+def exhaust_descriptors(site: Site) -> None:
+    with exhausted(site, resource.RLIMIT_NOFILE):
+        site.proxy.drop()
+        expect(lambda: site.first.address not in site.proxy.ready, "a failed probe")
+        hold()
+
+
+def send_large(site: Site) -> int | None:
+    """Send a large body to the first replica, and return the status of the answer, if any."""
+    url = f"https://{site.first.address}:8443/mutate"
+    try:
+        return httpx.post(url, content=LARGE, headers=JSON, verify=unverified()).status_code
+    except httpx.TransportError:
+        return None
+
+
+def exhaust_memory(site: Site) -> None:
+    with exhausted(site, resource.RLIMIT_DATA):
+        site.proxy.drop()
+        # Together more than Python has in reserve.
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            answers = [*pool.map(lambda _: send_large(site), range(CLIENTS))]
+        if None not in answers:
+            raise MissedError("all large bodies were read")
+        hold()
+
+
+def fill_disk(site: Site) -> None:
+    filler = site.disk / "filler"
+    with filler.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(bytes(4096))
+    size = site.first.log.stat().st_size
+    reviews = site.reviews(site.first)
+    hold()
+    if site.first.log.stat().st_size > size + 4096 or site.reviews(site.first) == reviews:
+        raise MissedError("the log has grown, or there were no reviews to log")
+    filler.unlink()
+
+
+def jump(site: Site, hours: int) -> None:
+    site.clock.write_text(f"{hours:+}h")
+    jumped = datetime.now(UTC) + timedelta(hours=hours)
+
+    def is_logged() -> bool:
+        lines = [line for line in site.first.log.read_text().splitlines() if line[:1] == "{"]
+        seen = datetime.fromisoformat(json.loads(lines[-1])["time"])
+        return abs(seen - jumped) < timedelta(minutes=5)
+
+    expect(is_logged, "a line of that time")
+    hold()
+    site.clock.write_text("+0")
+
+
+def change_rules(site: Site, data: dict[str, str]) -> None:
+    path = namespaced("configmaps", site.release.name, f"{site.release.name}-rules")
+    site.plane.api.patch(path, {"data": data})
+    site.release.bring_rules()
+
+
+def replace_rules(site: Site, text: str) -> None:
+    event = "rules refused, the old ones stay in use"
+    before = len(site.first.logged(event))
+    change_rules(site, {"rules.yaml": text})
+    expect(lambda: len(site.first.logged(event)) > before, "the line that refuses them")
+    hold()
+    change_rules(site, site.rules)
+
+
+def mismatch_keys(site: Site) -> None:
+    """Give the CA in the Secret the key of another one."""
+    before = site.plane.api.get(site.release.authority)["data"]
+    other = create_ca("other", datetime.now(UTC), timedelta(days=30))
+    key = CASecret((other.certificate,), (other,)).encode()["ca.key"]
+    data = {"ca.key": base64.b64encode(key).decode()}
+    site.plane.api.patch(site.release.authority, {"data": data})
+
+    def is_noticed() -> bool:
+        now = site.plane.api.get(site.release.authority)["data"]
+        return now["ca.crt"] != before["ca.crt"]
+
+    expect(is_noticed, "a new CA in the Secret")
+    hold()
+    site.plane.api.patch(site.release.authority, {"data": before})
+
+
+def flap(site: Site) -> None:
+    """Let a mirror be down every other moment, and its answers be asked for again and again."""
+    availability = {"mode": "check", "plainHTTP": [site.mirror.address], "ttl": "1s"}
+    hub = {"match": "docker.io", "mirrors": [f"{site.mirror.address}/hub"]}
+    text = yaml.safe_dump({"rules": [hub], "availability": availability})
+    change_rules(site, {"rules.yaml": text})
+    expect(lambda: site.mirror.answered, "a question at the mirror")
+    site.mirror.refused = 0
+    for _ in range(5):
+        for change in (site.mirror.up.clear, site.mirror.up.set):
+            change()
+            time.sleep(HOLD / 10)
+    if not site.mirror.refused:
+        raise MissedError("nobody asked the mirror while it was down")
+    change_rules(site, site.rules)
+
+
+def restart(site: Site, name: str) -> None:
+    site.plane.processes.end(name)
+    time.sleep(1)
+    site.plane.processes.start_again(name)
+    site.plane.processes.wait("the API server", site.plane.api.ready)
+
+
+def stop_reading(site: Site) -> None:
+    site.reader.held.set()
+    reviews = site.reviews(site.release.replicas[1])
+    hold()
+    if site.reviews(site.release.replicas[1]) == reviews:
+        raise MissedError("there were no reviews to log")
+    site.reader.held.clear()
+
+
+# Each client has at most one Pod at a replica, and asks it once more before the Service knows.
+LOST = 2 * CLIENTS
+
+FAULTS = (
+    Fault("nothing", do_nothing),
+    Fault("a log consumer stops reading", stop_reading),
+    Fault("no more file descriptors", exhaust_descriptors, LOST),
+    Fault("no more memory", exhaust_memory, LOST),
+    Fault("the clock jumps two hours ahead", lambda site: jump(site, 2)),
+    Fault("the clock jumps two hours back", lambda site: jump(site, -2)),
+    Fault("rules replaced by garbage", lambda site: replace_rules(site, "\0{[garbage")),
+    Fault("rules replaced by an empty file", lambda site: replace_rules(site, "")),
+    Fault("the CA gets the key of another", mismatch_keys),
+    Fault("a mirror flaps", flap),
+    # It may cut a line of the log, which the faults above read.
+    Fault("the disk of the log is full", fill_disk),
+    Fault("a replica stalls", stall, LOST),
+    Fault("SIGTERM of a replica", terminate),
+    Fault("SIGKILL of a replica", kill, LOST),
+    Fault("the API server restarts", lambda site: restart(site, "kube-apiserver")),
+    Fault("etcd restarts", lambda site: restart(site, "etcd")),
+)

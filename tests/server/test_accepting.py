@@ -1,0 +1,57 @@
+"""A port goes on accepting connections, and one that cannot ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+import pytest
+
+from webhook.server.lifecycle import Lifecycle
+from webhook.server.listener import EmbeddedServer
+
+
+@pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()], ids=repr)
+@pytest.mark.parametrize("place", ["accepting", "admitting"])
+def test_port_accepts_the_next_connection_after_an_error(monkeypatch, error, place):
+    events = [place, "next"]
+    admitted = []
+
+    async def accept(_):
+        if not events:
+            raise asyncio.CancelledError
+        event = events.pop(0)
+        if event == "accepting":
+            raise error
+        return event, ("127.0.0.1", 1)
+
+    def admit(accepted, _):
+        if accepted == "admitting":
+            raise error
+        admitted.append(accepted)
+
+    async def scenario():
+        server = object.__new__(EmbeddedServer)
+        server._admit = admit
+        loop = asyncio.get_running_loop()
+        monkeypatch.setattr(loop, "sock_accept", accept)
+        with suppress(asyncio.CancelledError):
+            await server._accept(None)
+
+    asyncio.run(scenario())
+    assert admitted == ["next"]
+
+
+async def fail():
+    raise MemoryError
+
+
+def test_port_that_fails_ends_the_process():
+    async def scenario():
+        lifecycle = object.__new__(Lifecycle)
+        lifecycle._signalled = asyncio.Event()
+        lifecycle._serving = [asyncio.create_task(fail())]
+        await asyncio.wait_for(lifecycle.wait(), 5)
+
+    with pytest.raises(MemoryError):
+        asyncio.run(scenario())
