@@ -15,8 +15,6 @@ from pathlib import Path
 __all__ = ["Package", "extract_base", "read_packages"]
 
 SUITE = "trixie"
-# Of the archives by name; `DEBIAN` names another, such as one of snapshot.debian.org.
-ARCHIVES = "http://deb.debian.org/{}"
 KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 PACKAGES = ("base-files", "ca-certificates", "libpython3-stdlib", "python3-minimal")
 STATUS = Path("var/lib/dpkg/status.d")
@@ -71,7 +69,8 @@ def extract_base(folder: Path, architecture: str, *more: str) -> None:
     options += [f"--include={','.join((*PACKAGES, *more))}"]
     # The lists of a snapshot are out of date.
     options += ['--aptopt=Acquire::Check-Valid-Until "false"']
-    archives = os.environ.get("DEBIAN") or ARCHIVES
+    # Without sources, mmdebstrap uses the usual archives of the suite and its updates.
+    archives = os.environ.get("DEBIAN")
     sources = [
         f"deb [signed-by={KEYRING}] {archives.format(archive)} {suite} main"
         for archive, suite in (
@@ -79,6 +78,7 @@ def extract_base(folder: Path, architecture: str, *more: str) -> None:
             ("debian", f"{SUITE}-updates"),
             ("debian-security", f"{SUITE}-security"),
         )
+        if archives
     ]
     done = subprocess.run(
         ["mmdebstrap", *options, SUITE, str(folder), *sources],
