@@ -226,7 +226,6 @@ FAULTS = (
     Fault("nothing", do_nothing),
     Fault("a log consumer stops reading", stop_reading),
     Fault("no more file descriptors", exhaust_descriptors, LOST),
-    Fault("no more memory", exhaust_memory, LOST),
     Fault("the clock jumps two hours ahead", lambda site: jump(site, 2)),
     Fault("the clock jumps two hours back", lambda site: jump(site, -2)),
     Fault("rules replaced by garbage", lambda site: replace_rules(site, "\0{[garbage")),
@@ -240,4 +239,6 @@ FAULTS = (
     Fault("SIGKILL of a replica", kill, LOST),
     Fault("the API server restarts", lambda site: restart(site, "kube-apiserver")),
     Fault("etcd restarts", lambda site: restart(site, "etcd")),
+    # The replica may end, and the one in its place has neither that clock nor that disk.
+    Fault("no more memory", exhaust_memory, LOST),
 )

@@ -125,7 +125,10 @@ class Site:
         return sum(float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#"))
 
     def heal(self) -> None:
-        """Wait until two replicas are ready and Pods are rewritten."""
+        """Replace replicas that ended, as the kubelet does, and wait until Pods are rewritten."""
+        for replica in tuple(self.release.replicas):
+            if replica.process.poll() is not None:
+                self.release.kill(replica)
         for _ in range(2 - len(self.release.replicas)):
             self.release.start_replica()
         self.release.wait_ready(*self.release.replicas)
