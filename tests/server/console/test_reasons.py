@@ -20,12 +20,11 @@ from webhook.server.policies import build_policies
 
 RULES = parse_rules(
     """\
-allowlists: {}
 rules:
   - {match: docker.io, mirrors: [h.example/hub, i.example/hub]}
   - {match: docker.io/bitnami, mirrors: [docker.io/bitnamilegacy]}
   - {match: quay.io/our-team, keep: true}
-""".replace("allowlists: {}\n", ""),
+""",
     "rules.yaml",
 )
 MAP: MirrorMap = RULES.policies["default"].mirrors
@@ -157,6 +156,7 @@ def test_unknown_reason_stays_english(reason):
         "label a must be " * 70,
         ", because " * 110,
         "a; " * 360,
+        "a: " * 360,
         "mode observe changes nothing; it would be " * 25,
         ", then rule a → b" * 64,
     ],

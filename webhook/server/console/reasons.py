@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import TYPE_CHECKING, Final
 
@@ -25,12 +25,20 @@ CHAIN: Final = re.compile(r"rule (\S+) → (\S+?)(?:, then (.+))?")
 MORE: Final = re.compile(r"(.*) and (\d+) more")
 # A longer reason is not worth the time that the expressions take.
 MAX_REASON: Final = 1100
+# How many reasons may be in one another. Whoever creates a Pod names its owner, and what they wrote
+# may look like hundreds.
+MAX_DEPTH: Final = 8
 
 
 def translate_reason(language: str, reason: str) -> str:
     """Return a reason in a language; the English words if it is English or not known."""
     if language == "en" or not reason or len(reason) > MAX_REASON:
         return reason
+    return _translate(language, reason)
+
+
+@lru_cache(maxsize=1024)  # many Pods have the same
+def _translate(language: str, reason: str) -> str:
     return _load_catalogue(language).translate(reason) or reason
 
 
@@ -49,31 +57,33 @@ class _Catalogue:
         words = "|".join(map(re.escape, self._answers))
         self._next_answer = re.compile(rf", (?=\S+ (?:{words}))")
 
-    def translate(self, reason: str) -> str | None:
+    def translate(self, reason: str, depth: int = MAX_DEPTH) -> str | None:
         """Return a reason in this language; None if no template makes it."""
+        if not depth:
+            return None
         for pattern, template in self._templates:
             match = pattern.fullmatch(reason)
             if match:
                 found = match.groupdict()
-                values = {name: self._fill(name, text) for name, text in found.items()}
+                values = {name: self._fill(name, text, depth - 1) for name, text in found.items()}
                 # A template of placeholders alone says nothing if it translates none of them.
                 if values != found or CONTENT.search(PLACEHOLDER.sub("", template)):
                     return template.format(**values)
         chain = CHAIN.fullmatch(reason)
         if chain:
             step = self._words["rule"].format(rule=chain[1], target=chain[2])
-            rest = chain[3] and (self.translate(chain[3]) or chain[3])
+            rest = chain[3] and (self.translate(chain[3], depth - 1) or chain[3])
             return self._words["then"].format(step=step, rest=rest) if rest else step
         parts = reason.split("; ")
-        translated = [self.translate(each) for each in parts] if len(parts) > 1 else []
+        translated = [self.translate(each, depth - 1) for each in parts] if len(parts) > 1 else []
         if not any(translated):
             return None
         pairs = zip(translated, parts, strict=True)
         return self._words["semicolon"].join(new or old for new, old in pairs)
 
-    def _fill(self, name: str, value: str) -> str:
+    def _fill(self, name: str, value: str, depth: int) -> str:
         if name in ("reason", "mismatches"):
-            return self.translate(value) or value
+            return self.translate(value, depth) or value
         return self._translate_answers(value) if name == "answers" else value
 
     def _translate_answers(self, text: str) -> str:
