@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from webhook.core import InvalidRuleError, parse_platform
+from webhook.core import InvalidRuleError, parse_duration, parse_platform
 
 
 @pytest.mark.parametrize("text", ["linux/amd64", "linux/arm/v7", "windows/amd64"])
@@ -29,3 +29,24 @@ def test_platform_rejects_invalid_text(text):
 )
 def test_platform_covers_platforms_of_images(platform, image, expected):
     assert parse_platform(platform).covers(*image) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("800ms", 0.8),
+        ("1.5s", 1.5),
+        ("1m30s", 90.0),
+        ("2h", 7200.0),
+        ("0s", 0.0),
+        ("", None),
+        ("30", None),
+        ("-1s", None),
+        ("1.s", None),
+        ("1d", None),
+        ("1s 2s", None),
+        ("\u0663s", None),  # a digit, but not of Go
+    ],
+)
+def test_duration_is_read_as_in_go(text, seconds):
+    assert parse_duration(text) == seconds

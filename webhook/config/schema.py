@@ -13,7 +13,6 @@ from webhook.config.models import DEFAULT_POLICY, Mode
 from webhook.config.rules import MIRROR_KEYS, RULE_KEYS, SECRET_NAME, TRUSTED_KEYS, Verify
 from webhook.config.settings import (
     AVAILABILITY_KEYS,
-    DURATION,
     LOOP_KEYS,
     MAX_TIMES,
     MIN_TIMES,
@@ -22,7 +21,7 @@ from webhook.config.settings import (
 )
 from webhook.core import OnUnknown, Original
 from webhook.core.reference import DOMAIN, PATH
-from webhook.core.settings import PLATFORM
+from webhook.core.settings import DURATION, PLATFORM
 from webhook.profiles import PROFILES
 
 if TYPE_CHECKING:

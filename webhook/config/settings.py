@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final, TypeVar
 
-from webhook.core import Availability, LoopLimits, OnUnknown, parse_platform
+from webhook.core import Availability, LoopLimits, OnUnknown, parse_duration, parse_platform
 from webhook.core.errors import quote
 from webhook.core.reference import is_domain
 
@@ -34,9 +33,6 @@ AVAILABILITY_KEYS: Final = (
 )
 LOOP_KEYS: Final = ("mode", "times", "within")
 
-DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+")
-DURATION_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)")
-UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 # The API server waits 30 seconds at most, and somebody waits for the Pod behind it.
 MAX_WAIT: Final = 10.0
 DAY: Final = 24 * 3600.0
@@ -124,13 +120,11 @@ def read_loops(value: YAMLValue) -> LoopLimits | None:
 
 
 def _read_duration(value: YAMLValue, most: float) -> float | None:
-    """Return seconds from a duration as in Go: ``800ms``, ``1.5s``, ``1m30s``."""
     text = value.node.value
-    if not isinstance(text, str) or not DURATION.fullmatch(text):
+    seconds = parse_duration(text) if isinstance(text, str) else None
+    if seconds is None:
         value.add_problem(f"expected a duration such as 800ms, 30s or 10m, got {value.describe()}")
-        return None
-    seconds = sum(float(number) * UNITS[unit] for number, unit in DURATION_PART.findall(text))
-    if not 0 < seconds <= most:
+    elif not 0 < seconds <= most:
         value.add_problem(f"expected more than 0s and at most {most:g}s, got {text}")
         return None
     return seconds

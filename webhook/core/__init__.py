@@ -16,6 +16,7 @@ from webhook.core.settings import (
     LoopLimits,
     OnUnknown,
     Platform,
+    parse_duration,
     parse_platform,
 )
 
@@ -41,6 +42,7 @@ __all__ = [
     "RuleCycleError",
     "RuleExplanation",
     "explain_rules",
+    "parse_duration",
     "parse_match",
     "parse_platform",
     "parse_reference",

@@ -9,9 +9,21 @@ from typing import Final
 
 from webhook.core.errors import InvalidRuleError, quote
 
-__all__ = ["PLATFORM", "Availability", "LoopLimits", "OnUnknown", "Platform", "parse_platform"]
+__all__ = [
+    "DURATION",
+    "PLATFORM",
+    "Availability",
+    "LoopLimits",
+    "OnUnknown",
+    "Platform",
+    "parse_duration",
+    "parse_platform",
+]
 
 PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
+DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+", re.ASCII)
+_PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
+_UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}
 
 
 class OnUnknown(StrEnum):
@@ -55,6 +67,13 @@ def parse_platform(text: str) -> Platform:
         problem = f"{quote(text)} is not a platform; write os/architecture, such as linux/amd64"
         raise InvalidRuleError(problem)
     return Platform(match[1], match[2], match[3] or "")
+
+
+def parse_duration(text: str) -> float | None:
+    """Return seconds from a duration as in Go: ``800ms``, ``1.5s``, ``1m30s``; None for others."""
+    if not DURATION.fullmatch(text):
+        return None
+    return sum(float(number) * _UNITS[unit] for number, unit in _PART.findall(text))
 
 
 @dataclass(frozen=True, slots=True)

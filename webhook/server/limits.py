@@ -14,7 +14,9 @@ from http import HTTPStatus
 from operator import itemgetter
 from typing import TYPE_CHECKING, Final
 
+from webhook.core import parse_duration
 from webhook.core.errors import quote
+from webhook.core.settings import DURATION
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Mapping
@@ -44,9 +46,9 @@ REASONS: Final = {
 }
 # The API server sends what is left of its deadline, as a Go duration that is rounded up
 # to a second (k8s.io/apiserver, pkg/util/webhook).
-TIMEOUT: Final = re.compile(rb"(?:^|&)timeout=((?:\d{1,9}(?:\.\d{1,9})?(?:ms|s|m|h))+)(?:&|$)")
-PART: Final = re.compile(rb"(\d+(?:\.\d+)?)(ms|s|m|h)")
-UNITS: Final = {b"ms": 0.001, b"s": 1.0, b"m": 60.0, b"h": 3600.0}
+TIMEOUT: Final = re.compile(rf"(?:^|&)timeout=({DURATION.pattern})(?:&|$)".encode())
+# Nobody waits longer: it is a mistake.
+MAX_SECONDS: Final = 1e9
 # Seconds for the network, and for the rounding.
 MARGIN: Final = 0.5
 
@@ -160,10 +162,10 @@ def parse_timeout(query: bytes) -> float:
         query: The query of the URL. Without a timeout in it the result is infinite.
     """
     found = TIMEOUT.search(query)
-    if found is None:
+    seconds = parse_duration(found[1].decode()) if found else None
+    if seconds is None or seconds > MAX_SECONDS:
         return math.inf
-    parts = PART.findall(found[1])
-    return max(0.0, sum(float(number) * UNITS[unit] for number, unit in parts) - MARGIN)
+    return max(0.0, seconds - MARGIN)
 
 
 def encode_status(code: int, message: str) -> bytes:
