@@ -379,9 +379,11 @@ async def test_replica_with_another_ca_is_reported_as_missing(console):
         found(console, OURS, endpoint)
         answer = await console.json("/api/decisions")
         text = await read(console)
+        chinese = await read(console, lang="zh")
     assert (answer["replicas"], answer["answered"]) == (2, 1)
     assert [pod["pod"] for pod in answer["pods"]] == ["web-0"]
-    assert "HTTP 403" in answer["missing"][0]
+    assert "refused the query (HTTP 403): it has another CA" in answer["missing"][0]
+    assert "拒绝了查询（HTTP 403）" in chinese
     assert "1 of 2 replicas answered: what the others decided is missing here." in text
 
 

@@ -38,6 +38,10 @@ MAX_QUERY: Final = 32 * 1024
 STATE_PATH: Final = "/replica"
 DECISIONS_PATH: Final = "/replica/decisions"
 OTHER_VERSION: Final = "it runs another version, or its console is off"
+REFUSED: Final = (
+    "refused the query (HTTP 403): it has another CA, another version, or a clock that differs by "
+    "more than a minute"
+)
 NO_ACCESS: Final = (
     "without self-managed certificates the webhook cannot ask the API server for the others. "
     "Look at each replica: kubectl port-forward pod/NAME 8080"
@@ -302,6 +306,8 @@ async def _fetch(url: str, limit: float, most: int) -> bytes | str:
                     break
         if response.is_success:
             return bytes(body)
+        if response.status_code == httpx.codes.FORBIDDEN:
+            return f"{address} {REFUSED}"
     except (TimeoutError, httpx.TimeoutException):
         return (
             f"{address} did not answer within {limit:g} seconds: it hangs, or a NetworkPolicy "
