@@ -183,7 +183,7 @@ def _load(data: Mapping[str, str]) -> Configuration:
     # The rules may name other files, which lie beside them as in a Pod.
     with TemporaryDirectory(prefix="mirrorhook-doctor-") as folder:
         for name, text in data.items():
-            Path(folder, name).write_text(text)
+            Path(folder, name).write_text(text, encoding="utf-8")
         return load_rules(Path(folder, RULES))
 
 

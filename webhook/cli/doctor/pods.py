@@ -44,10 +44,10 @@ if TYPE_CHECKING:
     from webhook.core import Decision
     from webhook.kube.client import KubeClient
     from webhook.objects import ImageDecision, PodSpec
+    from webhook.registry import CheckResult
 
     # Asks the registries for the candidates of a decision: what each has said, by its name.
-    Probe = Callable[[PolicySettings, Decision], Mapping[str, "CheckResult"]]
-    from webhook.registry import CheckResult
+    Probe = Callable[[PolicySettings, Decision], Mapping[str, CheckResult]]
 
 __all__ = ["explain_pod"]
 

@@ -241,7 +241,10 @@ class ConsoleViews:
     identity: str = field(default_factory=lambda: token_hex(8))
 
     def get_replica_state(self) -> ReplicaState:
-        """Return what this replica reports to the others: no rule, image or Pod."""
+        """Return what this replica reports to the others: no image or Pod.
+
+        Of the rules it has only what is wrong with the first file, as ``/readyz`` does.
+        """
         state = self.get_state()
         return ReplicaState(
             identity=self.identity,
