@@ -178,6 +178,7 @@ async def test_page_says_as_of_when_and_since_when_it_knows(console):
         ("shop/web-0", False),
         ("deployment.apps/web", True),
         ("-n shop web", False),
+        ("nginx:" + "1" * 1024, False),
         ("", False),
     ],
 )
