@@ -115,7 +115,10 @@ def test_every_import_format_is_in_the_documentation_and_the_help():
 
 @pytest.mark.parametrize(
     ("format_", "problem"),
-    [("k3s", "is a folder, and k3s needs a file"), ("hosts.toml", "contains no HOST/hosts.toml")],
+    [
+        ("k3s", "is a folder, and k3s needs a file"),
+        ("hosts.toml", "contains no HOST/hosts.toml: give the folder certs.d"),
+    ],
 )
 def test_import_refuses_a_folder_without_files_of_the_format(tmp_path, format_, problem):
     result = run(format_, tmp_path)

@@ -97,7 +97,7 @@ def test_render_fails_if_no_rule_can_be_written(path):
     result = run("docker", "--config", path)
 
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "none of the rules can be written" in result.stderr
+    assert "none of the rules can be written in this format: docs/render.md says" in result.stderr
 
 
 def test_render_refuses_an_unknown_code(path):

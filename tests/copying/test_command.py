@@ -60,7 +60,7 @@ def test_images_come_from_arguments_standard_input_and_manifests(skopeo_world, t
         (("=a:1", "--archive", "x", "--save", "--plan", "list"), "either --archive or --plan"),
         (("=a:1", "--plan-file", "x"), "--plan-file needs --plan"),
         (("=a:1", "-n", "shop"), "--namespace and --context need --cluster"),
-        (("--archive", "none", "--load"), "index.json: No such file or directory"),
+        (("--archive", "none", "--load"), "No such file or directory; give a folder that"),
         (("--cluster", "--kubeconfig", "none"), "whose Pods and workloads you may list"),
     ],
 )
@@ -286,7 +286,7 @@ def test_folder_that_is_not_an_archive_is_an_error(skopeo_world, tmp_path):
     (tmp_path / "index.json").write_text("[]")
     done = skopeo_world.run("--archive", tmp_path, "--load")
     assert done.returncode == 2
-    assert "is not the index of an OCI image layout" in done.stderr
+    assert "is not the index of an OCI image layout; give a folder" in done.stderr
 
 
 def test_crane_names_the_engines_that_can_archive(tmp_path, world):

@@ -216,7 +216,7 @@ def test_name_that_does_not_exist_is_not_tried_by_the_engine(tmp_path, upstream,
     link.chmod(0o755)
     (entry,) = world.json("=app:1", PATH=f"{world.home}/bin:/usr/bin:/bin")
     assert entry["status"] == "failed"
-    assert entry["reason"] == f"{UNKNOWN_HOST} has a name that does not exist"
+    assert entry["reason"] == f"{UNKNOWN_HOST} does not exist in DNS"
     assert not log.exists()
 
 

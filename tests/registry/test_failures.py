@@ -110,7 +110,7 @@ async def test_name_that_does_not_exist_is_reported_at_once():
 
     if has_dns():
         assert (result.status, result.seconds < 1) == (CheckStatus.UNKNOWN_HOST, True)
-        assert result.reason == "has a name that does not exist"
+        assert result.reason == "does not exist in DNS"
     else:
         assert result.reason == "cannot be reached (DNS does not answer for its name)"
 

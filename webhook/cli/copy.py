@@ -159,12 +159,12 @@ def copy(
     plan_file: IO[str],
     output: str,
 ) -> None:
-    """Copy each IMAGE from upstream to its first mirror, by regctl, skopeo or crane.
+    """Copy each IMAGE from upstream to its first mirror, with regctl, skopeo or crane.
 
-    An IMAGE of - takes names from standard input, one a line; blank lines and lines
+    An IMAGE of - reads names from standard input, one per line; blank lines and lines
     that begin with # are skipped. What a mirror has already is not copied again.
 
-    The exit code is 1 if an IMAGE could not be copied; the others are copied all the same.
+    The exit code is 1 if an IMAGE could not be copied; the others are still copied.
 
     \b
     Examples:

@@ -21,6 +21,7 @@ NAME: Final = "org.opencontainers.image.ref.name"
 FULL_NAME: Final = "io.containerd.image.name"
 # Until an image has come in whole: engines take no full names as tags.
 INCOMING: Final = "mirrorhook-incoming"
+ADVICE: Final = "give a folder that `mirrorhook copy --save` wrote"
 
 
 class InvalidArchiveError(SetupError):
@@ -109,10 +110,12 @@ class Archive:
             if all(isinstance(each["digest"], str) for each in index["manifests"]):
                 return dict(index)
         except OSError as error:
-            raise InvalidArchiveError(f"{self._index}: {error.strerror}") from None
+            raise InvalidArchiveError(f"{self._index}: {error.strerror}; {ADVICE}") from None
         except (ValueError, TypeError, KeyError):
             pass
-        raise InvalidArchiveError(f"{self._index} is not the index of an OCI image layout")
+        raise InvalidArchiveError(
+            f"{self._index} is not the index of an OCI image layout; {ADVICE}"
+        )
 
 
 def hash_manifest(manifest: bytes) -> str:

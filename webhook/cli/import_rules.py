@@ -73,7 +73,7 @@ def _find_files(path: Path, format_: str) -> list[Path]:
         raise click.UsageError(f"{path} is a folder, and {format_} needs a file")
     files = sorted(path.glob(f"*/{HOSTS_TOML}"))
     if not files:
-        raise click.UsageError(f"{path} contains no HOST/{HOSTS_TOML}")
+        raise click.UsageError(f"{path} contains no HOST/{HOSTS_TOML}: give the folder certs.d")
     return files
 
 

@@ -1,4 +1,4 @@
-"""`mirrorhook init`: write a rules file, and values for the chart, to begin with."""
+"""`mirrorhook init`: write a first rules file, and values for the chart."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def init(
     *,
     force: bool,
 ) -> None:
-    """Write a rules file and values for the chart, to begin with.
+    """Write a first rules file, and values for the chart.
 
     On a terminal it asks for what the options do not say.
 

@@ -31,7 +31,7 @@ __all__ = ["main", "mirrorhook"]
 
 # In the order of the help page. Each is `webhook.cli.<name>.<name>`, except for LOCATIONS.
 COMMANDS: Final = {
-    "init": "Write a rules file and values for the chart, to begin with.",
+    "init": "Write a first rules file, and values for the chart.",
     "serve": "Run the webhook.",
     "explain": "Show what the rules do to images, and why.",
     "audit": "List the images in use, and what the rules make of them.",

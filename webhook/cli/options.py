@@ -178,8 +178,9 @@ def explain_cluster_errors() -> Iterator[None]:
     try:
         yield
     except ClusterError as error:
+        problem = str(error).rstrip(".")
         raise SetupError(
-            f"{error}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
+            f"{problem}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
         ) from None
 
 

@@ -180,7 +180,7 @@ def import_openshift(text: str, rule_set: RuleSet) -> None:
         for value in as_list(as_mapping(resource.get("spec")).get(key)):
             _read_mirror_set(as_mapping(value), limit, sources, rule_set)
     if not found:
-        raise UnreadableFileError(f"the file has no {', '.join(OPENSHIFT_KINDS)}")
+        raise UnreadableFileError(f"the file has no {' or '.join(OPENSHIFT_KINDS)}")
     for name, source in sources.items():
         for target, limits in source.limits.items():
             _warn_of_limit(source.line, target, name, limits, rule_set)

@@ -121,7 +121,7 @@ _REASONS: Final[Mapping[CheckStatus, str]] = {
     CheckStatus.FAILED: "fails",
     CheckStatus.UNEXPECTED: "sends an unexpected response",
     CheckStatus.TIMEOUT: "does not answer in time",
-    CheckStatus.UNKNOWN_HOST: "has a name that does not exist",
+    CheckStatus.UNKNOWN_HOST: "does not exist in DNS",
     CheckStatus.UNREACHABLE: "cannot be reached",
     CheckStatus.UNTRUSTED: "has a certificate that is not trusted",
     CheckStatus.UNVERIFIED: "has an image that cannot be verified",
