@@ -249,7 +249,7 @@ def _write(
         click.get_current_context().exit(EXIT_FAILED)
     if not rendered.files:
         raise click.ClickException(
-            "none of the rules can be written in this format: docs/render.md says what it can express"
+            "none of the rules can be written in this format: docs/render.md says why"
         )
     if output_dir is None:
         click.echo("\n".join(_format_files(rendered.files)), nl=False)
