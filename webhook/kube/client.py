@@ -321,24 +321,32 @@ def _shake_hands(socket: Any, context: ssl.SSLContext, host: str) -> bytes:
     incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
     secure = context.wrap_bio(incoming, outgoing, server_hostname=host)
     opened: set[int] = set()
-    while True:
+    is_done = False
+    while not is_done:
         try:
             secure.do_handshake()
+            is_done = True
         except ssl.SSLWantReadError:
-            data = outgoing.read()
-            if data:
-                socket.send_binary(b"\0" + data)
-            kind, message = socket.recv_data()
-            if kind != BINARY or not message:
-                raise ConnectionError("the connection was closed") from None
-            channel, content = message[0], message[1:]
-            if channel in opened and channel:
-                raise ConnectionError(content.decode("utf-8", "replace")) from None
-            if channel in opened:
-                incoming.write(content)
-            opened.add(channel)
-            continue
-        return ssl.DER_cert_to_PEM_cert(secure.getpeercert(True) or b"").encode()
+            pass
+        # The last message, too: otherwise the server would log a handshake that failed.
+        data = outgoing.read()
+        if data:
+            socket.send_binary(b"\0" + data)
+        if not is_done:
+            _receive(socket, incoming, opened)
+    return ssl.DER_cert_to_PEM_cert(secure.getpeercert(True) or b"").encode()
+
+
+def _receive(socket: Any, incoming: ssl.MemoryBIO, opened: set[int]) -> None:
+    kind, message = socket.recv_data()
+    if kind != BINARY or not message:
+        raise ConnectionError("the connection was closed")
+    channel, content = message[0], message[1:]
+    if channel in opened and channel:
+        raise ConnectionError(content.decode("utf-8", "replace"))
+    if channel in opened:
+        incoming.write(content)
+    opened.add(channel)
 
 
 def _read(action: str, response: urllib3.BaseHTTPResponse) -> bytes:
