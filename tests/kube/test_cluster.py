@@ -129,6 +129,17 @@ async def test_labels_of_a_namespace_are_read(api, cluster):
         await cluster.get_namespace_labels("shop")
 
 
+@pytest.mark.parametrize("name", ["", ".", ".."])
+async def test_name_that_leads_to_another_path_is_not_asked_for(cluster, name):
+    for call in (
+        cluster.get_namespace_labels(name),
+        cluster.get_pod(name, "web"),
+        cluster.get_pod("shop", name),
+    ):
+        with pytest.raises(NotFoundError, match="no object has such a name"):
+            await call
+
+
 async def test_patch_of_a_changed_object_is_a_conflict(api, cluster):
     api.put(SECRETS, "ca", type="x/y", data={})
     api.put(CONFIGURATIONS, "hook", webhooks=[webhook("a.x")])

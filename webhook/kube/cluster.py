@@ -124,8 +124,9 @@ class Cluster:
             NotFoundError: It does not exist.
             ForbiddenError: The webhook may not read namespaces, as usual.
         """
-        path = f"/api/v1/namespaces/{quote(name, safe='')}"
-        content = await self._call(f"get Namespace {name}", "GET", path, limit=limit)
+        action = f"get Namespace {name}"
+        path = f"/api/v1/namespaces/{_quote_name(action, name)}"
+        content = await self._call(action, "GET", path, limit=limit)
         return content["metadata"].get("labels") or {}
 
     async def get_pod(
@@ -137,8 +138,11 @@ class Cluster:
             NotFoundError: It does not exist.
             ForbiddenError: The webhook may not read Pods, as usual.
         """
-        path = f"/api/v1/namespaces/{quote(namespace, safe='')}/pods/{quote(name, safe='')}"
-        return await self._call(f"get Pod {namespace}/{name}", "GET", path, limit=limit)
+        action = f"get Pod {namespace}/{name}"
+        space, pod = (_quote_name(action, each) for each in (namespace, name))
+        return await self._call(
+            action, "GET", f"/api/v1/namespaces/{space}/pods/{pod}", limit=limit
+        )
 
     async def disown_ca_bundles(self, configuration: WebhookConfiguration) -> None:
         """Give up the ownership of the CA bundles of an unchanged configuration.
@@ -224,6 +228,17 @@ class Cluster:
             raise UnavailableError(
                 f"cannot {action}: no complete response within {limit:g} seconds"
             ) from None
+
+
+def _quote_name(action: str, name: str) -> str:
+    """Return a name as one part of a path, as visitors of the console write anything.
+
+    Raises:
+        NotFoundError: It would lead to another path.
+    """
+    if name in {"", ".", ".."}:
+        raise NotFoundError(f"cannot {action}: no object has such a name")
+    return quote(name, safe="")
 
 
 def find_endpoints(slices: Iterable[Mapping[str, Any]], port: str) -> list[Endpoint]:
