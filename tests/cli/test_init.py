@@ -112,7 +112,7 @@ def test_init_replaces_files_only_by_force(tmp_path):
 def test_init_writes_nothing_that_is_not_valid(tmp_path, arguments, message):
     result = run(tmp_path / "new", *arguments)
     assert result.exit_code == 2
-    assert message in result.stderr
+    assert result.stderr.count(message) == 1
     assert not (tmp_path / "new").exists()
 
 

@@ -102,6 +102,23 @@ def test_check_probe_asks_each_mirror_for_an_image(rules, full):
     assert probes[1]["image"] == f"{full}/hub/library/busybox:latest"
 
 
+def test_check_image_refuses_an_invalid_name(rules):
+    result = run(check, str(rules), "--image", "Nginx:1:2")
+
+    assert result.exit_code == 2
+    assert "Invalid value for --image: 'Nginx:1:2': " in result.stderr
+
+
+def test_check_probe_writes_no_table_if_there_is_no_mirror(tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text("rules: []\n")
+
+    result = run(check, str(path), "--probe")
+
+    assert result.exit_code == 0
+    assert "MIRROR" not in result.stdout
+
+
 def test_check_image_succeeds_if_a_mirror_has_one_of_the_images(tmp_path, full):
     path = tmp_path / "rules.yaml"
     path.write_text(

@@ -21,6 +21,7 @@ from webhook.cli.options import (
 )
 from webhook.cli.output import show_json, show_table, show_text
 from webhook.config import ConfigurationError
+from webhook.core import InvalidReferenceError, parse_reference
 
 if TYPE_CHECKING:
     from webhook.config import Configuration, PolicySettings, Problem
@@ -64,6 +65,11 @@ def check(
     is_config_given = context.get_parameter_source("config") is ParameterSource.COMMANDLINE
     if file is not None and (profile or is_config_given):
         raise click.UsageError("give only one of FILE, --config and --profile")
+    for image in images:
+        try:
+            parse_reference(image)
+        except InvalidReferenceError as error:
+            raise click.BadParameter(f"{image!r}: {error}", param_hint="--image") from None
     try:
         configuration = read_configuration(file or config, profile)
     except ConfigurationError as error:

@@ -135,8 +135,9 @@ def init(
     try:
         configuration = parse_rules(files[RULES_FILE], RULES_FILE)
     except ConfigurationError as error:
-        problems = "; ".join(dict.fromkeys(problem.message for problem in error.problems))
-        raise click.UsageError(f"the options give no valid rules: {problems}") from None
+        # Each mirror has the same registry, so nearly always the same problem.
+        problem = error.problems[0].message
+        raise click.UsageError(f"the options give no valid rules: {problem}") from None
     try:
         directory.mkdir(parents=True, exist_ok=True)
         for name, text in files.items():

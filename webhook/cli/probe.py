@@ -224,6 +224,8 @@ def show_mirrors(probes: Iterable[MirrorProbe]) -> None:
         )
         for each in probes
     ]
+    if not rows:
+        return
     show_text("")
     show_table(("POLICY", "RULE", "MIRROR", "ASKED FOR", "ANSWER", "TIME"), rows)
 
