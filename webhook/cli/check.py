@@ -65,11 +65,7 @@ def check(
     is_config_given = context.get_parameter_source("config") is ParameterSource.COMMANDLINE
     if file is not None and (profile or is_config_given):
         raise click.UsageError("give only one of FILE, --config and --profile")
-    for image in images:
-        try:
-            parse_reference(image)
-        except InvalidReferenceError as error:
-            raise click.BadParameter(f"{image!r}: {error}", param_hint="--image") from None
+    _check_names(images)
     try:
         configuration = read_configuration(file or config, profile)
     except ConfigurationError as error:
@@ -94,6 +90,14 @@ def check(
         show_json(entry)
     if is_missing:
         context.exit(EXIT_FAILED)
+
+
+def _check_names(images: tuple[str, ...]) -> None:
+    for image in images:
+        try:
+            parse_reference(image)
+        except InvalidReferenceError as error:
+            raise click.BadParameter(f"{image!r}: {error}", param_hint="--image") from None
 
 
 def _configuration_entry(
