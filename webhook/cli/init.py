@@ -44,7 +44,7 @@ VALUES: Final = """\
 #     --namespace mirrorhook --create-namespace --values {file}
 #   kubectl label namespace NAME mirrorhook.io/rewrite=enabled
 #
-# All values: {documentation}/install.md
+# Installation guide: {documentation}/install.md
 
 {image}
 # Namespaces opt in with the label above. To rewrite all but the system's: `mode: all`.
