@@ -68,7 +68,8 @@ def seconds_of(arguments: list[str]) -> float:
 def measure_memory(folder: Path, report: Callable[[str], None]) -> Iterator[Bound]:
     """Yield what a million reviews leave behind, where images repeat, and where all are new."""
     load = Load(folder)
-    for name, case in (("images repeat", USUAL), ("every image new", NEW)):
+    # Where every image is new, the history of the console fills its 20 MiB.
+    for name, case, most in (("images repeat", USUAL, 75), ("every image new", NEW, 105)):
         few = Case(case.name, case.body, CONNECTIONS, new=case.new)
         with ExitStack() as stack:
             ours = Field(folder, stack).start_webhook("memory", make_rules(RULES))
@@ -79,8 +80,8 @@ def measure_memory(folder: Path, report: Callable[[str], None]) -> Iterator[Boun
                 asked = until(asked + FIRST, asked, ours, load, few)
             late = ours.resident()
         megabytes = late / MEGABYTE
-        yield Bound(f"memory after {asked:,} reviews, {name}", megabytes, 75, "MB")
-        yield Bound(f"to that after the first {FIRST:,}", late / early, 1.02)
+        yield Bound(f"memory after {asked:,} reviews, {name}", megabytes, most, "MB")
+        yield Bound(f"to that after the first {FIRST:,}", late / early, 1.05)
 
 
 def until(count: int, asked: int, ours: Contestant, load: Load, case: Case) -> int:
