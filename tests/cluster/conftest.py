@@ -70,7 +70,7 @@ def node(programs):
     try:
         prepare()
         ours = layout()
-    except (GoMissingError, ImageMissingError) as error:
+    except (GoMissingError, HelmMissingError, ImageMissingError) as error:
         pytest.skip(str(error))
     with cluster_with_node() as node:
         push_layout(REGISTRY, "mirrorhook:test", ours)

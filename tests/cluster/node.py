@@ -24,6 +24,7 @@ from tests.cluster.namespaces import isolated
 from tests.cluster.packages import PATH
 from tests.cluster.processes import Processes
 from tests.cluster.programs import CONTAINERD, NEWEST, program
+from tests.tools.helm import helm3, helm4
 from tests.tools.registry import push_files
 
 __all__ = ["REGISTRY", "Node", "cluster_with_node", "prepare"]
@@ -60,10 +61,12 @@ class Node:
 
 
 def prepare() -> None:
-    """Build the programs, which needs a network connection."""
+    """Build or download the programs, which needs a network connection."""
     for line in (NEWEST, CONTAINERD):
         for name in line.packages:
             program(name, line)
+    helm3()
+    helm4()
 
 
 @contextmanager

@@ -57,7 +57,7 @@ def node(built):
     try:
         prepare()
         program("cosign", COSIGN)
-    except GoMissingError as error:
+    except (GoMissingError, HelmMissingError) as error:
         pytest.skip(str(error))
     with cluster_with_node() as node:
         yield node
