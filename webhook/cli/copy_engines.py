@@ -94,9 +94,13 @@ class CopyEngine(ABC):
             folder: The layout.
             tag: What its index calls the image.
             digest: Digest of the image, if it is there already.
+
+        Raises:
+            ValueError: The engine cannot copy archives; `find_gap` says so before.
         """
-        # Crane copies no archives, and `find_gap` refuses them before this is called.
-        raise NotImplementedError(f"{self.name} has no archives")
+        wanted = f"{tag}@{digest}" if digest else tag
+        problem = f"{self.name} cannot copy {wanted} from or to {folder}; use --engine regctl"
+        raise ValueError(problem)
 
     def find_gap(self, *, platforms: int, is_archive: bool) -> str:
         """Return what this engine cannot do, and which one can; empty if it can do all.

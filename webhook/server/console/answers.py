@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime  # noqa: TC003 - FastAPI reads the annotations
 from typing import TYPE_CHECKING, Final
 
@@ -10,10 +10,11 @@ from webhook.admission import ReviewOutcome
 from webhook.core import NEXT_STEPS, Outcome
 from webhook.objects import OPT_OUT
 from webhook.server.console.selection import REMOVE_OPT_OUT, SelectionView
+from webhook.server.history import ImageRecord
 
 if TYPE_CHECKING:
     from webhook.server.console.replicas import SearchResult
-    from webhook.server.history import ImageRecord, PodRecord
+    from webhook.server.history import PodRecord
 
 __all__ = ["AnswerView", "ImageView", "NamespaceView", "PodView", "make_answer"]
 
@@ -21,27 +22,14 @@ READ_THE_LOG: Final = "see the log of the webhook, and report the error"
 
 
 @dataclass(frozen=True, slots=True)
-class ImageView:
+class ImageView(ImageRecord):
     """The decision on one image, with what to do about it.
 
     Attributes:
-        name: The name of the container; ``volume:`` and the name for a volume.
-        image: The image as it was written.
-        outcome: The outcome.
-        reason: Why.
-        rule: The rule that applied; empty if none did.
-        result: The image that replaced it, or that would replace it if the policy did not only
-            observe; empty if there is none.
         next: What to do if that is not what you want; empty if nothing is to be done.
     """
 
-    name: str
-    image: str
-    outcome: str
-    reason: str
-    rule: str
-    result: str
-    next: str
+    next: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,15 +171,7 @@ def _view_pod(pod: PodRecord, name: str) -> PodView:
 
 def _view_image(image: ImageRecord) -> ImageView:
     step = NEXT_STEPS.get(Outcome(image.outcome), "") if image.outcome in {*Outcome} else ""
-    return ImageView(
-        name=image.name,
-        image=image.image,
-        outcome=image.outcome,
-        reason=image.reason,
-        rule=image.rule,
-        result=image.result,
-        next=step,
-    )
+    return ImageView(**asdict(image), next=step)
 
 
 def _advise(pod: PodRecord) -> str:
