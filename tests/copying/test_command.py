@@ -449,10 +449,17 @@ def test_plan_of_a_cluster_leaves_out_what_nobody_can_pull(regctl_world, tmp_pat
     assert given.stdout == done.stdout
 
 
-def test_images_are_copied_in_parallel(skopeo_world):
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [(["a:1", "b:1", "c:1", "d:1"], 2), (["e:1", "e:2", "e:3", "e:4"], 1)],
+    ids=["different repositories", "one repository"],
+)
+def test_images_are_copied_in_parallel_unless_they_share_a_repository(
+    skopeo_world, names, expected
+):
     world = skopeo_world
-    for name in "abcd":
-        put(world, f"{name}:1", content=name)
+    for name in names:
+        put(world, name, content=name)
     real = os.path.realpath(world.home / "bin/skopeo")
     program = world.home / "bin/skopeo"
     program.unlink()
@@ -462,10 +469,10 @@ def test_images_are_copied_in_parallel(skopeo_world):
     )
     program.chmod(0o755)
     path = {"PATH": f"{world.home}/bin:/usr/bin:/bin"}
-    world.run("=a:1", "=b:1", "=c:1", "=d:1", "--parallel", "2", **path)
+    world.run(*(f"={name}" for name in names), "--parallel", "2", **path)
     running = most = 0
     for line in (world.home / "log").read_text().split():
         running += 1 if line == "+" else -1
         most = max(most, running)
-    assert most == 2
-    assert world.at_mirror("d:1")
+    assert most == expected
+    assert all(map(world.at_mirror, names))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections import defaultdict
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Final
 
@@ -87,14 +89,31 @@ class CopyRun:
                 if old.is_planned and not new.is_planned:
                     self.report(new)
         # Engines don't share the index of an archive.
-        await self._work(self._copy, 1 if self.saving else self.parallel)
+        await self._work(self._copy, 1 if self.saving else self.parallel, by_repository=True)
 
-    async def _work(self, step: Callable[[CopyTask], Awaitable[CopyTask]], limit: int) -> None:
-        """Take all planned tasks a step further, some at once."""
+    async def _work(
+        self,
+        step: Callable[[CopyTask], Awaitable[CopyTask]],
+        limit: int,
+        *,
+        by_repository: bool = False,
+    ) -> None:
+        """Take all planned tasks a step further, some at once.
+
+        Args:
+            step: Takes one of them further.
+            limit: How many at once.
+            by_repository: One after another within a repository of the target. Its images share
+                layers, which would be uploaded twice; and registries refuse a manifest while
+                another upload of its layers ends.
+        """
         slots = asyncio.Semaphore(limit)
+        locks: defaultdict[object, asyncio.Lock] = defaultdict(asyncio.Lock)
 
         async def take(index: int) -> None:
-            async with slots:
+            target = self.tasks[index].target
+            lock = locks[target.registry, target.repository] if by_repository else nullcontext()
+            async with lock, slots:
                 task = self.tasks[index]
                 try:
                     self.tasks[index] = await step(task)
