@@ -43,7 +43,8 @@ PAGE_SIZE: Final = 500
 # also merges lists of webhooks by name.
 STRATEGIC_MERGE: Final = "application/strategic-merge-patch+json"
 BINARY: Final = 2  # a websocket frame with data (RFC 6455, 5.2)
-CONTENT_TYPES: Final = {"POST": "application/json", "PATCH": STRATEGIC_MERGE}
+JSON: Final = "application/json"
+CONTENT_TYPES: Final = {"POST": JSON, "PUT": JSON, "PATCH": STRATEGIC_MERGE}
 
 
 class KubeClient:
@@ -99,6 +100,8 @@ class KubeClient:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content_type: str = "",
+        accept: str = JSON,
         read_timeout: float = READ_SECONDS,
     ) -> urllib3.BaseHTTPResponse:
         """Send a request, and return the successful response when its head is there.
@@ -109,12 +112,14 @@ class KubeClient:
             path: Path of the resource.
             query: Query parameters.
             body: JSON to send.
+            content_type: Its media type, if it is not that of `CONTENT_TYPES`.
+            accept: Media types of the response.
             read_timeout: Seconds without a byte after which the connection is given up.
         """
         if query:
             path += f"?{urlencode(query)}"
         content = None if body is None else json.dumps(body)
-        response = self._request(action, method, path, content, read_timeout)
+        response = self._request(action, method, path, content, read_timeout, accept, content_type)
         if response.status in range(200, 300):
             return response
         raise create_error(action, response.status, _find_message(_read(action, response)))
@@ -127,9 +132,20 @@ class KubeClient:
         *,
         query: Mapping[str, str] | None = None,
         body: Mapping[str, Any] | None = None,
+        content_type: str = "",
+        accept: str = JSON,
     ) -> dict[str, Any]:
         """Send a request as `send` does, and return the JSON object of the response."""
-        content = _parse(_read(action, self.send(action, method, path, query=query, body=body)))
+        response = self.send(
+            action,
+            method,
+            path,
+            query=query,
+            body=body,
+            content_type=content_type,
+            accept=accept,
+        )
+        content = _parse(_read(action, response))
         if not isinstance(content, dict):
             raise UnavailableError(f"cannot {action}: the response is not a JSON object")
         return content
@@ -283,11 +299,12 @@ class KubeClient:
         path: str,
         body: str | None = None,
         read_timeout: float = READ_SECONDS,
-        accept: str = "application/json",
+        accept: str = JSON,
+        content_type: str = "",
     ) -> urllib3.BaseHTTPResponse:
         headers = {"Accept": accept, "User-Agent": f"mirrorhook/{__version__}"}
         if method in CONTENT_TYPES:
-            headers["Content-Type"] = CONTENT_TYPES[method]
+            headers["Content-Type"] = content_type or CONTENT_TYPES[method]
         try:
             headers |= self._authorize("Authorization")
             return self._pool.request(

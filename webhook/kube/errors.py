@@ -8,6 +8,7 @@
     ├── NotFoundError      the object does not exist
     ├── RefusedError       the API server rejects the request
     └── UnavailableError   no answer, or only a temporary error
+        └── ExpiredError   the API server no longer has that version: begin again
 
 Every message names the action, the object, and the reason.
 """
@@ -19,6 +20,7 @@ from typing import Final
 __all__ = [
     "ClusterError",
     "ConflictError",
+    "ExpiredError",
     "ForbiddenError",
     "NotFoundError",
     "RefusedError",
@@ -54,13 +56,17 @@ class UnavailableError(ClusterError):
     """The API server does not answer now; it may do so later."""
 
 
+class ExpiredError(UnavailableError):
+    """The API server no longer has what came after a version: begin again with a list."""
+
+
 ERRORS: Final[dict[int, type[ClusterError]]] = {
     401: UnavailableError,  # an expired token: the next request reads the new one
     403: ForbiddenError,
     404: NotFoundError,
     408: UnavailableError,
     409: ConflictError,
-    410: UnavailableError,  # a watch whose resource version is too old: begin again
+    410: ExpiredError,
     429: UnavailableError,
 }
 

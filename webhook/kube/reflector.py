@@ -1,0 +1,269 @@
+"""Keeping the objects of one kind as the API server has them, by list and watch.
+
+As in the clients of Kubernetes (`Efficient detection of changes`_): all objects are listed page
+by page, and watched from the version of that list. A watch that ends is resumed from the version
+of its last event or bookmark. If the API server no longer has that version, the objects are
+listed again. Until a list succeeds, those that were last known stay.
+
+.. _Efficient detection of changes:
+   https://kubernetes.io/docs/reference/using-api/api-concepts/#efficient-detection-of-changes
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import threading
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from random import uniform
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
+
+from urllib3.exceptions import HTTPError
+
+from webhook.kube.errors import (
+    ClusterError,
+    ExpiredError,
+    NotFoundError,
+    UnavailableError,
+    create_error,
+    describe_network_error,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    import urllib3
+
+    from webhook.kube.client import KubeClient
+
+__all__ = ["ObjectKey", "Reflector", "ReflectorPace"]
+
+T = TypeVar("T")
+
+PAGE_SIZE: Final = 500
+JSON: Final = "application/json"
+METADATA: Final = "application/json;as={kind};g=meta.k8s.io;v=v1"
+# Bookmarks come about once a minute, so a connection that is silent for longer is dead.
+SILENCE_SECONDS: Final = 150.0
+WATCH_SECONDS: Final = (240, 480)
+
+
+class ObjectKey(NamedTuple):
+    """The namespace of an object, empty if it has none, and its name."""
+
+    namespace: str
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReflectorPace:
+    """Seconds before a reflector tries again; a random part of up to half is taken off.
+
+    Attributes:
+        first: After a watch ended, or the first failure; doubled for each further one.
+        longest: After many of them.
+    """
+
+    first: float = 1.0
+    longest: float = 30.0
+
+    def get_pause(self, failures: int) -> float:
+        """Return how long to wait after so many failures in a row."""
+        # The replicas must not all come back at once.
+        most = min(self.first * 2.0 ** min(failures, 30), self.longest)
+        return most * uniform(0.5, 1)  # noqa: S311 - it is no secret
+
+
+class Reflector(Generic[T]):
+    """Keeps the objects of one kind, in a thread of its own; a context manager.
+
+    Args:
+        client: Sends the requests.
+        path: Path of all objects of the kind.
+        convert: Returns what to keep of an object, from its JSON.
+        on_change: Called in the event loop of ``__enter__`` when something may have changed.
+        metadata_only: Whether to ask for the metadata of the objects only.
+        pace: How soon to try again.
+
+    Attributes:
+        synced: Whether the objects were listed, or the API server said that there is no such
+            kind.
+        problem: Why the objects may be out of date; empty if they are not.
+        lists: How many times the objects were listed.
+        resumes: How many times a watch was resumed.
+    """
+
+    def __init__(
+        self,
+        client: KubeClient,
+        path: str,
+        convert: Callable[[Mapping[str, Any]], T],
+        on_change: Callable[[], None],
+        *,
+        metadata_only: bool = False,
+        pace: ReflectorPace | None = None,
+    ) -> None:
+        self._client = client
+        self._path = path
+        self._convert = convert
+        self._on_change = on_change
+        self._metadata_only = metadata_only
+        self._pace = pace or ReflectorPace()
+        self._lock = threading.Lock()
+        self._objects: dict[ObjectKey, T] = {}
+        self._version = ""  # to watch from; empty before a list
+        self._failures = 0
+        self._stopped = threading.Event()
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self.synced = False
+        self.problem = ""
+        self.lists = 0
+        self.resumes = 0
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._run, name=f"watch {self._path}", daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        response = self._response
+        if response is not None:
+            with suppress(ValueError, RuntimeError, OSError):
+                response.shutdown()
+
+    def get_objects(self) -> dict[ObjectKey, T]:
+        """Return the objects as they are known now."""
+        with self._lock:
+            return self._objects.copy()
+
+    def _run(self) -> None:
+        while not self._stopped.is_set():
+            began = time.monotonic()
+            problem = ""
+            try:
+                if self._version:
+                    self.resumes += 1
+                else:
+                    self._list()
+                self._follow()
+            except NotFoundError as error:
+                self._version, problem = "", str(error)
+                self._replace({})
+            except ClusterError as error:
+                problem = str(error)
+                if not _is_worth_resuming(error):
+                    self._version = ""
+            except Exception as error:  # noqa: BLE001 - the answers come from the network
+                problem = f"cannot watch {self._path}: unexpected answer: {error!r}"
+                self._version = ""
+            if problem != self.problem:
+                self.problem = problem
+                self._notify()
+            # A watch that ends at once each time counts as a failure, too.
+            if time.monotonic() - began > self._pace.longest:
+                self._failures = 0
+            self._stopped.wait(self._pace.get_pause(self._failures))
+            self._failures += 1
+
+    def _list(self) -> None:
+        """List all objects, page by page."""
+        found: dict[ObjectKey, T] = {}
+        query = {"limit": str(PAGE_SIZE)}
+        accept = METADATA.format(kind="PartialObjectMetadataList")
+        while True:
+            page = self._client.call(
+                f"list {self._path}",
+                "GET",
+                self._path,
+                query=query,
+                accept=accept if self._metadata_only else JSON,
+            )
+            for each in page.get("items") or ():
+                found[_get_key(each)] = self._convert(each)
+            token = page["metadata"].get("continue")
+            if not token or self._stopped.is_set():
+                break
+            query["continue"] = token
+        self.lists += 1
+        self._version = page["metadata"]["resourceVersion"]
+        self._replace(found)
+
+    def _follow(self) -> None:
+        """Apply the events of one watch, until it ends."""
+        action = f"watch {self._path}"
+        response = self._client.send(
+            action,
+            "GET",
+            self._path,
+            query={
+                "watch": "true",
+                "allowWatchBookmarks": "true",
+                "resourceVersion": self._version,
+                "timeoutSeconds": str(int(uniform(*WATCH_SECONDS))),  # noqa: S311 - as above
+            },
+            accept=METADATA.format(kind="PartialObjectMetadata") if self._metadata_only else JSON,
+            read_timeout=SILENCE_SECONDS,
+        )
+        self._response = response
+        if self.problem:
+            self.problem = ""
+            self._notify()
+        try:
+            for line in () if self._stopped.is_set() else _read_lines(response):
+                self._apply(action, json.loads(line))
+        except (HTTPError, OSError) as error:
+            raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
+        finally:
+            self._response = None
+            response.close()
+
+    def _apply(self, action: str, event: Mapping[str, Any]) -> None:
+        """Apply one event."""
+        kind, content = event["type"], event["object"]
+        if kind == "ERROR":
+            raise create_error(action, content.get("code", 500), content.get("message", ""))
+        if kind != "BOOKMARK":
+            key = _get_key(content)
+            with self._lock:
+                if kind == "DELETED":
+                    self._objects.pop(key, None)
+                else:
+                    self._objects[key] = self._convert(content)
+            self._notify()
+        self._version = content["metadata"]["resourceVersion"]
+        self._failures = 0
+
+    def _replace(self, objects: dict[ObjectKey, T]) -> None:
+        with self._lock:
+            self._objects = objects
+        self.synced = True
+        self._notify()
+
+    def _notify(self) -> None:
+        with suppress(RuntimeError):  # the loop may be closed by now
+            self._loop.call_soon_threadsafe(self._on_change)
+
+
+def _get_key(content: Mapping[str, Any]) -> ObjectKey:
+    metadata = content["metadata"]
+    return ObjectKey(metadata.get("namespace", ""), metadata["name"])
+
+
+def _is_worth_resuming(error: ClusterError) -> bool:
+    """Return whether a watch that failed may go on from where it was."""
+    return isinstance(error, UnavailableError) and not isinstance(error, ExpiredError)
+
+
+def _read_lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
+    """Yield each line of a response as soon as it is complete; an event may be split."""
+    parts: list[bytes] = []
+    for piece in response.stream():
+        *lines, rest = piece.split(b"\n")
+        for line in lines:
+            parts.append(line)
+            yield b"".join(parts)
+            parts.clear()
+        parts.append(rest)
