@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+import click
 import jsonschema
 import pytest
 from click.testing import CliRunner
@@ -116,6 +117,17 @@ def test_findings_of_doctor_fit_their_schema():
 def test_a_key_that_the_schema_does_not_list_is_found():
     value = [{"check": "a", "status": "ok", "message": "b", "fix": None, "new": 1}]
     assert find_unlisted(value, SCHEMAS["doctor"]) == [".new"]
+
+
+def test_every_command_with_json_output_has_a_schema():
+    context = click.Context(mirrorhook)
+    with_json = {
+        name
+        for name in mirrorhook.list_commands(context)
+        for parameter in mirrorhook.get_command(context, name).params
+        if isinstance(parameter.type, click.Choice) and "json" in parameter.type.choices
+    }
+    assert with_json == SCHEMAS.keys() - {"log"}
 
 
 def test_page_names_every_schema_and_every_key_of_its_own_tables():

@@ -25,6 +25,7 @@ from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane
 from tests.cluster.processes import until
 from tests.cluster.service import ServiceProxy
+from tests.generate.logs import find_unlisted
 from tests.tools.helm import helm4
 
 __all__ = ["Release", "Replica", "released"]
@@ -71,9 +72,13 @@ class Replica:
                 return float(value)
         return 0.0
 
+    def list_lines(self) -> list[dict[str, Any]]:
+        """Return its log; when it was killed, the last line may have no end."""
+        lines = self.log.read_text().splitlines()
+        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+
     def logged(self, event: str) -> list[dict[str, Any]]:
-        lines = [line for line in self.log.read_text().splitlines() if line.startswith("{")]
-        return [entry for entry in map(json.loads, lines) if entry["event"] == event]
+        return [line for line in self.list_lines() if line["event"] == event]
 
 
 class Release:
@@ -205,6 +210,7 @@ class Release:
         self.replicas.remove(replica)
         self.plane.processes.end(replica.name)
         shutil.rmtree(replica.folder)
+        assert list(filter(None, map(find_unlisted, replica.list_lines()))) == []
 
     def bring_rules(self) -> None:
         """Update the mounted ConfigMap in the Pods, as the kubelet does about once a minute."""

@@ -1,10 +1,11 @@
-"""The JSON schema of what commands write with ``--output json``."""
+"""The JSON schemas of what commands write with ``--output json``, and of a line of the log."""
 
 from __future__ import annotations
 
 import json
 from typing import Any
 
+from tests.generate import logs
 from webhook.cli.copy_plan import CopyStatus
 from webhook.cli.doctor.report import FindingStatus
 from webhook.cli.image_states import ImageState
@@ -174,7 +175,7 @@ def generate() -> str:
     """Return the schemas as one file, each under its command in ``$defs``."""
     schema = {
         "$schema": "http://json-schema.org/draft-07/schema#",
-        "title": "What the commands of mirrorhook write with --output json",
-        "$defs": SCHEMAS,
+        "title": "What mirrorhook writes for programs: commands with --output json, and the log",
+        "$defs": SCHEMAS | {"log": logs.make_schema()},
     }
     return json.dumps(schema, indent=2) + "\n"

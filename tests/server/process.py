@@ -16,6 +16,7 @@ from typing import Any
 
 import httpx
 
+from tests.generate.logs import find_unlisted
 from tests.tools import loopback
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -139,3 +140,4 @@ def serving(rules: Path, *options: str):
             process.kill()
             for reader in readers:
                 reader.join()
+        assert list(filter(None, map(find_unlisted, webhook.log))) == []

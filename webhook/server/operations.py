@@ -73,9 +73,9 @@ def create_operations_app(
 
     if own_state is not None:
 
-        @app.get("/replica", include_in_schema=False)
+        @app.get("/replica")
         async def replica() -> ReplicaState:
-            """State of this replica, for the consoles of the others."""
+            """Return the state of this replica, for the consoles of the others."""
             return own_state()
 
     if exchange is not None:

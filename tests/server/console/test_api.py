@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
+import jsonschema
 import pytest
 
 from tests.server.console.conftest import Console
 from webhook.config import parse_rules
 from webhook.registry import CheckResult, CheckStatus
+
+DESCRIPTION = Path(__file__).parents[3] / "docs/reference/operations.openapi.json"
 
 pytestmark = pytest.mark.anyio
 
@@ -253,8 +259,18 @@ async def test_openapi_describes_every_route(console):
         "/api/decisions",
         "/api/explain",
     }
+    assert description == json.loads(DESCRIPTION.read_text())
     schema = description["components"]["schemas"]["MirrorState"]
     assert "down" in schema["enum"]
+
+
+@pytest.mark.parametrize("path", json.loads(DESCRIPTION.read_text())["paths"])
+def test_answer_of_a_running_webhook_fits_its_description(webhook, review_of, path):
+    webhook.review(review_of("nginx", "quay.io/a/b", "Not An Image"))
+    description = json.loads(DESCRIPTION.read_text())
+    content = description["paths"][path]["get"]["responses"]["200"]["content"]
+    answer = webhook.ask(f"{path}?image=nginx" if path == "/api/explain" else path)
+    jsonschema.validate(answer.json(), content["application/json"]["schema"] | description)
 
 
 async def test_rules_follow_a_reload_at_once(console):
