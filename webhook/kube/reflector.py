@@ -17,7 +17,7 @@ import threading
 import time
 from contextlib import suppress
 from dataclasses import dataclass
-from random import uniform
+from random import Random
 from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
 
 from urllib3.exceptions import HTTPError
@@ -49,6 +49,8 @@ METADATA: Final = "application/json;as={kind};g=meta.k8s.io;v=v1"
 SILENCE_SECONDS: Final = 150.0
 WATCH_SECONDS: Final = (240, 480)
 
+_random: Final = Random()  # noqa: S311 - it makes no secrets
+
 
 class ObjectKey(NamedTuple):
     """The namespace of an object, empty if it has none, and its name."""
@@ -73,7 +75,7 @@ class ReflectorPace:
         """Return how long to wait after so many failures in a row."""
         # The replicas must not all come back at once.
         most = min(self.first * 2.0 ** min(failures, 30), self.longest)
-        return most * uniform(0.5, 1)  # noqa: S311 - it is no secret
+        return most * _random.uniform(0.5, 1)
 
 
 class Reflector(Generic[T]):
@@ -150,7 +152,8 @@ class Reflector(Generic[T]):
                     self._list()
                 self._follow()
             except NotFoundError as error:
-                self._version, problem = "", str(error)
+                self._version = ""
+                self.problem = problem = str(error)
                 self._replace({})
             except ClusterError as error:
                 problem = str(error)
@@ -202,7 +205,7 @@ class Reflector(Generic[T]):
                 "watch": "true",
                 "allowWatchBookmarks": "true",
                 "resourceVersion": self._version,
-                "timeoutSeconds": str(int(uniform(*WATCH_SECONDS))),  # noqa: S311 - as above
+                "timeoutSeconds": str(_random.randint(*WATCH_SECONDS)),
             },
             accept=METADATA.format(kind="PartialObjectMetadata") if self._metadata_only else JSON,
             read_timeout=SILENCE_SECONDS,
