@@ -11,6 +11,7 @@ from tests.generate import (
     chart_profiles,
     chart_readme,
     commands,
+    custom_resources,
     dashboard,
     logs,
     manifests,
@@ -27,6 +28,8 @@ Generator = Callable[[], str]
 
 # Maps a path in the repository to the function that returns the whole content of the file.
 GENERATED: dict[str, Generator] = {
+    "charts/mirrorhook/files/crds/clustermirrorrules.yaml": custom_resources.generate_cluster_kind,
+    "charts/mirrorhook/files/crds/mirrorrules.yaml": custom_resources.generate_namespaced_kind,
     "charts/mirrorhook/files/policy.json": chart_policy.generate,
     "charts/mirrorhook/files/profiles.json": chart_profiles.generate,
     "charts/mirrorhook/files/dashboard.json": dashboard.generate,

@@ -7,6 +7,7 @@ import re
 from pathlib import Path
 from typing import Any
 
+from webhook.config.loader import POLICY_KEYS
 from webhook.config.schema import make_schema
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -14,7 +15,7 @@ GUIDE = ROOT / "docs/rules.md"
 PAGE = "https://github.com/mirrorhook/mirrorhook/blob/main/docs/rules.md"
 CHART_SCHEMA = ROOT / "charts/mirrorhook/values.schema.json"
 ROW = re.compile(r"^\| `([\w.\[\]]+)` \|.*?\|.*?\| (.+) \|$", re.MULTILINE)
-LINK = re.compile(r"\[([^]]+)\]\(#[^)]+\)")
+LINK = re.compile(r"\[([^]]+)\]\([^)]+\)")
 
 # What templates/validate.yaml says in the words of the program, the schema of the chart leaves to
 # it: Helm stops at the first of the two that finds a problem.
@@ -25,6 +26,11 @@ RULE_KEYWORDS = ("type", "additionalProperties", "properties")
 
 def generate() -> str:
     """Return the schema that editors use."""
+    return json.dumps(describe_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+def describe_schema() -> dict[str, Any]:
+    """Return the schema with the descriptions of the guide."""
     schema = make_schema()
     definitions = schema["definitions"]
     for path, text in ROW.findall(GUIDE.read_text()):
@@ -38,7 +44,7 @@ def generate() -> str:
         owner = owner.get("anyOf", [owner])[-1]
         key = parts[-1]
         owner["properties"][key] = _describe(owner["properties"][key], description)
-    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+    return schema
 
 
 def _describe(schema: dict[str, Any], description: str) -> dict[str, Any]:
@@ -55,9 +61,12 @@ def generate_chart() -> str:
     schema["properties"]["profiles"].pop("uniqueItems")
     for key, value in schema["properties"].items():
         if key != "policies":
-            values["properties"][key] = policy[key] = value
+            values["properties"][key] = value
+        if key in POLICY_KEYS:
+            policy[key] = value
     definitions = schema["definitions"]
     definitions |= dict.fromkeys(SAID_BY_TEMPLATE, TEXT)
+    definitions["delegation"].pop("required")  # {} is the default
     rule = {key: definitions["rule"][key] for key in RULE_KEYWORDS}
     rule["properties"]["mirrors"].pop("minItems")
     values["definitions"] |= definitions | {"rule": rule}

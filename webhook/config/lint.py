@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from webhook.config.errors import Diagnostics, SourceLocation
     from webhook.config.models import PolicySettings
     from webhook.config.rules import LocatedRule
-    from webhook.core import Match, Mirror, MirrorMap, Rule
+    from webhook.core import Match, MirrorMap, Rule
 
 __all__ = ["lint_policies", "lint_profiles", "lint_rules"]
 
@@ -231,7 +231,7 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
     sources: dict[str, dict[str, None]] = {}  # rules by registry, as an ordered set
     for rule in mirrors.rules:
         for mirror in () if _is_inert(rule) else rule.mirrors:
-            registry, _, path = _get_fixed_part(mirror).partition("/")
+            registry, _, path = mirror.fixed_part.partition("/")
             applied = mirrors.find_applicable_rule(registry, path) if registry else None
             if applied is not None and applied.match and applied.match.is_catch_all:
                 sources.setdefault(registry, {})[str(rule)] = None
@@ -248,10 +248,3 @@ def _lint_catch_all(mirrors: MirrorMap, location: SourceLocation, diagnostics: D
 def _is_inert(rule: Rule) -> bool:
     """Return whether a rule applies to nothing, because its own mirror holds all it matches."""
     return rule.match is not None and rule.is_at_own_mirror(str(rule.match))
-
-
-def _get_fixed_part(mirror: Mirror) -> str:
-    """Return the path parts of a target before its first group."""
-    if not mirror.is_template:
-        return mirror.target
-    return mirror.target.partition("\\")[0].rpartition("/")[0]

@@ -7,6 +7,7 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
+from webhook.config.delegation import read_delegation
 from webhook.config.errors import ConfigurationError, Diagnostics, Problem, SourceLocation
 from webhook.config.lint import lint_policies, lint_profiles, lint_rules
 from webhook.config.models import (
@@ -30,9 +31,16 @@ if TYPE_CHECKING:
     from webhook.config.rules import LocatedRule
     from webhook.config.yaml_values import YAMLValue
 
-__all__ = ["load_profiles", "load_rules", "parse_rules", "read_rules_file"]
+__all__ = [
+    "load_profiles",
+    "load_rules",
+    "parse_rules",
+    "read_profiles",
+    "read_rules_file",
+]
 
-KEYS: Final = ("profiles", "rules", "availability", "loops", "record", "mode", "policies")
+POLICY_KEYS: Final = ("profiles", "rules", "availability", "loops", "record", "mode")
+KEYS: Final = (*POLICY_KEYS, "policies", "delegation")
 # A policy is served at a path of its name (RFC 1123 label).
 POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MAX_CYCLES: Final = 10  # finding each takes a search of its own, and few files have more than one
@@ -82,10 +90,13 @@ def parse_rules(content: bytes | str, origin: str) -> Configuration:
         content = content.encode(errors="surrogatepass")
     diagnostics = Diagnostics()
     files = NamedFiles(origin)
-    policies = _read_policies(compose_yaml(content, origin, diagnostics), files)
+    root = compose_yaml(content, origin, diagnostics)
+    entries = root.read_mapping(KEYS)
+    policies = _read_policies(root, entries, files)
+    delegation = read_delegation(entries["delegation"]) if "delegation" in entries else None
     warnings = diagnostics.finish(files.paths)
     digest = compute_digest(content, files.paths)
-    return Configuration(policies, warnings, digest, files.paths)
+    return Configuration(policies, warnings, digest, files.paths, delegation)
 
 
 def load_profiles(names: Iterable[str]) -> Configuration:
@@ -108,9 +119,10 @@ def load_profiles(names: Iterable[str]) -> Configuration:
     return Configuration(policies, diagnostics.finish(), digest)
 
 
-def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySettings]:
+def _read_policies(
+    root: YAMLValue, entries: dict[str, YAMLValue], files: NamedFiles
+) -> Mapping[str, PolicySettings]:
     """Return all policies of a file, ``default`` first."""
-    entries = root.read_mapping(KEYS)
     policies = {DEFAULT_POLICY: _read_policy(DEFAULT_POLICY, root, entries, files)}
     others = entries["policies"].read_mapping() if "policies" in entries else {}
     for name, value in others.items():
@@ -122,10 +134,10 @@ def _read_policies(root: YAMLValue, files: NamedFiles) -> Mapping[str, PolicySet
                 "most 63 lower-case letters and digits, with dashes between them"
             )
         entries = value.read_mapping(KEYS)
-        if "policies" in entries:
-            entries["policies"].add_problem(
-                "policies are allowed only at the top level of the file"
-            )
+        for key, verb in (("policies", "are"), ("delegation", "is")):
+            if key in entries:
+                problem = f"{key} {verb} allowed only at the top level of the file"
+                entries[key].add_problem(problem)
         policies[name] = _read_policy(name, value, entries, files)
     locations = {name: value.location for name, value in others.items()}
     lint_policies(policies.values(), {DEFAULT_POLICY: root.location, **locations}, root.diagnostics)
@@ -137,7 +149,7 @@ def _read_policy(
 ) -> PolicySettings:
     """Return one policy, without what is wrong in it."""
     diagnostics = value.diagnostics
-    profiles = _read_profiles(entries["profiles"]) if "profiles" in entries else {}
+    profiles = read_profiles(entries["profiles"]) if "profiles" in entries else {}
     rules = read_rule_list(entries["rules"].read_list() if "rules" in entries else [], files)
     availability = (
         read_availability(entries["availability"], files) if "availability" in entries else None
@@ -159,8 +171,8 @@ def _read_policy(
     )
 
 
-def _read_profiles(value: YAMLValue) -> dict[str, SourceLocation]:
-    """Return where each known profile of a list is named."""
+def read_profiles(value: YAMLValue) -> dict[str, SourceLocation]:
+    """Return where each known profile of the list ``profiles`` is named."""
     texts = ((item.read_text(), item.location) for item in value.read_list())
     named = [(name, location) for name, location in texts if name is not None]
     return _select_profiles(named, value.diagnostics)

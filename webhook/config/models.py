@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
+    from webhook.config.delegation import Delegation
     from webhook.core import Availability, MirrorMap
 
 __all__ = [
@@ -67,12 +68,14 @@ class Configuration:
         warnings: What is allowed but may be a mistake, one sentence each.
         digest: SHA-256 of the file and of *files*, in hexadecimal.
         files: The files that the rules name and whose content affects decisions.
+        delegation: Which namespaces may bring rules of their own; None for none.
     """
 
     policies: Mapping[str, PolicySettings]
     warnings: tuple[str, ...]
     digest: str
     files: tuple[Path, ...] = ()
+    delegation: Delegation | None = None
 
 
 # Before the first valid rules file.

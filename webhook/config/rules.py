@@ -28,14 +28,25 @@ if TYPE_CHECKING:
 __all__ = [
     "MIRROR_KEYS",
     "RULE_KEYS",
+    "TRUSTED_KEYS",
     "LocatedRule",
     "NamedFiles",
+    "RuleForm",
     "compute_digest",
     "read_file",
     "read_rule_list",
 ]
 
-RULE_KEYS: Final = ("match", "regex", "mirrors", "keep", "original", "verify", "trusted")
+RULE_KEYS: Final = (
+    "match",
+    "regex",
+    "mirrors",
+    "keep",
+    "original",
+    "verify",
+    "trusted",
+    "enforced",
+)
 MIRROR_KEYS: Final = ("target", "flatten", "pullSecrets", "ca", "allowlist")
 TRUSTED_KEYS: Final = ("target", "flatten", "ca")
 # An RFC 1123 subdomain, which the API server requires for the names of Secrets.
@@ -55,6 +66,25 @@ class LocatedRule(NamedTuple):
 
     rule: Rule
     location: SourceLocation
+
+
+class RuleForm(NamedTuple):
+    """How rules are written.
+
+    Attributes:
+        mirror_keys: The keys of a mirror.
+        trusted_keys: The keys of ``trusted``.
+        has_short_form: Whether a mirror may be written as its target.
+        owner: `Rule.owner`.
+    """
+
+    mirror_keys: tuple[str, ...] = MIRROR_KEYS
+    trusted_keys: tuple[str, ...] = TRUSTED_KEYS
+    has_short_form: bool = True
+    owner: str = ""
+
+
+FILE_FORM: Final = RuleForm()
 
 
 def read_file(path: Path) -> bytes:
@@ -155,22 +185,25 @@ class NamedFiles:
             )
 
 
-def read_rule_list(values: Iterable[YAMLValue], files: NamedFiles) -> list[LocatedRule]:
+def read_rule_list(
+    values: Iterable[YAMLValue], files: NamedFiles, form: RuleForm = FILE_FORM
+) -> list[LocatedRule]:
     """Return the rules that are valid, and the first of their match.
 
     Args:
         values: The items of ``rules``.
         files: Collects the files that they name.
+        form: How they are written.
     """
     rules: list[LocatedRule] = []
     locations: dict[str, SourceLocation] = {}
     for value in values:
-        name, rule = _read_rule(value, files)
+        name, rule = _read_rule(value, files, form)
         first = locations.get(name)
         if first is not None:
+            place = f"line {first.line} ({first.path})" if first.line else first.path
             value.add_problem(
-                f"line {first.line} ({first.path}) already has a rule for {name}: put the "
-                "mirrors into one rule"
+                f"{place} already has a rule for {name}: put the mirrors into one rule"
             )
             continue
         if name:
@@ -180,7 +213,7 @@ def read_rule_list(values: Iterable[YAMLValue], files: NamedFiles) -> list[Locat
     return rules
 
 
-def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
+def _read_rule(value: YAMLValue, files: NamedFiles, form: RuleForm) -> tuple[str, Rule | None]:
     """Return `Rule.name`, empty if that is wrong, and the rule, None if anything is wrong."""
     before = len(value.diagnostics.problems)
     entries = value.read_mapping(RULE_KEYS)
@@ -191,13 +224,16 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
             value.add_problem("the rule has neither mirrors nor keep: true: add one of them")
     match = entries["match"].read_as(parse_match) if "match" in entries else None
     regex = entries["regex"].read_text() if "regex" in entries else None
-    mirrors = _read_mirrors(entries["mirrors"], files) if "mirrors" in entries else []
+    mirrors = _read_mirrors(entries["mirrors"], files, form) if "mirrors" in entries else []
     keep = entries["keep"].read_boolean() if "keep" in entries else False
     original = entries["original"].read_choice(Original) if "original" in entries else None
     verify = entries["verify"].read_choice(Verify) if "verify" in entries else None
     trusted = (
-        _read_mirror(entries["trusted"], files, TRUSTED_KEYS) if "trusted" in entries else None
+        _read_mirror(entries["trusted"], files, form.trusted_keys, form)
+        if "trusted" in entries
+        else None
     )
+    enforced = entries["enforced"].read_boolean() if "enforced" in entries else False
     name = f"/{regex}/" if regex is not None else ""
     if "match" in entries:
         name = str(match or "")
@@ -214,24 +250,33 @@ def _read_rule(value: YAMLValue, files: NamedFiles) -> tuple[str, Rule | None]:
             original=original or Original.LAST,
             verify=verify is not None,
             trusted=trusted,
+            enforced=bool(enforced),
+            owner=form.owner,
         )
     except InvalidRuleError as error:
         _find_field(value, entries, error.field).add_problem(error.problem)
         return name, None
 
 
-def _read_mirrors(value: YAMLValue, files: NamedFiles) -> list[Mirror]:
+def _read_mirrors(value: YAMLValue, files: NamedFiles, form: RuleForm) -> list[Mirror]:
     items = value.read_list()
     if isinstance(value.node, yaml.SequenceNode) and not items:
         value.add_problem("the list is empty: add a mirror, or write keep: true instead")
-    mirrors = [_read_mirror(item, files, MIRROR_KEYS) for item in items]
+    mirrors = [_read_mirror(item, files, form.mirror_keys, form) for item in items]
     return [mirror for mirror in mirrors if mirror is not None]
 
 
-def _read_mirror(value: YAMLValue, files: NamedFiles, keys: tuple[str, ...]) -> Mirror | None:
+def _read_mirror(
+    value: YAMLValue, files: NamedFiles, keys: tuple[str, ...], form: RuleForm
+) -> Mirror | None:
     """Return a mirror, which is written as its target or as a mapping with some of *keys*."""
     if not isinstance(value.node, yaml.MappingNode):
-        return value.read_as(Mirror)
+        if form.has_short_form:
+            return value.read_as(Mirror)
+        value.add_problem(
+            f"expected a mapping, got {value.describe()}: write - target: {value.node.value}"
+        )
+        return None
     before = len(value.diagnostics.problems)
     entries = value.read_mapping(keys)
     flatten = bool(entries["flatten"].read_boolean()) if "flatten" in entries else False

@@ -8,7 +8,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.config.loader import KEYS, POLICY_NAME
+from webhook.config.delegation import (
+    DELEGATION_KEYS,
+    EXPRESSION_KEYS,
+    SELECTOR_KEYS,
+    Operator,
+)
+from webhook.config.loader import KEYS, POLICY_KEYS, POLICY_NAME
 from webhook.config.models import DEFAULT_POLICY, Mode
 from webhook.config.rules import MIRROR_KEYS, RULE_KEYS, SECRET_NAME, TRUSTED_KEYS, Verify
 from webhook.config.settings import (
@@ -57,13 +63,13 @@ def make_schema() -> Schema:
     policies = {
         "type": "object",
         "propertyNames": {**_match_all(POLICY_NAME.pattern), "not": {"const": DEFAULT_POLICY}},
-        "additionalProperties": _make_object((key for key in KEYS if key != "policies"), policy),
+        "additionalProperties": _make_object(POLICY_KEYS, policy),
     }
     return {
         "$schema": "http://json-schema.org/draft-07/schema#",
         "$id": SCHEMA_URL,
         "title": "Rules file of mirrorhook",
-        **_make_object(KEYS, policy | {"policies": policies}),
+        **_make_object(KEYS, policy | {"policies": policies, "delegation": _refer("delegation")}),
         "minProperties": 1,
         "definitions": _make_definitions(),
     }
@@ -115,6 +121,34 @@ def _make_definitions() -> dict[str, Schema]:
                 "within": _refer("duration"),
             },
         ),
+        "delegation": {
+            **_make_object(
+                DELEGATION_KEYS,
+                {"namespaces": _refer("selector"), "mirrors": _list_of("allowedMirror")},
+            ),
+            "required": list(DELEGATION_KEYS),
+        },
+        "allowedMirror": {"type": "string", **_match_all(f"(?:{MATCH})(?:/[*])?")},
+        "selector": _make_object(
+            SELECTOR_KEYS,
+            {
+                "matchLabels": {"type": "object", "additionalProperties": {"type": "string"}},
+                "matchExpressions": {
+                    "type": "array",
+                    "items": {
+                        **_make_object(
+                            EXPRESSION_KEYS,
+                            {
+                                "key": {"type": "string"},
+                                "operator": _choose(Operator),
+                                "values": {"type": "array", "items": {"type": "string"}},
+                            },
+                        ),
+                        "required": ["key", "operator"],
+                    },
+                },
+            },
+        ),
         "duration": {"type": "string", **_match_all(DURATION.pattern)},
         "platform": {"type": "string", **_match_all(PLATFORM.pattern)},
         "registry": {"type": "string", **_match_all(DOMAIN)},
@@ -132,6 +166,7 @@ def _make_rule() -> Schema:
             "original": _choose(Original),
             "verify": _choose(Verify),
             "trusted": _refer("trusted"),
+            "enforced": FLAG,
         },
     )
     is_kept = {"properties": {"keep": {"const": True}}, "required": ["keep"]}

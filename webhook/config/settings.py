@@ -53,14 +53,17 @@ class LoopMode(StrEnum):
     OFF = "off"
 
 
-def read_availability(value: YAMLValue, files: NamedFiles) -> Availability | None:
+def read_availability(
+    value: YAMLValue, files: NamedFiles, keys: tuple[str, ...] = AVAILABILITY_KEYS
+) -> Availability | None:
     """Return how to check mirrors for images; None for no checks.
 
     Args:
         value: The value of ``availability``.
         files: Collects the files that it names.
+        keys: The keys that are allowed.
     """
-    entries = value.read_mapping(AVAILABILITY_KEYS)
+    entries = value.read_mapping(keys)
     is_checked = "mode" in entries and _read_is_checked(entries["mode"])
     if entries and "mode" not in entries:
         value.diagnostics.add_warning(

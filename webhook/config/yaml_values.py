@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Choice = TypeVar("Choice", bound=StrEnum)
     Value = TypeVar("Value")
 
-__all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "suggest"]
+__all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "make_node", "suggest"]
 
 # A ConfigMap cannot hold more than this either.
 MAX_BYTES: Final = 1024 * 1024
@@ -53,6 +53,7 @@ LIST: Final = CORE + "seq"
 MAPPING: Final = CORE + "map"
 BOOLEAN: Final = CORE + "bool"
 INTEGER: Final = CORE + "int"
+FLOAT: Final = CORE + "float"
 NULL: Final = CORE + "null"
 MERGE: Final = CORE + "merge"
 # How YAML 1.1 reads a value without quotes if it is not a string.
@@ -60,7 +61,7 @@ KINDS: Final = {
     BOOLEAN: "boolean",
     NULL: "null value",
     INTEGER: "number",
-    CORE + "float": "number",
+    FLOAT: "number",
     CORE + "timestamp": "date",
     CORE + "value": "special key",
     MERGE: "special key",
@@ -72,6 +73,7 @@ NATURAL_TAGS: Final[dict[type[yaml.Node], frozenset[str]]] = {
     yaml.MappingNode: frozenset({MAPPING}),
 }
 BOOLEANS: Final = {"yes": True, "true": True, "on": True, "no": False, "false": False, "off": False}
+NOWHERE: Final = yaml.Mark("", 0, -1, -1, "", 0)  # lines of a mark count from 0
 PLAIN_NUMBER: Final = re.compile(r"[1-9]\d{0,8}")
 PLAIN_KEY: Final = re.compile(r"[A-Za-z0-9_-]{1,63}")
 
@@ -106,6 +108,20 @@ def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLV
         )
     _measure(root, origin, (), {})
     return YAMLValue(root, location, diagnostics)
+
+
+def make_node(value: object) -> yaml.Node:
+    """Return the YAML node of a value from JSON, which has no line."""
+    if isinstance(value, dict):
+        pairs = [(make_node(key), make_node(each)) for key, each in value.items()]
+        return yaml.MappingNode(MAPPING, pairs, NOWHERE)
+    if isinstance(value, list):
+        return yaml.SequenceNode(LIST, [make_node(each) for each in value], NOWHERE)
+    if isinstance(value, bool):
+        return yaml.ScalarNode(BOOLEAN, str(value).lower(), NOWHERE)
+    if isinstance(value, int | float):
+        return yaml.ScalarNode(INTEGER if isinstance(value, int) else FLOAT, str(value), NOWHERE)
+    return yaml.ScalarNode(NULL if value is None else TEXT, value or "", NOWHERE)
 
 
 def _error(location: SourceLocation, message: str) -> ConfigurationError:

@@ -8,6 +8,7 @@ from webhook.core.errors import (
     RuleCycleError,
 )
 from webhook.core.explanation import NEXT_STEPS, MatchKind, RuleExplanation, explain_rules
+from webhook.core.layers import LayeredMap, PlatformLayer
 from webhook.core.mapping import MirrorMap
 from webhook.core.reference import ImageReference, parse_reference
 from webhook.core.rules import Match, Mirror, Original, Rule, parse_match
@@ -29,6 +30,7 @@ __all__ = [
     "ImageReference",
     "InvalidReferenceError",
     "InvalidRuleError",
+    "LayeredMap",
     "LoopLimits",
     "Match",
     "MatchKind",
@@ -38,6 +40,7 @@ __all__ = [
     "Original",
     "Outcome",
     "Platform",
+    "PlatformLayer",
     "Rule",
     "RuleCycleError",
     "RuleExplanation",

@@ -7,6 +7,7 @@ it, so rewriting it again changes nothing, whatever the rules.
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.decision import Candidate, Decision, Outcome
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
     from webhook.core.reference import ImageReference
     from webhook.core.rules import Rule
 
-__all__ = ["MirrorMap"]
+__all__ = ["MirrorMap", "PrefixIndex", "list_starts"]
 
 # Only regular expressions can exceed these; the image then stays unchanged.
 _MAX_STEPS: Final = 16
@@ -43,22 +44,32 @@ class MirrorMap:
     """
 
     def __init__(self, rules: Iterable[Rule]) -> None:
-        self.rules: tuple[Rule, ...] = tuple(rules)
-        self._regex_rules = tuple(rule for rule in self.rules if rule.regex is not None)
+        self._rules: tuple[Rule, ...] = tuple(rules)
+        self._regex_rules = tuple(rule for rule in self._rules if rule.regex is not None)
         self._regexes = (
             RegexSet(rule.regex for rule in self._regex_rules if rule.regex)
             if self._regex_rules
             else None
         )
-        self._exact = _PrefixIndex()
-        self._subdomains = _PrefixIndex()
+        self._exact = PrefixIndex()
+        self._subdomains = PrefixIndex()
         self._catch_all: Rule | None = None
-        self._targets = _PrefixIndex()
-        for rule in self.rules:
+        self._targets = PrefixIndex()
+        for rule in self._rules:
             self._add(rule)
-        cycle = _find_cycle(self.rules, self.find_applicable_rule)
-        if cycle:
-            raise RuleCycleError(tuple(map(str, cycle)))
+        self._check_cycles(list_starts(self._rules))
+
+    @property
+    def rules(self) -> tuple[Rule, ...]:
+        """All rules, in their order."""
+        return self._rules
+
+    def _check_cycles(self, starts: Iterable[str]) -> None:
+        final: set[str] = set()
+        for start in starts:
+            cycle = _follow_prefix(start, self.find_applicable_rule, final)
+            if cycle:
+                raise RuleCycleError(tuple(map(str, cycle)))
 
     def _add(self, rule: Rule) -> None:
         for mirror in rule.mirrors:
@@ -96,6 +107,17 @@ class MirrorMap:
         if self._catch_all is not None:
             rules.append(self._catch_all)
         return rules
+
+    def find_target_rules(self, registry: str, repository: str) -> list[Rule]:
+        """Return the rules that have a name under one of their mirrors, the longest mirror first.
+
+        Mirrors with groups of a regular expression are not found.
+        """
+        return [rule for _, rule in self._targets.find(registry, repository)]
+
+    def find_rules_below(self, registry: str, path: str) -> list[Rule]:
+        """Return the rules with an exact match that is longer than a prefix, and begins with it."""
+        return self._exact.find_below(registry, path)
 
     def find_applicable_rule(self, registry: str, repository: str) -> Rule | None:
         """Return the first matching rule that does not have the name at one of its mirrors."""
@@ -149,13 +171,13 @@ class MirrorMap:
 
     def _decide_without_rule(self, reference: ImageReference) -> Decision:
         registry, repository, name = reference.registry, reference.repository, reference.name
-        at_target = (rule for _, rule in self._targets.find(registry, repository))
+        at_target = self.find_target_rules(registry, repository)
         at_mirror = (
             rule
             for rule in self.find_matching_rules(registry, repository)
             if rule.is_at_own_mirror(name)
         )
-        rule = next(at_target, None) or next(at_mirror, None)
+        rule = next(chain(at_target, at_mirror), None)
         if rule is not None:
             reason = f"it is already at a mirror of rule {rule}"
             return Decision(reference.original, Outcome.MIRRORED, reason, reference, rule)
@@ -171,7 +193,7 @@ def _parent_domains(registry: str) -> Iterator[str]:
         dot = registry.find(".", dot + 1)
 
 
-class _PrefixIndex:
+class PrefixIndex:
     """Rules by registry and leading path parts.
 
     A look-up costs one dictionary access for each path part, however many rules there are.
@@ -206,6 +228,12 @@ class _PrefixIndex:
         if "" in paths:
             found.append(("", paths[""]))
         return found
+
+    def find_below(self, registry: str, path: str) -> list[Rule]:
+        """Return the rules whose prefix is longer than *path*, and begins with it."""
+        paths = self._registries.get(registry, {})
+        start = f"{path}/" if path else ""
+        return [rule for each, rule in paths.items() if each.startswith(start) and each != path]
 
 
 class _CandidateSearch:
@@ -270,10 +298,8 @@ class _CandidateSearch:
             self.candidates.setdefault(str(reference), Candidate(reference, steps))
 
 
-def _find_cycle(
-    rules: Iterable[Rule], find_applicable_rule: Callable[[str, str], Rule | None]
-) -> tuple[Rule, ...]:
-    """Return rules whose mirrors lead back to each other, in order; empty if there are none.
+def list_starts(rules: Iterable[Rule]) -> list[str]:
+    """Return the prefixes from which every cycle of some rules can be found.
 
     All names under a prefix take the same path as the prefix itself, unless a longer match takes
     some of them elsewhere; that longer match is a prefix to start from as well. So it is enough
@@ -281,16 +307,12 @@ def _find_cycle(
     one that outgrows any repository, as it grows for every name. Regular expressions are not
     followed: whether they match is known only for a name.
     """
-    final: set[str] = set()
+    starts = []
     for rule in rules:
-        starts = [mirror.target for mirror in rule.mirrors if not mirror.is_template]
+        starts += [mirror.target for mirror in rule.mirrors if not mirror.is_template]
         if rule.match is not None and not (rule.match.is_catch_all or rule.match.is_wildcard):
             starts.append(str(rule.match))
-        for start in starts:
-            cycle = _follow_prefix(start, find_applicable_rule, final)
-            if cycle:
-                return cycle
-    return ()
+    return starts
 
 
 def _follow_prefix(

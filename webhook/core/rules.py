@@ -77,6 +77,14 @@ class Match:
         """Whether it matches every registry that no other rule matches."""
         return self.registry == EVERY_REGISTRY
 
+    def covers(self, registry: str, repository: str) -> bool:
+        """Return whether a name, or all names under a prefix, match."""
+        if self.is_wildcard:
+            is_same = registry.endswith(self.registry[1:])
+        else:
+            is_same = self.is_catch_all or registry == self.registry
+        return is_same and f"{repository}/".startswith(f"{self.path}/" if self.path else "")
+
     def __str__(self) -> str:
         return f"{self.registry}/{self.path}" if self.path else self.registry
 
@@ -207,6 +215,13 @@ class Mirror:
         """The registry of the target."""
         return self.target.partition("/")[0]
 
+    @property
+    def fixed_part(self) -> str:
+        """The whole path parts that every name at the mirror begins with; empty if it has none."""
+        if not self.is_template:
+            return self.target
+        return self.target.partition("\\")[0].rpartition("/")[0]
+
     def covers(self, name: str) -> bool:
         """Return whether *name*, a registry with or without a repository, is under the target."""
         if self.is_template:
@@ -261,6 +276,9 @@ class Rule:
         verify: If availability is checked, use a mirror only if its image has the digest of
             the original, or of the same image at *trusted*.
         trusted: Where to get the digest from; None for the image's own registry.
+        enforced: Teams cannot change what happens to these images; see `LayeredMap`.
+        owner: The object of the cluster that the rule comes from, such as ``MirrorRules
+            team-a/rules``; empty for rules of the file.
 
     Raises:
         InvalidRuleError: The arguments do not make a rule together.
@@ -274,6 +292,8 @@ class Rule:
     source: str
     verify: bool
     trusted: Mirror | None
+    enforced: bool
+    owner: str
 
     def __init__(
         self,
@@ -286,6 +306,8 @@ class Rule:
         source: str = "",
         verify: bool = False,
         trusted: Mirror | None = None,
+        enforced: bool = False,
+        owner: str = "",
     ) -> None:
         if (match is None) == (regex is None):
             raise InvalidRuleError("a rule needs either match or regex")
@@ -298,6 +320,8 @@ class Rule:
             "source": source,
             "verify": verify,
             "trusted": trusted,
+            "enforced": enforced,
+            "owner": owner,
         }
         for name, value in values.items():
             object.__setattr__(self, name, value)
@@ -346,7 +370,9 @@ class Rule:
         return str(self.match) if self.match is not None else f"/{self.regex}/"
 
     def __str__(self) -> str:
-        return f"{self.name} (profile {self.source})" if self.source else self.name
+        profile = f"profile {self.source}" if self.source else ""
+        origin = " of ".join(filter(None, (profile, self.owner)))
+        return f"{self.name} ({origin})" if origin else self.name
 
     @cached_property
     def _own_prefixes(self) -> tuple[str, ...]:

@@ -129,6 +129,7 @@ The rules file, copied from the values.
 {{- $file := dict "profiles" (.Values.profiles | default list) "rules" (.Values.rules | default list) "mode" .Values.mode "record" .Values.record }}
 {{- with .Values.availability }}{{ $_ := set $file "availability" . }}{{ end }}
 {{- with .Values.loops }}{{ $_ := set $file "loops" . }}{{ end }}
+{{- with .Values.delegation }}{{ $_ := set $file "delegation" . }}{{ end }}
 {{- $policies := dict }}
 {{- range $name, $policy := .Values.policies }}
 {{- $_ := set $policies $name (pick $policy "profiles" "rules" "mode" "record" "availability" "loops") }}
