@@ -66,7 +66,7 @@ def test_schema_has_every_key_with_a_description(definition, keys):
     assert set(properties) == set(keys)
     if definition != "trusted":
         described = {key for key, value in properties.items() if "description" in value}
-        assert described | {"availability", "loops"} >= set(keys)
+        assert described | {"availability", "loops", "delegation"} >= set(keys)
 
 
 @pytest.mark.parametrize("block", [block for block, _ in EXAMPLES])
