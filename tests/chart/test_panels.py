@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import shutil
-import socket
-import subprocess
 import time
 
 import httpx
 import pytest
-import yaml
 
 from tests.chart.test_monitoring import queries
 from tests.server.conftest import review_of
 from tests.server.process import RULES, serving, until
-from tests.tools import loopback
+from tests.tools.prometheus import PROMETHEUS, ask, scraping
 
-PROMETHEUS = shutil.which("prometheus")
 # There is no API server, and no mirror is checked.
 MISSING_METRICS = ("apiserver_", "mirrorhook_probe")
 
@@ -35,29 +30,9 @@ def prometheus(tmp_path):
             "targets": [httpx.URL(webhook.operations).netloc.decode()],
             "labels": {"namespace": "mirrorhook", "pod": "mirrorhook-1"},
         }
-        settings = {
-            "global": {"scrape_interval": "1s"},
-            "scrape_configs": [{"job_name": "mirrorhook", "static_configs": [target]}],
-        }
-        (tmp_path / "prometheus.yaml").write_text(yaml.safe_dump(settings))
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            address = f"127.0.0.1:{free.getsockname()[1]}"
-        command = [PROMETHEUS, f"--config.file={tmp_path / 'prometheus.yaml'}"]
-        command += [f"--storage.tsdb.path={tmp_path / 'data'}"]
-        command += [f"--web.listen-address={address}"]
-        with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
-            try:
-                yield webhook, f"http://{address}"
-            finally:
-                process.terminate()
-
-
-def ask(address, query):
-    try:
-        answer = loopback.get(f"{address}/api/v1/query", params={"query": query})
-    except httpx.TransportError:
-        return []
-    return answer.json().get("data", {}).get("result", []) if answer.is_success else []
+        job = {"job_name": "mirrorhook", "static_configs": [target]}
+        with scraping(tmp_path, job) as address:
+            yield webhook, address
 
 
 def test_panels_show_metrics_of_a_real_webhook(prometheus):
