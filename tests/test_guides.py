@@ -43,7 +43,7 @@ OTHERS = {
     "az", "aws", "cat", "cd", "curl", "docker", "gcloud", "git", "helm", "k3d", "kind", "kubeadm",
     "kubectl", "make", "minikube", "oc", "TOKEN=$(curl",
 }  # fmt: skip
-FOR_CLUSTERS = {"--create-namespace", "--reuse-values", "--wait"}
+FOR_CLUSTERS = {"--create-namespace", "--reset-then-reuse-values", "--wait"}
 # Commands of mirrorhook that need more than this machine.
 REMOTE = {"audit", "copy", "doctor", "pull", "serve"}
 

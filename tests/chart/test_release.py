@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from tests.chart.rendering import CHART, render
+from tests.chart.rendering import CHART, render, run_helm
 from webhook import __version__
 
 CLUSTER_SCOPED = {
@@ -84,6 +84,12 @@ def test_long_and_dotted_release_names_give_valid_names():
     service = rendered.one("Service")["metadata"]["name"]
     assert len(service) <= 50
     assert "." not in service
+
+
+def test_release_whose_service_would_have_an_invalid_name_is_refused():
+    done = run_helm("template", "2048", CHART, values={})
+    assert "would be named 2048-mirrorhook, but its name must start with a letter" in done.stderr
+    assert render({"fullnameOverride": "hook"}, release="2048").objects
 
 
 def test_chart_has_the_version_of_the_package():

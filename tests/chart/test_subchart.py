@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -87,7 +88,9 @@ def test_global_pull_secrets_are_names_or_objects(parent, helm):
         "storageClass": "fast",
         "postgresql": {"auth": {"username": "x"}},
     }
-    values = {"global": shared, "mirrorhook": {"imagePullSecrets": [{"name": "c"}, "a"]}}
+    # A name that is there in both forms is not there twice, which Helm 4 could not apply.
+    own = [{"name": "c"}, "a", "b", {"name": "a"}]
+    values = {"global": shared, "mirrorhook": {"imagePullSecrets": own}}
     for spec in parent.render(values, helm).pod_specs:
         assert spec["imagePullSecrets"] == [{"name": "a"}, {"name": "b"}, {"name": "c"}]
         assert spec["containers"][0]["image"].startswith("harbor.example.com/mirrorhook/")
@@ -118,6 +121,18 @@ def test_alias_is_a_second_installation_of_its_own(parent, helm):
         for webhook in each["webhooks"]
     }
     assert services == {"platform-mirrorhook", "platform-edge"}
+
+
+@every_helm
+@pytest.mark.parametrize("alias", ["imageMirrors", "image_mirrors", "IMAGE-MIRRORS"])
+def test_alias_may_have_every_form_that_helm_allows(parent, tmp_path, helm, alias):
+    folder = shutil.copytree(parent.folder, tmp_path / "parent")
+    chart = json.loads((folder / "Chart.yaml").read_text())
+    chart["dependencies"] = [chart["dependencies"][0] | {"alias": alias, "condition": ""}]
+    (folder / "Chart.yaml").write_text(json.dumps(chart))
+    objects = Parent(folder).render({alias: {"replicas": 3}}, helm).objects
+    assert all(re.fullmatch("[a-z0-9.-]+", each["metadata"]["name"]) for each in objects)
+    assert {each["spec"]["replicas"] for each in objects if each["kind"] == "Deployment"} == {3}
 
 
 @every_helm

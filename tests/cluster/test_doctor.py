@@ -198,7 +198,8 @@ def test_doctor_restores_a_configuration_that_was_deleted(world, release, space)
     found = asked(world, space, "webhook")
     assert f"release {NAME}/{NAME} was deleted" in found["message"]
     assert (
-        found["fix"] == f"helm upgrade {NAME} charts/mirrorhook --namespace {NAME} --reuse-values"
+        found["fix"]
+        == f"helm upgrade {NAME} charts/mirrorhook --namespace {NAME} --reset-then-reuse-values"
     )
     run_fix(world.plane, found["fix"])
     until_tried(world, space, NGINX)

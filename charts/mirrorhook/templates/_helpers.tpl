@@ -9,7 +9,7 @@ namespaces do not collide. A namespace contains no dot, so the last dot separate
 {{- define "mirrorhook.fullname" -}}
 {{- $name := include "mirrorhook.name" . }}
 {{- $default := contains $name .Release.Name | ternary .Release.Name (printf "%s-%s" .Release.Name $name) }}
-{{- .Values.fullnameOverride | default $default | replace "." "-" | trunc 50 | trimSuffix "-" }}
+{{- .Values.fullnameOverride | default $default | replace "." "-" | replace "_" "-" | lower | trunc 50 | trimSuffix "-" }}
 {{- end }}
 
 {{- define "mirrorhook.namespace" -}}
@@ -38,14 +38,14 @@ namespaces do not collide. A namespace contains no dot, so the last dot separate
 Labels. Selectors include no label that an upgrade changes.
 */}}
 {{- define "mirrorhook.selectorLabels" -}}
-app.kubernetes.io/name: {{ include "mirrorhook.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mirrorhook.name" . | toJson }}
+app.kubernetes.io/instance: {{ .Release.Name | toJson }}
 app.kubernetes.io/component: webhook
 {{- end }}
 
 {{- define "mirrorhook.testLabels" -}}
-app.kubernetes.io/name: {{ include "mirrorhook.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "mirrorhook.name" . | toJson }}
+app.kubernetes.io/instance: {{ .Release.Name | toJson }}
 app.kubernetes.io/component: test
 {{- end }}
 
@@ -117,8 +117,12 @@ The image of every Pod of the chart.
 {{- end }}
 
 {{- define "mirrorhook.imagePullSecrets" -}}
-{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) | uniq }}
-- name: {{ if kindIs "map" . }}{{ .name }}{{ else }}{{ . }}{{ end }}
+{{- $names := list }}
+{{- range concat (.Values.global.imagePullSecrets | default list) (.Values.imagePullSecrets | default list) }}
+{{- if kindIs "map" . }}{{ $names = append $names .name }}{{ else }}{{ $names = append $names . }}{{ end }}
+{{- end }}
+{{- range uniq $names }}
+- name: {{ . | toJson }}
 {{- end }}
 {{- end }}
 

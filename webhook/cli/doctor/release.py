@@ -37,7 +37,7 @@ class InstalledRelease(NamedTuple):
             return "kubectl apply on what it was installed from"
         return (
             f"helm upgrade {self.name} charts/mirrorhook --namespace {self.namespace} "
-            "--reuse-values"
+            "--reset-then-reuse-values"
         )
 
 
