@@ -38,6 +38,9 @@ FINDINGS = [
         (["pod", "/web"], "expected `pod [NAMESPACE/]NAME`"),
         (["pod", "a/b", "c/d"], "expected `pod [NAMESPACE/]NAME`"),
         (["-n", "shop", "pod", "a/b"], "the Pod is in namespace a, but --namespace is shop"),
+        (["-n", "shop/../x"], "'shop/../x' is not the name of a namespace"),
+        (["pod", "a_b/c"], "expected `pod [NAMESPACE/]NAME`"),
+        (["pod", ".."], "expected `pod [NAMESPACE/]NAME`"),
         (["--image", "nginx"], "--image needs --namespace NAME"),
         (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
     ],
@@ -172,3 +175,13 @@ def test_context_and_namespace_are_those_of_the_options(monkeypatch):
     assert result.exit_code == 0
     assert [(str(file), context) for file, context in asked] == [("k", "c")]
     assert "handles the Pods of shop" in result.stdout
+
+
+def test_doctor_reads_the_installation_once(monkeypatch):
+    reader = MemoryReader()
+    listed = []
+    list_objects = reader.list
+    reader.list = lambda path, *rest: listed.append((path, *rest)) or list_objects(path, *rest)
+    call(monkeypatch, reader, "-n", "shop")
+    maps = [each for each in listed if each[0].endswith("/configmaps")]
+    assert len(maps) == 1

@@ -38,6 +38,15 @@ def decide(folder, image):
             "europe-docker.pkg.dev/project/dockerhub/library/nginx:1",
         ),
         ("example.azurecr.io", "example.azurecr.io/dockerhub/library/nginx:1"),
+        ("example.azurecr.io/team", "example.azurecr.io/team/dockerhub/library/nginx:1"),
+        (
+            "registry.cn-hangzhou.aliyuncs.com",
+            "registry.cn-hangzhou.aliyuncs.com/dockerhub/nginx:1",
+        ),
+        (
+            "shop-registry.cn-beijing.cr.aliyuncs.com/mirrors",
+            "shop-registry.cn-beijing.cr.aliyuncs.com/mirrors/nginx:1",
+        ),
         ("quay.example.com", "quay.example.com/dockerhub/library/nginx:1"),
         ("r.example.com/cache", "r.example.com/cache/docker.io/library/nginx:1"),
     ],
@@ -62,14 +71,23 @@ def test_init_writes_rules_and_values_that_are_valid_for_every_product(tmp_path,
     assert first.startswith("# yaml-language-server: $schema=https://")
 
 
+@pytest.mark.parametrize(
+    ("registry", "image"),
+    [
+        ("harbor.example.com", "harbor.example.com/ghcr/mirrorhook/mirrorhook:"),
+        ("registry.aliyuncs.com/shop", "registry.aliyuncs.com/shop/mirrorhook:"),
+    ],
+)
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
-def test_values_of_init_install_mirrorhook_from_the_mirror_of_its_image(tmp_path, helm):
-    run(tmp_path, "--registry", "harbor.example.com")
+def test_values_of_init_install_mirrorhook_from_the_mirror_of_its_image(
+    tmp_path, helm, registry, image
+):
+    run(tmp_path, "--registry", registry)
     rendered = render(yaml.safe_load((tmp_path / "values.yaml").read_text()), helm=helm)
     (container,) = rendered.one("Deployment")["spec"]["template"]["spec"]["containers"]
-    assert container["image"].startswith("harbor.example.com/ghcr/mirrorhook/mirrorhook:")
+    assert container["image"].startswith(image)
     written = rendered.one("ConfigMap")["data"]["rules.yaml"]
-    assert "harbor.example.com/dockerhub" in written
+    assert registry in written
 
 
 def test_init_mirrors_the_registries_that_are_named(tmp_path):
@@ -87,6 +105,11 @@ def test_init_says_which_registries_a_product_does_not_cache(tmp_path):
     run(tmp_path, "--force", "--registry", ECR, "--upstream", "gcr.io")
     assert decide(tmp_path, "gcr.io/a") == f"{ECR}/gcr/a"
     assert "does not fetch from gcr.io" in (tmp_path / "rules.yaml").read_text()
+
+
+def test_init_says_from_where_to_which_path_a_registry_caches(tmp_path):
+    run(tmp_path, "--registry", "example.azurecr.io/team", "--upstream", "quay.io")
+    assert "from quay.io/* to team/quay/*." in (tmp_path / "rules.yaml").read_text()
 
 
 def test_init_replaces_files_only_by_force(tmp_path):

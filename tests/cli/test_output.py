@@ -39,14 +39,26 @@ def test_show_table_writes_whole_lines_to_a_pipe(capsys):
     )
 
 
-def test_show_table_folds_the_widest_column_on_a_terminal():
-    assert write_to_terminal(show_table, ("IMAGE", "TO"), ROWS) == [
-        "\x1b[1mIMAGE\x1b[0m  \x1b[1mTO\x1b[0m",
-        "nginx  harbor.example.com/dock",
-        "       erhub/library/nginx:1.2",
-        "       7",
-        "a",
+def test_show_table_folds_texts_on_a_terminal():
+    rows = [("registry.example/a:1", "no rule"), ("a", "it has no path")]
+    assert write_to_terminal(show_table, ("IMAGE", "W"), rows) == [
+        "\x1b[1mIMAGE\x1b[0m                 \x1b[1mW\x1b[0m",
+        "registry.example/a:1  no rule",
+        "a                     it has",
+        "                      no path",
     ]
+
+
+def test_show_table_never_cuts_a_name():
+    lines = write_to_terminal(show_table, ("IMAGE", "TO"), ROWS)
+    assert "harbor.example.com/dockerhub/library/nginx:1.27" in "".join(lines)
+
+
+@pytest.mark.parametrize("function", [show_text, lambda text: show_records([("ok", "", text)])])
+def test_text_never_cuts_a_name(function):
+    name = "harbor.example.com/dockerhub/library/nginx:1.27"
+    lines = write_to_terminal(function, f"no mirror has {name} now")
+    assert name in "".join(lines)
 
 
 def test_show_table_accepts_no_rows(capsys):

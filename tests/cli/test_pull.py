@@ -219,6 +219,13 @@ def test_pull_refuses_a_platform_for_crictl(machine):
     assert "crictl cannot pull for another platform" in result.stderr
 
 
+def test_pull_refuses_what_is_not_a_platform(machine):
+    result = machine.run("nginx", "--platform", "arm64")
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'arm64' is not a platform; write os/architecture" in result.stderr
+
+
 def test_pull_says_what_to_install_for_a_missing_engine(tmp_path):
     machine = Machine(tmp_path)
 
@@ -305,10 +312,10 @@ rmdir {busy}
     machine.install("docker", script=script)
     machine.environment["PATH"] += os.pathsep + os.environ["PATH"]
 
-    result = machine.run("--jobs", "1", *(f"quay.io/a/b{n}" for n in range(4)))
+    result = machine.run("--parallel", "1", *(f"quay.io/a/b{n}" for n in range(4)))
 
     assert result.exit_code == 0
-    assert machine.run("--jobs", "17", "nginx").exit_code == 2
+    assert machine.run("--parallel", "17", "nginx").exit_code == 2
 
 
 @pytest.mark.parametrize(("engine", "count"), [("crictl", 1), ("docker", 2)])

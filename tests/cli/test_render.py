@@ -133,6 +133,12 @@ def test_render_policy_enforce_writes_a_validating_policy_that_may_only_warn(pat
     assert run("policy", "--config", path, "--warn").exit_code == 2
 
 
+def test_render_policy_refuses_a_config_map_in_what_is_no_namespace(path):
+    result = run("policy", "--config", path, "--params", "a: b")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'a: b' is not the name of a namespace" in result.stderr
+
+
 def test_render_codes_are_all_documented():
     section = PAGE.partition("## What a target cannot express")[2].partition("\n## ")[0]
     assert set(re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE)) == set(WarningCode)

@@ -9,7 +9,7 @@ import yaml
 
 from tests.generate.rules_schema import describe_schema
 from webhook.config.rules import SECRET_NAME
-from webhook.config.schema import MATCH, NAMES_REGISTRY, TARGET
+from webhook.config.schema import MATCH, TARGET, TARGET_REGISTRY
 from webhook.config.spec import FILE_KEYS, Kind, list_availability_keys, list_spec_keys
 from webhook.core.reference import DOMAIN
 from webhook.core.settings import DURATION, PLATFORM
@@ -81,7 +81,7 @@ TEXT_CHECKS = {
             ),
         ),
         (
-            NAMES_REGISTRY,
+            TARGET_REGISTRY,
             (
                 "target would be read as a name on Docker Hub: its host has to have a '.' or ':'; "
                 "write its port, as in harbor:443, or docker.io/ before it"

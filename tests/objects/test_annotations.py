@@ -11,6 +11,7 @@ from webhook.objects import (
     ORIGINAL_IMAGES,
     decide_images,
     find_images,
+    find_stale_originals,
     has_room_for_originals,
     opt_out_reason,
     read_pod,
@@ -89,6 +90,22 @@ def test_has_room_for_originals_requires_half_of_the_annotations_free(metadata, 
 @pytest.mark.parametrize(("text", "fits"), [("x" * 262_000, True), ("é" * 131_060, False)])
 def test_record_originals_keeps_to_the_limit_of_annotations(text, fits):
     assert (record({"annotations": {"x": text}}) is not None) is fits
+
+
+def test_find_stale_originals_looks_up_no_more_names_than_real_pods_have():
+    names = [f"c{n}" for n in range(150)]
+    record = json.dumps(dict.fromkeys(names, "nginx"))
+    metadata = {"annotations": {ORIGINAL_IMAGES: record}}
+    containers = [{"name": name, "image": "nginx"} for name in names]
+    given = read_pod({"metadata": metadata, "spec": {"containers": containers}})
+    asked = []
+
+    def decide(image):
+        asked.append(image)
+        return MirrorMap([]).decide(image)
+
+    assert find_stale_originals(given, [], decide) == {*names}
+    assert len(asked) == 100
 
 
 def test_record_originals_ignores_unnamed_containers():

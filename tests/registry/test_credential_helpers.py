@@ -134,6 +134,20 @@ def test_helper_that_cannot_be_run_is_reported(program):
         ask()
 
 
+@pytest.mark.parametrize(
+    "error", [RuntimeError("can't start new thread"), BlockingIOError(11, "Try again")], ids=repr
+)
+def test_helper_that_cannot_start_is_reported(program, monkeypatch, error):
+    program(ECHO)
+
+    async def fail(*_arguments, **_options):
+        raise error
+
+    monkeypatch.setattr(asyncio, "create_subprocess_exec", fail)
+    with pytest.raises(HelperError, match=r"cannot be run: (can't start new thread|Try again)$"):
+        ask()
+
+
 def test_helper_that_hangs_is_stopped_with_its_children(program, monkeypatch, tmp_path):
     monkeypatch.setattr(credential_helpers, "RUN_SECONDS", 0.5)
     program(f"sleep 60 & echo $! > {tmp_path}/child; wait", interpreter="/bin/sh")
@@ -240,14 +254,24 @@ def test_helper_is_not_awaited_longer_than_a_check_has_time():
     assert len(helper.runs) == 1
 
 
-def test_failure_is_remembered_for_half_a_minute():
+@pytest.mark.parametrize(
+    ("error", "problem"),
+    [
+        (HelperError("broken"), "broken"),
+        (RuntimeError("a secret"), "docker-credential-cloud failed: RuntimeError$"),
+        (OSError(11, "a secret"), "docker-credential-cloud failed: BlockingIOError$"),
+        (MemoryError(), "docker-credential-cloud failed: MemoryError$"),
+    ],
+    ids=repr,
+)
+def test_failure_is_remembered_for_half_a_minute(error, problem):
     helper = Helper()
-    helper.answers = iter([HelperError("broken"), Credential("", "", "u", "p")])
+    helper.answers = iter([error, Credential("", "", "u", "p")])
 
     async def main():
         helpers = helper.helpers()
         for second in (0, 10, 25):
-            with pytest.raises(HelperError, match="broken"):
+            with pytest.raises(HelperError, match=problem):
                 await password_at(helpers, second)
         return await password_at(helpers, 40)
 

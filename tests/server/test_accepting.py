@@ -8,7 +8,7 @@ from contextlib import suppress
 import pytest
 
 from webhook.server.lifecycle import Lifecycle
-from webhook.server.listener import EmbeddedServer
+from webhook.server.listener import EmbeddedServer, Listener
 
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()], ids=repr)
@@ -54,4 +54,27 @@ def test_port_that_fails_ends_the_process():
         await asyncio.wait_for(lifecycle.wait(), 5)
 
     with pytest.raises(MemoryError):
+        asyncio.run(scenario())
+
+
+class Failing:
+    """A server that ends before it accepts connections."""
+
+    def __init__(self):
+        self.opened = asyncio.Event()
+
+    async def serve(self, _):
+        raise OSError(24, "Too many open files")
+
+
+def test_port_that_fails_before_it_opens_ends_the_process():
+    async def scenario():
+        listener = Listener(None, Failing(), "http")
+        lifecycle = Lifecycle(
+            reviews=listener, operations=listener, readiness=None, log=None, drain=0
+        )
+        async with asyncio.timeout(60):
+            await lifecycle.open()
+
+    with pytest.raises(OSError, match="Too many open files"):
         asyncio.run(scenario())

@@ -31,6 +31,7 @@ from webhook.cli.copy_plan import (
 from webhook.cli.images_in_use import list_originals, read_cluster_images, read_manifest_images
 from webhook.cli.options import (
     EXIT_FAILED,
+    PlatformName,
     SetupError,
     cluster_options,
     explain_cluster_errors,
@@ -42,14 +43,14 @@ from webhook.cli.options import (
 )
 from webhook.cli.output import create_progress, escape_controls, show_json, show_table
 from webhook.cli.registry_settings import add_user_settings
-from webhook.core import Availability, InvalidRuleError, Platform, parse_platform
+from webhook.core import Availability
 from webhook.core.reference import is_domain
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from webhook.cli.copy_run import CopyRun
-    from webhook.core import Decision, ImageReference
+    from webhook.core import Decision, ImageReference, Platform
 
 __all__ = ["copy"]
 
@@ -100,6 +101,7 @@ WORD: Final = max(map(len, CopyStatus))
 @click.option(
     "--platform",
     "platforms",
+    type=PlatformName(),
     multiple=True,
     metavar="OS/ARCH",
     help="Copy this platform only; may be repeated.  [default: all]",
@@ -112,11 +114,10 @@ WORD: Final = max(map(len, CopyStatus))
     metavar="DIR",
     help="Folder to carry images in, with --save or --load.",
 )
-@click.option("--save", "way", flag_value="save", help="Copy from upstream to the archive.")
+@click.option("--save", is_flag=True, help="Copy from upstream to the archive.")
 @click.option(
     "--load",
-    "way",
-    flag_value="load",
+    is_flag=True,
     help="Copy from the archive to the mirrors; all its images, if none is named.",
 )
 @click.option(
@@ -149,11 +150,12 @@ def copy(
     namespace: str,
     engine: str | None,
     parallel: int,
-    platforms: tuple[str, ...],
+    platforms: tuple[Platform, ...],
     referrers: bool,
     digest_tags: bool,
     archive: Path | None,
-    way: str | None,
+    save: bool,
+    load: bool,
     plain_http: tuple[str, ...],
     plan: str | None,
     plan_file: IO[str],
@@ -176,22 +178,23 @@ def copy(
     is_named = bool(images or manifests or cluster)
     has_file = context.get_parameter_source("plan_file") is ParameterSource.COMMANDLINE
     for is_wrong, problem in (
-        (bool(archive) != bool(way), "give --archive DIR with --save or --load, or none of them"),
+        (save and load, "give either --save or --load, not both"),
+        (bool(archive) != (save or load), "give --archive DIR with --save or --load"),
         (archive and plan, "give either --archive or --plan, not both"),
-        (not is_named and way != "load", "give images, --manifests FILE or --cluster"),
+        (not is_named and not load, "give images, --manifests FILE or --cluster"),
         ((namespace or kube_context) and not cluster, "--namespace and --context need --cluster"),
         (has_file and not plan, "--plan-file needs --plan"),
     ):
         if is_wrong:
             raise click.UsageError(problem)
     settings = load_policy(config, profile, policy)
-    chosen = _parse_platforms(platforms)
+    chosen = tuple(dict.fromkeys(platforms))
     reached = _read_settings(settings.availability, plain_http)
     opened = Archive(archive) if archive else None
     names = [*read_image_names(images)]
     decide = settings.mirrors.decide
     is_whole = _add_manifests(manifests, names, decide)
-    if opened and way == "load":
+    if opened and load:
         archived = opened.list_images()
         names += [] if is_named else [str(image.reference) for image in archived]
     given = {*names}
@@ -210,17 +213,11 @@ def copy(
         text = _render_plan(plan, tasks, copier, chosen, parallel, _read_ca_files(reached))
         click.echo(text, plan_file, nl=False)
         context.exit(EXIT_FAILED if not is_whole or _has_failed(tasks) else 0)
-    if way == "save" and opened:
+    if opened and save:
         opened.folder.mkdir(parents=True, exist_ok=True)
-    code = _copy_all(tasks, copier, reached, chosen, parallel, opened, way, output)
+    saving, loading = (opened if save else None), (opened if load else None)
+    code = _copy_all(tasks, copier, reached, chosen, parallel, saving, loading, output)
     context.exit(code or (0 if is_whole else EXIT_FAILED))
-
-
-def _parse_platforms(texts: tuple[str, ...]) -> tuple[Platform, ...]:
-    try:
-        return tuple(dict.fromkeys(map(parse_platform, texts)))
-    except InvalidRuleError as error:
-        raise click.BadParameter(error.problem, param_hint="--platform") from None
 
 
 def _read_settings(settings: Availability | None, plain_http: tuple[str, ...]) -> Availability:
@@ -320,8 +317,8 @@ def _copy_all(
     settings: Availability,
     platforms: tuple[Platform, ...],
     parallel: int,
-    archive: Archive | None,
-    way: str | None,
+    saving: Archive | None,
+    loading: Archive | None,
     output: str,
 ) -> int:
     """Copy all images and report the results; return the exit code."""
@@ -351,8 +348,8 @@ def _copy_all(
                 platforms=platforms,
                 parallel=parallel,
                 report=report,
-                saving=archive if way == "save" else None,
-                loading=archive if way == "load" else None,
+                saving=saving,
+                loading=loading,
             )
             try:
                 return await _run_until_signal(run)

@@ -61,6 +61,15 @@ global:
   # Secrets with the credentials of the registry, in the namespace mirrorhook.
   imagePullSecrets: []
 """
+FLAT_IMAGE: Final = """\
+# mirrorhook does not rewrite its own image, so this names its copy.
+image:
+  registry: {mirror}
+  repository: mirrorhook
+global:
+  # Secrets with the credentials of the registry, in the namespace mirrorhook.
+  imagePullSecrets: []
+"""
 FOREIGN_IMAGE: Final = """\
 # mirrorhook does not rewrite its own image. If the nodes cannot pull it from ghcr.io, copy it to
 # the registry, and name it here.
@@ -192,20 +201,29 @@ def _name_mirrors(registry: str, product: Product, upstreams: tuple[str, ...]) -
     mirrors = {}
     for each in upstreams:
         upstream, _, path = each.partition("=")
-        mirrors[upstream] = f"{registry}/{path or product.name_mirror(upstream)}"
+        if product.flattens and "/" in registry and not path:
+            mirrors[upstream] = registry  # it names the namespace, and there is nothing below one
+        else:
+            mirrors[upstream] = f"{registry}/{path or product.name_mirror(upstream)}"
     return mirrors
 
 
 def _list_rules(product: Product, mirrors: dict[str, str]) -> str:
     """Return the rules in YAML, with what to do in the registry."""
-    lines = [f"# {line}" for line in product.setup]
+    upstream, mirror = next(iter(mirrors.items()))
+    path = mirror.partition("/")[2]
+    lines = [f"# {line.format(upstream=upstream, path=path)}" for line in product.setup]
     lines.append("rules:")
     for upstream, mirror in mirrors.items():
         if not product.can_cache(upstream):
             lines.append(
                 f"  # {product.title} does not fetch from {upstream}: fill it by `mirrorhook copy`."
             )
-        lines += [f"  - match: {upstream}", f"    mirrors: [{mirror}]"]
+        lines.append(f"  - match: {upstream}")
+        if product.flattens:
+            lines += ["    mirrors:", f"      - target: {mirror}", "        flatten: true"]
+        else:
+            lines.append(f"    mirrors: [{mirror}]")
     return "\n".join([*lines, PULL_SECRETS.format(target=next(iter(mirrors.values())))])
 
 
@@ -224,13 +242,17 @@ def _write_rules(registry: str, product: Product, mirrors: dict[str, str]) -> st
 def _write_values(registry: str, product: Product, mirrors: dict[str, str]) -> str:
     """Return the text of the values file."""
     own = mirrors.get(OWN_REGISTRY)
+    if own is None:
+        image = FOREIGN_IMAGE.format(registry=registry)
+    else:
+        image = (FLAT_IMAGE if product.flattens else OWN_IMAGE).format(mirror=own)
     return VALUES.format(
         title=product.title,
         registry=registry,
         chart=CHART,
         file=VALUES_FILE,
         documentation=DOCUMENTATION,
-        image=OWN_IMAGE.format(mirror=own) if own else FOREIGN_IMAGE.format(registry=registry),
+        image=image,
         rules_file=RULES_FILE,
         rules=_list_rules(product, mirrors),
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,17 +16,22 @@ from webhook.cli.completion import complete_policies, complete_profiles
 from webhook.cli.output import escape_controls
 from webhook.config import ConfigurationError, load_profiles, load_rules, parse_rules
 from webhook.config.yaml_values import MAX_BYTES
+from webhook.core import InvalidRuleError, parse_platform
 from webhook.kube import ClusterError, open_client
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
 
     from webhook.config import Configuration, PolicySettings
+    from webhook.core import Platform
     from webhook.kube.client import KubeClient
 
 __all__ = [
     "EXIT_FAILED",
     "EXIT_USAGE",
+    "NAMESPACE",
+    "NamespaceName",
+    "PlatformName",
     "SetupError",
     "choose_output",
     "cluster_options",
@@ -51,6 +57,8 @@ EXIT_USAGE: Final = 2
 STDIN: Final = "-"
 STDIN_NAME: Final = "standard input"
 KUBECONFIG: Final = "~/.kube/config"
+# What Kubernetes allows (RFC 1123, DNS label).
+NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 # The kubelet sets this variable in every container.
 IN_POD: Final = "KUBERNETES_SERVICE_HOST"
 
@@ -63,6 +71,38 @@ class SetupError(click.ClickException):
     def __init__(self, message: str) -> None:
         # It may repeat what a file says.
         super().__init__("\n".join(map(escape_controls, message.split("\n"))))
+
+
+class NamespaceName(click.ParamType[str]):
+    """The name of a Kubernetes namespace, or nothing."""
+
+    name = "namespace"
+
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Return the name if a namespace can have it."""
+        if value and not NAMESPACE.fullmatch(value):
+            self.fail(
+                f"{value!r} is not the name of a namespace: it has lower-case letters, digits and "
+                "'-' only, at most 63, such as shop",
+                param,
+                ctx,
+            )
+        return value
+
+
+class PlatformName(click.ParamType["Platform"]):
+    """A platform, such as ``linux/arm64``."""
+
+    name = "platform"
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Platform:
+        """Return the platform."""
+        try:
+            return parse_platform(value)
+        except InvalidRuleError as error:
+            self.fail(error.problem, param, ctx)
 
 
 def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -143,7 +183,12 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
     It is called with *kubeconfig* and *kube_context*, for `open_cluster`, and *namespace*.
     """
     command = click.option(
-        "--namespace", "-n", default="", metavar="NAME", help="Namespace.  [default: all]"
+        "--namespace",
+        "-n",
+        type=NamespaceName(),
+        default="",
+        metavar="NAME",
+        help="Namespace.  [default: all]",
     )(command)
     return kubeconfig_option(context_option(command))
 

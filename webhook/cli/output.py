@@ -1,7 +1,8 @@
 """Output for people and for programs: text, tables and JSON.
 
-On a terminal text is coloured and folded into its width. In a file or a pipe it has no
-colours, and no line is cut or folded, so that it can be searched.
+On a terminal text is coloured and folded into its width, but no word is cut, as image names are
+copied from there. In a file or a pipe it has no colours, and no line is folded, so that it can be
+searched.
 """
 
 from __future__ import annotations
@@ -34,7 +35,6 @@ __all__ = [
 ]
 
 GAP: Final = "  "
-MIN_WIDTH: Final = 8  # of a column, in a terminal that is too narrow for the table
 ATTRIBUTES: Final = frozenset({"bold", "dim"})
 
 
@@ -135,20 +135,31 @@ def _table_lines(rows: Sequence[Sequence[tuple[str, str]]], indent: str = "") ->
 
 
 def _column_widths(rows: Sequence[Sequence[str]], indent: int) -> list[int]:
-    """Return the width of each column; on a narrow terminal the widest get less."""
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    """Return the width of each column; on a narrow terminal those that can be folded get less.
+
+    If the words themselves are too wide, nothing is folded: the terminal continues each row in its
+    next line.
+    """
+    columns = [*zip(*rows, strict=True)]
+    widths = [max(map(len, column)) for column in columns]
+    words = [
+        max(len(word) for text in column for word in [*text.split(), ""]) for column in columns
+    ]
     terminal = _output_width()
     room = terminal - indent - len(GAP) * (len(widths) - 1)
-    while terminal and sum(widths) > room and max(widths) > MIN_WIDTH:
-        widths[widths.index(max(widths))] -= 1
+    if not terminal or sum(words) > room:
+        return widths
+    while sum(widths) > room:
+        foldable = [index for index, width in enumerate(widths) if width > words[index]]
+        widths[max(foldable, key=widths.__getitem__)] -= 1
     return widths
 
 
 def _fold(text: str, width: int) -> list[str]:
-    """Return *text* folded into lines of *width* columns; 0 means no limit."""
+    """Return *text* folded into lines of *width* columns between its words; 0 means no limit."""
     if not width or len(text) <= width:
         return [text]
-    return wrap(text, width, break_on_hyphens=False)
+    return wrap(text, width, break_on_hyphens=False, break_long_words=False)
 
 
 def _style(text: str, style: str) -> str:

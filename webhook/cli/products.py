@@ -36,13 +36,15 @@ class Product:
 
     Attributes:
         title: Its name, for people.
-        setup: What to create in it for each mirror, as lines of a comment.
+        setup: What to create in it for each mirror, as lines of a comment; ``{upstream}`` and
+            ``{path}`` are the first registry and the path of its mirror.
         hosts: A regular expression for hosts that only this product has.
         suffix: What its users add to the short name of a mirror.
         names: Its own names of mirrors, by upstream registry.
         caches: The only registries that it can cache; empty for all.
         needs_path: What the path after the host is, if the product always has one.
         uses_upstream_names: Whether mirrors are named by the registry itself.
+        flattens: Whether it has no folders, so that images keep only the last part of their names.
     """
 
     title: str
@@ -53,6 +55,7 @@ class Product:
     caches: tuple[str, ...] = ()
     needs_path: str = ""
     uses_upstream_names: bool = False
+    flattens: bool = False
 
     def name_mirror(self, upstream: str) -> str:
         """Return the path of the mirror of a registry."""
@@ -133,7 +136,17 @@ PRODUCTS: Final = {
         hosts=r"[a-z0-9-]+\.azurecr\.(io|cn|us)",
         setup=(
             "For each mirror, create a cache rule from the upstream registry to the path below,",
-            "for example from docker.io/* to dockerhub/*. Docker Hub needs a credential set.",
+            "for example from {upstream}/* to {path}/*. Docker Hub needs a credential set.",
+        ),
+    ),
+    "alibaba": Product(
+        title="Alibaba Cloud Container Registry",
+        hosts=r"(.+\.)?aliyuncs\.com",
+        flattens=True,
+        setup=(
+            "For each mirror, create a namespace with the name below. It has no folders, so images",
+            "keep only the last part of their names, and two with the same last part collide.",
+            "It does not fetch images by itself: `mirrorhook copy` fills it.",
         ),
     ),
     "quay": Product(

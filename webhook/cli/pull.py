@@ -19,6 +19,7 @@ from webhook.cli.completion import complete_images
 from webhook.cli.engines import AUTO, ENGINES, MissingEngineError, Programs, find_engine
 from webhook.cli.options import (
     EXIT_FAILED,
+    PlatformName,
     SetupError,
     load_policy,
     output_option,
@@ -36,12 +37,13 @@ if TYPE_CHECKING:
 
     from webhook.cli.engines import Engine
     from webhook.cli.puller import PullJob, PullResult
+    from webhook.core import Platform
 
 __all__ = ["pull"]
 
 # Each engine itself loads several layers of an image at once (Docker and containerd: three).
-JOBS: Final = 4
-MAX_JOBS: Final = 16
+PARALLEL: Final = 4
+MAX_PARALLEL: Final = 16
 PERIOD: Final = 30.0  # seconds between reports where there is no terminal
 SPINNER: Final = "-\\|/"
 FRAMES_PER_SECOND: Final = 8
@@ -65,14 +67,16 @@ FRAMES_PER_SECOND: Final = 8
     metavar="NAME",
     help="Namespace of containerd, for nerdctl; the kubelet uses k8s.io.",
 )
-@click.option("--platform", metavar="OS/ARCH", help="Pull for another platform.")
 @click.option(
-    "--jobs",
+    "--platform", type=PlatformName(), metavar="OS/ARCH", help="Pull for another platform."
+)
+@click.option(
+    "--parallel",
     "-j",
-    type=click.IntRange(1, MAX_JOBS),
-    default=JOBS,
+    type=click.IntRange(1, MAX_PARALLEL),
+    default=PARALLEL,
     show_default=True,
-    help="Number of images to pull at the same time.",
+    help="How many images are pulled at once.",
 )
 @click.option("--keep-mirror-tag", is_flag=True, help="Keep the names at the mirror, too.")
 @click.option(
@@ -88,8 +92,8 @@ def pull(
     policy: str,
     engine: str,
     namespace: str | None,
-    platform: str | None,
-    jobs: int,
+    platform: Platform | None,
+    parallel: int,
     keep_mirror_tag: bool,
     dry_run: bool,
     output: str,
@@ -113,23 +117,23 @@ def pull(
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     decide = load_policy(config, profile, policy).mirrors.decide
     selected = _select_engine(engine, namespace, platform, is_needed=not dry_run)
-    pull_jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
-    if not pull_jobs:
+    jobs = remove_duplicates(plan_pull(decide(image)) for image in read_image_names(images))
+    if not jobs:
         raise click.UsageError("no image names on standard input")
     programs = Programs()
-    puller = Puller(selected, programs.run, platform, keep_mirror_tag)
+    puller = Puller(selected, programs.run, str(platform) if platform else None, keep_mirror_tag)
     if dry_run:
-        context.exit(_show_script(pull_jobs, puller))
+        context.exit(_show_script(jobs, puller))
     results: list[PullResult] = []
     try:
-        for result in _pull_all(pull_jobs, puller, programs, jobs):
+        for result in _pull_all(jobs, puller, programs, parallel):
             results.append(result)
             if output != "json":
                 _show_result(result)
     except (KeyboardInterrupt, Terminated) as signalled:
         is_interrupt = isinstance(signalled, KeyboardInterrupt)
         word = "Interrupted" if is_interrupt else "Terminated"
-        click.echo(f"{word}: {len(results)} of {len(pull_jobs)} images done", err=True)
+        click.echo(f"{word}: {len(results)} of {len(jobs)} images done", err=True)
         context.exit(EXIT_INTERRUPTED if is_interrupt else EXIT_TERMINATED)
     if output == "json":
         show_json([_result_entry(result) for result in results])
@@ -140,7 +144,7 @@ def pull(
 
 
 def _select_engine(
-    name: str, namespace: str | None, platform: str | None, *, is_needed: bool
+    name: str, namespace: str | None, platform: Platform | None, *, is_needed: bool
 ) -> Engine:
     """Return the engine that the options ask for.
 

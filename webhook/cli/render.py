@@ -9,6 +9,7 @@ import click
 
 from webhook.cli.options import (
     EXIT_FAILED,
+    NamespaceName,
     load_configuration,
     rules_options,
     select_policy,
@@ -169,6 +170,7 @@ def docker(**options: Any) -> None:
 @click.option("--warn", is_flag=True, help="With --enforce: warn about them instead.")
 @click.option(
     "--params",
+    type=NamespaceName(),
     default="",
     metavar="NAMESPACE",
     help="Put the rules into a ConfigMap in NAMESPACE instead of the policy.",

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from webhook.cli.options import SetupError, describe_error
+from webhook.telemetry import LOG_LEVELS
 
 if TYPE_CHECKING:
     from webhook.server import ManagedCertificate
@@ -101,7 +102,7 @@ FILE = click.Path(path_type=Path)
 )
 @click.option(
     "--log-level",
-    type=click.Choice(("debug", "info", "warning", "error")),
+    type=click.Choice(LOG_LEVELS),
     default="info",
     show_default=True,
     help="Lowest level that is logged. Each reviewed Pod is a line at info, or at warning if it "

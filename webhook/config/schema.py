@@ -45,7 +45,7 @@ Schema = dict[str, Any]
 MATCH: Final = rf"[*]|(?:[*][.])?{DOMAIN}(?:/{PATH})?"
 # Groups of a regular expression may be anywhere in a target.
 TARGET: Final = rf"{DOMAIN}(?:/{PATH})?|\S*\\[0-9]\S*"
-NAMES_REGISTRY: Final = r"(?:[^/]*[.:A-Z\\][^/]*|localhost)(?:/.*)?"
+TARGET_REGISTRY: Final = r"(?:[^/]*[.:A-Z\\][^/]*|localhost)(?:/.*)?"
 TEXT: Final[Schema] = {"type": "string", "minLength": 1}
 FLAG: Final[Schema] = {"type": "boolean"}
 
@@ -94,7 +94,7 @@ def _make_definitions() -> dict[str, Schema]:
         "trusted": _target_or(TRUSTED_KEYS, target_options),
         "target": {
             "type": "string",
-            "allOf": [_match_all(TARGET), _match_all(NAMES_REGISTRY)],
+            "allOf": [_match_all(TARGET), _match_all(TARGET_REGISTRY)],
         },
         "secretName": {"type": "string", **_match_all(SECRET_NAME.pattern)},
         "mode": _choose(Mode),

@@ -135,15 +135,22 @@ class CredentialHelpers:
         try:
             self._answers[login] = self._keep(await self._run(login))
         except HelperError as error:
-            now = self._clock()
-            old = self._answers.get(login)
-            refresh = now + RETRY_SECONDS
-            if old and old.login and now < old.expiry:
-                self._answers[login] = replace(old, refresh=min(refresh, old.expiry))
-            else:
-                self._answers[login] = _Answer(None, str(error), now, refresh, refresh)
+            self._record_problem(login, str(error))
+        except Exception as error:  # noqa: BLE001 - it would be run again at once
+            problem = f"its credential helper {login.program} failed: {type(error).__name__}"
+            self._record_problem(login, problem)
         finally:
             del self._running[login]
+
+    def _record_problem(self, login: HelperLogin, problem: str) -> None:
+        """Ask again later, and use the login that is known until then."""
+        now = self._clock()
+        old = self._answers.get(login)
+        refresh = now + RETRY_SECONDS
+        if old and old.login and now < old.expiry:
+            self._answers[login] = replace(old, refresh=min(refresh, old.expiry))
+        else:
+            self._answers[login] = _Answer(None, problem, now, refresh, refresh)
 
     def _keep(self, login: Credential | None) -> _Answer:
         now = self._clock()
@@ -191,8 +198,8 @@ async def run_helper(login: HelperLogin) -> Credential | None:
             # So that it can be stopped with the programs that it starts.
             start_new_session=True,
         )
-    except OSError as error:
-        reason = error.strerror or type(error).__name__
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        reason = getattr(error, "strerror", None) or str(error)
         raise HelperError(
             f"its credential helper {login.program} cannot be run: {reason}"
         ) from None

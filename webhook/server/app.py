@@ -84,7 +84,7 @@ class AdmissionWebhook:
             policies = self.store.policies
             policy = policies.get(DEFAULT_POLICY if path == PATH else path[len(POLICY_PREFIX) :])
             if not policies:
-                problem = "the rules file is invalid, and there was no valid one yet; see /readyz"
+                problem = "the rules file is invalid, and there was no valid one yet; see the log"
                 return self.refuse(request, RequestError(503, problem))
             if policy is None:
                 known = ", ".join(policies)

@@ -54,13 +54,22 @@ class Lifecycle:
         self._serving: list[asyncio.Task[None]] = []
 
     async def open(self) -> None:
-        """Begin to serve, and to handle signals."""
+        """Begin to serve, and to handle signals.
+
+        Raises:
+            Exception: What a server ends with before it accepts connections.
+        """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._handle_signal, number)
         for each in (self.operations, self.reviews):
-            self._serving.append(asyncio.create_task(each.server.serve([each.socket])))
-            await each.server.opened.wait()
+            serving = asyncio.create_task(each.server.serve([each.socket]))
+            self._serving.append(serving)
+            opened = asyncio.create_task(each.server.opened.wait())
+            await asyncio.wait([opened, serving], return_when=asyncio.FIRST_COMPLETED)
+            if serving.done():
+                opened.cancel()
+                serving.result()
 
     async def wait(self) -> None:
         """Wait for a signal, and shut down; a second signal hurries that.

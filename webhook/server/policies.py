@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final
 
 from webhook.admission import LoopDetector, PlanCache, Policy
@@ -90,8 +91,16 @@ class PolicyStore:
             self._log.error("rules refused, the old ones stay in use", problems=self.refused)
             return
         self._log.error("rules refused, waiting for valid ones", problems=self.refused)
-        more = f" (and {len(self.refused) - 1} more problems)" if len(self.refused) > 1 else ""
-        self._readiness.hold(PART, self.refused[0] + more)
+        # Everybody who reaches the operations port can read this, and what the file says is in
+        # the messages.
+        count = len(self.refused)
+        problems = "1 problem" if count == 1 else f"{count} problems"
+        where = replace(
+            error.problems[0],
+            path="",
+            message=f"the rules file has {problems}; to see what to fix, read the log of this Pod",
+        )
+        self._readiness.hold(PART, str(where))
 
     def record_loop(self, owner: StoppedOwner) -> None:
         """Report an owner whose Pods are skipped from now on."""

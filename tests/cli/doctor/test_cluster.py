@@ -14,8 +14,7 @@ from tests.cli.doctor.reader import (
     replica,
     rules,
 )
-from webhook.cli.doctor.checks import check_cluster, check_namespace
-from webhook.cli.doctor.installation import read_installation
+from webhook.cli.doctor.checks import check_cluster
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.kube import RefusedError, UnavailableError
 
@@ -24,8 +23,7 @@ MAPS = "/api/v1/namespaces/mirrorhook/configmaps"
 
 
 def looked(reader, namespace="shop", image=None):
-    found = [*check_cluster(reader, NOW)]
-    return [*found, *check_namespace(reader, read_installation(reader), namespace, image)]
+    return [*check_cluster(reader, NOW, namespace, image)]
 
 
 def faults(found):

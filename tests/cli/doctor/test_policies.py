@@ -6,7 +6,7 @@ import pytest
 import yaml
 
 from tests.cli.doctor.reader import CREATED, NOW, MemoryReader, helm, pod, recorded
-from webhook.cli.doctor.checks import check_cluster, check_namespace
+from webhook.cli.doctor.checks import check_cluster
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.pods import explain_pod
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
@@ -47,8 +47,7 @@ def bindings(reader):
 
 
 def looked(reader, namespace="shop", image=None):
-    found = [*check_cluster(reader, NOW)]
-    return [*found, *check_namespace(reader, read_installation(reader), namespace, image)]
+    return [*check_cluster(reader, NOW, namespace, image)]
 
 
 def faults(found):

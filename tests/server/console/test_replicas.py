@@ -17,6 +17,7 @@ from tests.server.console.test_page import Page
 from tests.server.console.test_reasons import CHINESE
 from webhook import __version__
 from webhook.kube import Endpoint, ForbiddenError
+from webhook.server.console import replicas
 from webhook.server.console.reasons import translate_reason
 from webhook.server.console.replicas import MAX_ANSWER, _fetch
 from webhook.tls import CertificateError, ManagedCertificate, Seal
@@ -192,7 +193,7 @@ SILENCES = {
     "no such page": (b"HTTP/1.1 404 Not Found\r\n\r\n{}", "did not return its state (HTTP 404)"),
     "no JSON": (OK + b"<html>", OTHER),
     "a list": (OK + b"[]", OTHER),
-    "too much": (OK + b"[" * 200_000, OTHER),
+    "too much": (OK + b"[" * 200_000, "did not return its state (more than 65,536 bytes): it runs"),
     "too little": (saying(rules=None), OTHER),
     "no time": (saying(started="noon"), OTHER),
     "no zone": (saying(started="2027-01-15T08:00:00"), OTHER),
@@ -442,5 +443,21 @@ async def test_no_more_of_an_answer_is_read_than_its_bound():
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         port = server.sockets[0].getsockname()[1]
         body = await _fetch(f"127.0.0.1:{port}/", 20.0, MAX_ANSWER)
-    assert MAX_ANSWER < len(body) < MAX_ANSWER + (1 << 20)
+    assert "did not return its state (more than 8,388,608 bytes)" in body
     assert sent < 2 * MAX_ANSWER
+
+
+async def test_replica_with_too_many_decisions_sends_the_best(console, monkeypatch):
+    monkeypatch.setattr(replicas, "MAX_FOUND", 5000)
+    other = Console()
+    share_ca(console, other)
+    for number in range(40):
+        other.now += 1
+        other.create(f"web-{number}")
+    async with deciding(other) as (endpoint, _, sent):
+        found(console, OURS, endpoint)
+        answer = await console.json("/api/decisions")
+    assert len(sent[-1]) < 5000 * 4 / 3 + 200
+    assert (answer["answered"], answer["missing"], answer["found"]) == (2, [], 40)
+    assert [pod["name"] for pod in answer["pods"]][:2] == ["web-39", "web-38"]
+    assert 1 < len(answer["pods"]) < 40

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 
 import pytest
@@ -103,6 +104,27 @@ async def test_selection_is_known_as_far_as_it_may_be_read(
         assert answer["next"] == (
             f"kubectl label namespace {namespace} mirrorhook.io/rewrite=enabled --overwrite"
         )
+
+
+class Meeting(Readable):
+    """An API server that answers only when it is asked for two namespaces at the same time."""
+
+    def __init__(self):
+        super().__init__({})
+        self.both = asyncio.Barrier(2)
+
+    async def get_namespace_labels(self, name):
+        await self.both.wait()
+        return self.labels
+
+
+async def test_namespaces_are_asked_at_the_same_time(console):
+    found(console)
+    console.cluster = Meeting()
+    console.create("secret-0", namespace="web-0")
+    async with asyncio.timeout(60):
+        answer = await console.json("/api/decisions", text="shop/web-0")
+    assert {each["name"] for each in answer["namespaces"]} == {"shop", "web-0"}
 
 
 ENABLED = {"mirrorhook.io/rewrite": "enabled"}

@@ -36,23 +36,40 @@ __all__ = ["check_cluster", "check_namespace"]
 MAX_SKEW: Final = 30.0  # seconds
 
 
-def check_cluster(reader: KubeClient, now: datetime) -> Iterator[Finding]:
-    """Check everything except a namespace; *now* is the time by this machine's clock.
+def check_cluster(
+    reader: KubeClient, now: datetime, namespace: str | None = None, image: str | None = None
+) -> Iterator[Finding]:
+    """Check the API server, what is installed of mirrorhook, and a namespace.
+
+    Args:
+        reader: The cluster.
+        now: The time by this machine's clock.
+        namespace: The namespace whose Pods should be rewritten; None for none.
+        image: The image to try there; None for one that a rule matches.
 
     Raises:
         ClusterError: The API server cannot be asked at all.
     """
-    version = reader.get("/version") or {}
-    yield report_ok("API server", f"{reader.host} answers, version {version.get('gitVersion')}")
+    version = (reader.get("/version") or {}).get("gitVersion")
+    yield report_ok("API server", f"{reader.host} answers, version {version}")
     yield _check_clock(reader.measure_clock_skew())
     found = read_installation(reader)
+    yield from _check_installation(reader, found, str(version), now)
+    if namespace:
+        yield from catch_errors("namespace", check_namespace(reader, found, namespace, image))
+
+
+def _check_installation(
+    reader: KubeClient, found: Installation, version: str, now: datetime
+) -> Iterator[Finding]:
+    """Check what is installed of mirrorhook on an API server of a version."""
     yield from found.unknown
     webhooks, policies = found.webhooks, found.policies
     if not webhooks and not policies.any:
         if not found.unknown:
             yield _explain_absence(read_release(reader))
         if not policies.version and not found.unknown:
-            yield report_note("policy", NO_POLICIES.format(version.get("gitVersion")))
+            yield report_note("policy", NO_POLICIES.format(version))
         return
     yield from check_policies(policies)
     for entry in webhooks:
@@ -179,7 +196,7 @@ def check_namespace(
         yield report_wrong("namespace", f"there is no namespace {name}", "kubectl get namespaces")
         return
     if not installation.rewriters:
-        return  # `check_cluster` has reported it
+        return  # `_check_installation` has reported it
     labels = {NAME: name, **(namespace["metadata"].get("labels") or {})}
     rewriters = installation.find_rewriters(labels)
     if not rewriters:

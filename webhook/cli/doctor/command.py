@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
 
-from webhook.cli.doctor.checks import check_cluster, check_namespace
+from webhook.cli.doctor.checks import check_cluster
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.pods import explain_pod
 from webhook.cli.doctor.report import (
@@ -18,6 +19,8 @@ from webhook.cli.doctor.report import (
 )
 from webhook.cli.options import (
     EXIT_FAILED,
+    NAMESPACE,
+    NamespaceName,
     SetupError,
     context_option,
     kubeconfig_option,
@@ -40,12 +43,20 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 PODS: Final = ("pod", "pods", "po")
+# What Kubernetes allows (RFC 1123, DNS subdomain).
+POD: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 USAGE: Final = ("`pod [NAMESPACE/]NAME`", "`pod/NAME`")
 
 
 @click.command()
 @click.argument("what", nargs=-1, metavar="[pod [NAMESPACE/]NAME]")
-@click.option("--namespace", "-n", metavar="NAME", help="Check this namespace, too.")
+@click.option(
+    "--namespace",
+    "-n",
+    type=NamespaceName(),
+    metavar="NAME",
+    help="Check this namespace, too.",
+)
 @click.option("--image", metavar="IMAGE", help="Image of the Pod that is tried in the namespace.")
 @context_option
 @kubeconfig_option
@@ -97,7 +108,7 @@ def _parse_pod(what: tuple[str, ...], namespace: str | None) -> tuple[str, str]:
     kind, _, name = what[0].partition("/") if len(what) == 1 else (what[0], "", what[1])
     space, slash, rest = name.partition("/")
     space, name = (space, rest) if slash else ("", name)
-    is_named = name and "/" not in name and (space or not slash)
+    is_named = POD.fullmatch(name) and (NAMESPACE.fullmatch(space) if slash else True)
     if kind not in PODS or len(what) > len(USAGE) or not is_named:
         text = " ".join(what)
         raise click.UsageError(f"expected {' or '.join(USAGE)}, got {text!r}")
@@ -116,10 +127,7 @@ def _find(
         found = explain_pod(reader, read_installation(reader), space, name, _probe)
         yield from catch_errors("Pod", found)
         return
-    yield from check_cluster(reader, datetime.now(UTC))
-    if namespace:
-        found = check_namespace(reader, read_installation(reader), namespace, image)
-        yield from catch_errors("namespace", found)
+    yield from check_cluster(reader, datetime.now(UTC), namespace, image)
 
 
 def _probe(settings: PolicySettings, decision: Decision) -> dict[str, CheckResult]:

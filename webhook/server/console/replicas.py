@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import ssl
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
@@ -34,6 +34,8 @@ TIMEOUT_SECONDS: Final = 1.0
 MAX_AGE_SECONDS: Final = 2.0
 MAX_BYTES: Final = 64 * 1024
 MAX_ANSWER: Final = 8 * 1024 * 1024
+# Of an answer before it is encrypted, which makes it a third larger. The best Pods are sent.
+MAX_FOUND: Final = 6 * 1024 * 1024 - 1024
 MAX_QUERY: Final = 32 * 1024
 STATE_PATH: Final = "/replica"
 DECISIONS_PATH: Final = "/replica/decisions"
@@ -122,8 +124,12 @@ class DecisionExchange:
         )
 
         def find() -> bytes:
-            answer = _SealedAnswer(asked.nonce, self.identity, self.find(query))
-            return seal.close(_answers.dump_json(answer))
+            found = self.find(query)
+            while True:
+                answer = _answers.dump_json(_SealedAnswer(asked.nonce, self.identity, found))
+                if len(answer) <= MAX_FOUND or not found.pods:
+                    return seal.close(answer)
+                found = replace(found, pods=found.pods[: len(found.pods) // 2])
 
         return await run_in_threadpool(find)
 
@@ -214,12 +220,15 @@ class ReplicaDirectory:
             return {}
         self._cluster = self._cluster or self.connect()
         name = self.managed.configuration
-        return {
-            namespace: await describe_selection(
-                self._cluster, name, namespace, "" if pod == namespace else pod, known.since
+        views = await asyncio.gather(
+            *(
+                describe_selection(
+                    self._cluster, name, namespace, "" if pod == namespace else pod, known.since
+                )
+                for namespace, known in namespaces.items()
             )
-            for namespace, known in namespaces.items()
-        }
+        )
+        return dict(zip(namespaces, views, strict=True))
 
     async def _ask_all(self) -> ReplicaList:
         own = self.own()
@@ -303,8 +312,9 @@ async def _fetch(url: str, limit: float, most: int) -> bytes | str:
             async for chunk in response.aiter_raw():
                 body += chunk
                 if len(body) > most:
+                    answer = f"more than {most:,} bytes"
                     break
-        if response.is_success:
+        if response.is_success and len(body) <= most:
             return bytes(body)
         if response.status_code == httpx.codes.FORBIDDEN:
             return f"{address} {REFUSED}"

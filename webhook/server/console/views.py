@@ -241,10 +241,7 @@ class ConsoleViews:
     identity: str = field(default_factory=lambda: token_hex(8))
 
     def get_replica_state(self) -> ReplicaState:
-        """Return what this replica reports to the others: no image or Pod.
-
-        Of the rules it has only what is wrong with the first file, as ``/readyz`` does.
-        """
+        """Return what this replica reports to the others: no image, Pod or rule."""
         state = self.get_state()
         return ReplicaState(
             identity=self.identity,
