@@ -5,10 +5,8 @@ from __future__ import annotations
 import logging
 import os
 from collections import deque
-from contextlib import suppress
 from datetime import UTC, datetime
-from queue import Empty, SimpleQueue
-from threading import Lock, Thread
+from threading import Event, Lock, Thread
 from traceback import format_exception
 from typing import TYPE_CHECKING, Any, Final
 
@@ -29,10 +27,8 @@ LINE_OVERHEAD: Final = 64  # of a line in memory
 MAX_BATCH: Final = 64 * 1024  # bytes, as a pipe takes
 # Characters of a text; the longest are tracebacks.
 MAX_FIELD: Final = 16 * 1024
-# Waking a thread costs more than making a line, so a line waits for those that follow it. But
-# too many at once would fill the pipe, and keep a review waiting.
+# Waking a thread costs more than making a line, so a line waits for those that follow it.
 GATHER_SECONDS: Final = 0.02
-GATHER_LINES: Final = 32
 
 
 class ReviewLine(Struct, frozen=True, omit_defaults=True, rename="camel", gc=False):
@@ -134,41 +130,36 @@ class LineWriter:
         self._waiting: deque[bytes] = deque()
         self._bytes = 0  # of the lines that wait or are being written
         self._lock = Lock()  # for them
-        self._called = False
-        self._calls: SimpleQueue[None] = SimpleQueue()
-        self._closing = False
+        self._called = Event()
+        self._closing = Event()
         self._thread = Thread(target=self._run, name="log", daemon=True)
         self._thread.start()
         self.dropped = 0
 
     def write(self, line: bytes) -> None:
         """Queue one line, without its end."""
-        waiting = self._waiting
         size = len(line) + LINE_OVERHEAD
         with self._lock:
             if self._bytes + size > MAX_BYTES:
                 self.dropped += 1
                 return
             self._bytes += size
-        waiting.append(line)
-        if not self._called or len(waiting) == GATHER_LINES:
-            self._called = True
-            self._calls.put(None)
+        self._waiting.append(line)
+        if not self._called.is_set():
+            self._called.set()
 
     def close(self, seconds: float) -> None:
         """Write the lines that are waiting, for *seconds* at most, and end."""
-        self._closing = True
-        self._gather = 0
-        self._calls.put(None)
+        self._closing.set()
+        self._called.set()
         self._thread.join(seconds)
 
     def _run(self) -> None:
-        while not self._closing:
-            self._calls.get()
-            with suppress(Empty):
-                self._calls.get(timeout=self._gather)
+        while not self._closing.is_set():
+            self._called.wait()
+            self._closing.wait(self._gather)
             # Before the lines are taken: one that comes after that calls again.
-            self._called = False
+            self._called.clear()
             if not self._write_waiting():
                 return
         # Lines that came while the last were written.
