@@ -36,7 +36,7 @@ PAGES = [
 ]
 PARTS = re.compile(r"^```(\w*)\n(.*?)^```|^\| `([^`]+)` \| `([^`]+)` \|$", re.MULTILINE | re.DOTALL)
 RULE_KEYS = {
-    "availability", "loops", "mode", "policies", "profiles", "record", "rules",
+    "availability", "delegation", "loops", "mode", "policies", "profiles", "record", "rules",
 }  # fmt: skip
 # Programs that these tests do not run.
 OTHERS = {

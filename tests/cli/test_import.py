@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner
 
 from webhook.cli.main import mirrorhook
@@ -144,3 +145,72 @@ def test_import_writes_no_control_characters_of_a_file(tmp_path, format_, name, 
     assert "".join((result.stdout + result.stderr).split("\n")).isprintable()
     if result.exit_code == 0:
         parse_rules(result.stdout, "imported")
+
+
+@pytest.mark.parametrize(
+    ("options", "kind", "metadata"),
+    [
+        ((), "ClusterMirrorRules", {"name": "k3s"}),
+        (("--name", "true"), "ClusterMirrorRules", {"name": "true"}),
+        (
+            ("--name", "of.k3s", "--namespace", "7"),
+            "MirrorRules",
+            {"name": "of.k3s", "namespace": "7"},
+        ),
+    ],
+)
+def test_import_as_crd_writes_an_object_with_the_same_rules(tmp_path, options, kind, metadata):
+    path = tmp_path / "registries.yaml"
+    path.write_text("mirrors: {a.io: {endpoint: [a.io, m.io]}}")
+    spec = yaml.safe_load(run("k3s", path).stdout)
+    for rule in spec["rules"]:
+        rule["mirrors"] = [{"target": target} for target in rule["mirrors"]]
+    result = run("k3s", path, "--as", "crd", *options)
+
+    assert result.exit_code == 0
+    assert yaml.safe_load(result.stdout) == {
+        "apiVersion": "mirrorhook.io/v1alpha1",
+        "kind": kind,
+        "metadata": metadata,
+        "spec": spec,
+    }
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (("--name", "a"), "--name and --namespace need --as crd"),
+        (("--as", "crd", "--name", "a_b"), "'a_b' is not a name in Kubernetes"),
+        (("--as", "crd", "--name", "a" * 254), "is not a name in Kubernetes"),
+        (("--as", "crd", "--namespace", "a.b"), "'a.b' is not a name in Kubernetes"),
+    ],
+)
+def test_import_refuses_a_name_that_no_object_can_have(maps, options, problem):
+    result = run("imageswap", maps, *options)
+
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert problem in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "has_warning"),
+    [
+        ((), True),
+        (("--as", "crd"), True),
+        (("--as", "crd", "--namespace", "shop"), False),
+        (("--as", "crd", "--namespace", "other"), True),
+    ],
+)
+def test_import_warns_of_rules_that_are_for_more_than_a_set_of_a_namespace(
+    tmp_path, options, has_warning
+):
+    mirrors = [{"registry": "m.example", "path": "/hub"}]
+    spec = {"imageFilter": {"include": ["docker\\.io/.*"]}, "mirrors": mirrors}
+    metadata = {"name": "set", "namespace": "shop"}
+    path = tmp_path / "sets.yaml"
+    path.write_text(yaml.safe_dump({"kind": "ImageSetMirror", "metadata": metadata, "spec": spec}))
+    result = run("kube-image-keeper", path, *options)
+
+    assert result.exit_code == 0
+    assert "m.example/hub" in result.stdout
+    assert ("is for the namespace shop only" in result.stderr) is has_warning

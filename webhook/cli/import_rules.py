@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -10,7 +11,13 @@ import click
 from webhook.cli.options import EXIT_FAILED, SetupError
 from webhook.cli.output import escape_controls
 from webhook.core import Original
-from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_rules
+from webhook.imports import (
+    FORMATS,
+    RuleSet,
+    UnreadableFileError,
+    format_resource,
+    format_rules,
+)
 
 __all__ = ["import_rules"]
 
@@ -18,15 +25,42 @@ HOSTS_TOML: Final = "hosts.toml"
 DASH: Final = Path("-")
 STANDARD_INPUT: Final = "standard input"
 MAX_BYTES: Final = 1024 * 1024
+NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+OBJECT_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){NAMESPACE.pattern}(?:\.{NAMESPACE.pattern})*")
 
 
 @click.command("import")
 @click.argument("format_", metavar="FORMAT")
 @click.argument("file", type=click.Path(exists=True, allow_dash=True, path_type=Path))
+@click.option(
+    "--as",
+    "form",
+    type=click.Choice(("rules", "crd")),
+    default="rules",
+    show_default=True,
+    help="Write a rules file (rules), or a custom resource (crd).",
+)
+@click.option(
+    "--name", metavar="NAME", help="With --as crd: name of the object.  [default: FORMAT]"
+)
+@click.option(
+    "--namespace",
+    "-n",
+    metavar="NAME",
+    help="With --as crd: write MirrorRules of this namespace instead of ClusterMirrorRules.",
+)
 @click.option("--strict", is_flag=True, help="Exit with code 1 if there is any warning.")
 @click.pass_context
-def import_rules(context: click.Context, format_: str, file: Path, strict: bool) -> None:
-    """Convert FILE of another tool to a rules file; - is standard input.
+def import_rules(
+    context: click.Context,
+    format_: str,
+    file: Path,
+    form: str,
+    name: str | None,
+    namespace: str | None,
+    strict: bool,
+) -> None:
+    """Convert FILE of another tool to a rules file or an object; - is standard input.
 
     Whatever has no equivalent is reported on standard error, with its line.
 
@@ -42,11 +76,21 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
       mirrorhook import imageswap maps.conf > rules.yaml
       mirrorhook import hosts.toml /etc/containerd/certs.d
       kubectl get idms,itms -o yaml | mirrorhook import openshift -
+      mirrorhook import kube-image-keeper sets.yaml --as crd | kubectl apply -f -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     if format_ not in FORMATS:
         problem = f"unknown format {format_!r}; the formats are {', '.join(FORMATS)}"
         raise click.UsageError(problem)
-    rule_set = RuleSet(str(file))
+    if form == "rules" and (name or namespace):
+        raise click.UsageError("--name and --namespace need --as crd: a rules file has neither")
+    for option, text, known in (
+        ("--name", name, OBJECT_NAME),
+        ("--namespace", namespace, NAMESPACE),
+    ):
+        if text is not None and not known.fullmatch(text):
+            problem = f"{text!r} is not a name in Kubernetes: use lower-case letters, digits and -"
+            raise click.BadParameter(problem, param_hint=option)
+    rule_set = RuleSet(str(file), namespace or "")
     for path in _find_files(file, format_):
         rule_set.origin = STANDARD_INPUT if path == DASH else str(path)
         try:
@@ -55,12 +99,22 @@ def import_rules(context: click.Context, format_: str, file: Path, strict: bool)
             raise SetupError(f"{rule_set.origin}: {error}") from None
     for warning in rule_set.warnings:
         click.echo(f"Warning: {escape_controls(str(warning))}", err=True)
-    name = STANDARD_INPUT if file == DASH else escape_controls(file.name)
-    title = f"Imported by mirrorhook import {format_} from {name}."
+    source = STANDARD_INPUT if file == DASH else escape_controls(file.name)
+    title = f"Imported by mirrorhook import {format_} from {source}."
     checks = rule_set.checks_availability or any(
         rule.original is Original.FIRST for rule in rule_set.rules
     )
-    click.echo(format_rules(rule_set.rules, title, checks_availability=checks), nl=False)
+    if form == "rules":
+        text = format_rules(rule_set.rules, title, checks_availability=checks)
+    else:
+        text = format_resource(
+            rule_set.rules,
+            title,
+            name=name or format_,
+            namespace=namespace or "",
+            checks_availability=checks,
+        )
+    click.echo(text, nl=False)
     if strict and rule_set.warnings:
         context.exit(EXIT_FAILED)
 

@@ -8,7 +8,13 @@ from webhook.imports.imageswap import import_imageswap
 from webhook.imports.kuik import import_kube_image_keeper
 from webhook.imports.kyverno import import_kyverno
 from webhook.imports.registries import import_openshift, import_registries_conf
-from webhook.imports.rule_set import FileWarning, RuleSet, UnreadableFileError, format_rules
+from webhook.imports.rule_set import (
+    FileWarning,
+    RuleSet,
+    UnreadableFileError,
+    format_resource,
+    format_rules,
+)
 from webhook.imports.runtimes import import_daemon_json, import_hosts_toml, import_k3s
 from webhook.imports.webhooks import (
     import_harbor_container_webhook,
@@ -18,7 +24,14 @@ from webhook.imports.webhooks import (
     import_repimage,
 )
 
-__all__ = ["FORMATS", "FileWarning", "RuleSet", "UnreadableFileError", "format_rules"]
+__all__ = [
+    "FORMATS",
+    "FileWarning",
+    "RuleSet",
+    "UnreadableFileError",
+    "format_resource",
+    "format_rules",
+]
 
 # Each adds the rules in the text of a file to a rule set.
 FORMATS: Final[Mapping[str, Callable[[str, RuleSet], None]]] = MappingProxyType(

@@ -104,9 +104,8 @@ def import_kube_image_keeper(text: str, rule_set: RuleSet) -> None:
 
 def _warn_of_scope(kind: str, resource: LineMapping, spec: LineMapping, rule_set: RuleSet) -> None:
     """Warn of the Pods that a resource is limited to."""
-    if not kind.startswith("Cluster"):
-        metadata = as_mapping(resource.get("metadata"))
-        namespace = metadata.get("namespace")
+    namespace = as_mapping(resource.get("metadata")).get("namespace")
+    if not kind.startswith("Cluster") and not rule_set.is_only_for(namespace):
         rule_set.warn(
             get_line(namespace, resource.lines["kind"]),
             f"{kind} is for the namespace {namespace or 'that it is in'} only, the rules for all: "

@@ -77,7 +77,8 @@ def import_kyverno(text: str, rule_set: RuleSet) -> None:
         spec = as_mapping(policy.get("spec"))
         for rule in map(as_mapping, as_list(spec.get("rules"))):
             found = _import_rule(as_mapping(rule.get("mutate")), rule, rule_set) or found
-        if found and policy.get("kind") == KINDS[1]:
+        namespace = as_mapping(policy.get("metadata")).get("namespace")
+        if found and policy.get("kind") == KINDS[1] and not rule_set.is_only_for(namespace):
             rule_set.warn(
                 policy.lines["kind"],
                 "the Policy is for its namespace only, the rules for all: put them into a policy "

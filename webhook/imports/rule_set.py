@@ -6,6 +6,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+import yaml
+
 from webhook.core import InvalidRuleError, Mirror, MirrorMap, Original, Rule, parse_match
 from webhook.core.reference import is_domain
 from webhook.core.rules import EVERY_REGISTRY
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
-__all__ = ["FileWarning", "RuleSet", "UnreadableFileError", "format_rules"]
+__all__ = ["FileWarning", "RuleSet", "UnreadableFileError", "format_resource", "format_rules"]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
 
@@ -106,13 +108,15 @@ class RuleSet:
 
     Args:
         origin: The file, for warnings. It may be changed before each file is read.
+        namespace: The namespace whose Pods the rules are for; empty for all Pods.
 
     Attributes:
         checks_availability: Whether the tool asks registries for an image before it changes it.
     """
 
-    def __init__(self, origin: str) -> None:
+    def __init__(self, origin: str, namespace: str = "") -> None:
         self.origin = origin
+        self._namespace = namespace
         self.checks_availability = False
         self._ordered: list[_Entry] = []
         self._unordered: list[_Entry] = []
@@ -133,6 +137,14 @@ class RuleSet:
         """The warnings in the order of the file."""
         assert self.rules is not None  # noqa: S101 - making rules gives warnings
         return tuple(sorted(self._warnings, key=lambda warning: (warning.origin, warning.line)))
+
+    def is_only_for(self, namespace: object) -> bool:
+        """Return whether the rules are for the Pods of one namespace, as an object in it is.
+
+        Args:
+            namespace: The namespace of the object; anything empty if that is not given.
+        """
+        return bool(self._namespace) and (namespace or self._namespace) == self._namespace
 
     def warn(self, line: int, message: str) -> None:
         """Add a warning."""
@@ -441,12 +453,45 @@ def format_rules(rules: Iterable[Rule], title: str, *, checks_availability: bool
         title: A comment for the first line.
         checks_availability: Whether mirrors have to be asked for images.
     """
-    lines = [line for rule in rules for line in _format_rule(rule)]
+    return "\n".join([f"# {title}", *_format_policy(rules, checks_availability, True), ""])
+
+
+def format_resource(
+    rules: Iterable[Rule],
+    title: str,
+    *,
+    name: str,
+    namespace: str = "",
+    checks_availability: bool = False,
+) -> str:
+    """Return a custom resource as YAML.
+
+    Args:
+        rules: As for `format_rules`.
+        title: As for `format_rules`.
+        name: Its name.
+        namespace: The namespace of MirrorRules; empty for ClusterMirrorRules.
+        checks_availability: As for `format_rules`.
+    """
+    head = {
+        "apiVersion": "mirrorhook.io/v1alpha1",
+        "kind": "MirrorRules" if namespace else "ClusterMirrorRules",
+        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
+    }
+    spec = [f"  {line}" for line in _format_policy(rules, checks_availability, False)]
+    return "\n".join([f"# {title}", f"{yaml.safe_dump(head, sort_keys=False)}spec:", *spec, ""])
+
+
+def _format_policy(
+    rules: Iterable[Rule], checks_availability: bool, has_short_form: bool
+) -> list[str]:
+    """Return the keys of a policy; the mirrors of an object are never only their targets."""
+    lines = [line for rule in rules for line in _format_rule(rule, has_short_form)]
     checks = ["availability:", "  mode: check"] if checks_availability and lines else []
-    return "\n".join([f"# {title}", "rules:" if lines else "rules: []", *lines, *checks, ""])
+    return ["rules:" if lines else "rules: []", *lines, *checks]
 
 
-def _format_rule(rule: Rule) -> Iterator[str]:
+def _format_rule(rule: Rule, has_short_form: bool) -> Iterator[str]:
     if rule.regex is not None:
         yield f"  - regex: {_quote_backslashes(str(rule.regex))}"
     else:
@@ -458,11 +503,10 @@ def _format_rule(rule: Rule) -> Iterator[str]:
     for mirror in rule.mirrors:
         quote = _quote_backslashes if mirror.is_template else _quote_if_special
         target = quote(mirror.target)
+        is_short = has_short_form and not mirror.flatten
+        yield f"      - {target}" if is_short else f"      - target: {target}"
         if mirror.flatten:
-            yield f"      - target: {target}"
             yield "        flatten: true"
-        else:
-            yield f"      - {target}"
     if rule.original is not Original.LAST:
         yield f"    original: {rule.original}"
 
