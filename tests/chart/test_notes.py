@@ -71,6 +71,16 @@ def test_notes_say_that_the_namespace_default_is_not_rewritten():
         ({"selection": {"mode": "all"}}, "NAME mirrorhook.io/rewrite=disabled"),
         ({"selection": {"namespaces": ["shop"]}}, "Pods are rewritten in shop."),
         ({"selection": {"namespaces": ["shop"]}}, "To opt another namespace in"),
+        ({"customResources": {"enabled": True}}, "kubectl get mirrorrules --all-namespaces"),
+        ({"customResources": {"enabled": True}}, "No namespace may bring MirrorRules"),
+        (
+            {"customResources": {"enabled": True}},
+            "kubectl delete crd clustermirrorrules.mirrorhook.io mirrorrules.mirrorhook.io",
+        ),
+        (
+            {"customResources": {"enabled": True, "keep": False}},
+            "WARNING: customResources.keep is false",
+        ),
         (
             {"certificates": {"mode": "existing", "existing": {"secretName": "tls"}}},
             "certificates.existing.caBundle is empty",

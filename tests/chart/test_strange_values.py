@@ -26,7 +26,7 @@ EVERYTHING = {
     },
 }
 MODES = [
-    {"certificates": {"mode": "self"}},
+    {"certificates": {"mode": "self"}, "customResources": {"enabled": True}},
     {"certificates": {"mode": "cert-manager"}, "networkPolicy": {"flavor": "cilium"}},
     {"rewriter": "policy", "enforce": ""},
 ]

@@ -10,7 +10,8 @@ refused or not rewritten. Takes root and policy (rules, profiles).
 */}}
 {{- define "mirrorhook.matchConditions" -}}
 {{- $conditions := include "mirrorhook.requestConditions" . | fromYamlArray }}
-{{- if .root.Values.webhook.matchConditionsFromRules }}
+{{- /* The chart does not know the rules of custom resources. */}}
+{{- if and .root.Values.webhook.matchConditionsFromRules (not .root.Values.customResources.enabled) }}
   {{- with include "mirrorhook.imageCondition" . }}
     {{- $conditions = append $conditions (dict "name" "mirrorhook.io/has-images-of-the-rules" "expression" .) }}
   {{- end }}

@@ -101,6 +101,13 @@ Settings derived from the cloud values.
 {{- end }}
 
 {{/*
+"true" if the Pods are clients of the API server, otherwise empty.
+*/}}
+{{- define "mirrorhook.usesApi" -}}
+{{- if or (eq .Values.certificates.mode "self") .Values.customResources.enabled }}true{{ end }}
+{{- end }}
+
+{{/*
 "true" if replicas look up and query each other for the console, otherwise empty.
 */}}
 {{- define "mirrorhook.findsReplicas" -}}
