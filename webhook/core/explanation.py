@@ -82,6 +82,10 @@ def explain_rules(mirrors: MirrorMap, decision: Decision) -> tuple[RuleExplanati
             explanations.append(RuleExplanation(rule, MatchKind.APPLIES))
         else:
             explanations.append(RuleExplanation(rule, MatchKind.SHADOWED, winner))
+    explanations += [
+        RuleExplanation(rule, MatchKind.SHADOWED, enforced)
+        for rule, enforced in mirrors.find_overruled_rules(reference.registry, reference.repository)
+    ]
     explained = {id(each.rule) for each in explanations}
     following = {
         id(rule): rule

@@ -95,6 +95,13 @@ class LayeredMap(MirrorMap):
             rules[:0] = self.team.find_matching_rules(registry, repository)
         return rules
 
+    def find_overruled_rules(self, registry: str, repository: str) -> list[tuple[Rule, Rule]]:
+        """Return the rules that match a name but an enforced rule precludes, each with that."""
+        protector = self.platform.find_protector(registry, repository)
+        if protector is None:
+            return []
+        return [(rule, protector) for rule in self.team.find_matching_rules(registry, repository)]
+
     def find_target_rules(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that have a name under one of their mirrors, those of the team first."""
         rules = self.platform.mirrors.find_target_rules(registry, repository)
