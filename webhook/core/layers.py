@@ -96,7 +96,7 @@ class LayeredMap(MirrorMap):
         return rules
 
     def find_overruled_rules(self, registry: str, repository: str) -> list[tuple[Rule, Rule]]:
-        """Return the rules that match a name but an enforced rule precludes, each with that."""
+        """Return the team's rules that match a protected name, each with what protects it."""
         protector = self.platform.find_protector(registry, repository)
         if protector is None:
             return []

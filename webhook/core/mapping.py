@@ -115,10 +115,6 @@ class MirrorMap:
         """
         return [rule for _, rule in self._targets.find(registry, repository)]
 
-    def find_overruled_rules(self, registry: str, repository: str) -> list[tuple[Rule, Rule]]:
-        """Return the rules that match a name but an enforced rule precludes, each with that."""
-        return []
-
     def find_rules_below(self, registry: str, path: str) -> list[Rule]:
         """Return the rules with an exact match that is longer than a prefix, and begins with it."""
         return self._exact.find_below(registry, path)
