@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
 from webhook.core.decision import Outcome
+from webhook.core.layers import LayeredMap
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -82,10 +83,13 @@ def explain_rules(mirrors: MirrorMap, decision: Decision) -> tuple[RuleExplanati
             explanations.append(RuleExplanation(rule, MatchKind.APPLIES))
         else:
             explanations.append(RuleExplanation(rule, MatchKind.SHADOWED, winner))
-    explanations += [
-        RuleExplanation(rule, MatchKind.SHADOWED, enforced)
-        for rule, enforced in mirrors.find_overruled_rules(reference.registry, reference.repository)
-    ]
+    if isinstance(mirrors, LayeredMap):
+        explanations += [
+            RuleExplanation(rule, MatchKind.SHADOWED, enforced)
+            for rule, enforced in mirrors.find_overruled_rules(
+                reference.registry, reference.repository
+            )
+        ]
     explained = {id(each.rule) for each in explanations}
     following = {
         id(rule): rule
