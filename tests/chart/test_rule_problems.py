@@ -49,6 +49,9 @@ MATCHES = [
     "http://index.docker.io/v1/",
     "docker.io/" + "a" * 256,
     "\\d",
+    "'quoted'.io",
+    "docker.io\n",
+    "docker.io/" + "é" * 150,
 ]
 TARGETS = [
     "https://harbor.example.com",
@@ -97,6 +100,9 @@ REFUSED = [
     *({"rules": [each]} for each in RULES),
     {"rules": [rule("a.io", "b.io"), rule("a.io", "c.io")]},
     {"rules": [rule("docker.io", "b.io"), rule("index.docker.io", "c.io")]},
+    {"rules": [rule("**", "b.io"), rule("**", "b.io")]},
+    {"rules": [{"regex": "", "mirrors": ["b.io"]}, {"regex": "", "mirrors": ["b.io"]}]},
+    {"profiles": ["xyzzy"]},
     # Cycles: straight, growing, over several rules, subdomains, profiles, and flattened.
     {"rules": [rule("a.io", "b.io"), rule("b.io", "a.io")]},
     {"rules": [rule("a.io", "b.io/x"), rule("b.io", "a.io/y")]},

@@ -209,7 +209,9 @@ def test_other_proxy_of_availability_is_refused(refused):
 def test_unknown_profile_is_refused_with_all_names(refused):
     (line,) = refused("profiles: [xyzzy]")
 
-    assert "unknown profile 'xyzzy'; known profiles are daocloud, daocloud-host, nju" in line
+    assert (
+        "unknown profile 'xyzzy'; known profiles are aliyun-google-containers, azure-china" in line
+    )
 
 
 @pytest.mark.parametrize("name", ["a", "team-a", "7", "012", "no", "a" * 63])

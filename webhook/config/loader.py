@@ -190,7 +190,10 @@ def _select_profiles(
         elif name in PROFILES:
             known[name] = location
         else:
-            advice = suggest(name, tuple(PROFILES)) or f"known profiles are {', '.join(PROFILES)}"
+            advice = (
+                suggest(name, tuple(PROFILES))
+                or f"known profiles are {', '.join(sorted(PROFILES))}"
+            )
             diagnostics.add_problem(location, f"unknown profile {quote(name)}; {advice}")
     return known
 

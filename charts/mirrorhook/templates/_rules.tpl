@@ -36,10 +36,10 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
   {{- if not (or (hasKey $rule "mirrors") (hasKey $rule "keep")) }}
     {{- $here = append $here (printf "%s: the rule has neither mirrors nor keep: true: add one of them" $at) }}
   {{- end }}
+  {{- $wrongMatch := "" }}
   {{- if hasKey $rule "match" }}
-    {{- with include "mirrorhook.rules.matchProblem" (dict "grammar" $grammar "match" $rule.match) }}
-      {{- $here = append $here (printf "%s.match: %s" $at .) }}
-    {{- end }}
+    {{- $wrongMatch = include "mirrorhook.rules.matchProblem" (dict "grammar" $grammar "match" $rule.match) }}
+    {{- with $wrongMatch }}{{ $here = append $here (printf "%s.match: %s" $at .) }}{{ end }}
   {{- end }}
   {{- if and (hasKey $rule "mirrors") (not $rule.mirrors) }}
     {{- $here = append $here (printf "%s.mirrors: the list is empty: add a mirror, or write keep: true instead" $at) }}
@@ -82,7 +82,7 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
     {{- end }}
   {{- end }}
   {{- $name := "" }}
-  {{- if hasKey $rule "match" }}{{ $name = include "mirrorhook.rules.matchName" $rule.match }}{{ else if $rule.regex }}{{ $name = printf "/%s/" $rule.regex }}{{ end }}
+  {{- if and (hasKey $rule "match") (not $wrongMatch) }}{{ $name = include "mirrorhook.rules.matchName" $rule.match }}{{ else if and (hasKey $rule "regex") (not (hasKey $rule "match")) }}{{ $name = printf "/%s/" $rule.regex }}{{ end }}
   {{- if and $name (hasKey $taken $name) }}
     {{- $here = append $here (printf "%s: %s already has a rule for %s: put the mirrors into one rule" $at (get $taken $name) $name) }}
   {{- else }}
@@ -112,10 +112,13 @@ Takes root, path (of the policy: empty, or for example "policies.team-a.") and p
 {{- end }}
 
 {{/*
-A text in quotes.
+A text in quotes, as Python writes it.
 */}}
 {{- define "mirrorhook.rules.quote" -}}
-{{- printf "'%s'" (trunc 160 . | replace `\` `\\`) }}{{ if gt (len .) 160 }}{{ printf "… (%d characters)" (len .) }}{{ end }}
+{{- $characters := splitList "" . }}
+{{- $text := slice $characters 0 (min 160 (len $characters)) | join "" | replace `\` `\\` | replace "\n" `\n` | replace "\r" `\r` | replace "\t" `\t` }}
+{{- if and (contains "'" $text) (not (contains `"` $text)) }}{{ printf `"%s"` $text }}{{ else }}{{ printf "'%s'" (replace "'" `\'` $text) }}{{ end }}
+{{- if gt (len $characters) 160 }}{{ printf "… (%d characters)" (len $characters) }}{{ end }}
 {{- end }}
 
 {{/*
