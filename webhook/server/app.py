@@ -17,6 +17,7 @@ Every refusal is a Kubernetes ``Status`` in JSON, with a sentence that says what
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -29,6 +30,8 @@ from webhook.config.models import DEFAULT_POLICY
 from webhook.server.limits import (
     BodyReader,
     DisconnectedError,
+    HeldBody,
+    OverloadError,
     RequestError,
     encode_status,
     parse_timeout,
@@ -79,6 +82,8 @@ class AdmissionWebhook:
     async def mutate(self, request: Request) -> Response:
         """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
+        client = request.client.host if request.client else ""
+        held = HeldBody(client, asyncio.current_task())
         try:
             path = request.scope["raw_path"].decode("latin-1")
             policies = self.store.policies
@@ -90,17 +95,22 @@ class AdmissionWebhook:
                 known = ", ".join(policies)
                 problem = f"there is no policy at {path}; policies: {known}"
                 return self.refuse(request, RequestError(404, problem))
-            async with self.bodies.read(request.scope, request.receive) as body:
-                began = self.stopwatch()
-                seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
-                client = request.client.host if request.client else ""
-                content = await review(body, policy, self.recorder, seconds, client)
+            body = await self.bodies.read(held, request.scope, request.receive)
+            began = self.stopwatch()
+            seconds = parse_timeout(request.scope["query_string"]) - (began - arrived)
+            content = await review(body, policy, self.recorder, seconds, client)
         except InvalidReviewError as error:
             return self.refuse(request, RequestError(400, str(error)))
         except RequestError as error:
             return self.refuse(request, error)
         except DisconnectedError:
             return Response()  # the client is gone
+        except asyncio.CancelledError:
+            if not held.is_refused:
+                raise
+            return self.refuse(request, OverloadError())
+        finally:
+            self.bodies.release(held)
         self.metrics.observe_review(self.stopwatch() - began, self.clock())
         return self.respond(content)
 

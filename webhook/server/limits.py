@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
 from collections import Counter
-from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from http import HTTPStatus
@@ -19,11 +17,20 @@ from webhook.core.errors import quote
 from webhook.core.settings import DURATION
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    import asyncio
+    from collections.abc import Mapping
 
     from starlette.types import Receive, Scope
 
-__all__ = ["BodyReader", "DisconnectedError", "RequestError", "encode_status", "parse_timeout"]
+__all__ = [
+    "BodyReader",
+    "DisconnectedError",
+    "HeldBody",
+    "OverloadError",
+    "RequestError",
+    "encode_status",
+    "parse_timeout",
+]
 
 # Two objects of 3 MiB, which is the API server's own limit, and one for the rest.
 MAX_BODY: Final = 7 * 1024 * 1024
@@ -32,7 +39,6 @@ MAX_BODY: Final = 7 * 1024 * 1024
 MAX_BUFFERED: Final = 32 * 1024 * 1024
 
 JSON: Final = b"application/json"
-RETRY: Final = {"Retry-After": "1"}
 # The reasons of k8s.io/apimachinery, pkg/apis/meta/v1.
 REASONS: Final = {
     400: "BadRequest",
@@ -69,29 +75,44 @@ class RequestError(Exception):
         self.headers = headers or {}
 
 
+class OverloadError(RequestError):
+    """Too many bodies are held at once."""
+
+    def __init__(self) -> None:
+        # With Retry-After the API server tries again within its deadline (client-go).
+        super().__init__(503, "too many reviews at once; try again", {"Retry-After": "1"})
+
+
 class DisconnectedError(Exception):
     """The client went away before its request was complete."""
 
 
 @dataclass(slots=True, eq=False)
-class _Body:
-    """A body that is held: whose it is, its size so far, and when to give it up."""
+class HeldBody:
+    """A body that is read or answered.
+
+    Attributes:
+        client: Whose it is.
+        task: Is cancelled to refuse it.
+        size: Its bytes so far.
+        is_refused: Whether it was refused to make room for others.
+    """
 
     client: str
-    deadline: asyncio.Timeout
+    task: asyncio.Task[None] | None
     size: int = 0
+    is_refused: bool = False
 
 
 class BodyReader:
     """Reads the bodies of reviews, and limits how many bytes are held at once."""
 
     def __init__(self) -> None:
-        self._held: set[_Body] = set()
+        self._held: set[HeldBody] = set()
         self._size = 0
 
-    @asynccontextmanager
-    async def read(self, scope: Scope, receive: Receive) -> AsyncIterator[bytes]:
-        """Yield the body of a request, which counts as held until the end of the block.
+    async def read(self, body: HeldBody, scope: Scope, receive: Receive) -> bytes:
+        """Read the body of a request, which counts as held until it is released.
 
         Raises:
             RequestError: It is too large or not JSON, or too many bodies are held at once.
@@ -105,33 +126,31 @@ class BodyReader:
                 content_types.append(value)
         if content_types != [JSON]:
             _check_content_type(b", ".join(content_types))
-        client = scope.get("client")
-        body = _Body(client[0] if client else "", asyncio.timeout(None))
         self._held.add(body)
-        try:
-            async with body.deadline:
-                parts = []
-                more = True
-                while more:
-                    message = await receive()
-                    if message["type"] == "http.disconnect":
-                        raise DisconnectedError
-                    part: bytes = message.get("body", b"")
-                    more = message.get("more_body", False)
-                    parts.append(part)
-                    body.size += len(part)
-                    self._size += len(part)
-                    if body.size > MAX_BODY:
-                        raise _size_error()
-                    while self._size > MAX_BUFFERED:
-                        self._make_room(body)
-                yield b"".join(parts)
-        except TimeoutError:
-            raise _overload_error() from None
-        finally:
-            self._release(body)
+        parts = []
+        more = True
+        while more:
+            message = await receive()
+            if message["type"] == "http.disconnect":
+                raise DisconnectedError
+            part: bytes = message.get("body", b"")
+            more = message.get("more_body", False)
+            parts.append(part)
+            body.size += len(part)
+            self._size += len(part)
+            if body.size > MAX_BODY:
+                raise _size_error()
+            while self._size > MAX_BUFFERED:
+                self._make_room(body)
+        return b"".join(parts)
 
-    def _make_room(self, body: _Body) -> None:
+    def release(self, body: HeldBody) -> None:
+        """Count a body no longer."""
+        if body in self._held:
+            self._held.discard(body)
+            self._size -= body.size
+
+    def _make_room(self, body: HeldBody) -> None:
         """Refuse the largest body of the client that holds the most bytes.
 
         Raises:
@@ -142,16 +161,13 @@ class BodyReader:
             sizes[each.client] += each.size
         client, _ = max(sizes.items(), key=itemgetter(1))
         if body not in self._held or body.client == client:
-            raise _overload_error()
+            raise OverloadError
         own = [each for each in self._held if each.client == client]
         largest = max(own, key=lambda each: each.size)
-        largest.deadline.reschedule(0)
-        self._release(largest)
-
-    def _release(self, body: _Body) -> None:
-        if body in self._held:
-            self._held.discard(body)
-            self._size -= body.size
+        largest.is_refused = True
+        if largest.task is not None:
+            largest.task.cancel()
+        self.release(largest)
 
 
 @lru_cache(maxsize=64)
@@ -191,8 +207,3 @@ def _check_content_type(content_type: bytes) -> None:
 
 def _size_error() -> RequestError:
     return RequestError(413, f"the body is larger than {MAX_BODY} bytes")
-
-
-def _overload_error() -> RequestError:
-    # With Retry-After the API server tries again within its deadline (client-go).
-    return RequestError(503, "too many reviews at once; try again", RETRY)
