@@ -73,6 +73,32 @@ EVENTS = {
     "rules refused, waiting for valid ones": LogEvent(
         "error", "problems", "the same at the start: the replica is not ready until it is valid"
     ),
+    "custom resources in use": LogEvent(
+        "info",
+        "objects refused",
+        "the rules changed together with custom resources",
+    ),
+    "custom resource refused": LogEvent(
+        "warning",
+        "object generation reason problem in_use",
+        "an object cannot be used; its last accepted generation stays in use",
+    ),
+    "custom resources not listed, the rules file works alone": LogEvent(
+        "warning", "", "the API server did not answer at the start; the replica is ready without"
+    ),
+    "custom resources may be out of date": LogEvent(
+        "warning", "problem", "the API server does not answer; what was last known stays in use"
+    ),
+    "custom resources are up to date again": LogEvent("info", "path", "it answers again"),
+    "this replica writes the status of custom resources from now on": LogEvent(
+        "info", "", "the replica holds the Lease"
+    ),
+    "this replica no longer writes the status of custom resources": LogEvent(
+        "info", "", "it could not renew the Lease in time"
+    ),
+    "status of custom resources not written": LogEvent(
+        "warning", "problem", "what the API server refused; it is tried again"
+    ),
     "registry down": LogEvent(
         "warning", "registry reason", "a registry kept failing and is not checked for a while"
     ),
@@ -144,6 +170,7 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
     "dryRun": ({"type": "boolean"}, "the Pod will not be stored"),
     "error": (TEXT, "the type of the error, without its message, which could hold a credential"),
     "expires": (TEXT, "when the certificate expires"),
+    "generation": (COUNT, "the generation of the object"),
     "image": (TEXT, "the image that was looked for"),
     "images": (
         {
@@ -158,18 +185,25 @@ FIELDS: dict[str, tuple[dict[str, Any], str]] = {
         },
         "what became of each image",
     ),
+    "in_use": (
+        {"type": ["integer", "null"]},
+        "the generation of the object that is in use; null for none",
+    ),
     "kind": (TEXT, "the kind of the owner, for example ReplicaSet"),
     "logger": (TEXT, "the library; only on its own lines"),
     "name": (TEXT, "the name of the owner"),
     "names": (TEXTS, "the names in the certificate, or that one may have"),
     "namespace": (TEXT, "the namespace of the Pod or of the owner"),
+    "object": (TEXT, "kind, namespace and name of the object"),
+    "objects": (COUNT, "how many objects there are"),
     "operation": (TEXT, "`CREATE` or `UPDATE`"),
-    "path": (TEXT, "the path of the request"),
+    "path": (TEXT, "the path of the request, or of the objects"),
     "pod": (TEXT, "the Pod; its `generateName` if the API server had not chosen the name yet"),
     "policy": (TEXT, "the policy that was asked"),
     "problem": (TEXT, "what is wrong, and the fix"),
     "problems": (TEXTS, "the same, of all that is wrong with the file"),
     "reason": (TEXT, "why, in words"),
+    "refused": (COUNT, "how many of them are refused"),
     "registry": (TEXT, "the host of the registry"),
     "result": ({"enum": list(map(str, ReviewOutcome))}, "what became of the review"),
     "rules": (

@@ -1,4 +1,4 @@
-"""An API server on loopback that lists and watches one collection as the real one does.
+"""An API server on loopback that lists and watches collections as the real one does.
 
 It does nothing by itself: the test makes each change, ends each watch, compacts the history, and
 says how the next requests fail.
@@ -11,6 +11,10 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Condition, Thread
 from urllib.parse import parse_qsl, urlsplit
+
+from kubernetes.client import Configuration
+
+from webhook.kube.client import KubeClient
 
 PATH = "/apis/example.com/v1/things"
 EXPIRED = {"code": 410, "reason": "Expired", "message": "too old resource version: 1 (2)"}
@@ -126,8 +130,9 @@ class Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
 
     def do_GET(self):
-        collection = self.server.collection
-        query = dict(parse_qsl(urlsplit(self.path).query))
+        url = urlsplit(self.path)
+        collection = self.server.collections[url.path]
+        query = dict(parse_qsl(url.query))
         collection.requests.append(query | {"accept": self.headers["Accept"]})
         fault = collection.faults.pop(0) if collection.faults else None
         if fault == "drop":
@@ -137,7 +142,7 @@ class Handler(BaseHTTPRequestHandler):
         elif not collection.exists:
             self.answer(404, {"message": "the server could not find the requested resource"})
         elif "watch" in query:
-            self.watch(query, fault)
+            self.watch(collection, query, fault)
         else:
             self.answer(*collection.list(query), cut=fault == "half")
 
@@ -149,7 +154,7 @@ class Handler(BaseHTTPRequestHandler):
         self.wfile.write(data[: len(data) // 2] if cut else data)
         self.close_connection = cut
 
-    def watch(self, query, fault):
+    def watch(self, collection, query, fault):
         self.send_response(200)
         self.send_header("Transfer-Encoding", "chunked")
         self.end_headers()
@@ -157,7 +162,7 @@ class Handler(BaseHTTPRequestHandler):
             self.write_chunk(b'{"type":"ADDED","object":{"meta')
             self.close_connection = True
             return
-        self.server.collection.watch(query, self.write_event)
+        collection.watch(query, self.write_event)
         self.wfile.write(b"0\r\n\r\n")
 
     def write_event(self, event):
@@ -175,23 +180,38 @@ class Handler(BaseHTTPRequestHandler):
 
 class Server(ThreadingHTTPServer):
     daemon_threads = True
-    collection: Collection
+    collections: dict[str, Collection]
 
     def handle_error(self, *_):
         pass  # a client that went away
 
 
 @contextmanager
-def serve_collection():
-    """Serve a collection until the end of the block; yields it and the address of the server."""
+def serve_collections(*paths):
+    """Serve collections until the end of the block; yields them and the address of the server."""
     server = Server(("127.0.0.1", 0), Handler)
-    server.collection = Collection()
+    server.collections = {path: Collection() for path in paths}
     thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
     try:
-        yield server.collection, f"http://127.0.0.1:{server.server_port}"
+        yield server.collections, f"http://127.0.0.1:{server.server_port}"
     finally:
-        server.collection.end_watches()
+        for each in server.collections.values():
+            each.end_watches()
         server.shutdown()
         thread.join()
         server.server_close()
+
+
+@contextmanager
+def serve_collection():
+    """Serve one collection until the end of the block; yields it and the address."""
+    with serve_collections(PATH) as (collections, address):
+        yield collections[PATH], address
+
+
+def make_client(address):
+    """Return a client of such a server."""
+    configuration = Configuration()
+    configuration.host = address
+    return KubeClient(configuration)

@@ -5,10 +5,8 @@ import asyncio
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from kubernetes.client import Configuration
 
-from tests.kube.collection_api import PATH, serve_collection
-from webhook.kube.client import KubeClient
+from tests.kube.collection_api import PATH, make_client, serve_collection
 from webhook.kube.reflector import Reflector, ReflectorPace
 
 pytestmark = pytest.mark.anyio
@@ -34,11 +32,9 @@ def reflector(served):
 
 
 def make_reflector(address, on_change=lambda: None, **options):
-    configuration = Configuration()
-    configuration.host = address
-    client = KubeClient(configuration)
+    client = make_client(address)
     options = {"pace": FAST, **options}
-    return Reflector(client, PATH, lambda content: content.get("value"), on_change, **options)
+    return Reflector(client, PATH, lambda content, _: content.get("value"), on_change, **options)
 
 
 def get_values(reflector):

@@ -1,7 +1,7 @@
 """The AdmissionReview protocol, without HTTP: a review as bytes in, its answer as bytes out."""
 
 from webhook.admission.handler import INTERNAL_ERROR, Recorder, review
-from webhook.admission.loop_detector import LoopDetector, LoopObserver, StoppedOwner
+from webhook.admission.loop_detector import LoopCounts, LoopDetector, LoopObserver, StoppedOwner
 from webhook.admission.plan_cache import PlanCache
 from webhook.admission.policy import Policy, Selector
 from webhook.admission.request import AdmissionRequest, InvalidReviewError
@@ -11,6 +11,7 @@ __all__ = [
     "INTERNAL_ERROR",
     "AdmissionRequest",
     "InvalidReviewError",
+    "LoopCounts",
     "LoopDetector",
     "LoopObserver",
     "PlanCache",

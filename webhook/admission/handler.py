@@ -62,6 +62,8 @@ async def review(
     """
     version, request = read_review(body)
     try:
+        if policy.find_variant is not None:
+            policy = policy.find_variant(request.namespace or "") or policy
         result = await apply_policy(policy, request, seconds, client)
         response = result.response
         recorder.record_review(policy.name, request, result)

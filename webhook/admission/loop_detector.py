@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from webhook.admission.request import AdmissionRequest
     from webhook.objects import OwnerReference
 
-__all__ = ["LoopDetector", "LoopObserver", "StoppedOwner", "keep_originals"]
+__all__ = ["LoopCounts", "LoopDetector", "LoopObserver", "StoppedOwner", "keep_originals"]
 
 MAX_PODS: Final = 2048
 MAX_OWNERS: Final = 1024
@@ -85,6 +85,20 @@ class LoopObserver(Protocol):
         """Record an owner."""
 
 
+class LoopCounts:
+    """What loop detectors remember, within bounds; those with different limits may share it.
+
+    Attributes:
+        pods: When a Pod was created. The keys are hashes, and times are packed: names of any
+            length take the same memory.
+        owners: Until when an owner is skipped, and for how long that is.
+    """
+
+    def __init__(self) -> None:
+        self.pods: OrderedDict[int, array[float]] = OrderedDict()
+        self.owners: OrderedDict[int, tuple[float, float]] = OrderedDict()
+
+
 class LoopDetector:
     """Counts how often the same Pod is created, and skips owners that create it too often.
 
@@ -94,18 +108,22 @@ class LoopDetector:
         limits: How often is too often.
         clock: Returns monotonic seconds.
         observer: Records owners whose Pods are no longer rewritten.
+        counts: Where it keeps its counts.
     """
 
     def __init__(
-        self, limits: LoopLimits, clock: Callable[[], float], observer: LoopObserver
+        self,
+        limits: LoopLimits,
+        clock: Callable[[], float],
+        observer: LoopObserver,
+        counts: LoopCounts | None = None,
     ) -> None:
         self._limits = limits
         self._clock = clock
         self._observer = observer
-        # The keys are hashes, and times are packed: names of any length take the same memory.
-        self._pods: OrderedDict[int, array[float]] = OrderedDict()
-        # Until when an owner is skipped, and for how long that is.
-        self._owners: OrderedDict[int, tuple[float, float]] = OrderedDict()
+        counts = counts or LoopCounts()
+        self._pods = counts.pods
+        self._owners = counts.owners
 
     def check(self, request: AdmissionRequest, images: Iterable[ImageDecision], client: str) -> str:
         """Count a Pod that is created, and return why it is not rewritten; empty if it is.

@@ -70,6 +70,7 @@ class Policy:
         selector: Selects among mirrors by availability; None takes the first candidate.
         loop_detector: Notices owners that keep recreating the same Pod; None for no detection.
         plan_cache: Keeps the results for the latest Pods; policies may share one.
+        find_variant: Returns the policy that a namespace has instead; None if none has one.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Policy:
     selector: Selector | None = None
     loop_detector: LoopDetector | None = None
     plan_cache: PlanCache = field(default_factory=PlanCache, repr=False, compare=False)
+    find_variant: Callable[[str], Policy | None] | None = None
 
 
 async def apply_policy(

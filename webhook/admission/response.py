@@ -16,6 +16,7 @@ from webhook.core.errors import quote, shorten
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from webhook.core.rules import Rule
     from webhook.objects import ImageDecision, Operation
 
 __all__ = ["ReviewOutcome", "ReviewResult", "Totals"]
@@ -26,6 +27,7 @@ MAX_AUDITED: Final = 100
 # the name of a container, and images have up to 1,024, but a Pod is reviewed before it is checked.
 MAX_NAME: Final = len("volume:") + 63
 MAX_TEXT: Final = 1024
+TEAM_LABEL: Final = "MirrorRules"
 MAX_SUMMARY: Final = 32 * 1024
 # The API server cuts every warning to 256 characters once those of a request are
 # longer than 4,096 together (k8s.io/apiserver, endpoints/filters/warning.go).
@@ -188,19 +190,27 @@ def _describe_warning(image: ImageDecision) -> str:
     )
 
 
+def _label_rule(rule: Rule | None) -> str:
+    """Return the label of a rule in metrics; teams may have any number of rules."""
+    if rule is None:
+        return ""
+    return TEAM_LABEL if rule.is_of_team else str(rule)
+
+
 def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
     outcomes: dict[tuple[str, str], int] = {}
     shares: dict[tuple[str, str], int] = {}
     warned = rewritten = 0
     for _, decision in images:
         candidate, outcome = decision.candidate, decision.outcome
-        kind = "" if decision.rule is None else str(decision.rule), outcome.value
+        kind = _label_rule(decision.rule), outcome.value
         outcomes[kind] = outcomes.get(kind, 0) + 1
-        if candidate is not None and outcome is not Outcome.OBSERVED:
+        is_rewritten = candidate is not None and outcome is not Outcome.OBSERVED
+        if candidate is not None and is_rewritten and not candidate.rule.is_of_team:
             share = candidate.rule.name, candidate.mirror.target
             shares[share] = shares.get(share, 0) + 1
         if outcome.needs_warning:
             warned += 1
-        elif candidate is not None and outcome is not Outcome.OBSERVED:
+        elif is_rewritten:
             rewritten += 1
     return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), warned, rewritten)

@@ -87,6 +87,16 @@ FILE = click.Path(path_type=Path)
     help="MutatingWebhookConfiguration that gets the CA.",
 )
 @click.option(
+    "--custom-resources",
+    is_flag=True,
+    help="Add the ClusterMirrorRules and MirrorRules of the cluster to the rules file.",
+)
+@click.option(
+    "--lease",
+    metavar="NAMESPACE/NAME",
+    help="Lease of the replica that writes the status of these objects.  [default: none does]",
+)
+@click.option(
     "--console/--no-console",
     default=True,
     show_default=True,
@@ -122,6 +132,8 @@ def serve(
     service_name: str | None,
     service_namespace: str | None,
     webhook_configuration: str | None,
+    custom_resources: bool,
+    lease: str | None,
     console: bool,
     drain: float,
     log_level: str,
@@ -139,6 +151,8 @@ def serve(
         raise click.UsageError("--client-name needs --client-ca")
     if certificate_secret is not None and tls_cert is not None:
         raise click.UsageError("give either --certificate-secret or --tls-cert, not both")
+    if lease is not None and not custom_resources:
+        raise click.UsageError("--lease needs --custom-resources")
     from webhook.server import STARTUP_ERRORS, ServerSettings, run  # noqa: PLC0415 - see main.py
 
     settings = ServerSettings(
@@ -154,6 +168,8 @@ def serve(
         managed=_parse_managed(
             certificate_secret, service_namespace, service_name, webhook_configuration
         ),
+        custom_resources=custom_resources,
+        lease=None if lease is None else _split_name(lease, "--lease"),
         console=console,
         drain=drain,
         log_level=log_level,
@@ -173,10 +189,7 @@ def _parse_managed(
     """Return the objects behind a managed certificate; None without --certificate-secret."""
     if certificate_secret is None:
         return None
-    namespace, slash, name = certificate_secret.partition("/")
-    if not (namespace and slash and name and "/" not in name):
-        problem = f"{certificate_secret!r} is not NAMESPACE/NAME"
-        raise click.BadParameter(problem, param_hint="--certificate-secret")
+    namespace, name = _split_name(certificate_secret, "--certificate-secret")
     if not (service_name and service_namespace and webhook_configuration):
         problem = (
             "--certificate-secret needs --service-name, --service-namespace and "
@@ -192,3 +205,12 @@ def _parse_managed(
         service_name=service_name,
         configuration=webhook_configuration,
     )
+
+
+def _split_name(text: str, option: str) -> tuple[str, str]:
+    """Return the two parts of NAMESPACE/NAME."""
+    namespace, slash, name = text.partition("/")
+    if not (namespace and slash and name and "/" not in name):
+        problem = f"{text!r} is not NAMESPACE/NAME"
+        raise click.BadParameter(problem, param_hint=option)
+    return namespace, name

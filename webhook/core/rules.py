@@ -364,6 +364,11 @@ class Rule:
                 )
                 raise InvalidRuleError(problem, field=field)
 
+    @property
+    def is_of_team(self) -> bool:
+        """Whether it comes from an object of a namespace."""
+        return "/" in self.owner
+
     @cached_property
     def name(self) -> str:
         """The match or the regular expression, as in reasons and metrics."""

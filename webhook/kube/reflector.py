@@ -84,15 +84,17 @@ class Reflector(Generic[T]):
     Args:
         client: Sends the requests.
         path: Path of all objects of the kind.
-        convert: Returns what to keep of an object, from its JSON.
+        convert: Returns what to keep of an object, from its JSON and from what is kept of it.
         on_change: Called in the event loop of ``__enter__`` when something may have changed.
         metadata_only: Whether to ask for the metadata of the objects only.
         pace: How soon to try again.
 
     Attributes:
+        path: As above.
         synced: Whether the objects were listed, or the API server said that there is no such
             kind.
         problem: Why the objects may be out of date; empty if they are not.
+        received: How many objects have come, in lists and events.
         lists: How many times the objects were listed.
         resumes: How many times a watch was resumed.
     """
@@ -101,14 +103,14 @@ class Reflector(Generic[T]):
         self,
         client: KubeClient,
         path: str,
-        convert: Callable[[Mapping[str, Any]], T],
+        convert: Callable[[Mapping[str, Any], T | None], T],
         on_change: Callable[[], None],
         *,
         metadata_only: bool = False,
         pace: ReflectorPace | None = None,
     ) -> None:
         self._client = client
-        self._path = path
+        self.path = path
         self._convert = convert
         self._on_change = on_change
         self._metadata_only = metadata_only
@@ -121,12 +123,13 @@ class Reflector(Generic[T]):
         self._response: urllib3.BaseHTTPResponse | None = None
         self.synced = False
         self.problem = ""
+        self.received = 0
         self.lists = 0
         self.resumes = 0
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._run, name=f"watch {self._path}", daemon=True).start()
+        threading.Thread(target=self._run, name=f"watch {self.path}", daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -160,7 +163,7 @@ class Reflector(Generic[T]):
                 if not _is_worth_resuming(error):
                     self._version = ""
             except Exception as error:  # noqa: BLE001 - the answers come from the network
-                problem = f"cannot watch {self._path}: unexpected answer: {error!r}"
+                problem = f"cannot watch {self.path}: unexpected answer: {error!r}"
                 self._version = ""
             if problem != self.problem:
                 self.problem = problem
@@ -178,14 +181,16 @@ class Reflector(Generic[T]):
         accept = METADATA.format(kind="PartialObjectMetadataList")
         while True:
             page = self._client.call(
-                f"list {self._path}",
+                f"list {self.path}",
                 "GET",
-                self._path,
+                self.path,
                 query=query,
                 accept=accept if self._metadata_only else JSON,
             )
             for each in page.get("items") or ():
-                found[_get_key(each)] = self._convert(each)
+                key = _get_key(each)
+                found[key] = self._convert(each, self._objects.get(key))
+                self.received += 1
             token = page["metadata"].get("continue")
             if not token or self._stopped.is_set():
                 break
@@ -196,11 +201,11 @@ class Reflector(Generic[T]):
 
     def _follow(self) -> None:
         """Apply the events of one watch, until it ends."""
-        action = f"watch {self._path}"
+        action = f"watch {self.path}"
         response = self._client.send(
             action,
             "GET",
-            self._path,
+            self.path,
             query={
                 "watch": "true",
                 "allowWatchBookmarks": "true",
@@ -230,11 +235,13 @@ class Reflector(Generic[T]):
             raise create_error(action, content.get("code", 500), content.get("message", ""))
         if kind != "BOOKMARK":
             key = _get_key(content)
+            kept = None if kind == "DELETED" else self._convert(content, self._objects.get(key))
             with self._lock:
-                if kind == "DELETED":
+                if kept is None:
                     self._objects.pop(key, None)
                 else:
-                    self._objects[key] = self._convert(content)
+                    self._objects[key] = kept
+            self.received += 1
             self._notify()
         self._version = content["metadata"]["resourceVersion"]
         self._failures = 0

@@ -149,6 +149,14 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
         background.append(
             keep_running("client CA", lambda: certificate.follow_clients(client_ca), log)
         )
+    if settings.custom_resources:
+        # It needs the kubernetes package, which is optional.
+        from webhook.server.custom_resources import create_custom_resources  # noqa: PLC0415
+
+        resources = create_custom_resources(
+            settings, policies, log=log, metrics=metrics, readiness=readiness
+        )
+        background.append(keep_running("custom resources", resources.follow, log))
     try:
         await lifecycle.open()
         _tune_garbage_collection()

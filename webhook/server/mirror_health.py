@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib import import_module
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Sequence
 
     from webhook.admission import Selector
     from webhook.config import PolicySettings
-    from webhook.core import Availability, Mirror
+    from webhook.core import Availability, Decision, Mirror
     from webhook.registry import CheckResult, ImageChecker
     from webhook.telemetry import Log, Metrics
 
 __all__ = ["MirrorHealth", "MirrorState", "MirrorStatus"]
+
+TEAM_TARGET: Final = "MirrorRules"
+# Each setting takes up to 30 MB, and teams may have any number of them.
+MAX_TEAM_SETTINGS: Final = 16
 
 
 class MirrorState(StrEnum):
@@ -61,6 +66,9 @@ class MirrorHealth:
         self._checkers: dict[Availability, ImageChecker] = {}
         self._observers: dict[Availability, MirrorObserver] = {}
         self._closing: set[asyncio.Task[None]] = set()
+        self._used: frozenset[Availability | None] = frozenset()
+        self._targets: frozenset[str] | None = None
+        self._team_selectors: OrderedDict[Availability, Selector] = OrderedDict()
 
     async def prepare(self, policies: Iterable[PolicySettings]) -> None:
         """Import what checks need in a thread, as that takes some 300 ms."""
@@ -76,14 +84,39 @@ class MirrorHealth:
 
         checker = self._checkers.get(settings)
         if checker is None:
-            observer = MirrorObserver(self._log, self._metrics, self._count_registries_down)
+            observer = MirrorObserver(
+                self._log, self._metrics, self._count_registries_down, self._name_target
+            )
             checker = create_checker(settings, self._clock, observer)
             self._checkers[settings], self._observers[settings] = checker, observer
         return CandidateSelector(checker)
 
+    def create_team_selector(self, settings: Availability | None) -> Selector | None:
+        """Return the selector for one policy of a namespace; None if its images are not checked."""
+        return None if settings is None else _TeamSelector(self, settings)
+
+    def find_team_selector(self, settings: Availability) -> Selector:
+        """Return the selector of teams with some settings, of which the latest few are kept."""
+        selector = self._team_selectors.pop(settings, None) or self.create_selector(settings)
+        assert selector is not None  # noqa: S101 - there are settings
+        self._team_selectors[settings] = selector
+        if len(self._team_selectors) > MAX_TEAM_SETTINGS:
+            self._team_selectors.popitem(last=False)
+            self.close_unused(self._used)
+        return selector
+
+    def limit_targets(self, targets: Iterable[str]) -> None:
+        """Count all other mirrors together: teams name as many as they like."""
+        self._targets = frozenset(targets)
+
+    def _name_target(self, target: str) -> str:
+        """Return the target under which a mirror is counted."""
+        return target if self._targets is None or target in self._targets else TEAM_TARGET
+
     def close_unused(self, used: Iterable[Availability | None]) -> None:
-        """Close the checkers of settings that are not in use."""
-        for settings in self._checkers.keys() - set(used):
+        """Close the checkers of settings that neither the platform nor a team uses."""
+        self._used = frozenset(used)
+        for settings in self._checkers.keys() - self._used - self._team_selectors.keys():
             del self._observers[settings]
             task = asyncio.create_task(_close(self._checkers.pop(settings)))
             self._closing.add(task)
@@ -100,6 +133,19 @@ class MirrorHealth:
         self._metrics.set_registries_down(sum(len(each.down) for each in observers))
 
 
+class _TeamSelector:
+    """Finds the selector for some settings again for each review, as it may not be kept."""
+
+    def __init__(self, mirror_health: MirrorHealth, settings: Availability) -> None:
+        self._mirror_health = mirror_health
+        self._settings = settings
+
+    async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
+        """Return the decisions on some images, as `Selector` says."""
+        selector = self._mirror_health.find_team_selector(self._settings)
+        return await selector.choose(decisions, seconds)
+
+
 async def _close(checker: ImageChecker) -> None:
     """Close a checker when no review can be waiting for its results any more."""
     await asyncio.sleep(checker.settings.budget + 2 * checker.settings.timeout)
@@ -113,15 +159,23 @@ class MirrorObserver:
         log: The log.
         metrics: The metrics.
         on_change: Is called when a registry goes down or comes back.
+        name_target: Returns the target under which a mirror is counted.
 
     Attributes:
         down: The registries that are down, with the reason.
     """
 
-    def __init__(self, log: Log, metrics: Metrics, on_change: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        log: Log,
+        metrics: Metrics,
+        on_change: Callable[[], None],
+        name_target: Callable[[str], str] = str,
+    ) -> None:
         self._log = log
         self._metrics = metrics
         self._on_change = on_change
+        self._name_target = name_target
         self._latest: dict[str, CheckResult] = {}
         self.down: dict[str, str] = {}
 
@@ -139,6 +193,7 @@ class MirrorObserver:
 
     def on_result(self, target: str, result: CheckResult) -> None:
         """Count the result of a check."""
+        target = self._name_target(target)
         self._latest[target] = result
         self._metrics.observe_check(target, result.status, result.seconds)
 

@@ -30,6 +30,9 @@ class ServerSettings:
         client_ca: PEM file of the CAs whose clients may send reviews; None for everyone.
         client_names: Names of which a client certificate needs one; empty for any.
         managed: Where CA and certificate are kept in the cluster.
+        custom_resources: Whether to add ClusterMirrorRules and MirrorRules to the rules file.
+        lease: Namespace and name of the Lease whose holder writes their status; None to write
+            none.
         console: Whether to serve the console on the operations port.
         drain: Seconds to go on serving after SIGTERM.
         log_level: The lowest level that is logged: ``debug``, ``info``, ``warning`` or ``error``.
@@ -45,6 +48,8 @@ class ServerSettings:
     client_ca: Path | None = None
     client_names: frozenset[str] = frozenset()
     managed: ManagedCertificate | None = None
+    custom_resources: bool = False
+    lease: tuple[str, str] | None = None
     console: bool = True
     drain: float = 5.0
     log_level: str = "info"

@@ -17,6 +17,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    Summary,
     disable_created_metrics,
 )
 from prometheus_client.exposition import choose_encoder
@@ -130,6 +131,27 @@ class Metrics:
             "When the rules in use were loaded.",
             registry=registry,
         )
+        self._resources = Gauge(
+            "mirrorhook_custom_resources",
+            "Custom resources by kind and state (accepted or refused).",
+            ("kind", "state"),
+            registry=registry,
+        )
+        self._builds = Summary(
+            "mirrorhook_custom_resources_build_seconds",
+            "How long it took to add custom resources to the rules, at each change.",
+            registry=registry,
+        )
+        self._unwatched = Gauge(
+            "mirrorhook_custom_resources_unwatched_kinds",
+            "Kinds of objects that may be out of date, as the API server does not answer.",
+            registry=registry,
+        )
+        self._status_writes = Counter(
+            "mirrorhook_custom_resources_status_writes",
+            "Custom resources whose status this replica has written.",
+            registry=registry,
+        )
         self._certificate_expiry = Gauge(
             "mirrorhook_certificate_expiry_timestamp_seconds",
             "When the serving certificate expires.",
@@ -204,6 +226,22 @@ class Metrics:
         """Record that the rules file was refused."""
         self._reloads.labels("failure").inc()
         self._reload_state.set(0)
+
+    def set_resources(self, kind: str, count: int, *, accepted: bool) -> None:
+        """Record how many custom resources of a kind are in use, or are refused."""
+        self._resources.labels(kind, "accepted" if accepted else "refused").set(count)
+
+    def observe_build(self, seconds: float) -> None:
+        """Record how long it took to add custom resources to the rules."""
+        self._builds.observe(seconds)
+
+    def set_unwatched(self, count: int) -> None:
+        """Record how many kinds of objects may be out of date."""
+        self._unwatched.set(count)
+
+    def count_status_write(self) -> None:
+        """Count a custom resource whose status was written."""
+        self._status_writes.inc()
 
     def record_certificate(self, expiry: float) -> None:
         """Record that a certificate was loaded, and when it expires, since the epoch."""
