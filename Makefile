@@ -106,6 +106,10 @@ chaos: $(READY) ## Strike the webhook with faults while Pods are created (option
 	@$(BIN)/python -m tests.cluster.packages openssl util-linux faketime
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: soak
+soak: $(READY) ## Run the webhook for an hour, and fail if it grows (options: SECONDS=3600, ARGS='--picture FILE')
+	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),3600) $(ARGS)
+
 .PHONY: audit
 audit: $(READY) ## Check the licences and known vulnerabilities of the dependencies (options: ARGS=--required)
 	@$(BIN)/python -m tests.dependencies $(ARGS)

@@ -26,7 +26,7 @@ BEFORE, AFTER = 1.0, 1.5
 def suffer(here: Site, fault: Fault) -> tuple[tuple[str, ...], list[str]]:
     """Strike while Pods are created, and return the row of the table and all problems."""
     problems = []
-    with offered(here.world, here.space, IMAGE) as load:
+    with fault.around(here), offered(here.world, here.space, IMAGE) as load:
         time.sleep(BEFORE)
         try:
             fault.strike(here)

@@ -9,7 +9,7 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -27,6 +27,7 @@ from webhook.tls.ca_secret import CASecret
 __all__ = ["FAULTS", "Fault", "MissedError"]
 
 HOLD = 3.0
+EXISTING, TLS = "somebodys-certificate", "kubernetes.io/tls"
 JSON = {"Content-Type": "application/json"}
 LEAST = 1  # Linux ignores a limit of 0 for memory
 LARGE = b'{"a": "' + b"x" * (6 << 20) + b'"}'
@@ -41,11 +42,13 @@ class Fault:
         strike: Makes it happen, holds it for a while and undoes it.
         unchanged: How many Pods may be admitted unchanged: those that a replica had been asked
             about, or was asked about before the Service noticed.
+        around: What the site needs for it; set up before Pods are created, undone after them.
     """
 
     name: str
     strike: Callable[[Site], None]
     unchanged: int = 0
+    around: Callable[[Site], AbstractContextManager[None]] = lambda _: nullcontext()
 
 
 class MissedError(RuntimeError):
@@ -129,15 +132,17 @@ def exhaust_memory(site: Site) -> None:
 
 def fill_disk(site: Site) -> None:
     filler = site.disk / "filler"
-    with filler.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(bytes(4096))
-    size = site.first.log.stat().st_size
-    reviews = site.reviews(site.first)
-    hold()
-    if site.first.log.stat().st_size > size + 4096 or site.reviews(site.first) == reviews:
-        raise MissedError("the log has grown, or there were no reviews to log")
-    filler.unlink()
+    try:
+        with filler.open("wb", buffering=0) as file, suppress(OSError):
+            while True:
+                file.write(bytes(4096))
+        size = site.first.log.stat().st_size
+        reviews = site.reviews(site.first)
+        hold()
+        if site.first.log.stat().st_size > size + 4096 or site.reviews(site.first) == reviews:
+            raise MissedError("the log has grown, or there were no reviews to log")
+    finally:
+        filler.unlink()
 
 
 def jump(site: Site, hours: int) -> None:
@@ -149,24 +154,35 @@ def jump(site: Site, hours: int) -> None:
         seen = datetime.fromisoformat(json.loads(lines[-1])["time"])
         return abs(seen - jumped) < timedelta(minutes=5)
 
-    expect(is_logged, "a line of that time")
-    hold()
-    site.clock.write_text("+0")
+    try:
+        expect(is_logged, "a line of that time")
+        hold()
+    finally:
+        site.clock.write_text("+0")
 
 
-def change_rules(site: Site, data: dict[str, str]) -> None:
+@contextmanager
+def changed_rules(site: Site, text: str) -> Iterator[None]:
+    """Let the Pods have another rules file until the end of the block."""
     path = namespaced("configmaps", site.release.name, f"{site.release.name}-rules")
-    site.plane.api.patch(path, {"data": data})
-    site.release.bring_rules()
+
+    def change(data: dict[str, str]) -> None:
+        site.plane.api.patch(path, {"data": data})
+        site.release.bring_rules()
+
+    change({"rules.yaml": text})
+    try:
+        yield
+    finally:
+        change(site.rules)
 
 
 def replace_rules(site: Site, text: str) -> None:
     event = "rules refused, the old ones stay in use"
     before = len(site.first.logged(event))
-    change_rules(site, {"rules.yaml": text})
-    expect(lambda: len(site.first.logged(event)) > before, "the line that refuses them")
-    hold()
-    change_rules(site, site.rules)
+    with changed_rules(site, text):
+        expect(lambda: len(site.first.logged(event)) > before, "the line that refuses them")
+        hold()
 
 
 def mismatch_keys(site: Site) -> None:
@@ -181,9 +197,55 @@ def mismatch_keys(site: Site) -> None:
         now = site.plane.api.get(site.release.authority)["data"]
         return now["ca.crt"] != before["ca.crt"]
 
-    expect(is_noticed, "a new CA in the Secret")
-    hold()
-    site.plane.api.patch(site.release.authority, {"data": before})
+    try:
+        expect(is_noticed, "a new CA in the Secret")
+        hold()
+    finally:
+        site.plane.api.patch(site.release.authority, {"data": before})
+
+
+@contextmanager
+def existing_certificate(site: Site) -> Iterator[None]:
+    """Let the replicas serve with a certificate in a Secret, which somebody else provides."""
+    release, now = site.release, datetime.now(UTC)
+    authority = create_ca("somebody", now, timedelta(days=30))
+    issued = authority.issue([f"{release.name}.{release.name}.svc"], now, timedelta(days=7))
+    existing = {"secretName": EXISTING, "caBundle": authority.pem.decode()}
+    path = namespaced("secrets", release.name)
+    pair = encode_pair(issued.chain, issued.key)
+    site.plane.api.post(path, {"metadata": {"name": EXISTING}, "type": TLS, "data": pair})
+    site.replace(certificates={"mode": "existing", "existing": existing})
+    try:
+        yield
+    finally:
+        site.replace(certificates={"mode": "self"})
+
+
+def mismatch_pair(site: Site) -> None:
+    """Give the certificate in a Secret the key of another one."""
+    path = namespaced("secrets", site.release.name, EXISTING)
+    before = site.plane.api.get(path)["data"]
+    now = datetime.now(UTC)
+    other = create_ca("other", now, timedelta(days=30)).issue(["other"], now, timedelta(days=7))
+    data = {"tls.key": encode_pair(other.chain, other.key)["tls.key"]}
+    site.plane.api.patch(path, {"data": data})
+    site.release.bring_certificate(EXISTING)
+    refused = "certificate refused; the old one stays in use"
+    try:
+        for replica in site.release.replicas:
+            expect(lambda replica=replica: replica.logged(refused), "the line that refuses it")
+        # New connections are where a broken pair would be seen.
+        site.proxy.drop()
+        hold()
+    finally:
+        site.plane.api.patch(path, {"data": before})
+        site.release.bring_certificate(EXISTING)
+
+
+def encode_pair(chain: bytes, key: bytes) -> dict[str, str]:
+    """Return the data of a Secret with a certificate."""
+    files = {"tls.crt": chain, "tls.key": key}
+    return {name: base64.b64encode(content).decode() for name, content in files.items()}
 
 
 def flap(site: Site) -> None:
@@ -191,16 +253,17 @@ def flap(site: Site) -> None:
     availability = {"mode": "check", "plainHTTP": [site.mirror.address], "ttl": "1s"}
     hub = {"match": "docker.io", "mirrors": [f"{site.mirror.address}/hub"]}
     text = yaml.safe_dump({"rules": [hub], "availability": availability})
-    change_rules(site, {"rules.yaml": text})
-    expect(lambda: site.mirror.answered, "a question at the mirror")
-    site.mirror.refused = 0
-    for _ in range(5):
-        for change in (site.mirror.up.clear, site.mirror.up.set):
-            change()
-            time.sleep(HOLD / 10)
-    if not site.mirror.refused:
-        raise MissedError("nobody asked the mirror while it was down")
-    change_rules(site, site.rules)
+    with changed_rules(site, text):
+        expect(lambda: site.mirror.answered, "a question at the mirror")
+        for _ in range(5):
+            # Each time until somebody has noticed.
+            for change, count in (
+                (site.mirror.up.clear, "refused"),
+                (site.mirror.up.set, "answered"),
+            ):
+                before = getattr(site.mirror, count)
+                change()
+                expect(lambda c=count, b=before: getattr(site.mirror, c) > b, f"a question {count}")
 
 
 def restart(site: Site, name: str) -> None:
@@ -212,11 +275,13 @@ def restart(site: Site, name: str) -> None:
 
 def stop_reading(site: Site) -> None:
     site.reader.held.set()
-    reviews = site.reviews(site.release.replicas[1])
-    hold()
-    if site.reviews(site.release.replicas[1]) == reviews:
-        raise MissedError("there were no reviews to log")
-    site.reader.held.clear()
+    try:
+        reviews = site.reviews(site.release.replicas[1])
+        hold()
+        if site.reviews(site.release.replicas[1]) == reviews:
+            raise MissedError("there were no reviews to log")
+    finally:
+        site.reader.held.clear()
 
 
 # Each client has at most one Pod at a replica, and asks it once more before the Service knows.
@@ -241,4 +306,11 @@ FAULTS = (
     Fault("etcd restarts", lambda site: restart(site, "etcd")),
     # The replica may end, and the one in its place has neither that clock nor that disk.
     Fault("no more memory", exhaust_memory, LOST),
+    # These replicas log to files that can be read.
+    Fault(
+        "a certificate gets the key of another",
+        mismatch_pair,
+        LOST,
+        existing_certificate,
+    ),
 )

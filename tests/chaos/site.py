@@ -8,9 +8,9 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Event, Thread
+from typing import Any
 
 import yaml
 
@@ -19,6 +19,7 @@ from tests.cluster.processes import until
 from tests.cluster.release import Release, Replica, trusted
 from tests.cluster.service import ServiceProxy
 from tests.cluster.world import ENABLED, MIRROR, RULES, World
+from tests.tools.mirror import Mirror
 
 __all__ = ["IMAGE", "Site", "site"]
 
@@ -46,39 +47,6 @@ class Reader:
                 os.read(descriptor, 1 << 20)
             except BlockingIOError:
                 continue
-
-
-class Mirror:
-    """A registry that has every image, while it is up."""
-
-    def __init__(self) -> None:
-        self.up = Event()
-        self.up.set()
-        self.answered = 0
-        self.refused = 0
-        mirror = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_HEAD(self) -> None:
-                if mirror.up.is_set():
-                    mirror.answered += 1
-                    self.send_response(200)
-                else:
-                    mirror.refused += 1
-                    self.send_response(503)
-                self.send_header("Content-Type", "application/vnd.oci.image.index.v1+json")
-                self.send_header("Content-Length", "0")
-                self.send_header("Docker-Content-Digest", f"sha256:{'a' * 64}")
-                self.end_headers()
-
-            def log_message(self, *_: object) -> None:
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.address = f"127.0.0.1:{self._server.server_port}"
-
-    def run(self) -> None:
-        self._server.serve_forever()
 
 
 @dataclass
@@ -123,6 +91,13 @@ class Site:
         """Return how many reviews a replica has answered."""
         lines = [line for line in replica.ask("/metrics").text.splitlines() if SERIES in line]
         return sum(float(line.rpartition(" ")[2]) for line in lines if not line.startswith("#"))
+
+    def replace(self, **values: Any) -> None:
+        """Upgrade the release, and replace its Pods."""
+        self.release.install_again(**values)
+        for replica in tuple(self.release.replicas):
+            self.release.kill(replica)
+        self.heal()
 
     def heal(self) -> None:
         """Replace replicas that ended, as the kubelet does, and wait until Pods are rewritten."""

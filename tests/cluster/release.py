@@ -23,7 +23,7 @@ import httpx
 
 from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane
-from tests.cluster.processes import until
+from tests.cluster.processes import PATIENCE, until
 from tests.cluster.service import ServiceProxy
 from tests.generate.logs import find_unlisted
 from tests.tools.helm import helm4
@@ -56,7 +56,7 @@ class Replica:
     log: Path
 
     def ask(self, path: str) -> httpx.Response:
-        return httpx.get(f"http://{self.address}:8080{path}")
+        return httpx.get(f"http://{self.address}:8080{path}", timeout=PATIENCE)
 
     @property
     def ready(self) -> bool:
@@ -216,6 +216,11 @@ class Release:
         """Update the mounted ConfigMap in the Pods, as the kubelet does about once a minute."""
         for replica in self.replicas:
             self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
+
+    def bring_certificate(self, secret: str) -> None:
+        """Update the mounted Secret with a certificate in the Pods, as the kubelet does."""
+        for replica in self.replicas:
+            self._fill(replica.folder / "tls", "secrets", secret)
 
     def _mount(self, folder: Path, spec: dict[str, Any]) -> None:
         for volume in spec["volumes"]:

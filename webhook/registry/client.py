@@ -10,6 +10,7 @@ from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+import anyio
 import httpx
 
 from webhook import __version__
@@ -145,7 +146,8 @@ class RegistryClient:
 
     async def _limit_time(self, check: Awaitable[CheckResult]) -> CheckResult:
         try:
-            async with asyncio.timeout(self._settings.timeout):
+            # Cancelled by asyncio, httpcore would lose connections, which nobody closes then.
+            with anyio.fail_after(self._settings.timeout):
                 return await check
         except TimeoutError:
             milliseconds = round(self._settings.timeout * 1000)

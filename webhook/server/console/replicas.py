@@ -10,6 +10,7 @@ from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
 
+import anyio
 from fastapi.concurrency import run_in_threadpool
 from pydantic import TypeAdapter, ValidationError
 
@@ -303,17 +304,18 @@ async def _fetch(url: str, limit: float, most: int) -> bytes | str:
     shown = url.partition("?")[0]
     answer, body = "no HTTP", bytearray()
     try:
-        async with (
-            asyncio.timeout(limit),
-            httpx.AsyncClient(verify=no_tls, trust_env=False, timeout=limit) as client,
-            client.stream("GET", f"http://{url}") as response,
-        ):
-            answer = f"HTTP {response.status_code}"
-            async for chunk in response.aiter_raw():
-                body += chunk
-                if len(body) > most:
-                    answer = f"more than {most:,} bytes"
-                    break
+        # Cancelled by asyncio, httpcore would lose connections.
+        with anyio.fail_after(limit):
+            async with (
+                httpx.AsyncClient(verify=no_tls, trust_env=False, timeout=limit) as client,
+                client.stream("GET", f"http://{url}") as response,
+            ):
+                answer = f"HTTP {response.status_code}"
+                async for chunk in response.aiter_raw():
+                    body += chunk
+                    if len(body) > most:
+                        answer = f"more than {most:,} bytes"
+                        break
         if response.is_success and len(body) <= most:
             return bytes(body)
         if response.status_code == httpx.codes.FORBIDDEN:
