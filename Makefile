@@ -78,8 +78,10 @@ docs: $(READY) ## Build the documentation site in build/site, and check its link
 	@$(BIN)/python -m tests.site $(if $(VERSION),--version $(VERSION)) $(if $(SITE),--output $(SITE))
 
 .PHONY: screenshots
-screenshots: $(READY) ## Take the pictures of the console in the documentation (needs Chromium)
+screenshots: $(READY) ## Take the pictures of the console and the dashboard in the documentation
+	@$(BIN)/python -m tests.cluster.packages chromium prometheus docker-registry util-linux
 	@$(BIN)/python -m tests.site.screenshots
+	@$(BIN)/python -m tests.cluster.dashboard
 
 .PHONY: image
 image: ## Build the container image (options: ENGINE=podman, IMAGE=name, BASE and BUILDER=image with Python)

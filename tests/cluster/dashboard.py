@@ -20,7 +20,7 @@ from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane, control_plane
 from tests.cluster.release import Release, released
 from tests.cluster.world import ENABLED, World, pod
-from tests.site.dashboard import Source, draw_panels, take_picture
+from tests.site.dashboard import PanelPicture, Source, draw_panels, take_picture
 from tests.tools import loopback
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import HelmMissingError
@@ -34,15 +34,15 @@ PODS = (
     ("registry.k8s.io/coredns/coredns:v1.13.1",),
     ("bitnami/redis:7.2", "ghcr.io/acme/sidecar:3"),
     ("quay.io/our-team/migrate:14",),
-    ("nginx:1.27", "nginx:1.27", "busybox:1.36"),
-    ("Not An Image",),
+    ("nginx:1.27", "busybox:1.36"),
 )
+INVALID = ("Not An Image",)
+# What the mirror has; it lacks coredns and busybox.
 HELD = (
     "hub/library/nginx:1.27",
     "hub/bitnamilegacy/redis:7.2",
     "quay/prometheus/node-exporter:v1.9.1",
 )
-SPARE = 6  # of so many Pods, the one with an invalid image comes
 
 
 def make_values(mirror: str) -> dict[str, Any]:
@@ -94,28 +94,63 @@ def create_pods(plane: ControlPlane, space: str, seconds: float) -> None:
     began = time.monotonic()
     number = 0
     while (passed := time.monotonic() - began) < seconds:
-        images = PODS[number % (len(PODS) if number % SPARE**2 == SPARE - 1 else len(PODS) - 1)]
+        number += 1
+        images = PODS[number % len(PODS)] if number % 40 else INVALID
         body = pod(*images, name=f"pod-{number}")
         plane.api.post(namespaced("pods", space), body, dryRun="All")
-        number += 1
         time.sleep(0.05 + 0.15 * (1 + math.sin(passed * math.tau / 40)))
 
 
-def refuse_requests(release: Release) -> None:
-    """Send requests that are no reviews."""
+def send_no_reviews(release: Release) -> None:
+    """Send requests that the webhook refuses."""
+    headers = {"content-type": "application/json"}
     for replica in release.replicas:
-        for body in (b"{", b"[]"):
-            headers = {"content-type": "application/json"}
-            loopback.post(f"https://{replica.address}:8443/mutate", content=body, headers=headers)
+        url = f"https://{replica.address}:8443/mutate"
+        loopback.post(url, content=b"{", headers=headers)
 
 
-def pause(release: Release, seconds: float) -> None:
-    """Stop all replicas for a while, so that the API server admits Pods without them."""
-    for number in (signal.SIGSTOP, signal.SIGCONT):
-        for replica in release.replicas:
-            os.kill(replica.process.pid, number)
-        if number == signal.SIGSTOP:
-            time.sleep(seconds)
+@contextmanager
+def pausing(release: Release) -> Iterator[None]:
+    """Stop all replicas until the end of the block, so that nobody answers the API server."""
+    processes = [replica.process for replica in release.replicas]
+    for process in processes:
+        process.send_signal(signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        for process in processes:
+            process.send_signal(signal.SIGCONT)
+
+
+def draw_dashboard(
+    plane: ControlPlane, space: str, folder: Path, seconds: float
+) -> list[PanelPicture]:
+    """Create Pods for some time, and return what the dashboard shows then.
+
+    The mirror is away for a tenth of that time, and later nobody answers for a moment.
+    """
+    blobs = folder / "blobs"
+    blobs.mkdir()
+    with registry(folder, blobs=blobs) as mirror:
+        for name in HELD:
+            push_image(mirror, name)
+    with (
+        released(plane, make_values(mirror), replicas=2) as release,
+        observing(release, folder) as address,
+    ):
+        start = time.time()
+        with registry(folder, blobs=blobs, listen=mirror):
+            send_no_reviews(release)
+            create_pods(plane, space, seconds * 0.4)
+        create_pods(plane, space, seconds * 0.1)
+        with registry(folder, blobs=blobs, listen=mirror):
+            send_no_reviews(release)
+            create_pods(plane, space, seconds * 0.2)
+            with pausing(release):
+                create_pods(plane, space, seconds * 0.03)
+            send_no_reviews(release)
+            create_pods(plane, space, seconds * 0.27)
+        return draw_panels(Source(address, start, time.time()))
 
 
 def main() -> None:
@@ -127,22 +162,7 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as scratch, control_plane() as plane:
             folder = Path(scratch)
             space = World(plane).namespace(ENABLED)
-            blobs = folder / "blobs"
-            blobs.mkdir()
-            with registry(folder, blobs=blobs) as mirror:
-                for name in HELD:
-                    push_image(mirror, name)
-            with released(plane, make_values(mirror), replicas=2) as release:
-                with observing(release, folder) as address:
-                    start = time.time()
-                    with registry(folder, blobs=blobs, listen=mirror):
-                        create_pods(plane, space, SECONDS * 0.5)
-                    refuse_requests(release)
-                    create_pods(plane, space, SECONDS * 0.1)  # while the mirror is away
-                    with registry(folder, blobs=blobs, listen=mirror):
-                        create_pods(plane, space, SECONDS * 0.4)
-                    panels = draw_panels(Source(address, start, time.time()))
-                take_picture(panels, picture, folder)
+            take_picture(draw_dashboard(plane, space, folder, SECONDS), picture, folder)
     except (GoMissingError, HelmMissingError) as error:
         sys.exit(str(error))
     print(picture)

@@ -27,21 +27,27 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "faketime": "faketime",
 }
+# For pictures, and for tests of the console, the alerts and the dashboard: by name only.
+PICTURES = {"chromium": "chromium", "prometheus": "prometheus"}
 # Ubuntu needs it for the packages of Debian in the image.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
 
 def missing() -> list[str]:
     """Return the packages whose programs are missing."""
-    needed = PROGRAMS.items()
-    found = [package for name, package in needed if not shutil.which(name, path=PATH)]
+    found = _missing_of(PROGRAMS)
     return found if KEYRING.exists() else [*found, KEYRING.stem]
+
+
+def _missing_of(programs: dict[str, str]) -> list[str]:
+    return [package for name, package in programs.items() if not shutil.which(name, path=PATH)]
 
 
 def main() -> None:
     """Install the missing packages, if this is Debian and the user is root."""
     wanted = set(sys.argv[1:]) or {*PROGRAMS.values(), KEYRING.stem}
-    packages = [package for package in missing() if package in wanted]
+    known = [*missing(), *_missing_of(PICTURES)]
+    packages = [package for package in known if package in wanted]
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return
     sys.stderr.write(f"Installing {' '.join(packages)} …\n")

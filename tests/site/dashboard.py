@@ -22,7 +22,7 @@ from jinja2 import Environment, FileSystemLoader
 from tests.tools.prometheus import ask, ask_range
 
 DASHBOARD = Path(__file__).resolve().parents[2] / "charts/mirrorhook/files/dashboard.json"
-WIDTH, UNIT, GAP = 1400, 27, 8  # pixels: of the picture, of a row of the grid, between panels
+WIDTH, UNIT, GAP = 1400, 20, 8  # pixels: of the picture, of a row of the grid, between panels
 COLUMNS = 24
 TICKS = 4
 POINTS = 150  # of a curve
@@ -167,7 +167,7 @@ def _draw_plot(panel: dict[str, Any], source: Source, width: float, height: floa
     factor, suffix = choose_scale(highest, unit)
     step = choose_step(highest / factor)
     count = max(1, math.ceil(highest / factor / step))
-    left, top, right, bottom = 78.0, 36.0, width - 14, height - 52
+    left, top, right, bottom = 78.0, 36.0, width - 14, height - 46
     span = max(source.end - source.start, 1)
 
     def place_x(time: float) -> float:

@@ -10,15 +10,11 @@ import threading
 import time
 import tracemalloc
 from contextlib import suppress
-from pathlib import Path
 
 import pytest
 
-from webhook import telemetry
 from webhook.telemetry import LineWriter, Log, redirect_logging
 from webhook.telemetry.logs import MAX_BYTES, MAX_FIELD
-
-PACKAGE = Path(telemetry.__file__).parents[1]
 
 
 @pytest.fixture
