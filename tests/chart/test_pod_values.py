@@ -163,6 +163,8 @@ def test_cilium_policy_allows_only_the_egress_that_is_needed(values, first):
         ),
         ({"automountServiceAccountToken": False}, "self-managed certificates need the token"),
         ({"dnsPolicy": "None"}, "set dnsConfig.nameservers"),
+        ({"extraVolumes": [{"name": "tmp"}]}, "a volume with the name tmp, which the chart uses"),
+        ({"extraContainers": [{"name": "webhook"}]}, "a container with the name webhook, which"),
         ({"terminationGracePeriodSeconds": 5}, "serves for 5 seconds after SIGTERM"),
         (
             {"terminationGracePeriodSeconds": 10, "extraArgs": ["--drain=20"]},
