@@ -82,7 +82,7 @@ class AdmissionWebhook:
     async def mutate(self, request: Request) -> Response:
         """Answer the AdmissionReview in a request by the policy that its path names."""
         arrived = self.stopwatch()
-        client = request.client.host if request.client else ""
+        client, _ = request.scope["client"] or ("", 0)
         held = HeldBody(client, asyncio.current_task())
         try:
             path = request.scope["raw_path"].decode("latin-1")

@@ -7,6 +7,7 @@ record. Each namespace has its share of the memory, so that a busy one cannot pu
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from heapq import nsmallest
@@ -208,7 +209,7 @@ class History:
         # last review of one that was dropped.
         self._floor = clock()
         self._minutes = [(0, [0, 0, 0]) for _ in range(MINUTES)]
-        self.shares: dict[tuple[str, str, str], int] = {}
+        self.shares: Counter[tuple[str, str, str]] = Counter()
         self.last_review = 0.0
 
     def record(self, review: ReviewRecord) -> None:
@@ -226,8 +227,7 @@ class History:
             counts[1] += totals.images - totals.rewritten - totals.warned
             counts[2] += totals.warned
             for (rule, target), count in totals.shares:
-                share = review.policy, rule, target
-                self.shares[share] = self.shares.get(share, 0) + count
+                self.shares[review.policy, rule, target] += count
         elif not result.warning and (
             result.outcome is not ReviewOutcome.SKIPPED or review.operation != "CREATE"
         ):

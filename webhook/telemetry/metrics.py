@@ -71,11 +71,12 @@ class Metrics:
             buckets=BUCKETS + SLOW_BUCKETS,
             registry=registry,
         )
-        self._last_review = Gauge(
+        self._last_review = 0.0
+        Gauge(
             "mirrorhook_last_review_timestamp_seconds",
             "Time of the last review; 0 before the first.",
             registry=registry,
-        )
+        ).set_function(lambda: self._last_review)
         self._checks = Counter(
             "mirrorhook_probes",
             "Image checks, by mirror and answer.",
@@ -189,7 +190,7 @@ class Metrics:
     def observe_review(self, seconds: float, now: float) -> None:
         """Record how long an answer took, and when it was given, in seconds since the epoch."""
         self._duration.observe(seconds)
-        self._last_review.set(now)
+        self._last_review = now
 
     def observe_check(self, mirror: str, answer: str, seconds: float) -> None:
         """Count an image check, by the mirror's target, and record how long it took."""
