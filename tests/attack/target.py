@@ -120,6 +120,6 @@ def send(webhook, bodies, path="/mutate"):
 
 def connect(webhook, source="127.0.0.1"):
     """Open a connection with TLS."""
-    plain = socket.create_connection(webhook.address, timeout=20, source_address=(source, 0))
+    plain = socket.create_connection(webhook.address, timeout=60, source_address=(source, 0))
     context: ssl.SSLContext = unverified()
     return context.wrap_socket(plain)

@@ -9,11 +9,11 @@ from http.client import HTTPException, HTTPSConnection
 import pytest
 
 from tests.attack.target import JSON, attacked, review_of_images
+from tests.tools.exhaustion import exhausted
 from tests.tools.loopback import unverified
 
 RULES = "rules: [{match: docker.io, mirrors: [harbor.example.com/hub]}]\n"
 USUAL = review_of_images("nginx")
-LEAST = 1  # Linux ignores a limit of 0 for memory
 LARGE = b'{"a": "' + b"x" * (6 << 20) + b'"}'
 
 
@@ -21,18 +21,6 @@ LARGE = b'{"a": "' + b"x" * (6 << 20) + b'"}'
 def webhook(tmp_path):
     with attacked(tmp_path, RULES) as webhook:
         yield webhook
-
-
-@contextmanager
-def exhausted(webhook, kind):
-    """Give the webhook no more of something than it has."""
-    pid = webhook.process.pid
-    before = resource.prlimit(pid, kind)
-    resource.prlimit(pid, kind, (LEAST, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, kind, before)
 
 
 @contextmanager
@@ -78,7 +66,7 @@ def test_replica_without_memory_refuses_what_does_not_fit_and_recovers(webhook):
         several = [stack.enter_context(connected(webhook)) for _ in range(4)]
         for connection in several:
             connection.connect()
-        with exhausted(webhook, resource.RLIMIT_DATA):
+        with exhausted(webhook.process.pid, resource.RLIMIT_DATA):
             for connection in several:
                 begin(connection, LARGE)
             assert None in [status(connection, LARGE, begun=True) for connection in several]
@@ -90,7 +78,7 @@ def test_replica_without_memory_refuses_what_does_not_fit_and_recovers(webhook):
 def test_replica_without_descriptors_answers_kept_connections_and_recovers(webhook):
     with connected(webhook) as kept:
         assert status(kept, USUAL) == 200
-        with exhausted(webhook, resource.RLIMIT_NOFILE):
+        with exhausted(webhook.process.pid, resource.RLIMIT_NOFILE):
             with connected(webhook, seconds=1) as fresh:
                 assert status(fresh, USUAL) is None
             assert status(kept, USUAL) == 200

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.attack.target import attacked, review_of_images, send
-from tests.server.process import serving, until
+from tests.server.process import fail_to_serve, serving, until
 
 RULES = "rules: [{match: docker.io, mirrors: [harbor.example.com/hub]}]\n"
 ROOT = Path(__file__).resolve().parents[2]
@@ -77,9 +77,7 @@ def test_the_last_good_rules_stay_when_the_file_goes(tmp_path, change):
         (path.rmdir if path.is_dir() else lambda: path.unlink(missing_ok=True))()
         path.write_text(RULES.replace("hub", "new"))
         until(lambda: reload_result(webhook, tmp_path) == 1, "the rules to be read again")
-        began = time.monotonic()
-        webhook.stop()
-        assert time.monotonic() - began < 5
+        assert webhook.stop() == 0
 
 
 def publish(volume, folder, name):
@@ -113,9 +111,7 @@ def test_a_fifo_does_not_hold_the_end_of_the_process(tmp_path):
     with attacked(tmp_path, RULES) as webhook:
         become_fifo(path)
         time.sleep(1)
-        began = time.monotonic()
         assert webhook.stop() == 0
-        assert time.monotonic() - began < 5
 
 
 @pytest.mark.parametrize("make", [None, empty, os.mkfifo])
@@ -123,16 +119,7 @@ def test_starting_without_rules_is_an_error(tmp_path, make):
     path = tmp_path / "rules.yaml"
     if make:
         make(path)
-    done = subprocess.run(
-        [sys.executable, "-m", "webhook", "serve", "--config", path, "--port", "0"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        timeout=20,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert str(path) in done.stderr
+    assert str(path) in fail_to_serve(path, "--port", "0")
 
 
 def aliases(levels):

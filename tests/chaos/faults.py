@@ -20,6 +20,7 @@ from tests.chaos.load import CLIENTS
 from tests.chaos.site import Site
 from tests.cluster.api import namespaced
 from tests.cluster.processes import until
+from tests.tools.exhaustion import exhausted
 from tests.tools.loopback import unverified
 from webhook.tls.ca import create_ca
 from webhook.tls.ca_secret import CASecret
@@ -29,7 +30,6 @@ __all__ = ["FAULTS", "Fault", "MissedError"]
 HOLD = 3.0
 EXISTING, TLS = "somebodys-certificate", "kubernetes.io/tls"
 JSON = {"Content-Type": "application/json"}
-LEAST = 1  # Linux ignores a limit of 0 for memory
 LARGE = b'{"a": "' + b"x" * (6 << 20) + b'"}'
 
 
@@ -91,20 +91,8 @@ def stall(site: Site) -> None:
     site.first.process.send_signal(signal.SIGCONT)
 
 
-@contextmanager
-def exhausted(site: Site, kind: int) -> Iterator[None]:
-    """Let the first replica have no more of something than it has."""
-    pid = site.first.process.pid
-    before = resource.prlimit(pid, kind)
-    resource.prlimit(pid, kind, (LEAST, before[1]))
-    try:
-        yield
-    finally:
-        resource.prlimit(pid, kind, before)
-
-
 def exhaust_descriptors(site: Site) -> None:
-    with exhausted(site, resource.RLIMIT_NOFILE):
+    with exhausted(site.first.process.pid, resource.RLIMIT_NOFILE):
         site.proxy.drop()
         expect(lambda: site.first.address not in site.proxy.ready, "a failed probe")
         hold()
@@ -120,7 +108,7 @@ def send_large(site: Site) -> int | None:
 
 
 def exhaust_memory(site: Site) -> None:
-    with exhausted(site, resource.RLIMIT_DATA):
+    with exhausted(site.first.process.pid, resource.RLIMIT_DATA):
         site.proxy.drop()
         # Together more than Python has in reserve.
         with ThreadPoolExecutor(CLIENTS) as pool:

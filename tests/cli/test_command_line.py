@@ -218,5 +218,5 @@ def test_signal_ends_every_command_with_a_message(arguments, number, code, messa
     ) as process:
         assert process.stdout.readline() == "reads\n"
         process.send_signal(number)
-        process.wait(timeout=20)
+        process.wait(timeout=60)
         assert (process.stderr.read(), process.returncode) == (message, code)

@@ -234,17 +234,15 @@ def test_explain_prefers_a_profile_option_to_the_environment(rules):
 
 
 @pytest.mark.parametrize("columns", [40, 80, 120])
-def test_explain_folds_long_names_on_a_terminal(columns):
+def test_explain_never_cuts_a_name_on_a_terminal(columns):
     image = f"quay.io/{'a-long-part/' * 8}app:1@{DIGEST}"
 
     lines = in_terminal(columns, "-p", "daocloud", image)
 
     assert "\x1b[1m" in lines[0]
-    plain = [strip_styles(line) for line in lines]
-    assert max(map(len, plain)) <= columns
-    shown = "".join(line.strip() for line in plain)
-    assert image in shown
-    assert f"m.daocloud.io/{image}" in shown
+    words = [word for line in lines for word in strip_styles(line).split()]
+    assert image in words
+    assert f"m.daocloud.io/{image}" in words
 
 
 def strip_styles(line):

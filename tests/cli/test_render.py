@@ -72,6 +72,7 @@ def test_render_fails_on_misleading_output_unless_accepted(path):
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "Error: containerd mirrors whole registries" in refused.stderr
     assert ": docker.io/bitnami [path-below]\n" in refused.stderr
+    assert "or accept the difference by --accept path-below\n" in refused.stderr
     assert accepted.exit_code == 0
     assert "harbor.example.com" in accepted.stdout
 

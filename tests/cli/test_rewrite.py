@@ -188,7 +188,7 @@ def test_rewrite_does_not_wait_for_a_terminal():
             stdin=screen.end,
             capture_output=True,
             text=True,
-            timeout=20,
+            timeout=60,
             check=False,
         )
     assert done.returncode == 2

@@ -58,7 +58,7 @@ def install(node: Node) -> None:
     file = node.folder / "values.json"
     file.write_text(json.dumps(values))
     command = (helm4(), "install", NAME, CHART, "--namespace", NAME, "--create-namespace")
-    node.plane.run(*command, "--values", file, "--wait", "--timeout", "120s")
+    node.plane.run(*command, "--values", file, "--wait", "--timeout", "300s")
 
 
 def deployed(world: World) -> dict:

@@ -33,7 +33,7 @@ class Api:
             base_url=server,
             headers={"Authorization": f"Bearer {token}"},
             verify=ssl.create_default_context(cadata=authority),
-            timeout=30,
+            timeout=60,
         )
 
     def close(self) -> None:

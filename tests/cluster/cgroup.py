@@ -29,7 +29,7 @@ def control_group(name: str) -> Iterator[str]:
         yield f"/{name}"
     finally:
         for folder in folders:
-            until(lambda folder=folder: removed(folder), f"the end of {folder}", 20)
+            until(lambda folder=folder: removed(folder), f"the end of {folder}")
 
 
 def sweep() -> None:

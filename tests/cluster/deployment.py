@@ -42,7 +42,7 @@ def install(node: Node, *, wait: bool = True, **values: Any) -> None:
     node.plane.run(
         *(helm4(), "upgrade", "--install", NAME, CHART, "--namespace", NAME),
         *("--create-namespace", "--values", file),
-        *(("--wait", "--timeout", "120s") if wait else ()),
+        *(("--wait", "--timeout", "300s") if wait else ()),
     )
 
 

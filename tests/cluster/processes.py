@@ -9,7 +9,8 @@ from typing import Any
 
 __all__ = ["Processes", "until"]
 
-PATIENCE = 90.0
+# Three times what the slowest waits take on a machine of two cores.
+PATIENCE = 180.0
 LAST = 15
 
 # The kernel kills the child when its parent ends.

@@ -38,7 +38,7 @@ def reports(world):
         pytest.skip(str(error))
     world.plane.kubectl("apply", "--server-side", "-f", str(file))
     crd = "crd/policyreports.wgpolicyk8s.io"
-    world.plane.kubectl("wait", "--for=condition=Established", crd, "--timeout=30s")
+    world.plane.kubectl("wait", "--for=condition=Established", crd, "--timeout=120s")
 
 
 def audit(world, rules, *arguments, given=None):
@@ -49,7 +49,7 @@ def audit(world, rules, *arguments, given=None):
         input=given,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
     assert done.returncode == 0, done.stderr

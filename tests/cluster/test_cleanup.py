@@ -52,7 +52,7 @@ def test_cluster_of_an_interrupted_test_leaves_nothing(programs, number):
         assert len(processes_of(folder)) >= 3
         process.send_signal(number)
         process.wait(20)
-    until(lambda: not processes_of(folder), "the end of its processes", 10)
+    until(lambda: not processes_of(folder), "the end of its processes")
     sweep()
     assert not Path(folder).exists()
     assert Path(folder).parent == Path(tempfile.gettempdir())

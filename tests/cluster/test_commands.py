@@ -72,7 +72,7 @@ def ask_for_help(command):
         env=os.environ | {"HELM_PLUGINS": str(ROOT / "manifests")},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=180,
         check=False,
     )
 

@@ -118,14 +118,14 @@ def test_drain_evicts_one_replica_at_a_time_and_loses_no_pod(node, world, space)
                     break
                 assert answer.status_code == httpx.codes.TOO_MANY_REQUESTS
                 refused += 1
-                until(lambda: len(replicas(node)) == 2, "two replicas", 60)
-        until(lambda: len(replicas(node)) == 2, "two replicas", 60)
+                until(lambda: len(replicas(node)) == 2, "two replicas")
+        until(lambda: len(replicas(node)) == 2, "two replicas")
     assert refused
     assert not {each["metadata"]["name"] for each in replicas(node)} & set(before)
 
 
 def test_both_replicas_answer_reviews(node, world, space):
-    until(lambda: len(replicas(node)) == 2, "two replicas", 60)
+    until(lambda: len(replicas(node)) == 2, "two replicas")
     before = {each["metadata"]["name"]: reviews(each) for each in replicas(node)}
     with storm(world, space, f"{REGISTRY}/hub/library/nginx"):
 
@@ -138,5 +138,5 @@ def test_both_replicas_answer_reviews(node, world, space):
 
 
 def test_helm_test_passes(node, release):
-    output = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "120s")
+    output = node.plane.run(helm4(), "test", NAME, "--namespace", NAME, "--timeout", "300s")
     assert "Succeeded" in output

@@ -27,6 +27,7 @@ from tests.copying.programs import EngineMissingError, find_program
 from tests.tools.golang import GoMissingError
 from tests.tools.helm import helm4
 from tests.tools.registry import push_files, push_layout, registry
+from tests.tools.shell import run_command
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = (DOCS / "airgap.md").read_text(encoding="utf-8")
@@ -73,16 +74,12 @@ class Side:
         path = f"{self.folder}/bin:{Path(sys.executable).parent}:/usr/bin:/bin:/usr/sbin:/sbin"
         settings = {"PATH": path, "SSL_CERT_FILE": f"{self.folder}/ca.pem"}
         shell = ("unshare", "--mount", "sh", "-c", HOSTS, self.folder / "hosts")
-        done = subprocess.run(
-            [*self.inside, *shell, "bash", "-o", "pipefail", "-c", f"cd {self.folder}\n{command}"],
-            env=os.environ | {"HOME": str(self.folder)} | settings | environment,
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
+        return run_command(
+            command,
+            folder=self.folder,
+            environment=os.environ | {"HOME": str(self.folder)} | settings | environment,
+            inside=(*self.inside, *shell),
         )
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
-        return done.stdout
 
 
 @pytest.fixture(scope="module")

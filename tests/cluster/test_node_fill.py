@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
 from contextlib import ExitStack
 
 import httpx
@@ -21,6 +20,7 @@ from tests.copying.programs import EngineMissingError, find_program
 from tests.copying.test_engines import HTPASSWD, LOGIN
 from tests.copying.world import manifest_at
 from tests.tools.registry import push_files, registry
+from tests.tools.shell import run_command
 
 COMMANDS = re.findall(r"^\$ (.*)$", (DOCS / "fill.md").read_text(encoding="utf-8"), re.MULTILINE)
 # What tells the commands apart; the tests below run each of them.
@@ -53,18 +53,11 @@ class Site:
     def type(self, words):
         """Run the command of the guide that has some words, and return its output."""
         (command,) = [command for command in COMMANDS if words in command]
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=self.node.folder,
-            env=self.world.plane.environment
-            | {"PATH": f"{program('kubectl').parent}:{self.world.plane.environment['PATH']}"},
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
+        environment = self.world.plane.environment
+        path = f"{program('kubectl').parent}:{environment['PATH']}"
+        return run_command(
+            command, folder=self.node.folder, environment=environment | {"PATH": path}
         )
-        assert done.returncode == 0, (command, done.stdout, done.stderr)
-        return done.stdout
 
     def pulls(self, repository):
         """Return the requests for manifests with which the node has pulled from the mirror."""

@@ -97,6 +97,6 @@ def test_pod_that_starts_with_invalid_rules_blocks_neither_drain_nor_upgrade(wor
         seen = status.get("observedGeneration") == generation
         return seen and status.get("updatedReplicas") == status.get("availableReplicas") == 2
 
-    until(is_complete, "the end of the rollout", 90)
+    until(is_complete, "the end of the rollout")
     assert count_restarts(world) == 0
     assert world.tried(space, "nginx") == rewritten

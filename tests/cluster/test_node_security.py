@@ -93,7 +93,7 @@ print(json.dumps({
 @pytest.fixture(scope="module")
 def webhook(installed):
     """The name and identifier of a Pod of the webhook."""
-    until(lambda: len(replicas(installed)) == 2, "two replicas", 60)
+    until(lambda: len(replicas(installed)) == 2, "two replicas")
     found = replicas(installed)[0]["metadata"]
     return found["name"], found["uid"]
 

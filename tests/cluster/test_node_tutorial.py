@@ -23,6 +23,7 @@ from tests.cluster.programs import program
 from tests.cluster.release import ROOT
 from tests.tools.helm import helm4
 from tests.tools.registry import push_layout
+from tests.tools.shell import run_command
 
 PAGE = (DOCS / "tutorial.md").read_text(encoding="utf-8")
 STEPS = {
@@ -50,17 +51,7 @@ def terminal(node, installed, tmp_path_factory):
     environment = environment | {"PATH": f"{bin_folder}:{environment['PATH']}"}
 
     def run(command):
-        done = subprocess.run(
-            ["bash", "-c", command],
-            cwd=ROOT,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=180,
-            check=False,
-        )
-        assert done.returncode == 0, (command, done.stderr)
-        return done.stdout
+        return run_command(command, folder=ROOT, environment=environment)
 
     run.environment = environment
     yield run

@@ -35,7 +35,7 @@ class Upgraded:
 
     def run(self, *arguments: str | Path) -> None:
         self.node.plane.run(
-            *(self.helm, *arguments, "--namespace", NAME, "--wait", "--timeout", "150s")
+            *(self.helm, *arguments, "--namespace", NAME, "--wait", "--timeout", "300s")
         )
 
     def upgrade(self, chart: Path, tag: str) -> None:

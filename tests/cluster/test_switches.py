@@ -85,7 +85,7 @@ def test_switch_and_its_way_back_leave_nothing(plane, world, helm, switch):
 
         release.install(other, helm())
         # The replica is still running: its Pod ends after the objects are gone.
-        until(partial(replica.logged, PROBLEM), PROBLEM, 60)
+        until(partial(replica.logged, PROBLEM), PROBLEM)
         assert existing(plane, release, kinds) == wanted["other"]
         left = {each["metadata"]["name"] for each in plane.api.get(secrets)["items"]}
         assert f"{name}-ca" not in left

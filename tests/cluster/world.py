@@ -61,7 +61,7 @@ class World:
     def wait_for(self, namespace: str, image: str, expected: str) -> None:
         """Wait until an image is rewritten as expected, after a change of configuration."""
         # A replica that could not reach or change something tries again after 30 seconds at most.
-        until(lambda: self.tried(namespace, image) == expected, f"{image} as {expected}", 60)
+        until(lambda: self.tried(namespace, image) == expected, f"{image} as {expected}")
 
     def pods(self, namespace: str, count: int = 1) -> list[dict[str, Any]]:
         """Wait for Pods that a controller creates, and return them."""

@@ -338,7 +338,7 @@ def test_unreadable_file_is_one_problem(tmp_path, name, problem):
     with pytest.raises(ConfigurationError) as caught:
         load_rules(path)
 
-    message = f"the file cannot be read: {problem}"
+    message = f"the file cannot be read: {problem}; check the path and its permissions"
     assert caught.value.problems == (Problem(str(path), 0, 0, "", message),)
     assert str(caught.value) == f"{path}: {message}"
 

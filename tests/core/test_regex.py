@@ -46,9 +46,9 @@ def test_first_matching_regex_applies():
 
 def test_regex_takes_linear_time():
     decide = MirrorMap([Rule(regex="(a*)*(a*)*(a*)*b", mirrors=["h.example"])]).decide
-    began = time.perf_counter()
+    began = time.thread_time()
     decide("a" * 200)
-    assert time.perf_counter() - began < 1
+    assert time.thread_time() - began < 1
 
 
 def test_set_matches_thousands_of_regexes():

@@ -18,7 +18,7 @@ from webhook.kube.cluster import run_in_thread
 
 async def main():
     try:
-        await run_in_thread(lambda: time.sleep(30), limit=0.1)
+        await run_in_thread(lambda: time.sleep(90), limit=0.1)
     except TimeoutError:
         print("given up")
 
@@ -40,7 +40,7 @@ async def test_run_in_thread_raises_the_error_of_the_call():
 
 async def test_run_in_thread_does_not_block_the_loop():
     released = threading.Event()
-    waiting = asyncio.create_task(run_in_thread(lambda: released.wait(5), limit=5))
+    waiting = asyncio.create_task(run_in_thread(lambda: released.wait(60), limit=60))
     await asyncio.sleep(0.01)
     released.set()
     assert await waiting is True
@@ -50,8 +50,8 @@ async def test_run_in_thread_times_out():
     released = threading.Event()
     start = time.monotonic()
     with pytest.raises(TimeoutError):
-        await run_in_thread(lambda: released.wait(5), limit=0.05)
-    assert time.monotonic() - start < 3
+        await run_in_thread(lambda: released.wait(60), limit=0.05)
+    assert time.monotonic() - start < 30
     released.set()
     await asyncio.sleep(0.05)
 
@@ -62,4 +62,4 @@ async def test_hanging_call_does_not_keep_the_process_alive():
         subprocess.run, [sys.executable, "-c", FORGOTTEN], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "given up\n", "")
-    assert time.monotonic() - start < 10
+    assert time.monotonic() - start < 60

@@ -28,7 +28,7 @@ class Changes:
         self._event.set()
 
     async def next(self):
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             await self._event.wait()
         await asyncio.sleep(0.05)
         self._event.clear()
@@ -46,7 +46,7 @@ def watch(api, changes, tmp_path):
 
 
 async def until(condition):
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it is the fake's and threads' own state
             await asyncio.sleep(0.01)
 

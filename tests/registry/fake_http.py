@@ -19,6 +19,7 @@ DOCKER_MANIFEST = "application/vnd.docker.distribution.manifest.v2+json"
 DOCKER_LIST = "application/vnd.docker.distribution.manifest.list.v2+json"
 DIGEST = "sha256:" + "a" * 64
 OTHER = "sha256:" + "b" * 64
+PASSWORD = "s3cr3t-p4ss"
 
 
 def manifest(digest=DIGEST, kind=MANIFEST, body=None):
@@ -36,6 +37,9 @@ def secret(*auths):
     """A dockerconfigjson of entries (place, user, password)."""
     entries = {place: {"username": user, "password": password} for place, user, password in auths}
     return json.dumps({"auths": entries}).encode()
+
+
+OURS = secret(("m.example", "robot", PASSWORD))
 
 
 async def no_helper(login):

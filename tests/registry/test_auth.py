@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.registry.fake_http import answer, check, client_of, manifest, secret
+from tests.registry.fake_http import OURS, PASSWORD, answer, check, client_of, manifest, secret
 from tests.registry.virtual_clock import run
 from webhook.core import parse_reference
 from webhook.registry import auth
@@ -26,10 +26,8 @@ from webhook.registry.credentials import Credential, HelperLogin
 from webhook.registry.proxies import Proxies, read_proxies
 from webhook.registry.responses import CheckStatus, RegistryError
 
-PASSWORD = "s3cr3t-p4ss"
 BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
 TOKEN = "t0k3n.of-some_bytes"
-OURS = secret(("m.example", "robot", PASSWORD))
 
 
 @pytest.mark.parametrize(

@@ -149,14 +149,14 @@ def test_helper_that_cannot_start_is_reported(program, monkeypatch, error):
 
 
 def test_helper_that_hangs_is_stopped_with_its_children(program, monkeypatch, tmp_path):
-    monkeypatch.setattr(credential_helpers, "RUN_SECONDS", 0.5)
+    monkeypatch.setattr(credential_helpers, "RUN_SECONDS", 3.0)
     program(f"sleep 60 & echo $! > {tmp_path}/child; wait", interpreter="/bin/sh")
 
     begin = time.monotonic()
-    with pytest.raises(HelperError, match=r"did not answer in 0.5 s"):
+    with pytest.raises(HelperError, match=r"did not answer in 3 s"):
         ask()
 
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < 30
     status = Path("/proc", (tmp_path / "child").read_text().strip(), "stat")
     for _ in range(100):
         # A child that nobody waits for stays as a zombie.

@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from tests.registry.fake_http import secret
+from tests.registry.fake_http import OURS, PASSWORD, secret
 from webhook.registry.credentials import (
     Credential,
     CredentialStore,
@@ -14,11 +14,6 @@ from webhook.registry.credentials import (
     normalize_host,
     parse_credentials,
 )
-
-PASSWORD = "s3cr3t-p4ss"
-BASIC = "Basic " + base64.b64encode(f"robot:{PASSWORD}".encode()).decode()
-TOKEN = "t0k3n.of-some_bytes"
-OURS = secret(("m.example", "robot", PASSWORD))
 
 
 def files(*contents, **options):

@@ -14,7 +14,7 @@ from threading import Thread
 import pytest
 import trustme
 
-from tests.registry.fake_http import secret
+from tests.registry.fake_http import PASSWORD, secret
 from tests.tools import registry as registries
 from tests.tools.faults import UNKNOWN_HOST, has_dns, unused_port
 from tests.tools.http_proxy import http_proxy
@@ -29,7 +29,6 @@ pytestmark = [
 ]
 
 HTPASSWD = "robot:$2b$04$abcdefghijklmnopqrstuuzaite.WmwcP4x1HNwW4SZHGx9urgD4C\n"
-PASSWORD = "s3cr3t-p4ss"
 
 
 @pytest.fixture

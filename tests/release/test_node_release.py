@@ -20,6 +20,7 @@ from tests.release.provenance import PREDICATE
 from tests.release.publishing import CYCLONEDX, IN_TOTO, publish_release
 from tests.release.signing import Signer, run_cosign
 from tests.tools.helm import helm3, helm4
+from tests.tools.shell import run_command
 from webhook import __version__
 from webhook.cli.init import CHART
 
@@ -53,27 +54,15 @@ def type_command(node, place, tmp_path_factory):
     }.items():
         (programs / name).symlink_to(path)
 
+    environment = node.plane.environment
+
     def run(command):
-        environment = node.plane.environment
-        environment["PATH"] = f"{programs}:{environment['PATH']}"
-        done = subprocess.run(
-            [
-                *node.plane.processes.inside,
-                "bash",
-                "-o",
-                "pipefail",
-                "-c",
-                f"cd {place}; {command}",
-            ],
-            env=environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            check=False,
-            timeout=180,
+        return run_command(
+            command,
+            folder=place,
+            environment=environment | {"PATH": f"{programs}:{environment['PATH']}"},
+            inside=node.plane.processes.inside,
         )
-        assert done.returncode == 0, f"{command}\n{done.stdout}"
-        return done.stdout
 
     return run
 
@@ -83,7 +72,7 @@ def try_out(node, type_command, mirror="harbor.example.com/dockerhub"):
     label, attempt = LABEL
     type_command(label)
     wanted = f"{mirror}/library/nginx:1.27"
-    until(lambda: type_command(attempt) == wanted, wanted, 120)
+    until(lambda: type_command(attempt) == wanted, wanted)
     assert len(replicas(node)) == 2
     type_command("kubectl label namespace default mirrorhook.io/rewrite-")
 
@@ -136,7 +125,7 @@ def test_chart_of_the_registry_installs_the_image_of_the_registry(
     type_command(f"ctr --namespace k8s.io images remove {published.release.image}:{__version__}")
     words = REGISTRY_COMMAND.replace("oci://ghcr.io/mirrorhook/", "oci://{}/mirrorhook/")
     command = words.format(REGISTRY).replace("helm ", f"{helm()} ", 1)
-    type_command(f"{command} --version {__version__} --plain-http --wait --timeout 120s")
+    type_command(f"{command} --version {__version__} --plain-http --wait --timeout 300s")
     try_out(node, type_command)
     for each in replicas(node):
         (status,) = each["status"]["containerStatuses"]
@@ -153,7 +142,7 @@ def test_values_of_init_install_the_image_of_the_mirror(published, node, place, 
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
     (install,) = re.findall(r"^ +(helm install .+)$", done.stdout, re.MULTILINE)
     chart = published.file(".tgz").name
-    type_command(f"{install.replace(CHART, chart)} --wait --timeout 120s")
+    type_command(f"{install.replace(CHART, chart)} --wait --timeout 300s")
     try_out(node, type_command, f"{REGISTRY}/dockerhub")
     assert f"ghcr/mirrorhook/mirrorhook:{__version__}" in node.pulled()
     type_command(f"helm uninstall {NAME} --namespace {NAME} --wait")

@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 READY = re.compile(
     r"(?:is ready|waits for valid rules): reviews on (https://\S+), probes and metrics on (http://\S+);"
 )
-PATIENCE = 20.0
+PATIENCE = 60.0
 RULES = "rules:\n  - {match: docker.io, mirrors: [harbor.example.com/dockerhub]}\n"
 
 
@@ -109,6 +109,21 @@ def until(condition, what="the condition"):
     while not condition():
         assert time.monotonic() < end, f"waited in vain for {what}"
         time.sleep(0.02)
+
+
+def fail_to_serve(rules: Path, *options: str) -> str:
+    """Run the webhook, which must end with the exit code of wrong usage; return its errors."""
+    done = subprocess.run(
+        [sys.executable, "-m", "webhook", "serve", "--config", str(rules), *options],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "Traceback" not in done.stderr
+    return done.stderr
 
 
 @contextmanager

@@ -34,13 +34,13 @@ async def connect(listener):
 
 async def read_refusal(reader):
     """Read one refusal to the end of the connection: its status and message."""
-    head, _, body = (await asyncio.wait_for(reader.read(), 10)).partition(b"\r\n\r\n")
+    head, _, body = (await asyncio.wait_for(reader.read(), 60)).partition(b"\r\n\r\n")
     return int(head.split()[1]), json.loads(body)["message"]
 
 
 async def read_answer(reader):
     """Read one answer, and leave the connection open."""
-    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)
+    head = await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 60)
     length = int(head.lower().partition(b"content-length: ")[2].split()[0])
     return head, await reader.readexactly(length)
 

@@ -51,7 +51,7 @@ def test_port_that_fails_ends_the_process():
         lifecycle = object.__new__(Lifecycle)
         lifecycle._signalled = asyncio.Event()
         lifecycle._serving = [asyncio.create_task(fail())]
-        await asyncio.wait_for(lifecycle.wait(), 5)
+        await asyncio.wait_for(lifecycle.wait(), 60)
 
     with pytest.raises(MemoryError):
         asyncio.run(scenario())

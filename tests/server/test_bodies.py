@@ -12,7 +12,7 @@ from tests.server.parts import Parts
 from webhook.server.limits import MAX_BODY, MAX_BUFFERED
 
 SIZE = 3_000_000
-PATIENCE = 20
+PATIENCE = 60
 
 
 class Patient:

@@ -119,14 +119,14 @@ def test_second_signal_ends_the_drain(rules):
         began = time.monotonic()
         webhook.process.send_signal(signal.SIGTERM)
         assert webhook.process.wait(20) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
 
 
 def test_ctrl_c_skips_the_drain(rules):
     with serving(rules, "--drain", "20") as webhook:
         began = time.monotonic()
         assert webhook.stop(signal.SIGINT) == 0
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 15
 
 
 def test_port_refuses_connections_after_shutdown(rules):

@@ -33,7 +33,7 @@ from webhook.server.operations import HeadAsGet, create_operations_app
 
 REVIEW = review_of("nginx", "quay.io/a/b:1")
 CHUNKED = f"{HEAD}transfer-encoding: chunked\r\n\r\n{len(REVIEW):x}\r\n".encode()
-SOON = 5.0
+SOON = 60.0
 
 
 async def read(reader, count=1 << 20):
@@ -291,13 +291,13 @@ async def test_pipelined_request_waits_for_the_response_before_it():
 
 @pytest.mark.anyio
 async def test_idle_time_begins_with_the_last_response():
-    async with run_listener(limits=ConnectionLimits(idle=2)) as listener:
+    async with run_listener(limits=ConnectionLimits(idle=4)) as listener:
         reader, writer = await connect(listener)
         for _ in range(4):
             writer.write(build_request(REVIEW))
             await read_answer(reader)
-            await asyncio.sleep(0.8)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+            await asyncio.sleep(1.2)
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
 
@@ -316,7 +316,7 @@ async def test_review_that_arrives_during_shutdown_is_answered():
         head, body = await read_answer(reader)
         assert json.loads(body)["response"]["patch"]
         assert b"connection: close" in head
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
 
@@ -329,7 +329,7 @@ async def test_draining_replica_closes_the_connection_with_its_response():
         writer.write(build_request(REVIEW))
         head, _ = await read_answer(reader)
         assert b"connection: close" in head
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
 
@@ -389,7 +389,7 @@ async def test_connection_that_is_reset_is_released_at_once():
         linger = struct.pack("ii", 1, 0)  # close with a reset
         writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         writer.transport.abort()
-        for _ in range(100):
+        for _ in range(1000):
             if not connections:
                 break
             await asyncio.sleep(0.01)

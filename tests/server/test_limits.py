@@ -29,7 +29,7 @@ def test_idle_limit_is_longer_than_that_of_the_api_server():
 
 @pytest.mark.anyio
 async def test_old_connection_ends_with_a_response():
-    async with run_listener(limits=ConnectionLimits(age=0.3)) as listener:
+    async with run_listener(limits=ConnectionLimits(age=1.0)) as listener:
         reader, writer = await connect(listener)
         head, answers = b"", 0
         while b"connection: close" not in head:
@@ -38,8 +38,8 @@ async def test_old_connection_ends_with_a_response():
             assert json.loads(body)["message"]
             answers += 1
             await asyncio.sleep(0.05)
-        assert 3 < answers < 50
-        assert await asyncio.wait_for(reader.read(), 5) == b""
+        assert 1 < answers < 50
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
         await writer.wait_closed()
 
@@ -101,7 +101,7 @@ async def test_second_request_has_its_own_time_limit(review_of):
 async def test_unused_connection_is_closed():
     async with run_listener() as listener:
         reader, writer = await connect(listener)
-        assert await asyncio.wait_for(reader.read(), 10) == b""
+        assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
 
 
@@ -215,7 +215,7 @@ async def test_full_port_closes_the_oldest_quiet_connection_of_who_has_most(revi
             await asyncio.sleep(0.005)
         for reader, writer in flood[:-7]:
             with suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert await asyncio.wait_for(reader.read(), 60) == b""
             writer.close()
         for reader, writer in (*own, *flood[-7:]):
             writer.write(build_request(review_of("nginx")))
@@ -229,7 +229,7 @@ async def test_one_address_has_at_most_half_of_the_connections(review_of):
         flood = [await connect(listener) for _ in range(30)]
         for reader, writer in flood[:25]:
             with suppress(ConnectionResetError):
-                assert await asyncio.wait_for(reader.read(), 5) == b""
+                assert await asyncio.wait_for(reader.read(), 60) == b""
             writer.close()
         for reader, writer in flood[25:]:
             writer.write(build_request(review_of("nginx")))
@@ -239,10 +239,11 @@ async def test_one_address_has_at_most_half_of_the_connections(review_of):
 
 @pytest.mark.anyio
 async def test_connection_is_refused_while_all_others_are_answered():
-    released = asyncio.Event()
+    released, waiting = asyncio.Event(), asyncio.Semaphore(0)
 
     async def app(scope, receive, send):
         await receive()
+        waiting.release()
         await released.wait()
         await send({"type": "http.response.start", "status": 204})
         await send({"type": "http.response.body"})
@@ -251,10 +252,10 @@ async def test_connection_is_refused_while_all_others_are_answered():
         busy = [await connect_from(listener, f"127.0.0.{2 + number}") for number in range(4)]
         for _, writer in busy:
             writer.write(b"GET / HTTP/1.1\r\nhost: x\r\n\r\n")
-        await asyncio.sleep(0.2)
+            await waiting.acquire()
         reader, writer = await connect(listener)
         with suppress(ConnectionResetError):
-            assert await asyncio.wait_for(reader.read(), 5) == b""
+            assert await asyncio.wait_for(reader.read(), 60) == b""
         writer.close()
         released.set()
         for reader, writer in busy:
@@ -281,8 +282,11 @@ async def test_unread_answers_are_bounded_in_bytes_and_time():
         left = listener.server.server_state.connections
         assert sum(each.unread for each in left) <= limits.unread
         assert len(left) < len(unread)
-        await asyncio.sleep(2.5)
-        assert not listener.server.server_state.connections
+        for _ in range(600):
+            if not left:
+                break
+            await asyncio.sleep(0.1)
+        assert not left
         for writer in unread:
             writer.transport.abort()
 

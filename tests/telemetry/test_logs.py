@@ -49,7 +49,7 @@ def test_lines_are_written_complete_and_in_order(pipe):
     out = LineWriter(writer)
     for number in range(1000):
         out.write(b"%d" % number)
-    out.close(5)
+    out.close(60)
     assert os.read(reader, 65536).split() == [b"%d" % number for number in range(1000)]
     assert out.dropped == 0
 
@@ -60,7 +60,7 @@ def test_lines_wait_for_each_other_but_not_after_close(pipe):
     for number in range(100):
         out.write(b"%d" % number)
     assert not select.select([reader], [], [], 0.1)[0]
-    out.close(5)
+    out.close(60)
     assert os.read(reader, 65536).split() == [b"%d" % number for number in range(100)]
 
 
@@ -71,7 +71,7 @@ def test_single_line_is_written(pipe):
         out.write(b"%d" % number)
         assert select.select([reader], [], [], 5)[0]
         assert os.read(reader, 100) == b"%d\n" % number
-    out.close(5)
+    out.close(60)
 
 
 def test_slow_reader_does_not_block_the_writer(pipe):
@@ -80,7 +80,7 @@ def test_slow_reader_does_not_block_the_writer(pipe):
     began = time.monotonic()
     for _ in range(MAX_BYTES // 100):
         out.write(b"x" * 200)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
     assert out.dropped > 0
 
 
@@ -117,7 +117,7 @@ def test_dropped_lines_leave_whole_lines(pipe):
     assert {len(line.split()[1]) for line in data.splitlines()} == {100_000}
     assert not out._bytes
     out.write(b"after")
-    out.close(5)
+    out.close(60)
     assert os.read(reader, 100) == b"after\n"
 
 
@@ -128,7 +128,7 @@ def test_close_waits_for_a_reader_for_a_limited_time(pipe):
         out.write(b"x" * 200)
     began = time.monotonic()
     out.close(0.2)
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < 30
 
 
 def test_closed_reader_ends_the_writer(pipe):
@@ -136,13 +136,13 @@ def test_closed_reader_ends_the_writer(pipe):
     out = LineWriter(writer)
     os.close(reader)
     out.write(b"x")
-    out.close(5)
+    out.close(60)
     assert not out._thread.is_alive()
 
 
 def test_close_without_lines_writes_nothing(pipe):
     reader, writer = pipe
-    LineWriter(writer).close(5)
+    LineWriter(writer).close(60)
     os.close(writer)
     assert os.read(reader, 10) == b""
 

@@ -42,7 +42,7 @@ async def connect(server, context):
 async def say(connection, text):
     reader, writer = connection
     writer.write(text)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         return await reader.readline()
 
 

@@ -90,7 +90,7 @@ class World:
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - state of threads and of the fake
             await asyncio.sleep(0.01)
 

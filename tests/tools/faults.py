@@ -28,6 +28,7 @@ ANSWERS = {
     "garbles": "I am no HTTP",
 }
 DRIP_SECONDS = 0.2
+_taken: list[socket.socket] = []
 RESET_ON_CLOSE = struct.pack("ii", 1, 0)  # SO_LINGER with a timeout of 0
 
 
@@ -145,9 +146,11 @@ def faulty_proxy(upstream: str = "") -> Iterator[FaultyProxy]:
 
 
 def unused_port() -> str:
-    """Return an address on which nothing listens."""
-    with socket.create_server(("127.0.0.1", 0)) as listening:
-        return f"127.0.0.1:{listening.getsockname()[1]}"
+    """Return an address on which nothing listens, now and until the end of the tests."""
+    taken = socket.socket()
+    taken.bind(("127.0.0.1", 0))
+    _taken.append(taken)
+    return f"127.0.0.1:{taken.getsockname()[1]}"
 
 
 def has_dns() -> bool:

@@ -43,6 +43,7 @@ from webhook.cli.options import (
 )
 from webhook.cli.output import create_progress, escape_controls, show_json, show_table
 from webhook.cli.registry_settings import add_user_settings
+from webhook.config.errors import CHECK_PATH
 from webhook.core import Availability
 from webhook.core.reference import is_domain
 
@@ -304,7 +305,8 @@ def _read_ca_files(settings: Availability) -> dict[str, bytes]:
     try:
         return {host: Path(file).read_bytes() for host, file in settings.ca_files}
     except OSError as error:
-        raise SetupError(f"{error.filename}: {error.strerror}") from None
+        problem = f"CA file {error.filename} cannot be read: {error.strerror}; {CHECK_PATH}"
+        raise SetupError(problem) from None
 
 
 def _has_failed(tasks: list[CopyTask]) -> bool:

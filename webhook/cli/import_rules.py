@@ -10,6 +10,7 @@ import click
 
 from webhook.cli.options import EXIT_FAILED, SetupError
 from webhook.cli.output import escape_controls
+from webhook.config.errors import CHECK_PATH
 from webhook.core import Original
 from webhook.imports import (
     FORMATS,
@@ -137,7 +138,7 @@ def _read_text(path: Path, name: str) -> str:
             content = file.read(MAX_BYTES + 1)
         text = content.decode("utf-8-sig")
     except OSError as error:
-        problem = f"{name} cannot be read: {error.strerror or error}"
+        problem = f"{name} cannot be read: {error.strerror or error}; {CHECK_PATH}"
         raise SetupError(problem) from None
     except UnicodeDecodeError:
         raise SetupError(f"{name} is not UTF-8") from None

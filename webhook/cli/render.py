@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from webhook.cli.options import (
-    EXIT_FAILED,
     NamespaceName,
     load_configuration,
     rules_options,
@@ -242,13 +241,17 @@ def _write(
         rendered = render_settings(settings)
     except InvalidRuleError as error:
         raise click.ClickException(str(error)) from None
-    has_errors = False
+    refused: dict[str, None] = {}
     for warning in (*_iterate_policy_warnings(configuration, settings), *rendered.warnings):
         is_error = warning.code not in accept and (warning.misleads or strict)
-        has_errors = has_errors or is_error
+        if is_error:
+            refused[warning.code] = None
         click.echo(f"{'Error' if is_error else 'Warning'}: {warning}", err=True)
-    if has_errors:
-        click.get_current_context().exit(EXIT_FAILED)
+    if refused:
+        options = " ".join(f"--accept {code}" for code in refused)
+        raise click.ClickException(
+            f"nothing is written: change the rules, or accept the difference by {options}"
+        )
     if not rendered.files:
         raise click.ClickException(
             "none of the rules can be written in this format: docs/render.md says why"

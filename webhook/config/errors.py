@@ -16,8 +16,17 @@ if TYPE_CHECKING:
 
     import yaml
 
-__all__ = ["ConfigurationError", "Diagnostics", "Problem", "SourceLocation", "explain_yaml_error"]
+__all__ = [
+    "CHECK_PATH",
+    "ConfigurationError",
+    "Diagnostics",
+    "Problem",
+    "SourceLocation",
+    "explain_yaml_error",
+]
 
+# How to fix a file that cannot be read.
+CHECK_PATH: Final = "check the path and its permissions"
 MAX_PROBLEMS: Final = 1000  # a file may be wrong in every one of its lines
 
 

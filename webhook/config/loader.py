@@ -8,7 +8,13 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from webhook.config.delegation import read_delegation
-from webhook.config.errors import ConfigurationError, Diagnostics, Problem, SourceLocation
+from webhook.config.errors import (
+    CHECK_PATH,
+    ConfigurationError,
+    Diagnostics,
+    Problem,
+    SourceLocation,
+)
 from webhook.config.lint import lint_policies, lint_profiles, lint_rules
 from webhook.config.models import (
     DEFAULT_LOOP_LIMITS,
@@ -72,7 +78,7 @@ def read_rules_file(path: Path, *, read_once: bool = False) -> bytes:
     try:
         return path.read_bytes() if read_once and path.is_fifo() else read_file(path)
     except OSError as error:
-        problem = f"the file cannot be read: {error.strerror or error}"
+        problem = f"the file cannot be read: {error.strerror or error}; {CHECK_PATH}"
         raise ConfigurationError([Problem(str(path), message=problem)]) from None
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import yaml
 
+from webhook.config.errors import CHECK_PATH
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import Allowlist, InvalidRuleError, Mirror, Original, Rule, parse_match
 from webhook.core.errors import quote
@@ -163,7 +164,8 @@ class NamedFiles:
                 else:
                     self._allowlists[file] = Allowlist(content.decode(), file.name)
             except OSError as error:
-                value.add_problem(f"{path} cannot be read: {error.strerror or error}")
+                problem = f"{path} cannot be read: {error.strerror or error}; {CHECK_PATH}"
+                value.add_problem(problem)
             except UnicodeDecodeError:
                 value.add_problem(f"{path} is not UTF-8")
             except InvalidRuleError as error:

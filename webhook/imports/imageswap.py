@@ -13,7 +13,7 @@ from webhook.core import Mirror, Original
 from webhook.core.reference import DOCKER_HUB
 from webhook.imports.lines import EmbeddedFile, iter_objects, unwrap_config_maps
 from webhook.imports.patterns import EVERY_NAME, escape, qualify
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,7 +54,7 @@ def import_imageswap(text: str, rule_set: RuleSet) -> None:
     default, wildcards = maps.pop(DEFAULT, None), maps.pop(WILDCARDS, None)
     lines = {key: line for key, line in maps.items() if _is_registry(key)}
     if not (has_keywords or lines or default):
-        raise UnreadableFileError("the file has no line registry::target of imageswap")
+        raise ForeignFileError("line registry::target of imageswap")
     for key, line in maps.items():
         if key not in lines:
             problem = f"left out: imageswap looks up registries only, so {key} matches no image"

@@ -24,7 +24,7 @@ from webhook.imports.lines import (
     iter_objects,
 )
 from webhook.imports.patterns import NamePattern, escape, parse_pattern, parse_patterns
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -98,7 +98,7 @@ def import_kube_image_keeper(text: str, rule_set: RuleSet) -> None:
         if mirrors is not None:
             sets.append(mirrors)
     if not found:
-        raise UnreadableFileError("the file has no image set of kube-image-keeper 2")
+        raise ForeignFileError("image set of kube-image-keeper 2")
     _add_mirror_sets(sorted(sets, key=lambda each: each.order), rule_set)
 
 

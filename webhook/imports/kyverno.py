@@ -26,7 +26,7 @@ from webhook.imports.lines import (
 )
 from webhook.imports.patterns import UnsupportedPatternError, escape
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,8 +85,8 @@ def import_kyverno(text: str, rule_set: RuleSet) -> None:
                 "of their own",
             )
     if not found:
-        raise UnreadableFileError(
-            "the file has no policy of Kyverno that replaces the registry of images by "
+        raise ForeignFileError(
+            "policy of Kyverno that replaces the registry of images by "
             "regex_replace_all, or as the samples do"
         )
 

@@ -23,7 +23,7 @@ from webhook.imports.lines import (
     iter_objects,
     parse_toml,
 )
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from webhook.imports.lines import LineMapping
@@ -63,7 +63,7 @@ def import_registries_conf(text: str, rule_set: RuleSet) -> None:
     """
     content = parse_toml(text)
     if not any(key in content for key in ("registry", "registries", *OTHER_KEYS)):
-        raise UnreadableFileError("the file has no [[registry]]")
+        raise ForeignFileError("[[registry]]")
     _warn_of_other_keys(content, text, rule_set)
     registries = get_tables(content, "registry")
     if not registries:
@@ -180,7 +180,7 @@ def import_openshift(text: str, rule_set: RuleSet) -> None:
         for value in as_list(as_mapping(resource.get("spec")).get(key)):
             _read_mirror_set(as_mapping(value), limit, sources, rule_set)
     if not found:
-        raise UnreadableFileError(f"the file has no {' or '.join(OPENSHIFT_KINDS)}")
+        raise ForeignFileError(" or ".join(OPENSHIFT_KINDS))
     for name, source in sources.items():
         for target, limits in source.limits.items():
             _warn_of_limit(source.line, target, name, limits, rule_set)

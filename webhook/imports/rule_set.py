@@ -19,13 +19,34 @@ if TYPE_CHECKING:
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
-__all__ = ["FileWarning", "RuleSet", "UnreadableFileError", "format_resource", "format_rules"]
+__all__ = [
+    "FileWarning",
+    "ForeignFileError",
+    "RuleSet",
+    "UnreadableFileError",
+    "format_resource",
+    "format_rules",
+]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
 
 
 class UnreadableFileError(ValueError):
     """A file that is not of the expected format; the message says what is wrong."""
+
+
+class ForeignFileError(UnreadableFileError):
+    """The file is one of another format.
+
+    Args:
+        missing: What every file of the format has.
+    """
+
+    def __init__(self, missing: str) -> None:
+        super().__init__(
+            f"the file has no {missing}: give a file of this format, or the FORMAT of this file "
+            "(`mirrorhook import --help` lists them)"
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from webhook.imports.lines import (
 )
 from webhook.imports.patterns import UnsupportedPatternError, escape
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError, UnreadableFileError
 
 if TYPE_CHECKING:
     from webhook.core import Original
@@ -70,7 +70,7 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
         _import_config_toml(content, text, rule_set)
         return
     if not any(key in content for key in HOSTS_KEYS):
-        raise UnreadableFileError("the file has no host and no server of a hosts.toml")
+        raise ForeignFileError("host and no server of a hosts.toml")
     registry = _get_hosts_registry(rule_set.origin)
     if not registry:
         raise UnreadableFileError(
@@ -230,7 +230,7 @@ def import_k3s(text: str, rule_set: RuleSet) -> None:
             entry, line = as_mapping(mirrors[registry]), mirrors.lines[registry]
             _import_k3s_registry(registry, entry, line, rule_set)
     if not found:
-        raise UnreadableFileError("the file has no mirrors of a registries.yaml")
+        raise ForeignFileError("mirrors of a registries.yaml")
 
 
 def _import_k3s_registry(registry: str, entry: LineMapping, line: int, rule_set: RuleSet) -> None:
@@ -316,7 +316,7 @@ def import_daemon_json(text: str, rule_set: RuleSet) -> None:
                 problem = f"left out: {url} cannot be part of an image name"
                 rule_set.warn(url.line, problem)
     if not line:
-        raise UnreadableFileError(f"the file has no {DOCKER_KEY}")
+        raise ForeignFileError(DOCKER_KEY)
     if mirrors:
         rule_set.add_mirrors(line, DOCKER_HUB, list(dict.fromkeys(mirrors)))
     else:

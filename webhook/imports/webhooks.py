@@ -31,7 +31,7 @@ from webhook.imports.lines import (
 )
 from webhook.imports.patterns import NamePattern, UnsupportedPatternError, escape, parse_patterns
 from webhook.imports.replacements import parse_replacement
-from webhook.imports.rule_set import UnreadableFileError
+from webhook.imports.rule_set import ForeignFileError
 
 if TYPE_CHECKING:
     from webhook.imports.rule_set import RuleSet
@@ -112,7 +112,7 @@ def import_harbor_container_webhook(text: str, rule_set: RuleSet) -> None:
                     rules.append(rule)
         _warn_of_harbor_selectors(as_mapping(config.get("webhook")), rule_set)
     if not found:
-        raise UnreadableFileError("the file has no rules of harbor-container-webhook")
+        raise ForeignFileError("rules of harbor-container-webhook")
     for number, rule in enumerate(rules):
         for line, pattern in rule.excludes:
             _add_harbor_exclude(line, pattern, rules[number + 1 :], rule_set)
@@ -185,7 +185,7 @@ def import_mutating_registry_webhook(text: str, rule_set: RuleSet) -> None:
     """
     resources = [each for each in iter_objects(text) if each.get("kind") == REWRITE_KIND]
     if not resources:
-        raise UnreadableFileError(f"the file has no {REWRITE_KIND}")
+        raise ForeignFileError(REWRITE_KIND)
     rules = [
         as_mapping(rule)
         for resource in resources
@@ -238,7 +238,7 @@ def import_repimage(text: str, rule_set: RuleSet) -> None:
         for domain in filter(None, match[2].split(",")):
             rule_set.add_keep(line, domain)
     if not known:
-        raise UnreadableFileError("the file has no flags of repimage")
+        raise ForeignFileError("flags of repimage")
     if not prefix_line:
         rule_set.warn(0, f"the file has no --prefix: using the default, {REPIMAGE_PREFIX}")
     rule_set.add_mirrors(prefix_line, "*", [prefix], Original.NEVER)
@@ -258,7 +258,7 @@ def import_registry_proxy(text: str, rule_set: RuleSet) -> None:
         if _is_proxy_enabled(config, rule_set):
             _import_proxies(config, rule_set)
     if not found:
-        raise UnreadableFileError("the file has no proxies of registry-proxy")
+        raise ForeignFileError("proxies of registry-proxy")
 
 
 def _is_proxy_enabled(config: LineMapping, rule_set: RuleSet) -> bool:
@@ -314,7 +314,7 @@ def import_k8s_image_swapper(text: str, rule_set: RuleSet) -> None:
             found = True
             _import_swapper(config, target, rule_set)
     if not found:
-        raise UnreadableFileError("the file has no target of k8s-image-swapper")
+        raise ForeignFileError("target of k8s-image-swapper")
 
 
 def _import_swapper(config: LineMapping, target: LineMapping, rule_set: RuleSet) -> None:

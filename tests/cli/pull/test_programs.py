@@ -122,9 +122,9 @@ def test_stop_ends_programs_in_other_threads_and_starts_no_more():
             executor.submit(programs.run, ("sh", "-c", "echo $$; exec sleep 60"), started.put)
             for _ in range(2)
         ]
-        pids = [int(started.get(timeout=10)) for _ in jobs]
+        pids = [int(started.get(timeout=60)) for _ in jobs]
         programs.stop()
-        results = [job.result(timeout=10) for job in jobs]
+        results = [job.result(timeout=60) for job in jobs]
 
     assert not any(map(is_running, pids))
     assert [result.code for result in results] == [-signal.SIGTERM] * 2

@@ -42,7 +42,7 @@ def test_pull_ends_the_engine_on_a_signal(machine, number, code, said):
     ) as process:
         pid = wait_for_text(pid_file)
         process.send_signal(number)
-        output = process.communicate(timeout=20)
+        output = process.communicate(timeout=60)
 
     begun = "Pulling 1 of 2: nginx:1\nPulling 2 of 2: nginx:2\n"
     assert (output, process.returncode) == (("", begun + said), code)
@@ -100,6 +100,6 @@ def test_pull_writes_one_whole_line_per_image_to_a_pipe(machine):
     machine.know(pulled)
 
     with machine.start(image, stdout=subprocess.PIPE, text=True) as process:
-        written, _ = process.communicate(timeout=20)
+        written, _ = process.communicate(timeout=60)
 
     assert (written, process.returncode) == (f"pulled  {image} from {pulled}\n", 0)

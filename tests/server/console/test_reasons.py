@@ -162,6 +162,6 @@ def test_unknown_reason_stays_english(reason):
     ],
 )
 def test_no_reason_takes_long(hostile):
-    began = time.perf_counter()
+    began = time.thread_time()
     translate_reason("zh", hostile)
-    assert time.perf_counter() - began < 0.5
+    assert time.thread_time() - began < 0.5
