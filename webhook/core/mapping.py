@@ -199,6 +199,8 @@ class PrefixIndex:
     A look-up costs one dictionary access for each path part, however many rules there are.
     """
 
+    __slots__ = ("_depths", "_registries")
+
     def __init__(self) -> None:
         self._registries: dict[str, dict[str, Rule]] = {}
         self._depths: dict[str, int] = {}

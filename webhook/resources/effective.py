@@ -111,7 +111,7 @@ def build_effective(
         previous: The last result, which knows the last accepted generations.
     """
     platform = _build_platform(
-        configuration, _sort(cluster_rules), previous.platform if previous else None
+        configuration, _sort(list(cluster_rules)), previous.platform if previous else None
     )
     grouped: dict[str, list[ResourceObject]] = {}
     for each in team_rules:
@@ -133,8 +133,10 @@ def build_effective(
     return Effective(configuration, platform.layer.policies, verdicts, platform, layers)
 
 
-def _sort(objects: Iterable[ResourceObject]) -> tuple[ResourceObject, ...]:
-    return tuple(sorted(objects, key=lambda each: each.age))
+def _sort(objects: Sequence[ResourceObject]) -> tuple[ResourceObject, ...]:
+    if len(objects) > 1:
+        objects = sorted(objects, key=lambda each: each.age)
+    return tuple(objects)
 
 
 def _build_platform(
