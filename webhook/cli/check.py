@@ -13,15 +13,21 @@ from webhook.cli.completion import complete_images
 from webhook.cli.options import (
     EXIT_FAILED,
     EXIT_USAGE,
+    STDIN,
+    STDIN_NAME,
     SetupError,
     describe_error,
+    open_stdin,
     output_option,
     read_configuration,
     source_options,
 )
 from webhook.cli.output import show_json, show_table, show_text
-from webhook.config import ConfigurationError
+from webhook.config import ConfigurationError, parse_rules
+from webhook.config.loader import read_rules_file
+from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import InvalidReferenceError, parse_reference
+from webhook.resources.files import check_objects, contains_objects, parse_objects
 
 if TYPE_CHECKING:
     from webhook.config import Configuration, PolicySettings, Problem
@@ -54,20 +60,23 @@ def check(
     images: tuple[str, ...],
     output: str,
 ) -> None:
-    """Validate a rules file, and summarize it.
+    """Validate a rules file or custom resources, and summarize them.
 
     FILE is short for --config FILE, and - is standard input. All problems are reported at
     once, with their lines.
+
+    FILE may also be YAML with ClusterMirrorRules and MirrorRules. With --config, they are
+    checked together with that rules file: what it delegates, and cycles.
 
     The exit code is 0 if the rules can be used, with or without warnings, and 2 if not.
     With --probe it is 1 if a mirror does not have the image that it was asked for.
     """
     is_config_given = context.get_parameter_source("config") is ParameterSource.COMMANDLINE
-    if file is not None and (profile or is_config_given):
-        raise click.UsageError("give only one of FILE, --config and --profile")
+    if file is not None and not is_config_given:
+        config = None
     _check_names(images)
     try:
-        configuration = read_configuration(file or config, profile)
+        configuration, is_file = _read(file, config, profile)
     except ConfigurationError as error:
         if output == "json":
             show_json(_configuration_entry(None, error.problems))
@@ -75,7 +84,7 @@ def check(
         raise SetupError(describe_error(error)) from None
     entry = _configuration_entry(configuration, ())
     if output != "json":
-        _show_configuration(configuration)
+        _show_configuration(configuration, "POLICY" if is_file else "OBJECT")
     is_missing = False
     if probe or images:
         from webhook.cli import probe as registries  # noqa: PLC0415 - see main.py
@@ -90,6 +99,26 @@ def check(
         show_json(entry)
     if is_missing:
         context.exit(EXIT_FAILED)
+
+
+def _read(
+    file: Path | None, config: Path | None, profile: tuple[str, ...]
+) -> tuple[Configuration, bool]:
+    """Return what is in the rules, and whether they are a rules file, not custom resources."""
+    if file is None:
+        return read_configuration(config, profile), True
+    if str(file) == STDIN:  # read once, so that --config cannot be standard input, too
+        name, content = STDIN_NAME, open_stdin("the file to check").read(MAX_BYTES + 1)
+    else:
+        name, content = str(file), read_rules_file(file, read_once=True)
+    if contains_objects(content):
+        base = read_configuration(config, profile) if config or profile else None
+        return check_objects(parse_objects(content, name), base), False
+    if config or profile:
+        raise click.UsageError(
+            "give only one of FILE, --config and --profile, unless FILE has custom resources"
+        )
+    return parse_rules(content, name), True
 
 
 def _check_names(images: tuple[str, ...]) -> None:
@@ -124,7 +153,7 @@ def _configuration_entry(
     }
 
 
-def _show_configuration(configuration: Configuration) -> None:
+def _show_configuration(configuration: Configuration, title: str) -> None:
     """Write what is in the rules, and their warnings, for people."""
     rows = [
         (
@@ -139,13 +168,15 @@ def _show_configuration(configuration: Configuration) -> None:
         for policy in configuration.policies.values()
     ]
     show_text("The rules are valid.\n")
-    show_table(("POLICY", "PATH", "MODE", "RULES", "OWN RULES", "PROFILES", "RECORD"), rows)
+    show_table((title, "PATH", "MODE", "RULES", "OWN RULES", "PROFILES", "RECORD"), rows)
     for warning in configuration.warnings:
         show_text(f"\nWarning: {warning}")
 
 
 def _path(policy: PolicySettings) -> str:
-    """Return the path that the webhook serves a policy at."""
+    """Return the path that the webhook serves a policy at; an object has none."""
+    if " " in policy.name:
+        return "-"
     return "/mutate" if policy.name == "default" else f"/mutate/{policy.name}"
 
 

@@ -67,7 +67,7 @@ class Spec:
         profiles: Where each of its profiles is named.
         settings: The keys that it has of `PolicySettings`: mode, record, availability, loops.
         policy: The policy that it adds to.
-        locations: Where each of its keys is.
+        locations: Where each of its keys is; of the empty key, where it is itself.
     """
 
     rules: tuple[LocatedRule, ...]
@@ -101,7 +101,8 @@ def read_spec(value: YAMLValue, kind: Kind, owner: str) -> Spec:
         settings["loops"] = read_loops(entries["loops"])
     policy = entries["policy"].read_text() if "policy" in entries else None
     profiles = read_profiles(entries["profiles"]) if "profiles" in entries else {}
-    locations = {key: each.location for key, each in entries.items()}
+    locations = {"": value.location}
+    locations |= {key: each.location for key, each in entries.items()}
     return Spec(tuple(rules), profiles, settings, policy or DEFAULT_POLICY, locations)
 
 

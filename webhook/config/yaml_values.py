@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     Choice = TypeVar("Choice", bound=StrEnum)
     Value = TypeVar("Value")
 
-__all__ = ["MAX_BYTES", "YAMLValue", "compose_yaml", "make_node", "suggest"]
+__all__ = ["MAX_BYTES", "YAMLValue", "compose_documents", "compose_yaml", "make_node", "suggest"]
 
 # A ConfigMap cannot hold more than this either.
 MAX_BYTES: Final = 1024 * 1024
@@ -90,13 +90,7 @@ def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLV
         ConfigurationError: The file is too large, not UTF-8, not YAML or not a mapping.
     """
     start = SourceLocation(origin)
-    if len(content) > MAX_BYTES:
-        raise _error(start, f"the file is larger than {MAX_BYTES} bytes")
-    text = _decode(content, origin)
-    try:
-        root = yaml.compose(text, Loader=yaml.CSafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigurationError([explain_yaml_error(error, text, origin)]) from None
+    root = _compose(content, origin, lambda text: yaml.compose(text, Loader=yaml.CSafeLoader))
     if root is None or not root.value:
         raise _error(start, EMPTY)
     location = _locate(root, origin, "")
@@ -108,6 +102,38 @@ def compose_yaml(content: bytes, origin: str, diagnostics: Diagnostics) -> YAMLV
         )
     _measure(root, origin, (), {})
     return YAMLValue(root, location, diagnostics)
+
+
+def compose_documents(content: bytes, origin: str, diagnostics: Diagnostics) -> list[YAMLValue]:
+    """Return the YAML documents of a file, without empty ones.
+
+    Args:
+        content: The file.
+        origin: Its name, for messages.
+        diagnostics: Where problems with the values are added.
+
+    Raises:
+        ConfigurationError: The file is too large, not UTF-8 or not YAML.
+    """
+    roots = _compose(
+        content, origin, lambda text: list(yaml.compose_all(text, Loader=yaml.CSafeLoader))
+    )
+    values = []
+    for root in roots:
+        if root.tag != NULL:  # between two lines of dashes
+            _measure(root, origin, (), {})
+            values.append(YAMLValue(root, _locate(root, origin, ""), diagnostics))
+    return values
+
+
+def _compose(content: bytes, origin: str, compose: Callable[[str], Value]) -> Value:
+    if len(content) > MAX_BYTES:
+        raise _error(SourceLocation(origin), f"the file is larger than {MAX_BYTES} bytes")
+    text = _decode(content, origin)
+    try:
+        return compose(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError([explain_yaml_error(error, text, origin)]) from None
 
 
 def make_node(value: object) -> yaml.Node:

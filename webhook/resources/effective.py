@@ -258,7 +258,7 @@ def _try_build(
         build([*used, each])
     except InvalidRuleError as error:
         reason = Reason.CYCLE if isinstance(error, RuleCycleError) else Reason.INVALID
-        return Refusal(reason, (Problem(path="spec", message=error.problem),))
+        return Refusal(reason, (Problem.at(each.spec.locations[""], error.problem),))
     return None
 
 

@@ -59,11 +59,11 @@ def judge_team_object(
     """
     if delegation is None:
         problem = "no namespace may have rules of its own: add delegation to the rules file"
-        return Refusal(Reason.NOT_DELEGATED, (Problem(message=problem),))
+        return _refuse_namespace(each, problem)
     mismatch = delegation.find_mismatch(labels)
     if mismatch:
         problem = f"namespace {each.namespace} may not have rules of its own: {mismatch}"
-        return Refusal(Reason.NOT_DELEGATED, (Problem(message=problem),))
+        return _refuse_namespace(each, problem)
     if each.problems:
         return Refusal(Reason.INVALID, each.problems)
     for rule, location in each.spec.rules:
@@ -81,9 +81,15 @@ def judge_team_object(
     return Refusal(Reason.MIRROR_NOT_ALLOWED, problems) if problems else None
 
 
+def _refuse_namespace(each: ResourceObject, message: str) -> Refusal:
+    start = each.spec.locations[""]
+    location = SourceLocation(start.origin, start.line, start.column, "metadata.namespace")
+    return Refusal(Reason.NOT_DELEGATED, (Problem.at(location, message),))
+
+
 def _refuse(each: ResourceObject, reason: Reason, key: str, message: str) -> Refusal:
     """Return the refusal of an object because of a key of its spec."""
-    location = each.spec.locations.get(key, SourceLocation(path="spec"))
+    location = each.spec.locations.get(key, each.spec.locations[""])
     return Refusal(reason, (Problem.at(location, message),))
 
 
