@@ -227,8 +227,8 @@ def test_check_compares_custom_resources_with_a_rules_file(objects, tmp_path):
     assert result.stderr.splitlines() == [
         "Error: the rules have 2 problems:",
         (
-            f"{objects}:10:3: metadata.namespace: namespace shop may not have rules of its own: label "
-            "team must be payments, but is shop"
+            f"{objects}:10:3: metadata.namespace: namespace shop may not have rules of its own: "
+            "label team must be payments, but is shop"
         ),
         f"{objects}:21:11: spec.policy: the rules file has no policy team-a; it has default",
     ]

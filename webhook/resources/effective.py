@@ -342,8 +342,14 @@ def _change_settings(settings: PolicySettings, used: Sequence[ResourceObject]) -
         changes |= each.spec.settings
     new, old = changes.get("availability"), settings.availability
     if new and old:
-        # An object cannot name files.
-        changes["availability"] = replace(new, credentials=old.credentials, ca_files=old.ca_files)
+        # An object cannot name files, and one of a team not say how registries are reached.
+        changes["availability"] = replace(
+            new,
+            credentials=old.credentials,
+            ca_files=old.ca_files,
+            plain_http=new.plain_http | old.plain_http,
+            use_proxies=old.use_proxies if new.use_proxies is None else new.use_proxies,
+        )
     changed = replace(settings, **changes)
     if changed.availability is None and any(rule.verify for rule in changed.mirrors.rules):
         problem = "verify: digest needs availability checks: set availability.mode to check"
