@@ -105,8 +105,10 @@ def test_star_allows_every_mirror_with_a_fixed_host():
             ["operator In needs values: add them"],
         ),
         (
-            ("delegation: {mirrors: [], namespaces: {matchExpressions: "
-            "[{key: a, operator: Exists, values: [b]}]}}"),
+            (
+                "delegation: {mirrors: [], namespaces: {matchExpressions: "
+                "[{key: a, operator: Exists, values: [b]}]}}"
+            ),
             ["operator Exists has no values: remove them"],
         ),
         (

@@ -299,3 +299,9 @@ def test_explanation_says_which_enforced_rule_takes_precedence():
         (own, MatchKind.SHADOWED, HUB),
         (other, MatchKind.UNMATCHED, None),
     ]
+    explained = explain_rules(mirrors, mirrors.decide("quay.io/a"))
+    assert [(each.rule, each.kind) for each in explained] == [
+        (other, MatchKind.APPLIES),
+        (own, MatchKind.UNMATCHED),
+        (HUB, MatchKind.UNMATCHED),
+    ]
