@@ -48,6 +48,7 @@ OBJECTS = list(closed_objects(SCHEMA, DEFAULTS))
         ({"policies": {"a": {"selection": {}, "rule": []}}}, "rule"),
         ({"selection": {"namespaces": ["Shop"]}}, "namespaces"),
         ({"image": {"digest": "sha256:abc"}}, "digest"),
+        ({"env": [{"name": "GOMAXPROCS", "value": 2}]}, "value"),
         ({"image": {"registry": "https://ghcr.io"}}, "registry"),
         ({"global": {"imageRegistry": "https://harbor.example.com/x"}}, "imageRegistry"),
         ({"certificates": {"existing": {"caBundle": "TUlJ"}}}, "caBundle"),
