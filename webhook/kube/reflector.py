@@ -42,7 +42,8 @@ __all__ = ["ObjectKey", "Reflector", "ReflectorPace"]
 
 T = TypeVar("T")
 
-PAGE_SIZE: Final = 500
+# A spec takes up to 0.5 MB, and a page is held in memory as a whole.
+PAGE_SIZE: Final = 100
 JSON: Final = "application/json"
 METADATA: Final = "application/json;as={kind};g=meta.k8s.io;v=v1"
 # Bookmarks come about once a minute, so a connection that is silent for longer is dead.
