@@ -135,6 +135,7 @@ def test_explain_json_has_the_documented_keys(rules):
         "repository": "library/nginx",
         "tag": "1",
         "digest": DIGEST,
+        "origins": [],
     }
     assert (legacy["rule"], legacy["profile"]) == ("docker.io/bitnami", "bitnami-legacy")
     assert invalid == {
@@ -149,6 +150,7 @@ def test_explain_json_has_the_documented_keys(rules):
         "repository": None,
         "tag": None,
         "digest": None,
+        "origins": [],
     }
     assert (unmatched["outcome"], unmatched["result"]) == ("unmatched", "quay.io/x")
     assert (unmatched["tag"], unmatched["rule"]) == (None, None)

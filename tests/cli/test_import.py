@@ -182,7 +182,7 @@ def test_import_as_crd_writes_an_object_with_the_same_rules(tmp_path, options, k
         (("--name", "a"), "--name and --namespace need --as crd"),
         (("--as", "crd", "--name", "a_b"), "'a_b' is not a name in Kubernetes"),
         (("--as", "crd", "--name", "a" * 254), "is not a name in Kubernetes"),
-        (("--as", "crd", "--namespace", "a.b"), "'a.b' is not a name in Kubernetes"),
+        (("--as", "crd", "--namespace", "a.b"), "'a.b' is not the name of a namespace"),
     ],
 )
 def test_import_refuses_a_name_that_no_object_can_have(maps, options, problem):

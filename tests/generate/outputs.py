@@ -72,6 +72,16 @@ SCHEMAS: dict[str, Schema] = {
             repository=OPTIONAL,
             tag=OPTIONAL,
             digest=OPTIONAL,
+            origins=_make_list(
+                _make_object(
+                    rule=TEXT,
+                    kind=TEXT,
+                    namespace=OPTIONAL,
+                    name=TEXT,
+                    generation={"type": ["integer", "null"]},
+                    key=OPTIONAL,
+                )
+            ),
         )
     ),
     "check": _make_object(

@@ -29,6 +29,7 @@ from webhook.cli.options import (
     files_argument,
     load_policy,
     open_cluster,
+    refuse_rules,
     rules_options,
 )
 from webhook.cli.output import escape_controls, show_json, show_markdown, show_table, show_text
@@ -36,11 +37,14 @@ from webhook.config import Mode
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Callable, Iterable, Iterator, Sequence
     from pathlib import Path
 
     from webhook.config import PolicySettings
+    from webhook.core import Decision
 
+    # Returns the policy as it applies in a namespace.
+    FindSettings = Callable[[str], PolicySettings]
     Table = tuple[Sequence[str], list[Sequence[str]]]
 
 __all__ = ["audit"]
@@ -76,6 +80,11 @@ def _parse_states(
 @click.command()
 @files_argument
 @rules_options
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Use the rules of the cluster, with its ClusterMirrorRules and MirrorRules.",
+)
 @cluster_options
 @click.option("--probe", is_flag=True, help="Ask the mirrors whether they have the images.")
 @click.option(
@@ -93,6 +102,7 @@ def audit(
     config: Path | None,
     profile: tuple[str, ...],
     policy: str,
+    cluster: bool,
     kubeconfig: Path | None,
     kube_context: str | None,
     namespace: str,
@@ -110,30 +120,35 @@ def audit(
     \b
     Examples:
       mirrorhook audit --config rules.yaml --namespace shop
+      mirrorhook audit --cluster --fail-on "no rule"
       mirrorhook audit --config rules.yaml --probe --output csv > images.csv
       helm template chart/ | mirrorhook audit -c rules.yaml --fail-on "no rule,invalid" -
     """  # noqa: D301 - to click, "\b" keeps the lines below it as they are
     cluster_given = [
         name
-        for name in ("kubeconfig", "kube_context", "namespace")
+        for name in ("cluster", "kubeconfig", "kube_context", "namespace")
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
     ]
     if files and cluster_given:
         raise click.UsageError("give either FILE or the options of a cluster, not both")
-    settings = load_policy(config, profile, policy)
-    if settings.mode is Mode.OBSERVE:
-        click.echo(f"Note: policy {policy} has mode observe, and changes no Pods", err=True)
+    find: FindSettings
+    if cluster:
+        from webhook.cli import cluster_rules  # noqa: PLC0415 - see main.py
+
+        refuse_rules(config, profile)
+        find = cluster_rules.load_cluster_rules(kubeconfig, kube_context, policy, namespace).find
+    else:
+        settings = load_policy(config, profile, policy)
+        find = lambda _: settings  # noqa: E731 - one of two
     problems: list[str] = []
     if files:
         images = read_manifest_images(files, problems.append)
-        entries = audit_images(images, settings.mirrors.decide, PodSelection())
+        entries = audit_images(images, partial(_decide, find), PodSelection())
     else:
-        entries = _audit_cluster(settings, kubeconfig, kube_context, namespace)
+        entries = _audit_cluster(policy, find, kubeconfig, kube_context, namespace)
+    _warn_of_observers(policy, entries, find)
     if probe:
-        from webhook.cli.probe import probe_candidates  # noqa: PLC0415 - see main.py
-
-        ask = partial(probe_candidates, settings.availability)
-        entries = probe_entries(entries, settings, ask)
+        entries = _probe_by_settings(entries, find)
     _show(entries, output)
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
@@ -141,18 +156,53 @@ def audit(
         context.exit(EXIT_FAILED)
 
 
+def _decide(find: FindSettings, namespace: str, image: str) -> Decision:
+    return find(namespace).mirrors.decide(image)
+
+
+def _warn_of_observers(policy: str, entries: list[AuditEntry], find: FindSettings) -> None:
+    """Write to standard error where nothing is changed whatever the rules."""
+    if find("").mode is Mode.OBSERVE:
+        click.echo(f"Note: policy {policy} has mode observe, and changes no Pods", err=True)
+        return
+    namespaces = dict.fromkeys(each.namespace for each in entries)
+    observers = [each for each in namespaces if find(each).mode is Mode.OBSERVE]
+    if observers:
+        note = f"the MirrorRules of {', '.join(observers)} have mode observe, and change no Pods"
+        click.echo(f"Note: {note}", err=True)
+
+
+def _probe_by_settings(entries: list[AuditEntry], find: FindSettings) -> list[AuditEntry]:
+    """Return entries with their states by what the mirrors have."""
+    from webhook.cli.probe import probe_candidates  # noqa: PLC0415 - see main.py
+
+    groups: dict[int, tuple[PolicySettings, list[AuditEntry]]] = {}
+    for entry in entries:
+        settings = find(entry.namespace)
+        groups.setdefault(id(settings), (settings, []))[1].append(entry)
+    probed = []
+    for settings, members in groups.values():
+        ask = partial(probe_candidates, settings.availability)
+        probed += probe_entries(members, settings, ask)
+    return sorted(probed)
+
+
 def _audit_cluster(
-    settings: PolicySettings, kubeconfig: Path | None, kube_context: str | None, namespace: str
+    policy: str,
+    find: FindSettings,
+    kubeconfig: Path | None,
+    kube_context: str | None,
+    namespace: str,
 ) -> list[AuditEntry]:
     with explain_cluster_errors():
         client = open_cluster(kubeconfig, kube_context)
         images = read_cluster_images(client, namespace)
-        note = f"the cluster has no webhook for policy {settings.name}"
+        note = f"the cluster has no webhook for policy {policy}"
         try:
-            selection = read_selection(client, settings.name, namespace)
+            selection = read_selection(client, policy, namespace)
         except ClusterError as error:
             selection, note = PodSelection(), str(error)
-        entries = audit_images(images, settings.mirrors.decide, selection)
+        entries = audit_images(images, partial(_decide, find), selection)
     if not selection.rewriters:
         click.echo(f"Note: all namespaces count as selected: {note}", err=True)
     return entries

@@ -28,7 +28,7 @@ from webhook.cli.copy_plan import (
     plan_copy,
     render_regsync,
 )
-from webhook.cli.images_in_use import list_originals, read_cluster_images, read_manifest_images
+from webhook.cli.images_in_use import decide_originals, read_cluster_images, read_manifest_images
 from webhook.cli.options import (
     EXIT_FAILED,
     PlatformName,
@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from webhook.cli.copy_run import CopyRun
+    from webhook.config import PolicySettings
     from webhook.core import Decision, ImageReference, Platform
 
 __all__ = ["copy"]
@@ -84,7 +85,12 @@ WORD: Final = max(map(len, CopyStatus))
     help="Copy the images of manifests in a file, a folder, or - for standard input; "
     "may be repeated.",
 )
-@click.option("--cluster", is_flag=True, help="Copy the images of a cluster's Pods and workloads.")
+@click.option(
+    "--cluster",
+    is_flag=True,
+    help="Copy the images of a cluster's Pods and workloads; by the rules of the cluster, if none "
+    "are given.",
+)
 @cluster_options
 @click.option(
     "--engine",
@@ -188,19 +194,27 @@ def copy(
     ):
         if is_wrong:
             raise click.UsageError(problem)
-    settings = load_policy(config, profile, policy)
+    find: Callable[[str], PolicySettings]
+    if cluster and not config and not profile:
+        from webhook.cli import cluster_rules  # noqa: PLC0415 - see main.py
+
+        find = cluster_rules.load_cluster_rules(kubeconfig, kube_context, policy, namespace).find
+    else:
+        loaded = load_policy(config, profile, policy)
+        find = lambda namespace: loaded  # noqa: ARG005, E731 - one of two
+    settings = find(namespace)
     chosen = tuple(dict.fromkeys(platforms))
     reached = _read_settings(settings.availability, plain_http)
     opened = Archive(archive) if archive else None
     names = [*read_image_names(images)]
-    decide = settings.mirrors.decide
-    is_whole = _add_manifests(manifests, names, decide)
+    is_whole = _add_manifests(manifests, names, settings.mirrors.decide)
     if opened and load:
         archived = opened.list_images()
         names += [] if is_named else [str(image.reference) for image in archived]
     given = {*names}
-    in_use = _read_cluster(kubeconfig, kube_context, namespace, decide) if cluster else []
-    tasks = merge_tasks(plan_copy(decide(name)) for name in [*names, *in_use])
+    decisions = [settings.mirrors.decide(name) for name in names]
+    decisions += _read_cluster(kubeconfig, kube_context, namespace, find) if cluster else []
+    tasks = merge_tasks(map(plan_copy, decisions))
     tasks = pin_tasks(tasks) if plan else tasks
     tasks = [_skip_unplanned(task) if task.image not in given else task for task in tasks]
     if not tasks:
@@ -243,18 +257,22 @@ def _add_manifests(
     problems: list[str] = []
     if manifests:
         found = read_manifest_images(manifests, problems.append)
-        names += list_originals(found, decide)
+        names += [each.original for each in decide_originals(found, lambda _: decide)]
     for problem in problems:
         click.echo(f"Error: {problem}", err=True)
     return not problems
 
 
 def _read_cluster(
-    kubeconfig: Path | None, context: str | None, namespace: str, decide: Callable[[str], Decision]
-) -> list[str]:
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str,
+    find: Callable[[str], PolicySettings],
+) -> list[Decision]:
     with explain_cluster_errors():
         found = read_cluster_images(open_cluster(kubeconfig, context), namespace)
-        return sorted({*list_originals(found, decide)})
+        decisions = decide_originals(found, lambda each: find(each).mirrors.decide)
+    return sorted(decisions, key=lambda each: (each.original, each.image))
 
 
 def _create_engine(name: str | None, plan: str | None, settings: Mapping[str, Any]) -> CopyEngine:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 from enum import StrEnum
-from functools import lru_cache
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
 from urllib.parse import quote
 
 from webhook.cli.doctor.policies import read_policies
@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from webhook.cli.probe import ProbedDecision
     from webhook.config import PolicySettings
     from webhook.kube.client import KubeClient
+
+    # Decides on an image, by the namespace of its Pod and its name.
+    DecideIn: TypeAlias = Callable[[str, str], Decision]
 
 __all__ = [
     "AuditEntry",
@@ -151,7 +154,7 @@ def read_selection(client: KubeClient, policy: str, namespace: str = "") -> PodS
 
 
 def audit_images(
-    images: Iterable[ImageInUse], decide: Callable[[str], Decision], selection: PodSelection
+    images: Iterable[ImageInUse], decide: DecideIn, selection: PodSelection
 ) -> list[AuditEntry]:
     """Return an entry for each image of each container, in order.
 
@@ -159,7 +162,7 @@ def audit_images(
 
     Args:
         images: The images in use.
-        decide: Decides on one image, as `MirrorMap.decide` does.
+        decide: Decides on one image in a namespace.
         selection: The Pods that would be rewritten.
     """
     decide = lru_cache(REMEMBERED_IMAGES)(decide)
@@ -178,14 +181,16 @@ def audit_images(
         if count
         or in_pods.isdisjoint(
             (*entry[:4], name)
-            for name in (entry.original, *map(str, decide(entry.original).candidates))
+            for name in (
+                entry.original,
+                *map(str, decide(entry.namespace, entry.original).candidates),
+            )
         )
     )
 
 
-def _create_entry(
-    image: ImageInUse, decide: Callable[[str], Decision], selection: PodSelection
-) -> AuditEntry:
+def _create_entry(image: ImageInUse, decide_in: DecideIn, selection: PodSelection) -> AuditEntry:
+    decide = partial(decide_in, image.owner.namespace)
     original = confirm_original(image, decide)
     now, decision = decide(image.image), decide(original)
     state, reason, result = STATES[decision.outcome], decision.reason, decision.image

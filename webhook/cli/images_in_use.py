@@ -31,7 +31,7 @@ __all__ = [
     "ImageInUse",
     "ImageOwner",
     "confirm_original",
-    "list_originals",
+    "decide_originals",
     "read_cluster_images",
     "read_manifest_images",
 ]
@@ -105,9 +105,22 @@ def confirm_original(image: ImageInUse, decide: Callable[[str], Decision]) -> st
     return image.image
 
 
-def list_originals(images: Iterable[ImageInUse], decide: Callable[[str], Decision]) -> list[str]:
-    """Return the originals of those images that are pulled, as `confirm_original` finds them."""
-    return [confirm_original(each, decide) for each in images if each.pull_policy != "Never"]
+def decide_originals(
+    images: Iterable[ImageInUse], find_decide: Callable[[str], Callable[[str], Decision]]
+) -> list[Decision]:
+    """Return the decisions on the originals of images that are pulled, each once.
+
+    Args:
+        images: The images; `confirm_original` finds their originals.
+        find_decide: Returns what decides on the images of a namespace.
+    """
+    decisions: dict[tuple[str, str], Decision] = {}
+    for each in images:
+        if each.pull_policy != "Never":
+            decide = find_decide(each.owner.namespace)
+            decision = decide(confirm_original(each, decide))
+            decisions.setdefault((decision.original, decision.image), decision)
+    return [*decisions.values()]
 
 
 def read_cluster_images(client: KubeClient, namespace: str = "") -> Iterator[ImageInUse]:

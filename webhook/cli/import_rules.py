@@ -8,7 +8,7 @@ from typing import Final
 
 import click
 
-from webhook.cli.options import EXIT_FAILED, SetupError
+from webhook.cli.options import EXIT_FAILED, SetupError, namespace_option
 from webhook.cli.output import escape_controls
 from webhook.config.errors import CHECK_PATH
 from webhook.core import Original
@@ -26,8 +26,8 @@ HOSTS_TOML: Final = "hosts.toml"
 DASH: Final = Path("-")
 STANDARD_INPUT: Final = "standard input"
 MAX_BYTES: Final = 1024 * 1024
-NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
-OBJECT_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){NAMESPACE.pattern}(?:\.{NAMESPACE.pattern})*")
+LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
+OBJECT_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
 
 
 @click.command("import")
@@ -44,12 +44,7 @@ OBJECT_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){NAMESPACE.pattern}(?:\.{NAME
 @click.option(
     "--name", metavar="NAME", help="With --as crd: name of the object.  [default: FORMAT]"
 )
-@click.option(
-    "--namespace",
-    "-n",
-    metavar="NAME",
-    help="With --as crd: write MirrorRules of this namespace instead of ClusterMirrorRules.",
-)
+@namespace_option("With --as crd: write MirrorRules of this namespace, not ClusterMirrorRules.")
 @click.option("--strict", is_flag=True, help="Exit with code 1 if there is any warning.")
 @click.pass_context
 def import_rules(
@@ -58,7 +53,7 @@ def import_rules(
     file: Path,
     form: str,
     name: str | None,
-    namespace: str | None,
+    namespace: str,
     strict: bool,
 ) -> None:
     """Convert FILE of another tool to a rules file or an object; - is standard input.
@@ -84,14 +79,10 @@ def import_rules(
         raise click.UsageError(problem)
     if form == "rules" and (name or namespace):
         raise click.UsageError("--name and --namespace need --as crd: a rules file has neither")
-    for option, text, known in (
-        ("--name", name, OBJECT_NAME),
-        ("--namespace", namespace, NAMESPACE),
-    ):
-        if text is not None and not known.fullmatch(text):
-            problem = f"{text!r} is not a name in Kubernetes: use lower-case letters, digits and -"
-            raise click.BadParameter(problem, param_hint=option)
-    rule_set = RuleSet(str(file), namespace or "")
+    if name is not None and not OBJECT_NAME.fullmatch(name):
+        problem = f"{name!r} is not a name in Kubernetes: use lower-case letters, digits and -"
+        raise click.BadParameter(problem, param_hint="--name")
+    rule_set = RuleSet(str(file), namespace)
     for path in _find_files(file, format_):
         rule_set.origin = STANDARD_INPUT if path == DASH else str(path)
         try:
@@ -112,7 +103,7 @@ def import_rules(
             rule_set.rules,
             title,
             name=name or format_,
-            namespace=namespace or "",
+            namespace=namespace,
             checks_availability=checks,
         )
     click.echo(text, nl=False)

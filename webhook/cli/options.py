@@ -42,11 +42,13 @@ __all__ = [
     "kubeconfig_option",
     "load_configuration",
     "load_policy",
+    "namespace_option",
     "open_cluster",
     "open_stdin",
     "output_option",
     "read_configuration",
     "read_image_names",
+    "refuse_rules",
     "rules_options",
     "select_policy",
     "source_options",
@@ -182,15 +184,20 @@ def cluster_options(command: Callable[..., Any]) -> Callable[..., Any]:
 
     It is called with *kubeconfig* and *kube_context*, for `open_cluster`, and *namespace*.
     """
-    command = click.option(
+    command = namespace_option("Namespace.  [default: all]")(command)
+    return kubeconfig_option(context_option(command))
+
+
+def namespace_option(description: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Add ``--namespace`` to a command; its value is empty if it is not given."""
+    return click.option(
         "--namespace",
         "-n",
         type=NamespaceName(),
         default="",
         metavar="NAME",
-        help="Namespace.  [default: all]",
-    )(command)
-    return kubeconfig_option(context_option(command))
+        help=description,
+    )
 
 
 def context_option(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -312,6 +319,18 @@ def describe_error(error: Exception) -> str:
     if not isinstance(error, ConfigurationError) or len(error.problems) == 1:
         return str(error)
     return f"the rules have {len(error.problems)} problems:\n{error}"
+
+
+def refuse_rules(config: Path | None, profile: tuple[str, ...]) -> None:
+    """Refuse rules on the command line next to those of a cluster.
+
+    A file that only the environment names gives way to the cluster.
+
+    Raises:
+        click.UsageError: ``--config`` or ``--profile`` is given.
+    """
+    if profile or (config and not _is_from_environment("config")):
+        raise click.UsageError("give either --cluster, or --config or --profile, not both")
 
 
 def load_policy(config: Path | None, profile: tuple[str, ...], policy: str) -> PolicySettings:

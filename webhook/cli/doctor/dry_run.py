@@ -113,7 +113,7 @@ def try_pod(
         namespace: The namespace.
         image: The image to try; None for one that a rule matches.
     """
-    settings = installation.settings_of(rewriter)
+    settings = installation.settings_of(rewriter, namespace)
     image = image or (_sample_image(settings.mirrors) if settings else None)
     if settings is None or image is None:
         return report_unknown(CHECK, "no rule that rewrites is known", "give --image IMAGE")

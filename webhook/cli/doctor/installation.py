@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
+from webhook.cli.cluster_objects import read_custom_resources
 from webhook.cli.doctor.policies import BoundPolicy, InstalledPolicies, read_policies
 from webhook.cli.doctor.release import FORCED, OUR_LABEL
 from webhook.cli.doctor.report import Finding, report_unknown, report_wrong
 from webhook.cli.doctor.webhooks import WebhookEntry, read_webhooks
 from webhook.config import Configuration, ConfigurationError, load_rules
+from webhook.config.models import NO_RULES
 from webhook.kube import ClusterError, find_mismatches
 
 if TYPE_CHECKING:
+    from webhook.cli.cluster_objects import ClusterObjects
     from webhook.config import PolicySettings
     from webhook.kube.client import KubeClient
+    from webhook.resources import Effective
 
 __all__ = [
     "ADD_A_RULE",
@@ -30,6 +34,8 @@ __all__ = [
 ]
 
 RULES: Final = "rules.yaml"
+# An argument of the replicas.
+READS_OBJECTS: Final = "--custom-resources"
 ADD_A_RULE: Final = (
     "add a rule for it to the values and run helm upgrade, or to the rules of the policy and "
     "render it again"
@@ -46,15 +52,31 @@ class InstalledRules:
 
     Attributes:
         config_map: Namespace and name of their ConfigMap; empty if there is none.
-        policies: Their policies.
-        problems: What is wrong with them, each with its key, line and column.
+        configuration: Its content.
+        problems: What is wrong with it, each with its key, line and column.
         changed: When the ConfigMap was changed last, in RFC 3339; empty if that is unknown.
+        reads_objects: Whether the replicas read custom resources, too.
+        effective: What the ConfigMap and the custom resources are together; None if the replicas
+            do not read any, or if they are unknown.
     """
 
     config_map: str = ""
-    policies: Mapping[str, PolicySettings] = field(default_factory=dict)
+    configuration: Configuration = NO_RULES
     problems: tuple[str, ...] = ()
     changed: str = ""
+    reads_objects: bool = False
+    effective: Effective | None = None
+
+    @property
+    def policies(self) -> Mapping[str, PolicySettings]:
+        """The policies of the platform."""
+        return (self.effective or self.configuration).policies
+
+    def find(self, policy: str, namespace: str) -> PolicySettings | None:
+        """Return a policy as it applies in a namespace; None if there is no such policy."""
+        if self.effective is not None:
+            return self.effective.find(policy, namespace)
+        return self.configuration.policies.get(policy)
 
     def report_problems(self, upgrade: str) -> Finding:
         """Return the finding that there are no rules, or that they are wrong."""
@@ -75,12 +97,14 @@ class Installation:
         webhooks: The webhooks.
         rules: The rules of their releases, by namespace and name of the Service.
         policies: The policies of the API server.
+        objects: The custom resources, if any release reads them; None if they are unknown.
         unknown: What could not be read.
     """
 
     webhooks: tuple[WebhookEntry, ...]
     rules: Mapping[tuple[str, str], InstalledRules]
     policies: InstalledPolicies
+    objects: ClusterObjects | None = None
     unknown: tuple[Finding, ...] = ()
 
     @property
@@ -92,12 +116,17 @@ class Installation:
         """Return the rules of a webhook; None if they could not be read."""
         return self.rules.get((entry.namespace, entry.service))
 
-    def settings_of(self, rewriter: Rewriter) -> PolicySettings | None:
-        """Return the settings by which a webhook or policy decides, if they are known."""
+    def settings_of(self, rewriter: Rewriter, namespace: str = "") -> PolicySettings | None:
+        """Return the settings by which a webhook or policy decides, if they are known.
+
+        Args:
+            rewriter: The webhook or policy.
+            namespace: The namespace of the Pods; empty for one without rules of its own.
+        """
         if isinstance(rewriter, BoundPolicy):
             return rewriter.settings
         rules = self.rules_of(rewriter)
-        return rules.policies.get(rewriter.policy) if rules else None
+        return rules.find(rewriter.policy, namespace) if rules else None
 
     def explain_unknown_rules(self, rewriter: Rewriter) -> Finding:
         """Return why the settings of a webhook or policy are unknown."""
@@ -129,8 +158,13 @@ class Installation:
         ]
 
 
-def read_installation(reader: KubeClient) -> Installation:
-    """Return what is installed of mirrorhook in a cluster, as far as it can be read."""
+def read_installation(reader: KubeClient, namespace: str = "") -> Installation:
+    """Return what is installed of mirrorhook in a cluster, as far as it can be read.
+
+    Args:
+        reader: The cluster.
+        namespace: Read the MirrorRules of this namespace only; empty for all.
+    """
     unknown = []
     webhooks: tuple[WebhookEntry, ...] = ()
     policies = InstalledPolicies()
@@ -145,12 +179,25 @@ def read_installation(reader: KubeClient) -> Installation:
         policies = InstalledPolicies(problem=str(error))
     if policies.problem:
         unknown.append(report_unknown("policy", policies.problem))
-    for namespace, service in sorted({(each.namespace, each.service) for each in webhooks}):
+    for key in sorted({(each.namespace, each.service) for each in webhooks}):
         try:
-            rules[namespace, service] = _read_rules(reader, namespace, service)
+            rules[key] = _read_rules(reader, *key)
         except ClusterError as error:
             unknown.append(report_unknown("rules", str(error)))
-    return Installation(webhooks, rules, policies, tuple(unknown))
+    objects = None
+    if any(each.reads_objects for each in rules.values()):
+        try:
+            objects = read_custom_resources(reader, namespace)
+        except ClusterError as error:
+            unknown.append(report_unknown("custom resources", str(error)))
+    if objects is not None:
+        rules = {
+            key: replace(each, effective=objects.build(each.configuration))
+            if each.reads_objects and each.configuration.policies
+            else each
+            for key, each in rules.items()
+        }
+    return Installation(webhooks, rules, policies, objects, tuple(unknown))
 
 
 def _read_rules(reader: KubeClient, namespace: str, service: str) -> InstalledRules:
@@ -175,8 +222,20 @@ def _read_rules(reader: KubeClient, namespace: str, service: str) -> InstalledRu
             # The rules are read from a folder that is gone: only the name of the file matters.
             problems = [replace(one, origin=Path(one.origin).name) for one in error.problems]
             return InstalledRules(name, problems=tuple(map(str, problems)), changed=changed)
-        return InstalledRules(name, configuration.policies, changed=changed)
+        reads_objects = _reads_objects(reader, namespace, service)
+        return InstalledRules(name, configuration, (), changed, reads_objects)
     return InstalledRules()
+
+
+def _reads_objects(reader: KubeClient, namespace: str, service: str) -> bool:
+    """Return whether the replicas behind a Service read custom resources.
+
+    Raises:
+        ClusterError: Their Deployment cannot be read.
+    """
+    found = reader.get(f"/apis/apps/v1/namespaces/{namespace}/deployments/{service}")
+    containers = found["spec"]["template"]["spec"]["containers"] if found else []
+    return any(READS_OBJECTS in (each.get("args") or ()) for each in containers)
 
 
 def _load(data: Mapping[str, str]) -> Configuration:

@@ -134,7 +134,7 @@ def explain_pod(
     if isinstance(rewriter, Finding):
         yield rewriter
         return
-    settings = installation.settings_of(rewriter)
+    settings = installation.settings_of(rewriter, namespace)
     if settings is None or parsed.spec is None:
         yield installation.explain_unknown_rules(rewriter)
         return
