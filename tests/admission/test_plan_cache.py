@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from tests.admission.conftest import RULES, Answered, review
 from tests.reviews import Results, answer
 from webhook.admission import Policy, ReviewOutcome, ReviewResult
-from webhook.admission.plan_cache import MAX_BYTES, Plan, PlanCache, estimate_bytes
+from webhook.admission.policy import MAX_BYTES, Plan, PlanCache, estimate_bytes
 from webhook.core import MirrorMap, Outcome, Rule
 from webhook.objects import ORIGINAL_IMAGES
 

@@ -2,8 +2,7 @@
 
 from webhook.admission.handler import INTERNAL_ERROR, Recorder, review
 from webhook.admission.loop_detector import LoopCounts, LoopDetector, LoopObserver, StoppedOwner
-from webhook.admission.plan_cache import PlanCache
-from webhook.admission.policy import Policy, Selector
+from webhook.admission.policy import PlanCache, Policy, Selector
 from webhook.admission.request import AdmissionRequest, InvalidReviewError
 from webhook.admission.response import ReviewOutcome, ReviewResult, Totals
 

@@ -1,14 +1,18 @@
-"""The outcome table of the webhook: which requests are skipped, and what happens to the others."""
+"""The outcome table of the webhook: which requests are skipped, and what happens to the others.
+
+Pods with the same images have the same plan, which is made once and kept.
+"""
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, Protocol
+from typing import TYPE_CHECKING, Final, NamedTuple, Protocol
 
+import msgspec
 from msgspec import UNSET
 
 from webhook.admission.loop_detector import LoopDetector, keep_originals
-from webhook.admission.plan_cache import Plan, PlanCache
 from webhook.admission.request import MAX_VALUES
 from webhook.admission.response import ReviewOutcome, ReviewResult
 from webhook.core import Outcome
@@ -37,13 +41,16 @@ if TYPE_CHECKING:
     from webhook.core import Decision
     from webhook.objects import PodSpec
 
-__all__ = ["Policy", "Selector", "apply_policy"]
+__all__ = ["Plan", "PlanCache", "Policy", "Selector", "apply_policy", "estimate_bytes"]
 
 EPHEMERAL_SUBRESOURCE: Final = "ephemeralcontainers"
 # Image fields that a request brings in. Real Pods have fewer than 100; the slowest images take
 # 0.2 ms each, and no review may hold up the others for more than 100 ms.
 MAX_IMAGES: Final = 300
 MAX_SHOWN: Final = 64
+# Of all plans, and of one: clusters create Pods with the same images again and again.
+MAX_BYTES: Final = 3 * 1024 * 1024
+MAX_PLAN_BYTES: Final = 256 * 1024
 
 
 class Selector(Protocol):
@@ -56,6 +63,39 @@ class Selector(Protocol):
             decisions: What the rules decide, as if every mirror had every image.
             seconds: How long the answer may take.
         """
+
+
+class Plan(NamedTuple):
+    """The decisions on the images of a Pod by the rules and by the selector, and the result."""
+
+    images: list[ImageDecision]
+    chosen: list[ImageDecision]
+    result: ReviewResult
+
+
+class PlanCache:
+    """Keeps the plans that were used last, as many as fit into `MAX_BYTES`."""
+
+    def __init__(self) -> None:
+        self._plans: OrderedDict[Hashable, tuple[Plan, int]] = OrderedDict()
+        self._bytes = 0
+
+    def get(self, key: tuple[Hashable, Hashable]) -> Plan | None:
+        """Return the plan for a policy and a Pod, or None."""
+        plan, _ = self._plans.get(key, (None, 0))
+        if plan is not None:
+            self._plans.move_to_end(key)
+        return plan
+
+    def put(self, key: tuple[Hashable, Hashable], plan: Plan) -> None:
+        """Keep the plan for a policy and a Pod, unless it is larger than `MAX_PLAN_BYTES`."""
+        self._bytes -= self._plans.pop(key, (plan, 0))[1]
+        size = estimate_bytes(key[1], plan)
+        if size <= MAX_PLAN_BYTES:
+            self._plans[key] = plan, size
+            self._bytes += size
+        while self._bytes > MAX_BYTES:
+            self._bytes -= self._plans.popitem(last=False)[1][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,3 +277,12 @@ def _doubt_pull(spec: PodSpec, image: ImageDecision) -> ImageDecision:
     decision = image.decision
     reason = f"{decision.reason}; {problem}"
     return image._replace(decision=decision._replace(outcome=Outcome.UNCONFIRMED, reason=reason))
+
+
+def estimate_bytes(pod: Hashable, plan: Plan) -> int:
+    """Return how many bytes a plan takes at most; a character may take four, in four texts."""
+    candidates = [each for _, decision in plan.images for each in decision.candidates]
+    objects = 2048 + 1024 * len(plan.images) + sum(512 + 128 * len(c.steps) for c in candidates)
+    names = sum(len(c.reference.original) for c in candidates)
+    texts = len(plan.result.response) + len(plan.result.decisions) + names
+    return objects + 16 * len(msgspec.json.encode(pod)) + 2 * texts
