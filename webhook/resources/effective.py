@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 __all__ = ["Effective", "build_effective"]
 
 MAX_TEAM_RULES: Final = 1000  # of a namespace, with those of profiles
+# Of a namespace. To find out which of them makes a cycle takes a build for each.
+MAX_TEAM_OBJECTS: Final = 32
 NO_LABELS: Final[Mapping[str, str]] = MappingProxyType({})
 
 
@@ -175,9 +177,11 @@ def _build_team(
     def build(used: Sequence[ResourceObject]) -> Policies:
         if not used:
             return policies
-        team = MirrorMap(_list_rules((), used, ()))
-        if len(team.rules) > MAX_TEAM_RULES:
-            raise InvalidRuleError(f"a namespace cannot have more than {MAX_TEAM_RULES:,} rules")
+        rules = _list_rules((), used, ())
+        if len(rules) > MAX_TEAM_RULES:
+            problem = f"a namespace cannot have more than {MAX_TEAM_RULES:,} rules: remove some"
+            raise InvalidRuleError(problem)
+        team = MirrorMap(rules)
         return {
             name: _change_settings(
                 replace(settings, mirrors=LayeredMap(team, platform.below[name])), used
@@ -185,14 +189,18 @@ def _build_team(
             for name, settings in policies.items()
         }
 
-    return _build_layer(
-        objects,
+    layer = _build_layer(
+        objects[:MAX_TEAM_OBJECTS],
         old[0].good if old else {},
         lambda each: judge_team_object(
             each, platform.configuration.delegation, labels, is_enforced=is_enforced
         ),
         build,
     )
+    message = f"a namespace cannot have more than {MAX_TEAM_OBJECTS} MirrorRules: remove some"
+    problems = (Problem(path="metadata.namespace", message=message),)
+    excess = [Verdict(each, Reason.NOT_ALLOWED, problems) for each in objects[MAX_TEAM_OBJECTS:]]
+    return replace(layer, objects=objects, verdicts=(*layer.verdicts, *excess)) if excess else layer
 
 
 def _build_layer(
