@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
@@ -15,6 +16,7 @@ from webhook import __version__
 from webhook.cli.main import COMMANDS, mirrorhook
 
 COMMAND = (sys.executable, "-m", "webhook")
+FULL = Path("/dev/full")
 RULES = "rules: [{match: docker.io, mirrors: [m.example.com/hub]}]\npolicies: {team-a: {}}\n"
 
 
@@ -220,3 +222,31 @@ def test_signal_ends_every_command_with_a_message(arguments, number, code, messa
         process.send_signal(number)
         process.wait(timeout=60)
         assert (process.stderr.read(), process.returncode) == (message, code)
+
+
+@pytest.mark.skipif(not FULL.exists(), reason="this system has no /dev/full")
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--help",),
+        ("profiles",),
+        ("profiles", "--output", "json"),
+        ("explain", "-p", "daocloud", "nginx"),
+        ("render", "containerd", "-p", "daocloud"),
+        ("rewrite", "-p", "daocloud"),
+    ],
+)
+def test_full_disk_is_an_error_in_words(arguments):
+    with FULL.open("w") as full:
+        done = subprocess.run(
+            [*COMMAND, *arguments],
+            input="kind: Pod\n",
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [
+        "Error: cannot write to standard output: No space left on device; free some space"
+    ]

@@ -62,6 +62,10 @@ def test_images_come_from_arguments_standard_input_and_manifests(skopeo_world, t
         (("=a:1", "--plan-file", "x"), "--plan-file needs --plan"),
         (("=a:1", "--cluster", "-n", "a/b"), "'a/b' is not the name of a namespace"),
         (("=a:1", "-n", "shop"), "--namespace and --context need --cluster"),
+        (
+            ("=a:1", "--archive", "/proc/none/x", "--save"),
+            "/proc/none/x cannot be created: No such",
+        ),
         (("--archive", "none", "--load"), "No such file or directory; give a folder that"),
         (("--cluster", "--kubeconfig", "none"), "whose Pods and workloads you may list"),
     ],

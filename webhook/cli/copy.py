@@ -229,7 +229,7 @@ def copy(
         click.echo(text, plan_file, nl=False)
         context.exit(EXIT_FAILED if not is_whole or _has_failed(tasks) else 0)
     if opened and save:
-        opened.folder.mkdir(parents=True, exist_ok=True)
+        opened.create()
     saving, loading = (opened if save else None), (opened if load else None)
     code = _copy_all(tasks, copier, reached, chosen, parallel, saving, loading, output)
     context.exit(code or (0 if is_whole else EXIT_FAILED))

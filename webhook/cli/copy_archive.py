@@ -7,6 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.cli.options import SetupError
+from webhook.config.errors import CHECK_PATH
 from webhook.core import InvalidReferenceError, parse_reference
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ ADVICE: Final = "give a folder that `mirrorhook copy --save` wrote"
 
 
 class InvalidArchiveError(SetupError):
-    """A folder is not an archive."""
+    """A folder is not an archive, or cannot be used."""
 
 
 class ArchivedImage(NamedTuple):
@@ -56,6 +57,18 @@ class Archive:
         self.folder = folder.absolute()
         self._index = self.folder / "index.json"
 
+    def create(self) -> None:
+        """Create the folder, unless it exists.
+
+        Raises:
+            InvalidArchiveError: It cannot be created.
+        """
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            problem = f"{self.folder} cannot be created: {error.strerror}; {CHECK_PATH}"
+            raise InvalidArchiveError(problem) from None
+
     def list_images(self) -> list[ArchivedImage]:
         """Return the images that have a full name.
 
@@ -77,7 +90,11 @@ class Archive:
         return images
 
     def adopt(self, reference: ImageReference) -> str:
-        """Give the image that has come in its full name, and return its digest."""
+        """Give the image that has come in its full name, and return its digest.
+
+        Raises:
+            InvalidArchiveError: The index cannot be read or written.
+        """
         index = self._read()
         name, digest, kept = str(reference), "", []
         for entry in index["manifests"]:
@@ -88,8 +105,12 @@ class Archive:
                 continue
             kept.append(entry)
         partial = self._index.with_suffix(".partial")
-        partial.write_text(json.dumps({**index, "manifests": kept}))
-        partial.replace(self._index)
+        try:
+            partial.write_text(json.dumps({**index, "manifests": kept}))
+            partial.replace(self._index)
+        except OSError as error:
+            problem = f"{self._index} cannot be written: {error.strerror}; {CHECK_PATH}"
+            raise InvalidArchiveError(problem) from None
         return digest
 
     def has(self, reference: ImageReference, digest: str) -> bool:

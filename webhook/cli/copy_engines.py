@@ -233,8 +233,9 @@ async def run_engine(command: Sequence[str], environment: Mapping[str, str]) -> 
     except asyncio.CancelledError:
         await _stop(await starting)
         raise
-    except OSError as error:
-        return EngineResult(EXIT_NOT_RUN, b"", f"cannot be run: {error.strerror}")
+    except (OSError, RuntimeError) as error:  # RuntimeError: no thread can be started
+        reason = getattr(error, "strerror", None) or str(error)
+        return EngineResult(EXIT_NOT_RUN, b"", f"cannot be run: {reason}")
     process = starting.result()
     lines = errors.decode("utf-8", "replace").split("\n")
     last = next((line.strip() for line in reversed(lines) if line.strip()), "")

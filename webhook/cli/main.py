@@ -9,6 +9,7 @@ exceptions: `explain`, `check` and `audit` import `webhook.cli.probe` for ``--pr
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from importlib import import_module
@@ -46,6 +47,7 @@ COMMANDS: Final = {
     "completion": "Write a script that completes commands in a shell.",
     "version": "Show the version.",
 }
+FULL: Final = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 # As kubectl runs it.
 PLUGINS: Final = {"kubectl-mirrorhook": "kubectl mirrorhook"}
 LOCATIONS: Final = {
@@ -100,7 +102,18 @@ def main() -> None:
     except Terminated:
         click.echo("Terminated", err=True)
         sys.exit(EXIT_TERMINATED)
-    except BrokenPipeError:
-        # The reader has gone, as `head` does: Python must not flush to it at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the reader has gone, as `head` does
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        if error.errno not in FULL:
+            raise
+        _drop_output()
+        place = error.filename or "standard output"
+        click.echo(f"Error: cannot write to {place}: {error.strerror}; free some space", err=True)
+        sys.exit(1)
+
+
+def _drop_output() -> None:
+    """Keep Python from writing the rest to standard output at exit, where it would fail again."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

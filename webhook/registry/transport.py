@@ -65,9 +65,10 @@ class RegistryTransport(httpx.AsyncBaseTransport):
         version = _version_of(path)
         known, pool = self._pools.get((path, proxy), (None, None))
         if pool is None or known != version:
+            created = self._create_transport(path, proxy)
             if pool is not None:
                 self._replaced.append(pool)
-            pool = self._create_transport(path, proxy)
+            pool = created
             self._pools[path, proxy] = version, pool
         return pool
 

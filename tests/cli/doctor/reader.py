@@ -58,6 +58,7 @@ class MemoryReader:
         self.tried = lambda image: image.replace("docker.io", "m.example/hub")
         self.tried_pods = []
         self.texts = {}
+        self.queries = []
         self.forbidden = ()
         self.denied = set()
         self.served = PAIR.chain
@@ -73,6 +74,7 @@ class MemoryReader:
 
     def get_text(self, path, query=None):
         self.check(path)
+        self.queries.append((path, query))
         if path not in self.texts:
             raise UnavailableError(f"cannot get {path}")
         text = self.texts[path]

@@ -153,6 +153,9 @@ def test_replica_that_crashes_over_an_expired_certificate_gets_a_new_one():
     (found,) = faults(reader)
     assert "CrashLoopBackOff: Error: /tls/tls.crt expired" in found.text
     assert "put a new certificate into Secret mirrorhook/ours" in found.fix
+    # The Pod may have other containers.
+    (query,) = [query for path, query in reader.queries if path.endswith("/log")]
+    assert query["container"] == "webhook"
 
 
 @pytest.mark.parametrize(

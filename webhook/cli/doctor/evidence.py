@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
-from webhook.cli.doctor.replicas import list_replicas
+from webhook.cli.doctor.replicas import list_replicas, read_log
 from webhook.cli.doctor.webhooks import WebhookEntry
 from webhook.kube import ClusterError
 
@@ -115,8 +115,7 @@ def find_review(
     try:
         for pod in list_replicas(reader, entry):
             name = pod["metadata"]["name"]
-            path = f"/api/v1/namespaces/{entry.namespace}/pods/{name}/log"
-            for line in _parse_lines(reader.get_text(path, query)):
+            for line in _parse_lines(read_log(reader, pod, query)):
                 is_its = line.get("pod") in names and line.get("policy") == entry.policy
                 if is_its and line.get("namespace") == metadata.get("namespace"):
                     gap = abs(

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from webhook.cli.doctor.webhooks import WebhookEntry
     from webhook.kube.client import KubeClient
 
-__all__ = ["check_replicas", "find_port", "list_replicas"]
+__all__ = ["check_replicas", "find_port", "list_replicas", "read_log"]
 
 PORTS: Final = {"webhook": 8443, "operations": 8080}
 HTTP_OK: Final = 200
@@ -304,7 +304,7 @@ def _explain_unready(
                 fix = "set image.registry or global.imageRegistry to a registry that has the image"
             else:
                 fix = f"kubectl --namespace {namespace} logs {name} --previous"
-            words = (reason, waiting.get("message", ""), _read_last_words(reader, namespace, name))
+            words = (reason, waiting.get("message", ""), _read_last_words(reader, pod))
             text = f"{name} does not start: {': '.join(filter(None, words))}"
             return report_wrong("replica", text, _fix_certificate(entry, workload, text) or fix)
     unscheduled = _find_condition(pod, "PodScheduled", "False")
@@ -326,11 +326,33 @@ def _explain_unready(
     )
 
 
-def _read_last_words(reader: KubeClient, namespace: str, name: str) -> str:
+def read_log(reader: KubeClient, pod: Mapping[str, Any], query: Mapping[str, str]) -> str:
+    """Return the log of a replica, whatever other containers its Pod has.
+
+    Args:
+        reader: The cluster.
+        pod: The Pod of the replica.
+        query: Which part of the log.
+
+    Raises:
+        ClusterError: It cannot be read.
+    """
+    namespace, name = pod["metadata"]["namespace"], pod["metadata"]["name"]
+    container = next(
+        (each["name"] for each in pod["spec"]["containers"] if _has_port(each, "webhook")), None
+    )
+    chosen = {"container": container} if container else {}
+    return reader.get_text(f"/api/v1/namespaces/{namespace}/pods/{name}/log", {**query, **chosen})
+
+
+def _has_port(container: Mapping[str, Any], name: str) -> bool:
+    return any(port.get("name") == name for port in container.get("ports") or ())
+
+
+def _read_last_words(reader: KubeClient, pod: Mapping[str, Any]) -> str:
     """Return the last line that a replica logged before it ended, if that can be read."""
-    path = f"/api/v1/namespaces/{namespace}/pods/{name}/log"
     try:
-        lines = reader.get_text(path, {"previous": "true", "tailLines": "1"}).splitlines()
+        lines = read_log(reader, pod, {"previous": "true", "tailLines": "1"}).splitlines()
     except ClusterError:
         return ""
     return lines[-1] if lines else ""
