@@ -61,13 +61,9 @@ def test_replicas_may_watch_and_write_status_and_events_only():
     statuses = [f"{kind}/status" for kind in kinds]
     assert own == [
         {"apiGroups": ["mirrorhook.io"], "resources": kinds, "verbs": ["list", "watch"]},
-        {"apiGroups": ["mirrorhook.io"], "resources": statuses, "verbs": ["patch", "update"]},
+        {"apiGroups": ["mirrorhook.io"], "resources": statuses, "verbs": ["patch"]},
         {"apiGroups": [""], "resources": ["namespaces"], "verbs": ["list", "watch"]},
-        {
-            "apiGroups": ["", "events.k8s.io"],
-            "resources": ["events"],
-            "verbs": ["create", "patch"],
-        },
+        {"apiGroups": ["events.k8s.io"], "resources": ["events"], "verbs": ["create"]},
     ]
 
 

@@ -52,7 +52,8 @@ class Installer:
 
     def wait_served(self):
         for plural in KINDS:
-            until(lambda p=plural: self.plane.api.find(f"{API}/{p}"), f"the API of {plural}")
+            path = f"{API}/{plural}"
+            until(lambda p=path: self.plane.api.ask("GET", p).is_success, f"the API of {plural}")
 
     def remove_kinds(self):
         names = [f"{plural}.mirrorhook.io" for plural in KINDS]
@@ -100,7 +101,8 @@ def test_kinds_are_upgraded_kept_adopted_and_removed(plane, installer, apply_sam
 
     installer.upgrade("rules")
     assert "enforced" in json.dumps(installer.definition("clustermirrorrules"))
-    until(lambda: (apply_samples(), True)[1], "the samples")
+    installer.wait_served()
+    apply_samples()
     assert read_rules(plane) == [3, 2]
 
     # What is switched off or uninstalled leaves the kinds and all objects.

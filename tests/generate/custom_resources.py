@@ -109,13 +109,16 @@ def generate_namespaced_kind() -> str:
 
 
 def _generate(kind: Kind) -> str:
-    plain = json.loads(json.dumps(_define(kind)))  # YAML would write parts that repeat as aliases
+    plain = json.loads(
+        json.dumps(define_kind(kind))
+    )  # YAML would write parts that repeat as aliases
     definition = HEADER + yaml.safe_dump(plain, sort_keys=False, width=100)
     assert "{{" not in definition  # the chart reads the file as it is
     return definition
 
 
-def _define(kind: Kind) -> Schema:
+def define_kind(kind: Kind) -> Schema:
+    """Return the definition of a kind."""
     plural = kind.lower()
     condition = ".status.conditions[?(@.type=='Accepted')]"
     columns = [

@@ -168,8 +168,19 @@ class KubeClient:
         return content.decode("utf-8", "replace")
 
     def is_allowed(self, user: str, verb: str, resource: str, group: str, name: str) -> bool:
-        """Return whether a user may do something with an object of the cluster by its name."""
+        """Return whether a user may do something with an object of the cluster.
+
+        Args:
+            user: The user.
+            verb: What to do.
+            resource: The resource, such as ``pods``, or ``pods/status``.
+            group: Its API group.
+            name: Name of the object; empty for all.
+        """
+        resource, _, subresource = resource.partition("/")
         attributes = {"verb": verb, "resource": resource, "group": group, "name": name}
+        if subresource:
+            attributes["subresource"] = subresource
         review = {
             "apiVersion": "authorization.k8s.io/v1",
             "kind": "SubjectAccessReview",

@@ -7,7 +7,7 @@ import json
 from datetime import UTC, datetime
 
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
-from webhook.kube import ForbiddenError, UnavailableError
+from webhook.kube import ForbiddenError, NotFoundError, UnavailableError
 from webhook.tls.ca import create_self_signed
 
 NOW = datetime(2026, 11, 25, 12, tzinfo=UTC)
@@ -88,6 +88,12 @@ class MemoryReader:
         if path == CONFIGURATIONS and "!=" in selector:
             return self.others
         return self.lists.get(path, [])
+
+    def iterate(self, path):
+        self.check(path)
+        if path not in self.lists:
+            raise NotFoundError(f"cannot list {path}")
+        return iter(self.lists[path])
 
     def measure_clock_skew(self):
         return self.ahead

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from webhook.cli.doctor.custom_resources import check_custom_resources
 from webhook.cli.doctor.dry_run import try_pod
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.policies import NO_POLICIES, check_policies
@@ -89,6 +90,7 @@ def _check_installation(
         yield from catch_errors("replicas", check_replicas(reader, entry, now))
     for entry in releases.values():
         yield from _check_rules(found, entry)
+        yield from check_custom_resources(reader, found, entry)
 
 
 def _explain_absence(release: InstalledRelease | None) -> Finding:
