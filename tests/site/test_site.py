@@ -7,8 +7,11 @@ import re
 import shutil
 import struct
 import subprocess
+from functools import partial
 from html.parser import HTMLParser
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 
@@ -129,6 +132,36 @@ def test_pictures_of_the_console_can_be_taken_again(tmp_path):
         # A blank page compresses to a few kilobytes.
         assert len(png) > 50_000
         assert (ROOT / "docs/images" / picture.name).exists()
+
+
+class QuietHandler(SimpleHTTPRequestHandler):
+    """Serves files, and logs nothing."""
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not here")
+@pytest.mark.parametrize("page", ["1.0/faq/", "1.0/zh/faq/"])
+def test_page_lists_the_versions_in_a_browser(site, tmp_path, page):
+    command = [
+        *("chromium", "--headless=new", "--no-sandbox", "--disable-gpu"),
+        *(f"--user-data-dir={tmp_path}", "--virtual-time-budget=20000", "--dump-dom"),
+    ]
+    handler = partial(QuietHandler, directory=site)
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        address = f"http://127.0.0.1:{server.server_port}/"
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        try:
+            done = subprocess.run(
+                [*command, address + page], capture_output=True, text=True, timeout=60, check=True
+            )
+        finally:
+            server.shutdown()
+            thread.join()
+    links = re.findall(r'href="([^"]+)" class="md-version__link"', done.stdout)
+    assert links == [address + page.removesuffix("faq/")]
 
 
 @pytest.mark.skipif(NODE is None, reason="Node.js is not here")
