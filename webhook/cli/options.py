@@ -14,10 +14,12 @@ from click.core import ParameterSource
 
 from webhook.cli.completion import complete_policies, complete_profiles
 from webhook.cli.output import escape_controls
-from webhook.config import ConfigurationError, load_profiles, load_rules, parse_rules
+from webhook.config import ConfigurationError, load_profiles, parse_rules
+from webhook.config.loader import read_rules_file
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import InvalidRuleError, parse_platform
 from webhook.kube import ClusterError, open_client
+from webhook.resources.files import contains_objects, merge_objects, parse_objects
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -124,7 +126,7 @@ def source_options(command: Callable[..., Any]) -> Callable[..., Any]:
         metavar="FILE",
         envvar="MIRRORHOOK_CONFIG",
         show_envvar=True,
-        help="Rules file; - is standard input.",
+        help="Rules file, or a file with custom resources; - is standard input.",
     )(command)
 
 
@@ -268,6 +270,8 @@ def open_stdin(content: str) -> BinaryIO:
 def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configuration:
     """Read the rules file or the profiles that the options name; ``-`` is standard input.
 
+    The file may have custom resources instead of rules.
+
     A file that only the environment names gives way to profiles on the command line.
 
     Raises:
@@ -286,9 +290,15 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
         raise click.UsageError(
             "give --config FILE, or --profile NAME (`mirrorhook profiles` lists them)"
         )
+    if not config:
+        return load_profiles(profile)
     if config == Path(STDIN):
-        return parse_rules(open_stdin("rules").read(MAX_BYTES + 1), STDIN_NAME)
-    return load_rules(config, read_once=True) if config else load_profiles(profile)
+        name, content = STDIN_NAME, open_stdin("rules").read(MAX_BYTES + 1)
+    else:
+        name, content = str(config), read_rules_file(config, read_once=True)
+    if contains_objects(content):
+        return merge_objects(parse_objects(content, name), name)
+    return parse_rules(content, name)
 
 
 def _is_from_environment(option: str) -> bool:

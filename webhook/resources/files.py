@@ -8,7 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Final
 
 from webhook.config.delegation import Delegation
-from webhook.config.errors import ConfigurationError, Diagnostics
+from webhook.config.errors import ConfigurationError, Diagnostics, Problem
 from webhook.config.lint import lint_profiles, lint_rules
 from webhook.config.models import DEFAULT_POLICY, Configuration, PolicySettings
 from webhook.config.spec import Kind, read_spec
@@ -23,9 +23,7 @@ from webhook.resources.objects import API_VERSION, ResourceObject, name_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-    from webhook.config.errors import Problem
-
-__all__ = ["ObjectFile", "check_objects", "contains_objects", "parse_objects"]
+__all__ = ["ObjectFile", "check_objects", "contains_objects", "merge_objects", "parse_objects"]
 
 OBJECT_KEYS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
 GROUP: Final = API_VERSION.partition("/")[0]
@@ -160,6 +158,41 @@ def check_objects(file: ObjectFile, configuration: Configuration | None) -> Conf
         raise ConfigurationError(problems)
     policies = {str(each): _summarize(each) for each in file.objects}
     return Configuration(MappingProxyType(policies), diagnostics.finish(), "")
+
+
+def merge_objects(file: ObjectFile, origin: str) -> Configuration:
+    """Return the policies that the objects of a file make by themselves, as a rules file would.
+
+    With MirrorRules, they are those of the namespace of these.
+
+    Args:
+        file: The objects.
+        origin: The name of the file, for messages.
+
+    Raises:
+        ConfigurationError: An object is refused, or there are MirrorRules of several namespaces.
+    """
+    namespaces = sorted({each.namespace for each in file.objects} - {""})
+    if len(namespaces) > 1:
+        problem = (
+            f"the file has MirrorRules of several namespaces ({', '.join(namespaces)}), and each "
+            "has rules of its own: give a file for each"
+        )
+        raise ConfigurationError([Problem(origin, message=problem)])
+    configuration = check_objects(file, None)
+    base = _make_base(file.objects)
+    policies = {name: replace(each, availability=None) for name, each in base.policies.items()}
+    base = replace(base, policies=MappingProxyType(policies))
+    by_kind = {kind: [each for each in file.objects if each.kind is kind] for kind in Kind}
+    labels: dict[str, Mapping[str, str]] = {name: {} for name in namespaces}
+    effective = build_effective(base, by_kind[Kind.PLATFORM], by_kind[Kind.TEAM], labels)
+    problems = [one for each in effective.verdicts.values() for one in each.problems]
+    if problems:
+        raise ConfigurationError([replace(each, origin=origin) for each in problems])
+    namespace = namespaces[0] if namespaces else ""
+    found = {name: effective.find(name, namespace) for name in base.policies}
+    merged = {name: settings for name, settings in found.items() if settings is not None}
+    return replace(configuration, policies=MappingProxyType(merged))
 
 
 def _summarize(each: ResourceObject) -> PolicySettings:
