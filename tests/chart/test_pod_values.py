@@ -70,6 +70,14 @@ def test_labels_and_annotations_are_on_their_objects(rendered, deployment):
     assert service["spec"]["ipFamilies"] == ["IPv4"]
 
 
+def test_off_is_a_mode_without_quotes_too():
+    # YAML reads off as false.
+    autoscaler = {"enabled": True, "updateMode": False}
+    spec = render({"verticalPodAutoscaler": autoscaler}).one("VerticalPodAutoscaler")["spec"]
+    assert spec["updatePolicy"] == {"updateMode": "Off"}
+    assert render({"verticalPodAutoscaler": autoscaler, "autoscaling": {"enabled": True}}).objects
+
+
 def test_autoscaling_by_memory_alone(rendered):
     spec = rendered.one("HorizontalPodAutoscaler")["spec"]
     (metric,) = spec["metrics"]

@@ -41,6 +41,10 @@ def read_probe(found):
         return ""
 
 
+def read_log(world, found):
+    return world.api.ask("GET", f"{PODS}/{found['metadata']['name']}/log").text
+
+
 def find_waiting(world):
     """Return the Pods that run and wait for valid rules."""
     return [each for each in list_pods(world) if "rules: /etc" in read_probe(each)]
@@ -66,7 +70,8 @@ def test_pod_that_starts_with_invalid_rules_blocks_neither_drain_nor_upgrade(wor
     assert evict(world, replicas(installed)[0]).is_success
     (waiting,) = until(lambda: find_waiting(world), "a Pod that waits for rules")
     (reason,) = read_probe(waiting).splitlines()
-    assert reason.endswith("has a scheme: write harbor.example.com")
+    assert reason.endswith("1 problem; to see what to fix, read the log of this Pod")
+    assert "has a scheme: write harbor.example.com" in read_log(world, waiting)
     # The other replica serves the rules that it has.
     (serving,) = replicas(installed)
     assert world.tried(space, "nginx") == rewritten
