@@ -141,3 +141,13 @@ def test_merge_key_refuses_anything_but_mappings(refused, merged):
     (line,) = refused(f"rules: [{{match: a.io, keep: true, <<: {merged}}}]")
 
     assert line.endswith("rules[0]: << can only merge mappings")
+
+
+def test_rules_that_lead_to_too_many_names_are_a_problem(refused):
+    rules = "".join(
+        f"- {{match: a{n}.io, mirrors: [{', '.join(f'a{n + 1}.io/p{p}' for p in range(8))}]}}\n"
+        for n in range(9)
+    )
+    assert refused(f"rules:\n{rules}") == [
+        "rules.yaml:1:1: the rules lead to too many names: use fewer mirrors in rules of a chain"
+    ]

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from webhook.core import MirrorMap, Outcome, Rule, RuleCycleError
+from webhook.core import InvalidRuleError, MirrorMap, Outcome, Rule, RuleCycleError
 
 
 @pytest.mark.parametrize(
@@ -110,3 +110,28 @@ def test_cycle_of_thousands_of_rules_is_found():
     assert MirrorMap(rules[:10]).decide("r0.example/a").image == "r10.example/a"
     with pytest.raises(RuleCycleError):
         MirrorMap([*rules, Rule("r3000.example", ["r0.example"])])
+
+
+def test_number_of_paths_through_rules_is_bounded():
+    rules = [
+        Rule(regex=rf"m\.io/{one}(.)", mirrors=[f"m.io/{other}{n}" for n in range(8)])
+        for one, other in ("ab", "ba")
+    ]
+    decision = MirrorMap(rules).decide("m.io/a0")  # it has billions of paths
+    assert decision.outcome is Outcome.UNAVAILABLE
+    diamonds = [
+        rule
+        for step in range(7)
+        for rule in (
+            Rule(f"a{step}.io", [f"b{step}-{n}.io" for n in range(8)]),
+            *(Rule(f"b{step}-{n}.io", [f"a{step + 1}.io"]) for n in range(8)),
+        )
+    ]
+    assert MirrorMap(diamonds).decide("a0.io/x").image == "a7.io/x"  # it has two million paths
+
+
+def test_number_of_names_that_rules_lead_to_is_bounded():
+    rules = [Rule(f"a{n}.io", [f"a{n + 1}.io/p{p}" for p in range(8)]) for n in range(9)]
+    with pytest.raises(InvalidRuleError, match="the rules lead to too many names"):
+        MirrorMap(rules)
+    assert MirrorMap(rules[:3]).decide("a0.io/x").image == "a3.io/p0/p0/p0/x"

@@ -411,3 +411,25 @@ def test_build_keeps_the_settings_of_whatever_did_not_change():
     assert second.find("default", "shop") is first.find("default", "shop")
     assert second.find("default", "other") is not first.find("default", "other")
     assert second.policies is first.policies
+
+
+@pytest.mark.parametrize(
+    ("expression", "count", "message"),
+    [
+        (r"docker\.io/(?:bitnami|library)/([a-z]+)\.{}/(.+)", 32, ""),
+        (r"\pL{{400}}{}", 1, r"spec.rules[0].regex: regex '\\pL{400}0' is refused by RE2"),
+        (r".*x.{{900}}{}", 1, "spec.rules[0].regex: "),
+        (r".*x[a-z]{{200}}{}", 8, "spec: the regexes of all rules are too large together"),
+    ],
+)
+def test_regexes_of_a_team_take_little_memory_and_time(expression, count, message):
+    rules = [
+        {"regex": expression.format(n), "mirrors": [{"target": "harbor.example.com/shop"}]}
+        for n in range(count)
+    ]
+    each = make_object(TEAM, "rules", {"rules": rules})
+    reason, text, _ = judge(build(each), each)
+    assert reason is (Reason.INVALID if message else Reason.ACCEPTED)
+    assert text.startswith(message or "32 rules in use")
+    platform = make_object(PLATFORM, "rules", {"rules": rules})
+    assert judge(build(platform), platform)[0] is Reason.ACCEPTED

@@ -26,7 +26,7 @@ from webhook.config.models import (
 from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rule_list
 from webhook.config.settings import read_availability, read_loops
 from webhook.config.yaml_values import compose_yaml, suggest
-from webhook.core import MirrorMap, RuleCycleError
+from webhook.core import InvalidRuleError, MirrorMap, RuleCycleError
 from webhook.core.errors import quote
 from webhook.profiles import PROFILES
 
@@ -234,4 +234,7 @@ def _build_map(
             detail = f" (see also {others})" if others else ""
             diagnostics.add_problem(found[0] if found else location, error.problem + detail)
             rules = [rule for rule in rules if str(rule) not in error.names]
+        except InvalidRuleError as error:
+            diagnostics.add_problem(location, error.problem)
+            break
     return MirrorMap([])

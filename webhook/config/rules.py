@@ -18,7 +18,7 @@ from webhook.config.errors import CHECK_PATH
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import Allowlist, InvalidRuleError, Mirror, Original, Rule, parse_match
 from webhook.core.errors import quote
-from webhook.core.regex import Regex
+from webhook.core.regex import REGEX_MEMORY, Regex
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -77,12 +77,14 @@ class RuleForm(NamedTuple):
         trusted_keys: The keys of ``trusted``.
         has_short_form: Whether a mirror may be written as its target.
         owner: `Rule.owner`.
+        regex_memory: Upper bound of the memory of one regular expression, in bytes.
     """
 
     mirror_keys: tuple[str, ...] = MIRROR_KEYS
     trusted_keys: tuple[str, ...] = TRUSTED_KEYS
     has_short_form: bool = True
     owner: str = ""
+    regex_memory: int = REGEX_MEMORY
 
 
 FILE_FORM: Final = RuleForm()
@@ -226,6 +228,7 @@ def _read_rule(value: YAMLValue, files: NamedFiles, form: RuleForm) -> tuple[str
             value.add_problem("the rule has neither mirrors nor keep: true: add one of them")
     match = entries["match"].read_as(parse_match) if "match" in entries else None
     regex = entries["regex"].read_text() if "regex" in entries else None
+    compile_regex = partial(Regex, memory=form.regex_memory)
     mirrors = _read_mirrors(entries["mirrors"], files, form) if "mirrors" in entries else []
     keep = entries["keep"].read_boolean() if "keep" in entries else False
     original = entries["original"].read_choice(Original) if "original" in entries else None
@@ -241,13 +244,13 @@ def _read_rule(value: YAMLValue, files: NamedFiles, form: RuleForm) -> tuple[str
         name = str(match or "")
     if len(value.diagnostics.problems) != before:
         if regex is not None:
-            entries["regex"].read_as(Regex)
+            entries["regex"].read_as(compile_regex)
         return name, None
     try:
         return name, Rule(
             None if match is None else str(match),
             mirrors,
-            regex=regex,
+            regex=None if regex is None else compile_regex(regex),
             keep=bool(keep),
             original=original or Original.LAST,
             verify=verify is not None,

@@ -17,6 +17,7 @@ from webhook.config.rules import (
     read_rule_list,
 )
 from webhook.config.settings import AVAILABILITY_KEYS, read_availability, read_loops
+from webhook.core.regex import REGEX_MEMORY
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,11 @@ __all__ = [
     "list_spec_keys",
     "read_spec",
 ]
+
+
+# A team can take neither much memory nor much time by its regular expressions: usual ones take some
+# 3 KiB.
+TEAM_REGEX_MEMORY: Final = 64 * 1024
 
 
 class Kind(StrEnum):
@@ -87,7 +93,9 @@ def read_spec(value: YAMLValue, kind: Kind, owner: str) -> Spec:
     """
     entries = value.read_mapping(list_spec_keys(kind))
     files = NamedFiles("")
-    form = RuleForm(_without_files(MIRROR_KEYS), _without_files(TRUSTED_KEYS), False, owner)
+    memory = TEAM_REGEX_MEMORY if kind is Kind.TEAM else REGEX_MEMORY
+    mirror_keys, trusted_keys = _without_files(MIRROR_KEYS), _without_files(TRUSTED_KEYS)
+    form = RuleForm(mirror_keys, trusted_keys, False, owner, memory)
     rules = read_rule_list(entries["rules"].read_list() if "rules" in entries else [], files, form)
     settings: dict[str, Any] = {}
     if "mode" in entries:

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final
 from webhook.core.decision import Candidate, Decision, Outcome
 from webhook.core.errors import InvalidReferenceError, InvalidRuleError, RuleCycleError
 from webhook.core.reference import MAX_IMAGE, MAX_REGISTRY, find_host_problem, parse_reference
-from webhook.core.regex import RegexSet
+from webhook.core.regex import MAX_MEMORY, RegexSet
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from webhook.core.decision import Steps
     from webhook.core.reference import ImageReference
@@ -24,10 +24,14 @@ if TYPE_CHECKING:
 
 __all__ = ["MirrorMap", "PrefixIndex", "list_starts"]
 
-# Only regular expressions can exceed these; the image then stays unchanged.
+# No useful rules exceed these; what is beyond them gives no candidate.
 _MAX_STEPS: Final = 16
 _MAX_CANDIDATES: Final = 64
+_MAX_VISITS: Final = 256  # names on all paths; the paths through a few mirrors can be millions
 
+# Prefixes that are followed for cycles: with many mirrors at each step there can be millions.
+_MAX_PREFIXES: Final = 5000
+_MAX_PREFIXES_OF_EACH: Final = 4
 _MAX_PREFIX: Final = 600  # characters: a repository of 255, and a long registry
 
 
@@ -37,17 +41,18 @@ class MirrorMap:
     Args:
         rules: The rules. Their order matters only among regular expressions, which are tried
             first; among the others the longest match wins.
+        regex_memory: Upper bound of the memory for all regular expressions, in bytes.
 
     Raises:
-        InvalidRuleError: Two rules have the same match.
+        InvalidRuleError: Two rules have the same match, or they lead to too many names.
         RuleCycleError: The mirrors of some rules lead back to each other.
     """
 
-    def __init__(self, rules: Iterable[Rule]) -> None:
+    def __init__(self, rules: Iterable[Rule], regex_memory: int = MAX_MEMORY) -> None:
         self._rules: tuple[Rule, ...] = tuple(rules)
         self._regex_rules = tuple(rule for rule in self._rules if rule.regex is not None)
         self._regexes = (
-            RegexSet(rule.regex for rule in self._regex_rules if rule.regex)
+            RegexSet((rule.regex for rule in self._regex_rules if rule.regex), regex_memory)
             if self._regex_rules
             else None
         )
@@ -64,10 +69,11 @@ class MirrorMap:
         """All rules, in their order."""
         return self._rules
 
-    def _check_cycles(self, starts: Iterable[str]) -> None:
+    def _check_cycles(self, starts: Collection[str]) -> None:
         final: set[str] = set()
+        most = _MAX_PREFIXES + _MAX_PREFIXES_OF_EACH * len(starts)
         for start in starts:
-            cycle = _follow_prefix(start, self.find_applicable_rule, final)
+            cycle = _follow_prefix(start, self.find_applicable_rule, final, most)
             if cycle:
                 raise RuleCycleError(tuple(map(str, cycle)))
 
@@ -254,6 +260,7 @@ class _CandidateSearch:
 
     def __init__(self, find_applicable_rule: Callable[[str, str], Rule | None]) -> None:
         self._find_applicable_rule = find_applicable_rule
+        self._visits = 0
         self.candidates: dict[str, Candidate] = {}
         self.problems: list[str] = []
 
@@ -275,6 +282,10 @@ class _CandidateSearch:
         for mirror in rule.mirrors:
             if len(self.candidates) == _MAX_CANDIDATES:
                 return
+            if self._visits >= _MAX_VISITS:
+                self.problems.append(f"the rules lead to more than {_MAX_VISITS} names")
+                return
+            self._visits += 1
             if mirror.allowlist is not None and not mirror.allowlist.allows(reference.name):
                 problem = f"{reference.name} is not on {mirror.allowlist.name}"
                 self.problems.append(f"rule {rule} → {mirror.target}: {problem}")
@@ -318,12 +329,15 @@ def list_starts(rules: Iterable[Rule]) -> list[str]:
 
 
 def _follow_prefix(
-    start: str, find_applicable_rule: Callable[[str, str], Rule | None], final: set[str]
+    start: str,
+    find_applicable_rule: Callable[[str, str], Rule | None],
+    final: set[str],
+    most: int,
 ) -> tuple[Rule, ...]:
     """Return the cycle that the prefix *start* leads to, or nothing.
 
     The search is depth-first, with a stack of its own: there may be thousands of rules in a row.
-    *final* holds the prefixes that are known to lead to no cycle; more are added.
+    *final* holds the prefixes that are known to lead to no cycle; more are added, up to *most*.
     """
     path: list[tuple[str, Rule]] = []
     stack: list[list[str]] = [[start]]
@@ -336,6 +350,9 @@ def _follow_prefix(
         prefix = stack[-1].pop()
         if prefix in final:
             continue
+        if len(final) > most:
+            problem = "the rules lead to too many names: use fewer mirrors in rules of a chain"
+            raise InvalidRuleError(problem, field="mirrors")
         visited = [name for name, _ in path]
         if prefix in visited:
             return tuple(rule for _, rule in path[visited.index(prefix) :])

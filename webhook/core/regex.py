@@ -18,11 +18,20 @@ from webhook.core.errors import InvalidRuleError, quote
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-__all__ = ["Regex", "RegexSet", "could_produce", "fill_groups", "highest_group"]
+__all__ = [
+    "MAX_MEMORY",
+    "REGEX_MEMORY",
+    "Regex",
+    "RegexSet",
+    "could_produce",
+    "fill_groups",
+    "highest_group",
+]
 
 # An upper bound, enough for 20,000 usual expressions. RE2 takes what it needs, and a contrived
 # expression makes it need all: this has to fit into a small container beside everything else.
-_MAX_MEMORY: Final = 32 * 1024 * 1024
+MAX_MEMORY: Final = 32 * 1024 * 1024
+REGEX_MEMORY: Final = 8 * 1024 * 1024  # that of RE2
 _GROUP: Final = re.compile(r"\\([0-9])")
 
 
@@ -33,9 +42,10 @@ def _import_re2() -> Any:
     return re2
 
 
-def _make_options() -> Any:
+def _make_options(memory: int) -> Any:
     options = _import_re2().Options()
     options.log_errors = False  # on standard error
+    options.max_mem = memory
     return options
 
 
@@ -43,17 +53,22 @@ def _make_options() -> Any:
 class Regex:
     """A regular expression that has to match the whole name.
 
+    Args:
+        text: The expression.
+        memory: Upper bound of the memory that RE2 may use for it, in bytes.
+
     Raises:
         InvalidRuleError: RE2 rejects it.
     """
 
     text: str
+    memory: int = field(default=REGEX_MEMORY, repr=False, compare=False)
     _compiled: Any = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         re2 = _import_re2()
         try:
-            compiled = re2.compile(self.text, _make_options())
+            compiled = re2.compile(self.text, _make_options(self.memory))
         except re2.error as error:
             (detail,) = error.args
             reason = detail.decode() if isinstance(detail, bytes) else detail
@@ -93,10 +108,9 @@ class RegexSet:
         InvalidRuleError: They need more memory.
     """
 
-    def __init__(self, regexes: Iterable[Regex], memory: int = _MAX_MEMORY) -> None:
+    def __init__(self, regexes: Iterable[Regex], memory: int = MAX_MEMORY) -> None:
         re2 = _import_re2()
-        options = _make_options()
-        options.max_mem = memory
+        options = _make_options(memory)
         self._set = re2.Set.FullMatchSet(options)
         try:
             for regex in regexes:

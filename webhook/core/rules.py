@@ -300,7 +300,7 @@ class Rule:
         match: str | None = None,
         mirrors: Iterable[Mirror | str] = (),
         *,
-        regex: str | None = None,
+        regex: Regex | str | None = None,
         keep: bool = False,
         original: Original = Original.LAST,
         source: str = "",
@@ -313,7 +313,7 @@ class Rule:
             raise InvalidRuleError("a rule needs either match or regex")
         values = {
             "match": None if match is None else parse_match(match),
-            "regex": None if regex is None else Regex(regex),
+            "regex": Regex(regex) if isinstance(regex, str) else regex,
             "mirrors": tuple(m if isinstance(m, Mirror) else Mirror(m) for m in mirrors),
             "keep": keep,
             "original": original,

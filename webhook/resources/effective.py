@@ -33,6 +33,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Effective", "build_effective"]
 
+MAX_TEAM_REGEX_MEMORY: Final = 128 * 1024  # some 50 usual expressions
 MAX_TEAM_RULES: Final = 1000  # of a namespace, with those of profiles
 # Of a namespace. To find out which of them makes a cycle takes a build for each.
 MAX_TEAM_OBJECTS: Final = 32
@@ -181,7 +182,7 @@ def _build_team(
         if len(rules) > MAX_TEAM_RULES:
             problem = f"a namespace cannot have more than {MAX_TEAM_RULES:,} rules: remove some"
             raise InvalidRuleError(problem)
-        team = MirrorMap(rules)
+        team = MirrorMap(rules, MAX_TEAM_REGEX_MEMORY)
         return {
             name: _change_settings(
                 replace(settings, mirrors=LayeredMap(team, platform.below[name])), used
