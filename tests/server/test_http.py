@@ -379,22 +379,27 @@ async def test_client_that_does_not_read_is_not_answered_without_end():
 
 
 @pytest.mark.anyio
-async def test_connection_that_is_reset_is_released_at_once():
+@pytest.mark.parametrize("linger", [None, struct.pack("ii", 1, 0)], ids=["closed", "reset"])
+async def test_connection_that_ends_is_released_without_garbage_collection(linger):
     async with run_listener(limits=ConnectionLimits()) as listener:
         reader, writer = await connect(listener)
         writer.write(build_request(REVIEW))
         await read_answer(reader)
-        connections = listener.server.server_state.connections
-        held = weakref.ref(next(iter(connections)))
-        linger = struct.pack("ii", 1, 0)  # close with a reset
-        writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
-        writer.transport.abort()
-        for _ in range(1000):
-            if not connections:
-                break
-            await asyncio.sleep(0.01)
-        gc.collect()
-        assert held() is None
+        held = weakref.ref(next(iter(listener.server.server_state.connections)))
+        gc.disable()
+        try:
+            if linger:
+                writer.get_extra_info("socket").setsockopt(
+                    socket.SOL_SOCKET, socket.SO_LINGER, linger
+                )
+            writer.transport.abort()
+            for _ in range(1000):
+                if held() is None:
+                    break
+                await asyncio.sleep(0.01)
+            assert held() is None
+        finally:
+            gc.enable()
 
 
 async def send_without_end(writer):

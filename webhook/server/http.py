@@ -149,6 +149,10 @@ class LimitedProtocol(HttpToolsProtocol):
         super().connection_lost(exc)
         self._unset_keepalive_if_required()
         self._port.table.discard(self)
+        # They refer to each other: without this, a closed connection would keep its memory until
+        # the garbage collector comes, which is seldom.
+        self.cycle = None  # type: ignore[assignment]
+        del self._writer
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and refuse what is too much before it is complete."""
