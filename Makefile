@@ -112,6 +112,11 @@ chaos: $(READY) ## Strike the webhook with faults while Pods are created (option
 soak: $(READY) ## Run the webhook for an hour, and fail if it grows (options: SECONDS=3600, ARGS='--picture FILE')
 	@$(BIN)/python -m tests.soak --seconds $(or $(SECONDS),3600) $(ARGS)
 
+.PHONY: scale
+scale: $(READY) ## Measure a cluster of 5,000 namespaces, 100,000 Pods, 10,000 rules and 50 replicas (options: ARGS='--pods 5000')
+	@$(BIN)/python -m tests.cluster.packages openssl util-linux iproute2
+	@$(BIN)/python -m tests.scale $(ARGS)
+
 .PHONY: audit
 audit: $(READY) ## Check the licences and known vulnerabilities of the dependencies (options: ARGS=--required)
 	@$(BIN)/python -m tests.dependencies $(ARGS)

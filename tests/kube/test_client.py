@@ -23,6 +23,10 @@ ANSWERS = {
     "/forbidden": (403, {"message": "you may not"}),
     "/metrics": (200, "a 1\nb 2\n"),
     "/log?tailLines=1": (200, "the last line\n"),
+    "/pages?limit=500": (200, {"items": [{"n": 1}], "metadata": {"continue": "old"}}),
+    "/pages?limit=500&continue=old": (410, {"message": "too old", "metadata": {"continue": "new"}}),
+    "/pages?limit=500&continue=new": (200, {"items": [{"n": 2}], "metadata": {}}),
+    "/gone?limit=500": (410, {"message": "too old"}),
     "/apis/authorization.k8s.io/v1/subjectaccessreviews": (201, {"status": {"allowed": True}}),
 }
 
@@ -77,6 +81,15 @@ def test_list_uses_the_selector(reader):
     assert reader.list("/some", "a=b") == []
     assert reader.list("/nothing") == []
     assert reader.list("/a") == []
+
+
+def test_list_goes_on_when_the_version_of_its_first_page_is_forgotten(reader):
+    assert [*reader.iterate("/pages")] == [{"n": 1}, {"n": 2}]
+
+
+def test_list_that_cannot_go_on_raises_an_error(reader):
+    with pytest.raises(UnavailableError, match="too old"):
+        [*reader.iterate("/gone")]
 
 
 def test_clock_skew_is_measured(reader):

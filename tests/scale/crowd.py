@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import http.client
 import itertools
 import json
@@ -10,6 +11,9 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from threading import Lock, Thread
+from uuid import uuid4
+
+import httpx
 
 from tests.cluster.api import namespaced
 from tests.cluster.control_plane import ControlPlane
@@ -18,6 +22,7 @@ from tests.cluster.world import ENABLED
 __all__ = ["TARGET", "Crowd", "write_rules"]
 
 CLIENTS = 8
+MOST_WRITES = 100
 TARGET = "mirror.example"
 AGAIN = {429, 500, 502, 503, 504}
 CREATED = (http.client.CREATED, http.client.CONFLICT)
@@ -96,6 +101,26 @@ class Crowd:
 
         return self._share("Pods", count, create, deadline)
 
+    def copy_pods(self, first: int, count: int, spaces: int) -> None:
+        """Write copies of a Pod that was admitted into etcd, numbered from one to another.
+
+        It takes a fraction of the time, and lists, caches and watches have as much to do.
+        """
+        pods = self._plane.api.get(namespaced("pods", "space-0"), limit="1")["items"]
+        (template,) = pods
+        del template["metadata"]["resourceVersion"]
+        url = f"http://{self._plane.host}:2379/v3/kv/txn"
+        with httpx.Client(timeout=60) as client:
+            for start in range(first, count, MOST_WRITES):
+                writes = []
+                for number in range(start, min(start + MOST_WRITES, count)):
+                    space, name = f"space-{number % spaces}", f"web-{number}"
+                    template["metadata"] |= {"name": name, "namespace": space, "uid": str(uuid4())}
+                    pod = json.dumps({"apiVersion": "v1", "kind": "Pod"} | template)
+                    put = {"key": encode(f"/registry/pods/{space}/{name}"), "value": encode(pod)}
+                    writes.append({"requestPut": put})
+                client.post(url, json={"success": writes}).raise_for_status()
+
     def _share(
         self,
         what: str,
@@ -147,3 +172,7 @@ class Crowd:
             time.sleep(1)
         self.errors.append(problem)
         return b""
+
+
+def encode(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

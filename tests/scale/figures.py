@@ -85,7 +85,7 @@ class Scrape:
         for name, labels, value in METRIC.findall(text):
             self.values.append((name, dict(LABEL.findall(labels)), float(value)))
 
-    def sum(self, name: str, **labels: str) -> float:
+    def sum(self, name: str, /, **labels: str) -> float:
         """Return the sum of the series of a metric that have some labels."""
         return sum(
             value
@@ -93,13 +93,13 @@ class Scrape:
             if found == name and labels.items() <= given.items()
         )
 
-    def mean_since(self, before: Scrape, name: str, **labels: str) -> float:
+    def mean_since(self, before: Scrape, name: str, /, **labels: str) -> float:
         """Return the mean of a histogram since another scrape, in milliseconds."""
         spent = self.sum(f"{name}_sum", **labels) - before.sum(f"{name}_sum", **labels)
         count = self.sum(f"{name}_count", **labels) - before.sum(f"{name}_count", **labels)
         return 1000 * spent / count if count else 0.0
 
-    def share_within(self, before: Scrape, seconds: str, name: str, **labels: str) -> float:
+    def share_within(self, before: Scrape, seconds: str, name: str, /, **labels: str) -> float:
         """Return which share of a histogram was within a bucket, since another scrape."""
         bucket = {"le": seconds} | labels
         within = self.sum(f"{name}_bucket", **bucket) - before.sum(f"{name}_bucket", **bucket)

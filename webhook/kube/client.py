@@ -23,6 +23,7 @@ from urllib3.exceptions import HTTPError
 from webhook import __version__
 from webhook.kube.errors import (
     ClusterError,
+    ExpiredError,
     NotFoundError,
     UnavailableError,
     create_error,
@@ -122,7 +123,11 @@ class KubeClient:
         response = self._request(action, method, path, content, read_timeout, accept, content_type)
         if response.status in range(200, 300):
             return response
-        raise create_error(action, response.status, _find_message(_read(action, response)))
+        answer = _read(action, response)
+        error = create_error(action, response.status, _find_message(answer))
+        if isinstance(error, ExpiredError):
+            error.next_page = _find_next_page(_parse(answer))
+        raise error
 
     def call(
         self,
@@ -207,7 +212,8 @@ class KubeClient:
     def iterate(self, path: str) -> Iterator[dict[str, Any]]:
         """Yield the objects of a collection of any size, which is read page by page.
 
-        See `Retrieving large results sets in chunks`_.
+        See `Retrieving large results sets in chunks`_. After five minutes the API server
+        forgets the version that the first page had; then the rest is of the latest version.
 
         Args:
             path: Path of the collection.
@@ -220,14 +226,19 @@ class KubeClient:
         """
         query = {"limit": str(PAGE_SIZE)}
         while True:
-            page = self.call(f"list {path}", "GET", path, query=query)
-            items, metadata = page.get("items"), page.get("metadata")
+            try:
+                page = self.call(f"list {path}", "GET", path, query=query)
+            except ExpiredError as error:
+                if error.next_page in {"", query.get("continue")}:
+                    raise
+                query["continue"] = error.next_page
+                continue
+            items = page.get("items")
             if isinstance(items, list):
                 yield from (item for item in items if isinstance(item, dict))
-            token = metadata.get("continue") if isinstance(metadata, dict) else None
-            if not token:
+            query["continue"] = _find_next_page(page)
+            if not query["continue"]:
                 return
-            query["continue"] = str(token)
 
     def measure_clock_skew(self) -> float:
         """Return by how many seconds the local clock is ahead of that of the API server."""
@@ -389,6 +400,12 @@ def _parse(body: bytes) -> Any:
         return json.loads(body)
     except ValueError:
         return None
+
+
+def _find_next_page(content: Any) -> str:
+    """Return the token of the next page of a list; empty if there is none."""
+    metadata = content.get("metadata") if isinstance(content, dict) else None
+    return str(metadata.get("continue") or "") if isinstance(metadata, dict) else ""
 
 
 def _find_message(body: bytes) -> str:

@@ -57,7 +57,13 @@ class UnavailableError(ClusterError):
 
 
 class ExpiredError(UnavailableError):
-    """The API server no longer has what came after a version: begin again with a list."""
+    """The API server no longer has what came after a version: begin again with a list.
+
+    Attributes:
+        next_page: The token of the next page as it is now, for a list that may mix versions.
+    """
+
+    next_page = ""
 
 
 ERRORS: Final[dict[int, type[ClusterError]]] = {

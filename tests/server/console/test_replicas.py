@@ -447,6 +447,23 @@ async def test_no_more_of_an_answer_is_read_than_its_bound():
     assert sent < 2 * MAX_ANSWER
 
 
+async def test_many_replicas_send_no_more_together_than_a_few(console, monkeypatch):
+    monkeypatch.setattr(replicas, "MAX_FOUND_TOTAL", 30_000)
+    other = Console()
+    share_ca(console, other)
+    for number in range(40):
+        other.now += 1
+        other.create(f"web-{number}")
+    async with deciding(other) as (endpoint, _, sent):
+        many = [Endpoint(f"replica-{n}", endpoint.address, endpoint.port) for n in range(10)]
+        found(console, OURS, *many)
+        answer = await console.json("/api/decisions")
+    assert (answer["answered"], answer["missing"]) == (11, [])
+    assert len(sent) == 10
+    assert sum(map(len, sent)) < 30_000 * 4 / 3 + 10 * 200
+    assert [pod["name"] for pod in answer["pods"]][:2] == ["web-39", "web-38"]
+
+
 async def test_replica_with_too_many_decisions_sends_the_best(console, monkeypatch):
     monkeypatch.setattr(replicas, "MAX_FOUND", 5000)
     other = Console()

@@ -6,6 +6,7 @@ import asyncio
 import os
 import ssl
 from dataclasses import dataclass, replace
+from functools import partial
 from importlib import import_module
 from secrets import token_hex
 from typing import TYPE_CHECKING, Final
@@ -37,6 +38,8 @@ MAX_BYTES: Final = 64 * 1024
 MAX_ANSWER: Final = 8 * 1024 * 1024
 # Of an answer before it is encrypted, which makes it a third larger. The best Pods are sent.
 MAX_FOUND: Final = 6 * 1024 * 1024 - 1024
+# Of all replicas together: their answers come at the same time.
+MAX_FOUND_TOTAL: Final = 24 * 1024 * 1024
 MAX_QUERY: Final = 32 * 1024
 STATE_PATH: Final = "/replica"
 DECISIONS_PATH: Final = "/replica/decisions"
@@ -78,6 +81,7 @@ class _SealedQuery:
     outcome: str
     problems: bool
     limit: int
+    most: int = MAX_FOUND
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,23 +132,31 @@ class DecisionExchange:
             found = self.find(query)
             while True:
                 answer = _answers.dump_json(_SealedAnswer(asked.nonce, self.identity, found))
-                if len(answer) <= MAX_FOUND or not found.pods:
+                if len(answer) <= min(MAX_FOUND, asked.most) or not found.pods:
                     return seal.close(answer)
                 found = replace(found, pods=found.pods[: len(found.pods) // 2])
 
         return await run_in_threadpool(find)
 
-    async def ask(self, address: str, query: PodQuery, seconds: float) -> FoundPods | str | None:
+    async def ask(
+        self, address: str, query: PodQuery, seconds: float, most: int
+    ) -> FoundPods | str | None:
         """Return what the replica at an address knows, or the reason why it does not answer.
 
         None if it is this one: on the network of the host, a replica does not know its name.
+
+        Args:
+            address: Its host and port.
+            query: Which Pods.
+            seconds: How long to wait.
+            most: Bytes of the best Pods that it sends.
         """
         seal = self.get_seal()
         if seal is None:
             return "this replica has no CA yet, by which it could ask the others"
         nonce = token_hex(8)
         asked = _SealedQuery(
-            nonce, query.text, query.namespace, query.outcome, query.problems, query.limit
+            nonce, query.text, query.namespace, query.outcome, query.problems, query.limit, most
         )
         token = seal.close(_queries.dump_json(asked)).decode()
         body = await _fetch(f"{address}{DECISIONS_PATH}?query={token}", seconds, MAX_ANSWER)
@@ -200,9 +212,9 @@ class ReplicaDirectory:
         except ClusterError as error:
             return SearchResult(mine, 1, 1, (str(error),))
         others = [each for each in endpoints if each.pod != own.name]
-        answers = await asyncio.gather(
-            *(self.exchange.ask(_join_address(each), query, self.timeout) for each in others)
-        )
+        most = min(MAX_FOUND, MAX_FOUND_TOTAL // max(1, len(others)))
+        ask = partial(self.exchange.ask, query=query, seconds=self.timeout, most=most)
+        answers = await asyncio.gather(*(ask(_join_address(each)) for each in others))
         found = [answer for answer in answers if isinstance(answer, FoundPods)]
         missing = [
             f"{each.pod or each.address}: {answer}"
