@@ -33,6 +33,7 @@ ELSEWHERE = {
     "airgap.md": "tests/cluster/test_node_airgap.py",
     "audit.md": "tests/cli/test_audit.py",
     "copy.md": "tests/copying/test_guide.py",
+    "custom-resources.md": "tests/resources/test_guide.py",
     "gitops.md": "tests/cli/test_guides.py",
     "kubeadm.md": "tests/cli/test_guides.py",
     "pull.md": "tests/cli/pull/test_page.py",
@@ -213,6 +214,14 @@ def parse(words):
         pass
 
 
+SETS = """\
+apiVersion: kuik.enix.io/v1alpha1
+kind: ImageSetMirror
+metadata: {name: hub, namespace: shop}
+spec:
+  imageFilter: {include: ["docker.io/library/.*"]}
+  mirrors: [{registry: harbor.example.com, path: /dockerhub}]
+"""
 CHART_FILES = {
     "Chart.yaml": "{apiVersion: v2, name: web, version: 1.0.0}\n",
     "templates/pod.yaml": """\
@@ -236,6 +245,7 @@ def folder(tmp_path, monkeypatch):
     for name in ("web.yaml", "app.yaml", "deploy.yaml", "manifests/web.yaml"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(CHART_FILES["templates/pod.yaml"])
+    (tmp_path / "sets.yaml").write_text(SETS)
     (tmp_path / "maps.conf").write_text("docker.io::harbor.example.com/dockerhub\n")
     (tmp_path / "etc/rancher/k3s").mkdir(parents=True)
     hosts = tmp_path / "etc/containerd/certs.d/docker.io/hosts.toml"
