@@ -60,6 +60,7 @@ class PageQuery:
     problems: bool = False
     image: str = ""
     policy: str = "default"
+    namespace: str = ""
     rule: str = ""
     offset: int = 0
 
@@ -93,7 +94,7 @@ def render_page(
     image = query.image.strip() or _find_image(query.text, answer)
     if image:
         try:
-            explanation = views.explain(image, query.policy)
+            explanation = views.explain(image, query.policy, query.namespace.strip())
         except UnknownPolicyError as error:
             problem = str(error)
     return (
@@ -118,6 +119,7 @@ def render_page(
                 max(each.rewritten + each.unchanged + each.warned for each in minutes)
             ),
             rule_rows=RULE_ROWS,
+            has_objects=views.rules.effective is not None,
             rules=views.list_rules(query.rule, query.offset, RULE_ROWS),
         )
     )

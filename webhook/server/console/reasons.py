@@ -21,7 +21,9 @@ CONTENT: Final = re.compile(r"\w")
 PLACEHOLDER: Final = re.compile(r"\{(\w+)\}")
 # Placeholders whose value may have spaces. Few may, as expressions with many take long.
 WIDE: Final = frozenset({"reason", "answers", "mismatches", "path", "command", "values"})
-CHAIN: Final = re.compile(r"rule (\S+) → (\S+?)(?:, then (.+))?")
+# A rule may be followed by where it comes from, such as "(MirrorRules shop/rules)".
+RULE: Final = r"\S+(?: \([^()]+\))?"
+CHAIN: Final = re.compile(rf"rule ({RULE}) → (\S+?)(?:, then (.+))?")
 MORE: Final = re.compile(r"(.*) and (\d+) more")
 # A longer reason is not worth the time that the expressions take.
 MAX_REASON: Final = 1100
@@ -110,6 +112,6 @@ def _compile(template: str) -> re.Pattern[str]:
     """Return the expression that matches what a template makes, with its values by name."""
     pattern = ""
     for index, part in enumerate(PLACEHOLDER.split(template)):
-        value = ".+?" if part in WIDE else r"\S+?"
+        value = ".+?" if part in WIDE else RULE if part == "rule" else r"\S+?"
         pattern += f"(?P<{part}>{value})" if index % 2 else re.escape(part)
     return re.compile(pattern, re.DOTALL)

@@ -69,10 +69,11 @@ def create_console_router(
         problems: bool = False,
         image: Text = "",
         policy: Text = "default",
+        namespace: Text = "",
         rule: Text = "",
         offset: Offset = 0,
     ) -> Response:
-        query = PageQuery(lang, text, problems, image, policy, rule, offset)
+        query = PageQuery(lang, text, problems, image, policy, namespace, rule, offset)
         translation = choose_translation(lang, request.headers.get("accept-language", ""))
         replicas, answer = await gather(
             directory.list_replicas(),
@@ -99,7 +100,8 @@ def create_console_router(
     def rules(*, text: Text = "", offset: Offset = 0, limit: RuleLimit = RULES) -> RulePage:
         """Return the rules of every policy with the use and the status of their mirrors.
 
-        `text` is a part of the rule, of its profile, or of a mirror.
+        `text` is a part of the rule, of its profile, object or mirror. Rules of MirrorRules come
+        after those of the platform.
         """
         return views.list_rules(text, offset, limit)
 
@@ -127,10 +129,13 @@ def create_console_router(
         return await _find(directory, clock, query)
 
     @router.get("/api/explain", responses={404: {"description": "No such policy"}})
-    def explain(image: Text, policy: Text = "default") -> ExplanationView:
-        """Return what a policy makes of an image, and why; no registry is asked."""
+    def explain(image: Text, policy: Text = "default", namespace: Text = "") -> ExplanationView:
+        """Return what a policy makes of an image, and why; no registry is asked.
+
+        `namespace` is that of the Pod, if it may have MirrorRules.
+        """
         try:
-            return views.explain(image, policy)
+            return views.explain(image, policy, namespace)
         except UnknownPolicyError as error:
             raise HTTPException(404, str(error), HEADERS) from None
 

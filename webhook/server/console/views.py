@@ -11,10 +11,12 @@ from pydantic import AfterValidator, AwareDatetime
 
 from webhook import __version__
 from webhook.config import Mode
-from webhook.core import MatchKind, Outcome, explain_rules
+from webhook.core import LayeredMap, MatchKind, Outcome, explain_rules
 from webhook.server.mirror_health import MirrorState  # noqa: TC001 - FastAPI reads the annotations
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
     from webhook.config import PolicySettings
     from webhook.core import Rule
     from webhook.server.certificates import ServingCertificate
@@ -115,11 +117,12 @@ class MirrorView:
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """A rule of a policy."""
+    """A rule of a policy; *object* is the custom resource that it comes from, if there is one."""
 
     policy: str
     rule: str
     profile: str
+    object: str
     keep: bool
     mirrors: list[MirrorView]
 
@@ -135,10 +138,11 @@ class RulePage:
 
 @dataclass(frozen=True, slots=True)
 class RuleMatchView:
-    """How a rule matches an image; *winner* is the rule that shadows it."""
+    """How a rule matches an image; *winner* is the rule that shadows it, *object* as above."""
 
     rule: str
     profile: str
+    object: str
     match: MatchKind
     winner: str
     keep: bool
@@ -240,6 +244,11 @@ class ConsoleViews:
     started: float
     identity: str = field(default_factory=lambda: token_hex(8))
 
+    @property
+    def _policies(self) -> Mapping[str, PolicySettings]:
+        """The policies of the platform: of the rules file, and of the objects of the cluster."""
+        return (self.rules.effective or self.rules.configuration).policies
+
     def get_replica_state(self) -> ReplicaState:
         """Return what this replica reports to the others: no image, Pod or rule."""
         state = self.get_state()
@@ -275,23 +284,24 @@ class ConsoleViews:
             ),
             policies=[
                 PolicyView(name, policy.mode, len(policy.mirrors.rules), bool(policy.availability))
-                for name, policy in configuration.policies.items()
+                for name, policy in self._policies.items()
             ],
         )
 
     def list_rules(self, text: str = "", offset: int = 0, limit: int | None = None) -> RulePage:
         """Return a page of the rules of all policies, with their mirrors.
 
+        Those of namespaces come after those of the platform.
+
         Args:
-            text: A part of the rule, of its profile or of a mirror; empty for all.
+            text: A part of the rule, of its profile, object or mirror; empty for all.
             offset: How many rules to leave out.
             limit: How many to return at most; None for all.
         """
         wanted = text.strip().lower()
         rules = [
             (policy, rule)
-            for policy in self.rules.configuration.policies.values()
-            for rule in policy.mirrors.rules
+            for policy, rule in self._iterate_rules()
             if not wanted or any(wanted in each.lower() for each in _list_texts(rule))
         ]
         end = None if limit is None else offset + limit
@@ -303,12 +313,25 @@ class ConsoleViews:
                     policy=policy.name,
                     rule=rule.name,
                     profile=rule.source,
+                    object=rule.owner,
                     keep=rule.keep,
                     mirrors=self._list_mirrors(policy, rule),
                 )
                 for policy, rule in rules[offset:end]
             ],
         )
+
+    def _iterate_rules(self) -> Iterator[tuple[PolicySettings, Rule]]:
+        for policy in self._policies.values():
+            for rule in policy.mirrors.rules:
+                yield policy, rule
+        effective = self.rules.effective
+        for namespace in sorted(effective.namespaces) if effective else ():
+            for name in self._policies:
+                found = effective.find(name, namespace) if effective else None
+                if found is not None and isinstance(found.mirrors, LayeredMap):
+                    for rule in found.mirrors.team.rules:
+                        yield found, rule
 
     def _list_mirrors(self, policy: PolicySettings, rule: Rule) -> list[MirrorView]:
         shares = self.history.shares
@@ -323,15 +346,21 @@ class ConsoleViews:
             )
         return views
 
-    def explain(self, image: str, policy: str) -> ExplanationView:
+    def explain(self, image: str, policy: str, namespace: str = "") -> ExplanationView:
         """Return what a policy makes of an image; no registry is asked.
+
+        Args:
+            image: The image.
+            policy: Name of the policy.
+            namespace: Namespace of the Pod; empty for one without rules of its own.
 
         Raises:
             UnknownPolicyError: There is no such policy.
         """
-        settings = self.rules.configuration.policies.get(policy)
+        effective = self.rules.effective
+        settings = effective.find(policy, namespace) if effective else self._policies.get(policy)
         if settings is None:
-            known = ", ".join(self.rules.configuration.policies)
+            known = ", ".join(self._policies)
             raise UnknownPolicyError(f"there is no policy {policy!r}; there is: {known}")
         decision = settings.mirrors.decide(image)
         if settings.mode is Mode.OBSERVE:
@@ -362,6 +391,7 @@ class ConsoleViews:
                 RuleMatchView(
                     rule=each.rule.name,
                     profile=each.rule.source,
+                    object=each.rule.owner,
                     match=each.kind,
                     winner="" if each.winner is None else str(each.winner),
                     keep=each.rule.keep,
@@ -374,7 +404,7 @@ class ConsoleViews:
 
 
 def _list_texts(rule: Rule) -> list[str]:
-    return [rule.name, rule.source, *(mirror.target for mirror in rule.mirrors)]
+    return [rule.name, rule.source, rule.owner, *(mirror.target for mirror in rule.mirrors)]
 
 
 def _utc(seconds: float) -> datetime:
