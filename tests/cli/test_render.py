@@ -158,3 +158,15 @@ def test_render_policy_can_put_the_rules_into_a_config_map(path):
         "docker.io..bitnami": "harbor.example.com/hub/bitnamilegacy docker.io/bitnamilegacy",
         ".gcr.io": "harbor.example.com/gcr",
     }
+
+
+@pytest.mark.parametrize("target", ["containerd", "crio", "k3s", "docker", "kubeadm", "policy"])
+def test_render_writes_the_same_with_keys_for_custom_resources(tmp_path, target):
+    path = tmp_path / "rules.yaml"
+    path.write_text(RULES)
+    expected = run(target, "--config", path)
+    text = RULES.replace("hub]}", "hub], enforced: true}")
+    path.write_text(text + "delegation: {namespaces: {}, mirrors: [a.io]}\n")
+    result = run(target, "--config", path)
+
+    assert (result.exit_code, result.output) == (expected.exit_code, expected.output)
