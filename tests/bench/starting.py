@@ -69,7 +69,7 @@ def measure_memory(folder: Path, report: Callable[[str], None]) -> Iterator[Boun
     """Yield what a million reviews leave behind, where images repeat, and where all are new."""
     load = Load(folder)
     # Where every image is new, the history of the console fills its 20 MiB.
-    for name, case, most in (("images repeat", USUAL, 75), ("every image new", NEW, 105)):
+    for name, case, most in (("images repeat", USUAL, 75), ("every image new", NEW, 102)):
         few = Case(case.name, case.body, CONNECTIONS, new=case.new)
         with ExitStack() as stack:
             ours = Field(folder, stack).start_webhook("memory", make_rules(RULES))
