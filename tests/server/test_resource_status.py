@@ -168,7 +168,7 @@ def test_refusal_and_its_end_are_events(world):
     kinds = [(each["type"], each["reason"]) for each in world.events]
     assert kinds == [("Warning", "MirrorNotAllowed"), ("Normal", "Accepted")]
     event = world.events[0]
-    assert event["metadata"] == {"generateName": "a.", "namespace": "shop"}
+    assert event["metadata"] == {"generateName": "a-", "namespace": "shop"}
     assert event["regarding"]["uid"] == "uid-a"
     assert event["reportingInstance"] == "replica-1"
     assert "else.example/x is not allowed" in event["note"]

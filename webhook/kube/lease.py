@@ -94,7 +94,8 @@ class LeaseElection:
         if not self.is_holder:
             return
         self._renewed_at = float("-inf")
-        body = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": ""}}
+        # The API server takes no empty identity.
+        body = {"metadata": {"resourceVersion": self._version}, "spec": {"holderIdentity": None}}
         action = f"release Lease {self._namespace}/{self._name}"
         self._client.call(action, "PATCH", f"{self._path}/{self._name}", body=body)
 

@@ -261,7 +261,7 @@ class StatusWriter:
             "apiVersion": "events.k8s.io/v1",
             "kind": "Event",
             "metadata": {
-                "generateName": f"{resource.name[:MAX_EVENT_NAME]}.",
+                "generateName": f"{resource.name[:MAX_EVENT_NAME].rstrip('.-')}-",
                 "namespace": namespace,
             },
             "eventTime": datetime.now(UTC).isoformat(timespec="microseconds"),
