@@ -38,8 +38,6 @@ ON_HUB: Final = (
     "{rule} leads to docker.io, where images of one part are in library/, and another rule "
     "applies there: write the last mirror in the rule itself, or use the webhook"
 )
-
-
 LONGER: Final = (
     "{rule} leads through a longer path than that of the last mirror, and a mirror flattens names: "
     "write the last mirror in the rule itself, or use the webhook"
