@@ -176,14 +176,15 @@ def test_webhook_selects_mirror_that_has_image(tmp_path):
         rules.write_text(
             CHECKED.format(
                 mirrors,
-                f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, timeout: 1s",
+                f", plainHTTP: [{mirrors}], credentials: [config.json], ttl: 1s, timeout: 2s, "
+                "budget: 3s",
             )
         )
         with serving(rules) as webhook:
             (first,) = images_in(webhook.review(review_of("team/app:1")))
             proxy.mode = "hangs"
             for number in range(5):
-                webhook.review(review_of(f"team/new{number}:1"), "/mutate?timeout=2s")
+                webhook.review(review_of(f"team/new{number}:1"), "/mutate?timeout=4s")
             (second,) = images_in(webhook.review(review_of("team/app:1")))
             (third,) = images_in(webhook.review(review_of("team/none:1")))
             down = webhook.metric("mirrorhook_registries_down")
