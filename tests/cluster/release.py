@@ -212,9 +212,9 @@ class Release:
         shutil.rmtree(replica.folder)
         assert list(filter(None, map(find_unlisted, replica.list_lines()))) == []
 
-    def bring_rules(self) -> None:
+    def bring_rules(self, *replicas: Replica) -> None:
         """Update the mounted ConfigMap in the Pods, as the kubelet does about once a minute."""
-        for replica in self.replicas:
+        for replica in replicas or self.replicas:
             self._fill(replica.folder / "rules", "configmaps", f"{self.name}-rules")
 
     def bring_certificate(self, secret: str) -> None:

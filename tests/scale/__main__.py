@@ -249,9 +249,7 @@ def reload(here: Large) -> Iterator[Row]:
     text = here.api.get(path)["data"]["rules.yaml"]
     here.api.patch(path, {"data": {"rules.yaml": text.replace("team-00001", "team-x0001")}})
     begin = time.monotonic()
-    here.release.replicas.append(here.replica)
-    here.release.bring_rules()
-    here.release.replicas.remove(here.replica)
+    here.release.bring_rules(here.replica)
     until(lambda: here.replica.logged(event), "the new rules", 120)
     spent = time.monotonic() - begin
     ended.set()
@@ -300,7 +298,9 @@ print(json.dumps([used.ru_maxrss / 1024, used.ru_utime + used.ru_stime, code]), 
 def look(here: Large) -> Iterator[Row]:
     """Read the console, and yield what each page takes."""
     before = read_memory(here.replica.process.pid)
-    with httpx.Client(timeout=60) as client:
+    # As by kubectl port-forward: the console is for visitors on the same machine.
+    local = httpx.HTTPTransport(local_address="127.0.0.1")
+    with httpx.Client(timeout=60, transport=local, headers={"Host": "localhost"}) as client:
         for page in PAGES:
             begin = time.monotonic()
             answer = client.get(f"http://{here.replica.address}:8080{page}")
@@ -326,7 +326,7 @@ def weigh(here: Large) -> Iterator[Row]:
     yield "memory of all together, at most", f"{here.meter.total:,.0f} MiB"
     usage = resource.getrusage(resource.RUSAGE_SELF)
     yield "memory of the simulated replicas and clients", f"{usage.ru_maxrss / 1024:,.0f} MiB"
-    size = sum(path.stat().st_size for path in (here.plane.folder / "etcd").rglob("*.db"))
+    size = sum(path.stat().st_size for path in (here.plane.folder / "etcd").rglob("db"))
     yield "database of etcd", f"{size / 2**20:,.0f} MiB"
 
 
