@@ -136,6 +136,15 @@ def test_conditions_from_rules_have_no_effect_but_others_stay():
         assert wide[key] == usual[key]
 
 
+@pytest.mark.parametrize("enabled", [True, False])
+def test_fill_copies_to_the_mirrors_of_objects_if_the_replicas_read_them(enabled):
+    rendered = render({"fill": {"enabled": True}, "customResources": {"enabled": enabled}})
+    pod = rendered.one("CronJob")["spec"]["jobTemplate"]["spec"]["template"]["spec"]
+    assert ("--custom-resources" in pod["initContainers"][0]["args"]) is enabled
+    text = json.dumps(roles(rendered)["mirrorhook-fill.mirrorhook"])
+    assert ("mirrorrules" in text) is enabled
+
+
 @pytest.mark.parametrize("helm", HELM_VERSIONS)
 @pytest.mark.parametrize(
     ("values", "sentence"),

@@ -243,6 +243,19 @@ def test_copy_takes_each_image_to_the_mirror_of_its_namespace(api):
     ]
 
 
+def test_copy_adds_custom_resources_to_a_rules_file(api, tmp_path):
+    path = tmp_path / "rules.yaml"
+    path.write_text(yaml.safe_dump(FILE))
+    api.collections["/api/v1/pods"] = [pod("a", "quay.io/a:1"), pod("b", "gcr.io/b:1")]
+    result = run(api, "copy", "--plan", "list", "--custom-resources", "--config", str(path))
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines() == [
+        "gcr.io/b:1 harbor.example.com/new/b:1",
+        "quay.io/a:1 harbor.example.com/shop/a:1",
+    ]
+    assert not any("webhookconfigurations" in each for each in api.requests)
+
+
 def test_copy_with_rules_uses_these_alone(api, tmp_path):
     path = tmp_path / "rules.yaml"
     path.write_text(yaml.safe_dump(FILE))

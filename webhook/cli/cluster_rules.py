@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
+from webhook.cli.cluster_objects import read_custom_resources
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.policies import BoundPolicy
-from webhook.cli.options import SetupError, open_cluster
+from webhook.cli.options import SetupError, open_cluster, select_policy
+from webhook.cli.output import escape_controls
 from webhook.config.models import DEFAULT_POLICY
 from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable, Iterator
     from pathlib import Path
 
     from webhook.cli.doctor.installation import Installation, Rewriter
-    from webhook.config import PolicySettings
+    from webhook.config import Configuration, PolicySettings
     from webhook.core import Decision, Rule
     from webhook.kube.client import KubeClient
     from webhook.resources import Effective
 
-__all__ = ["ClusterRules", "RuleOrigin", "load_cluster_rules", "read_cluster_rules"]
+__all__ = ["ClusterRules", "RuleOrigin", "extend_rules", "load_cluster_rules", "read_cluster_rules"]
 
 NAME: Final = "kubernetes.io/metadata.name"
 
@@ -103,17 +106,6 @@ class ClusterRules:
         rules = [rule for rule, _ in steps] or ([decision.rule] if decision.rule else [])
         return [self._trace_rule(rule) for rule in dict.fromkeys(rules)]
 
-    def list_problems(self) -> list[str]:
-        """Return a sentence for each custom resource that is not in use."""
-        if self._effective is None:
-            return []
-        return [
-            f"{each.object}, generation {each.object.generation}, is not in use "
-            f"({each.reason}): {each.message}"
-            for each in self._effective.verdicts.values()
-            if not each.is_accepted
-        ]
-
     def _trace_rule(self, rule: Rule) -> RuleOrigin:
         if isinstance(self._rewriter, BoundPolicy):
             policy = self._rewriter.policy
@@ -143,6 +135,34 @@ class ClusterRules:
         return f"{prefix}rules[{own.index(rule.name)}]" if rule.name in own else ""
 
 
+def extend_rules(
+    configuration: Configuration,
+    kubeconfig: Path | None,
+    context: str | None,
+    policy: str,
+    namespace: str = "",
+) -> Callable[[str], PolicySettings]:
+    """Return what finds a policy of a rules file in a namespace, with the objects of a cluster.
+
+    Args:
+        configuration: The rules file.
+        kubeconfig: As for `open_cluster`.
+        context: As for `open_cluster`.
+        policy: Name of the policy.
+        namespace: As for `read_cluster_rules`.
+
+    Raises:
+        SetupError: The objects cannot be read.
+        click.UsageError: There is no such policy.
+    """
+    base = select_policy(configuration, policy)
+    with _explain_errors():
+        objects = read_custom_resources(open_cluster(kubeconfig, context), namespace)
+    effective = objects.build(configuration)
+    _warn_of_problems(effective)
+    return lambda each: effective.find(policy, each) or base
+
+
 def load_cluster_rules(
     kubeconfig: Path | None, context: str | None, policy: str, namespace: str = ""
 ) -> ClusterRules:
@@ -157,16 +177,32 @@ def load_cluster_rules(
     Raises:
         SetupError: They cannot be read, or there are none.
     """
-    try:
+    with _explain_errors():
         rules = read_cluster_rules(open_cluster(kubeconfig, context), policy, namespace)
+    if rules.effective is not None:
+        _warn_of_problems(rules.effective)
+    return rules
+
+
+@contextmanager
+def _explain_errors() -> Iterator[None]:
+    """Add to errors of a cluster what is needed to read its rules."""
+    try:
+        yield
     except ClusterError as error:
         problem = str(error).rstrip(".")
         raise SetupError(
             f"{problem}; give --kubeconfig FILE of a cluster whose rules you may read"
         ) from None
-    for problem in rules.list_problems():
-        click.echo(f"Warning: {problem}", err=True)
-    return rules
+
+
+def _warn_of_problems(effective: Effective) -> None:
+    """Write to standard error which custom resources are not in use."""
+    for each in effective.verdicts.values():
+        if not each.is_accepted:
+            found = each.object
+            problem = f"{found}, generation {found.generation}, is not in use ({each.reason})"
+            click.echo(escape_controls(f"Warning: {problem}: {each.message}"), err=True)
 
 
 def read_cluster_rules(client: KubeClient, policy: str, namespace: str = "") -> ClusterRules:

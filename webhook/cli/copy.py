@@ -35,6 +35,7 @@ from webhook.cli.options import (
     SetupError,
     cluster_options,
     explain_cluster_errors,
+    load_configuration,
     load_policy,
     open_cluster,
     output_option,
@@ -90,6 +91,11 @@ WORD: Final = max(map(len, CopyStatus))
     is_flag=True,
     help="Copy the images of a cluster's Pods and workloads; by the rules of the cluster, if none "
     "are given.",
+)
+@click.option(
+    "--custom-resources",
+    is_flag=True,
+    help="With --cluster and --config: add the ClusterMirrorRules and MirrorRules of the cluster.",
 )
 @cluster_options
 @click.option(
@@ -152,6 +158,7 @@ def copy(
     policy: str,
     manifests: tuple[Path, ...],
     cluster: bool,
+    custom_resources: bool,
     kubeconfig: Path | None,
     kube_context: str | None,
     namespace: str,
@@ -191,17 +198,14 @@ def copy(
         (not is_named and not load, "give images, --manifests FILE or --cluster"),
         ((namespace or kube_context) and not cluster, "--namespace and --context need --cluster"),
         (has_file and not plan, "--plan-file needs --plan"),
+        (custom_resources and not cluster, "--custom-resources needs --cluster"),
     ):
         if is_wrong:
             raise click.UsageError(problem)
-    find: Callable[[str], PolicySettings]
-    if cluster and not config and not profile:
-        from webhook.cli import cluster_rules  # noqa: PLC0415 - see main.py
-
-        find = cluster_rules.load_cluster_rules(kubeconfig, kube_context, policy, namespace).find
-    else:
-        loaded = load_policy(config, profile, policy)
-        find = lambda namespace: loaded  # noqa: ARG005, E731 - one of two
+    is_own = bool(cluster and not config and not profile)
+    find = _find_rules(
+        config, profile, policy, kubeconfig, kube_context, namespace, is_own, custom_resources
+    )
     settings = find(namespace)
     chosen = tuple(dict.fromkeys(platforms))
     reached = _read_settings(settings.availability, plain_http)
@@ -233,6 +237,29 @@ def copy(
     saving, loading = (opened if save else None), (opened if load else None)
     code = _copy_all(tasks, copier, reached, chosen, parallel, saving, loading, output)
     context.exit(code or (0 if is_whole else EXIT_FAILED))
+
+
+def _find_rules(
+    config: Path | None,
+    profile: tuple[str, ...],
+    policy: str,
+    kubeconfig: Path | None,
+    context: str | None,
+    namespace: str,
+    is_own: bool,
+    custom_resources: bool,
+) -> Callable[[str], PolicySettings]:
+    """Return what finds the policy in a namespace: of the cluster, or as the options say."""
+    if is_own or custom_resources:
+        from webhook.cli import cluster_rules  # noqa: PLC0415 - see main.py
+
+        if is_own:
+            rules = cluster_rules.load_cluster_rules(kubeconfig, context, policy, namespace)
+            return rules.find
+        loaded = load_configuration(config, profile)
+        return cluster_rules.extend_rules(loaded, kubeconfig, context, policy, namespace)
+    settings = load_policy(config, profile, policy)
+    return lambda _: settings
 
 
 def _read_settings(settings: Availability | None, plain_http: tuple[str, ...]) -> Availability:
