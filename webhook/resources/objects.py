@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 __all__ = ["API_VERSION", "ResourceObject", "name_object", "read_object"]
 
 API_VERSION: Final = "mirrorhook.io/v1alpha1"
+MAX_PROBLEMS: Final = 50  # of an object; more would help nobody, and take memory
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,5 +80,5 @@ def read_object(manifest: Mapping[str, Any]) -> ResourceObject:
         metadata["generation"],
         metadata["creationTimestamp"],
         spec,
-        tuple(diagnostics.problems),
+        tuple(diagnostics.problems[:MAX_PROBLEMS]),
     )
