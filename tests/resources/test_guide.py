@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import yaml
 from cel_expr_python import cel
+from click.testing import CliRunner
 from lupa.lua51 import LuaRuntime
 
 from tests.cli.guides import DOCS
+from webhook.cli.main import mirrorhook
 
 GENERATION = 7
 BLOCKS = [
@@ -62,6 +64,17 @@ STATES = {
         *("Progressing", "waiting for mirrorhook"),
     ),
 }
+
+
+@pytest.mark.parametrize("name", ["clustermirrorrules", "mirrorrules"])
+def test_sample_is_valid_with_the_values_of_the_samples(name, tmp_path):
+    values = yaml.safe_load((SAMPLES / "values.yaml").read_text(encoding="utf-8"))
+    rules = tmp_path / "rules.yaml"
+    rules.write_text(yaml.safe_dump({"delegation": values["delegation"]}))
+    arguments = ["check", str(SAMPLES / f"{name}.yaml"), "--config", str(rules)]
+    result = CliRunner().invoke(mirrorhook, arguments)
+    assert result.exit_code == 0, result.output
+    assert "Warning" not in result.output
 
 
 def run_lua(script, found):
