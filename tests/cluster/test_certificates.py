@@ -97,7 +97,7 @@ def test_replicas_that_start_together_agree_on_one_ca(plane, world):
 def test_old_ca_is_replaced_while_pods_are_created(plane, world):
     life = Rotation().ca_lifetime
     # Two thirds of its lifetime end in a moment. It is valid from a little before its start.
-    due = datetime.now(UTC) + timedelta(seconds=20)
+    due = datetime.now(UTC) + timedelta(seconds=60)
     aged = create_ca("aged", due - life * 2 / 3 + CLOCK_SKEW / 3, life)
 
     def put(release):
@@ -109,7 +109,7 @@ def test_old_ca_is_replaced_while_pods_are_created(plane, world):
         (replica,) = release.replicas
         assert issuer(release, replica) == aged.certificate
         with storm(world, space, NGINX) as pods:
-            until(lambda: len(authorities(release)) == 2, "a new CA")
+            until(lambda: len(authorities(release)) == 2, "a new CA", SETTLED)
             newest = authorities(release)[-1]
             until(lambda: issuer(release, replica) == newest, "a new certificate", SETTLED)
             seen = pods.created
