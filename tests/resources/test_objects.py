@@ -32,20 +32,21 @@ ANYTHING = SIMPLE | st.none() | st.floats() | st.text(max_size=8)
 
 def make_specs(scalars):
     """Return a strategy for values of `spec` that are mostly wrong."""
-    values = st.recursive(
-        scalars,
-        lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner),
-        max_leaves=12,
-    )
+    keys = st.sampled_from(KEYS)
+    flat = scalars | st.lists(scalars, max_size=2)
+    mapping = st.dictionaries(keys, flat, max_size=3)
+    values = flat | mapping | st.lists(mapping, max_size=2)
     return st.fixed_dictionaries(
         {},
         optional={
             "policy": values,
-            "rules": st.lists(st.dictionaries(st.sampled_from(KEYS), values)) | values,
+            "rules": st.lists(st.dictionaries(keys, values, max_size=4), max_size=3) | values,
             "profiles": values,
             "mode": values,
             "record": values,
-            "availability": st.dictionaries(st.sampled_from(["mode", "ttl", "platforms"]), values),
+            "availability": st.dictionaries(
+                st.sampled_from(["mode", "ttl", "platforms"]), values, max_size=3
+            ),
             "loops": values,
             "nonsense": values,
         },
