@@ -123,13 +123,11 @@ class CustomResources:
             while True:
                 self._changed.clear()
                 self._report_problems(platform, team, namespaces)
-                began = time.perf_counter()
                 # All or nothing: rules of teams without those of the platform could undo these.
                 if platform.synced and team.synced and namespaces.synced:
-                    await self._use(platform, team, namespaces, writer)
+                    spent = await self._use(platform, team, namespaces, writer)
                     self._readiness.clear(PART)
-                spent = time.perf_counter() - began
-                await asyncio.sleep(min(self._pace.rest * spent, self._pace.longest_rest))
+                    await asyncio.sleep(min(self._pace.rest * spent, self._pace.longest_rest))
                 await self._changed.wait()
                 await asyncio.sleep(self._pace.gather)
 
@@ -153,24 +151,27 @@ class CustomResources:
         team: Reflector[WatchedObject],
         namespaces: Reflector[Mapping[str, str]],
         writer: StatusWriter | None,
-    ) -> None:
-        """Use the objects as they are known now."""
+    ) -> float:
+        """Use the objects as they are known now, and return how many seconds a build took."""
         objects = [*platform.get_objects().values(), *team.get_objects().values()]
         labels = namespaces.get_objects()
         snapshot = await asyncio.to_thread(_take_snapshot, objects, labels)
         effective = self._store.effective
+        spent = 0.0
         if self._used is None or not _is_same(snapshot, self._used):
             began = time.perf_counter()
             effective = await self._store.use_objects(snapshot)
             self._used = snapshot
-            self._metrics.observe_build(time.perf_counter() - began)
+            spent = time.perf_counter() - began
+            self._metrics.observe_build(spent)
         if effective is None:
-            return  # there is no valid rules file yet
+            return spent  # there is no valid rules file yet
         if effective is not self._reported:
             self._reported = effective
             await asyncio.to_thread(self._report, effective)
         if writer is not None:
             writer.update(objects, effective.verdicts)
+        return spent
 
     def _report(self, effective: Effective) -> None:
         """Count all objects, and log those that are refused since the last time."""
