@@ -43,10 +43,14 @@ def suffer(here: Site, fault: Fault) -> tuple[tuple[str, ...], list[str]]:
     unchanged = counts["admitted"] - counts["rewritten"]
     if counts["failed"]:
         problems.append(f"{counts['failed']} Pods failed, such as: {load.errors[0]}")
-    if unchanged > fault.unchanged:
+    if fault.unchanged is not None and unchanged > fault.unchanged:
         problems.append(f"{unchanged} Pods are unchanged")
     numbers = [counts[key] for key in ("offered", "admitted", "rewritten", "failed")]
-    row = (fault.name, *map(str, numbers), str(fault.unchanged))
+    row = (
+        fault.name,
+        *map(str, numbers),
+        "any" if fault.unchanged is None else str(fault.unchanged),
+    )
     return row, [f"{fault.name}: {problem}" for problem in problems]
 
 

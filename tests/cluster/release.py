@@ -13,7 +13,7 @@ import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from subprocess import Popen
@@ -73,9 +73,16 @@ class Replica:
         return 0.0
 
     def list_lines(self) -> list[dict[str, Any]]:
-        """Return its log; when it was killed, the last line may have no end."""
-        lines = self.log.read_text().splitlines()
-        return [json.loads(line) for line in lines if line.startswith("{") and line.endswith("}")]
+        """Return its log, without lines that were cut as it was killed or its disk was full.
+
+        A log that goes to a pipe cannot be read again.
+        """
+        found = []
+        if self.log.is_file():
+            for line in self.log.read_text(errors="replace").splitlines():
+                with suppress(ValueError):
+                    found.append(json.loads(line))
+        return [line for line in found if isinstance(line, dict)]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
         return [line for line in self.list_lines() if line["event"] == event]

@@ -94,9 +94,9 @@ def draw_panel(panel: Panel, top: int, last: float, marks: Sequence[float]) -> I
     for minute in count_minutes(last):
         x = LEFT + INNER * minute / last
         label = f"{minute:g} min" if minute else "0"
-        yield (
-            f'<text class="small" x="{x:.1f}" y="{bottom + 17}" text-anchor="middle">{label}</text>'
-        )
+        anchor = "middle" if x < WIDTH - 2 * RIGHT else "end"
+        place = f'x="{x:.1f}" y="{bottom + 17}" text-anchor="{anchor}"'
+        yield f'<text class="small" {place}>{label}</text>'
     for x in marks:
         yield f'<path class="event" d="M{x:.1f} {top}V{bottom}"/>'
     for number, line in enumerate(panel.lines):

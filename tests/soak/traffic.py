@@ -150,14 +150,14 @@ class Traffic:
         return "/mutate/checked" if checked else "/mutate", body
 
     def _scrape(self) -> None:
-        with httpx.Client(base_url=self._webhook.operations) as client:
+        with httpx.Client(base_url=self._webhook.operations, timeout=60) as client:
             while not self._stopping.wait(SCRAPES_EVERY):
                 for path in ("/metrics", "/healthz", "/readyz"):
                     client.get(path).raise_for_status()
 
     def _look(self) -> None:
         """Read the console, as somebody does who leaves it open."""
-        with httpx.Client(base_url=self._webhook.operations) as client:
+        with httpx.Client(base_url=self._webhook.operations, timeout=60) as client:
             for path in itertools.cycle(PAGES):
                 if self._stopping.wait(PEOPLE_EVERY):
                     return
