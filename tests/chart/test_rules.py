@@ -86,6 +86,7 @@ SAMPLES = {
         {
             "match": "docker.io",
             "mirrors": [TARGET],
+            "enforced": True,
             "verify": "digest",
             "trusted": {"target": "t.example.com", "flatten": True, "ca": "ca.pem"},
         },

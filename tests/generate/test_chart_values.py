@@ -88,6 +88,7 @@ def test_chart_examples_are_yaml_of_the_right_type():
         "loops",
         "files",
         "policies",
+        "delegation",
         "initContainers",
         "extraVolumes",
         "extraVolumeMounts",

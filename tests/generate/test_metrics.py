@@ -50,9 +50,10 @@ def test_page_lists_the_labels_of_each_metric():
     registry.observe_check("m", "present", 0.1)
     registry.count_refusal(400)
     registry.count_closed_connection("full")
+    registry.set_resources("MirrorRules", 1, accepted=True)
     body = registry.render("")[0].decode()
     for name, kind, labels, _ in ROW.findall(PAGE):
-        suffix = "_count" if kind == "histogram" else ""
+        suffix = "_count" if kind in {"histogram", "summary"} else ""
         sample = re.search(rf"^{name}{suffix}(?:{{(.*)}})? ", body, re.MULTILINE)
         assert sorted(re.findall(r"\w+", labels)) == re.findall(r"(\w+)=", sample[1] or "")
 

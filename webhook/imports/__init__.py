@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Final
 
+from webhook.imports.formatting import format_resource, format_rules
 from webhook.imports.imageswap import import_imageswap
 from webhook.imports.kuik import import_kube_image_keeper
 from webhook.imports.kyverno import import_kyverno
@@ -12,8 +13,6 @@ from webhook.imports.rule_set import (
     FileWarning,
     RuleSet,
     UnreadableFileError,
-    format_resource,
-    format_rules,
 )
 from webhook.imports.runtimes import import_daemon_json, import_hosts_toml, import_k3s
 from webhook.imports.webhooks import (

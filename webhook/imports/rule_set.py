@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
-
-import yaml
 
 from webhook.core import InvalidRuleError, Mirror, MirrorMap, Original, Rule, parse_match
 from webhook.core.reference import is_domain
@@ -14,7 +11,7 @@ from webhook.core.rules import EVERY_REGISTRY
 from webhook.imports.patterns import EVERY_NAME, append_path, escape, qualify
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Iterable
 
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
@@ -24,8 +21,6 @@ __all__ = [
     "ForeignFileError",
     "RuleSet",
     "UnreadableFileError",
-    "format_resource",
-    "format_rules",
 ]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
@@ -464,81 +459,3 @@ def _make_regex(match: str, mirrors: Iterable[Mirror | str]) -> str:
 
 def _make_template(mirror: Mirror | str, match: str) -> str:
     return f"{_get_target(mirror)}\\1" if "/" in match else f"{_get_target(mirror)}/\\1"
-
-
-def format_rules(rules: Iterable[Rule], title: str, *, checks_availability: bool = False) -> str:
-    """Return a rules file as YAML.
-
-    Args:
-        rules: The rules.
-        title: A comment for the first line.
-        checks_availability: Whether mirrors have to be asked for images.
-    """
-    return "\n".join([f"# {title}", *_format_policy(rules, checks_availability, True), ""])
-
-
-def format_resource(
-    rules: Iterable[Rule],
-    title: str,
-    *,
-    name: str,
-    namespace: str = "",
-    checks_availability: bool = False,
-) -> str:
-    """Return a custom resource as YAML.
-
-    Args:
-        rules: As for `format_rules`.
-        title: As for `format_rules`.
-        name: Its name.
-        namespace: The namespace of MirrorRules; empty for ClusterMirrorRules.
-        checks_availability: As for `format_rules`.
-    """
-    head = {
-        "apiVersion": "mirrorhook.io/v1alpha1",
-        "kind": "MirrorRules" if namespace else "ClusterMirrorRules",
-        "metadata": {"name": name} | ({"namespace": namespace} if namespace else {}),
-    }
-    spec = [f"  {line}" for line in _format_policy(rules, checks_availability, False)]
-    return "\n".join([f"# {title}", f"{yaml.safe_dump(head, sort_keys=False)}spec:", *spec, ""])
-
-
-def _format_policy(
-    rules: Iterable[Rule], checks_availability: bool, has_short_form: bool
-) -> list[str]:
-    """Return the keys of a policy; the mirrors of an object are never only their targets."""
-    lines = [line for rule in rules for line in _format_rule(rule, has_short_form)]
-    checks = ["availability:", "  mode: check"] if checks_availability and lines else []
-    return ["rules:" if lines else "rules: []", *lines, *checks]
-
-
-def _format_rule(rule: Rule, has_short_form: bool) -> Iterator[str]:
-    if rule.regex is not None:
-        yield f"  - regex: {_quote_backslashes(str(rule.regex))}"
-    else:
-        yield f"  - match: {_quote_if_special(str(rule.match))}"
-    if rule.keep:
-        yield "    keep: true"
-        return
-    yield "    mirrors:"
-    for mirror in rule.mirrors:
-        quote = _quote_backslashes if mirror.is_template else _quote_if_special
-        target = quote(mirror.target)
-        is_short = has_short_form and not mirror.flatten
-        yield f"      - {target}" if is_short else f"      - target: {target}"
-        if mirror.flatten:
-            yield "        flatten: true"
-    if rule.original is not Original.LAST:
-        yield f"    original: {rule.original}"
-
-
-def _quote_if_special(text: str) -> str:
-    """Return a registry as YAML: in quotes if its first character has a meaning in YAML."""
-    return text if text[0].isalpha() else json.dumps(text)
-
-
-def _quote_backslashes(text: str) -> str:
-    """Return an expression as YAML: in single quotes, where it is as people write it."""
-    if not text.isprintable():
-        return json.dumps(text)
-    return "'" + text.replace("'", "''") + "'"

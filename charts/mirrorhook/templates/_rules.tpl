@@ -314,7 +314,7 @@ fill. Takes files and name.
 {{- define "mirrorhook.rules.allowlistProblem" -}}
 {{- if not (contains "/" .name) }}
 {{- if not (hasKey .files .name) }}
-  {{- printf "%s cannot be read: No such file or directory" .name }}
+  {{- printf "%s cannot be read: No such file or directory; check the path and its permissions" .name }}
 {{- else }}
   {{- $name := .name }}
   {{- $problem := printf "%s lists no images: write patterns such as docker.io/**" $name }}
