@@ -65,5 +65,7 @@ def _ask(address: str, path: str, **parameters: Any) -> list[dict[str, Any]]:
         answer = loopback.get(f"{address}/api/v1/{path}", params=parameters)
     except httpx.TransportError:
         return []
-    found: list[dict[str, Any]] = answer.json().get("data", {}).get("result", [])
-    return found if answer.is_success else []
+    if not answer.is_success:  # such as 503 in plain text while it starts
+        return []
+    found: list[dict[str, Any]] = answer.json()["data"]["result"]
+    return found
