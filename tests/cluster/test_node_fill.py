@@ -119,9 +119,11 @@ def site(node, node_world, installed):
         config = json.dumps({"auths": {mirror: LOGIN}})
         (node.folder / "config.json").write_text(config)
         site.type("create secret")
-        node_world.api.patch(f"/api/v1/namespaces/{NAME}", {"metadata": {"labels": RESTRICTED}})
+        namespace = f"/api/v1/namespaces/{NAME}"
+        node_world.api.patch(namespace, {"metadata": {"labels": RESTRICTED}})
         install(node, **values(upstream, mirror))
         yield site
+        node_world.api.patch(namespace, {"metadata": {"labels": dict.fromkeys(RESTRICTED)}})
         install(node)
 
 

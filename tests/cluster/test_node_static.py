@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 
@@ -37,12 +38,15 @@ def rendered(node):
         node.folder / "made",
     )
     subprocess.run([sys.executable, "-m", "webhook", *command], cwd=ROOT, check=True)
-    for host in (node.folder / "made/certs.d").iterdir():
+    made = [*(node.folder / "made/certs.d").iterdir()]
+    for host in made:
         # The registry of the test uses plain HTTP, which rules cannot express.
         text = (host / "hosts.toml").read_text().replace("https://127.", "http://127.")
         (node.folder / "certs.d" / host.name).mkdir()
         (node.folder / "certs.d" / host.name / "hosts.toml").write_text(text)
-    return node
+    yield node
+    for host in made:
+        shutil.rmtree(node.folder / "certs.d" / host.name)
 
 
 @pytest.mark.parametrize("name", IMAGES)
