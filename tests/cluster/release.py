@@ -106,6 +106,7 @@ class Release:
         self.replicas: list[Replica] = []
         self.environment: dict[str, str] = {}
         self._made = 0
+        self._unlisted: list[str] = []
         self._stack = ExitStack()
         self.proxy: ServiceProxy | None = None
 
@@ -148,15 +149,20 @@ class Release:
 
     def uninstall(self) -> None:
         """Uninstall the release and stop its Pods."""
-        self.plane.run(helm4(), "uninstall", self.name, "--namespace", self.name)
-        self.close()
+        try:
+            command = ("uninstall", self.name, "--namespace", self.name, "--ignore-not-found")
+            self.plane.run(helm4(), *command)
+        finally:
+            self.close()
 
     def close(self) -> None:
-        """Stop its Pods and the proxy of its Service."""
+        """Stop its Pods and the proxy of its Service, and check what all its Pods have logged."""
         for replica in tuple(self.replicas):
             self.kill(replica)
         self._stack.close()
         self.proxy = None
+        unlisted, self._unlisted = self._unlisted, []
+        assert unlisted == []
 
     def run_replicas(self, count: int = 1) -> list[Replica]:
         """Start additional Pods, and wait until the Service uses them."""
@@ -217,7 +223,7 @@ class Release:
         self.replicas.remove(replica)
         self.plane.processes.end(replica.name)
         shutil.rmtree(replica.folder)
-        assert list(filter(None, map(find_unlisted, replica.list_lines()))) == []
+        self._unlisted += filter(None, map(find_unlisted, replica.list_lines()))
 
     def bring_rules(self, *replicas: Replica) -> None:
         """Update the mounted ConfigMap in the Pods, as the kubelet does about once a minute."""
@@ -296,9 +302,9 @@ def released(
         release.run_replicas(replicas)
         until(lambda: trusted(release), "a CA bundle in the configuration")
         yield release
-        release.uninstall()
     finally:
-        release.close()
+        # Also after a failure: API servers ask a webhook without Pods for every Pod.
+        release.uninstall()
 
 
 def trusted(release: Release) -> bool:

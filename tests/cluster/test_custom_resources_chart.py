@@ -63,6 +63,7 @@ class Installer:
 @pytest.fixture(params=[helm3, helm4], ids=["helm3", "helm4"])
 def installer(plane, request, tmp_path):
     installer = Installer(plane, request.param(), tmp_path)
+    installer.remove_kinds()  # those that other tests have left, as usual
     yield installer
     installer.remove_kinds()
 
