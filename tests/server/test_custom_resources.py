@@ -76,7 +76,7 @@ class World:
         return line["images"][0].get("result", image)
 
     async def becomes(self, expected, image="gcr.io/a/b", namespace="shop"):
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while await self.rewrite(image, namespace) != expected:  # noqa: ASYNC110
                 await asyncio.sleep(0.01)
 
@@ -147,7 +147,7 @@ def rule(mirror, match="gcr.io", **keys):
 
 
 async def until(condition):
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not condition():  # noqa: ASYNC110 - it is the state of threads
             await asyncio.sleep(0.01)
 
@@ -160,7 +160,7 @@ async def test_objects_are_added_to_the_rules_file(served, platform, team, names
         assert await world.rewrite(namespace="other") == "file.example/gcr/a/b"
         for namespace in ("shop", "other"):
             assert await world.rewrite("quay.io/a/b", namespace) == "cluster.example/quay/a/b"
-        assert world.readiness.problems == READY
+        await until(lambda: world.readiness.problems == READY)
         team.remove("ours", "shop")
         await world.becomes("file.example/gcr/a/b")
         platform.remove("more")
