@@ -11,30 +11,25 @@ listed again. Until a list succeeds, those that were last known stay.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import threading
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from random import Random
-from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
-from urllib3.exceptions import HTTPError
-
+from webhook.kube.client import JSON
 from webhook.kube.errors import (
     ClusterError,
     ExpiredError,
     NotFoundError,
     UnavailableError,
     create_error,
-    describe_network_error,
 )
+from webhook.kube.watch import WatchThread
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
-
-    import urllib3
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from webhook.kube.client import KubeClient
 
@@ -44,7 +39,6 @@ T = TypeVar("T")
 
 # A spec takes up to 0.5 MB, and a page is held in memory as a whole.
 PAGE_SIZE: Final = 100
-JSON: Final = "application/json"
 METADATA: Final = "application/json;as={kind};g=meta.k8s.io;v=v1"
 # Bookmarks come about once a minute, so a connection that is silent for longer is dead.
 SILENCE_SECONDS: Final = 150.0
@@ -79,7 +73,7 @@ class ReflectorPace:
         return most * _random.uniform(0.5, 1)
 
 
-class Reflector(Generic[T]):
+class Reflector(WatchThread, Generic[T]):
     """Keeps the objects of one kind, in a thread of its own; a context manager.
 
     Args:
@@ -110,35 +104,19 @@ class Reflector(Generic[T]):
         metadata_only: bool = False,
         pace: ReflectorPace | None = None,
     ) -> None:
-        self._client = client
+        super().__init__(client, f"watch {path}", on_change)
         self.path = path
         self._convert = convert
-        self._on_change = on_change
         self._metadata_only = metadata_only
         self._pace = pace or ReflectorPace()
         self._lock = threading.Lock()
         self._objects: dict[ObjectKey, T] = {}
         self._version = ""  # to watch from; empty before a list
         self._failures = 0
-        self._stopped = threading.Event()
-        self._response: urllib3.BaseHTTPResponse | None = None
         self.synced = False
-        self.problem = ""
         self.received = 0
         self.lists = 0
         self.resumes = 0
-
-    def __enter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._run, name=f"watch {self.path}", daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        response = self._response
-        if response is not None:
-            with suppress(ValueError, RuntimeError, OSError):
-                response.shutdown()
 
     def get_objects(self) -> dict[ObjectKey, T]:
         """Return the objects as they are known now."""
@@ -203,31 +181,18 @@ class Reflector(Generic[T]):
     def _follow(self) -> None:
         """Apply the events of one watch, until it ends."""
         action = f"watch {self.path}"
-        response = self._client.send(
-            action,
-            "GET",
-            self.path,
-            query={
-                "watch": "true",
-                "allowWatchBookmarks": "true",
-                "resourceVersion": self._version,
-                "timeoutSeconds": str(_random.randint(*WATCH_SECONDS)),
-            },
-            accept=METADATA.format(kind="PartialObjectMetadata") if self._metadata_only else JSON,
-            read_timeout=SILENCE_SECONDS,
-        )
-        self._response = response
-        if self.problem:
-            self.problem = ""
-            self._notify()
-        try:
-            for line in () if self._stopped.is_set() else _read_lines(response):
+        query = {
+            "allowWatchBookmarks": "true",
+            "resourceVersion": self._version,
+            "timeoutSeconds": str(_random.randint(*WATCH_SECONDS)),
+        }
+        accept = METADATA.format(kind="PartialObjectMetadata") if self._metadata_only else JSON
+        with self._open_watch(action, self.path, query, accept, SILENCE_SECONDS) as pieces:
+            if self.problem:
+                self.problem = ""
+                self._notify()
+            for line in _read_lines(pieces):
                 self._apply(action, json.loads(line))
-        except (HTTPError, OSError) as error:
-            raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
-        finally:
-            self._response = None
-            response.close()
 
     def _apply(self, action: str, event: Mapping[str, Any]) -> None:
         """Apply one event."""
@@ -253,10 +218,6 @@ class Reflector(Generic[T]):
         self.synced = True
         self._notify()
 
-    def _notify(self) -> None:
-        with suppress(RuntimeError):  # the loop may be closed by now
-            self._loop.call_soon_threadsafe(self._on_change)
-
 
 def _get_key(content: Mapping[str, Any]) -> ObjectKey:
     metadata = content["metadata"]
@@ -268,10 +229,10 @@ def _is_worth_resuming(error: ClusterError) -> bool:
     return isinstance(error, UnavailableError) and not isinstance(error, ExpiredError)
 
 
-def _read_lines(response: urllib3.BaseHTTPResponse) -> Iterator[bytes]:
-    """Yield each line of a response as soon as it is complete; an event may be split."""
+def _read_lines(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Yield each line of a response as soon as it is complete."""
     parts: list[bytes] = []
-    for piece in response.stream():
+    for piece in pieces:
         *lines, rest = piece.split(b"\n")
         for line in lines:
             parts.append(line)

@@ -1,29 +1,31 @@
-"""Watching an object of the cluster.
+"""Watching objects of the cluster, each kind in a thread of its own.
 
-A watch is only a reason to look: its events are not read, and the caller reads the object
-itself. So a watch that breaks, or starts late, costs time and nothing else, and it has no
-state that could be wrong.
+A `Watch` on one object is only a reason to look: its events are not read, and the caller reads
+the object itself. So a watch that breaks, or starts late, costs time and nothing else, and it
+has no state that could be wrong. A `Reflector` reads the events.
 """
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from contextlib import suppress
+from abc import ABC, abstractmethod
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Final, Self
 
 from urllib3.exceptions import HTTPError
 
+from webhook.kube.client import JSON
 from webhook.kube.errors import ClusterError, UnavailableError, describe_network_error
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     import urllib3
 
     from webhook.kube.client import KubeClient
 
-__all__ = ["Watch"]
+__all__ = ["Watch", "WatchThread"]
 
 # The API server ends the watch; if it does not, the connection is given up some time later.
 WATCH_SECONDS: Final = 240
@@ -32,8 +34,82 @@ FIRST_PAUSE: Final = 1.0
 LONGEST_PAUSE: Final = 60.0
 
 
-class Watch:
-    """A watch on one object, in a thread of its own; a context manager.
+class WatchThread(ABC):
+    """A thread that watches objects; a context manager.
+
+    Args:
+        client: Sends the requests.
+        name: Name of the thread.
+        on_change: Called in the event loop of ``__enter__`` when something may have changed.
+
+    Attributes:
+        problem: Why nothing is watched at the moment; empty if something is.
+    """
+
+    def __init__(self, client: KubeClient, name: str, on_change: Callable[[], None]) -> None:
+        self._client = client
+        self._name = name
+        self._on_change = on_change
+        self._stopped = threading.Event()
+        self._response: urllib3.BaseHTTPResponse | None = None
+        self.problem = ""
+
+    def __enter__(self) -> Self:
+        self._loop = asyncio.get_running_loop()
+        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopped.set()
+        response = self._response
+        if response is not None:
+            with suppress(ValueError, RuntimeError, OSError):
+                response.shutdown()
+
+    @abstractmethod
+    def _run(self) -> None:
+        """Watch until the thread is stopped."""
+
+    @contextmanager
+    def _open_watch(
+        self, action: str, path: str, query: Mapping[str, str], accept: str, silence: float
+    ) -> Iterator[Iterable[bytes]]:
+        """Yield the pieces of a watch as they come; an event may be split.
+
+        Args:
+            action: What the watch does, as it follows "cannot" in messages.
+            path: Path of the objects.
+            query: The options of the watch.
+            accept: Media type of the events.
+            silence: Seconds without a piece after which the connection is dead.
+
+        Raises:
+            ClusterError: The watch is refused, or breaks.
+        """
+        response = self._client.send(
+            action,
+            "GET",
+            path,
+            query={"watch": "true", **query},
+            accept=accept,
+            read_timeout=silence,
+        )
+        self._response = response
+        try:
+            yield () if self._stopped.is_set() else response.stream()
+        except (HTTPError, OSError) as error:
+            raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
+        finally:
+            self._response = None
+            response.close()
+
+    def _notify(self) -> None:
+        with suppress(RuntimeError):  # the loop may be closed by now
+            self._loop.call_soon_threadsafe(self._on_change)
+
+
+class Watch(WatchThread):
+    """A watch on one object.
 
     Args:
         client: Sends the requests.
@@ -57,31 +133,14 @@ class Watch:
         *,
         pause: float = FIRST_PAUSE,
     ) -> None:
-        self._client = client
+        super().__init__(client, action, on_change)
         self._action = action
         self._path = path
         self._query = {
-            "watch": "true",
             "fieldSelector": f"metadata.name={name}",
             "timeoutSeconds": str(WATCH_SECONDS),
         }
-        self._on_change = on_change
         self._first_pause = self._pause = pause
-        self._stopped = threading.Event()
-        self._response: urllib3.BaseHTTPResponse | None = None
-        self.problem = ""
-
-    def __enter__(self) -> Self:
-        self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._run, name=self._action, daemon=True).start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stopped.set()
-        response = self._response
-        if response is not None:
-            with suppress(ValueError, RuntimeError, OSError):
-                response.shutdown()
 
     def _run(self) -> None:
         while not self._stopped.is_set():
@@ -93,28 +152,15 @@ class Watch:
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _follow(self) -> None:
-        response = self._client.send(
-            self._action, "GET", self._path, query=self._query, read_timeout=SILENCE_SECONDS
-        )
-        self._response = response
-        self._pause = self._first_pause
-        self.problem = ""
-        # Changes from before the watch have no event.
-        self._notify()
-        try:
-            # An event may be split, or come with others: each piece is a reason to look.
-            for piece in () if self._stopped.is_set() else response.stream():
+        with self._open_watch(
+            self._action, self._path, self._query, JSON, SILENCE_SECONDS
+        ) as pieces:
+            self._pause = self._first_pause
+            self.problem = ""
+            # Changes from before the watch have no event.
+            self._notify()
+            # An event may come with others: each piece is a reason to look.
+            for piece in pieces:
                 if b'"type":"ERROR"' in piece:
                     raise ClusterError(f"cannot {self._action}: the API server ended the watch")
                 self._notify()
-        except (HTTPError, OSError) as error:
-            raise UnavailableError(
-                f"cannot {self._action}: {describe_network_error(error)}"
-            ) from None
-        finally:
-            self._response = None
-            response.close()
-
-    def _notify(self) -> None:
-        with suppress(RuntimeError):  # the loop may be closed by now
-            self._loop.call_soon_threadsafe(self._on_change)
