@@ -86,6 +86,13 @@ def test_star_allows_every_mirror_with_a_fixed_host():
         ("delegation: {mirrors: [a.io]}", ["1:13: delegation: delegation has no namespaces: add"]),
         ("delegation: {namespaces: {}}", ["1:13: delegation: delegation has no mirrors: add it"]),
         (
+            "rules: []\ndelegation: {}",
+            [
+                "2:13: delegation: delegation has no namespaces: add",
+                "2:13: delegation: delegation has no mirrors: add it",
+            ],
+        ),
+        (
             "delegation: {namespace: {}, mirrors: []}",
             ["1:14: delegation.namespace: unknown key; did you mean namespaces?"],
         ),

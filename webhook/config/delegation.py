@@ -28,6 +28,10 @@ DELEGATION_KEYS: Final = ("namespaces", "mirrors")
 SELECTOR_KEYS: Final = ("matchLabels", "matchExpressions")
 EXPRESSION_KEYS: Final = ("key", "operator", "values")
 EVERYTHING_BELOW: Final = "/*"
+ADVICE: Final = {
+    "namespaces": "namespaces: {} selects every namespace",
+    "mirrors": "mirrors is a list such as [harbor.example.com/*]",
+}
 
 
 class Operator(StrEnum):
@@ -68,21 +72,16 @@ def read_delegation(value: YAMLValue) -> Delegation | None:
     """Return the value of ``delegation``; None if anything is wrong."""
     before = len(value.diagnostics.problems)
     entries = value.read_mapping(DELEGATION_KEYS)
-    for key in DELEGATION_KEYS:
-        if key not in entries and len(value.diagnostics.problems) == before:
-            value.add_problem(f"delegation has no {key}: add it; {_ADVICE[key]}")
+    if len(value.diagnostics.problems) == before:  # otherwise a key may only be misspelt
+        for key, advice in ADVICE.items():
+            if key not in entries:
+                value.add_problem(f"delegation has no {key}: add it; {advice}")
     selector = _read_selector(entries["namespaces"]) if "namespaces" in entries else {}
     items = entries["mirrors"].read_list() if "mirrors" in entries else []
     mirrors = [item.read_as(_parse_allowed) for item in items]
     if len(value.diagnostics.problems) != before:
         return None
     return Delegation(selector, tuple(each for each in mirrors if each is not None))
-
-
-_ADVICE: Final = {
-    "namespaces": "namespaces: {} selects every namespace",
-    "mirrors": "mirrors is a list such as [harbor.example.com/*]",
-}
 
 
 def _parse_allowed(text: str) -> Match:
