@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from tests.resources.objects import make_object, make_rule
 from webhook.config import ConfigurationError, parse_rules
 from webhook.resources import Kind, build_effective
+from webhook.resources.effective import MAX_TEAM_OBJECTS
 from webhook.resources.files import check_objects, contains_objects, parse_objects
 
 KEYS = (
@@ -105,6 +106,52 @@ def test_rules_file_is_no_file_with_objects():
     assert not contains_objects(b"rules: []")
     assert not contains_objects(b"rules: [{match: mirrorhook.io/v1alpha1, keep: true}]")
     assert contains_objects(b"a: b\n---\napiVersion: 'mirrorhook.io/v1'\n")
+
+
+@pytest.mark.parametrize(
+    ("content", "problems"),
+    [
+        (
+            """
+apiVersion: mirrorhook.io/v1alpha1
+kind: MirrorRules
+kind: MirrorRules
+metadata: {name: a}
+spec: {rules: []}
+""",
+            ["o.yaml:4:1: kind: duplicate key: line 3 has it already"],
+        ),
+        ("[a]", ["o.yaml:1:1: expected a mapping, got a list"]),
+        (
+            "kind: List\nitems: a",
+            ["o.yaml:2:8: items: expected a list, got the string 'a': write [a]"],
+        ),
+        (
+            "kind: List\nkind: List\nitems: []",
+            ["o.yaml:2:1: kind: duplicate key: line 1 has it already"],
+        ),
+        (
+            "kind: ConfigMap\ndata: {}\ndata: {}",
+            ["o.yaml:3:1: data: duplicate key: line 2 has it already"],
+        ),
+    ],
+)
+def test_each_problem_of_a_file_is_reported_once(content, problems):
+    with pytest.raises(ConfigurationError) as caught:
+        parse_objects(content.encode(), "o.yaml")
+    assert str(caught.value).splitlines() == problems
+
+
+def test_object_beyond_the_bound_of_its_namespace_is_reported_with_its_line():
+    content = "".join(
+        f"---\napiVersion: mirrorhook.io/v1alpha1\nkind: MirrorRules\n"
+        f"metadata: {{name: r{number}, namespace: shop}}\nspec: {{rules: []}}\n"
+        for number in range(MAX_TEAM_OBJECTS + 1)
+    )
+    with pytest.raises(
+        ConfigurationError, match=r"^o\.yaml:165:7: metadata\.namespace: a namespace"
+    ):
+        check_objects(parse_objects(content.encode(), "o.yaml"), None)
 
 
 def test_file_that_is_not_yaml_is_refused_with_its_line():

@@ -14,7 +14,12 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple
 from webhook.config.errors import Problem
 from webhook.core import InvalidRuleError, LayeredMap, MirrorMap, PlatformLayer, RuleCycleError
 from webhook.profiles import PROFILES
-from webhook.resources.judge import judge_platform_object, judge_team_object, list_profile_rules
+from webhook.resources.judge import (
+    judge_platform_object,
+    judge_team_object,
+    list_profile_rules,
+    refuse_namespace,
+)
 from webhook.resources.verdict import Reason, Refusal, Verdict
 
 if TYPE_CHECKING:
@@ -114,7 +119,7 @@ def build_effective(
         previous: The last result, which knows the last accepted generations.
     """
     platform = _build_platform(
-        configuration, _sort(list(cluster_rules)), previous.platform if previous else None
+        configuration, _sort(cluster_rules), previous.platform if previous else None
     )
     grouped: dict[str, list[ResourceObject]] = {}
     for each in team_rules:
@@ -136,10 +141,8 @@ def build_effective(
     return Effective(configuration, platform.layer.policies, verdicts, platform, layers)
 
 
-def _sort(objects: Sequence[ResourceObject]) -> tuple[ResourceObject, ...]:
-    if len(objects) > 1:
-        objects = sorted(objects, key=lambda each: each.age)
-    return tuple(objects)
+def _sort(objects: Iterable[ResourceObject]) -> tuple[ResourceObject, ...]:
+    return tuple(sorted(objects, key=lambda each: each.age))
 
 
 def _build_platform(
@@ -199,8 +202,10 @@ def _build_team(
         build,
     )
     message = f"a namespace cannot have more than {MAX_TEAM_OBJECTS} MirrorRules: remove some"
-    problems = (Problem(path="metadata.namespace", message=message),)
-    excess = [Verdict(each, Reason.NOT_ALLOWED, problems) for each in objects[MAX_TEAM_OBJECTS:]]
+    excess = []
+    for each in objects[MAX_TEAM_OBJECTS:]:
+        refusal = refuse_namespace(each, Reason.NOT_ALLOWED, message)
+        excess.append(Verdict(each, refusal.reason, refusal.problems))
     return replace(layer, objects=objects, verdicts=(*layer.verdicts, *excess)) if excess else layer
 
 

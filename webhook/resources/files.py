@@ -62,13 +62,14 @@ def parse_objects(content: bytes, origin: str) -> ObjectFile:
     objects: list[ResourceObject] = []
     labels: dict[str, Mapping[str, str]] = {}
     for value in _iterate_objects(compose_documents(content, origin, diagnostics)):
-        entries = value.read_mapping()
-        version = _read_scalar(entries, "apiVersion")
+        version = _read_scalar(_peek(value), "apiVersion")
         if version.startswith(f"{GROUP}/"):
-            found = _read_object(value, entries, len(objects))
+            found = _read_object(value, len(objects))
             if found is not None:
                 objects.append(found)
-        elif (version, _read_scalar(entries, "kind")) == ("v1", "Namespace"):
+            continue
+        entries = value.read_mapping()
+        if (version, _read_scalar(entries, "kind")) == ("v1", "Namespace"):
             metadata = entries["metadata"].read_mapping() if "metadata" in entries else {}
             texts = metadata["labels"].read_mapping() if "labels" in metadata else {}
             name = _read_scalar(metadata, "name")
@@ -80,13 +81,18 @@ def parse_objects(content: bytes, origin: str) -> ObjectFile:
 def _iterate_objects(documents: Iterable[YAMLValue]) -> Iterator[YAMLValue]:
     """Yield each object, also those in a List."""
     for document in documents:
-        entries = document.read_mapping()
+        entries = _peek(document)
         if _read_scalar(entries, "kind") == "List" and "items" in entries:
-            for item in entries["items"].read_list():
+            for item in document.read_mapping()["items"].read_list():
                 location = replace(item.location, path="")
                 yield YAMLValue(item.node, location, item.diagnostics)
         else:
             yield document
+
+
+def _peek(value: YAMLValue) -> dict[str, YAMLValue]:
+    """Return the entries of a mapping without adding problems, to see what it is."""
+    return YAMLValue(value.node, value.location, Diagnostics()).read_mapping()
 
 
 def _read_scalar(entries: Mapping[str, YAMLValue], key: str) -> str:
@@ -95,12 +101,10 @@ def _read_scalar(entries: Mapping[str, YAMLValue], key: str) -> str:
     return value if isinstance(value, str) else ""
 
 
-def _read_object(
-    value: YAMLValue, entries: dict[str, YAMLValue], number: int
-) -> ResourceObject | None:
+def _read_object(value: YAMLValue, number: int) -> ResourceObject | None:
     """Return an object of our group; None if it is unclear which it is."""
     before = len(value.diagnostics.problems)
-    value.read_mapping(OBJECT_KEYS)
+    entries = value.read_mapping(OBJECT_KEYS)
     if _read_scalar(entries, "apiVersion") != API_VERSION:
         entries["apiVersion"].add_problem(f"unknown version: write {API_VERSION}")
     kind = entries["kind"].read_choice(Kind) if "kind" in entries else None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import lru_cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from webhook.config.errors import Problem, SourceLocation
+from webhook.config.errors import Problem
 from webhook.config.models import Mode
 from webhook.core import Rule
 from webhook.profiles import PROFILES
@@ -16,13 +17,14 @@ if TYPE_CHECKING:
 
     from webhook.config import Configuration
     from webhook.config.delegation import Delegation
+    from webhook.config.errors import SourceLocation
     from webhook.core import Mirror
     from webhook.resources.objects import ResourceObject
 
-__all__ = ["judge_platform_object", "judge_team_object", "list_profile_rules"]
+__all__ = ["judge_platform_object", "judge_team_object", "list_profile_rules", "refuse_namespace"]
 
 # Settings of a team that could leave images of enforced rules unchanged.
-SWITCHES = ("mode", "availability", "loops")
+SWITCHES: Final = ("mode", "availability", "loops")
 
 
 def judge_platform_object(each: ResourceObject, configuration: Configuration) -> Refusal | None:
@@ -59,11 +61,11 @@ def judge_team_object(
     """
     if delegation is None:
         problem = "no namespace may have rules of its own: add delegation to the rules file"
-        return _refuse_namespace(each, problem)
+        return refuse_namespace(each, Reason.NOT_DELEGATED, problem)
     mismatch = delegation.find_mismatch(labels)
     if mismatch:
         problem = f"namespace {each.namespace} may not have rules of its own: {mismatch}"
-        return _refuse_namespace(each, problem)
+        return refuse_namespace(each, Reason.NOT_DELEGATED, problem)
     if each.problems:
         return Refusal(Reason.INVALID, each.problems)
     for rule, location in each.spec.rules:
@@ -81,10 +83,10 @@ def judge_team_object(
     return Refusal(Reason.MIRROR_NOT_ALLOWED, problems) if problems else None
 
 
-def _refuse_namespace(each: ResourceObject, message: str) -> Refusal:
-    start = each.spec.locations[""]
-    location = SourceLocation(start.origin, start.line, start.column, "metadata.namespace")
-    return Refusal(Reason.NOT_DELEGATED, (Problem.at(location, message),))
+def refuse_namespace(each: ResourceObject, reason: Reason, message: str) -> Refusal:
+    """Return the refusal of an object because of its namespace."""
+    location = replace(each.spec.locations[""], path="metadata.namespace")
+    return Refusal(reason, (Problem.at(location, message),))
 
 
 def _refuse(each: ResourceObject, reason: Reason, key: str, message: str) -> Refusal:
@@ -119,18 +121,13 @@ def _iterate_mirrors(each: ResourceObject) -> Iterator[tuple[SourceLocation, Mir
 
 
 def _extend(location: SourceLocation, step: str) -> SourceLocation:
-    return SourceLocation(location.origin, location.line, location.column, location.path + step)
+    return replace(location, path=location.path + step)
 
 
 @lru_cache(maxsize=1024)
 def list_profile_rules(profile: str, owner: str) -> tuple[Rule, ...]:
     """Return the rules of a profile as those of an object."""
     return tuple(
-        Rule(
-            str(rule.match),
-            rule.mirrors,
-            source=profile,
-            owner=owner,
-        )
+        Rule(str(rule.match), rule.mirrors, source=profile, owner=owner)
         for rule in PROFILES[profile].rules
     )
