@@ -23,6 +23,8 @@ from webhook.resources.objects import API_VERSION, ResourceObject, name_object
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
+    from webhook.resources.effective import Effective
+
 __all__ = ["ObjectFile", "check_objects", "contains_objects", "merge_objects", "parse_objects"]
 
 OBJECT_KEYS: Final = ("apiVersion", "kind", "metadata", "spec", "status")
@@ -130,8 +132,8 @@ def _read_object(value: YAMLValue, number: int) -> ResourceObject | None:
 def check_objects(file: ObjectFile, configuration: Configuration | None) -> Configuration:
     """Return each object of a file as a policy of its own, and warnings.
 
-    What the file does not say is taken to be right: without a rules file every mirror is
-    allowed, and a namespace whose labels are unknown may have rules.
+    What the file does not say is taken to be right: without a rules file every mirror is allowed,
+    and images are checked; a namespace whose labels are unknown may have rules.
 
     Args:
         file: The objects.
@@ -140,28 +142,9 @@ def check_objects(file: ObjectFile, configuration: Configuration | None) -> Conf
     Raises:
         ConfigurationError: An object is refused.
     """
-    base = configuration or _make_base(file.objects)
-    selector = base.delegation.namespaces if base.delegation else {}
-    labels: dict[str, Mapping[str, str]] = {
-        each.namespace: make_labels(selector) for each in file.objects
-    }
-    by_kind = {kind: [each for each in file.objects if each.kind is kind] for kind in Kind}
-    effective = build_effective(
-        base, by_kind[Kind.PLATFORM], by_kind[Kind.TEAM], labels | dict(file.labels)
-    )
-    problems: list[Problem] = []
-    diagnostics = Diagnostics()
-    for each in file.objects:
-        verdict = effective.verdicts[each.uid]
-        problems += verdict.problems
-        settings = effective.find(each.spec.policy, each.namespace)
-        if verdict.is_accepted and settings is not None:
-            lint_profiles(each.spec.profiles, diagnostics)
-            lint_rules(each.spec.rules, settings.mirrors, diagnostics)
-    if problems:
-        raise ConfigurationError(problems)
+    effective = _apply(file, configuration or _make_base(file.objects, Availability()))
     policies = {str(each): _summarize(each) for each in file.objects}
-    return Configuration(MappingProxyType(policies), diagnostics.finish(), "")
+    return Configuration(MappingProxyType(policies), _lint(file, effective), "")
 
 
 def merge_objects(file: ObjectFile, origin: str) -> Configuration:
@@ -183,20 +166,43 @@ def merge_objects(file: ObjectFile, origin: str) -> Configuration:
             "has rules of its own: give a file for each"
         )
         raise ConfigurationError([Problem(origin, message=problem)])
-    configuration = check_objects(file, None)
-    base = _make_base(file.objects)
-    policies = {name: replace(each, availability=None) for name, each in base.policies.items()}
-    base = replace(base, policies=MappingProxyType(policies))
-    by_kind = {kind: [each for each in file.objects if each.kind is kind] for kind in Kind}
-    labels: dict[str, Mapping[str, str]] = {name: {} for name in namespaces}
-    effective = build_effective(base, by_kind[Kind.PLATFORM], by_kind[Kind.TEAM], labels)
-    problems = [one for each in effective.verdicts.values() for one in each.problems]
-    if problems:
-        raise ConfigurationError([replace(each, origin=origin) for each in problems])
+    effective = _apply(file, _make_base(file.objects, None))
     namespace = namespaces[0] if namespaces else ""
-    found = {name: effective.find(name, namespace) for name in base.policies}
+    found = {name: effective.find(name, namespace) for name in effective.policies}
     merged = {name: settings for name, settings in found.items() if settings is not None}
-    return replace(configuration, policies=MappingProxyType(merged))
+    return Configuration(MappingProxyType(merged), _lint(file, effective), "")
+
+
+def _apply(file: ObjectFile, base: Configuration) -> Effective:
+    """Return a rules file together with the objects of a file.
+
+    Raises:
+        ConfigurationError: An object is refused.
+    """
+    selector = base.delegation.namespaces if base.delegation else {}
+    labels: dict[str, Mapping[str, str]] = {
+        each.namespace: make_labels(selector) for each in file.objects
+    }
+    by_kind = {kind: [each for each in file.objects if each.kind is kind] for kind in Kind}
+    effective = build_effective(
+        base, by_kind[Kind.PLATFORM], by_kind[Kind.TEAM], labels | dict(file.labels)
+    )
+    verdicts = [effective.verdicts[each.uid] for each in file.objects]
+    problems = [problem for verdict in verdicts for problem in verdict.problems]
+    if problems:
+        raise ConfigurationError(problems)
+    return effective
+
+
+def _lint(file: ObjectFile, effective: Effective) -> tuple[str, ...]:
+    """Return warnings about objects that are accepted."""
+    diagnostics = Diagnostics()
+    for each in file.objects:
+        settings = effective.find(each.spec.policy, each.namespace)
+        if settings is not None:
+            lint_profiles(each.spec.profiles, diagnostics)
+            lint_rules(each.spec.rules, settings.mirrors, diagnostics)
+    return diagnostics.finish()
 
 
 def _summarize(each: ResourceObject) -> PolicySettings:
@@ -207,11 +213,13 @@ def _summarize(each: ResourceObject) -> PolicySettings:
     return replace(settings, profiles=tuple(each.spec.profiles), **each.spec.settings)
 
 
-def _make_base(objects: Iterable[ResourceObject]) -> Configuration:
+def _make_base(
+    objects: Iterable[ResourceObject], availability: Availability | None
+) -> Configuration:
     """Return an empty rules file that has the policies of some objects and allows everything."""
     names = dict.fromkeys((DEFAULT_POLICY, *(each.spec.policy for each in objects)))
     policies = {
-        name: PolicySettings(name, MirrorMap([]), availability=Availability()) for name in names
+        name: PolicySettings(name, MirrorMap([]), availability=availability) for name in names
     }
     delegation = Delegation({}, (parse_match(EVERY_REGISTRY),))
     return Configuration(MappingProxyType(policies), (), "", delegation=delegation)
