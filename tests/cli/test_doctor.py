@@ -41,6 +41,7 @@ FINDINGS = [
         (["-n", "shop/../x"], "'shop/../x' is not the name of a namespace"),
         (["pod", "a_b/c"], "expected `pod [NAMESPACE/]NAME`"),
         (["pod", ".."], "expected `pod [NAMESPACE/]NAME`"),
+        (["pod", "a..b"], "expected `pod [NAMESPACE/]NAME`"),
         (["--image", "nginx"], "--image needs --namespace NAME"),
         (["--kubeconfig", "nowhere"], "give --kubeconfig FILE of a cluster"),
     ],

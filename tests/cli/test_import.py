@@ -152,6 +152,7 @@ def test_import_writes_no_control_characters_of_a_file(tmp_path, format_, name, 
     [
         ((), "ClusterMirrorRules", {"name": "k3s"}),
         (("--name", "true"), "ClusterMirrorRules", {"name": "true"}),
+        (("--name", "a" * 64), "ClusterMirrorRules", {"name": "a" * 64}),
         (
             ("--name", "of.k3s", "--namespace", "7"),
             "MirrorRules",
@@ -181,6 +182,7 @@ def test_import_as_crd_writes_an_object_with_the_same_rules(tmp_path, options, k
     [
         (("--name", "a"), "--name and --namespace need --as crd"),
         (("--as", "crd", "--name", "a_b"), "'a_b' is not a name in Kubernetes"),
+        (("--as", "crd", "--name", "a..b"), "'a..b' is not a name in Kubernetes"),
         (("--as", "crd", "--name", "a" * 254), "is not a name in Kubernetes"),
         (("--as", "crd", "--namespace", "a.b"), "'a.b' is not the name of a namespace"),
     ],

@@ -8,6 +8,7 @@ from urllib.parse import quote
 
 from webhook.kube import NotFoundError
 from webhook.resources import Kind, build_effective, read_object
+from webhook.resources.objects import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,9 +17,9 @@ if TYPE_CHECKING:
     from webhook.kube.client import KubeClient
     from webhook.resources import Effective, ResourceObject
 
-__all__ = ["ClusterObjects", "get_collection", "read_custom_resources"]
+__all__ = ["ClusterObjects", "get_collection", "read_custom_resources", "read_namespace_labels"]
 
-API: Final = "/apis/mirrorhook.io/v1alpha1"
+API: Final = f"/apis/{API_VERSION}"
 NAMESPACES: Final = "/api/v1/namespaces"
 
 
@@ -78,7 +79,7 @@ def read_custom_resources(client: KubeClient, namespace: str = "") -> ClusterObj
         for each in found
     }
     has_team = any(each.kind is Kind.TEAM for each in objects)
-    labels = dict(_read_labels(client, namespace)) if has_team else {}
+    labels = read_namespace_labels(client, namespace) if has_team else {}
     return ClusterObjects(objects, conditions, labels, tuple(missing))
 
 
@@ -90,12 +91,20 @@ def _read_kind(client: KubeClient, kind: Kind, namespace: str) -> Iterator[dict[
         yield {**item, "kind": str(kind)}
 
 
-def _read_labels(client: KubeClient, namespace: str) -> Iterator[tuple[str, dict[str, str]]]:
+def read_namespace_labels(client: KubeClient, namespace: str = "") -> dict[str, dict[str, str]]:
+    """Return the labels of each namespace, by its name.
+
+    Args:
+        client: The cluster.
+        namespace: Read this namespace only; empty for all.
+
+    Raises:
+        ClusterError: They cannot be read.
+    """
     found = (
         [client.get(f"{NAMESPACES}/{quote(namespace, safe='')}")]
         if namespace
         else client.iterate(NAMESPACES)
     )
-    for each in found:
-        if each:
-            yield each["metadata"]["name"], each["metadata"].get("labels") or {}
+    details = [each["metadata"] for each in found if each]
+    return {each["name"]: each.get("labels") or {} for each in details}

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from webhook.cli.cluster_objects import read_custom_resources
+from webhook.cli.cluster_objects import read_custom_resources, read_namespace_labels
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.policies import BoundPolicy
-from webhook.cli.options import SetupError, open_cluster, select_policy
+from webhook.cli.doctor.selection import NAME
+from webhook.cli.options import SetupError, explain_cluster_errors, open_cluster, select_policy
 from webhook.cli.output import escape_controls
 from webhook.config.models import DEFAULT_POLICY
-from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable
     from pathlib import Path
 
     from webhook.cli.doctor.installation import Installation, Rewriter
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["ClusterRules", "RuleOrigin", "extend_rules", "load_cluster_rules", "read_cluster_rules"]
 
-NAME: Final = "kubernetes.io/metadata.name"
+READABLE: Final = "whose rules you may read"
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,15 +109,16 @@ class ClusterRules:
         if isinstance(self._rewriter, BoundPolicy):
             policy = self._rewriter.policy
             return RuleOrigin(rule.name, "MutatingAdmissionPolicy", "", policy, None, "")
-        verdicts = self._effective.verdicts.values() if self._effective else ()
+        verdicts = self._effective.verdicts.values() if self._effective and rule.owner else ()
         for each in verdicts:
-            if rule.owner and str(each.object) == rule.owner:
-                spec, found = each.object.spec, each.object
-                places = {one.name: location.path for one, location in spec.rules}
-                profile = spec.profiles.get(rule.source)
-                key = profile.path if profile else places.get(rule.name, "")
-                kind, place = str(found.kind), (found.namespace, found.name)
-                return RuleOrigin(rule.name, kind, *place, each.in_use, key)
+            found = each.object
+            if str(found) == rule.owner:
+                keys = {own.name: location.path for own, location in found.spec.rules}
+                profile = found.spec.profiles.get(rule.source)
+                key = profile.path if profile else keys.get(rule.name, "")
+                return RuleOrigin(
+                    rule.name, str(found.kind), found.namespace, found.name, each.in_use, key
+                )
         namespace, _, name = (self._rules.config_map if self._rules else "").partition("/")
         return RuleOrigin(rule.name, "ConfigMap", namespace, name, None, self._find_key(rule))
 
@@ -156,7 +156,7 @@ def extend_rules(
         click.UsageError: There is no such policy.
     """
     base = select_policy(configuration, policy)
-    with _explain_errors():
+    with explain_cluster_errors(READABLE):
         objects = read_custom_resources(open_cluster(kubeconfig, context), namespace)
     effective = objects.build(configuration)
     _warn_of_problems(effective)
@@ -177,23 +177,11 @@ def load_cluster_rules(
     Raises:
         SetupError: They cannot be read, or there are none.
     """
-    with _explain_errors():
+    with explain_cluster_errors(READABLE):
         rules = read_cluster_rules(open_cluster(kubeconfig, context), policy, namespace)
     if rules.effective is not None:
         _warn_of_problems(rules.effective)
     return rules
-
-
-@contextmanager
-def _explain_errors() -> Iterator[None]:
-    """Add to errors of a cluster what is needed to read its rules."""
-    try:
-        yield
-    except ClusterError as error:
-        problem = str(error).rstrip(".")
-        raise SetupError(
-            f"{problem}; give --kubeconfig FILE of a cluster whose rules you may read"
-        ) from None
 
 
 def _warn_of_problems(effective: Effective) -> None:
@@ -223,9 +211,8 @@ def read_cluster_rules(client: KubeClient, policy: str, namespace: str = "") -> 
             raise SetupError(finding.text)
     rewriters = _select_policy(installation, policy)
     if namespace and len(rewriters) > 1:
-        found = client.get(f"/api/v1/namespaces/{namespace}") or {"metadata": {}}
-        labels = {NAME: namespace, **(found["metadata"].get("labels") or {})}
-        selecting = installation.find_rewriters(labels)
+        labels = read_namespace_labels(client, namespace).get(namespace, {})
+        selecting = installation.find_rewriters({NAME: namespace, **labels})
         rewriters = [each for each in rewriters if each in selecting] or rewriters
     if len(rewriters) > 1:
         names = " and ".join(sorted(each.label for each in rewriters))

@@ -6,8 +6,8 @@ from collections import Counter
 from enum import StrEnum
 from functools import lru_cache, partial
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeAlias
-from urllib.parse import quote
 
+from webhook.cli.cluster_objects import read_namespace_labels
 from webhook.cli.doctor.policies import read_policies
 from webhook.cli.doctor.webhooks import read_webhooks
 from webhook.cli.images_in_use import confirm_original
@@ -35,7 +35,6 @@ __all__ = [
     "read_selection",
 ]
 
-NAMESPACES: Final = "/api/v1/namespaces"
 REMEMBERED_IMAGES: Final = 10_000
 
 
@@ -144,13 +143,7 @@ def read_selection(client: KubeClient, policy: str, namespace: str = "") -> PodS
     rewriters: tuple[Rewriter, ...] = (*webhooks, *read_policies(client).bound)
     if not rewriters:
         return PodSelection()
-    found = (
-        [client.get(f"{NAMESPACES}/{quote(namespace, safe='')}")]
-        if namespace
-        else client.iterate(NAMESPACES)
-    )
-    details = [each["metadata"] for each in found if each]
-    return PodSelection(rewriters, {each["name"]: each.get("labels") or {} for each in details})
+    return PodSelection(rewriters, read_namespace_labels(client, namespace))
 
 
 def audit_images(

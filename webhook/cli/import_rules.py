@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Final
 
 import click
 
-from webhook.cli.options import EXIT_FAILED, SetupError, namespace_option
+from webhook.cli.options import EXIT_FAILED, OBJECT_NAME, SetupError, namespace_option
 from webhook.cli.output import escape_controls
 from webhook.config.errors import CHECK_PATH
 from webhook.core import Original
-from webhook.imports import (
-    FORMATS,
-    RuleSet,
-    UnreadableFileError,
-    format_resource,
-    format_rules,
-)
+from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_resource, format_rules
 
 __all__ = ["import_rules"]
 
@@ -26,8 +19,6 @@ HOSTS_TOML: Final = "hosts.toml"
 DASH: Final = Path("-")
 STANDARD_INPUT: Final = "standard input"
 MAX_BYTES: Final = 1024 * 1024
-LABEL: Final = r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?"
-OBJECT_NAME: Final = re.compile(rf"(?=.{{1,253}}\Z){LABEL}(?:\.{LABEL})*")
 
 
 @click.command("import")
@@ -80,7 +71,7 @@ def import_rules(
     if form == "rules" and (name or namespace):
         raise click.UsageError("--name and --namespace need --as crd: a rules file has neither")
     if name is not None and not OBJECT_NAME.fullmatch(name):
-        problem = f"{name!r} is not a name in Kubernetes: use lower-case letters, digits and -"
+        problem = f"{name!r} is not a name in Kubernetes: use lower-case letters, digits, - and ."
         raise click.BadParameter(problem, param_hint="--name")
     rule_set = RuleSet(str(file), namespace)
     for path in _find_files(file, format_):

@@ -32,6 +32,7 @@ __all__ = [
     "EXIT_FAILED",
     "EXIT_USAGE",
     "NAMESPACE",
+    "OBJECT_NAME",
     "NamespaceName",
     "PlatformName",
     "SetupError",
@@ -61,8 +62,11 @@ EXIT_USAGE: Final = 2
 STDIN: Final = "-"
 STDIN_NAME: Final = "standard input"
 KUBECONFIG: Final = "~/.kube/config"
-# What Kubernetes allows (RFC 1123, DNS label).
+# What Kubernetes allows: a DNS label, and a DNS subdomain, whose parts may be longer than labels.
 NAMESPACE: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
+OBJECT_NAME: Final = re.compile(
+    r"(?=.{1,253}\Z)[a-z0-9](?:[a-z0-9-]*[a-z0-9])?(?:\.[a-z0-9](?:[a-z0-9-]*[a-z0-9])?)*"
+)
 # The kubelet sets this variable in every container.
 IN_POD: Final = "KUBERNETES_SERVICE_HOST"
 
@@ -227,15 +231,13 @@ def open_cluster(kubeconfig: Path | None, context: str | None = None) -> KubeCli
 
 
 @contextmanager
-def explain_cluster_errors() -> Iterator[None]:
-    """Add to errors of a cluster what is needed to list its images."""
+def explain_cluster_errors(access: str = "whose Pods and workloads you may list") -> Iterator[None]:
+    """Add to errors of a cluster which access the kubeconfig has to give."""
     try:
         yield
     except ClusterError as error:
         problem = str(error).rstrip(".")
-        raise SetupError(
-            f"{problem}; give --kubeconfig FILE of a cluster whose Pods and workloads you may list"
-        ) from None
+        raise SetupError(f"{problem}; give --kubeconfig FILE of a cluster {access}") from None
 
 
 def read_image_names(arguments: Iterable[str]) -> Iterator[str]:

@@ -9,11 +9,7 @@ from webhook.imports.imageswap import import_imageswap
 from webhook.imports.kuik import import_kube_image_keeper
 from webhook.imports.kyverno import import_kyverno
 from webhook.imports.registries import import_openshift, import_registries_conf
-from webhook.imports.rule_set import (
-    FileWarning,
-    RuleSet,
-    UnreadableFileError,
-)
+from webhook.imports.rule_set import FileWarning, RuleSet, UnreadableFileError
 from webhook.imports.runtimes import import_daemon_json, import_hosts_toml, import_k3s
 from webhook.imports.webhooks import (
     import_harbor_container_webhook,

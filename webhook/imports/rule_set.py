@@ -16,12 +16,7 @@ if TYPE_CHECKING:
     from webhook.imports.patterns import NamePattern
     from webhook.imports.replacements import Replacement
 
-__all__ = [
-    "FileWarning",
-    "ForeignFileError",
-    "RuleSet",
-    "UnreadableFileError",
-]
+__all__ = ["FileWarning", "ForeignFileError", "RuleSet", "UnreadableFileError"]
 
 _NO_NAME: Final = "zz/zz"  # a repository that no file has a rule for
 

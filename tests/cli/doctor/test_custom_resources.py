@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import time
+
 import pytest
 
 from tests.cli.doctor.reader import NOW, MemoryReader, configuration, deployment, rules
 from tests.generate.custom_resources import define_kind
 from webhook.cli.doctor.checks import check_cluster
+from webhook.cli.doctor.custom_resources import check_custom_resources
 from webhook.cli.doctor.installation import read_installation
 from webhook.cli.doctor.webhooks import CONFIGURATIONS
 from webhook.resources import Kind
@@ -118,6 +121,18 @@ def test_missing_delegation_is_one_finding_for_all_objects(reader):
     (found,) = (each for each in faults(reader) if each[1])
     assert found[0].startswith("3 MirrorRules have no effect, as delegation is not set: ")
     assert "set delegation in the values" in found[1]
+
+
+def test_thousands_of_objects_without_delegation_are_reported_soon(reader):
+    reader.lists[MAPS] = [rules(RULES)]
+    team = [make("rules", RULE, namespace=f"n{n}") for n in range(4000)]
+    reader.lists[f"{GROUP}/mirrorrules"] = team
+    installed = read_installation(reader)
+    (entry,) = installed.webhooks
+    begin = time.process_time()
+    found = [each.text for each in check_custom_resources(reader, installed, entry)]
+    assert time.process_time() - begin < 1
+    assert any(each.startswith("4000 MirrorRules have no effect") for each in found)
 
 
 def test_many_objects_that_are_not_in_use_are_summed_up(reader):

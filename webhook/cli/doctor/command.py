@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -20,15 +19,15 @@ from webhook.cli.doctor.report import (
 from webhook.cli.options import (
     EXIT_FAILED,
     NAMESPACE,
+    OBJECT_NAME,
     NamespaceName,
-    SetupError,
     context_option,
+    explain_cluster_errors,
     kubeconfig_option,
     open_cluster,
     output_option,
 )
 from webhook.cli.output import show_json
-from webhook.kube import ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -43,8 +42,6 @@ if TYPE_CHECKING:
 __all__ = ["doctor"]
 
 PODS: Final = ("pod", "pods", "po")
-# What Kubernetes allows (RFC 1123, DNS subdomain).
-POD: Final = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?")
 USAGE: Final = ("`pod [NAMESPACE/]NAME`", "`pod/NAME`")
 
 
@@ -88,12 +85,9 @@ def doctor(
     pod = _parse_pod(what, namespace) if what else None
     if image and (pod or not namespace):
         raise click.UsageError("--image needs --namespace NAME, and no Pod")
-    try:
+    with explain_cluster_errors("to read"):
         found = _find(open_cluster(kubeconfig, kube_context), pod, namespace, image)
         findings = [*found] if output == "json" else [*show_findings(found)]
-    except ClusterError as error:
-        problem = str(error).rstrip(".")
-        raise SetupError(f"{problem}; give --kubeconfig FILE of a cluster to read") from None
     if output == "json":
         show_json([describe_finding(each) for each in findings])
     if any(each.status is not FindingStatus.OK for each in findings):
@@ -108,7 +102,7 @@ def _parse_pod(what: tuple[str, ...], namespace: str | None) -> tuple[str, str]:
     kind, _, name = what[0].partition("/") if len(what) == 1 else (what[0], "", what[1])
     space, slash, rest = name.partition("/")
     space, name = (space, rest) if slash else ("", name)
-    is_named = POD.fullmatch(name) and (NAMESPACE.fullmatch(space) if slash else True)
+    is_named = OBJECT_NAME.fullmatch(name) and (NAMESPACE.fullmatch(space) if slash else True)
     if kind not in PODS or len(what) > len(USAGE) or not is_named:
         text = " ".join(what)
         raise click.UsageError(f"expected {' or '.join(USAGE)}, got {text!r}")

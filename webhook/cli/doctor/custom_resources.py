@@ -17,6 +17,7 @@ from webhook.config.rules import RULE_KEYS
 from webhook.config.spec import list_availability_keys, list_spec_keys
 from webhook.kube import ClusterError
 from webhook.resources import Kind, Reason
+from webhook.resources.objects import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -30,8 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["check_custom_resources"]
 
 CHECK: Final = "custom resources"
-GROUP: Final = "mirrorhook.io"
-VERSION: Final = "v1alpha1"
+GROUP, _, VERSION = API_VERSION.partition("/")
 DEFINITIONS: Final = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 MAX_SHOWN: Final = 20  # objects
 # What replicas need: verb, resource and group.
@@ -98,7 +98,8 @@ def _count(number: int, kind: Kind) -> str:
 
 def _check_permissions(reader: KubeClient, entry: WebhookEntry) -> Iterator[Finding]:
     """Report what the replicas may not do."""
-    account = f"system:serviceaccount:{entry.namespace}:{_find_account(reader, entry)}"
+    name = _find_account(reader, entry)
+    account = f"system:serviceaccount:{entry.namespace}:{name}"
     denied = [
         f"{verb} {resource}"
         for verb, resource, group in NEEDED
@@ -107,7 +108,7 @@ def _check_permissions(reader: KubeClient, entry: WebhookEntry) -> Iterator[Find
     if denied:
         yield report_wrong(
             "permissions",
-            f"service account {account.rpartition(':')[2]} may not {', '.join(denied)}: the "
+            f"service account {name} may not {', '.join(denied)}: the "
             "replicas cannot read custom resources or write their status",
             f"{entry.upgrade}, which writes their ClusterRole and its binding again {FORCED}",
         )
@@ -185,7 +186,7 @@ def _check_objects(
         )
     if rules.configuration.delegation is None:
         undelegated = [each for each in refused if each.reason is Reason.NOT_DELEGATED]
-        refused = [each for each in refused if each not in undelegated]
+        refused = [each for each in refused if each.reason is not Reason.NOT_DELEGATED]
         if undelegated:
             yield report_wrong(
                 CHECK,
