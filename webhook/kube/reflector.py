@@ -90,8 +90,6 @@ class Reflector(WatchThread, Generic[T]):
             kind.
         problem: Why the objects may be out of date; empty if they are not.
         received: How many objects have come, in lists and events.
-        lists: How many times the objects were listed.
-        resumes: How many times a watch was resumed.
     """
 
     def __init__(
@@ -115,8 +113,6 @@ class Reflector(WatchThread, Generic[T]):
         self._failures = 0
         self.synced = False
         self.received = 0
-        self.lists = 0
-        self.resumes = 0
 
     def get_objects(self) -> dict[ObjectKey, T]:
         """Return the objects as they are known now."""
@@ -128,9 +124,7 @@ class Reflector(WatchThread, Generic[T]):
             began = time.monotonic()
             problem = ""
             try:
-                if self._version:
-                    self.resumes += 1
-                else:
+                if not self._version:
                     self._list()
                 self._follow()
             except NotFoundError as error:
@@ -174,7 +168,6 @@ class Reflector(WatchThread, Generic[T]):
             if not token or self._stopped.is_set():
                 break
             query["continue"] = token
-        self.lists += 1
         self._version = page["metadata"]["resourceVersion"]
         self._replace(found)
 
