@@ -202,15 +202,15 @@ def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
     shares: dict[tuple[str, str], int] = {}
     warned = rewritten = 0
     for _, decision in images:
-        candidate, outcome = decision.candidate, decision.outcome
+        outcome = decision.outcome
+        candidate = None if outcome is Outcome.OBSERVED else decision.candidate
         kind = _label_rule(decision.rule), outcome.value
         outcomes[kind] = outcomes.get(kind, 0) + 1
-        is_rewritten = candidate is not None and outcome is not Outcome.OBSERVED
-        if candidate is not None and is_rewritten and not candidate.rule.is_of_team:
+        if candidate is not None and not candidate.rule.is_of_team:
             share = candidate.rule.name, candidate.mirror.target
             shares[share] = shares.get(share, 0) + 1
         if outcome.needs_warning:
             warned += 1
-        elif is_rewritten:
+        elif candidate is not None:
             rewritten += 1
     return Totals(len(images), tuple(outcomes.items()), tuple(shares.items()), warned, rewritten)

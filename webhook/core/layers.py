@@ -91,8 +91,9 @@ class LayeredMap(MirrorMap):
     def find_matching_rules(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that match a name, by precedence."""
         rules = self.platform.mirrors.find_matching_rules(registry, repository)
-        if self.platform.find_protector(registry, repository) is None:
-            rules[:0] = self.team.find_matching_rules(registry, repository)
+        own = self.team.find_matching_rules(registry, repository)
+        if own and self.platform.find_protector(registry, repository) is None:
+            rules[:0] = own
         return rules
 
     def find_overruled_rules(self, registry: str, repository: str) -> list[tuple[Rule, Rule]]:
@@ -105,8 +106,9 @@ class LayeredMap(MirrorMap):
     def find_target_rules(self, registry: str, repository: str) -> list[Rule]:
         """Return the rules that have a name under one of their mirrors, those of the team first."""
         rules = self.platform.mirrors.find_target_rules(registry, repository)
-        if self.platform.find_protector(registry, repository) is None:
-            rules[:0] = self.team.find_target_rules(registry, repository)
+        own = self.team.find_target_rules(registry, repository)
+        if own and self.platform.find_protector(registry, repository) is None:
+            rules[:0] = own
         return rules
 
 
@@ -119,7 +121,7 @@ def _list_chain_starts(mirrors: MirrorMap) -> Iterator[str]:
     """
     for rule in mirrors.rules:
         match = rule.match
-        if match is None or match.is_catch_all or match.is_wildcard:
+        if match is None or not match.is_exact:
             yield from list_starts([rule])
         elif mirrors.find_target_rules(match.registry, match.path):
             yield str(match)
@@ -142,7 +144,7 @@ def _find_reached_rules(mirrors: MirrorMap) -> Iterable[Rule]:
 
     reach(rule for rule in mirrors.rules if rule.enforced)
     for rule in list(reached.values()):
-        if rule.match is None or rule.match.is_catch_all or rule.match.is_wildcard:
+        if rule.match is None or not rule.match.is_exact:
             return mirrors.rules
         prefixes.append((rule.match.registry, rule.match.path))
     # Whether these match a longer name is known only for the name.

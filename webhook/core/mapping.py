@@ -323,7 +323,7 @@ def list_starts(rules: Iterable[Rule]) -> list[str]:
     starts = []
     for rule in rules:
         starts += [mirror.target for mirror in rule.mirrors if not mirror.is_template]
-        if rule.match is not None and not (rule.match.is_catch_all or rule.match.is_wildcard):
+        if rule.match is not None and rule.match.is_exact:
             starts.append(str(rule.match))
     return starts
 

@@ -77,6 +77,11 @@ class Match:
         """Whether it matches every registry that no other rule matches."""
         return self.registry == EVERY_REGISTRY
 
+    @property
+    def is_exact(self) -> bool:
+        """Whether it matches names of a single registry."""
+        return not (self.is_catch_all or self.is_wildcard)
+
     def covers(self, registry: str, repository: str) -> bool:
         """Return whether a name, or all names under a prefix, match."""
         if self.is_wildcard:
