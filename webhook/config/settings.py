@@ -127,7 +127,8 @@ def _read_duration(value: YAMLValue, most: float) -> float | None:
     seconds = parse_duration(text) if isinstance(text, str) else None
     if seconds is None:
         value.add_problem(f"expected a duration such as 800ms, 30s or 10m, got {value.describe()}")
-    elif not 0 < seconds <= most:
+        return None
+    if not 0 < seconds <= most:
         value.add_problem(f"expected more than 0s and at most {most:g}s, got {text}")
         return None
     return seconds

@@ -34,7 +34,6 @@ __all__ = [
     "read_spec",
 ]
 
-
 # A team can take neither much memory nor much time by its regular expressions: usual ones take some
 # 3 KiB.
 TEAM_REGEX_MEMORY: Final = 64 * 1024
