@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
+from tests.resources.objects import make_object, make_rule
 from webhook.config import parse_rules
-from webhook.resources import Reason, build_effective, read_object
+from webhook.resources import Kind, Reason, build_effective
 from webhook.resources.effective import MAX_TEAM_OBJECTS, MAX_TEAM_RULES
 
 CONFIGURATION = parse_rules("delegation: {namespaces: {}, mirrors: [team.example/*]}", "x.yaml")
 
 
 def make(number, *matches):
-    metadata = {
-        "name": f"o{number:04}",
-        "namespace": "shop",
-        "uid": f"uid-{number}",
-        "generation": 1,
-        "creationTimestamp": "2026-01-01T00:00:00Z",
-    }
-    rules = [{"match": each, "mirrors": [{"target": "team.example/x"}]} for each in matches]
-    return read_object({"kind": "MirrorRules", "metadata": metadata, "spec": {"rules": rules}})
+    rules = [make_rule(each, "team.example/x") for each in matches]
+    return make_object(Kind.TEAM, f"o{number:04}", {"rules": rules})
 
 
 def build(objects, previous=None):

@@ -76,7 +76,7 @@ def test_own_rules_come_before_those_of_profiles_and_the_profiles_of_objects_bef
     assert decide(effective, "quay.io/a/b") == "m.daocloud.io/quay.io/a/b"
     reason = effective.find("default", "shop").mirrors.decide("quay.io/a/b").reason
     assert "rule quay.io (profile daocloud of ClusterMirrorRules hub)" in reason
-    assert judge(effective, each)[1] == "0 rules and the profiles daocloud in use"
+    assert judge(effective, each)[1] == "0 rules and 1 profile (daocloud) in use"
 
 
 def test_objects_of_a_team_act_in_their_own_namespace_in_all_policies():
@@ -388,12 +388,15 @@ def test_conditions_say_what_is_in_use():
         assert {row["reason"] for row in rows} == {"Invalid"}
 
 
-def test_message_of_many_problems_is_short():
-    rules = [make_rule(f"{'x' * 2000}:1:{n}", "harbor.example.com/shop") for n in range(20)]
+@pytest.mark.parametrize(
+    ("count", "end"), [(20, "and 15 more problems"), (6, "and 1 more problem")]
+)
+def test_message_of_many_problems_is_short(count, end):
+    rules = [make_rule(f"{'x' * 2000}:1:{n}", "harbor.example.com/shop") for n in range(count)]
     each = make_object(TEAM, "rules", {"rules": rules})
     message = build(each).verdicts[each.uid].message
     assert len(message) <= 4096
-    assert message.endswith("and 15 more problems")
+    assert message.endswith(end)
 
 
 def test_build_keeps_the_settings_of_whatever_did_not_change():

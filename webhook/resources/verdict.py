@@ -66,15 +66,19 @@ class Verdict:
         """The reason in words."""
         if self.is_accepted:
             spec = self.object.spec
-            count = len(spec.rules)
-            rules = f"{count} rule{'' if count == 1 else 's'}"
-            names = f" and the profiles {', '.join(spec.profiles)}" if spec.profiles else ""
+            rules = _count(len(spec.rules), "rule")
+            profiles = _count(len(spec.profiles), "profile")
+            names = f" and {profiles} ({', '.join(spec.profiles)})" if spec.profiles else ""
             return f"{rules}{names} in use"
         texts = [str(replace(problem, origin="")) for problem in self.problems[:MAX_SHOWN]]
         more = len(self.problems) - MAX_SHOWN
         if more > 0:
-            texts.append(f"and {more} more problems")
+            texts.append(f"and {_count(more, 'more problem')}")
         return shorten("; ".join(texts), MAX_MESSAGE)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 def list_conditions(verdict: Verdict) -> list[dict[str, Any]]:
