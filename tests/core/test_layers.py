@@ -266,6 +266,15 @@ def test_cycle_over_both_layers_is_refused(platform, team):
         LayeredMap(MirrorMap([team]), layer)
 
 
+def test_mirror_of_many_rules_is_followed_once(monkeypatch):
+    platform = MirrorMap([Rule("harbor.example.com/a", ["b.io"])])
+    looked_up = []
+    monkeypatch.setattr(platform, "find_rules_below", lambda *name: looked_up.append(name) or [])
+    team = MirrorMap([Rule(f"r{n}.io", ["harbor.example.com", "m.io/x"]) for n in range(5)])
+    LayeredMap(team, PlatformLayer(platform))
+    assert looked_up == [("harbor.example.com", ""), ("m.io", "x")]
+
+
 def test_no_cycle_passes_an_enforced_rule():
     platform = MirrorMap([Rule("b.io", ["a.io"], enforced=True)])
     mirrors = LayeredMap(MirrorMap([Rule("a.io", ["b.io"])]), PlatformLayer(platform))

@@ -75,11 +75,12 @@ class LayeredMap(MirrorMap):
     def __init__(self, team: MirrorMap, platform: PlatformLayer) -> None:
         self.team = team
         self.platform = platform
+        # Many rules may have the same mirror, and each mirror many rules below it.
+        targets = dict.fromkeys(mirror.target for rule in team.rules for mirror in rule.mirrors)
         below = (
             rule
-            for above in team.rules
-            for mirror in above.mirrors
-            for rule in platform.mirrors.find_rules_below(*_split(mirror.target))
+            for target in targets
+            for rule in platform.mirrors.find_rules_below(*_split(target))
         )
         self._check_cycles([*list_starts(team.rules), *list_starts(below), *platform.starts])
 
