@@ -447,13 +447,19 @@ async def test_no_more_of_an_answer_is_read_than_its_bound():
     assert sent < 2 * MAX_ANSWER
 
 
-async def test_many_replicas_send_no_more_together_than_a_few(console, monkeypatch):
-    monkeypatch.setattr(replicas, "MAX_FOUND_TOTAL", 30_000)
+@pytest.fixture
+def other(console):
+    """Another replica, which decided on forty Pods."""
     other = Console()
     share_ca(console, other)
     for number in range(40):
         other.now += 1
         other.create(f"web-{number}")
+    return other
+
+
+async def test_many_replicas_send_no_more_together_than_a_few(console, other, monkeypatch):
+    monkeypatch.setattr(replicas, "MAX_FOUND_TOTAL", 30_000)
     async with deciding(other) as (endpoint, _, sent):
         many = [Endpoint(f"replica-{n}", endpoint.address, endpoint.port) for n in range(10)]
         found(console, OURS, *many)
@@ -464,13 +470,8 @@ async def test_many_replicas_send_no_more_together_than_a_few(console, monkeypat
     assert [pod["name"] for pod in answer["pods"]][:2] == ["web-39", "web-38"]
 
 
-async def test_replica_with_too_many_decisions_sends_the_best(console, monkeypatch):
+async def test_replica_with_too_many_decisions_sends_the_best(console, other, monkeypatch):
     monkeypatch.setattr(replicas, "MAX_FOUND", 5000)
-    other = Console()
-    share_ca(console, other)
-    for number in range(40):
-        other.now += 1
-        other.create(f"web-{number}")
     async with deciding(other) as (endpoint, _, sent):
         found(console, OURS, endpoint)
         answer = await console.json("/api/decisions")
