@@ -79,6 +79,15 @@ def test_holder_renews_the_lease(world):
     assert last["leaseTransitions"] == 1
 
 
+def test_lease_without_its_times_is_renewed(world):
+    a = world.join("a")
+    a.campaign()
+    world.lease["spec"] = {"holderIdentity": "a"}
+    a.campaign()
+    assert a.is_holder
+    assert world.lease["spec"]["acquireTime"] == world.lease["spec"]["renewTime"]
+
+
 def test_only_one_replica_holds_the_lease(world):
     replicas = [world.join(name) for name in "abc"]
     for _ in range(20):
@@ -145,6 +154,20 @@ def test_released_lease_is_taken_at_once(world):
     assert b.is_holder
     a.release()
     assert world.lease["spec"]["holderIdentity"] == "b"
+
+
+@pytest.mark.parametrize("change", ["deleted", "given away"])
+def test_holder_of_a_lease_that_another_has_now_stops_at_once(world, change):
+    a, b = world.join("a"), world.join("b")
+    a.campaign()
+    if change == "deleted":
+        world.lease = None
+    else:
+        world.lease["spec"]["holderIdentity"] = "b"
+    b.campaign()
+    assert b.is_holder
+    a.campaign()
+    assert not a.is_holder
 
 
 def test_labels_of_the_lease_stay(world):

@@ -21,7 +21,6 @@ if TYPE_CHECKING:
 __all__ = ["LeaseElection"]
 
 LEASE_SECONDS: Final = 30
-RENEW_SECONDS: Final = 8.0
 # Less than a Lease lasts by more than one request takes.
 HOLD_SECONDS: Final = 15.0
 
@@ -81,6 +80,8 @@ class LeaseElection:
         if version != self._version:
             self._version, self._seen_at = version, began
         self.holder = spec.get("holderIdentity") or ""
+        if self.holder != self._identity:  # somebody may have deleted or changed the Lease
+            self._renewed_at = float("-inf")
         lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
         if self.holder in ("", self._identity) or began - self._seen_at >= lasts:
             self._write(found, began)
@@ -103,7 +104,7 @@ class LeaseElection:
         """Become the holder, unless another replica is faster."""
         spec = found.get("spec") or {}
         is_ours = self.holder == self._identity
-        now = datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        now = datetime.now(UTC).isoformat(timespec="microseconds")
         body = {
             **found,
             "apiVersion": "coordination.k8s.io/v1",
@@ -111,7 +112,7 @@ class LeaseElection:
             "spec": {
                 "holderIdentity": self._identity,
                 "leaseDurationSeconds": LEASE_SECONDS,
-                "acquireTime": spec["acquireTime"] if is_ours else now,
+                "acquireTime": (is_ours and spec.get("acquireTime")) or now,
                 "renewTime": now,
                 "leaseTransitions": (spec.get("leaseTransitions") or 0) + (not is_ours),
             },
