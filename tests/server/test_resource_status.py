@@ -234,6 +234,45 @@ def test_failure_of_a_write_is_logged_and_tried_again(world, failure, logs):
     assert problems == ([str(failure)] if logs else [])
 
 
+def test_failure_that_lasts_is_logged_once(world):
+    world.failures[:] = [ForbiddenError("you may not")] * 3
+    world.put("a")
+    with world.writer:
+        world.wait(lambda: world.is_current("a"))
+        world.failures[:] = [ForbiddenError("you may not")]
+        world.put("a")
+        world.wait(lambda: not world.failures and world.is_current("a"))
+    problems = [each["problem"] for each in world.lines if "problem" in each]
+    assert problems == ["you may not"] * 2
+
+
+def test_unexpected_answer_is_logged_and_asked_for_again(world, monkeypatch):
+    answers = [TypeError("no metadata")]
+    monkeypatch.setattr(world.election, "campaign", lambda: raise_next(answers))
+    world.failures[:] = [KeyError("spec")]
+    world.put("a")
+    with world.writer:
+        world.wait(lambda: world.is_current("a"))
+    problems = [each["problem"] for each in world.lines if "problem" in each]
+    assert problems == [
+        "unexpected answer: TypeError('no metadata')",
+        "unexpected answer: KeyError('spec')",
+    ]
+
+
+def raise_next(errors):
+    if errors:
+        raise errors.pop(0)
+
+
+def test_writer_that_ends_during_a_campaign_releases_the_lease(world, monkeypatch):
+    monkeypatch.setattr(world.writer, "_pace", StatusPace(campaign=60))
+    monkeypatch.setattr(world.election, "campaign", lambda: time.sleep(0.2))
+    with world.writer:
+        pass
+    assert world.election.released
+
+
 def test_object_that_is_gone_is_left_alone(world):
     with world.writer:
         world.put("a")

@@ -39,7 +39,7 @@ class StatusPace:
     """How often the status is written.
 
     Attributes:
-        campaign: Seconds between two renewals of the Lease, see `webhook.kube.lease`.
+        campaign: Seconds between two renewals of the Lease; it is held for 15 without one.
         write: Seconds between two objects: 20 a second.
         batch: Objects between two looks at what else has changed.
         retry: Seconds after a failure.
@@ -144,7 +144,8 @@ class StatusWriter:
         self._wanted: tuple[Sequence[WatchedObject], Mapping[str, Verdict]] = ((), {})
         # What needs nothing to be written, by UID.
         self._settled: dict[str, tuple[WatchedObject, Verdict]] = {}
-        self._problem = ""
+        # The last problem with each of the Lease, the status and the Events.
+        self._problems: dict[str, str] = {}
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -172,19 +173,19 @@ class StatusWriter:
                 is_holder = not is_holder
                 self._settled.clear()
                 self._report_role(is_holder)
-            self._changed.clear()
             if not (is_holder and self._write_batch()):
                 self._changed.wait(self._pace.campaign)
+                self._changed.clear()
         with suppress(ClusterError):
             self._election.release()
 
     def _campaign(self) -> None:
         try:
             self._election.campaign()
-        except ClusterError as error:
-            self._report_problem(str(error))
+        except Exception as error:  # noqa: BLE001 - the answers come from the network
+            self._report_problem("Lease", error)
         else:
-            self._report_problem("")
+            self._report_problem("Lease", None)
 
     def _write_batch(self) -> bool:
         """Write some of what differs, and return whether there is more."""
@@ -197,11 +198,13 @@ class StatusWriter:
             except (ConflictError, NotFoundError):
                 pass  # it is gone
             except RefusedError as error:
-                self._report_problem(str(error))
-            except ClusterError as error:
-                self._report_problem(str(error))
+                self._report_problem("status", error)
+            except Exception as error:  # noqa: BLE001 - the answers come from the network
+                self._report_problem("status", error)
                 self._stopped.wait(self._pace.retry)
                 break
+            else:
+                self._report_problem("status", None)
             self._settled[each.object.resource.uid] = each.object, each.verdict
             self._stopped.wait(self._pace.write)
         return bool(pending)
@@ -283,7 +286,9 @@ class StatusWriter:
         try:
             self._client.call(f"write an Event of {resource}", "POST", path, body=body)
         except ClusterError as error:
-            self._report_problem(str(error))
+            self._report_problem("Event", error)
+        else:
+            self._report_problem("Event", None)
 
     def _report_role(self, is_holder: bool) -> None:
         if is_holder:
@@ -291,7 +296,11 @@ class StatusWriter:
         else:
             self._log.info("this replica no longer writes the status of custom resources")
 
-    def _report_problem(self, problem: str) -> None:
-        if problem and problem != self._problem:
+    def _report_problem(self, subject: str, error: Exception | None) -> None:
+        """Log what is wrong with a subject, once until that ends."""
+        problem = str(error or "")
+        if error is not None and not isinstance(error, ClusterError):
+            problem = f"unexpected answer: {error!r}"
+        if problem and problem != self._problems.get(subject):
             self._log.warning("status of custom resources not written", problem=problem)
-        self._problem = problem
+        self._problems[subject] = problem
