@@ -16,10 +16,11 @@ from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy, unused_port
 from tests.tools.registry import push_image, registry
 from webhook.config import parse_rules
-from webhook.core import Availability
+from webhook.core import Availability, Mirror
 from webhook.registry import CheckResult, CheckStatus
+from webhook.server import mirror_health
 from webhook.server.limits import parse_timeout
-from webhook.server.mirror_health import MirrorHealth
+from webhook.server.mirror_health import MirrorHealth, MirrorState
 from webhook.server.policies import PolicyStore
 from webhook.server.readiness import Readiness
 from webhook.telemetry import Log, Metrics
@@ -158,6 +159,26 @@ def test_results_are_logged_and_counted():
     ]
     assert told.lines[0]["reason"] == "m.example does not answer in time (800 ms)"
     assert "s3cr3t" not in json.dumps(told.lines)
+
+
+@pytest.mark.anyio
+async def test_mirrors_of_teams_are_counted_together_and_shown_each(monkeypatch):
+    monkeypatch.setattr(mirror_health, "MAX_LATEST", 2)
+    told = Told()
+    told.mirror_health.limit_targets(["m.example/hub"])
+    told.mirror_health.find_team_selector(SETTINGS)
+    watch = told.mirror_health._observers[SETTINGS]
+    for target in ("m.example/hub", "original", "t.example/a", "t.example/b"):
+        watch.on_result(target, CheckResult(CheckStatus.PRESENT))
+    counted = {line.partition(",mirror=")[2] for line in told.series("mirrorhook_probes_total")}
+    assert counted == {
+        '"m.example/hub"} 1.0',
+        '"original"} 1.0',
+        '"MirrorRules"} 2.0',
+    }
+    mirrors = map(Mirror, ("m.example/hub", "t.example/a", "t.example/b"))
+    states = [told.mirror_health.get_status(SETTINGS, mirror).state for mirror in mirrors]
+    assert states == [MirrorState.NOT_YET, MirrorState.ANSWERS, MirrorState.ANSWERS]
 
 
 def images_in(answer):

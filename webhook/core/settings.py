@@ -11,6 +11,7 @@ from webhook.core.errors import InvalidRuleError, quote
 
 __all__ = [
     "DURATION",
+    "ORIGINAL_TARGET",
     "PLATFORM",
     "Availability",
     "LoopLimits",
@@ -21,6 +22,7 @@ __all__ = [
 ]
 
 PLATFORM: Final = re.compile(r"([a-z0-9]+)/([a-z0-9_]+)(?:/([a-z0-9.]+))?")
+ORIGINAL_TARGET: Final = "original"  # of a check that asks the original registry, not a mirror
 DURATION: Final = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h))+", re.ASCII)
 _PART: Final = re.compile(r"(\d+(?:\.\d+)?)(ms|s|m|h)", re.ASCII)
 _UNITS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0}

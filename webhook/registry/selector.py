@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidReferenceError, OnUnknown, Original, Outcome
+from webhook.core.settings import ORIGINAL_TARGET
 from webhook.registry.cache import BoundedCache
 from webhook.registry.checker import ImageCheck
 from webhook.registry.responses import CheckResult, CheckStatus
@@ -27,7 +28,6 @@ __all__ = [
     "verify_digest",
 ]
 
-ORIGINAL: Final = "original"
 # Reasons are read by people, and recorded in audit events.
 MAX_REASONS: Final = 4
 # Reviews that wait hold memory: any more get what is known.
@@ -234,7 +234,7 @@ def _check_mirror(reference: ImageReference, mirror: Mirror) -> ImageCheck:
 
 def _check_original(reference: ImageReference, rule: Rule) -> ImageCheck:
     is_named = rule.match is not None and rule.match.registry == reference.registry
-    return ImageCheck(reference, ORIGINAL, is_named=is_named)
+    return ImageCheck(reference, ORIGINAL_TARGET, is_named=is_named)
 
 
 def verify_digest(result: CheckResult, digests: Iterable[str]) -> CheckResult:

@@ -9,6 +9,9 @@ from enum import StrEnum
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 
+from webhook.admission.response import TEAM_LABEL
+from webhook.core.settings import ORIGINAL_TARGET
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Sequence
 
@@ -20,9 +23,10 @@ if TYPE_CHECKING:
 
 __all__ = ["MirrorHealth", "MirrorState", "MirrorStatus"]
 
-TEAM_TARGET: Final = "MirrorRules"
 # Each setting takes up to 30 MB, and teams may have any number of them.
 MAX_TEAM_SETTINGS: Final = 16
+# Mirrors whose last answer is kept, for each setting.
+MAX_LATEST: Final = 10_000
 
 
 class MirrorState(StrEnum):
@@ -77,8 +81,9 @@ class MirrorHealth:
 
     def create_selector(self, settings: Availability | None) -> Selector | None:
         """Return the selector for one policy; None if its images are not checked."""
-        if settings is None:
-            return None
+        return None if settings is None else self._create_selector(settings)
+
+    def _create_selector(self, settings: Availability) -> Selector:
         # It takes 300 ms and 5 MiB, and most configurations do not need it.
         from webhook.registry import CandidateSelector, create_checker  # noqa: PLC0415
 
@@ -97,8 +102,7 @@ class MirrorHealth:
 
     def find_team_selector(self, settings: Availability) -> Selector:
         """Return the selector of teams with some settings, of which the latest few are kept."""
-        selector = self._team_selectors.pop(settings, None) or self.create_selector(settings)
-        assert selector is not None  # noqa: S101 - there are settings
+        selector = self._team_selectors.pop(settings, None) or self._create_selector(settings)
         self._team_selectors[settings] = selector
         if len(self._team_selectors) > MAX_TEAM_SETTINGS:
             self._team_selectors.popitem(last=False)
@@ -107,11 +111,11 @@ class MirrorHealth:
 
     def limit_targets(self, targets: Iterable[str]) -> None:
         """Count all other mirrors together: teams name as many as they like."""
-        self._targets = frozenset(targets)
+        self._targets = frozenset((*targets, ORIGINAL_TARGET))
 
     def _name_target(self, target: str) -> str:
         """Return the target under which a mirror is counted."""
-        return target if self._targets is None or target in self._targets else TEAM_TARGET
+        return target if self._targets is None or target in self._targets else TEAM_LABEL
 
     def close_unused(self, used: Iterable[Availability | None]) -> None:
         """Close the checkers of settings that neither the platform nor a team uses."""
@@ -170,7 +174,7 @@ class MirrorObserver:
         log: Log,
         metrics: Metrics,
         on_change: Callable[[], None],
-        name_target: Callable[[str], str] = str,
+        name_target: Callable[[str], str],
     ) -> None:
         self._log = log
         self._metrics = metrics
@@ -193,9 +197,10 @@ class MirrorObserver:
 
     def on_result(self, target: str, result: CheckResult) -> None:
         """Count the result of a check."""
-        target = self._name_target(target)
         self._latest[target] = result
-        self._metrics.observe_check(target, result.status, result.seconds)
+        if len(self._latest) > MAX_LATEST:
+            del self._latest[next(iter(self._latest))]
+        self._metrics.observe_check(self._name_target(target), result.status, result.seconds)
 
     def on_circuit_change(self, registry: str, *, is_open: bool, result: CheckResult) -> None:
         """Log that a registry is down, or is back."""
