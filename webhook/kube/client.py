@@ -166,10 +166,7 @@ class KubeClient:
         """Return what is at a path as text, such as metrics or the log of a Pod."""
         path += f"?{urlencode(query)}" if query else ""
         action = f"get {path}"
-        response = self._request(action, "GET", path, accept="*/*")
-        content = _read(action, response)
-        if response.status not in range(200, 300):
-            raise create_error(action, response.status, _find_message(content))
+        content = _read(action, self.send(action, "GET", path, accept="*/*"))
         return content.decode("utf-8", "replace")
 
     def is_allowed(self, user: str, verb: str, resource: str, group: str, name: str) -> bool:

@@ -21,7 +21,6 @@ from uuid import uuid4
 from webhook.kube import open_client
 from webhook.kube.lease import LeaseElection
 from webhook.kube.reflector import Reflector
-from webhook.resources import Kind
 from webhook.server.policies import ObjectSnapshot
 from webhook.server.resource_status import (
     GROUP_PATH,
@@ -153,9 +152,9 @@ class CustomResources:
         writer: StatusWriter | None,
     ) -> float:
         """Use the objects as they are known now, and return how many seconds a build took."""
-        objects = [*platform.get_objects().values(), *team.get_objects().values()]
+        cluster_rules, team_rules = platform.get_objects(), team.get_objects()
         labels = namespaces.get_objects()
-        snapshot = await asyncio.to_thread(_take_snapshot, objects, labels)
+        snapshot = await asyncio.to_thread(_take_snapshot, cluster_rules, team_rules, labels)
         effective = self._store.effective
         spent = 0.0
         if self._used is None or not _is_same(snapshot, self._used):
@@ -170,7 +169,7 @@ class CustomResources:
             self._reported = effective
             await asyncio.to_thread(self._report, effective)
         if writer is not None:
-            writer.update(objects, effective.verdicts)
+            writer.update([*cluster_rules.values(), *team_rules.values()], effective.verdicts)
         return spent
 
     def _report(self, effective: Effective) -> None:
@@ -243,16 +242,17 @@ def _read_labels(content: Mapping[str, Any], _: object) -> Mapping[str, str]:
 
 
 def _take_snapshot(
-    objects: Sequence[WatchedObject], labels: Mapping[ObjectKey, Mapping[str, str]]
+    cluster_rules: Mapping[ObjectKey, WatchedObject],
+    team_rules: Mapping[ObjectKey, WatchedObject],
+    labels: Mapping[ObjectKey, Mapping[str, str]],
 ) -> ObjectSnapshot:
-    platform: list[ResourceObject] = []
-    team: list[ResourceObject] = []
-    for each in objects:
-        (team if each.resource.kind is Kind.TEAM else platform).append(each.resource)
-    names = {each.namespace for each in team}
-    # Only of namespaces that matter: in some clusters others come and go all the time.
-    used = {key.name: each for key, each in labels.items() if key.name in names}
-    return ObjectSnapshot(platform, team, used)
+    names = {key.namespace for key in team_rules}
+    return ObjectSnapshot(
+        [each.resource for each in cluster_rules.values()],
+        [each.resource for each in team_rules.values()],
+        # Only of namespaces that matter: in some clusters others come and go all the time.
+        {key.name: each for key, each in labels.items() if key.name in names},
+    )
 
 
 def _is_same(one: ObjectSnapshot, other: ObjectSnapshot) -> bool:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, Self
 from webhook.core.errors import shorten
 from webhook.kube import ClusterError, ConflictError, NotFoundError, RefusedError
 from webhook.resources import Kind, list_conditions, read_object
+from webhook.resources.objects import API_VERSION
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["GROUP_PATH", "PLURALS", "StatusPace", "StatusWriter", "WatchedObject", "watch_object"]
 
-API_VERSION: Final = "mirrorhook.io/v1alpha1"
 GROUP_PATH: Final = f"/apis/{API_VERSION}"
 PLURALS: Final = {Kind.PLATFORM: "clustermirrorrules", Kind.TEAM: "mirrorrules"}
 MERGE: Final = "application/merge-patch+json"

@@ -326,9 +326,11 @@ class ConsoleViews:
             for rule in policy.mirrors.rules:
                 yield policy, rule
         effective = self.rules.effective
-        for namespace in sorted(effective.namespaces) if effective else ():
-            for name in self._policies:
-                found = effective.find(name, namespace) if effective else None
+        if effective is None:
+            return
+        for namespace in sorted(effective.namespaces):
+            for name in effective.policies:
+                found = effective.find(name, namespace)
                 if found is not None and isinstance(found.mirrors, LayeredMap):
                     for rule in found.mirrors.team.rules:
                         yield found, rule
