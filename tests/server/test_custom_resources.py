@@ -127,8 +127,9 @@ async def following(served, rules=FILE):
 
 
 def put_namespace(namespaces, name, **labels):
-    namespaces.put(name)
-    namespaces.objects["", name]["metadata"]["labels"] = labels
+    with namespaces.changed:
+        namespaces.put(name)
+        namespaces.objects["", name]["metadata"]["labels"] = labels
 
 
 def put(collection, name, *rules, namespace="", generation=1, **spec):
@@ -238,13 +239,9 @@ async def test_labels_of_namespaces_decide_who_may_have_rules(served, platform, 
     put(team, "ours", rule("team.example/gcr"), namespace="other")
     async with following(served) as world:
         await until(lambda: world.logged("custom resource refused"))
-        with namespaces.changed:
-            namespaces.put("other")
-            namespaces.objects["", "other"]["metadata"]["labels"] = {"rules": "own"}
+        put_namespace(namespaces, "other", rules="own")
         await world.becomes("team.example/gcr/a/b", namespace="other")
-        with namespaces.changed:
-            namespaces.put("other")
-            namespaces.objects["", "other"]["metadata"]["labels"] = {}
+        put_namespace(namespaces, "other")
         await until(lambda: len(world.logged("custom resource refused")) == 2)
 
 
