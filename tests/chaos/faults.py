@@ -258,13 +258,6 @@ def flap(site: Site) -> None:
         raise MissedError("nobody asked the mirror while it was down")
 
 
-def restart(site: Site, name: str) -> None:
-    site.plane.processes.end(name)
-    time.sleep(1)
-    site.plane.processes.start_again(name)
-    site.plane.processes.wait("the API server", site.plane.api.ready)
-
-
 def stop_reading(site: Site) -> None:
     site.reader.held.set()
     try:
@@ -295,8 +288,8 @@ FAULTS = (
     Fault("a replica stalls", stall, LOST),
     Fault("SIGTERM of a replica", terminate),
     Fault("SIGKILL of a replica", kill, LOST),
-    Fault("the API server restarts", lambda site: restart(site, "kube-apiserver")),
-    Fault("etcd restarts", lambda site: restart(site, "etcd")),
+    Fault("the API server restarts", lambda site: site.plane.restart("kube-apiserver", 1)),
+    Fault("etcd restarts", lambda site: site.plane.restart("etcd", 1)),
     # The replica may end, and the one in its place has neither that clock nor that disk.
     Fault("no more memory", exhaust_memory, LOST),
     # These replicas log to files that can be read.

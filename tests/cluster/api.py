@@ -65,6 +65,12 @@ class Api:
     def delete(self, path: str) -> None:
         done(self.ask("DELETE", path, gracePeriodSeconds="0"))
 
+    def create_token(self, namespace: str, account: str) -> str:
+        """Return a token of a service account."""
+        path = namespaced("serviceaccounts", namespace, f"{account}/token")
+        body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
+        return self.post(path, body)["status"]["token"]
+
     def ready(self) -> bool:
         try:
             return self.ask("GET", "/readyz").is_success

@@ -13,6 +13,7 @@ import os
 import secrets
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -119,6 +120,13 @@ class ControlPlane:
         )
         assert done.returncode == 0, f"{' '.join(map(str, command))}\n{done.stdout}"
         return done.stdout
+
+    def restart(self, name: str, pause: float = 0.0) -> None:
+        """Kill the API server or etcd, start it again after a pause, and wait for it."""
+        self.processes.end(name)
+        time.sleep(pause)
+        self.processes.start_again(name)
+        self.processes.wait("the API server", self.api.ready)
 
     def as_user(self, token: str) -> Api:
         """Return a client of the API server for another user."""

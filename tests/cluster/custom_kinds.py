@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.cluster.processes import until
 from tests.cluster.world import World
 
-__all__ = ["add_kind"]
+__all__ = ["DEFINITIONS", "add_kind"]
 
 DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 ANYTHING = {"type": "object", "x-kubernetes-preserve-unknown-fields": True}

@@ -27,6 +27,7 @@ from tests.cluster.processes import PATIENCE, until
 from tests.cluster.service import ServiceProxy
 from tests.generate.logs import find_unlisted
 from tests.tools.helm import helm4
+from tests.tools.volume import mount
 
 __all__ = ["Release", "Replica", "released"]
 
@@ -243,13 +244,7 @@ class Release:
                 self._fill(folder / volume["name"], "secrets", volume["secret"]["secretName"])
         account = folder / "run" / ACCOUNT
         account.mkdir(parents=True)
-        path = namespaced("serviceaccounts", self.name, f"{spec['serviceAccountName']}/token")
-        body = {
-            "apiVersion": "authentication.k8s.io/v1",
-            "kind": "TokenRequest",
-            "spec": {},
-        }
-        token = self.plane.api.post(path, body)["status"]["token"]
+        token = self.plane.api.create_token(self.name, spec["serviceAccountName"])
         (account / "token").write_text(token)
         (account / "namespace").write_text(self.name)
         shutil.copy(self.plane.authority, account / "ca.crt")
@@ -257,17 +252,10 @@ class Release:
     def _fill(self, folder: Path, resource: str, name: str) -> None:
         """Write a ConfigMap or Secret to files, and replace the old files atomically."""
         found = self.plane.api.get(namespaced(resource, self.name, name))
-        version = folder / f"..{found['metadata']['resourceVersion']}"
-        if version.exists():
-            return
-        version.mkdir(parents=True)
-        for key, value in found["data"].items():
-            data = base64.b64decode(value) if resource == "secrets" else value.encode()
-            (version / key).write_bytes(data)
-            if not (folder / key).is_symlink():
-                (folder / key).symlink_to(f"..data/{key}")
-        (folder / "..next").symlink_to(version.name)
-        (folder / "..next").replace(folder / "..data")
+        version = found["metadata"]["resourceVersion"]
+        if not (folder / f"..{version}").exists():
+            decode = base64.b64decode if resource == "secrets" else str.encode
+            mount(folder, version, {key: decode(value) for key, value in found["data"].items()})
 
 
 def placed(argument: str, container: dict[str, Any], folder: Path) -> str:

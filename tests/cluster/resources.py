@@ -9,14 +9,25 @@ from typing import Any, Self
 
 import httpx
 
+from tests.cluster.control_plane import ControlPlane
 from tests.cluster.processes import until
 from tests.cluster.release import Replica
 from tests.cluster.world import World, pod
 from tests.tools import loopback
 
-__all__ = ["DELEGATED", "GROUP", "Model", "Resources", "Reviewer", "rewrites"]
+__all__ = [
+    "DELEGATED",
+    "GROUP",
+    "KINDS",
+    "Model",
+    "Resources",
+    "Reviewer",
+    "remove_kinds",
+    "rewrites",
+]
 
 GROUP = "/apis/mirrorhook.io/v1alpha1"
+KINDS = ("clustermirrorrules", "mirrorrules")
 DELEGATED = {"rules": "own"}
 
 
@@ -54,7 +65,7 @@ class Resources:
         self.api.delete(self.path(name, namespace))
 
     def delete_all(self) -> None:
-        for plural in ("clustermirrorrules", "mirrorrules"):
+        for plural in KINDS:
             for each in self.api.get(f"{GROUP}/{plural}")["items"]:
                 metadata = each["metadata"]
                 self.delete(metadata["name"], metadata.get("namespace", ""))
@@ -74,6 +85,12 @@ class Resources:
             return None
 
         return until(current, f"the status of {namespace}/{name}")
+
+
+def remove_kinds(plane: ControlPlane) -> None:
+    """Remove the kinds with all their objects, if they are there."""
+    names = [f"{plural}.mirrorhook.io" for plural in KINDS]
+    plane.kubectl("delete", "crd", *names, "--ignore-not-found")
 
 
 def rewrites(**mirrors: str) -> dict[str, Any]:

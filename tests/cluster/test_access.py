@@ -88,13 +88,6 @@ def attempts(plane):
                         yield (resource, verb, place, name), method, path, query
 
 
-def token(plane, namespace, account):
-    """Return a token of a service account."""
-    path = namespaced("serviceaccounts", namespace, f"{account}/token")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return plane.api.post(path, request)["status"]["token"]
-
-
 def client_of(plane, given):
     """Return a client of the API server with a token."""
     verify = ssl.create_default_context(cadata=plane.authority.read_text())
@@ -129,7 +122,7 @@ def test_service_accounts_are_refused_everything_beyond_their_rules(plane, world
         tried = [*attempts(plane)]
         world.namespace(name=NOBODY)
         # What every service account may do does not come from the chart.
-        with client_of(plane, token(plane, NOBODY, "default")) as client:
+        with client_of(plane, plane.api.create_token(NOBODY, "default")) as client:
             everybody = granted(client, tried)
         accounts = {
             each["metadata"]["name"]
@@ -137,7 +130,7 @@ def test_service_accounts_are_refused_everything_beyond_their_rules(plane, world
         }
         assert accounts == set(MAY)
         for account, may in MAY.items():
-            with client_of(plane, token(plane, NAME, account)) as client:
+            with client_of(plane, plane.api.create_token(NAME, account)) as client:
                 assert granted(client, tried) - everybody == may, account
                 for path in OTHER_PATHS:
                     assert is_refused(client.get(path)), path
@@ -155,7 +148,7 @@ def test_replica_may_change_only_the_ca_bundle(world, release):
 
 def assert_only_the_ca_bundle_may_change(world, release):
     """The token of a replica cannot widen the webhook, although RBAC lets it patch it."""
-    given = token(release.plane, release.name, release.name)
+    given = world.api.create_token(release.name, release.name)
     replica = Api(world.api.server, release.plane.authority.read_text(), given)
     before = world.api.get(release.configuration)
     (webhook,) = before["webhooks"]

@@ -162,9 +162,7 @@ def admin(plane, world, team):
         "subjects": [account],
     }
     world.api.post(namespaced("rbac.authorization.k8s.io/v1/rolebindings", team), binding)
-    path = namespaced("serviceaccounts", team, "admin/token")
-    body = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    return plane.as_user(world.api.post(path, body)["status"]["token"])
+    return plane.as_user(world.api.create_token(team, "admin"))
 
 
 def list_attempts(team, other, own):
@@ -233,14 +231,14 @@ def test_watch_that_expired_is_begun_again(plane, crs, world, resources, team):
     for replica in crs.replicas:
         replica.process.send_signal(signal.SIGSTOP)
     try:
-        restart_api_server(plane)
+        plane.restart("kube-apiserver")
         resources.delete("gone", team)
         found = resources.put("ours", rewrites(gcr="team.example/new"), team)
         revision = {"revision": int(found["metadata"]["resourceVersion"])}
         store = f"http://{plane.host}:2379/v3/kv/compaction"
         httpx.post(store, json=revision).raise_for_status()
         # Its cache of events begins after the compaction.
-        restart_api_server(plane)
+        plane.restart("kube-apiserver")
     finally:
         for replica in crs.replicas:
             replica.process.send_signal(signal.SIGCONT)
@@ -317,12 +315,6 @@ def take_step(chosen, resources, model, names):
     model.settle()
 
 
-def restart_api_server(plane):
-    plane.processes.end("kube-apiserver")
-    plane.processes.start_again("kube-apiserver")
-    plane.processes.wait("the API server", plane.api.ready)
-
-
 @pytest.mark.parametrize("seed", [1, 2])
 def test_rules_are_those_of_the_model_in_every_state(plane, world, crs, resources, seed):
     chosen = random.Random(seed)
@@ -337,7 +329,7 @@ def test_rules_are_those_of_the_model_in_every_state(plane, world, crs, resource
         for step in range(10):
             take_step(chosen, resources, model, names)
             if step == 5:
-                restart_api_server(plane)
+                plane.restart("kube-apiserver")
             states.append({place: model.rewrite(*place) for place in places})
             for (space, image), expected in states[-1].items():
                 tried_everywhere(crs, world, space, image, expected)

@@ -8,14 +8,13 @@ import shutil
 import pytest
 import yaml
 
+from tests.cluster.custom_kinds import DEFINITIONS
 from tests.cluster.processes import until
 from tests.cluster.release import CHART
+from tests.cluster.resources import GROUP, KINDS, remove_kinds
 from tests.tools.helm import helm3, helm4
 
 SAMPLES = CHART.parents[1] / "manifests/samples"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
-KINDS = ("clustermirrorrules", "mirrorrules")
-API = "/apis/mirrorhook.io/v1alpha1"
 
 
 class Installer:
@@ -53,20 +52,16 @@ class Installer:
 
     def wait_served(self):
         for plural in KINDS:
-            path = f"{API}/{plural}"
+            path = f"{GROUP}/{plural}"
             until(lambda p=path: self.plane.api.ask("GET", p).is_success, f"the API of {plural}")
-
-    def remove_kinds(self):
-        names = [f"{plural}.mirrorhook.io" for plural in KINDS]
-        self.plane.kubectl("delete", "crd", *names, "--ignore-not-found")
 
 
 @pytest.fixture(params=[helm3, helm4], ids=["helm3", "helm4"])
 def installer(plane, request, tmp_path):
     installer = Installer(plane, request.param(), tmp_path)
-    installer.remove_kinds()  # those that other tests have left, as usual
+    remove_kinds(plane)  # those that other tests have left, as usual
     yield installer
-    installer.remove_kinds()
+    remove_kinds(plane)
 
 
 @pytest.fixture
@@ -78,7 +73,7 @@ def installation(plane, tmp_path):
         yield installer
     finally:
         installer.uninstall("rules")
-        installer.remove_kinds()
+        remove_kinds(plane)
 
 
 @pytest.fixture
@@ -97,7 +92,7 @@ def apply_samples(plane, world):
 def read_rules(plane):
     """Return how many rules each sample has in the cluster."""
     paths = ("clustermirrorrules/harbor", "namespaces/shop/mirrorrules/rules")
-    return [len(plane.api.get(f"{API}/{path}")["spec"]["rules"]) for path in paths]
+    return [len(plane.api.get(f"{GROUP}/{path}")["spec"]["rules"]) for path in paths]
 
 
 def test_kinds_are_upgraded_kept_adopted_and_removed(plane, installer, apply_samples, tmp_path):

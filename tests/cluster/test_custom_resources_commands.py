@@ -11,12 +11,11 @@ import yaml
 
 from tests.cluster.processes import until
 from tests.cluster.release import CHART, released
+from tests.cluster.resources import GROUP, KINDS, remove_kinds
 from tests.cluster.world import ENABLED
 from tests.resources.test_guide import HEALTH, run_lua
 
 SAMPLES = CHART.parents[1] / "manifests/samples"
-API = "/apis/mirrorhook.io/v1alpha1"
-KINDS = ("clustermirrorrules", "mirrorrules")
 NAME = "mirrorhook-objects"
 IMAGES = ("nginx", "quay.io/prometheus/a:1", "quay.io/b:1", "ghcr.io/shop/c:1", "ghcr.io/d:1")
 RESULTS = (
@@ -47,8 +46,7 @@ def shop(world):
                 world.wait_for(name, image, result)
             yield name
     finally:
-        crds = [f"{plural}.mirrorhook.io" for plural in KINDS]
-        plane.kubectl("delete", "crd", *crds, "--ignore-not-found")
+        remove_kinds(plane)
 
 
 def run(world, command, *arguments, codes=(0,)):
@@ -67,7 +65,7 @@ def run(world, command, *arguments, codes=(0,)):
 
 def health_of(world, path):
     """Return what Argo CD would say of an object."""
-    found = world.api.get(f"{API}/{path}")
+    found = world.api.get(f"{GROUP}/{path}")
     return run_lua(HEALTH[f"resource.customizations.health.mirrorhook.io_{found['kind']}"], found)
 
 
@@ -85,7 +83,7 @@ def test_explain_says_what_the_webhook_does_and_which_object_decided(world, shop
         [("MirrorRules", "rules", "spec.rules[1]")],
         [("ConfigMap", f"{NAME}-rules", "rules[0]")],
     ]
-    generation = world.api.get(f"{API}/clustermirrorrules/harbor")["metadata"]["generation"]
+    generation = world.api.get(f"{GROUP}/clustermirrorrules/harbor")["metadata"]["generation"]
     assert found[0]["origins"][0]["generation"] == generation
     (elsewhere,) = run(world, "explain", "--cluster", "quay.io/prometheus/a:1")
     assert elsewhere["result"] == "harbor.example.com/quay/prometheus/a:1"
@@ -102,11 +100,11 @@ def test_objects_that_are_not_in_use_are_named_and_degraded(world, shop):
     assert health_of(world, f"namespaces/{shop}/mirrorrules/rules")[0] == "Healthy"
     second = yaml.safe_load((SAMPLES / "clustermirrorrules.yaml").read_text())
     second["metadata"]["name"] = "second"
-    world.api.post(f"{API}/clustermirrorrules", second)
+    world.api.post(f"{GROUP}/clustermirrorrules", second)
     other = world.namespace(ENABLED)
     team = yaml.safe_load((SAMPLES / "mirrorrules.yaml").read_text())
     team["metadata"]["namespace"] = other
-    world.api.post(f"{API}/namespaces/{other}/mirrorrules", team)
+    world.api.post(f"{GROUP}/namespaces/{other}/mirrorrules", team)
     try:
         for path in ("clustermirrorrules/second", f"namespaces/{other}/mirrorrules/rules"):
             until(lambda p=path: health_of(world, p)[0] == "Degraded", f"the status of {path}", 60)
@@ -122,5 +120,5 @@ def test_objects_that_are_not_in_use_are_named_and_degraded(world, shop):
         assert len(texts) == 3, texts
         assert not any(each["check"] == "permissions" for each in found)
     finally:
-        world.api.delete(f"{API}/clustermirrorrules/second")
-        world.api.delete(f"{API}/namespaces/{other}/mirrorrules/rules")
+        world.api.delete(f"{GROUP}/clustermirrorrules/second")
+        world.api.delete(f"{GROUP}/namespaces/{other}/mirrorrules/rules")

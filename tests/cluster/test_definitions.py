@@ -9,6 +9,7 @@ import yaml
 
 from tests.cluster.api import namespaced
 from tests.cluster.control_plane import control_plane
+from tests.cluster.custom_kinds import DEFINITIONS
 from tests.cluster.processes import until
 from tests.cluster.programs import OLDEST
 from tests.cluster.release import CHART
@@ -16,7 +17,6 @@ from tests.cluster.world import World
 from webhook.resources import Kind
 
 GROUP = "mirrorhook.io/v1alpha1"
-DEFINITIONS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions"
 RULE = {"match": "docker.io", "mirrors": [{"target": "harbor.example.com/hub"}]}
 VALID = {
     "everything": {

@@ -222,9 +222,7 @@ def kubeconfig_of(plane, token):
 
 
 def test_doctor_reports_what_it_may_not_read_as_unknown(world, plane, release, space):
-    account = namespaced("serviceaccounts", space, "default/token")
-    request = {"apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {}}
-    token = world.api.post(account, request)["status"]["token"]
+    token = world.api.create_token(space, "default")
     allowed = ("--kubeconfig", str(kubeconfig_of(plane, token)), "--namespace", space)
     code, found = doctored(plane, *allowed)
     assert code == 1

@@ -162,8 +162,8 @@ def judge(soak: Soak, seconds: float) -> Sequence[str]:
     """Show the growth of everything, and return what is wrong."""
     growths = [*find_growth(soak.samples)]
     rows = [
-        (growth.bound.name, *(f"{value:,.1f} {growth.bound.unit}".strip() for value in values))
-        for growth, values in ((each, (each.first, each.last, each.most)) for each in growths)
+        (each.bound.name, *map(each.bound.format_value, (each.first, each.last, each.most)))
+        for each in growths
     ]
     show_table(("MEDIAN OF", "FIRST WINDOW", "LAST WINDOW", "AT MOST"), rows)
     if seconds < JUDGED_FROM:

@@ -13,6 +13,7 @@ import yaml
 
 from tests.soak.traffic import HOST
 from tests.tools.mirror import Mirror
+from tests.tools.volume import mount
 
 __all__ = ["Changes"]
 
@@ -110,23 +111,12 @@ class Changes:
             "policies": {"checked": {"rules": checked, "availability": availability}},
         }
         text = "rules: [" if number % GARBAGE_EVERY == 0 else yaml.safe_dump(rules)
-        self._mount("rules", {"rules.yaml": text.encode()})
+        mount(self.folder / "rules", str(len(self.rules)), {"rules.yaml": text.encode()})
         self.rules.append(time.monotonic())
 
     def _change_certificate(self) -> None:
         issued = self._authority.issue_cert(HOST)
         chain = b"".join(each.bytes() for each in issued.cert_chain_pems)
-        self._mount("tls", {"tls.crt": chain, "tls.key": issued.private_key_pem.bytes()})
+        files = {"tls.crt": chain, "tls.key": issued.private_key_pem.bytes()}
+        mount(self.folder / "tls", str(len(self.certificates)), files)
         self.certificates.append(time.monotonic())
-
-    def _mount(self, name: str, files: dict[str, bytes]) -> None:
-        """Replace all files of a folder at once, as the kubelet does."""
-        folder = self.folder / name
-        version = folder / f"..{time.monotonic_ns()}"
-        version.mkdir(parents=True)
-        for file, content in files.items():
-            (version / file).write_bytes(content)
-            if not (folder / file).is_symlink():
-                (folder / file).symlink_to(f"..data/{file}")
-        (folder / "..next").symlink_to(version.name)
-        (folder / "..next").replace(folder / "..data")

@@ -61,6 +61,10 @@ class Bound:
     more: float
     unit: str
 
+    def format_value(self, value: float) -> str:
+        """Return a value with its unit."""
+        return f"{value:,.1f} {self.unit}".strip()
+
 
 @dataclass(frozen=True)
 class Growth:
