@@ -13,19 +13,15 @@ from webhook.cli.completion import complete_images
 from webhook.cli.options import (
     EXIT_FAILED,
     EXIT_USAGE,
-    STDIN,
-    STDIN_NAME,
     SetupError,
     describe_error,
-    open_stdin,
     output_option,
     read_configuration,
+    read_content,
     source_options,
 )
 from webhook.cli.output import show_json, show_table, show_text
 from webhook.config import ConfigurationError, parse_rules
-from webhook.config.loader import read_rules_file
-from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import InvalidReferenceError, parse_reference
 from webhook.resources.files import check_objects, contains_objects, parse_objects
 
@@ -107,10 +103,7 @@ def _read(
     """Return what is in the rules, and whether they are a rules file, not custom resources."""
     if file is None:
         return read_configuration(config, profile), True
-    if str(file) == STDIN:  # read once, so that --config cannot be standard input, too
-        name, content = STDIN_NAME, open_stdin("the file to check").read(MAX_BYTES + 1)
-    else:
-        name, content = str(file), read_rules_file(file, read_once=True)
+    content, name = read_content(file, "the file to check")
     if contains_objects(content):
         base = read_configuration(config, profile) if config or profile else None
         return check_objects(parse_objects(content, name), base), False

@@ -7,7 +7,13 @@ from typing import Final
 
 import click
 
-from webhook.cli.options import EXIT_FAILED, OBJECT_NAME, SetupError, namespace_option
+from webhook.cli.options import (
+    EXIT_FAILED,
+    OBJECT_NAME,
+    STDIN_NAME,
+    SetupError,
+    namespace_option,
+)
 from webhook.cli.output import escape_controls
 from webhook.config.errors import CHECK_PATH
 from webhook.core import Original
@@ -17,7 +23,6 @@ __all__ = ["import_rules"]
 
 HOSTS_TOML: Final = "hosts.toml"
 DASH: Final = Path("-")
-STANDARD_INPUT: Final = "standard input"
 MAX_BYTES: Final = 1024 * 1024
 
 
@@ -75,14 +80,14 @@ def import_rules(
         raise click.BadParameter(problem, param_hint="--name")
     rule_set = RuleSet(str(file), namespace)
     for path in _find_files(file, format_):
-        rule_set.origin = STANDARD_INPUT if path == DASH else str(path)
+        rule_set.origin = STDIN_NAME if path == DASH else str(path)
         try:
             FORMATS[format_](_read_text(path, rule_set.origin), rule_set)
         except UnreadableFileError as error:
             raise SetupError(f"{rule_set.origin}: {error}") from None
     for warning in rule_set.warnings:
         click.echo(f"Warning: {escape_controls(str(warning))}", err=True)
-    source = STANDARD_INPUT if file == DASH else escape_controls(file.name)
+    source = STDIN_NAME if file == DASH else escape_controls(file.name)
     title = f"Imported by mirrorhook import {format_} from {source}."
     checks = rule_set.checks_availability or any(
         rule.original is Original.FIRST for rule in rule_set.rules

@@ -50,6 +50,7 @@ __all__ = [
     "open_stdin",
     "output_option",
     "read_configuration",
+    "read_content",
     "read_image_names",
     "refuse_rules",
     "rules_options",
@@ -294,13 +295,26 @@ def read_configuration(config: Path | None, profile: tuple[str, ...]) -> Configu
         )
     if not config:
         return load_profiles(profile)
-    if config == Path(STDIN):
-        name, content = STDIN_NAME, open_stdin("rules").read(MAX_BYTES + 1)
-    else:
-        name, content = str(config), read_rules_file(config, read_once=True)
+    content, name = read_content(config, "rules")
     if contains_objects(content):
         return merge_objects(parse_objects(content, name), name)
     return parse_rules(content, name)
+
+
+def read_content(path: Path, purpose: str) -> tuple[bytes, str]:
+    """Return the content of a file with rules or objects, and its name for messages.
+
+    Args:
+        path: The file, or a pipe; ``-`` is standard input.
+        purpose: As *content* of `open_stdin`.
+
+    Raises:
+        click.UsageError: As `open_stdin`.
+        ConfigurationError: The file cannot be read.
+    """
+    if path == Path(STDIN):
+        return open_stdin(purpose).read(MAX_BYTES + 1), STDIN_NAME
+    return read_rules_file(path, read_once=True), str(path)
 
 
 def _is_from_environment(option: str) -> bool:

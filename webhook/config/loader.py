@@ -52,17 +52,13 @@ POLICY_NAME: Final = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?")
 MAX_CYCLES: Final = 10  # finding each takes a search of its own, and few files have more than one
 
 
-def load_rules(path: Path, *, read_once: bool = False) -> Configuration:
+def load_rules(path: Path) -> Configuration:
     """Read a rules file.
-
-    Args:
-        path: The file.
-        read_once: Whether it may also be a pipe, as the shell's ``<(...)`` is.
 
     Raises:
         ConfigurationError: The file cannot be read or has problems.
     """
-    return parse_rules(read_rules_file(path, read_once=read_once), str(path))
+    return parse_rules(read_rules_file(path), str(path))
 
 
 def read_rules_file(path: Path, *, read_once: bool = False) -> bytes:
@@ -70,7 +66,7 @@ def read_rules_file(path: Path, *, read_once: bool = False) -> bytes:
 
     Args:
         path: The file.
-        read_once: As for `load_rules`.
+        read_once: Whether it may also be a pipe, as the shell's ``<(...)`` is.
 
     Raises:
         ConfigurationError: The file cannot be read.
