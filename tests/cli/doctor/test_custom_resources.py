@@ -181,6 +181,13 @@ def test_objects_that_no_release_reads_have_no_effect(reader):
     assert "set customResources.enabled to true" in fix
 
 
+@pytest.mark.parametrize("maps", [[], [rules("rules: [{}]")]])
+def test_objects_of_a_release_with_wrong_rules_are_not_called_unread(reader, maps):
+    reader.lists[MAPS] = maps
+    reader.lists[f"{GROUP}/mirrorrules"] = [make("b", RULE, namespace="shop")]
+    assert faults(reader) == []
+
+
 def test_pod_is_explained_by_the_rules_of_its_namespace(reader):
     reader.lists[CONFIGURATIONS] = [configuration()]
     reader.lists[f"{GROUP}/mirrorrules"] = [make("b", RULE, namespace="shop")]

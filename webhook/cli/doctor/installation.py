@@ -204,8 +204,9 @@ def _read_rules(reader: KubeClient, namespace: str, service: str) -> InstalledRu
     """Return the rules of a release, which are in the ConfigMap that is named after its Service.
 
     Raises:
-        ClusterError: It cannot be read.
+        ClusterError: It cannot be read, or the Deployment.
     """
+    reads_objects = _reads_objects(reader, namespace, service)
     found = [
         each
         for each in reader.list(f"/api/v1/namespaces/{namespace}/configmaps", OUR_LABEL)
@@ -221,10 +222,10 @@ def _read_rules(reader: KubeClient, namespace: str, service: str) -> InstalledRu
         except ConfigurationError as error:
             # The rules are read from a folder that is gone: only the name of the file matters.
             problems = [replace(one, origin=Path(one.origin).name) for one in error.problems]
-            return InstalledRules(name, problems=tuple(map(str, problems)), changed=changed)
-        reads_objects = _reads_objects(reader, namespace, service)
+            texts = tuple(map(str, problems))
+            return InstalledRules(name, NO_RULES, texts, changed, reads_objects)
         return InstalledRules(name, configuration, (), changed, reads_objects)
-    return InstalledRules()
+    return InstalledRules(reads_objects=reads_objects)
 
 
 def _reads_objects(reader: KubeClient, namespace: str, service: str) -> bool:
