@@ -339,13 +339,13 @@ def _follow_prefix(
     The search is depth-first, with a stack of its own: there may be thousands of rules in a row.
     *final* holds the prefixes that are known to lead to no cycle; more are added, up to *most*.
     """
-    path: list[tuple[str, Rule]] = []
+    path: dict[str, Rule] = {}
     stack: list[list[str]] = [[start]]
     while stack:
         if not stack[-1]:
             stack.pop()
             if path:
-                final.add(path.pop()[0])
+                final.add(path.popitem()[0])
             continue
         prefix = stack[-1].pop()
         if prefix in final:
@@ -353,11 +353,10 @@ def _follow_prefix(
         if len(final) > most:
             problem = "the rules lead to too many names: use fewer mirrors in rules of a chain"
             raise InvalidRuleError(problem, field="mirrors")
-        visited = [name for name, _ in path]
-        if prefix in visited:
-            return tuple(rule for _, rule in path[visited.index(prefix) :])
+        if prefix in path:
+            return tuple(path.values())[list(path).index(prefix) :]
         if len(prefix) > _MAX_PREFIX:
-            cycle = _last_round([rule for _, rule in path])
+            cycle = _last_round(list(path.values()))
             if cycle:
                 return cycle
             final.add(prefix)  # a row of long targets: no name fits any more
@@ -367,7 +366,7 @@ def _follow_prefix(
         if rule is None or rule.keep or rule.regex is not None:
             final.add(prefix)
             continue
-        path.append((prefix, rule))
+        path[prefix] = rule
         stack.append([rule.rewrite_name(mirror, registry, repository) for mirror in rule.mirrors])
     return ()
 
