@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from click.testing import CliRunner
 
 from tests.chart.rendering import CHART, CI_VALUES
 from tests.cluster.api import namespaced
 from tests.cluster.custom_kinds import add_kind
 from tests.cluster.processes import until
 from tests.tools.helm import helm3, helm4
+from webhook.cli.init import init
+from webhook.cli.products import PRODUCTS
 
 KINDS = {
     "autoscaling.k8s.io/v1": ["VerticalPodAutoscaler"],
@@ -52,6 +55,22 @@ def test_values_of_ci_install_and_uninstall(world, values):
         world.plane.run(helm, "uninstall", name, "--namespace", space)
     left = [each["metadata"]["name"] for each in listed(world)]
     assert not [each for each in left if each.endswith(f".{space}")]
+
+
+@pytest.mark.parametrize("product", PRODUCTS)
+def test_values_of_init_install_as_they_are(world, tmp_path, product):
+    given = ["--registry=r.example.com/project", f"--product={product}"]
+    done = CliRunner().invoke(init, [*given, f"--directory={tmp_path}"])
+    assert done.exit_code == 0, done.output
+    name, values = f"init-{product}", tmp_path / "values.yaml"
+    helm = (helm3, helm4)[[*PRODUCTS].index(product) % 2]()
+    command = ("--namespace", name, "--create-namespace", "--values", values, "--wait=false")
+    try:
+        world.plane.run(helm, "install", name, CHART, *command)
+        (deployment,) = world.api.get(namespaced("apps/v1/deployments", name))["items"]
+        wait_for_pods(world, name, deployment["metadata"]["name"])
+    finally:
+        world.plane.run(helm, "uninstall", name, "--namespace", name)
 
 
 def listed(world):
