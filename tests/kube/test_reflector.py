@@ -7,6 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from tests.kube.collection_api import PATH, make_client, serve_collection
+from tests.tools.waiting import until
 from webhook.kube.reflector import Reflector, ReflectorPace
 
 pytestmark = pytest.mark.anyio
@@ -48,12 +49,6 @@ def count_lists(collection):
 
 def count_watches(collection):
     return sum("watch" in each for each in collection.requests)
-
-
-async def until(condition, *, seconds=60):
-    async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - it is the state of threads
-            await asyncio.sleep(0.002)
 
 
 async def test_reflector_lists_all_pages(collection, reflector):

@@ -6,6 +6,7 @@ import threading
 import pytest
 
 from tests.kube.fake_api import GONE, SECRETS
+from tests.tools.waiting import until
 from webhook.kube.client import KubeClient
 from webhook.kube.watch import Watch
 
@@ -43,12 +44,6 @@ async def changes():
 def watch(api, changes, tmp_path):
     connection = KubeClient.load(api.kubeconfig(tmp_path))
     return Watch(connection, NAME, SECRETS, "ca", changes, pause=0.05)
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - it is the fake's and threads' own state
-            await asyncio.sleep(0.01)
 
 
 async def test_watch_reports_changes(api, watch, changes):

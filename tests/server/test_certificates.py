@@ -15,6 +15,7 @@ from tests.server.parts import Parts
 from tests.server.process import JSON, serving
 from tests.tls.memory_cluster import MANAGED, MemoryCluster
 from tests.tools.loopback import unverified
+from tests.tools.waiting import until
 from webhook.server.certificates import RotatedCertificate, SelfSignedCertificate
 from webhook.tls import CertificateError
 
@@ -140,12 +141,8 @@ async def test_rotated_certificate_holds_readiness_until_it_is_trusted():
     placeholder = managed.serving.certificate
     assert parts.readiness.problems == ("certificate: it has not been issued yet",)
     following = asyncio.create_task(managed.follow())
-    for _ in range(1000):
-        if not parts.readiness.problems:
-            break
-        await asyncio.sleep(0.01)
+    await until(lambda: not parts.readiness.problems)
     following.cancel()
-    assert parts.readiness.problems == ()
     assert managed.serving.certificate != placeholder
     assert str(managed) == "certificate signed by the CA in Secret mirrorhook/mirrorhook-ca"
     assert managed.context is managed.serving.context

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kube.collection_api import make_client, serve_collections
 from tests.server.conftest import review_of
+from tests.tools.waiting import until
 from webhook.admission import review
 from webhook.config import parse_rules
 from webhook.config.models import NO_RULES
@@ -145,12 +146,6 @@ def put(collection, name, *rules, namespace="", generation=1, **spec):
 
 def rule(mirror, match="gcr.io", **keys):
     return {"match": match, "mirrors": [{"target": mirror}], **keys}
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - it is the state of threads
-            await asyncio.sleep(0.01)
 
 
 async def test_objects_are_added_to_the_rules_file(served, platform, team, namespaces):

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import time
@@ -15,6 +14,7 @@ from tests.server.process import JSON, serving
 from tests.tools import registry as registries
 from tests.tools.faults import faulty_proxy, unused_port
 from tests.tools.registry import push_image, registry
+from tests.tools.waiting import until
 from webhook.config import parse_rules
 from webhook.core import Availability, Mirror
 from webhook.registry import CheckResult, CheckStatus
@@ -126,12 +126,7 @@ async def test_unused_checker_is_closed_later():
     told.mirror_health.create_selector(SETTINGS)
     told.mirror_health.close_unused([])
     assert len(told.mirror_health._closing) == 1
-    for _ in range(6000):
-        if not told.mirror_health._closing:
-            break
-        await asyncio.sleep(0.01)
-
-    assert told.mirror_health._closing == set()
+    await until(lambda: not told.mirror_health._closing)
 
 
 def test_results_are_logged_and_counted():

@@ -11,6 +11,7 @@ import pytest
 
 from tests.kube.fake_api import CONFIGURATIONS, GONE, SECRETS, FakeApi
 from tests.tls.memory_cluster import MANAGED, MemoryLog
+from tests.tools.waiting import until
 from webhook.kube import connect
 from webhook.tls.ca_secret import parse_bundle
 from webhook.tls.rotation import Rotation
@@ -87,12 +88,6 @@ class World:
     def stored(self):
         data = self.api.objects[SECRET]["data"]
         return parse_bundle(base64.b64decode(data["ca.crt"]))
-
-
-async def until(condition):
-    async with asyncio.timeout(60):
-        while not condition():  # noqa: ASYNC110 - state of threads and of the fake
-            await asyncio.sleep(0.01)
 
 
 @pytest.fixture
