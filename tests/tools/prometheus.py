@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["PROMETHEUS", "ask", "ask_range", "scraping"]
 
 PROMETHEUS = shutil.which("prometheus")
+HOST = "127.0.90.90"
 
 
 @contextmanager
@@ -37,8 +38,9 @@ def scraping(folder: Path, *jobs: dict[str, Any]) -> Iterator[str]:
     configuration = folder / "prometheus.yaml"
     settings = {"global": {"scrape_interval": "1s"}, "scrape_configs": list(jobs)}
     configuration.write_text(yaml.safe_dump(settings))
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        address = f"127.0.0.1:{free.getsockname()[1]}"
+    # No connection of another test comes from this address, and could take the port meanwhile.
+    with socket.create_server((HOST, 0)) as free:
+        address = f"{HOST}:{free.getsockname()[1]}"
     command = [PROMETHEUS, f"--config.file={configuration}"]
     command += [f"--storage.tsdb.path={folder / 'data'}", f"--web.listen-address={address}"]
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
