@@ -380,6 +380,10 @@ class Rule:
         return str(self.match) if self.match is not None else f"/{self.regex}/"
 
     def __str__(self) -> str:
+        return self._text
+
+    @cached_property
+    def _text(self) -> str:
         profile = f"profile {self.source}" if self.source else ""
         origin = " of ".join(filter(None, (profile, self.owner)))
         return f"{self.name} ({origin})" if origin else self.name

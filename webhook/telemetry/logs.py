@@ -67,8 +67,8 @@ class Log:
         self._write = write
         self._clock = clock
         self._encode = msgspec.json.Encoder(enc_hook=str).encode
-        self._milliseconds = -1
-        self._timestamp = ""
+        self._second = -1
+        self._shown_second = ""
 
     def info(self, event: str, **fields: Any) -> None:
         """Log an event of normal operation."""
@@ -92,13 +92,11 @@ class Log:
 
     def timestamp(self) -> str:
         """Return the time now, as in RFC 3339."""
-        milliseconds = int(self._clock() * 1000)
-        if milliseconds != self._milliseconds:
-            self._milliseconds = milliseconds
-            second, fraction = divmod(milliseconds, 1000)
-            written = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
-            self._timestamp = f"{written}.{fraction:03}Z"
-        return self._timestamp
+        second, milliseconds = divmod(int(self._clock() * 1000), 1000)
+        if second != self._second:
+            self._second = second
+            self._shown_second = datetime.fromtimestamp(second, UTC).isoformat()[:-6]
+        return f"{self._shown_second}.{milliseconds:03}Z"
 
     def _log(self, level: str, event: str, fields: dict[str, Any]) -> None:
         if level not in self.levels:
