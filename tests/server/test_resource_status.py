@@ -8,6 +8,7 @@ from threading import RLock
 
 import pytest
 
+from tests.tools.waiting import PATIENCE
 from webhook.config import parse_rules
 from webhook.kube import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from webhook.resources import build_effective
@@ -40,6 +41,7 @@ class World:
         statuses: The UID of each status that was written.
         events: The Events.
         failures: What happens to the next writes, in order.
+        forbidden: The UIDs of objects whose status cannot be written.
     """
 
     def __init__(self):
@@ -47,6 +49,7 @@ class World:
         self.statuses = []
         self.events = []
         self.failures = []
+        self.forbidden = set()
         self.paths = []
         self.lines = []
         self.effective = None
@@ -100,6 +103,8 @@ class World:
             return {}
         assert content_type == "application/merge-patch+json"
         uid = body["metadata"]["uid"]
+        if uid in self.forbidden:
+            raise ForbiddenError(f"cannot {action}: a policy denies it")
         with self._lock:
             if uid not in self.objects:
                 raise NotFoundError(action)
@@ -113,7 +118,7 @@ class World:
         return {each["type"]: each for each in found}
 
     def wait(self, condition):
-        end = time.monotonic() + 10
+        end = time.monotonic() + PATIENCE
         while not condition():
             assert time.monotonic() < end, "waited in vain"
             time.sleep(0.005)
@@ -244,6 +249,44 @@ def test_failure_that_lasts_is_logged_once(world):
         world.wait(lambda: not world.failures and world.is_current("a"))
     problems = [each["problem"] for each in world.lines if "problem" in each]
     assert problems == ["you may not"] * 2
+
+
+def test_objects_whose_status_cannot_be_written_hold_up_no_others(world):
+    world.failures[:] = [UnavailableError("no answer")] * 7
+    world.forbidden = {"uid-a", "uid-b"}
+    for name in "abc":
+        world.put(name)
+    with world.writer:
+        world.wait(lambda: world.is_current("c"))
+        world.put("d")
+        world.wait(lambda: world.is_current("d"))
+        world.forbidden.clear()
+        world.wait(lambda: world.is_current("a") and world.is_current("b"))
+
+
+def test_failures_of_several_objects_are_logged_once_each(world):
+    world.forbidden = {"uid-a", "uid-b"}
+    for name in "abc":
+        world.put(name)
+    with world.writer:
+        for count in range(5):
+            world.put("c", f"team.example/{count}")
+            world.wait(lambda: world.is_current("c"))
+    problems = [each["problem"] for each in world.lines if "problem" in each]
+    assert sorted(problems) == [
+        f"cannot write the status of MirrorRules shop/{name}: a policy denies it" for name in "ab"
+    ]
+
+
+def test_failure_of_an_object_that_is_gone_is_forgotten(world):
+    world.forbidden = {"uid-a"}
+    world.put("a")
+    with world.writer:
+        world.wait(lambda: any("problem" in each for each in world.lines))
+        del world.objects["uid-a"]
+        world.put("b")
+        world.wait(lambda: world.is_current("b"))
+    assert world.writer._failed == {}
 
 
 def test_unexpected_answer_is_logged_and_asked_for_again(world, monkeypatch):

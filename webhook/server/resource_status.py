@@ -144,8 +144,9 @@ class StatusWriter:
         self._wanted: tuple[Sequence[WatchedObject], Mapping[str, Verdict]] = ((), {})
         # What needs nothing to be written, by UID.
         self._settled: dict[str, tuple[WatchedObject, Verdict]] = {}
-        # The last problem with each of the Lease, the status and the Events.
-        self._problems: dict[str, str] = {}
+        # What is wrong with each status that could not be written, by UID; the latest is last.
+        self._failed: dict[str, str] = {}
+        self._lease_problem = self._event_problem = ""
 
     def __enter__(self) -> Self:
         self._thread.start()
@@ -183,9 +184,9 @@ class StatusWriter:
         try:
             self._election.campaign()
         except Exception as error:  # noqa: BLE001 - the answers come from the network
-            self._report_problem("Lease", error)
+            self._lease_problem = self._log_problem(error, self._lease_problem)
         else:
-            self._report_problem("Lease", None)
+            self._lease_problem = ""
 
     def _write_batch(self) -> bool:
         """Write some of what differs, and return whether there is more."""
@@ -193,24 +194,28 @@ class StatusWriter:
         for each in pending[: self._pace.batch]:
             if not self._election.is_holder or self._stopped.is_set():
                 break
+            uid = each.object.resource.uid
+            known = self._failed.pop(uid, "")
             try:
                 self._write(each)
             except (ConflictError, NotFoundError):
                 pass  # it is gone
             except RefusedError as error:
-                self._report_problem("status", error)
+                self._log_problem(error, known)
             except Exception as error:  # noqa: BLE001 - the answers come from the network
-                self._report_problem("status", error)
+                self._failed[uid] = self._log_problem(error, known)
                 self._stopped.wait(self._pace.retry)
                 break
-            else:
-                self._report_problem("status", None)
-            self._settled[each.object.resource.uid] = each.object, each.verdict
+            self._settled[uid] = each.object, each.verdict
             self._stopped.wait(self._pace.write)
         return bool(pending)
 
     def _find_pending(self) -> list[PendingStatus]:
-        """Return the status of each object that differs from the stored one, problems first."""
+        """Return the status of each object that differs from the stored one.
+
+        Those that could not be written come last, so that they hold up no others. Of the rest,
+        problems come first.
+        """
         objects, verdicts = self._wanted
         settled: dict[str, tuple[WatchedObject, Verdict]] = {}
         pending: list[PendingStatus] = []
@@ -227,7 +232,12 @@ class StatusWriter:
                     continue
             settled[uid] = each, verdict
         self._settled = settled
-        pending.sort(key=lambda each: each.verdict.is_accepted)
+        waiting = {each.object.resource.uid for each in pending}
+        self._failed = {uid: each for uid, each in self._failed.items() if uid in waiting}
+        order = {uid: number for number, uid in enumerate(self._failed, start=1)}
+        pending.sort(
+            key=lambda each: (order.get(each.object.resource.uid, 0), each.verdict.is_accepted)
+        )
         return pending
 
     def _write(self, pending: PendingStatus) -> None:
@@ -286,9 +296,9 @@ class StatusWriter:
         try:
             self._client.call(f"write an Event of {resource}", "POST", path, body=body)
         except ClusterError as error:
-            self._report_problem("Event", error)
+            self._event_problem = self._log_problem(error, self._event_problem)
         else:
-            self._report_problem("Event", None)
+            self._event_problem = ""
 
     def _report_role(self, is_holder: bool) -> None:
         if is_holder:
@@ -296,11 +306,9 @@ class StatusWriter:
         else:
             self._log.info("this replica no longer writes the status of custom resources")
 
-    def _report_problem(self, subject: str, error: Exception | None) -> None:
-        """Log what is wrong with a subject, once until that ends."""
-        problem = str(error or "")
-        if error is not None and not isinstance(error, ClusterError):
-            problem = f"unexpected answer: {error!r}"
-        if problem and problem != self._problems.get(subject):
+    def _log_problem(self, error: Exception, known: str) -> str:
+        """Log a problem, unless it is known, and return it."""
+        problem = str(error) if isinstance(error, ClusterError) else f"unexpected answer: {error!r}"
+        if problem != known:
             self._log.warning("status of custom resources not written", problem=problem)
-        self._problems[subject] = problem
+        return problem
