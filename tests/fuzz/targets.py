@@ -182,9 +182,9 @@ def fuzz_manifest(data):
 def fuzz_challenge(data):
     """A header of a registry is parsed in linear time into challenges."""
     text = data.decode("latin-1")
-    begin = time.perf_counter()
+    begin = time.process_time()
     challenges = parse_challenges([text])
-    assert time.perf_counter() - begin < 1.0, "it takes long"
+    assert time.process_time() - begin < 1.0, "it takes long"
     chosen = select_challenge(challenges)
     assert chosen is None or chosen.scheme in ("bearer", "basic")
     for each in challenges:

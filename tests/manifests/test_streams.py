@@ -172,8 +172,8 @@ def test_invalid_image_is_reported_with_its_line(rewritten):
 def test_time_is_linear_in_the_size_of_the_file(rewritten):
     def seconds(count):
         text = ("---\n" + POD + "x: [a, {b: c}, 'd', \"e\"]\n" * 3) * count
-        began = time.perf_counter()
+        began = time.process_time()
         assert len(rewritten(text).images) == count
-        return time.perf_counter() - began
+        return time.process_time() - began
 
     assert seconds(4000) < 4 * 8 * min(seconds(500), seconds(500))

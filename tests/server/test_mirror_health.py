@@ -71,12 +71,12 @@ async def test_selector_gets_remaining_time():
     choice = Choice()
     transport = httpx.ASGITransport(Parts(choice=choice).app())
     async with httpx.AsyncClient(transport=transport, base_url="https://test") as client:
-        for query in ("?timeout=3s", ""):
+        for query in ("?timeout=10s", ""):
             body = review_of("nginx")
             answer = await client.post(f"/mutate{query}", content=body, headers=JSON)
             assert answer.json()["response"]["allowed"]
 
-    assert 2.0 < choice.seconds[0] <= 2.5
+    assert 5.0 < choice.seconds[0] <= 9.5
     assert choice.seconds[1] > 1e9
 
 
