@@ -102,6 +102,11 @@ OWN = {
         Rule("docker.io/bitnami", ["a.example.com/x", "b.example.com/y"]),
         Rule("docker.io/library", ["a.example.com"]),
     ],
+    "wildcards": [
+        Rule("*.gcr.io", ["h.example.com/gcr"]),
+        Rule("*.gcr.io/project", keep=True),
+        Rule("*.example.com:5000", ["h.example.com/port"]),
+    ],
     "regex": [
         Rule(regex=r"docker\.io/grafana/(.+)", mirrors=[r"g.example.com/\1"]),
         Rule("quay.io", ["localhost:5000/quay"]),

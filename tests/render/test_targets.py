@@ -122,6 +122,8 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
         (render_crio, [ALL], {WarningCode.EVERY_REGISTRY: False}),
         (render_crio, [SUBDOMAINS], {}),
         (render_crio, [Rule("*.gcr.io/a", ["h.example.com"])], {WarningCode.WILDCARD: True}),
+        (render_crio, [SUBDOMAINS, Rule("*.gcr.io/a", keep=True)], {WarningCode.WILDCARD: True}),
+        (render_crio, [Rule("*.io:5000", ["h.example.com"])], {WarningCode.WILDCARD: True}),
         (
             render_crio,
             [Rule("*.io", ["h.example.com"], original=Original.FIRST)],

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["render_crio"]
 
 PATH: Final = "registries.conf.d/50-mirrorhook.conf"
-WILDCARD: Final = "a wildcard with a path is not supported, so these rules are left out"
+WILDCARD: Final = "a wildcard with a path or a port is not supported, so these rules are left out"
 FLATTEN: Final = "names cannot be flattened, so these mirrors are left out"
 FLATTEN_BELOW: Final = "treated as one repository: names below it would not be flattened"
 ORIGINAL: Final = "the registries of a wildcard cannot be asked first, so they are asked last"
@@ -46,9 +46,8 @@ def render_crio(rules: Sequence[Rule]) -> RenderResult:
     tables = []
     is_mirrored = False
     for entry in make_prefix_table(rules):
-        if entry.is_wildcard and entry.path:
-            if entry.targets:
-                warnings.add(WarningCode.WILDCARD, WILDCARD, entry.prefix, misleads=True)
+        if entry.is_wildcard and (entry.path or ":" in entry.registry):
+            warnings.add(WarningCode.WILDCARD, WILDCARD, entry.prefix, misleads=True)
             continue
         locations = list(_iterate_locations(entry, warnings))
         is_mirrored = is_mirrored or bool(locations)
