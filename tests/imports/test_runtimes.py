@@ -57,6 +57,12 @@ FIRST = "original first"
             [("r.io", "m.io")],
             [1, 1, 1],
         ),
+        (
+            "r.io",
+            'capabilities = ["pull"]\nca = "x"\n[host."https://m.io"]\n',
+            [("r.io", "m.io", NEVER)],
+            [1, 2],
+        ),
         # The API is at the path and /v2, unless the path ends so, or overrides it.
         ("r.io", '[host."https://m.io/v2/quay"]\n', [("r.io", "m.io/quay/v2")], []),
         ("r.io", '[host."https://m.io/v2/"]\n', [("r.io", "m.io")], []),
@@ -129,6 +135,7 @@ def test_config_toml_has_mirrors_in_the_old_form():
         ('[plugins."io.containerd.grpc.v1.cri".registry]\nconfig_path = "/x"\n', "config_path"),
         ("[plugins]\n", "without mirrors"),
         ("version = 2\n", "no host and no server"),
+        ('[[registry]]\nlocation = "a.io"\n', "no host and no server"),
     ],
 )
 def test_config_toml_without_mirrors_is_refused(text, problem):
@@ -165,6 +172,21 @@ def test_config_toml_without_mirrors_is_refused(text, problem):
         ("mirrors: {a.io: {endpoint: [m.io, 'https://m.io/v2']}}", [("a.io", "m.io")], []),
         ("mirrors: {a.io: {endpoint: ['https://m.io/x/v2', n.io]}}", [("a.io", "n.io")], [1]),
         ("mirrors: {a.io: {endpoint: ['https://m.io/v2/x']}}", [("a.io", "m.io/x")], []),
+        (
+            "mirrors: {a.io: {endpoint: ['https://me:secret@m.io', 'https://mirror/v2/a']}}",
+            [("a.io", "m.io", "mirror:443/a")],
+            [],
+        ),
+        (
+            "mirrors: {a.io: {endpoint: ['https://m_n.io', m.io, 'm.io:x', 'https://m.io/v2/A']}}",
+            [("a.io", "m.io")],
+            [1, 1, 1],
+        ),
+        (
+            "mirrors: {a.io: {endpoint: ['https://m_n.io']}, '*': {endpoint: [m.io]}}",
+            [(r"/a\.io/.+/", "keep"), ("/[^/]+/(.+)/", r"m.io/\1")],
+            [1, 1],
+        ),
         ("mirrors: {docker.io: }\nconfigs: {a.io: {auth: {}}}", [], [1, 2]),
     ],
 )
@@ -353,6 +375,7 @@ def test_openshift_mirrors_of_a_source_are_merged():
             [],
         ),
         ('{"registry-mirrors": ["https://m.io/x", "http://n.io"]}', [], [1, 1, 1]),
+        ('{"registry-mirrors": ["https://m.io/v2"]}', [("docker.io", "m.io/v2")], []),
         ('{"registry-mirrors": ["http://localhost:5000"]}', [("docker.io", "localhost:5000")], []),
     ],
 )

@@ -6,15 +6,22 @@ import posixpath
 from typing import TYPE_CHECKING, Final, NamedTuple
 from urllib.parse import urlsplit
 
-from webhook.core import Original
-from webhook.core.reference import DOCKER_HUB
+from webhook.core import InvalidRuleError, Mirror, Original
+from webhook.core.reference import DOCKER_HUB, looks_like_registry
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
     from webhook.imports.rule_set import RuleSet
 
-__all__ = ["DOCKER_HUB_HOSTS", "MirrorEndpoint", "order_endpoints", "parse_endpoint"]
+__all__ = [
+    "API",
+    "DOCKER_HUB_HOSTS",
+    "MirrorEndpoint",
+    "order_endpoints",
+    "parse_endpoint",
+    "read_endpoint",
+]
 
 DOCKER_HUB_HOSTS: Final = ("registry-1.docker.io", "index.docker.io", "registry.hub.docker.com")
 LOOPBACK: Final = ("localhost", "127.0.0.1", "::1")
@@ -33,27 +40,40 @@ class MirrorEndpoint(NamedTuple):
     target: str
 
 
-def parse_endpoint(url: str, path: str | None = None) -> MirrorEndpoint:
+def parse_endpoint(url: str, default_path: str = API) -> MirrorEndpoint:
     """Return the endpoint of a URL.
 
     No image name leads to plain HTTP on another machine, or to a path before ``/v2``.
 
     Args:
-        url: A URL; HTTPS if it has no scheme.
-        path: The path of the registry's API; None for that of the URL, which is ``/v2`` if empty.
+        url: The URL of the registry's API; HTTPS if it has no scheme.
+        default_path: The path of a URL that has none.
     """
     try:
         parts = urlsplit(url if "://" in url else f"https://{url}")
         plain = parts.scheme == "http" and parts.hostname not in LOOPBACK
     except ValueError:  # brackets that are not around an IPv6 address
         return MirrorEndpoint("", "")
-    host = DOCKER_HUB if parts.netloc in DOCKER_HUB_HOSTS else parts.netloc
-    if path is None:
-        path = parts.path.rstrip("/") or API
-    root = posixpath.normpath(path) if path else ""
-    if plain or (root != API and not root.startswith(f"{API}/")):
+    host = parts.netloc.rpartition("@")[2]
+    if host in DOCKER_HUB_HOSTS:
+        host = DOCKER_HUB
+    elif host and not looks_like_registry(host):
+        host = f"{host}:443"  # without it, "mirror" would be a name on Docker Hub
+    path = posixpath.normpath(parts.path.rstrip("/") or default_path)
+    if plain or (path != API and not path.startswith(f"{API}/")):
         return MirrorEndpoint(host, "")
-    return MirrorEndpoint(host, host + root.removeprefix(API))
+    return MirrorEndpoint(host, host + path.removeprefix(API))
+
+
+def read_endpoint(
+    url: str, line: int, rule_set: RuleSet, default_path: str = API
+) -> MirrorEndpoint:
+    """Return the endpoint of a URL as `parse_endpoint` does; warn if it has no target."""
+    endpoint = parse_endpoint(url, default_path)
+    if not endpoint.target:
+        problem = f"left out: {url}; image names lead only to HTTPS, and to paths below {API}"
+        rule_set.warn(line, problem)
+    return endpoint
 
 
 def order_endpoints(
@@ -66,21 +86,34 @@ def order_endpoints(
 ) -> tuple[list[str], Original]:
     """Return the mirrors of a registry, and when the registry itself is asked.
 
+    Mirrors with which no image name can start are left out, with a warning.
+
     Args:
         registry: The registry; empty if it is not known.
         endpoints: Where the runtime asks, in order.
         line: The line, for a warning.
-        rule_set: Takes the warning.
+        rule_set: Takes the warnings.
         ends_at_original: Whether the runtime asks the registry itself last.
     """
-    targets = [each.target for each in endpoints]
-    mirrors = [each for each in dict.fromkeys(targets) if each and each != registry]
+    targets = [each.target for each in endpoints if _is_valid(each.target, line, rule_set)]
+    mirrors = [each for each in dict.fromkeys(targets) if each != registry]
     if registry not in targets:
         return mirrors, Original.LAST if ends_at_original else Original.NEVER
     position = targets.index(registry)
-    before = any(each for each in targets[:position])
-    after = any(each and each != registry for each in targets[position + 1 :])
+    before = position > 0
+    after = any(each != registry for each in targets[position + 1 :])
     if before and after:
         problem = f"{registry} itself comes between its mirrors there; the rule tries it last"
         rule_set.warn(line, problem)
     return mirrors, Original.LAST if before else Original.FIRST
+
+
+def _is_valid(target: str, line: int, rule_set: RuleSet) -> bool:
+    if not target:
+        return False
+    try:
+        Mirror(target)
+    except InvalidRuleError as error:
+        rule_set.warn(line, f"left out: {error}")
+        return False
+    return True

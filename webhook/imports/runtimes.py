@@ -17,10 +17,12 @@ from typing import TYPE_CHECKING, Any, Final
 from webhook.core.reference import DOCKER_HUB, is_path
 from webhook.core.regex import fill_groups
 from webhook.imports.endpoints import (
+    API,
     DOCKER_HUB_HOSTS,
     MirrorEndpoint,
     order_endpoints,
     parse_endpoint,
+    read_endpoint,
 )
 from webhook.imports.lines import (
     as_mapping,
@@ -66,7 +68,7 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
         UnreadableFileError: It is neither.
     """
     content = parse_toml(text)
-    if "plugins" in content or "registry" in content:
+    if "plugins" in content:
         _import_config_toml(content, text, rule_set)
         return
     if not any(key in content for key in HOSTS_KEYS):
@@ -76,22 +78,7 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
         raise UnreadableFileError(
             "the name of the folder is the registry: give the path as HOST/hosts.toml"
         )
-    endpoints = [
-        _read_host(
-            url, get_table({url: host}, url), find_toml_line(text, f'[host."{url}"]'), rule_set
-        )
-        for url, host in get_table(content, "host").items()
-    ]
-    server = str(content.get("server") or "")
-    _warn_of_host_keys(content, "", text, rule_set)
-    ends_at_original = True
-    if server or "capabilities" in content:
-        line = find_toml_line(text, "server") or find_toml_line(text, "capabilities")
-        upstream = _read_host(server or registry, content, line, rule_set)
-        own = parse_endpoint(server or registry).registry == registry
-        ends_at_original = own and bool(upstream.target)
-        if not own:
-            endpoints.append(upstream)
+    endpoints, ends_at_original = _read_hosts(content, registry, text, rule_set)
     name = "" if registry == HOSTS_DEFAULT else registry
     mirrors, original = order_endpoints(
         name, endpoints, 1, rule_set, ends_at_original=ends_at_original
@@ -113,45 +100,44 @@ def _get_hosts_registry(origin: str) -> str:
     return DOCKER_HUB if registry in DOCKER_HUB_HOSTS else registry
 
 
+def _read_hosts(
+    content: dict[str, Any], registry: str, text: str, rule_set: RuleSet
+) -> tuple[list[MirrorEndpoint], bool]:
+    """Return where containerd asks, in order, and whether it asks the registry itself last."""
+    endpoints = []
+    hosts = get_table(content, "host")
+    for url in hosts:
+        host, line = get_table(hosts, url), find_toml_line(text, f'[host."{url}"]')
+        endpoints.append(_read_host(url, host, line, rule_set))
+        for key in filter(host.get, UNSUPPORTED_HOST_KEYS):
+            rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
+    for key in filter(content.get, UNSUPPORTED_HOST_KEYS):
+        line = find_toml_line(text, f"{key}=") or find_toml_line(text, f"[{key}]")
+        rule_set.warn(line, f"left out: {key} of the registry itself has no equivalent")
+    server = str(content.get("server") or "")
+    if not server and "capabilities" not in content:
+        return endpoints, True
+    line = find_toml_line(text, "server") or find_toml_line(text, "capabilities")
+    upstream = _read_host(server or registry, content, line, rule_set)
+    if server and upstream.registry != registry:
+        return [*endpoints, upstream], False
+    return endpoints, bool(upstream.target)
+
+
 def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> MirrorEndpoint:
     """Return the endpoint of a host, without a target and with a warning if it has none."""
-    capabilities = [
-        str(each).lower() for each in get_strings(host, "capabilities") or ["pull", "resolve"]
-    ]
-    path = url.partition("://")[2] if "://" in url else url
-    path = path.partition("/")[1] + path.partition("/")[2].rstrip("/")
-    path = path.rstrip("/")
-    if not host.get("override_path") and not path.endswith("/v2"):
-        path = f"{path}/v2"
-    endpoint = parse_endpoint(url, path)
-    if "host" not in host and "server" not in host:
-        _warn_of_host_keys(host, url, "", rule_set, line)
-    if "pull" not in capabilities:
-        rule_set.warn(line, f"left out: {url} does not have the capability pull")
-    elif "resolve" not in capabilities:
-        rule_set.warn(
-            line, f"left out: {url} serves only digests, as it does not have the capability resolve"
-        )
-    elif not endpoint.target:
-        rule_set.warn(
-            line, f"left out: the scheme or path of {url} cannot be part of an image name"
-        )
+    capabilities = [each.lower() for each in get_strings(host, "capabilities")]
+    if capabilities and "pull" not in capabilities:
+        problem = f"left out: {url} does not have the capability pull"
+    elif capabilities and "resolve" not in capabilities:
+        problem = f"left out: {url} serves only digests: it does not have the capability resolve"
+    elif host.get("override_path"):
+        return read_endpoint(url, line, rule_set, default_path="")
     else:
-        return endpoint
-    return MirrorEndpoint(endpoint.registry, "")
-
-
-def _warn_of_host_keys(
-    host: dict[str, Any], url: str, text: str, rule_set: RuleSet, line: int = 0
-) -> None:
-    for key in UNSUPPORTED_HOST_KEYS:
-        if not host.get(key):
-            continue
-        if url:
-            rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
-        else:
-            found = find_toml_line(text, f"{key}=") or find_toml_line(text, f"[{key}]")
-            rule_set.warn(found, f"left out: {key} of the registry itself has no equivalent")
+        api = url.rstrip("/")
+        return read_endpoint(api if api.endswith(API) else f"{api}{API}", line, rule_set)
+    rule_set.warn(line, problem)
+    return MirrorEndpoint(parse_endpoint(url).registry, "")
 
 
 def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -> None:
@@ -183,10 +169,7 @@ def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -
 
 
 def _import_cri_mirror(registry: str, urls: list[str], line: int, rule_set: RuleSet) -> None:
-    endpoints = [parse_endpoint(url) for url in urls]
-    for url, endpoint in zip(urls, endpoints, strict=True):
-        if not endpoint.target:
-            rule_set.warn(line, f"left out: {url} cannot be part of an image name")
+    endpoints = [read_endpoint(url, line, rule_set) for url in urls]
     name = "" if registry == EVERY_REGISTRY else registry
     targets, original = order_endpoints(name, endpoints, line, rule_set)
     if targets and name:
@@ -235,16 +218,11 @@ def import_k3s(text: str, rule_set: RuleSet) -> None:
 
 def _import_k3s_registry(registry: str, entry: LineMapping, line: int, rule_set: RuleSet) -> None:
     name = "" if registry == EVERY_REGISTRY else registry
-    endpoints = []
-    for url in as_texts(entry.get("endpoint")):
-        endpoint = parse_endpoint(url)
-        endpoints.append(endpoint)
-        if not endpoint.target:
-            rule_set.warn(url.line, f"left out: {url} cannot be part of an image name")
+    endpoints = [read_endpoint(url, url.line, rule_set) for url in as_texts(entry.get("endpoint"))]
     hosts, original = order_endpoints(name, endpoints, line, rule_set)
     if not hosts:
         rule_set.warn(line, f"left out: {registry} has no mirror that a rule can use")
-        if any(not each.target for each in endpoints):
+        if any(each.target != registry for each in endpoints):
             rule_set.add_exception(line, f"{escape(registry)}/.+")
         return
     rewrites = as_mapping(entry.get("rewrite"))
@@ -303,27 +281,18 @@ def import_daemon_json(text: str, rule_set: RuleSet) -> None:
     Raises:
         UnreadableFileError: It has none.
     """
-    mirrors = []
+    endpoints = []
     line = 0
     for document in parse_documents(text):
         urls = as_mapping(document).get(DOCKER_KEY)
         line = get_line(urls, line)
-        for url in as_texts(urls):
-            target = _get_docker_mirror(url)
-            if target:
-                mirrors.append(target)
-            else:
-                problem = f"left out: {url} cannot be part of an image name"
-                rule_set.warn(url.line, problem)
+        endpoints += [
+            read_endpoint(f"{url.rstrip('/')}{API}", url.line, rule_set) for url in as_texts(urls)
+        ]
     if not line:
         raise ForeignFileError(DOCKER_KEY)
+    mirrors, original = order_endpoints(DOCKER_HUB, endpoints, line, rule_set)
     if mirrors:
-        rule_set.add_mirrors(line, DOCKER_HUB, list(dict.fromkeys(mirrors)))
+        rule_set.add_mirrors(line, DOCKER_HUB, mirrors, original)
     else:
         rule_set.warn(line, f"nothing imported: {DOCKER_KEY} has no mirror that a rule can use")
-
-
-def _get_docker_mirror(url: str) -> str:
-    """Return the target of a mirror, which has no path for Docker; empty if it has one."""
-    path = url.partition("://")[2].partition("/")[2] if "://" in url else url.partition("/")[2]
-    return "" if path.strip("/") else parse_endpoint(url, "/v2").target
