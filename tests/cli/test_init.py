@@ -139,6 +139,13 @@ def test_init_writes_nothing_that_is_not_valid(tmp_path, arguments, message):
     assert not (tmp_path / "new").exists()
 
 
+def test_init_names_a_folder_that_cannot_be_written(tmp_path):
+    (tmp_path / "file").touch()
+    result = run(tmp_path / "file" / "new", "--registry", "harbor.example.com")
+    assert result.exit_code == 2
+    assert result.stderr.endswith("Not a directory; choose another --directory\n")
+
+
 def test_init_asks_on_a_terminal(tmp_path):
     command = [sys.executable, "-m", "webhook", "init", f"--directory={tmp_path}"]
     with (

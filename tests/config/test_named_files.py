@@ -44,7 +44,7 @@ def test_allowlist_path_is_relative_to_the_rules_file(path):
     ("content", "problem"),
     [
         (b"a:1", "allows.txt, line 1: 'a:1' is not a pattern of image names: write"),
-        (b"\xff", "is not UTF-8"),
+        (b"\xff", "is not UTF-8: save it as UTF-8"),
         (b"a\n" * 600_000, "is larger than 1048576 bytes"),
         (b"", "allows.txt lists no images: write patterns such as docker.io/**"),
     ],

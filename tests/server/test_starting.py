@@ -38,6 +38,7 @@ def test_serve_ends_with_the_name_of_a_port_in_use(rules):
         port = str(taken.getsockname()[1])
         said = fail_to_serve(rules, "--host", "127.0.0.1", "--port", port)
     assert f"cannot listen on port {port} of 127.0.0.1: Address already in use" in said
+    assert "; choose another port or host" in said
 
 
 @pytest.mark.parametrize(

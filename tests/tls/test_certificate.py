@@ -62,7 +62,8 @@ def refusal(chain, key):
 
 def test_key_of_another_certificate_is_refused(certificate, other_certificate):
     assert refusal(certificate.chain, other_certificate.key) == (
-        "/t/tls.key does not match /t/tls.crt: it is the key of another certificate"
+        "/t/tls.key does not match /t/tls.crt: it is the key of another certificate; "
+        "use the files of one certificate"
     )
 
 
@@ -77,14 +78,14 @@ def test_chain_in_the_wrong_order_is_refused(now):
 @pytest.mark.parametrize("text", [b"", b"\n", b"not a certificate", b"\xff\x00"])
 def test_file_without_a_certificate_is_refused(certificate, text):
     assert refusal(text, certificate.key) == (
-        '/t/tls.crt contains no PEM certificate ("-----BEGIN CERTIFICATE-----")'
+        '/t/tls.crt contains no certificate ("-----BEGIN CERTIFICATE-----"); give one in PEM'
     )
 
 
 @pytest.mark.parametrize("text", [b"", b"\n", b"-----BEGIN CERTIFICATE-----\n"])
 def test_file_without_a_key_is_refused(certificate, text):
     assert refusal(certificate.chain, text) == (
-        '/t/tls.key contains no PEM private key ("-----BEGIN PRIVATE KEY-----")'
+        '/t/tls.key contains no private key ("-----BEGIN PRIVATE KEY-----"); give one in PEM'
     )
 
 

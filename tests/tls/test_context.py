@@ -118,11 +118,11 @@ def test_pem_file_on_disk_is_private_and_removed(certificate):
 
 def test_clients_that_a_file_allows_are_read_or_the_problem_is_named(tmp_path, certificate):
     path = tmp_path / "ca.crt"
-    with pytest.raises(CertificateError, match=r"ca\.crt: No such file"):
+    with pytest.raises(CertificateError, match=r"ca\.crt: No such file .*; check the path"):
         AllowedClients.read(path)
     for content in (b"", b"hello", b"\xff", certificate.key):
         path.write_bytes(content)
-        with pytest.raises(CertificateError, match="PEM"):
+        with pytest.raises(CertificateError, match=r"; give one in PEM$"):
             AllowedClients.read(path)
     path.write_bytes(certificate.chain)
     assert AllowedClients.read(path).authorities == certificate.chain.decode()

@@ -90,7 +90,10 @@ def test_missing_file_is_named(plain, certificate, now, name, other):
     getattr(plain, other).write_bytes(getattr(certificate, other))
     with pytest.raises(CertificateError) as caught:
         plain.read(now)
-    assert str(caught.value) == (f"cannot read {getattr(plain, name)}: No such file or directory")
+    assert str(caught.value) == (
+        f"cannot read {getattr(plain, name)}: No such file or directory; "
+        "check the path and its permissions"
+    )
 
 
 def test_folder_in_place_of_a_file_is_refused(plain, now):
@@ -105,7 +108,7 @@ def test_files_that_do_not_match_are_named(mount, certificate, other_certificate
         mount.files.read(now)
     assert str(caught.value) == (
         f"{mount.files.key} does not match {mount.files.chain}: "
-        "it is the key of another certificate"
+        "it is the key of another certificate; use the files of one certificate"
     )
 
 
@@ -113,7 +116,10 @@ def test_expired_certificate_is_refused(mount, certificate, now):
     mount.put(certificate.chain, certificate.key)
     with pytest.raises(CertificateError) as caught:
         mount.files.read(now + timedelta(days=366))
-    assert str(caught.value) == (f"{mount.files.chain} expired on 2027-11-25 12:00:00 UTC")
+    assert str(caught.value) == (
+        f"{mount.files.chain} expired on 2027-11-25 12:00:00 UTC; "
+        "renew it, or correct the clock of this machine"
+    )
 
 
 @pytest.mark.anyio
@@ -196,7 +202,10 @@ async def test_certificate_is_yielded_when_it_becomes_valid(mount, certificate, 
         aclosing(mount.files.watch(certificate, lambda: next(times), interval=INTERVAL)) as changes,
     ):
         problem = await anext(changes)
-        assert str(problem).endswith("is not valid before 2026-11-25 12:55:00 UTC")
+        assert str(problem).endswith(
+            "is not valid before 2026-11-25 12:55:00 UTC; "
+            "renew it, or correct the clock of this machine"
+        )
         assert await anext(changes) == later
 
 

@@ -128,7 +128,7 @@ def _read_text(path: Path, name: str) -> str:
         problem = f"{name} cannot be read: {error.strerror or error}; {CHECK_PATH}"
         raise SetupError(problem) from None
     except UnicodeDecodeError:
-        raise SetupError(f"{name} is not UTF-8") from None
+        raise SetupError(f"{name} is not UTF-8: save it as UTF-8") from None
     if len(content) > MAX_BYTES:
         raise SetupError(f"{name} is larger than {MAX_BYTES} bytes")
     return str(text)

@@ -152,7 +152,9 @@ def init(
         for name, text in files.items():
             (directory / name).write_text(text, encoding="utf-8")
     except OSError as error:
-        raise SetupError(f"cannot write to {directory}: {error.strerror}") from None
+        raise SetupError(
+            f"cannot write to {directory}: {error.strerror}; choose another --directory"
+        ) from None
     for warning in configuration.warnings:
         click.echo(f"Warning: {warning}", err=True)
     rules, values = directory / RULES_FILE, directory / VALUES_FILE

@@ -169,7 +169,7 @@ class NamedFiles:
                 problem = f"{path} cannot be read: {error.strerror or error}; {CHECK_PATH}"
                 value.add_problem(problem)
             except UnicodeDecodeError:
-                value.add_problem(f"{path} is not UTF-8")
+                value.add_problem(f"{path} is not UTF-8: save it as UTF-8")
             except InvalidRuleError as error:
                 value.add_problem(error.problem)
         return self._allowlists[file]

@@ -192,7 +192,9 @@ def _open_socket(host: str, port: int) -> socket.socket:
     except (OSError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or error
         where = f"port {port} of {host}" if host else f"port {port}"
-        raise ListenError(f"cannot listen on {where}: {reason}") from None
+        raise ListenError(
+            f"cannot listen on {where}: {reason}; choose another port or host"
+        ) from None
     opened.setblocking(False)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER)
     return opened

@@ -40,6 +40,10 @@ CLOCK_SKEW: Final = timedelta(minutes=5)
 # Parameters of the curve, or certificates, may precede the key.
 KEY_BEGIN: Final = re.compile(rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----")
 SAN_HINT: Final = "it needs DNS:SERVICE.NAMESPACE.svc"
+# How messages end.
+REPLACE: Final = "create it again"
+PEM_NEEDED: Final = "give one in PEM"
+CHECK_PATH: Final = "check the path and its permissions"
 
 
 class CertificateError(Exception):
@@ -93,7 +97,8 @@ class Certificate:
         matches = [encode_public_key(each.public_key()) == public for each in certificates]
         if not any(matches):
             raise CertificateError(
-                f"{key_source} does not match {chain_source}: it is the key of another certificate"
+                f"{key_source} does not match {chain_source}: it is the key of another "
+                "certificate; use the files of one certificate"
             )
         if not matches[0]:
             raise CertificateError(
@@ -141,14 +146,16 @@ def format_time(moment: datetime) -> str:
 def _parse_chain(pem: bytes, source: str) -> list[x509.Certificate]:
     if b"-----BEGIN CERTIFICATE-----" not in pem:
         raise CertificateError(
-            f'{source} contains no PEM certificate ("-----BEGIN CERTIFICATE-----")'
+            f'{source} contains no certificate ("-----BEGIN CERTIFICATE-----"); {PEM_NEEDED}'
         )
     try:
         chain = x509.load_pem_x509_certificates(pem)
         for each in chain:
             each.public_key()
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError(f"{source} contains an invalid certificate: {error}") from None
+        raise CertificateError(
+            f"{source} contains an invalid certificate: {error}; {REPLACE}"
+        ) from None
     return chain
 
 
@@ -156,7 +163,7 @@ def _parse_key(pem: bytes, source: str) -> PrivateKeyTypes:
     begin = KEY_BEGIN.search(pem)
     if begin is None:
         raise CertificateError(
-            f'{source} contains no PEM private key ("-----BEGIN PRIVATE KEY-----")'
+            f'{source} contains no private key ("-----BEGIN PRIVATE KEY-----"); {PEM_NEEDED}'
         )
     try:
         return load_pem_private_key(pem[begin.start() :], password=None)
@@ -165,7 +172,9 @@ def _parse_key(pem: bytes, source: str) -> PrivateKeyTypes:
             f"{source} is protected by a passphrase; use a key without one"
         ) from None
     except (ValueError, UnsupportedAlgorithm) as error:
-        raise CertificateError(f"{source} contains an invalid private key: {error}") from None
+        raise CertificateError(
+            f"{source} contains an invalid private key: {error}; {REPLACE}"
+        ) from None
 
 
 def _find_names(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
@@ -176,7 +185,9 @@ def _find_names(certificate: x509.Certificate, source: str) -> tuple[str, ...]:
         problem = "has no subject alternative name, so no API server trusts it"
         raise CertificateError(f"{source} {problem}; {SAN_HINT}") from None
     except (ValueError, x509.DuplicateExtension) as error:
-        raise CertificateError(f"{source} contains an invalid certificate: {error}") from None
+        raise CertificateError(
+            f"{source} contains an invalid certificate: {error}; {REPLACE}"
+        ) from None
     hosts = extension.value.get_values_for_type(x509.DNSName)
     addresses = extension.value.get_values_for_type(x509.IPAddress)
     if not hosts and not addresses:

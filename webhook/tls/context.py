@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.tls.certificate import CertificateError
+from webhook.tls.certificate import CHECK_PATH, PEM_NEEDED, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -50,10 +50,12 @@ class AllowedClients:
             create_context(clients)
         except OSError as error:
             # `ssl.SSLError` is an OSError without a file.
-            reason = error.strerror if error.filename else "it holds no certificate in PEM"
-            raise CertificateError(f"cannot use {path}: {reason}") from None
+            unreadable = error.filename is not None
+            reason = error.strerror if unreadable else "it holds no certificate"
+            advice = CHECK_PATH if unreadable else PEM_NEEDED
+            raise CertificateError(f"cannot use {path}: {reason}; {advice}") from None
         except ValueError:
-            raise CertificateError(f"cannot use {path}: it is not in PEM") from None
+            raise CertificateError(f"cannot use {path}: it is not in PEM; {PEM_NEEDED}") from None
         return clients
 
     def find_problem(self, certificate: Mapping[str, Any] | None) -> str:

@@ -11,7 +11,7 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.tls.certificate import Certificate, CertificateError
+from webhook.tls.certificate import CHECK_PATH, Certificate, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["CertificateFiles"]
 
 POLL_SECONDS: Final = 5.0
+RENEW: Final = "renew it, or correct the clock of this machine"
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +51,7 @@ class CertificateFiles:
         )
         problem = certificate.problem_at(now)
         if problem:
-            raise CertificateError(f"{self.chain} {problem}")
+            raise CertificateError(f"{self.chain} {problem}; {RENEW}")
         return certificate
 
     async def watch(
@@ -97,7 +98,9 @@ class CertificateFiles:
                 # The kubelet removes the old target after a swap: then the link differs now.
                 if paths == tried:
                     file = self.key if error.filename == str(paths[1]) else self.chain
-                    raise CertificateError(f"cannot read {file}: {error.strerror}") from None
+                    raise CertificateError(
+                        f"cannot read {file}: {error.strerror}; {CHECK_PATH}"
+                    ) from None
 
     def _resolve(self) -> tuple[Path, Path]:
         """Return the paths of both files, past the link of a mount."""
