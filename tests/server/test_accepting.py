@@ -7,8 +7,9 @@ from contextlib import suppress
 
 import pytest
 
+from tests.tools.waiting import PATIENCE
 from webhook.server.lifecycle import Lifecycle
-from webhook.server.listener import EmbeddedServer, Listener
+from webhook.server.listener import EmbeddedServer, Listener, listen
 
 
 @pytest.mark.parametrize("error", [OSError(24, "Too many open files"), MemoryError()], ids=repr)
@@ -40,6 +41,21 @@ def test_port_accepts_the_next_connection_after_an_error(monkeypatch, error, pla
 
     asyncio.run(scenario())
     assert admitted == ["next"]
+
+
+def test_port_that_can_no_longer_accept_connections_ends(monkeypatch):
+    async def fail(_):
+        raise RuntimeError("a bug")
+
+    async def scenario():
+        monkeypatch.setattr(asyncio.get_running_loop(), "sock_accept", fail)
+        listener = listen("127.0.0.1", 0, app=None)
+        with listener.socket:
+            async with asyncio.timeout(PATIENCE):
+                await listener.server.serve([listener.socket])
+
+    with pytest.raises(RuntimeError, match="a bug"):
+        asyncio.run(scenario())
 
 
 async def fail():

@@ -86,8 +86,15 @@ class EmbeddedServer(Server):
         yield
 
     async def on_tick(self, counter: int) -> bool:
-        """Enforce the time limits of all connections once a second."""
+        """Enforce the time limits of all connections once a second, and notice when a port fails.
+
+        Raises:
+            Exception: What ended the accepting of connections.
+        """
         if counter % TICKS_A_SECOND == 0:
+            for task in self._accepting:
+                if task.done():
+                    task.result()
             now = asyncio.get_running_loop().time()
             for connection in [*self.server_state.connections]:
                 if isinstance(connection, LimitedProtocol):
