@@ -108,6 +108,18 @@ async def test_watch_without_permission_has_a_problem_until_it_is_granted(api, w
         assert watch.problem == ""
 
 
+async def test_watch_restarts_after_an_unexpected_error(api, watch, changes, monkeypatch):
+    def fail(*_, **__):
+        raise ValueError("Invalid header value")
+
+    monkeypatch.setattr(watch._client, "send", fail)
+    with watch:
+        await until(lambda: "Invalid header value" in watch.problem)
+        monkeypatch.undo()
+        await changes.next()
+        assert watch.problem == ""
+
+
 async def test_watch_ends_its_thread_on_exit(watch, changes):
     with watch:
         await changes.next()

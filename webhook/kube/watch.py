@@ -148,6 +148,8 @@ class Watch(WatchThread):
                 self._follow()
             except ClusterError as error:
                 self.problem = str(error)
+            except Exception as error:  # noqa: BLE001 - the answers come from the network
+                self.problem = f"cannot {self._action}: unexpected answer: {error!r}"
             self._stopped.wait(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
