@@ -34,9 +34,6 @@ class LeaseElection:
         name: Its name. It is created if it does not exist.
         identity: The name of this replica, which no other has.
         stopwatch: Returns monotonic seconds.
-
-    Attributes:
-        holder: The replica that holds the Lease, as it was last seen; empty for nobody.
     """
 
     def __init__(
@@ -56,7 +53,6 @@ class LeaseElection:
         self._version = ""  # as the Lease was last seen to change
         self._seen_at = 0.0
         self._renewed_at = float("-inf")
-        self.holder = ""
 
     @property
     def is_holder(self) -> bool:
@@ -79,11 +75,11 @@ class LeaseElection:
         version = found["metadata"].get("resourceVersion", "")
         if version != self._version:
             self._version, self._seen_at = version, began
-        self.holder = spec.get("holderIdentity") or ""
-        if self.holder != self._identity:  # somebody may have deleted or changed the Lease
+        holder = spec.get("holderIdentity") or ""
+        if holder != self._identity:  # somebody may have deleted or changed the Lease
             self._renewed_at = float("-inf")
         lasts = spec.get("leaseDurationSeconds") or LEASE_SECONDS
-        if self.holder in ("", self._identity) or began - self._seen_at >= lasts:
+        if holder in ("", self._identity) or began - self._seen_at >= lasts:
             self._write(found, began)
 
     def release(self) -> None:
@@ -103,7 +99,7 @@ class LeaseElection:
     def _write(self, found: Mapping[str, Any], began: float) -> None:
         """Become the holder, unless another replica is faster."""
         spec = found.get("spec") or {}
-        is_ours = self.holder == self._identity
+        is_ours = spec.get("holderIdentity") == self._identity
         now = datetime.now(UTC).isoformat(timespec="microseconds")
         body = {
             **found,
@@ -127,4 +123,3 @@ class LeaseElection:
             return
         self._version, self._seen_at = written["metadata"]["resourceVersion"], began
         self._renewed_at = began
-        self.holder = self._identity
