@@ -17,7 +17,7 @@ from webhook.config import parse_rules
 from webhook.config.models import NO_RULES
 from webhook.server.custom_resources import CustomResources, ResourcePace
 from webhook.server.mirror_health import MAX_TEAM_SETTINGS, MirrorHealth
-from webhook.server.policies import PolicyStore
+from webhook.server.policies import ObjectSnapshot, PolicyStore
 from webhook.server.readiness import Readiness
 from webhook.server.recorder import ReviewRecorder
 from webhook.telemetry import Log, Metrics
@@ -272,10 +272,26 @@ async def test_objects_wait_for_the_first_valid_file(served, platform, team, nam
         following_file.cancel()
 
 
+async def test_objects_that_cannot_be_added_hold_up_no_reload(served, tmp_path, monkeypatch):
+    def fail(*_):
+        raise AssertionError("a bug")
+
+    world = World(served[1])
+    monkeypatch.setattr("webhook.server.policies.build_effective", fail)
+    with pytest.raises(AssertionError):
+        await world.store.use_objects(ObjectSnapshot())
+    file = tmp_path / "rules.yaml"
+    file.write_text(FILE.replace("file.example", "new.example"))
+    following_file = asyncio.create_task(world.store.follow(file))
+    await world.becomes("new.example/gcr/a/b")
+    following_file.cancel()
+
+
 async def test_status_of_an_object_causes_no_build(served, platform, team, namespaces):
     put(team, "ours", rule("team.example/gcr"), namespace="shop")
     async with following(served) as world:
         await world.becomes("team.example/gcr/a/b")
+        await until(lambda: team.watches)
         used = world.store.effective
         received = len(team.requests)
         put(team, "ours", rule("never.example/read"), namespace="shop")  # the same generation

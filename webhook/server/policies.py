@@ -120,9 +120,9 @@ class PolicyStore:
         nothing can be added: the result is None.
         """
         async with self._building:
-            self._objects = objects
             if self.configuration is not NO_RULES:
                 self._replace(await self._build(self.configuration, objects))
+            self._objects = objects
             return self.effective
 
     async def _build(
