@@ -290,6 +290,23 @@ blocked = true
             [],
             [0, 1, 3, 5],
         ),
+        # A typing error in a key.
+        (
+            (
+                '[[registry]]\nlocaton = "a.io"\n[[registry]]\nlocation = "b.io"\n'
+                '[[registry.mirror]]\nlocaton = "m.io"\n[[registry.mirror]]\nlocation = "n.io"\n'
+            ),
+            [("b.io", "n.io")],
+            [1, 3],
+        ),
+        (
+            (
+                '[[registry]]\nlocation = "a.io"\n[[registry.mirror]]\nlocation = "m_n.io"\n'
+                '[[registry.mirror]]\nlocation = "n.io"\n'
+            ),
+            [("a.io", "n.io")],
+            [1],
+        ),
         ('credential-helpers = ["x"]\n[aliases]\na = "b/c"\n', [], [0, 1, 2]),
     ],
 )
@@ -364,6 +381,13 @@ def test_openshift_mirrors_of_a_source_are_merged():
     # Only a.example.com is for digests and tags.
     assert get_lines(rule_set) == [6, 6, 6, 9, 11, 22]
     assert find_candidates(rule_set, "x.example.org/a:1") == ["b.example.com/org/a:1"]
+
+
+def test_openshift_set_without_mirrors_of_its_kind_gives_a_warning():
+    text = "kind: ImageTagMirrorSet\nspec: {imageDigestMirrors: [{source: a.io, mirrors: [m.io]}]}"
+    rule_set = import_text("openshift", f"{text}\n---\n{OPENSHIFT}")
+    assert "has no imageTagMirrors" in rule_set.warnings[0].message
+    assert len(rule_set.rules) == 3
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ __all__ = [
     "API",
     "DOCKER_HUB_HOSTS",
     "MirrorEndpoint",
-    "order_endpoints",
+    "order_mirrors",
     "parse_endpoint",
-    "read_endpoint",
+    "read_target",
 ]
 
 DOCKER_HUB_HOSTS: Final = ("registry-1.docker.io", "index.docker.io", "registry.hub.docker.com")
@@ -65,20 +65,18 @@ def parse_endpoint(url: str, default_path: str = API) -> MirrorEndpoint:
     return MirrorEndpoint(host, host + path.removeprefix(API))
 
 
-def read_endpoint(
-    url: str, line: int, rule_set: RuleSet, default_path: str = API
-) -> MirrorEndpoint:
-    """Return the endpoint of a URL as `parse_endpoint` does; warn if it has no target."""
-    endpoint = parse_endpoint(url, default_path)
-    if not endpoint.target:
+def read_target(url: str, line: int, rule_set: RuleSet, default_path: str = API) -> str:
+    """Return the target of a URL as of `parse_endpoint`; warn if it has none."""
+    target = parse_endpoint(url, default_path).target
+    if not target:
         problem = f"left out: {url}; image names lead only to HTTPS, and to paths below {API}"
         rule_set.warn(line, problem)
-    return endpoint
+    return target
 
 
-def order_endpoints(
+def order_mirrors(
     registry: str,
-    endpoints: Iterable[MirrorEndpoint],
+    targets: Iterable[str],
     line: int,
     rule_set: RuleSet,
     *,
@@ -90,12 +88,12 @@ def order_endpoints(
 
     Args:
         registry: The registry; empty if it is not known.
-        endpoints: Where the runtime asks, in order.
+        targets: Where the runtime asks, in order; empty for what has no image name.
         line: The line, for a warning.
         rule_set: Takes the warnings.
         ends_at_original: Whether the runtime asks the registry itself last.
     """
-    targets = [each.target for each in endpoints if _is_valid(each.target, line, rule_set)]
+    targets = [each for each in targets if _is_valid(each, line, rule_set)]
     mirrors = [each for each in dict.fromkeys(targets) if each != registry]
     if registry not in targets:
         return mirrors, Original.LAST if ends_at_original else Original.NEVER

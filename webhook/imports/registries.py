@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from webhook.core import Original
-from webhook.imports.endpoints import MirrorEndpoint, order_endpoints
+from webhook.imports.endpoints import order_mirrors
 from webhook.imports.lines import (
     LineText,
     as_list,
@@ -74,12 +74,15 @@ def import_registries_conf(text: str, rule_set: RuleSet) -> None:
         line = lines[number] if number < len(lines) else 0
         location = _read_location(registry, "location", line)
         prefix = _read_location(registry, "prefix", line) or location
+        if not prefix:
+            rule_set.warn(line, "left out: the [[registry]] has no location")
+            continue
         if prefix in seen:
             problem = f"left out: line {seen[prefix]} already has a [[registry]] for {prefix}"
             rule_set.warn(line, problem)
             continue
         seen[prefix] = line
-        _import_registry(registry, prefix, line, rule_set)
+        _import_registry(registry, prefix, location, line, rule_set)
 
 
 def _warn_of_other_keys(content: dict[str, Any], text: str, rule_set: RuleSet) -> None:
@@ -108,48 +111,65 @@ def _read_location(value: dict[str, Any], key: str, line: int) -> str:
     return location
 
 
-def _import_registry(registry: dict[str, Any], prefix: str, line: int, rule_set: RuleSet) -> None:
+def _import_registry(
+    registry: dict[str, Any], prefix: str, location: str, line: int, rule_set: RuleSet
+) -> None:
     """Import one registry: its location is asked after its mirrors, unless it is blocked."""
-    location = _read_location(registry, "location", line)
-    endpoints = []
+    targets = []
     limits: dict[str, set[str]] = {}
     for mirror in get_tables(registry, "mirror"):
         target = _read_location(mirror, "location", line)
-        endpoints.append(MirrorEndpoint(target, target))
+        if not target:
+            rule_set.warn(line, f"left out: a mirror of {prefix} has no location")
+            continue
+        targets.append(target)
         limits.setdefault(target, set()).add(str(mirror.get("pull-from-mirror") or EVERY_IMAGE))
         if mirror.get("insecure"):
             problem = f"the mirror {target} of {prefix} is insecure: configure that in the runtime"
             rule_set.warn(line, problem)
-    for target, limit in limits.items():
-        _warn_of_limit(line, target, prefix, limit, rule_set)
-    if registry.get("mirror-by-digest-only") and endpoints:
+    _warn_of_limits(line, prefix, limits, rule_set)
+    if registry.get("mirror-by-digest-only") and targets:
         problem = f"left out: mirror-by-digest-only of {prefix}; the rule is for every image"
         rule_set.warn(line, problem)
     if registry.get("insecure"):
         rule_set.warn(line, f"{prefix} is insecure: configure that in the runtime")
-    moves = location not in ("", prefix)
     is_blocked = bool(registry.get("blocked"))
-    if moves and not is_blocked:
-        endpoints.append(MirrorEndpoint(location, location))
-    if is_blocked and not endpoints:
+    if is_blocked and not targets:
         rule_set.warn(line, f"left out: {prefix} is blocked, but rules cannot block images")
         return
-    mirrors, original = order_endpoints(
-        prefix, endpoints, line, rule_set, ends_at_original=not (moves or is_blocked)
+    moves = not is_blocked and location not in ("", prefix)
+    if moves:
+        targets.append(location)
+    _add_source(line, prefix, targets, rule_set, moves=moves, is_blocked=is_blocked)
+
+
+def _warn_of_limits(line: int, source: str, limits: dict[str, set[str]], rule_set: RuleSet) -> None:
+    """Warn of mirrors for digests or for tags only, unless they are for both."""
+    for target, limit in limits.items():
+        if EVERY_IMAGE not in limit and len(limit) == 1:
+            only = next(iter(limit))
+            problem = f"the mirror {target} of {source} is {only}; the rule is for every image"
+            rule_set.warn(line, problem)
+
+
+def _add_source(
+    line: int,
+    source: str,
+    targets: list[str],
+    rule_set: RuleSet,
+    *,
+    moves: bool = False,
+    is_blocked: bool = False,
+) -> None:
+    """Add the rule for a source; without mirrors, that of a shorter source is not for it."""
+    ends_at_original = not (moves or is_blocked)
+    mirrors, original = order_mirrors(
+        source, targets, line, rule_set, ends_at_original=ends_at_original
     )
     if mirrors:
-        rule_set.add_mirrors(line, prefix, mirrors, Original.NEVER if is_blocked else original)
+        rule_set.add_mirrors(line, source, mirrors, Original.NEVER if is_blocked else original)
     else:
-        rule_set.add_keep(line, prefix)
-
-
-def _warn_of_limit(line: int, target: str, source: str, limit: set[str], rule_set: RuleSet) -> None:
-    """Warn of a mirror for digests or for tags only, unless it is for both."""
-    if EVERY_IMAGE not in limit and len(limit) == 1:
-        only = next(iter(limit))
-        rule_set.warn(
-            line, f"the mirror {target} of {source} is {only}; the rule is for every image"
-        )
+        rule_set.add_keep(line, source)
 
 
 @dataclass
@@ -177,19 +197,16 @@ def import_openshift(text: str, rule_set: RuleSet) -> None:
         if not key:
             continue
         found = True
-        for value in as_list(as_mapping(resource.get("spec")).get(key)):
+        values = as_list(as_mapping(resource.get("spec")).get(key))
+        if not values:
+            rule_set.warn(resource.lines["kind"], f"left out: the {resource['kind']} has no {key}")
+        for value in values:
             _read_mirror_set(as_mapping(value), limit, sources, rule_set)
     if not found:
         raise ForeignFileError(" or ".join(OPENSHIFT_KINDS))
     for name, source in sources.items():
-        for target, limits in source.limits.items():
-            _warn_of_limit(source.line, target, name, limits, rule_set)
-        endpoints = [MirrorEndpoint(each, each) for each in source.mirrors]
-        mirrors, original = order_endpoints(
-            name, endpoints, source.line, rule_set, ends_at_original=not source.is_blocked
-        )
-        original = Original.NEVER if source.is_blocked else original
-        rule_set.add_mirrors(source.line, name, mirrors, original)
+        _warn_of_limits(source.line, name, source.limits, rule_set)
+        _add_source(source.line, name, source.mirrors, rule_set, is_blocked=source.is_blocked)
 
 
 def _read_mirror_set(

@@ -19,10 +19,9 @@ from webhook.core.regex import fill_groups
 from webhook.imports.endpoints import (
     API,
     DOCKER_HUB_HOSTS,
-    MirrorEndpoint,
-    order_endpoints,
+    order_mirrors,
     parse_endpoint,
-    read_endpoint,
+    read_target,
 )
 from webhook.imports.lines import (
     as_mapping,
@@ -78,11 +77,9 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
         raise UnreadableFileError(
             "the name of the folder is the registry: give the path as HOST/hosts.toml"
         )
-    endpoints, ends_at_original = _read_hosts(content, registry, text, rule_set)
+    targets, ends_at_original = _read_hosts(content, registry, text, rule_set)
     name = "" if registry == HOSTS_DEFAULT else registry
-    mirrors, original = order_endpoints(
-        name, endpoints, 1, rule_set, ends_at_original=ends_at_original
-    )
+    mirrors, original = order_mirrors(name, targets, 1, rule_set, ends_at_original=ends_at_original)
     if not mirrors:
         rule_set.warn(0, "nothing imported: the file has no mirror that a rule can use")
         rule_set.add_exception(0, f"{escape(registry)}/.+")  # _default is not for it
@@ -102,13 +99,13 @@ def _get_hosts_registry(origin: str) -> str:
 
 def _read_hosts(
     content: dict[str, Any], registry: str, text: str, rule_set: RuleSet
-) -> tuple[list[MirrorEndpoint], bool]:
+) -> tuple[list[str], bool]:
     """Return where containerd asks, in order, and whether it asks the registry itself last."""
-    endpoints = []
+    targets = []
     hosts = get_table(content, "host")
     for url in hosts:
         host, line = get_table(hosts, url), find_toml_line(text, f'[host."{url}"]')
-        endpoints.append(_read_host(url, host, line, rule_set))
+        targets.append(_read_host(url, host, line, rule_set))
         for key in filter(host.get, UNSUPPORTED_HOST_KEYS):
             rule_set.warn(line, f"left out: {key} of {url} has no equivalent")
     for key in filter(content.get, UNSUPPORTED_HOST_KEYS):
@@ -116,28 +113,28 @@ def _read_hosts(
         rule_set.warn(line, f"left out: {key} of the registry itself has no equivalent")
     server = str(content.get("server") or "")
     if not server and "capabilities" not in content:
-        return endpoints, True
+        return targets, True
     line = find_toml_line(text, "server") or find_toml_line(text, "capabilities")
     upstream = _read_host(server or registry, content, line, rule_set)
-    if server and upstream.registry != registry:
-        return [*endpoints, upstream], False
-    return endpoints, bool(upstream.target)
+    if server and parse_endpoint(server).registry != registry:
+        return [*targets, upstream], False
+    return targets, bool(upstream)
 
 
-def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> MirrorEndpoint:
-    """Return the endpoint of a host, without a target and with a warning if it has none."""
+def _read_host(url: str, host: dict[str, Any], line: int, rule_set: RuleSet) -> str:
+    """Return the target of a host; empty, with a warning, if it has none."""
     capabilities = [each.lower() for each in get_strings(host, "capabilities")]
     if capabilities and "pull" not in capabilities:
         problem = f"left out: {url} does not have the capability pull"
     elif capabilities and "resolve" not in capabilities:
         problem = f"left out: {url} serves only digests: it does not have the capability resolve"
     elif host.get("override_path"):
-        return read_endpoint(url, line, rule_set, default_path="")
+        return read_target(url, line, rule_set, default_path="")
     else:
         api = url.rstrip("/")
-        return read_endpoint(api if api.endswith(API) else f"{api}{API}", line, rule_set)
+        return read_target(api if api.endswith(API) else f"{api}{API}", line, rule_set)
     rule_set.warn(line, problem)
-    return MirrorEndpoint(parse_endpoint(url).registry, "")
+    return ""
 
 
 def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -> None:
@@ -169,13 +166,13 @@ def _import_config_toml(content: dict[str, Any], text: str, rule_set: RuleSet) -
 
 
 def _import_cri_mirror(registry: str, urls: list[str], line: int, rule_set: RuleSet) -> None:
-    endpoints = [read_endpoint(url, line, rule_set) for url in urls]
+    targets = [read_target(url, line, rule_set) for url in urls]
     name = "" if registry == EVERY_REGISTRY else registry
-    targets, original = order_endpoints(name, endpoints, line, rule_set)
-    if targets and name:
-        rule_set.add_mirrors(line, name, targets, original)
-    elif targets:
-        rule_set.add_default(line, [f"{target}/\\1" for target in targets], original)
+    mirrors, original = order_mirrors(name, targets, line, rule_set)
+    if mirrors and name:
+        rule_set.add_mirrors(line, name, mirrors, original)
+    elif mirrors:
+        rule_set.add_default(line, [f"{mirror}/\\1" for mirror in mirrors], original)
     else:
         rule_set.add_exception(line, f"{escape(registry)}/.+")  # "*" is not for it
 
@@ -218,11 +215,11 @@ def import_k3s(text: str, rule_set: RuleSet) -> None:
 
 def _import_k3s_registry(registry: str, entry: LineMapping, line: int, rule_set: RuleSet) -> None:
     name = "" if registry == EVERY_REGISTRY else registry
-    endpoints = [read_endpoint(url, url.line, rule_set) for url in as_texts(entry.get("endpoint"))]
-    hosts, original = order_endpoints(name, endpoints, line, rule_set)
+    targets = [read_target(url, url.line, rule_set) for url in as_texts(entry.get("endpoint"))]
+    hosts, original = order_mirrors(name, targets, line, rule_set)
     if not hosts:
         rule_set.warn(line, f"left out: {registry} has no mirror that a rule can use")
-        if any(each.target != registry for each in endpoints):
+        if any(each != registry for each in targets):
             rule_set.add_exception(line, f"{escape(registry)}/.+")
         return
     rewrites = as_mapping(entry.get("rewrite"))
@@ -281,17 +278,17 @@ def import_daemon_json(text: str, rule_set: RuleSet) -> None:
     Raises:
         UnreadableFileError: It has none.
     """
-    endpoints = []
+    targets: list[str] = []
     line = 0
     for document in parse_documents(text):
         urls = as_mapping(document).get(DOCKER_KEY)
         line = get_line(urls, line)
-        endpoints += [
-            read_endpoint(f"{url.rstrip('/')}{API}", url.line, rule_set) for url in as_texts(urls)
-        ]
+        targets += (
+            read_target(f"{url.rstrip('/')}{API}", url.line, rule_set) for url in as_texts(urls)
+        )
     if not line:
         raise ForeignFileError(DOCKER_KEY)
-    mirrors, original = order_endpoints(DOCKER_HUB, endpoints, line, rule_set)
+    mirrors, original = order_mirrors(DOCKER_HUB, targets, line, rule_set)
     if mirrors:
         rule_set.add_mirrors(line, DOCKER_HUB, mirrors, original)
     else:
