@@ -83,6 +83,22 @@ def make_mirrors(filter_, more=""):
             [2, 5, 9],
         ),
         ("kind: ClusterImageSetMirror\nspec:\n  mirrors: []\n", [], [3]),
+        (
+            make_mirrors(
+                "imageFilter: {include: [docker.io/.*]}\n"
+                "  namespaceFilter: {include: [prod]}\n  podFilter: {labels: {exclude: [a]}}\n"
+                "  skipActiveCheck: true"
+            ),
+            [("docker.io", "h.io/hub", FIRST)],
+            [4, 5, 6],
+        ),
+        (
+            make_mirrors("imageFilter: {include: [docker.io/.*]}").replace(
+                "mirrors: [", "mirrors: [{regstry: i.io}, "
+            ),
+            [("docker.io", "h.io/hub", FIRST)],
+            [4],
+        ),
     ],
 )
 def test_kube_image_keeper_mirrors_give_rules_and_warnings(text, rules, lines):
@@ -105,6 +121,7 @@ DISCARDED = """\
   - {registry: old.io, path: /a, discardAlternative: true, imageFilter: {include: [/a/.*]}}
   - {registry: new.io, path: /b, imageFilter: {include: [/b/.*]}}
 """
+OLD_TO_NEW = [("old.io/a", "new.io/b", NEVER)]
 
 
 @pytest.mark.parametrize(
@@ -138,7 +155,7 @@ DISCARDED = """\
             [("old.io/a", "new.io/b", FIRST)],
             [3],
         ),
-        (make_replicas(DISCARDED), [("old.io/a", "new.io/b", NEVER)], []),
+        (make_replicas(DISCARDED), OLD_TO_NEW, []),
         (
             make_replicas(
                 "  - {registry: a.io, path: x, imageFilter: {include: ['/x/app-.+']}}\n"
@@ -153,6 +170,9 @@ DISCARDED = """\
             [3],  # without an imageFilter nothing is replaced
         ),
         (make_replicas("  - {registry: a.io, path: x}\n"), [], [3]),
+        (make_replicas(DISCARDED.replace("registry: old.io, ", "")), [], [3, 3]),
+        (make_replicas(DISCARDED, "  podFilter: {labels: {include: [a]}}\n"), OLD_TO_NEW, [3]),
+        (make_replicas(DISCARDED, "  skipActiveCheck: true\n"), OLD_TO_NEW, [3]),
         (
             make_replicas(
                 "  - {registry: a.io, path: x, imageFilter: {include: ['/y/.*']}}\n"
@@ -163,7 +183,7 @@ DISCARDED = """\
         ),
         (
             make_replicas(DISCARDED).replace("Cluster", ""),
-            [("old.io/a", "new.io/b", NEVER)],
+            OLD_TO_NEW,
             [1],
         ),
     ],

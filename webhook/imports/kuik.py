@@ -39,6 +39,7 @@ REPLICA_KINDS: Final = ("ClusterReplicatedImageSet", "ReplicatedImageSet")
 OTHER_KINDS: Final = ("ClusterImageSetAvailability",)
 FILTER_KEYS: Final = ("filter", "imageFilter", "images")
 POD_KEYS: Final = ("label", "annotation", "namespace")
+POD_FILTERS: Final = ("podFilter", "namespaceFilter")
 _REGEX_ATOM: Final = re.compile(r"\\?(.)", re.DOTALL)
 
 
@@ -69,6 +70,7 @@ class Upstream(NamedTuple):
     """A registry and path with copies of the same images."""
 
     name: str
+    priority: int
     images: ImageFilter
     is_discarded: bool
 
@@ -111,24 +113,22 @@ def _warn_of_scope(kind: str, resource: LineMapping, spec: LineMapping, rule_set
             f"{kind} is for the namespace {namespace or 'that it is in'} only, the rules for all: "
             "put them into a policy of their own",
         )
+    instead = "use the selectors of the webhook, or a policy of its own"
+    for key in POD_FILTERS:
+        if spec.get(key):
+            rule_set.warn(spec.lines[key], f"left out: {key}; {instead}")
     images = as_mapping(spec.get("filter"))
     for key in ("include", "exclude"):
         for item in map(as_mapping, as_list(images.get(key))):
             for name in POD_KEYS:
                 if item.get(name):
-                    rule_set.warn(
-                        item.lines[name],
-                        f"left out: {key} by {name}; use the selectors of the webhook, or a policy "
-                        "of its own",
-                    )
+                    rule_set.warn(item.lines[name], f"left out: {key} by {name}; {instead}")
 
 
 def _read_mirrors(spec: LineMapping, kind: int, rule_set: RuleSet) -> MirrorSet | None:
-    mirrors = [as_mapping(each) for each in as_list(spec.get("mirrors"))]
+    mirrors = _get_locations(spec, "mirrors", rule_set)
     targets = [
-        ((get_priority(each), position), _join_path(each))
-        for position, each in enumerate(mirrors)
-        if _join_path(each)
+        ((get_priority(each), position), _join_path(each)) for position, each in enumerate(mirrors)
     ]
     if not targets:
         rule_set.warn(spec.line, "left out: the list of mirrors is empty")
@@ -224,26 +224,26 @@ def _import_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
     those that are discarded; else the least preferred, if the others precede the image itself;
     else the first.
     """
-    values = _sort_by_priority(spec.get("upstreams"))
-    _warn_of_settings(values, rule_set)
-    upstreams = {id(each): _read_upstream(each, rule_set) for each in values}
-    by_preference = list(upstreams.values())
+    values = _get_locations(spec, "upstreams", rule_set)
+    _warn_of_settings([spec, *values], rule_set)
+    upstreams = [_read_upstream(each, rule_set) for each in values]
+    by_preference = sorted(upstreams, key=lambda each: each.priority)
     sources = [each for each in by_preference if each.is_discarded]
     usable = [each for each in by_preference if not each.is_discarded]
-    if not usable or len(by_preference) < 2:  # noqa: PLR2004 - the original and a mirror
+    if not usable or len(upstreams) < 2:  # noqa: PLR2004 - the original and a mirror
         rule_set.warn(spec.line, "left out: there are fewer than two upstreams")
         return
-    if not any(each.images.includes for each in by_preference):
+    if not any(each.images.includes for each in upstreams):
         rule_set.warn(
             spec.line, "left out: without an imageFilter, kube-image-keeper replaces nothing"
         )
         return
     original = Original.NEVER
     if not sources:
-        priorities = {get_priority(each) for each in values}
+        priorities = {each.priority for each in upstreams}
         is_first = get_priority(spec) < 0 and len(priorities) > 1
         original = Original.LAST if is_first else Original.FIRST
-        order = by_preference[::-1] if is_first else _in_file_order(values, upstreams)
+        order = by_preference[::-1] if is_first else upstreams
         sources = [next(each for each in order if each.images.includes)]
     for source in sources:
         mirrors = [each.name for each in usable if each is not source]
@@ -257,11 +257,6 @@ def _import_replicas(spec: LineMapping, rule_set: RuleSet) -> None:
         )
 
 
-def _in_file_order(values: list[LineMapping], upstreams: dict[int, Upstream]) -> list[Upstream]:
-    in_order = sorted(values, key=lambda each: each.line)
-    return [upstreams[id(each)] for each in in_order]
-
-
 def _read_upstream(value: LineMapping, rule_set: RuleSet) -> Upstream:
     images = as_mapping(value.get("imageFilter"))
     lists = {key: as_texts(images.get(key)) for key in ("include", "exclude")}
@@ -270,7 +265,8 @@ def _read_upstream(value: LineMapping, rule_set: RuleSet) -> Upstream:
     if not lists["include"] and lists["exclude"]:
         everything = parse_pattern("/.*", whole=True, registry=registry)
         found.includes.extend((images.line, each) for each in everything)
-    return Upstream(_join_path(value), found, is_true(value.get("discardAlternative")))
+    is_discarded = is_true(value.get("discardAlternative"))
+    return Upstream(_join_path(value), get_priority(value), found, is_discarded)
 
 
 def _add_upstream(
@@ -308,15 +304,22 @@ def _strip_literal(regex: str, literal: str) -> str | None:
     return regex[position:] if literal else f"/{regex}"
 
 
-def _sort_by_priority(values: object) -> list[LineMapping]:
-    items = [as_mapping(each) for each in as_list(values)]  # type: ignore[arg-type]
-    return sorted(items, key=get_priority)
+def _get_locations(spec: LineMapping, key: str, rule_set: RuleSet) -> list[LineMapping]:
+    """Return the mirrors or upstreams of a resource that have a registry."""
+    locations = []
+    for each in as_list(spec.get(key)):
+        if as_mapping(each).get("registry"):
+            locations.append(each)
+        else:
+            rule_set.warn(
+                get_line(each, spec.lines[key]), f"left out: one of {key} has no registry"
+            )
+    return locations
 
 
-def _join_path(value: LineMapping) -> str:
-    """Return registry and path of a mirror or upstream; empty without a registry."""
-    registry, path = str(value.get("registry") or ""), str(value.get("path") or "")
-    return posixpath.normpath(f"{registry}/{path}") if registry else ""
+def _join_path(location: LineMapping) -> str:
+    """Return registry and path of a mirror or upstream."""
+    return posixpath.normpath(f"{location['registry']}/{location.get('path') or ''}")
 
 
 def _warn_of_settings(values: Iterable[LineMapping], rule_set: RuleSet) -> None:
@@ -325,5 +328,8 @@ def _warn_of_settings(values: Iterable[LineMapping], rule_set: RuleSet) -> None:
         if secret:
             warning = "left out: credentialSecret; give Pods a pull secret"
             rule_set.warn(get_line(secret), warning)
+        if is_true(each.get("skipActiveCheck")):
+            warning = "left out: skipActiveCheck; availability checks every mirror"
+            rule_set.warn(each.lines["skipActiveCheck"], warning)
         if is_true(as_mapping(each.get("cleanup")).get("enabled")):
             rule_set.warn(each.lines["cleanup"], "left out: cleanup of mirrors")
