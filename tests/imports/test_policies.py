@@ -170,7 +170,7 @@ OLD_TO_NEW = [("old.io/a", "new.io/b", NEVER)]
             [3],  # without an imageFilter nothing is replaced
         ),
         (make_replicas("  - {registry: a.io, path: x}\n"), [], [3]),
-        (make_replicas(DISCARDED.replace("registry: old.io, ", "")), [], [3, 3]),
+        (make_replicas(DISCARDED.replace("registry: old.io, ", "")), [], [3, 4]),
         (make_replicas(DISCARDED, "  podFilter: {labels: {include: [a]}}\n"), OLD_TO_NEW, [3]),
         (make_replicas(DISCARDED, "  skipActiveCheck: true\n"), OLD_TO_NEW, [3]),
         (
