@@ -464,6 +464,34 @@ def test_kyverno_calls(text, rules, lines):
 
 
 @pytest.mark.parametrize(
+    ("key", "value", "lines"),
+    [
+        ("(image)", "quay.io/*", [8]),
+        ("<(image)", "quay.io/*", [8]),
+        ("(name)", "*", []),
+        ("(name)", "{{ element.name }}", []),
+        ("+(imagePullPolicy)", "Always", []),
+    ],
+)
+def test_kyverno_condition_in_a_patch_gives_a_warning(key, value, lines):
+    patch = f'spec: {{containers: [{{image: IMAGE,\n{key}: "{value}"}}]}}'
+    text = (
+        "spec:\n  rules:\n  - mutate:\n      foreach:\n      - list: a\n"
+        f"        patchStrategicMerge: {{\n{patch}}}\n"
+    )
+    call = """"{{ regex_replace_all('^quay.io/(.*)', '{{element.image}}', 'm.io/$1') }}\""""
+    rule_set = import_text("kyverno", text.replace("IMAGE", call))
+    assert [each.name for each in rule_set.rules] == ["quay.io"]
+    assert get_lines(rule_set) == lines
+
+
+def test_kyverno_policy_that_replaces_no_image_gives_no_warning():
+    other = "kind: Policy\nspec: {rules: [{mutate: {patchStrategicMerge: {a: b}}}]}\n"
+    rule_set = import_text("kyverno", f"{make_call('^quay.io/(.*)', 'm.io/$1')}---\n{other}")
+    assert not rule_set.warnings
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "kind: ClusterPolicy\nspec: {rules: [{validate: {message: no, pattern: {a: b}}}]}\n",

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
 
 __all__ = ["import_kyverno"]
 
-KINDS: Final = ("ClusterPolicy", "Policy")
+NAMESPACED: Final = "Policy"
 CALL: Final = re.compile(
     r"regex_replace_all(?P<literal>_literal)?\(\s*'(?P<pattern>[^']*)'\s*,\s*[^,]+,\s*"
     r"'(?P<target>[^']*)'\s*\)"
@@ -51,6 +51,9 @@ REBUILT: Final = re.compile(
 )
 REGISTRY_KEY: Final = re.compile(r"\{\{.*\bregistry\s*\}\}")
 HARMLESS_KEY: Final = re.compile(r"request\.operation|length\(@\)")
+# A key of a patch that is a condition, and a value that is one for every container.
+ANCHOR: Final = re.compile(r"<?\(.+\)")
+HARMLESS_ANCHOR: Final = re.compile(r"\??\*|\{\{\s*element\.\w+\s*\}\}")
 LIMITS: Final = (
     "namespaces",
     "namespaceSelector",
@@ -74,11 +77,13 @@ def import_kyverno(text: str, rule_set: RuleSet) -> None:
     """
     found = False
     for policy in iter_objects(text):
-        spec = as_mapping(policy.get("spec"))
-        for rule in map(as_mapping, as_list(spec.get("rules"))):
-            found = _import_rule(as_mapping(rule.get("mutate")), rule, rule_set) or found
+        rules = as_list(as_mapping(policy.get("spec")).get("rules"))
+        replaces_images = [_import_rule(as_mapping(each), rule_set) for each in rules]
+        if not any(replaces_images):
+            continue
+        found = True
         namespace = as_mapping(policy.get("metadata")).get("namespace")
-        if found and policy.get("kind") == KINDS[1] and not rule_set.is_only_for(namespace):
+        if policy.get("kind") == NAMESPACED and not rule_set.is_only_for(namespace):
             rule_set.warn(
                 policy.lines["kind"],
                 "the Policy is for its namespace only, the rules for all: put them into a policy "
@@ -91,24 +96,25 @@ def import_kyverno(text: str, rule_set: RuleSet) -> None:
         )
 
 
-def _import_rule(mutate: LineMapping, rule: LineMapping, rule_set: RuleSet) -> bool:
+def _import_rule(rule: LineMapping, rule_set: RuleSet) -> bool:
     """Import a rule; return whether it replaces images."""
     found = False
+    mutate = as_mapping(rule.get("mutate"))
     loops = [as_mapping(each) for each in as_list(mutate.get("foreach"))]
     for loop in [mutate, *loops]:
-        texts = [
-            text
+        patches = [
+            value
             for key, value in loop.items()
             if key not in ("foreach", "context", "preconditions")
-            for text in _iter_texts(value)
         ]
-        for text in texts:
+        for text in (each for patch in patches for each in _iter_texts(patch)):
             calls = list(CALL.finditer(text))
             rebuilt = REBUILT.fullmatch(text)
             if not calls and rebuilt is None:
                 continue
             found = True
             conditions = _read_conditions([rule, loop], rule_set)
+            _warn_of_anchors(patches, rule_set)
             for call in calls:
                 _import_call(text.line, call, conditions, rule_set)
             if rebuilt is not None:
@@ -143,6 +149,14 @@ def _read_conditions(values: list[LineMapping], rule_set: RuleSet) -> list[str] 
             else:
                 rule_set.warn(line, f"left out: the condition {key} {operator}")
     return registries
+
+
+def _warn_of_anchors(patches: list[LineValue], rule_set: RuleSet) -> None:
+    """Warn of keys such as ``(image)``, which limit a patch to some containers."""
+    for mapping in (each for patch in patches for each in _iter_mappings(patch)):
+        for key, value in mapping.items():
+            if ANCHOR.fullmatch(key) and not HARMLESS_ANCHOR.fullmatch(str(value)):
+                rule_set.warn(mapping.lines[key], f"left out: the condition {key} {value}")
 
 
 def _warn_of_limits(rule: LineMapping, rule_set: RuleSet) -> None:
