@@ -70,6 +70,22 @@ def test_invalid_file_is_refused(format_, text, problem):
         import_text(format_, text)
 
 
+@pytest.mark.parametrize(
+    ("format_", "text"),
+    [
+        ("imageswap", "default::\n"),
+        ("k3s", "mirrors: [docker.io]\n"),
+        ("mutating-registry-webhook", "kind: RegistryRewriteRule\nspec: {match: a, replace: b}\n"),
+    ],
+)
+def test_file_that_gives_no_rule_gives_a_warning(format_, text):
+    rule_set = import_text(format_, text)
+    assert rule_set.rules == ()
+    assert [each.message for each in rule_set.warnings] == [
+        "nothing imported: the file gives no rule; check the names of its keys"
+    ]
+
+
 def test_rules_that_form_a_cycle_are_left_out_with_a_warning():
     text = "default::\na.example.com::b.example.com\nb.example.com::a.example.com\n"
     rule_set = import_text("imageswap", text)

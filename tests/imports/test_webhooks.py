@@ -74,6 +74,7 @@ def test_harbor_exclude_keeps_images_without_a_later_rule():
 @pytest.mark.parametrize(
     ("matches", "rules", "lines"),
     [
+        ("[]", [], [2]),
         ("['^docker.io']", [("docker.io", "m.io/p", NEVER)], []),
         ("['^docker\\.io/library/']", [("docker.io/library", "m.io/p/library", NEVER)], []),
         ("['^eu.gcr']", [("/eu.gcr[^/]*/(.+)/", r"m.io/p/\1", NEVER)], []),

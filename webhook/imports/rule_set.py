@@ -339,6 +339,8 @@ class RuleSet:
             rules[rule.name] = (rule, entry)
         found = self._drop_cycles(list(rules.values()))
         self._warn_of_chains(found)
+        if not found and not self._warnings:
+            self.warn(0, "nothing imported: the file gives no rule; check the names of its keys")
         return tuple(rule for rule, _ in found)
 
     def _is_last_anyway(self, entries: list[_Entry]) -> bool:

@@ -125,6 +125,10 @@ def _read_harbor_rule(value: LineMapping, rule_set: RuleSet) -> HarborRule | Non
     if not isinstance(replace, LineText) or not replace:
         rule_set.warn(value.line, "left out: the rule has no replace")
         return None
+    matches = as_texts(value.get("matches"))
+    if not matches:
+        rule_set.warn(value.line, "left out: the rule has no matches")
+        return None
     original = Original.NEVER
     if is_true(value.get("checkUpstream")):
         original = Original.LAST
@@ -138,7 +142,7 @@ def _read_harbor_rule(value: LineMapping, rule_set: RuleSet) -> HarborRule | Non
                 problem = f"left out: {key}; see platforms and credentials of availability"
                 rule_set.warn(value.lines[key], problem)
     return HarborRule(
-        parse_patterns(as_texts(value.get("matches")), "left out", rule_set),
+        parse_patterns(matches, "left out", rule_set),
         parse_patterns(as_texts(value.get("excludes")), "not excluded", rule_set),
         replace,
         original,
