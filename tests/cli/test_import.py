@@ -58,14 +58,23 @@ def test_import_reads_a_folder_of_hosts(tmp_path):
     assert run("k3s", tmp_path).exit_code == 2
 
 
-@pytest.mark.parametrize("content", [b"mirrors: [", b"\xff\xfe", b" " * 2**20 + b" "])
-def test_import_refuses_a_file_of_another_format(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        (b"mirrors: [", "invalid YAML"),
+        (b"\xff\xfe", "is not UTF-8"),
+        (b" " * 2**20 + b" ", "is larger than"),
+        (b" " * 2**20 + "é".encode(), "is larger than"),
+    ],
+)
+def test_import_refuses_a_file_of_another_format(tmp_path, content, problem):
     path = tmp_path / "registries.yaml"
     path.write_bytes(content)
     result = run("k3s", path)
 
     assert (result.exit_code, result.stdout) == (2, "")
     assert str(path) in result.stderr
+    assert problem in result.stderr
 
 
 def test_import_reads_standard_input():

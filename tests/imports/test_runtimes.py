@@ -80,6 +80,12 @@ def test_hosts_toml_gives_rules_and_warnings(folder, text, rules, lines):
     assert get_lines(rule_set) == lines
 
 
+@pytest.mark.parametrize("origin", ["hosts.toml", "standard input", "home/downloads/hosts.toml"])
+def test_hosts_toml_outside_of_the_folder_of_a_registry_is_refused(origin):
+    with pytest.raises(UnreadableFileError, match="give the path as HOST/"):
+        import_text("hosts.toml", '[host."https://m.io"]\n', origin)
+
+
 def test_hosts_toml_default_is_for_registries_without_a_folder():
     rule_set = RuleSet("")
     for folder, text in (

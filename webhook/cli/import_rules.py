@@ -122,13 +122,13 @@ def _find_files(path: Path, format_: str) -> list[Path]:
 def _read_text(path: Path, name: str) -> str:
     try:
         with click.open_file(str(path), "rb") as file:
-            content = file.read(MAX_BYTES + 1)
-        text = content.decode("utf-8-sig")
+            content: bytes = file.read(MAX_BYTES + 1)
     except OSError as error:
         problem = f"{name} cannot be read: {error.strerror or error}; {CHECK_PATH}"
         raise SetupError(problem) from None
+    if len(content) > MAX_BYTES:
+        raise SetupError(f"{name} is larger than {MAX_BYTES} bytes: import it in parts")
+    try:
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError:
         raise SetupError(f"{name} is not UTF-8: save it as UTF-8") from None
-    if len(content) > MAX_BYTES:
-        raise SetupError(f"{name} is larger than {MAX_BYTES} bytes")
-    return str(text)

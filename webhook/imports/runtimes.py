@@ -14,7 +14,7 @@ import re
 from pathlib import PurePath
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.core.reference import DOCKER_HUB, is_path
+from webhook.core.reference import DOCKER_HUB, is_path, looks_like_registry
 from webhook.core.regex import fill_groups
 from webhook.imports.endpoints import (
     API,
@@ -73,9 +73,10 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
     if not any(key in content for key in HOSTS_KEYS):
         raise ForeignFileError("host and no server of a hosts.toml")
     registry = _get_hosts_registry(rule_set.origin)
-    if not registry:
+    if registry != HOSTS_DEFAULT and not looks_like_registry(registry):
         raise UnreadableFileError(
-            "the name of the folder is the registry: give the path as HOST/hosts.toml"
+            "the folder of the file is not a registry: give the path as HOST/hosts.toml, as in "
+            "certs.d of containerd"
         )
     targets, ends_at_original = _read_hosts(content, registry, text, rule_set)
     name = "" if registry == HOSTS_DEFAULT else registry
@@ -90,7 +91,7 @@ def import_hosts_toml(text: str, rule_set: RuleSet) -> None:
 
 
 def _get_hosts_registry(origin: str) -> str:
-    """Return the registry that the path of a hosts.toml names; empty if it names none."""
+    """Return the name of the folder of a hosts.toml, which is a registry in certs.d."""
     parent = PurePath(origin).parent.name
     port = HOSTS_FOLDER_PORT.fullmatch(parent)
     registry = f"{port[1]}:{port[2]}" if port else parent
