@@ -95,6 +95,29 @@ def test_k3s_has_a_rewrite_for_a_rule_for_a_path():
     assert not re.fullmatch(others, "bitnami/redis")
 
 
+def test_k3s_asks_the_registry_first_without_rewrites():
+    (file,) = render_k3s([Rule("docker.io", ["h.example.com/hub"], original=Original.FIRST)]).files
+    assert yaml.safe_load(file.text)["mirrors"] == {
+        "docker.io": {"endpoint": ["https://registry-1.docker.io", "https://h.example.com/v2/hub"]}
+    }
+
+
+def test_k3s_asks_mirrors_for_an_image_at_the_name_that_it_has_there():
+    rendered = render_k3s([Rule("quay.io/team/app", ["a.example.com/x/app", "b.example.com/app"])])
+    (file,) = rendered.files
+    quay_io = yaml.safe_load(file.text)["mirrors"]["quay.io"]
+    assert quay_io["endpoint"] == ["https://a.example.com/v2/x", "https://b.example.com"]
+    assert quay_io["rewrite"]["^team/app(/.*)?$"] == "app$1"
+    assert not rendered.warnings
+
+
+def test_k3s_does_not_ask_mirrors_for_a_name_that_is_not_theirs():
+    (file,) = render_k3s([Rule("quay.io/app", ["a.example.com"])]).files
+    rewrites = yaml.safe_load(file.text)["mirrors"]["quay.io"]["rewrite"]
+    assert rewrites["^app$"] == "_/app"
+    assert rewrites["^app/(.*)$"] == "$1"
+
+
 def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
     rendered = render_docker([HUB, Rule("quay.io", ["h.example.com"])])
     (file,) = rendered.files
@@ -147,6 +170,21 @@ def test_docker_has_the_mirrors_of_docker_hub_without_a_path():
             render_k3s,
             [Rule("quay.io", ["a.example.com"], original=Original.NEVER)],
             {WarningCode.ORIGINAL: True},
+        ),
+        (
+            render_k3s,
+            [Rule("quay.io/a", ["a.example.com/b"], original=Original.FIRST)],
+            {WarningCode.ORIGINAL: True},
+        ),
+        (
+            render_k3s,
+            [Rule("quay.io/a", ["a.example.com/b", "b.example.com/c"])],
+            {WarningCode.PATH_RULE: False},
+        ),
+        (
+            render_k3s,
+            [Rule("quay.io", [Mirror("quay.io/b", flatten=True), "a.example.com"])],
+            {WarningCode.SAME_REGISTRY: True},
         ),
         (
             render_k3s,

@@ -1,7 +1,9 @@
 """k3s and RKE2: ``registries.yaml`` (`format`_), read when the node's agent starts.
 
-The endpoints of a registry share its rewrites, which change the name of the repository but
-do not apply to the registry itself. A path of a single endpoint goes into its URL.
+The endpoints of a registry share its rewrites, which change the name of the repository. So the
+end that their paths have in common is written by the rewrites, and what is before it is in the URL
+of each. The registry itself is asked last, without rewrites; where it is an endpoint, to be asked
+first, they apply to it too.
 
 With a rule for a part of a registry, the endpoints are asked for all its images. Those that no rule
 matches get a name there that no registry can have, so that their own registry is asked next.
@@ -29,7 +31,7 @@ from webhook.render.prefix_table import make_prefix_table
 from webhook.render.registries import make_base_url, split_by_path, warn_of_paths
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Sequence
 
     from webhook.core import Rule
     from webhook.render.prefix_table import MirrorTarget, PrefixEntry
@@ -47,6 +49,13 @@ MIXED: Final = (
 OTHER_HOSTS: Final = (
     "k3s mirrors a registry to the same hosts for all its images, so other rules for a part of it "
     "are left out"
+)
+DIFFERENT_ENDS: Final = (
+    "k3s renames images for all mirrors alike, and the paths of these mirrors end differently, so "
+    "images of exactly this name come from the registry itself"
+)
+FIRST: Final = (
+    "k3s renames images for the registry itself too if it is asked first, so it is asked last"
 )
 NEVER: Final = (
     "k3s asks the registry itself last, unless its agents run with "
@@ -72,11 +81,15 @@ def render_k3s(rules: Sequence[Rule]) -> RenderResult:
         targets = tuple(_iterate_targets(entry, warnings))
         if not targets:
             continue
-        if entry.original is Original.NEVER:
-            warnings.add(WarningCode.ORIGINAL, NEVER, entry.prefix, misleads=True)
         rewrites = _Rewrites(entry, targets)
         mirrored.add(entry.registry)
         covered.update(_add_parts(rewrites, entry, parts, warnings))
+        for prefix in rewrites.find_different_ends():
+            warnings.add(WarningCode.PATH_RULE, DIFFERENT_ENDS, prefix)
+        if entry.original is Original.NEVER:
+            warnings.add(WarningCode.ORIGINAL, NEVER, entry.prefix, misleads=True)
+        elif entry.original is Original.FIRST and rewrites.is_renaming:
+            warnings.add(WarningCode.ORIGINAL, FIRST, entry.prefix, misleads=True)
         text += _format_registry(entry, rewrites)
     others = [part for part in parts if part.prefix not in covered]
     warn_of_paths(others, mirrored, "k3s", warnings)
@@ -112,22 +125,22 @@ def _iterate_first_parts(
     """Yield the first part that k3s can mirror of each registry that is not mirrored as a whole."""
     known = {entry.registry for entry in whole}
     for part in parts:
-        paths = {"": None, part.path: [_split(target.path) for target in part.targets]}
         is_elsewhere = all(target.registry != part.registry for target in part.targets)
-        is_possible = part.targets and is_elsewhere and _find_shared_paths(part.registry, paths)
-        if part.registry not in known and is_possible:
+        is_possible = is_elsewhere and _is_possible(part, _split_paths(part.targets)[1])
+        if part.targets and part.registry not in known and is_possible:
             known.add(part.registry)
             yield part
 
 
 def _iterate_targets(entry: PrefixEntry, warnings: WarningCollector) -> Iterator[MirrorTarget]:
     """Yield the targets of an entry that k3s can mirror to, and warn of the others."""
+    elsewhere = [target for target in entry.targets if target.registry != entry.registry]
     for target in entry.targets:
         name = f"{entry.prefix} → {target.name}"
         if target.registry == entry.registry:
             misleads = len(entry.targets) > 1
             warnings.add(WarningCode.SAME_REGISTRY, SAME_REGISTRY, name, misleads=misleads)
-        elif target.flatten is not entry.targets[0].flatten:
+        elif target.flatten is not elsewhere[0].flatten:
             warnings.add(WarningCode.FLATTEN, MIXED, name, misleads=True)
         else:
             yield target
@@ -136,7 +149,7 @@ def _iterate_targets(entry: PrefixEntry, warnings: WarningCollector) -> Iterator
 def _format_registry(entry: PrefixEntry, rewrites: _Rewrites) -> Iterator[str]:
     yield f"  {json.dumps(entry.registry)}:"
     yield "    endpoint:"
-    if entry.original is Original.FIRST:
+    if entry.original is Original.FIRST and not rewrites.is_renaming:
         yield f"      - {json.dumps(make_base_url(entry.registry))}"
     for endpoint in rewrites.make_endpoints():
         yield f"      - {json.dumps(endpoint)}"
@@ -155,132 +168,115 @@ class _Rewrites:
         targets: Where its images come from: all flatten, or none does.
     """
 
-    def __init__(self, entry: PrefixEntry, targets: tuple[MirrorTarget, ...]) -> None:
-        self._hosts = [target.registry for target in targets]
+    def __init__(self, entry: PrefixEntry, targets: Sequence[MirrorTarget]) -> None:
         self._registry = entry.registry
         self._original = entry.original
-        # By path in the registry: whether names are flattened, and the path at each endpoint,
-        # None for images that come from the registry itself.
+        self._hosts = [target.registry for target in targets]
+        self._starts, end = _split_paths(targets)
+        if entry.original is Original.FIRST and not entry.path:
+            self._starts, end = [target.path for target in targets], ""
+        # By path in the registry: what takes its place, and whether names are flattened.
+        self._ends = {"": NOWHERE, entry.path: end}
         self._flatten = {"": False, entry.path: targets[0].flatten}
-        self._paths: dict[str, list[list[str]] | None] = {
-            "": None,
-            entry.path: [_split(target.path) for target in targets],
-        }
 
     def add(self, entry: PrefixEntry) -> bool:
         """Add the entry for a part of the registry, and return whether that was possible."""
         if not entry.targets:
             return self.leave_out(entry)
+        starts, end = _split_paths(entry.targets)
         flatten = {target.flatten for target in entry.targets}
-        if [target.registry for target in entry.targets] != self._hosts or len(flatten) != 1:
-            return False
-        paths = {**self._paths, entry.path: [_split(target.path) for target in entry.targets]}
         if (
             entry.original is not self._original
-            or _find_shared_paths(self._registry, paths) is None
+            or [target.registry for target in entry.targets] != self._hosts
+            or starts != self._starts
+            or len(flatten) != 1
+            or not _is_possible(entry, end)
         ):
             return False
-        return self._set(entry.path, paths[entry.path], flatten=flatten.pop())
+        return self._set(entry.path, end, flatten=flatten.pop())
 
     def leave_out(self, entry: PrefixEntry) -> bool:
         """Take a part of the registry from itself, and return whether that was possible."""
-        return self._set(entry.path, None, flatten=False)
+        return self._set(entry.path, f"{NOWHERE}/{entry.path}", flatten=False)
 
-    def _set(self, path: str, paths: list[list[str]] | None, *, flatten: bool) -> bool:
+    def _set(self, path: str, end: str, *, flatten: bool) -> bool:
         # The pattern of a path that flattens matches all names below it.
-        around = [other for other in self._paths if _is_below(path, other) or other == path]
+        around = [other for other in self._ends if _is_below(path, other) or other == path]
         if any(self._flatten[other] for other in around):
             return False
-        if flatten and any(_is_below(other, path) for other in self._paths):
+        if flatten and any(_is_below(other, path) for other in self._ends):
             return False
-        self._paths[path] = paths
+        self._ends[path] = end
         self._flatten[path] = flatten
         return True
 
+    @property
+    def is_renaming(self) -> bool:
+        """Whether an image of the mirrors has another name there than in the registry."""
+        return any(self._flatten.values()) or any(
+            end != path and not end.startswith(NOWHERE) for path, end in self._ends.items()
+        )
+
+    def find_different_ends(self) -> Iterator[str]:
+        """Yield the prefixes that are themselves at paths that end differently."""
+        for path, end in self._ends.items():
+            if path and not end and any(self._starts) and not self._flatten[path]:
+                yield f"{self._registry}/{path}"
+
     def make_endpoints(self) -> list[str]:
-        """Return the URLs of the mirrors, each with the path that all of its names have."""
-        own = self._paths[""] if self._is_plain else None
-        own = own or _find_own_paths(self._paths.values())
+        """Return the URLs of the mirrors, each with the start of its path."""
         return [
-            f"{make_base_url(host)}/v2/{'/'.join(path)}" if path else make_base_url(host)
-            for host, path in zip(self._hosts, own, strict=True)
+            f"{make_base_url(host)}/v2/{start}" if start else make_base_url(host)
+            for host, start in zip(self._hosts, self._starts, strict=True)
         ]
 
     def make_patterns(self) -> dict[str, str]:
         """Return the patterns and their replacements; at most one pattern matches a name."""
-        if self._is_plain:
-            return {}
-        shared = _find_shared_paths(self._registry, self._paths) or {}
         patterns: dict[str, str] = {}
-        for path, target in shared.items():
+        if self._ends == {"": ""} and not self._flatten[""]:
+            return patterns
+        for path, end in self._ends.items():
             if self._flatten[path]:
-                patterns |= _make_flattening_patterns(path, target)
+                patterns |= _make_flattening_patterns(path, end)
             else:
-                below = [other for other in shared if _is_below(other, path)]
-                pattern, replacement = _make_moving_pattern(path, target, below)
-                patterns[pattern] = replacement
+                below = [other for other in self._ends if _is_below(other, path)]
+                patterns |= _make_moving_patterns(path, end, below)
         return patterns
-
-    @property
-    def _is_plain(self) -> bool:
-        """Whether endpoints with paths are enough, without rewrites."""
-        is_whole = list(self._flatten.items()) == [("", False)]
-        return is_whole and len({tuple(path) for path in self._paths[""] or ()}) > 1
-
-
-def _split(path: str) -> list[str]:
-    return path.split("/") if path else []
 
 
 def _is_below(path: str, above: str) -> bool:
     return path != above and (not above or path.startswith(f"{above}/"))
 
 
-def _find_own_paths(paths: Iterable[list[list[str]] | None]) -> list[list[str]]:
-    """Return for each endpoint the path that all of its names begin with.
-
-    A single endpoint needs none, and neither do several with the same paths.
-    """
-    columns = list(zip(*filter(None, paths), strict=True))
-    if all(column == columns[0] for column in columns):
-        return [[] for _ in columns]
-    return [_find_common_start(column) for column in columns]
+def _split_paths(targets: Iterable[MirrorTarget]) -> tuple[list[str], str]:
+    """Return the start of the path of each target, and the end that all paths have in common."""
+    paths = [target.path for target in targets]
+    backwards = zip(*(reversed(path.split("/")) for path in paths), strict=False)
+    alike = takewhile(lambda parts: len(set(parts)) == 1, backwards)
+    end = "/".join(reversed([parts[0] for parts in alike]))
+    return [path.removesuffix(end).removesuffix("/") for path in paths], end
 
 
-def _find_common_start(paths: Iterable[list[str]]) -> list[str]:
-    alike = takewhile(lambda parts: len(set(parts)) == 1, zip(*paths, strict=False))
-    return [parts[0] for parts in alike]
-
-
-def _find_shared_paths(
-    registry: str, paths: Mapping[str, list[list[str]] | None]
-) -> dict[str, str] | None:
-    """Return what replaces each path below the endpoints; None if the endpoints differ.
+def _is_possible(entry: PrefixEntry, end: str) -> bool:
+    """Return whether rewrites can replace the path of an entry by *end*.
 
     On Docker Hub k3s puts ``library/`` before a name that a rewrite leaves with one part.
     """
-    own = _find_own_paths(paths.values())
-    shared = {}
-    for path, columns in paths.items():
-        if columns is None:
-            shared[path] = f"{NOWHERE}/{path}".removesuffix("/")
-            continue
-        rests = {"/".join(column[len(base) :]) for column, base in zip(columns, own, strict=True)}
-        if len(rests) != 1 or (registry == DOCKER_HUB and path and rests == {""}):
-            return None
-        shared[path] = rests.pop()
-    return shared
+    return bool(entry.registry != DOCKER_HUB or not entry.path or end)
 
 
-def _make_moving_pattern(path: str, target: str, others: Collection[str]) -> tuple[str, str]:
-    """Return a pattern for what is below a path but not below *others*, and its replacement."""
+def _make_moving_patterns(path: str, target: str, others: Collection[str]) -> dict[str, str]:
+    """Return patterns for what is below a path but not below *others*, and replacements.
+
+    Without a target, the path itself is left with no name, so it goes nowhere.
+    """
     rest = make_exclusion_pattern({other[len(path) :].removeprefix("/") for other in others})
     if not path:
-        return f"^({rest})$", f"{target}/$1" if target else "$1"
+        return {f"^({rest})$": f"{target}/$1" if target else "$1"}
     literal = re.escape(path)
     if not target:
-        return f"^{literal}/({rest})$", "$1"
-    return f"^{literal}(/{rest})?$", f"{target}$1"
+        return {f"^{literal}/({rest})$": "$1", f"^{literal}$": f"{NOWHERE}/{path}"}
+    return {f"^{literal}(/{rest})?$": f"{target}$1"}
 
 
 def _make_flattening_patterns(path: str, target: str) -> dict[str, str]:
