@@ -313,15 +313,38 @@ async def test_rules_of_teams_make_no_series_of_their_own(served, platform, team
         assert "r1.example" not in text
 
 
+def make_availabilities(count):
+    keys = "mode: check, timeout: 100ms, budget: 100ms"
+    return [
+        parse_rules(f"availability: {{{keys}, ttl: {n + 1}m}}", "x")
+        .policies["default"]
+        .availability
+        for n in range(count)
+    ]
+
+
 async def test_selectors_of_teams_are_bounded(served):
     world = World(served[1])
-    settings = [
-        parse_rules(f"availability: {{mode: check, ttl: {n + 1}m}}", "x").policies["default"]
-        for n in range(MAX_TEAM_SETTINGS + 5)
-    ]
-    kept = [world.mirror_health.find_team_selector(each.availability) for each in settings]
+    settings = make_availabilities(MAX_TEAM_SETTINGS + 5)
+    kept = [world.mirror_health.find_team_selector(each) for each in settings]
     assert len(world.mirror_health._checkers) == MAX_TEAM_SETTINGS
-    assert world.mirror_health.find_team_selector(settings[-1].availability) is kept[-1]
-    world.mirror_health.close_unused([settings[0].availability])
+    assert world.mirror_health.find_team_selector(settings[-1]) is kept[-1]
+    world.mirror_health.close_unused([settings[0]])
     assert len(world.mirror_health._checkers) == MAX_TEAM_SETTINGS
     await asyncio.gather(*world.mirror_health._closing)
+
+
+async def test_images_are_not_checked_while_teams_use_too_many_settings(served):
+    world = World(served[1])
+    health = world.mirror_health
+    *others, last = make_availabilities(2 * MAX_TEAM_SETTINGS + 1)
+    for each in others:
+        health.find_team_selector(each)
+    decision = world.store.policies["default"].decide("gcr.io/a/b")
+    (chosen,) = await health.create_team_selector(last).choose([decision], 5)
+    assert (chosen.outcome, chosen.image) == ("unavailable", "gcr.io/a/b")
+    assert "too many checks are open" in chosen.reason
+    assert len(health._checkers) == MAX_TEAM_SETTINGS
+    await asyncio.gather(*health._closing)
+    assert health.find_team_selector(last) is not None
+    await asyncio.gather(*health._closing)

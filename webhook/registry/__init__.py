@@ -9,7 +9,7 @@ from webhook.registry.checker import (
 )
 from webhook.registry.client import RegistryClient, create_client
 from webhook.registry.responses import CheckResult, CheckStatus, RegistryError
-from webhook.registry.selector import CandidateSelector, list_options
+from webhook.registry.selector import CandidateSelector, list_options, select_unchecked
 
 __all__ = [
     "CandidateSelector",
@@ -24,4 +24,5 @@ __all__ = [
     "create_checker",
     "create_client",
     "list_options",
+    "select_unchecked",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, replace
+from itertools import repeat
 from typing import TYPE_CHECKING, Final
 
 from webhook.core import InvalidReferenceError, OnUnknown, Original, Outcome
@@ -25,6 +26,7 @@ __all__ = [
     "Option",
     "list_options",
     "select_option",
+    "select_unchecked",
     "verify_digest",
 ]
 
@@ -39,6 +41,7 @@ OPTION_BYTES: Final = 1200
 # Looking up a member takes as long as the rest of a choice that is known.
 REWRITTEN: Final = Outcome.REWRITTEN
 PENDING: Final = CheckResult(CheckStatus.PENDING)
+BUSY: Final = CheckResult(CheckStatus.BUSY)
 NO_RESULTS: Final[Results] = {}
 
 
@@ -294,6 +297,19 @@ def select_option(
         if result.was_present:
             return _take(decision, option, failed)
     return _fall_back(decision, failed, on_unknown)
+
+
+def select_unchecked(decision: Decision, on_unknown: OnUnknown) -> Decision:
+    """Return the decision for an image while there are too many checks for another one.
+
+    Args:
+        decision: The decision if every mirror had the image.
+        on_unknown: As for `select_option`.
+    """
+    options = list_options(decision) if decision.outcome is REWRITTEN else ()
+    if not options:
+        return decision
+    return select_option(decision, options, repeat(BUSY), on_unknown) or decision
 
 
 def _take(decision: Decision, option: Option, failed: list[tuple[Option, CheckResult]]) -> Decision:

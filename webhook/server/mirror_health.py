@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MirrorHealth", "MirrorState", "MirrorStatus"]
 
-# Each setting takes up to 30 MB, and teams may have any number of them.
+# Each setting takes up to 30 MB, and teams may have any number of them. As many again may wait for
+# their end.
 MAX_TEAM_SETTINGS: Final = 16
 # Mirrors whose last answer is kept, for each setting.
 MAX_LATEST: Final = 10_000
@@ -100,9 +101,16 @@ class MirrorHealth:
         """Return the selector for one policy of a namespace; None if its images are not checked."""
         return None if settings is None else _TeamSelector(self, settings)
 
-    def find_team_selector(self, settings: Availability) -> Selector:
-        """Return the selector of teams with some settings, of which the latest few are kept."""
-        selector = self._team_selectors.pop(settings, None) or self._create_selector(settings)
+    def find_team_selector(self, settings: Availability) -> Selector | None:
+        """Return the selector of teams with some settings, of which the latest few are kept.
+
+        None while too many others are in use.
+        """
+        selector = self._team_selectors.pop(settings, None)
+        if selector is None:
+            if len(self._closing) >= MAX_TEAM_SETTINGS:
+                return None
+            selector = self._create_selector(settings)
         self._team_selectors[settings] = selector
         if len(self._team_selectors) > MAX_TEAM_SETTINGS:
             self._team_selectors.popitem(last=False)
@@ -147,7 +155,11 @@ class _TeamSelector:
     async def choose(self, decisions: Sequence[Decision], seconds: float) -> list[Decision]:
         """Return the decisions on some images, as `Selector` says."""
         selector = self._mirror_health.find_team_selector(self._settings)
-        return await selector.choose(decisions, seconds)
+        if selector is not None:
+            return await selector.choose(decisions, seconds)
+        from webhook.registry import select_unchecked  # noqa: PLC0415 - as above
+
+        return [select_unchecked(each, self._settings.on_unknown) for each in decisions]
 
 
 async def _close(checker: ImageChecker) -> None:
