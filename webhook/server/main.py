@@ -7,6 +7,7 @@ import gc
 import os
 import socket
 import time
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
@@ -32,8 +33,12 @@ from webhook.server.recorder import ReviewRecorder
 from webhook.telemetry import LineWriter, Log, Metrics, open_tracing, redirect_logging
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
+    from fastapi import FastAPI
+
+    from webhook.config import Configuration
+    from webhook.server.certificates import ServingCertificate
     from webhook.server.settings import ServerSettings
 
 __all__ = ["run"]
@@ -64,100 +69,63 @@ def run(settings: ServerSettings, announce: Callable[[str], None]) -> None:
 
 
 async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> None:
-    try:
-        configuration = load_rules(settings.config)
-    except ConfigurationError:
-        if not settings.wait_for_rules:
-            raise
-        configuration = NO_RULES  # `PolicyStore.follow` reports what is wrong
-    lines = LineWriter(STDOUT)
-    log = Log(lines.write, time.time, settings.log_level)
-    redirect_logging(log, *LIBRARIES)
-    metrics = Metrics(__version__, lambda: lines.dropped)
-    readiness = Readiness()
-    mirror_health = MirrorHealth(log, metrics, time.monotonic)
-    policies = PolicyStore(
-        configuration,
-        log=log,
-        metrics=metrics,
-        clock=time.time,
-        stopwatch=time.monotonic,
-        mirror_health=mirror_health,
-        readiness=readiness,
-    )
-    certificate = create_serving_certificate(
-        settings,
-        log=log,
-        metrics=metrics,
-        readiness=readiness,
-        clock=lambda: datetime.now(UTC),
-    )
-    history = views = exchange = console = None
-    if settings.console:
-        history = History(time.time)
-        views = ConsoleViews(
-            history=history,
-            rules=policies,
-            mirror_health=mirror_health,
-            certificate=certificate,
-            readiness=readiness,
-            replica=socket.gethostname(),
-            started=time.time(),
-        )
-        exchange = DecisionExchange(history.find, lambda: certificate.seal, views.identity)
-        directory = ReplicaDirectory(
-            views.get_replica_state, exchange, settings.managed, time.monotonic
-        )
-        console = create_console_router(views, directory, time.time)
-    tracing = open_tracing(os.environ, __version__)
-    reviews = create_app(
-        AdmissionWebhook(
-            store=policies,
-            recorder=ReviewRecorder(log, metrics, history),
-            readiness=readiness,
-            metrics=metrics,
+    configuration = _load_rules(settings)
+    with ExitStack() as stack:
+        lines = LineWriter(STDOUT)
+        stack.callback(lines.close, LOG_SECONDS)
+        log = Log(lines.write, time.time, settings.log_level)
+        redirect_logging(log, *LIBRARIES)
+        metrics = Metrics(__version__, lambda: lines.dropped)
+        readiness = Readiness()
+        mirror_health = MirrorHealth(log, metrics, time.monotonic)
+        policies = PolicyStore(
+            configuration,
             log=log,
+            metrics=metrics,
             clock=time.time,
-            stopwatch=time.perf_counter,
-        ),
-        tracing,
-    )
-    operations = create_operations_app(
-        readiness,
-        metrics,
-        own_state=views.get_replica_state if views else None,
-        exchange=exchange,
-        console=console,
-    )
-    closings = ClosingRecorder(log, metrics, time.monotonic)
-    lifecycle = Lifecycle(
-        reviews=listen(
-            settings.host, settings.port, reviews, certificate, on_closing=closings.record
-        ),
-        operations=listen(
-            settings.host, settings.operations_port, operations, on_closing=closings.record
-        ),
-        readiness=readiness,
-        log=log,
-        drain=settings.drain,
-    )
-    background = [
-        keep_running("rules", lambda: policies.follow(settings.config), log),
-        keep_running("certificate", certificate.follow, log),
-    ]
-    if client_ca := settings.client_ca:
-        background.append(
-            keep_running("client CA", lambda: certificate.follow_clients(client_ca), log)
+            stopwatch=time.monotonic,
+            mirror_health=mirror_health,
+            readiness=readiness,
         )
-    if settings.custom_resources:
-        # It needs the kubernetes package, which is optional.
-        from webhook.server.custom_resources import create_custom_resources  # noqa: PLC0415
-
-        resources = create_custom_resources(
-            settings, policies, log=log, metrics=metrics, readiness=readiness
+        certificate = create_serving_certificate(
+            settings,
+            log=log,
+            metrics=metrics,
+            readiness=readiness,
+            clock=lambda: datetime.now(UTC),
         )
-        background.append(keep_running("custom resources", resources.follow, log))
-    try:
+        operations, history = _create_operations(
+            settings, policies, mirror_health, certificate, readiness, metrics
+        )
+        tracing = open_tracing(os.environ, __version__)
+        if tracing:
+            stack.callback(tracing.close, TRACE_SECONDS)
+        reviews = create_app(
+            AdmissionWebhook(
+                store=policies,
+                recorder=ReviewRecorder(log, metrics, history),
+                readiness=readiness,
+                metrics=metrics,
+                log=log,
+                clock=time.time,
+                stopwatch=time.perf_counter,
+            ),
+            tracing,
+        )
+        on_closing = ClosingRecorder(log, metrics, time.monotonic).record
+        lifecycle = Lifecycle(
+            reviews=listen(
+                settings.host, settings.port, reviews, certificate, on_closing=on_closing
+            ),
+            operations=listen(
+                settings.host, settings.operations_port, operations, on_closing=on_closing
+            ),
+            readiness=readiness,
+            log=log,
+            drain=settings.drain,
+        )
+        for task in _start_following(settings, policies, certificate, log, metrics, readiness):
+            stack.callback(task.cancel)
         await lifecycle.open()
         _tune_garbage_collection()
         state = "is ready" if policies.policies else "waits for valid rules"
@@ -166,12 +134,73 @@ async def _serve(settings: ServerSettings, announce: Callable[[str], None]) -> N
             f"probes and metrics on {lifecycle.operations.address}; {certificate}"
         )
         await lifecycle.wait()
-    finally:
-        for task in background:
-            task.cancel()
-        if tracing:
-            tracing.close(TRACE_SECONDS)
-        lines.close(LOG_SECONDS)
+
+
+def _load_rules(settings: ServerSettings) -> Configuration:
+    try:
+        return load_rules(settings.config)
+    except ConfigurationError:
+        if not settings.wait_for_rules:
+            raise
+        return NO_RULES  # `PolicyStore.follow` reports what is wrong
+
+
+def _create_operations(
+    settings: ServerSettings,
+    policies: PolicyStore,
+    mirror_health: MirrorHealth,
+    certificate: ServingCertificate,
+    readiness: Readiness,
+    metrics: Metrics,
+) -> tuple[FastAPI, History | None]:
+    """Return the application of the operations port, and what its console shows of reviews."""
+    if not settings.console:
+        return create_operations_app(readiness, metrics), None
+    history = History(time.time)
+    views = ConsoleViews(
+        history=history,
+        rules=policies,
+        mirror_health=mirror_health,
+        certificate=certificate,
+        readiness=readiness,
+        replica=socket.gethostname(),
+        started=time.time(),
+    )
+    exchange = DecisionExchange(history.find, lambda: certificate.seal, views.identity)
+    directory = ReplicaDirectory(
+        views.get_replica_state, exchange, settings.managed, time.monotonic
+    )
+    app = create_operations_app(
+        readiness,
+        metrics,
+        own_state=views.get_replica_state,
+        exchange=exchange,
+        console=create_console_router(views, directory, time.time),
+    )
+    return app, history
+
+
+def _start_following(
+    settings: ServerSettings,
+    policies: PolicyStore,
+    certificate: ServingCertificate,
+    log: Log,
+    metrics: Metrics,
+    readiness: Readiness,
+) -> Iterator[asyncio.Task[None]]:
+    """Start what follows changes of rules and certificates, each in a task."""
+    yield keep_running("rules", lambda: policies.follow(settings.config), log)
+    yield keep_running("certificate", certificate.follow, log)
+    if client_ca := settings.client_ca:
+        yield keep_running("client CA", lambda: certificate.follow_clients(client_ca), log)
+    if settings.custom_resources:
+        # It needs the kubernetes package, which is optional.
+        from webhook.server.custom_resources import create_custom_resources  # noqa: PLC0415
+
+        resources = create_custom_resources(
+            settings, policies, log=log, metrics=metrics, readiness=readiness
+        )
+        yield keep_running("custom resources", resources.follow, log)
 
 
 def _tune_garbage_collection() -> None:
