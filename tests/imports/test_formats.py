@@ -52,6 +52,8 @@ def test_empty_or_unrelated_file_is_refused(format_, text):
     ("format_", "text", "problem"),
     [
         ("registries.conf", "a = 1\na = 2\n", "invalid TOML"),
+        ("registries.conf", f"a = {'9' * 5000}\n", "invalid TOML"),
+        ("registries.conf", f"a = {'[' * 100_000}\n", "invalid TOML"),
         ("k3s", "mirrors:\n  a.io: {}\n  a.io: {}\n", "line 3: duplicate key 'a.io'"),
         ("k3s", "mirrors: [\n", "invalid YAML"),
         ("k3s", "- *\n", "invalid YAML"),

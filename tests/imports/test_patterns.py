@@ -46,6 +46,9 @@ def more(pattern):
         "^a/x@sha256:.*",
         "^" + "(a/|b/)?" * 70 + ".*",
         "^a/" + "(:|b)" * 70,
+        "^a/" + "(b|c:)?" * 40,
+        "^" + "(a|b/)?" * 40,
+        "^a/b++",
     ],
 )
 def test_pattern_that_no_rule_can_express_is_refused(pattern):
@@ -57,6 +60,8 @@ def test_pattern_that_no_rule_can_express_is_refused(pattern):
     ("pattern", "replacement"),
     [
         (r"^a\.io/(.*)", "m.io/$$1"),
+        (r"^a\.io/(.*)", "m.io/$²"),
+        (r"^a\.io/(.*)", "m.io/$" + "9" * 5000),
         ("^a$b/(.*)", "m.io/$1"),
         ("^a/" + "(b)" * 10 + "(.*)", "m.io/$11"),
     ],
@@ -78,3 +83,9 @@ def test_replacement_that_no_rule_can_express_is_refused(pattern, replacement):
 def test_replacement_is_a_match_only_for_a_whole_prefix(pattern, replacement, prefix, notes):
     found = parse_replacement(pattern, replacement)
     assert (found.prefix, len(found.notes)) == (prefix, notes)
+
+
+def test_pattern_of_many_choices_has_few_beginnings():
+    (pattern,) = parse_pattern("^a.io/" + "(x|y)" * 200 + "/")
+    assert len(pattern.literals) < 200
+    assert all(each.startswith(("a.io/x", "a.io/y")) for each in pattern.literals)

@@ -246,6 +246,13 @@ def test_mutating_registry_webhook_replacements(match, replace, rules, lines):
     assert get_lines(rule_set) == lines
 
 
+def test_mutating_registry_webhook_ignores_a_priority_that_is_too_large():
+    rule = f"{{match: '^a.io/(.*)', replace: 'm.io/$1', priority: {'9' * 5000}}}"
+    text = f"kind: RegistryRewriteRule\nspec: {{rules: [{rule}]}}"
+    rule_set = import_text("mutating-registry-webhook", text)
+    assert [summarize(each) for each in rule_set.rules] == [("a.io", "m.io", NEVER)]
+
+
 def rewrite_like_mutating_registry_webhook(rules, image):
     """Return what mutating-registry-webhook makes of an image, which has no port."""
     parts = image.split("/")

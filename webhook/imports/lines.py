@@ -212,7 +212,7 @@ def get_line(value: LineValue, default: int = 0) -> int:
 def get_priority(value: LineMapping) -> int:
     """Return the ``priority`` of a rule or resource; 0 if it is missing or not a number."""
     text = str(value.get("priority") or "0")
-    return int(text) if re.fullmatch(r"[+-]?[0-9]+", text) else 0
+    return int(text) if re.fullmatch(r"[+-]?[0-9]{1,10}", text) else 0
 
 
 def as_mapping(value: LineValue) -> LineMapping:
@@ -249,7 +249,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     """
     try:
         return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:  # also a number of thousands of digits
         raise UnreadableFileError(f"invalid TOML: {error}") from None
 
 

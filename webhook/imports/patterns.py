@@ -48,7 +48,9 @@ _ATOM: Final = re.compile(
 )
 _QUANTIFIER: Final = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _GROUP_START: Final = re.compile(r"\?(?::|P?<\w+>)")
-_MAX_DEPTH: Final = 64
+# How many ways to read an expression are tried, and how many beginnings of names are kept.
+_MAX_WAYS: Final = 4096
+_MAX_LITERALS: Final = 64
 # No registry and no repository is empty.
 _ALL: Final = {"[^/]*": "[^/]+", ".*": ".+"}
 TAGS: Final = ("1", "latest", "v1.2.3-rc.1_X", "0")
@@ -274,6 +276,8 @@ def _parse(text: str, position: int, captures: bool) -> tuple[list[Sequence], in
             position += 1
             opening = "(" if captures and (start is None or start[0] != "?:") else "(?:"
             source = opening + "|".join("".join(map(str, each)) for each in inner) + ")"
+        elif source in ("*", "+", "?"):
+            raise UnsupportedPatternError("it is not a regular expression")
         elif source[:2] in (r"\p", r"\P", r"\Q", r"\b", r"\B"):
             raise UnsupportedPatternError(f"it has {source[:2]}")
         quantifier = _QUANTIFIER.match(text, position)
@@ -314,10 +318,10 @@ def _max(first: Atom, second: Atom) -> Atom:
 
 
 def _split_registry(
-    atoms: Sequence, before: Sequence = (), depth: int = _MAX_DEPTH
+    atoms: Sequence, before: Sequence = (), ways: int = _MAX_WAYS
 ) -> list[tuple[Sequence, Sequence]]:
     """Return the ways in which the first slash splits what *atoms* match."""
-    if depth == 0:
+    if ways == 0:
         raise UnsupportedPatternError("it is too complex")
     for index, atom in enumerate(atoms):
         left, rest = (*before, *atoms[:index]), atoms[index + 1 :]
@@ -326,16 +330,16 @@ def _split_registry(
         if not atom.may_match("/"):
             continue
         if atom.alternatives:
+            parts = _expand(atom)
+            ways //= len(parts)
             return [
-                split
-                for each in _expand(atom)
-                for split in _split_registry((*each, *rest), left, depth - 1)
+                split for each in parts for split in _split_registry((*each, *rest), left, ways)
             ]
         if atom.quantifier.rstrip("?") not in ("*", "+"):
             raise UnsupportedPatternError("it is too complex")
         without = atom.without("/")
         split = ((*left, Atom(without.text, "*")), (Atom(atom.text, "*"), *rest))
-        return [*_split_registry(rest, (*left, without), depth - 1), split]
+        return [*_split_registry(rest, (*left, without), ways - 1), split]
     return []
 
 
@@ -348,7 +352,7 @@ def _expand(atom: Atom) -> tuple[Sequence, ...]:
 
 def _split_tag(registry: Sequence, atoms: Sequence) -> list[NamePattern]:
     """Return patterns without the tag for *registry*, a slash and *atoms*."""
-    ends = _find_tags(atoms, (), _MAX_DEPTH)
+    ends = _find_tags(atoms)
     for_any_tag = {join_atoms(each) for each, with_tag, _ in ends if with_tag}
     found = []
     for repository, with_tag, tags in ends:
@@ -360,9 +364,11 @@ def _split_tag(registry: Sequence, atoms: Sequence) -> list[NamePattern]:
     return found
 
 
-def _find_tags(atoms: Sequence, before: Sequence, depth: int) -> list[tuple[Sequence, bool, bool]]:
+def _find_tags(
+    atoms: Sequence, before: Sequence = (), ways: int = _MAX_WAYS
+) -> list[tuple[Sequence, bool, bool]]:
     """Return repositories, whether they may have any tag, and whether tags match, too."""
-    if depth == 0:
+    if ways == 0:
         raise UnsupportedPatternError("it is too complex")
     tags = False
     for index, atom in enumerate(atoms):
@@ -376,10 +382,12 @@ def _find_tags(atoms: Sequence, before: Sequence, depth: int) -> list[tuple[Sequ
         if not atom.may_match(":"):
             continue
         if atom.alternatives:
+            parts = _expand(atom)
+            ways //= len(parts)
             return [
                 (each, with_tag, tags or more)
-                for alternative in _expand(atom)
-                for each, with_tag, more in _find_tags((*alternative, *rest), repository, depth - 1)
+                for part in parts
+                for each, with_tag, more in _find_tags((*part, *rest), repository, ways)
             ]
         if not rest:
             if not atom.is_open:
@@ -439,18 +447,24 @@ def _get_literal(atoms: Sequence) -> str:
 
 def find_literals(atoms: Sequence, before: str = "") -> tuple[str, ...]:
     """Return what the texts that *atoms* match start with; a line feed ends a whole text."""
-    for index, atom in enumerate(atoms):
-        if atom.literal:
-            before += atom.literal
-        elif atom.alternatives and atom.quantifier in ("", "?"):
-            return tuple(
-                text
-                for each in _expand(atom)
-                for text in find_literals((*each, *atoms[index + 1 :]), before)
-            )
+    found: list[str] = []
+    pending = [(before, atoms)]
+    while pending:
+        text, rest = pending.pop()
+        for index, atom in enumerate(rest):
+            if atom.literal:
+                text += atom.literal
+                continue
+            is_choice = bool(atom.alternatives) and atom.quantifier in ("", "?")
+            if is_choice and len(found) + len(pending) < _MAX_LITERALS:
+                after = rest[index + 1 :]
+                pending += [(text, (*each, *after)) for each in reversed(_expand(atom))]
+            else:
+                found.append(text)
+            break
         else:
-            return (before,)
-    return (before + "\n",)
+            found.append(text + "\n")
+    return tuple(found)
 
 
 def join_atoms(atoms: Sequence) -> str:

@@ -91,7 +91,8 @@ def _expand(match: re.Match[str], pattern: re.Pattern[str]) -> str:
     if match[3]:
         raise UnsupportedPatternError("it has $$, and names have no $")
     name = match[1] or match[2]
-    number = int(name) if name.isdigit() else pattern.groupindex.get(name, -1)
+    is_number = re.fullmatch(r"[0-9]{1,9}", name) is not None
+    number = int(name) if is_number else pattern.groupindex.get(name, -1)
     if not 0 <= number <= pattern.groups:
         return ""
     return f"\\{number}"
