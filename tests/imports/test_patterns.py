@@ -12,6 +12,7 @@ from webhook.imports.replacements import parse_replacement
     ("pattern", "regexes"),
     [
         (r"^a\.io/x[:@]", [r"a\.io/(x)"]),
+        (r"^a\.io/[[:lower:]/]+/x:", [r"a\.io/([a-z/]+/x)"]),
         (r"^a\.io/x(:|@)", [r"a\.io/(x)"]),
         (r"^a\.io/x(:.+)?$", [r"a\.io/(x)"]),
         (r"^a\.io/.+/x:", [r"a\.io/(.+/x)"]),
@@ -49,6 +50,7 @@ def more(pattern):
         "^a/" + "(b|c:)?" * 40,
         "^" + "(a|b/)?" * 40,
         "^a/b++",
+        "^a/[[:punct:]]",
     ],
 )
 def test_pattern_that_no_rule_can_express_is_refused(pattern):

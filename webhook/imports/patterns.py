@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 from webhook.core import InvalidRuleError, parse_match
@@ -44,13 +45,16 @@ __all__ = [
 EVERY_NAME: Final = "[^/]+/(.+)"
 
 _ATOM: Final = re.compile(
-    r"(?P<group>\()|(?P<other>\\[pPQ].*|\\.|\[\^?\]?(?:\\.|\[:\w+:\]|[^\]\\])*\]|[^)|])", re.DOTALL
+    r"(?P<group>\()|(?P<other>\\[pPQ].*|\\.|\[\^?\]?(?:\\.|[^\]\\])*\]|[^)|])", re.DOTALL
 )
 _QUANTIFIER: Final = re.compile(r"(?:[*+?]|\{\d+(?:,\d*)?\})\??")
 _GROUP_START: Final = re.compile(r"\?(?::|P?<\w+>)")
 # How many ways to read an expression are tried, and how many beginnings of names are kept.
 _MAX_WAYS: Final = 4096
 _MAX_LITERALS: Final = 64
+# Names of sets of characters that Python does not know.
+_SET_NAME: Final = re.compile(r"\[:(\^?\w+):\]")
+_SETS: Final = {"alnum": "0-9A-Za-z", "alpha": "A-Za-z", "digit": "0-9", "lower": "a-z"}
 # No registry and no repository is empty.
 _ALL: Final = {"[^/]*": "[^/]+", ".*": ".+"}
 TAGS: Final = ("1", "latest", "v1.2.3-rc.1_X", "0")
@@ -228,10 +232,17 @@ def compile_go(pattern: str) -> re.Pattern[str]:
     Raises:
         UnsupportedPatternError: It is not one.
     """
+    pattern = _SET_NAME.sub(_write_out_set, pattern)
     try:
         return re.compile(re.sub(r"\?<(?=\w)", "?P<", pattern.replace("\\z", "\\Z")))
     except (re.error, RecursionError, OverflowError):
         raise UnsupportedPatternError("it is not a regular expression") from None
+
+
+def _write_out_set(name: re.Match[str]) -> str:
+    if name[1] not in _SETS:
+        raise UnsupportedPatternError(f"it has {name[0]}")
+    return _SETS[name[1]]
 
 
 def parse_atoms(pattern: str, *, captures: bool = False) -> list[Sequence]:
@@ -245,6 +256,7 @@ def parse_atoms(pattern: str, *, captures: bool = False) -> list[Sequence]:
         UnsupportedPatternError: It is not an expression, or no rule can express it.
     """
     compile_go(pattern)
+    pattern = _SET_NAME.sub(_write_out_set, pattern)
     alternatives, end = _parse(pattern, 0, captures)
     if end != len(pattern):
         raise UnsupportedPatternError("it is not a regular expression")
@@ -437,12 +449,7 @@ def is_whole_registry(host: str) -> bool:
 
 
 def _get_literal(atoms: Sequence) -> str:
-    text = ""
-    for atom in atoms:
-        if not atom.literal:
-            break
-        text += atom.literal
-    return text
+    return "".join(takewhile(bool, (each.literal for each in atoms)))
 
 
 def find_literals(atoms: Sequence, before: str = "") -> tuple[str, ...]:
