@@ -74,5 +74,14 @@ def test_kubeadm_warns_of_an_image_in_another_repository(rule):
     assert warning.names == (rule.mirrors[0].target,)
 
 
+def test_kubeadm_keeps_its_own_repository_for_an_image_with_another_name():
+    config, warnings = rendered(
+        Rule("registry.k8s.io/coredns/coredns", ["h.example.com/dns"]),
+        Rule("registry.k8s.io/etcd", ["h.example.com/db/etcd"]),
+    )
+    assert config == {**K8S, "etcd": {"local": {"imageRepository": "h.example.com/db"}}}
+    assert [warning.names for warning in warnings] == [("h.example.com/dns",)]
+
+
 def test_kubeadm_has_no_file_without_rules_for_its_images():
     assert render_kubeadm(MirrorMap([Rule("quay.io", ["h.example.com"])])).files == ()

@@ -66,7 +66,7 @@ class WebhookConfiguration:
     @property
     def other_managers(self) -> tuple[Mapping[str, Any], ...]:
         """The field managers except mirrorhook."""
-        return tuple(each for each in self.field_managers if each["manager"] != FIELD_MANAGER)
+        return tuple(each for each in self.field_managers if each.get("manager") != FIELD_MANAGER)
 
     @classmethod
     def from_json(cls, content: Mapping[str, Any]) -> WebhookConfiguration:

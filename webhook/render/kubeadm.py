@@ -81,7 +81,8 @@ def _format_lines(pause: str, repositories: dict[str, str], common: str) -> Iter
         yield "etcd:"
         yield "  local:"
         yield f"    imageRepository: {json.dumps(etcd)}"
-    coredns = repositories.get(COREDNS, common)
-    if coredns != (common if common != DEFAULT else f"{DEFAULT}/{COREDNS}"):
+    own = common if common != DEFAULT else f"{DEFAULT}/{COREDNS}"
+    coredns = repositories.get(COREDNS, own)
+    if coredns != own:
         yield "dns:"
         yield f"  imageRepository: {json.dumps(coredns)}"
