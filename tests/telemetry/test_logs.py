@@ -131,6 +131,22 @@ def test_close_waits_for_a_reader_for_a_limited_time(pipe):
     assert time.monotonic() - began < 30
 
 
+def test_writer_goes_on_when_a_full_disk_has_space_again(pipe):
+    reader, writer = pipe
+    descriptor = os.open("/dev/full", os.O_WRONLY)
+    out = LineWriter(descriptor)
+    out.write(b"lost")
+    end = time.monotonic() + 60
+    while not out.dropped:
+        assert time.monotonic() < end
+        time.sleep(0.002)
+    os.dup2(writer, descriptor)
+    out.write(b"written")
+    out.close(60)
+    os.close(descriptor)
+    assert (os.read(reader, 100), out.dropped) == (b"written\n", 1)
+
+
 def test_closed_reader_ends_the_writer(pipe):
     reader, writer = pipe
     out = LineWriter(writer)

@@ -172,13 +172,17 @@ class LineWriter:
                 batch.append(waiting.popleft())
                 size += len(batch[-1]) + LINE_OVERHEAD
             data = memoryview(b"\n".join([*batch, b""]))
-            while data:
-                try:
+            dropped = 0
+            try:
+                while data:
                     data = data[os.write(self._descriptor, data) :]
-                except OSError:
-                    return False
+            except BrokenPipeError:
+                return False
+            except OSError:  # such as a full disk, which may have space again
+                dropped = len(batch)
             with self._lock:
                 self._bytes -= size
+                self.dropped += dropped
         return True
 
 
