@@ -21,6 +21,7 @@ from tests.attack.test_http import CHUNK, CHUNKED, JSON, LAST, REQUESTS, build, 
 from tests.server.parts import Parts
 from tests.server.raw_http import run_listener
 from webhook.server.http import ConnectionLimits
+from webhook.telemetry import redirect_logging
 
 __all__ = ["StreamCounts", "find_difference", "fuzz_streams"]
 
@@ -121,17 +122,21 @@ async def exchange(address, parts, quiet):
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         # A client that reads while it sends misses nothing of an answer that comes early.
         receiving = asyncio.create_task(receive(connection, received))
-        await asyncio.wait_for(send(connection, parts), PATIENCE)
-        size = -1
-        while not receiving.done() and size < len(received):
-            size = len(received)
-            await asyncio.wait([receiving], timeout=quiet)
-            # The time may have passed while this process, which also serves, was not running.
-            for _ in range(PASSES):
-                await asyncio.sleep(0)
-        with suppress(OSError):
-            connection.shutdown(socket.SHUT_WR)
-        await asyncio.wait_for(receiving, PATIENCE)
+        try:
+            await asyncio.wait_for(send(connection, parts), PATIENCE)
+            size = -1
+            while not receiving.done() and size < len(received):
+                size = len(received)
+                await asyncio.wait([receiving], timeout=quiet)
+                # The time may have passed while this process, which also serves, was not running.
+                for _ in range(PASSES):
+                    await asyncio.sleep(0)
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_WR)
+            await asyncio.wait_for(receiving, PATIENCE)
+        finally:
+            receiving.cancel()
+            await asyncio.wait([receiving])
     return DATE.sub(b"", bytes(received))
 
 
@@ -241,6 +246,7 @@ async def fuzz_streams(*, seconds=float("inf"), executions=float("inf"), seed=0,
         "policies: {other: {rules: [{match: docker.io, mirrors: [harbor.example.com/other]}]}}\n",
         log_level="error",
     )
+    redirect_logging(parts.log, "uvicorn.error")
     suspects = []
     errors = []
     asyncio.get_running_loop().set_exception_handler(lambda _, context: errors.append(context))

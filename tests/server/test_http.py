@@ -344,6 +344,17 @@ async def test_malformed_chunk_is_refused_with_a_message():
 
 
 @pytest.mark.anyio
+async def test_nothing_is_asked_for_after_a_request_was_refused(caplog):
+    expecting = CHUNKED.replace(b"\r\n", b"\r\nexpect: 100-continue\r\n", 1)
+    async with run_listener(limits=ConnectionLimits(linger=0.3)) as listener:
+        reader, writer = await connect(listener)
+        writer.write(expecting + REVIEW + b"nothing of the kind\r\n")
+        assert (await read_refusal(reader))[0] == 400
+        writer.close()
+    assert caplog.records == []
+
+
+@pytest.mark.anyio
 @pytest.mark.parametrize("count", [1, 3])
 async def test_answer_reaches_a_client_that_is_still_sending(count):
     head = HEAD.replace("application/json", "text/plain") + "connection: close\r\n"
