@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, Any, Final, Generic, NamedTuple, TypeVar
 
 from webhook.kube.client import JSON
 from webhook.kube.errors import (
-    ClusterError,
     ExpiredError,
     NotFoundError,
     UnavailableError,
@@ -131,13 +130,10 @@ class Reflector(WatchThread, Generic[T]):
                 self._version = ""
                 self.problem = problem = str(error)
                 self._replace({})
-            except ClusterError as error:
-                problem = str(error)
+            except Exception as error:  # noqa: BLE001 - the answers come from the network
+                problem = self._describe(error)
                 if not _is_worth_resuming(error):
                     self._version = ""
-            except Exception as error:  # noqa: BLE001 - the answers come from the network
-                problem = f"cannot watch {self.path}: unexpected answer: {error!r}"
-                self._version = ""
             if problem != self.problem:
                 self.problem = problem
                 self._notify()
@@ -173,25 +169,24 @@ class Reflector(WatchThread, Generic[T]):
 
     def _follow(self) -> None:
         """Apply the events of one watch, until it ends."""
-        action = f"watch {self.path}"
         query = {
             "allowWatchBookmarks": "true",
             "resourceVersion": self._version,
             "timeoutSeconds": str(_random.randint(*WATCH_SECONDS)),
         }
         accept = METADATA.format(kind="PartialObjectMetadata") if self._metadata_only else JSON
-        with self._open_watch(action, self.path, query, accept, SILENCE_SECONDS) as pieces:
+        with self._open_watch(self.path, query, accept, SILENCE_SECONDS) as pieces:
             if self.problem:
                 self.problem = ""
                 self._notify()
             for line in _read_lines(pieces):
-                self._apply(action, json.loads(line))
+                self._apply(json.loads(line))
 
-    def _apply(self, action: str, event: Mapping[str, Any]) -> None:
+    def _apply(self, event: Mapping[str, Any]) -> None:
         """Apply one event."""
         kind, content = event["type"], event["object"]
         if kind == "ERROR":
-            raise create_error(action, content.get("code", 500), content.get("message", ""))
+            raise create_error(self._action, content.get("code", 500), content.get("message", ""))
         if kind != "BOOKMARK":
             key = _get_key(content)
             kept = None if kind == "DELETED" else self._convert(content, self._objects.get(key))
@@ -217,7 +212,7 @@ def _get_key(content: Mapping[str, Any]) -> ObjectKey:
     return ObjectKey(metadata.get("namespace", ""), metadata["name"])
 
 
-def _is_worth_resuming(error: ClusterError) -> bool:
+def _is_worth_resuming(error: Exception) -> bool:
     """Return whether a watch that failed may go on from where it was."""
     return isinstance(error, UnavailableError) and not isinstance(error, ExpiredError)
 

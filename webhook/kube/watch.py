@@ -39,16 +39,16 @@ class WatchThread(ABC):
 
     Args:
         client: Sends the requests.
-        name: Name of the thread.
+        action: What the thread does, as it follows "cannot" in messages.
         on_change: Called in the event loop of ``__enter__`` when something may have changed.
 
     Attributes:
         problem: Why nothing is watched at the moment; empty if something is.
     """
 
-    def __init__(self, client: KubeClient, name: str, on_change: Callable[[], None]) -> None:
+    def __init__(self, client: KubeClient, action: str, on_change: Callable[[], None]) -> None:
         self._client = client
-        self._name = name
+        self._action = action
         self._on_change = on_change
         self._stopped = threading.Event()
         self._response: urllib3.BaseHTTPResponse | None = None
@@ -56,7 +56,7 @@ class WatchThread(ABC):
 
     def __enter__(self) -> Self:
         self._loop = asyncio.get_running_loop()
-        threading.Thread(target=self._run, name=self._name, daemon=True).start()
+        threading.Thread(target=self._run, name=self._action, daemon=True).start()
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -72,12 +72,11 @@ class WatchThread(ABC):
 
     @contextmanager
     def _open_watch(
-        self, action: str, path: str, query: Mapping[str, str], accept: str, silence: float
+        self, path: str, query: Mapping[str, str], accept: str, silence: float
     ) -> Iterator[Iterable[bytes]]:
         """Yield the pieces of a watch as they come; an event may be split.
 
         Args:
-            action: What the watch does, as it follows "cannot" in messages.
             path: Path of the objects.
             query: The options of the watch.
             accept: Media type of the events.
@@ -87,7 +86,7 @@ class WatchThread(ABC):
             ClusterError: The watch is refused, or breaks.
         """
         response = self._client.send(
-            action,
+            self._action,
             "GET",
             path,
             query={"watch": "true", **query},
@@ -98,10 +97,17 @@ class WatchThread(ABC):
         try:
             yield () if self._stopped.is_set() else response.stream()
         except (HTTPError, OSError) as error:
-            raise UnavailableError(f"cannot {action}: {describe_network_error(error)}") from None
+            problem = f"cannot {self._action}: {describe_network_error(error)}"
+            raise UnavailableError(problem) from None
         finally:
             self._response = None
             response.close()
+
+    def _describe(self, error: Exception) -> str:
+        """Return what went wrong: an answer of the API server may have any shape."""
+        if isinstance(error, ClusterError):
+            return str(error)
+        return f"cannot {self._action}: unexpected answer: {error!r}"
 
     def _notify(self) -> None:
         with suppress(RuntimeError):  # the loop may be closed by now
@@ -134,7 +140,6 @@ class Watch(WatchThread):
         pause: float = FIRST_PAUSE,
     ) -> None:
         super().__init__(client, action, on_change)
-        self._action = action
         self._path = path
         self._query = {
             "fieldSelector": f"metadata.name={name}",
@@ -146,17 +151,13 @@ class Watch(WatchThread):
         while not self._stopped.is_set():
             try:
                 self._follow()
-            except ClusterError as error:
-                self.problem = str(error)
             except Exception as error:  # noqa: BLE001 - the answers come from the network
-                self.problem = f"cannot {self._action}: unexpected answer: {error!r}"
+                self.problem = self._describe(error)
             self._stopped.wait(self._pause)
             self._pause = min(self._pause * 2, LONGEST_PAUSE)
 
     def _follow(self) -> None:
-        with self._open_watch(
-            self._action, self._path, self._query, JSON, SILENCE_SECONDS
-        ) as pieces:
+        with self._open_watch(self._path, self._query, JSON, SILENCE_SECONDS) as pieces:
             self._pause = self._first_pause
             self.problem = ""
             # Changes from before the watch have no event.
