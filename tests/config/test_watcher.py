@@ -7,8 +7,8 @@ from contextlib import aclosing, asynccontextmanager
 import pytest
 
 from webhook.config import Configuration, ConfigurationError, load_rules
-from webhook.config.errors import CHECK_PATH
 from webhook.config.watcher import watch_directory, watch_rules
+from webhook.core.errors import CHECK_PATH
 
 pytestmark = pytest.mark.anyio
 

@@ -44,8 +44,8 @@ from webhook.cli.options import (
 )
 from webhook.cli.output import create_progress, escape_controls, show_json, show_table
 from webhook.cli.registry_settings import add_user_settings
-from webhook.config.errors import CHECK_PATH
 from webhook.core import Availability
+from webhook.core.errors import CHECK_PATH
 from webhook.core.reference import is_domain
 
 if TYPE_CHECKING:

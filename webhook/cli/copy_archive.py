@@ -7,8 +7,8 @@ import json
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from webhook.cli.options import SetupError
-from webhook.config.errors import CHECK_PATH
 from webhook.core import InvalidReferenceError, parse_reference
+from webhook.core.errors import CHECK_PATH
 
 if TYPE_CHECKING:
     from pathlib import Path

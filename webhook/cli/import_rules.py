@@ -15,8 +15,8 @@ from webhook.cli.options import (
     namespace_option,
 )
 from webhook.cli.output import escape_controls
-from webhook.config.errors import CHECK_PATH
 from webhook.core import Original
+from webhook.core.errors import CHECK_PATH
 from webhook.imports import FORMATS, RuleSet, UnreadableFileError, format_resource, format_rules
 
 __all__ = ["import_rules"]

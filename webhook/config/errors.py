@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     import yaml
 
 __all__ = [
-    "CHECK_PATH",
     "ConfigurationError",
     "Diagnostics",
     "Problem",
@@ -25,8 +24,6 @@ __all__ = [
     "explain_yaml_error",
 ]
 
-# How to fix a file that cannot be read.
-CHECK_PATH: Final = "check the path and its permissions"
 MAX_PROBLEMS: Final = 1000  # a file may be wrong in every one of its lines
 
 

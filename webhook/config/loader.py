@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 from webhook.config.delegation import read_delegation
 from webhook.config.errors import (
-    CHECK_PATH,
     ConfigurationError,
     Diagnostics,
     Problem,
@@ -27,7 +26,7 @@ from webhook.config.rules import NamedFiles, compute_digest, read_file, read_rul
 from webhook.config.settings import read_availability, read_loops
 from webhook.config.yaml_values import compose_yaml, suggest
 from webhook.core import InvalidRuleError, MirrorMap, RuleCycleError
-from webhook.core.errors import quote
+from webhook.core.errors import CHECK_PATH, quote
 from webhook.profiles import PROFILES
 
 if TYPE_CHECKING:

@@ -14,10 +14,9 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 import yaml
 
-from webhook.config.errors import CHECK_PATH
 from webhook.config.yaml_values import MAX_BYTES
 from webhook.core import Allowlist, InvalidRuleError, Mirror, Original, Rule, parse_match
-from webhook.core.errors import quote
+from webhook.core.errors import CHECK_PATH, quote
 from webhook.core.regex import REGEX_MEMORY, Regex
 
 if TYPE_CHECKING:

@@ -15,6 +15,7 @@ from __future__ import annotations
 from typing import Final
 
 __all__ = [
+    "CHECK_PATH",
     "InvalidReferenceError",
     "InvalidRuleError",
     "RuleCycleError",
@@ -23,6 +24,8 @@ __all__ = [
     "shorten",
 ]
 
+# How messages about files that cannot be read end.
+CHECK_PATH: Final = "check the path and its permissions"
 _MAX_QUOTED: Final = 160
 
 

@@ -43,7 +43,6 @@ SAN_HINT: Final = "it needs DNS:SERVICE.NAMESPACE.svc"
 # How messages end.
 REPLACE: Final = "create it again"
 PEM_NEEDED: Final = "give one in PEM"
-CHECK_PATH: Final = "check the path and its permissions"
 
 
 class CertificateError(Exception):

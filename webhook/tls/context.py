@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
-from webhook.tls.certificate import CHECK_PATH, PEM_NEEDED, CertificateError
+from webhook.core.errors import CHECK_PATH
+from webhook.tls.certificate import PEM_NEEDED, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -48,14 +49,12 @@ class AllowedClients:
         try:
             clients = cls(path.read_text("ascii"), names)
             create_context(clients)
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            reason = f"it holds no certificate; {PEM_NEEDED}"
             # `ssl.SSLError` is an OSError without a file.
-            unreadable = error.filename is not None
-            reason = error.strerror if unreadable else "it holds no certificate"
-            advice = CHECK_PATH if unreadable else PEM_NEEDED
-            raise CertificateError(f"cannot use {path}: {reason}; {advice}") from None
-        except ValueError:
-            raise CertificateError(f"cannot use {path}: it is not in PEM; {PEM_NEEDED}") from None
+            if isinstance(error, OSError) and error.filename:
+                reason = f"{error.strerror}; {CHECK_PATH}"
+            raise CertificateError(f"cannot use {path}: {reason}") from None
         return clients
 
     def find_problem(self, certificate: Mapping[str, Any] | None) -> str:

@@ -11,7 +11,8 @@ import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from webhook.tls.certificate import CHECK_PATH, Certificate, CertificateError
+from webhook.core.errors import CHECK_PATH
+from webhook.tls.certificate import Certificate, CertificateError
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable
