@@ -73,7 +73,7 @@ class LimitedProtocol(HttpToolsProtocol):
     Attributes:
         address: The address of the client.
         active_at: When it was last heard or answered, in the time of the loop.
-        is_deaf: Whether what arrives is thrown away.
+        ignores_input: Whether what arrives is thrown away.
     """
 
     def __init__(self, *args: Any, port: Port, address: str, **kwargs: Any) -> None:
@@ -96,7 +96,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._problem: tuple[int, str] | None = None
         # The last answer, which waits for those ahead of it.
         self._refusal = b""
-        self.is_deaf = False
+        self.ignores_input = False
         self._is_ending = False
         # Since when the client reads nothing of what is sent to it.
         self._stalled_at: float | None = None
@@ -156,7 +156,7 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Parse what arrived, and refuse what is too much before it is complete."""
-        if self.is_deaf:
+        if self.ignores_input:
             return
         self._unset_keepalive_if_required()
         self.active_at = self.loop.time()
@@ -205,7 +205,7 @@ class LimitedProtocol(HttpToolsProtocol):
         self._unused = 0
         super().on_message_complete()
         # The client may go on in the protocol that it asked for.
-        self.is_deaf = self._ignores_upgrade
+        self.ignores_input = self._ignores_upgrade
 
     def on_response_complete(self) -> None:
         """Begin with the next request, or refuse it."""
@@ -220,9 +220,9 @@ class LimitedProtocol(HttpToolsProtocol):
 
     def refuse(self, code: int, message: str) -> None:
         """Answer the request that is arriving with an error, after those before it, and close."""
-        if self.is_deaf:
+        if self.ignores_input:
             return
-        self.is_deaf = True
+        self.ignores_input = True
         if self._in_head:
             self.headers.clear()
         body = encode_status(code, message)
@@ -252,7 +252,7 @@ class LimitedProtocol(HttpToolsProtocol):
         Closing at once would take the answer from a client that is still sending (RFC 9112, 9.6).
         TLS has an end of its own; without it, the client has some time to end its side.
         """
-        self.is_deaf = self._is_ending = True
+        self.ignores_input = self._is_ending = True
         self.flow.resume_reading()
         if self.transport.can_write_eof():
             self.transport.write_eof()
@@ -411,7 +411,7 @@ class _AnswerWriter:
 
     def is_closing(self) -> bool:
         """Return whether no more is read: then uvicorn asks for no body with 100 Continue."""
-        return self._protocol.is_deaf or self._protocol.transport.is_closing()
+        return self._protocol.ignores_input or self._protocol.transport.is_closing()
 
 
 @dataclass(frozen=True, slots=True)
