@@ -8,7 +8,7 @@ from threading import RLock
 
 import pytest
 
-from tests.tools.waiting import PATIENCE
+from tests.server.process import until
 from webhook.config import parse_rules
 from webhook.kube import ConflictError, ForbiddenError, NotFoundError, UnavailableError
 from webhook.resources import build_effective
@@ -117,12 +117,6 @@ class World:
         found = self.objects[f"uid-{name}"]["status"].get("conditions", [])
         return {each["type"]: each for each in found}
 
-    def wait(self, condition):
-        end = time.monotonic() + PATIENCE
-        while not condition():
-            assert time.monotonic() < end, "waited in vain"
-            time.sleep(0.005)
-
     def is_current(self, name):
         generation = self.objects[f"uid-{name}"]["metadata"]["generation"]
         accepted = self.conditions(name).get("Accepted", {})
@@ -137,7 +131,7 @@ def world():
 def test_status_has_three_conditions_of_the_generation(world):
     world.put("a")
     with world.writer:
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
     conditions = world.conditions("a")
     statuses = {kind: each["status"] for kind, each in conditions.items()}
     assert statuses == {"Accepted": "True", "Programmed": "True", "Degraded": "False"}
@@ -154,22 +148,22 @@ def test_status_is_written_once_for_each_change(world):
     with world.writer:
         for count in range(1, 4):
             world.put("a", f"team.example/{count}")
-            world.wait(lambda: world.is_current("a"))
+            until(lambda: world.is_current("a"))
             world.tell()
             world.put("b", f"team.example/{count}")
-            world.wait(lambda: world.is_current("b"))
+            until(lambda: world.is_current("b"))
     assert world.statuses == ["uid-a", "uid-b"] * 3
 
 
 def test_refusal_and_its_end_are_events(world):
     with world.writer:
         world.put("a")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         before = world.conditions("a")["Degraded"]
         world.put("a", "else.example/x")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         world.put("a", "team.example/y")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
     kinds = [(each["type"], each["reason"]) for each in world.events]
     assert kinds == [("Warning", "MirrorNotAllowed"), ("Normal", "Accepted")]
     event = world.events[0]
@@ -183,15 +177,15 @@ def test_refusal_and_its_end_are_events(world):
 def test_time_of_a_condition_is_that_of_its_last_change(world):
     with world.writer:
         world.put("a")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         old = "2026-01-01T00:00:00Z"
         for each in world.objects["uid-a"]["status"]["conditions"]:
             each["lastTransitionTime"] = old
         world.put("a", "team.example/y")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         assert {each["lastTransitionTime"] for each in world.conditions("a").values()} == {old}
         world.put("a", "else.example/x")
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         assert old not in {each["lastTransitionTime"] for each in world.conditions("a").values()}
 
 
@@ -202,7 +196,7 @@ def test_replica_without_the_lease_writes_nothing(world):
         time.sleep(0.1)
         assert world.statuses == []
         world.election.is_holder = True
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         world.election.is_holder = False
         time.sleep(0.05)
         world.put("b")
@@ -215,7 +209,7 @@ def test_problems_are_written_first(world):
         world.put(f"good{number}")
     world.put("zbad", "else.example/x")
     with world.writer:
-        world.wait(lambda: len(world.statuses) == 6)
+        until(lambda: len(world.statuses) == 6)
     assert world.statuses[0] == "uid-zbad"
 
 
@@ -231,10 +225,10 @@ def test_failure_of_a_write_is_logged_and_tried_again(world, failure, logs):
     world.failures[:] = [failure]
     world.put("a")
     with world.writer:
-        world.wait(lambda: not world.failures)
+        until(lambda: not world.failures)
         if not logs:
             world.put("a")  # the watch brings what is new
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
     problems = [each["problem"] for each in world.lines if "problem" in each]
     assert problems == ([str(failure)] if logs else [])
 
@@ -243,10 +237,10 @@ def test_failure_that_lasts_is_logged_once(world):
     world.failures[:] = [ForbiddenError("you may not")] * 3
     world.put("a")
     with world.writer:
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
         world.failures[:] = [ForbiddenError("you may not")]
         world.put("a")
-        world.wait(lambda: not world.failures and world.is_current("a"))
+        until(lambda: not world.failures and world.is_current("a"))
     problems = [each["problem"] for each in world.lines if "problem" in each]
     assert problems == ["you may not"] * 2
 
@@ -257,11 +251,11 @@ def test_objects_whose_status_cannot_be_written_hold_up_no_others(world):
     for name in "abc":
         world.put(name)
     with world.writer:
-        world.wait(lambda: world.is_current("c"))
+        until(lambda: world.is_current("c"))
         world.put("d")
-        world.wait(lambda: world.is_current("d"))
+        until(lambda: world.is_current("d"))
         world.forbidden.clear()
-        world.wait(lambda: world.is_current("a") and world.is_current("b"))
+        until(lambda: world.is_current("a") and world.is_current("b"))
 
 
 def test_failures_of_several_objects_are_logged_once_each(world):
@@ -271,7 +265,7 @@ def test_failures_of_several_objects_are_logged_once_each(world):
     with world.writer:
         for count in range(5):
             world.put("c", f"team.example/{count}")
-            world.wait(lambda: world.is_current("c"))
+            until(lambda: world.is_current("c"))
     problems = [each["problem"] for each in world.lines if "problem" in each]
     assert sorted(problems) == [
         f"cannot write the status of MirrorRules shop/{name}: a policy denies it" for name in "ab"
@@ -282,10 +276,10 @@ def test_failure_of_an_object_that_is_gone_is_forgotten(world):
     world.forbidden = {"uid-a"}
     world.put("a")
     with world.writer:
-        world.wait(lambda: any("problem" in each for each in world.lines))
+        until(lambda: any("problem" in each for each in world.lines))
         del world.objects["uid-a"]
         world.put("b")
-        world.wait(lambda: world.is_current("b"))
+        until(lambda: world.is_current("b"))
     assert world.writer._failed == {}
 
 
@@ -295,7 +289,7 @@ def test_unexpected_answer_is_logged_and_asked_for_again(world, monkeypatch):
     world.failures[:] = [KeyError("spec")]
     world.put("a")
     with world.writer:
-        world.wait(lambda: world.is_current("a"))
+        until(lambda: world.is_current("a"))
     problems = [each["problem"] for each in world.lines if "problem" in each]
     assert problems == [
         "unexpected answer: TypeError('no metadata')",
@@ -321,4 +315,4 @@ def test_object_that_is_gone_is_left_alone(world):
         world.put("a")
         del world.objects["uid-a"]
         world.put("b")
-        world.wait(lambda: world.is_current("b"))
+        until(lambda: world.is_current("b"))

@@ -13,6 +13,7 @@ from contextlib import suppress
 
 import pytest
 
+from tests.server.process import until
 from webhook.telemetry import LineWriter, Log, redirect_logging
 from webhook.telemetry.logs import MAX_BYTES, MAX_FIELD
 
@@ -136,10 +137,7 @@ def test_writer_goes_on_when_a_full_disk_has_space_again(pipe):
     descriptor = os.open("/dev/full", os.O_WRONLY)
     out = LineWriter(descriptor)
     out.write(b"lost")
-    end = time.monotonic() + 60
-    while not out.dropped:
-        assert time.monotonic() < end
-        time.sleep(0.002)
+    until(lambda: out.dropped)
     os.dup2(writer, descriptor)
     out.write(b"written")
     out.close(60)
