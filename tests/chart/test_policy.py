@@ -164,6 +164,15 @@ LONG = {"match": "a.example.com/" + "x" * 240, "mirrors": ["m.example.com"]}
         (
             {
                 "rules": [
+                    {"match": "*.gcr.io/a", "mirrors": ["quay.io"]},
+                    {"match": "quay.io", "mirrors": ["m.example.com/hub"]},
+                ]
+            },
+            "The rule for *.gcr.io/a leads to another rule, which treats *.gcr.io/a itself",
+        ),
+        (
+            {
+                "rules": [
                     {"match": "gcr.io", "mirrors": ["m.example.com/a"]},
                     {"match": "m.example.com/a", "mirrors": ["gcr.io"]},
                 ]

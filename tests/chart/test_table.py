@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 
 import pytest
 import yaml
@@ -10,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.chart.rendering import CHART, HELM_VERSIONS, run_helm
-from tests.core.strategies import HOSTS, matches, paths
+from tests.core.strategies import HOSTS, matches, paths, prefixes
 from webhook.config import ConfigurationError, parse_rules
 from webhook.core import InvalidRuleError
 from webhook.profiles import PROFILES
@@ -22,6 +23,16 @@ mirrors = targets | st.fixed_dictionaries({"target": targets, "flatten": st.bool
 rules = st.fixed_dictionaries(
     {"match": matches, "mirrors": st.lists(mirrors, min_size=1, max_size=2)}
 ) | st.fixed_dictionaries({"match": matches, "keep": st.just(True)})
+chained = st.fixed_dictionaries(
+    {
+        "match": prefixes | st.just("*.example/b"),
+        "mirrors": st.lists(
+            st.fixed_dictionaries({"target": prefixes, "flatten": st.booleans()}),
+            min_size=1,
+            max_size=3,
+        ),
+    }
+)
 profiles = st.lists(st.sampled_from(sorted(PROFILES)), max_size=2, unique=True)
 
 
@@ -52,7 +63,7 @@ def read_literal(text):
     return json.loads(text.replace("'", '"'))
 
 
-@given(st.lists(rules, max_size=6))
+@given(st.lists(rules, max_size=6) | st.lists(chained, max_size=4))
 def test_table_equals_that_of_the_command_for_any_rules(drawn):
     values = {"rules": drawn}
     assert table_of_chart(values) == table_of_command(values)
@@ -84,13 +95,18 @@ CHAINS = {
     "everything behind one": [
         {"match": "*", "mirrors": ["cache.example.com/all"]},
         {"match": "docker.io", "mirrors": ["h.example.com/hub"]},
-        {"match": "cache.example.com/all/quay.io/a", "mirrors": ["q.example.com"]},
+        {"match": "cache.example.com/all/quay.io/a", "mirrors": ["q.example.com/b"]},
         {"match": "*.gcr.io", "mirrors": ["cache.example.com/gcr"]},
         {"match": "eu.gcr.io", "keep": True},
     ],
     "a mirror within its own match": [
         {"match": "h.example.com", "mirrors": ["h.example.com/cache"]},
         {"match": "*.example.com/a", "mirrors": ["[fd00::1]:5000/a"]},
+    ],
+    "a long path on the way": [
+        {"match": "gcr.io", "mirrors": ["quay.io/longer/path"]},
+        {"match": "quay.io/longer/path", "mirrors": ["m.example.com"]},
+        {"match": "ghcr.io", "mirrors": ["gcr.io/a"]},
     ],
     "a name that cannot be in a path": [
         {"match": "docker.io/a", "mirrors": ["localhost:5000"]},
@@ -120,3 +136,12 @@ def test_table_refuses_many_cycles_without_following_all():
     values = {"rules": circle}
     assert table_of_chart(values) is None
     assert table_of_command(values) is None
+
+
+def test_table_follows_some_of_the_paths_through_many_mirrors():
+    rows = [[f"r{row}.example.com/{n}" for n in range(8)] for row in range(5)]
+    steps = [{"match": match, "mirrors": after} for row, after in pairwise(rows) for match in row]
+    values = {"rules": steps}
+    table = table_of_chart(values)
+    assert table
+    assert table == table_of_command(values)

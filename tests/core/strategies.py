@@ -39,6 +39,10 @@ mirrors = st.lists(st.builds(Mirror, targets, st.booleans()), min_size=1, max_si
 matches = st.builds(
     "{}{}".format, st.sampled_from(HOSTS), paths.map("/{}".format) | st.just("")
 ) | st.sampled_from(["*", "*.gcr.io", "*.io", "*.gcr.io/a", "*.b.gcr.io", "*.example:5000"])
+# So few that most rules with them lead to each other.
+prefixes = st.sampled_from(
+    ["a.example", "a.example/b", "a.example/b/c", "d.example/e", "d.example", "docker.io/f"]
+)
 patterns = st.sampled_from(
     [
         (r"docker\.io/library/(.+)", r"m.example/\1"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from webhook.core.mapping import MAX_VISITS
 from webhook.core.reference import DOMAIN, MAX_REPOSITORY, PATH
 from webhook.render.cel import (
     MESSAGE,
@@ -35,6 +36,7 @@ def generate() -> str:
             "depth": MAX_DEPTH,
             "domains": MAX_DOMAINS,
             "literal": MAX_LITERAL,
+            "visits": MAX_VISITS,
         },
     }
     return json.dumps(policy, indent=2) + "\n"

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given, reject
+from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from tests.core.strategies import maps, mirrors, names
+from tests.core.strategies import maps, mirrors, names, prefixes
 from tests.render.expectations import is_below
 from webhook.core import (
     InvalidReferenceError,
@@ -42,6 +42,8 @@ def named(target, entry, reference):
     elif target.flatten:
         rest = reference.repository.rpartition("/")[2]
     name = f"{target.name}/{rest}" if rest else target.name
+    if "/" not in name:
+        return None
     try:
         return str(parse_reference(name))
     except InvalidReferenceError:  # no candidate, such as a host with a port in a path
@@ -85,6 +87,38 @@ def test_complete_table_sends_names_of_any_registry_where_the_rules_do(others, e
         # The others are the names on the way, for those that are too long at the end of it.
         assert [name for name in dict.fromkeys(got) if name in wanted] == wanted
         assert got[:1] == wanted[:1]
+
+
+CHAINED = st.lists(
+    st.builds(
+        Rule,
+        prefixes | st.just("*.example/b"),
+        st.lists(st.builds(Mirror, prefixes, flatten=st.booleans()), min_size=1, max_size=2),
+    ),
+    max_size=4,
+    unique_by=lambda rule: rule.match,
+)
+
+
+@given(CHAINED)
+@settings(max_examples=settings().max_examples * 10)  # only rules of some forms differ
+def test_complete_table_sends_the_name_of_a_prefix_where_the_rules_do(rules):
+    try:
+        mirrors = MirrorMap(rules)
+        entries = make_prefix_table(mirrors.rules, complete=True)
+    except InvalidRuleError:
+        reject()  # rules that no table can express
+    prefixes = [entry.prefix for entry in entries]
+    prefixes += [str(rule.match) for rule in mirrors.rules]
+    prefixes += [mirror.target for rule in mirrors.rules for mirror in rule.mirrors]
+    for prefix in prefixes:
+        if "/" not in prefix:
+            continue
+        reference = parse_reference(prefix.replace("*", "zz"))
+        entry = entry_for(entries, reference)
+        got = [named(target, entry, reference) for target in (entry.targets if entry else ())]
+        wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
+        assert [name for name in got if name is not None][:1] == wanted[:1]
 
 
 @given(maps(regex=False))
@@ -140,6 +174,18 @@ LONG = Rule("ghcr.io", ["gcr.io/a"])
         ),
         ([HUB, Rule("docker.io", ["z.example"])], "quay.io leads to docker.io, where"),
         ([HUB, Rule("docker.io/library/x", ["z.example"])], "quay.io leads to docker.io"),
+        (
+            [Rule("gcr.io/a", ["quay.io"]), Rule("quay.io", ["m.example/hub"])],
+            "treats gcr.io/a itself",
+        ),
+        (
+            [
+                Rule("gcr.io/a", ["b.example/c"]),
+                Rule("b.example", [Mirror("m.example/a/path/that/is/long/enough", flatten=True)]),
+            ],
+            "treats gcr.io/a itself",
+        ),
+        ([Rule("gcr.io/a", ["quay.io/b"]), Rule("quay.io", ["m.example/hub"])], ""),
         ([FLAT, Rule("docker.io", ["m.example/hub"])], ""),
         ([FLAT, Rule("m.example/b/c", ["z.example/q"])], ""),
         ([HUB, Rule("docker.io/library/x", keep=True)], ""),

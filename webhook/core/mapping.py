@@ -27,7 +27,7 @@ __all__ = ["MirrorMap", "PrefixIndex", "list_starts"]
 # No useful rules exceed these; what is beyond them gives no candidate.
 _MAX_STEPS: Final = 16
 _MAX_CANDIDATES: Final = 64
-_MAX_VISITS: Final = 256  # names on all paths; the paths through a few mirrors can be millions
+MAX_VISITS: Final = 256  # names on all paths; the paths through a few mirrors can be millions
 
 # Prefixes that are followed for cycles: with many mirrors at each step there can be millions.
 _MAX_PREFIXES: Final = 5000
@@ -282,8 +282,8 @@ class _CandidateSearch:
         for mirror in rule.mirrors:
             if len(self.candidates) == _MAX_CANDIDATES:
                 return
-            if self._visits >= _MAX_VISITS:
-                self.problems.append(f"the rules lead to more than {_MAX_VISITS} names")
+            if self._visits >= MAX_VISITS:
+                self.problems.append(f"the rules lead to more than {MAX_VISITS} names")
                 return
             self._visits += 1
             if mirror.allowlist is not None and not mirror.allowlist.allows(reference.name):

@@ -12,7 +12,15 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 
-from webhook.core import Candidate, ImageReference, InvalidRuleError, MirrorMap, Original
+from webhook.core import (
+    Candidate,
+    ImageReference,
+    InvalidReferenceError,
+    InvalidRuleError,
+    MirrorMap,
+    Original,
+    parse_reference,
+)
 from webhook.core.reference import DOCKER_HUB, MAX_REPOSITORY
 from webhook.core.rules import EVERY_REGISTRY
 
@@ -41,6 +49,10 @@ ON_HUB: Final = (
 LONGER: Final = (
     "{rule} leads through a longer path than that of the last mirror, and a mirror flattens names: "
     "write the last mirror in the rule itself, or use the webhook"
+)
+ALONE: Final = (
+    "{rule} leads to another rule, which treats {name} itself differently from the images below "
+    "it: write the last mirror in the rule itself, or use the webhook"
 )
 
 
@@ -196,6 +208,8 @@ def _make_entry(
         targets[
             replace(target, limit=_find_limit(reference, candidate)) if complete else target
         ] = None
+    if complete and path:
+        _refuse_exception(mirrors, ImageReference(host, path), targets)
     return PrefixEntry(registry, path, rule, tuple(targets)), frozenset(passed)
 
 
@@ -348,6 +362,39 @@ def _refuse_split(
             in_library = (path for path in paths if path.partition("/")[0] == LIBRARY)
             if next_rule or any(_find_next_rule(mirrors, DOCKER_HUB, path) for path in in_library):
                 raise InvalidRuleError(ON_HUB.format(rule=rule))
+
+
+def _refuse_exception(
+    mirrors: MirrorMap, reference: ImageReference, targets: Iterable[MirrorTarget]
+) -> None:
+    """Refuse rules that treat the name of a prefix differently from those below it.
+
+    Nothing of it is left behind the mirror, so another rule may flatten the mirror's own path,
+    or refuse a mirror that has none.
+
+    Args:
+        mirrors: The rules.
+        reference: The name of the prefix.
+        targets: Where the names below it come from.
+    """
+    if reference.registry == DOCKER_HUB and "/" not in reference.repository:
+        return  # an image of that name is in library/
+    last = reference.repository.rpartition("/")[2]
+    written = (f"{target.name}/{last}" if target.flatten else target.name for target in targets)
+    by_table = next(filter(None, map(_find_valid_name, written)), reference.name)
+    candidates = mirrors.candidates(reference)
+    if by_table != (candidates[0].reference.name if candidates else reference.name):
+        rule = mirrors.find_applicable_rule(reference.registry, reference.repository)
+        name = reference.name.replace(UNKNOWN_PART, "*")
+        raise InvalidRuleError(ALONE.format(rule=rule, name=name))
+
+
+def _find_valid_name(name: str) -> str:
+    """Return a name in its normal form; empty for a registry alone and for an invalid name."""
+    try:
+        return parse_reference(name).name if "/" in name else ""
+    except InvalidReferenceError:
+        return ""
 
 
 def _find_next_rule(mirrors: MirrorMap, registry: str, repository: str) -> Rule | None:

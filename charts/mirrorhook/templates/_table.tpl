@@ -20,9 +20,12 @@ targets as the next shorter one is omitted. Prefixes of subdomains begin with th
       {{- $name := $prefix }}
       {{- if eq $prefix "*" }}{{ $name = "mirrorhook-unknown.invalid" }}{{ end }}
       {{- if hasPrefix "." $prefix }}{{ $name = printf "mirrorhook-unknown%s" $prefix }}{{ end }}
-      {{- $out := dict "targets" list "candidates" list "passed" (list $name) }}
-      {{- $name = printf "%s/mirrorhook-unknown/mirrorhook-unknown" $name }}
-      {{- include "mirrorhook.table.walk" (dict "c" $c "name" $name "flat" false "names" (list $name) "out" $out) }}
+      {{- $out := dict "targets" list "candidates" list "passed" (list $name) "visited" list }}
+      {{- $below := printf "%s/mirrorhook-unknown/mirrorhook-unknown" $name }}
+      {{- include "mirrorhook.table.walk" (dict "c" $c "name" $below "flat" false "names" (list $below) "out" $out) }}
+      {{- if and $out.chained (not $c.problems) (contains "/" $name) (not (regexMatch "^docker[.]io/[^/]+$" $name)) }}
+        {{- include "mirrorhook.table.checkAlone" (dict "c" $c "name" $name "targets" $out.targets) }}
+      {{- end }}
       {{- $_ := set $c.found $prefix $out.targets }}
       {{- range uniq $out.passed }}
         {{- $at := dict "c" $c "name" . }}
@@ -154,7 +157,8 @@ and kept (the targets of the shorter prefixes).
     {{- $parts := splitList "<" . }}
     {{- $target := printf "%s/%s" (first $parts) $more }}
     {{- range rest $parts }}
-      {{- $limit := sub (atoi .) (empty $above | ternary 0 1) (len $more) }}
+      {{- $limit := sub (atoi .) (len $more) }}
+      {{- if $above }}{{ $limit = sub $limit 1 }}{{ end }}
       {{- if $limit }}{{ $target = printf "%s<%d" $target $limit }}{{ end }}
     {{- end }}
     {{- $targets = append $targets $target }}

@@ -55,9 +55,10 @@ an empty dict. Takes c and name.
 
 {{/*
 Follows a name from rule to rule. Appends to out.targets where it ends, and after that where it
-stays if it becomes too long there; and to out.passed the prefixes on the way. After < stands how
-many characters may follow, if a name on the way is longer than the last one. Takes c, name, names (the path so far), flat (whether a mirror flattened
-the name) and out.
+stays if it becomes too long there; to out.candidates the names where it ends; to out.passed the
+prefixes on the way; and to out.visited each mirror on them, which ends the walk at a limit. After < stands how many characters may follow, if a name on the way is
+longer than the last one. Sets out.chained if one rule leads to another. Takes c, name, names (the
+path so far), flat (whether a mirror flattened the name) and out.
 */}}
 {{- define "mirrorhook.table.walk" -}}
 {{- $walk := . }}
@@ -67,16 +68,19 @@ the name) and out.
 {{- $rule := $at.rule }}
 {{- $refused := 0 }}
 {{- $before := len .out.candidates }}
+{{- if gt (len .names) 2 }}{{ $_ := set .out "chained" true }}{{ end }}
 {{- range $rule.targets }}
-{{- if not $c.problems }}
+{{- if and (not $c.problems) (lt (len $walk.out.visited) (int $c.limits.visits)) }}
+  {{- $_ := set $walk.out "visited" (append $walk.out.visited .name) }}
   {{- $repository := regexReplaceAll "^[^/]*/" $walk.name "" }}
   {{- $rest := trimPrefix $rule.path $repository | trimPrefix "/" }}
   {{- if eq $rule.prefix "*" }}{{ $rest = $walk.name }}{{ end }}
-  {{- if .flatten }}{{ $rest = splitList "/" $rest | last }}{{ end }}
-  {{- $name := regexReplaceAll "^docker[.]io/([^/]+)$" (printf "%s/%s" .name $rest) "docker.io/library/${1}" }}
+  {{- if .flatten }}{{ $rest = splitList "/" ($rest | default $repository) | last }}{{ end }}
+  {{- $name := empty $rest | ternary .name (printf "%s/%s" .name $rest) }}
+  {{- $name = regexReplaceAll "^docker[.]io/([^/]+)$" $name "docker.io/library/${1}" }}
   {{- $flat := or $walk.flat .flatten }}
   {{- $long := gt (sub (len $name) (len .host) | int) (add1 $c.limits.repository | int) }}
-  {{- if or $long (not (regexMatch $c.grammar.target $name)) }}
+  {{- if or $long (not (contains "/" $name)) (not (regexMatch $c.grammar.target $name)) }}
     {{- $refused = add1 $refused }}
   {{- else if or (has $name $walk.names) (gt (len $walk.names) 16) }}
     {{- $names := list }}
@@ -117,6 +121,32 @@ the name) and out.
     {{- end }}
   {{- end }}
   {{- $_ := set .out "targets" (append .out.targets $target | uniq) }}
+{{- end }}
+{{- end }}
+
+{{/*
+Adds a problem if the rules give the name of a prefix another name than its targets do: another
+rule may flatten the path of the mirror, or refuse a mirror without a path. Takes c, name, and
+targets (those of the names below the prefix).
+*/}}
+{{- define "mirrorhook.table.checkAlone" -}}
+{{- $at := . }}
+{{- $c := .c }}
+{{- $written := "" }}
+{{- range .targets }}
+  {{- $target := splitList "<" . | first }}
+  {{- if hasSuffix "/*" $target }}{{ $target = printf "%s/%s" (trimSuffix "/*" $target) (splitList "/" $at.name | last) }}{{ end }}
+  {{- $target = regexReplaceAll "^docker[.]io/([^/]+)$" $target "docker.io/library/${1}" }}
+  {{- $repository := regexReplaceAll "^[^/]*/" $target "" }}
+  {{- if and (contains "/" $target) (regexMatch $c.grammar.target $target) (le (len $repository) (int $c.limits.repository)) }}
+    {{- $written = $written | default $target }}
+  {{- end }}
+{{- end }}
+{{- $out := dict "targets" list "candidates" list "passed" list "visited" list }}
+{{- include "mirrorhook.table.walk" (dict "c" $c "name" .name "flat" false "names" (list .name) "out" $out) }}
+{{- if ne ($written | default .name) (first $out.candidates | default .name) }}
+  {{- include "mirrorhook.table.rule" $at }}
+  {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to another rule, which treats %s itself differently from the images below it: use the final mirror in the rule itself, or set rewriter to webhook." (regexReplaceAll "^[.]" $at.rule.prefix "*.") (replace "mirrorhook-unknown" "*" .name))) }}
 {{- end }}
 {{- end }}
 
