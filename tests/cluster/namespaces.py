@@ -11,7 +11,7 @@ from pathlib import Path
 
 from tests.cluster.processes import TIED, until
 
-__all__ = ["isolated", "within"]
+__all__ = ["isolated", "outside"]
 
 NETWORK = 0x40000000  # CLONE_NEWNET
 # Binds folders that containers write to to folders of the test, then sets addresses.
@@ -52,7 +52,7 @@ def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, .
         until(lambda: made.exists() or outer.poll() is not None, "namespaces")
         children = Path(f"/proc/{outer.pid}/task/{outer.pid}/children")
         (first,) = children.read_text().split()
-        with within(f"/proc/{first}/ns/net"):
+        with _within(f"/proc/{first}/ns/net"):
             yield ("nsenter", f"--target={first}", "--net", "--mount", "--pid", "--")
         outer.kill()
         until(lambda: not Path(f"/proc/{first}").exists(), "the end of the namespaces")
@@ -62,20 +62,27 @@ def isolated(folder: Path, address: str, services: str) -> Iterator[tuple[str, .
 
 
 @contextmanager
-def within(network: str) -> Iterator[None]:
+def _within(network: str) -> Iterator[None]:
     """Move this thread into a network namespace until the end of the block."""
     ours = os.open("/proc/thread-self/ns/net", os.O_RDONLY)
     theirs = os.open(network, os.O_RDONLY)
     try:
-        enter(theirs)
+        _enter(theirs)
         yield
     finally:
-        enter(ours)
+        _enter(ours)
         os.close(ours)
         os.close(theirs)
 
 
-def enter(namespace: int) -> None:
+@contextmanager
+def outside() -> Iterator[None]:
+    """Move this thread into the network of the machine, to download what is not there yet."""
+    with _within(f"/proc/{os.getppid()}/ns/net"):
+        yield
+
+
+def _enter(namespace: int) -> None:
     libc = ctypes.CDLL(None, use_errno=True)
     if libc.setns(namespace, NETWORK) != 0:
         number = ctypes.get_errno()

@@ -19,7 +19,7 @@ import trustme
 
 from tests.cli.guides import DOCS, POD
 from tests.cluster.deployment import NAME, install, running, uninstall
-from tests.cluster.namespaces import within
+from tests.cluster.namespaces import outside
 from tests.cluster.node import IDLE, busybox
 from tests.cluster.own_image import layout
 from tests.cluster.programs import KUBEADM, program
@@ -94,7 +94,8 @@ def certificate(authority):
 @pytest.fixture(scope="module")
 def tools(node):
     try:
-        kubeadm, regctl = program("kubeadm", KUBEADM), find_program("regctl")
+        with outside():
+            kubeadm, regctl = program("kubeadm", KUBEADM), find_program("regctl")
     except (EngineMissingError, GoMissingError) as error:
         pytest.skip(str(error))
     return {"kubeadm": kubeadm, "regctl": regctl, "helm": helm4(), "kubectl": program("kubectl")}
@@ -116,7 +117,7 @@ def collected(tools, authority, tmp_path_factory):
     blobs = side.folder / "blobs"
     pair = certificate(authority)
     with (
-        within(f"/proc/{os.getppid()}/ns/net"),  # which has the package index
+        outside(),  # where the package index is
         registry(side.folder, blobs=blobs) as beside,
         registry(side.folder, blobs=blobs, certificate=pair, listen=INTERNET),
     ):

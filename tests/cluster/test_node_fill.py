@@ -12,6 +12,7 @@ import pytest
 from tests.cli.guides import DOCS
 from tests.cluster.api import namespaced
 from tests.cluster.deployment import NAME, install, running
+from tests.cluster.namespaces import outside
 from tests.cluster.node import ADDRESS, IDLE, REGISTRY, busybox
 from tests.cluster.processes import until
 from tests.cluster.programs import program
@@ -100,7 +101,8 @@ class Site:
 @pytest.fixture(scope="module")
 def site(node, node_world, installed):
     try:
-        regsync = find_program("regsync")
+        with outside():
+            regsync = find_program("regsync")
     except EngineMissingError as error:
         pytest.skip(str(error))
     with ExitStack() as stack:

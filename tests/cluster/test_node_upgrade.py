@@ -11,6 +11,7 @@ import pytest
 
 from tests.cluster.api import namespaced
 from tests.cluster.deployment import VALUES, is_ready
+from tests.cluster.namespaces import outside
 from tests.cluster.node import REGISTRY, Node
 from tests.cluster.own_image import ImageMissingError, export, layout
 from tests.cluster.processes import until
@@ -58,7 +59,8 @@ class Upgraded:
 def earlier(node, tmp_path_factory):
     """The chart of the earlier version, whose image is in the registry."""
     try:
-        ours = layout(EARLIER)
+        with outside():
+            ours = layout(EARLIER)
         sources = export(EARLIER, tmp_path_factory.mktemp("earlier"))
     except ImageMissingError as error:
         pytest.skip(str(error))
