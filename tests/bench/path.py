@@ -47,7 +47,7 @@ COMPREHENSIONS: Final = ("<listcomp>", "<dictcomp>", "<setcomp>", "<genexpr>")
 CALLS, FILES, FILES_NEW = 30, 11, 20
 READING = 0.4
 VERSION: Final = (3, 11)
-INSTRUCTIONS, INSTRUCTIONS_NEW = 5_300, 12_200
+INSTRUCTIONS, INSTRUCTIONS_NEW = 5_200, 11_400
 BODY: Final = make_review(7_000)
 NEW: Final = make_review(7_000, marked=True)
 HEAD: Final = (

@@ -281,8 +281,10 @@ def _doubt_pull(spec: PodSpec, image: ImageDecision) -> ImageDecision:
 
 def estimate_bytes(pod: Hashable, plan: Plan) -> int:
     """Return how many bytes a plan takes at most; a character may take four, in four texts."""
-    candidates = [each for _, decision in plan.images for each in decision.candidates]
-    objects = 2048 + 1024 * len(plan.images) + sum(512 + 128 * len(c.steps) for c in candidates)
-    names = sum(len(c.reference.original) for c in candidates)
-    texts = len(plan.result.response) + len(plan.result.decisions) + names
-    return objects + 16 * len(msgspec.json.encode(pod)) + 2 * texts
+    size = 2048 + 16 * len(msgspec.json.encode(pod))
+    size += 2 * (len(plan.result.response) + len(plan.result.decisions))
+    for _, decision in plan.images:
+        size += 1024
+        for candidate in decision.candidates:
+            size += 512 + 128 * len(candidate.steps) + 3 * len(candidate.image)
+    return size

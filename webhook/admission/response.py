@@ -161,10 +161,10 @@ def _describe_decisions(images: Iterable[ImageDecision]) -> bytes:
         _DescribedDecision(
             shorten(field.name, MAX_NAME),
             shorten(decision.original, MAX_TEXT),
-            decision.outcome.value,
+            decision.outcome,
             shorten(decision.reason, MAX_TEXT),
             UNSET if decision.rule is None else shorten(str(decision.rule), MAX_TEXT),
-            UNSET if decision.candidate is None else str(decision.candidate),
+            UNSET if decision.candidate is None else decision.candidate.image,
         )
         for field, decision in images
     ]
@@ -204,7 +204,7 @@ def _add_up(images: tuple[ImageDecision, ...]) -> Totals:
     for _, decision in images:
         outcome = decision.outcome
         candidate = None if outcome is Outcome.OBSERVED else decision.candidate
-        kind = _label_rule(decision.rule), outcome.value
+        kind = _label_rule(decision.rule), outcome
         outcomes[kind] = outcomes.get(kind, 0) + 1
         if candidate is not None and not candidate.rule.is_of_team:
             share = candidate.rule.name, candidate.mirror.target

@@ -141,7 +141,7 @@ def _describe_decision(decision: Decision) -> dict[str, Any]:
         "profile": (rule.source or None) if rule else None,
         "reason": decision.reason,
         "candidates": [
-            {"image": str(candidate), "reason": candidate.reason}
+            {"image": candidate.image, "reason": candidate.reason}
             for candidate in decision.candidates
         ],
         "registry": reference.registry if reference else None,
@@ -160,5 +160,5 @@ def _format_decision(decision: Decision) -> list[tuple[str, str, str]]:
     rows = [(word, style, decision.image), ("why", "dim", decision.reason)]
     for candidate in decision.candidates:
         if candidate is not decision.candidate:
-            rows += [("or", "dim", str(candidate)), ("", "", candidate.reason)]
+            rows += [("or", "dim", candidate.image), ("", "", candidate.reason)]
     return rows

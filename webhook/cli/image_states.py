@@ -262,7 +262,7 @@ def _ask_registry(decision: Decision) -> Decision:
         return decision
     mirror = Mirror(reference.registry)
     rule = Rule(reference.registry, [mirror])
-    candidate = Candidate(reference, ((rule, mirror),))
+    candidate = Candidate(reference, ((rule, mirror),), str(reference))
     return decision._replace(rule=rule, candidates=(candidate,), candidate=candidate)
 
 

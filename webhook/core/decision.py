@@ -46,10 +46,12 @@ class Candidate(NamedTuple):
     Attributes:
         reference: The new name.
         steps: The rules that were applied, each with the mirror that it gave, in order.
+        image: That text, the reference in its normal form.
     """
 
     reference: ImageReference
     steps: Steps
+    image: str
 
     @property
     def rule(self) -> Rule:
@@ -68,7 +70,7 @@ class Candidate(NamedTuple):
         return ", then ".join(steps)
 
     def __str__(self) -> str:
-        return str(self.reference)
+        return self.image
 
 
 class Decision(NamedTuple):
@@ -98,11 +100,11 @@ class Decision(NamedTuple):
         """The image to write: that of the candidate, or else the original."""
         if self.candidate is None or self.outcome is Outcome.OBSERVED:
             return self.original
-        return str(self.candidate)
+        return self.candidate.image
 
     def observe(self) -> Decision:
         """Return the decision of a policy with ``mode: observe``, which changes nothing."""
         if self.candidate is None:
             return self
-        reason = f"mode observe changes nothing; it would be {self.candidate} ({self.reason})"
+        reason = f"mode observe changes nothing; it would be {self.candidate.image} ({self.reason})"
         return self._replace(outcome=Outcome.OBSERVED, reason=reason)

@@ -308,7 +308,8 @@ class _CandidateSearch:
 
     def _add(self, reference: ImageReference, steps: Steps) -> None:
         if steps:
-            self.candidates.setdefault(str(reference), Candidate(reference, steps))
+            image = str(reference)
+            self.candidates.setdefault(image, Candidate(reference, steps, image))
 
 
 def list_starts(rules: Iterable[Rule]) -> list[str]:

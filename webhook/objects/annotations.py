@@ -92,16 +92,16 @@ def record_originals(
         return []
     annotations = dict(metadata.annotations or {})
     before = parse_originals(annotations.pop(ORIGINAL_IMAGES, None))
-    after = {name: image for name, image in before.items() if name not in stale}
-    value = _encode({**after, **rewritten}).decode()
-    if _count_bytes({**annotations, ORIGINAL_IMAGES: value}) <= MAX_ANNOTATIONS:
-        after |= rewritten
+    kept = {name: image for name, image in before.items() if name not in stale}
+    after = kept | rewritten
+    value = _encode(after).decode()
+    if _count_bytes({**annotations, ORIGINAL_IMAGES: value}) > MAX_ANNOTATIONS:
+        after, value = kept, _encode(kept).decode()
     path = f"/metadata/annotations/{escape_pointer(ORIGINAL_IMAGES)}"
     if after == before:
         return []
     if not after:
         return [Operation("remove", path)]
-    value = _encode(after).decode()
     if metadata.annotations is None:
         return [Operation("add", "/metadata/annotations", {ORIGINAL_IMAGES: value})]
     return [Operation("add", path, value)]
@@ -136,7 +136,7 @@ def is_original(original: str, image: str, decide: Callable[[str], Decision]) ->
     """
     candidates = decide(original).candidates
     if candidates:
-        return any(str(candidate) == image for candidate in candidates)
+        return any(candidate.image == image for candidate in candidates)
     return image != original and has_same_ending(original, image)
 
 
@@ -159,8 +159,10 @@ def has_room_for_originals(metadata: ObjectMeta | None) -> TypeGuard[ObjectMeta]
 
 def parse_originals(annotation: str | None) -> dict[str, str]:
     """Return the original images in an annotation, by container; anything else is ignored."""
+    if annotation is None:
+        return {}
     try:
-        value = json.loads(annotation or "{}")
+        value = json.loads(annotation)
     except (ValueError, RecursionError):
         return {}
     if not isinstance(value, dict):

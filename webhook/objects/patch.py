@@ -38,7 +38,7 @@ class Operation(Struct, frozen=True, gc=False):
 def replace_images(images: Iterable[ImageDecision]) -> list[Operation]:
     """Return the operations that put the chosen images in place."""
     return [
-        Operation("replace", field.pointer, str(decision.candidate))
+        Operation("replace", field.pointer, decision.candidate.image)
         for field, decision in images
         if decision.candidate is not None
     ]

@@ -227,7 +227,8 @@ def _iterate_with_fallbacks(
             steps = candidate.steps[:count]
             if after[:count] == steps:
                 break
-            yield Candidate(_follow(reference, steps), steps)
+            stay = _follow(reference, steps)
+            yield Candidate(stay, steps, str(stay))
 
 
 def _follow(reference: ImageReference, steps: Steps) -> ImageReference:

@@ -38,7 +38,7 @@ from webhook.server.limits import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Mapping
+    from collections.abc import Awaitable, Callable
 
     from starlette.exceptions import HTTPException
     from starlette.types import Receive, Scope, Send
@@ -112,7 +112,7 @@ class AdmissionWebhook:
         finally:
             self.bodies.release(held)
         self.metrics.observe_review(self.stopwatch() - began, self.clock())
-        return self.respond(content)
+        return Response(content, headers=self.readiness.headers, media_type=JSON)
 
     def refuse(self, request: Request, error: RequestError) -> Response:
         """Count and log a request that is refused, and return the answer."""
@@ -124,16 +124,8 @@ class AdmissionWebhook:
             path=request.scope["path"],
             client=request.client.host if request.client else "",
         )
-        return self.respond(encode_status(error.code, error.message), error.code, error.headers)
-
-    def respond(
-        self, content: bytes, code: int = 200, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        """Return a JSON response; while the process shuts down, it closes the connection."""
-        response = Response(content, code, headers, JSON)
-        if self.readiness.draining:
-            response.headers["Connection"] = "close"
-        return response
+        headers = {**error.headers, **(self.readiness.headers or {})}
+        return Response(encode_status(error.code, error.message), error.code, headers, JSON)
 
 
 def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> FastAPI:
@@ -166,7 +158,7 @@ def create_app(webhook: AdmissionWebhook, tracing: Tracing | None = None) -> Fas
     @app.exception_handler(HTTPStatus.NOT_FOUND)
     async def refuse_path(request: Request, _error: HTTPException) -> Response:
         problem = f"there is nothing at {request.url.path}; reviews go to {PATH}"
-        return webhook.respond(encode_status(404, problem), 404)
+        return Response(encode_status(404, problem), 404, webhook.readiness.headers, JSON)
 
     if tracing is None:
         app.mutate = webhook.mutate

@@ -9,12 +9,13 @@ class Readiness:
     """The reasons why this replica is not ready; there are none at first.
 
     Attributes:
-        draining: Whether the process is shutting down.
+        headers: What the responses to reviews have in addition; None for nothing. While the
+            process is shutting down, they close their connections.
     """
 
     def __init__(self) -> None:
         self._reasons: dict[str, str] = {}
-        self.draining = False
+        self.headers: dict[str, str] | None = None
 
     def hold(self, part: str, reason: str) -> None:
         """Report that *part* is not ready, and why."""
@@ -26,7 +27,7 @@ class Readiness:
 
     def drain(self) -> None:
         """Report that the process is shutting down, for good."""
-        self.draining = True
+        self.headers = {"Connection": "close"}
         self.hold("server", "it is shutting down")
 
     @property

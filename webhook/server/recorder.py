@@ -76,7 +76,7 @@ class ReviewRecorder:
                     result.decisions,
                     result.reason,
                 )
-                self._log.write_review(line)
+                self._log.write(self._log.encode(line))
             self._metrics.count_review(policy, result.outcome, totals.outcomes)
             if self._history is not None:
                 self._history.record(record)

@@ -58,15 +58,17 @@ class Log:
 
     Attributes:
         levels: The levels that are written.
+        write: As above; whoever calls it has checked `levels`.
+        encode: Returns an object as a line.
     """
 
     def __init__(
         self, write: Callable[[bytes], None], clock: Callable[[], float], level: str = "info"
     ) -> None:
         self.levels: Final = frozenset(LOG_LEVELS[LOG_LEVELS.index(level) :])
-        self._write = write
+        self.write: Final = write
         self._clock = clock
-        self._encode = msgspec.json.Encoder(enc_hook=str).encode
+        self.encode: Final = msgspec.json.Encoder(enc_hook=str).encode
         self._second = -1
         self._shown_second = ""
 
@@ -86,10 +88,6 @@ class Log:
         """Log an unexpected error with its traceback."""
         self._log("error", event, {**fields, "traceback": "".join(format_exception(error))})
 
-    def write_review(self, line: ReviewLine) -> None:
-        """Log a review; whoever calls it has checked `levels`, before making the line."""
-        self._write(self._encode(line))
-
     def timestamp(self) -> str:
         """Return the time now, as in RFC 3339."""
         second, milliseconds = divmod(int(self._clock() * 1000), 1000)
@@ -105,7 +103,7 @@ class Log:
         for name, value in line.items():
             if isinstance(value, str):
                 line[name] = value[:MAX_FIELD]
-        self._write(self._encode(line))
+        self.write(self.encode(line))
 
 
 class LineWriter:

@@ -145,7 +145,7 @@ def _compare(
     expected = settings.mirrors.decide(image)
     unchanged = f"{image} is unchanged"
     for candidate in expected.candidates:
-        if result == str(candidate):
+        if result == candidate.image:
             return report_ok(CHECK, f"{image} became {result}: {candidate.reason}")
     if result == expected.image:
         fix = ADD_A_RULE if expected.outcome is Outcome.UNMATCHED else ""

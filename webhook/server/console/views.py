@@ -372,7 +372,7 @@ class ConsoleViews:
             status = self.mirror_health.get_status(settings.availability, candidate.mirror)
             candidates.append(
                 CandidateView(
-                    image=str(candidate),
+                    image=candidate.image,
                     reason=candidate.reason,
                     chosen=candidate is decision.candidate,
                     status=status.state,
