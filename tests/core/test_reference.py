@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from tests.core.strategies import images, texts
 from webhook.core import InvalidReferenceError, parse_reference
-from webhook.core.reference import is_digest, is_path
+from webhook.core.reference import is_digest, is_loopback, is_path
 
 CASES = Path(__file__).parents[1] / "cases"
 REFERENCES = json.loads((CASES / "references.json").read_text())
@@ -199,3 +199,23 @@ def test_error_is_printable(text):
     problem = find_problem(text)
     assert problem is None or problem.isprintable()
     assert "@" in text or "digest" not in (problem or "")
+
+
+@pytest.mark.parametrize(
+    ("registry", "here"),
+    [
+        ("localhost", True),
+        ("localhost:5000", True),
+        ("127.0.0.1", True),
+        ("127.1.2.3:443", True),
+        ("[::1]", True),
+        ("[::1]:5000", True),
+        ("localhost.example", False),
+        ("localhost:5000.example", False),
+        ("1270.example", False),
+        ("[fd00::1]:5000", False),
+        ("docker.io", False),
+    ],
+)
+def test_registries_of_the_machine_itself_are_known(registry, here):
+    assert is_loopback(registry) is here
