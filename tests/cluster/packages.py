@@ -27,8 +27,8 @@ PROGRAMS = {
     "mmdebstrap": "mmdebstrap",
     "faketime": "faketime",
 }
-# For pictures, and for tests of the console, the alerts and the dashboard: by name only.
-PICTURES = {"chromium": "chromium", "prometheus": "prometheus"}
+# For pictures, and for tests of the console, the alerts, the dashboard and `copy`: by name only.
+BY_NAME = {"chromium": "chromium", "prometheus": "prometheus", "skopeo": "skopeo"}
 # Ubuntu needs it for the packages of Debian in the image.
 KEYRING = Path("/usr/share/keyrings/debian-archive-keyring.gpg")
 
@@ -46,7 +46,7 @@ def _missing_of(programs: dict[str, str]) -> list[str]:
 def main() -> None:
     """Install the missing packages, if this is Debian and the user is root."""
     wanted = set(sys.argv[1:]) or {*PROGRAMS.values(), KEYRING.stem}
-    known = [*missing(), *_missing_of(PICTURES)]
+    known = [*missing(), *_missing_of(BY_NAME)]
     packages = [package for package in known if package in wanted]
     if not packages or os.geteuid() != 0 or not shutil.which("apt-get"):
         return

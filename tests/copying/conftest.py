@@ -55,5 +55,10 @@ def skopeo_world(tmp_path, upstream, mirror):
 
 
 @pytest.fixture
+def skopeo():
+    return program("skopeo")
+
+
+@pytest.fixture
 def regsync():
     return program("regsync")

@@ -216,6 +216,7 @@ def test_script_of_another_engine_names_regctl_for_platforms(skopeo_world, plan)
     assert "use --plan script --engine regctl" in done.stderr
 
 
+@pytest.mark.usefixtures("skopeo")
 @pytest.mark.parametrize("plan", ["script", "skopeo"])
 def test_shell_runs_a_script(world, plan):
     digest = put(world, "app:1")
@@ -268,7 +269,8 @@ def test_archive_carries_images_without_a_network(archiver, tmp_path):
     assert (missing["status"], "the archive does not have" in missing["reason"]) == ("failed", True)
 
 
-def test_archive_of_one_engine_is_loaded_by_the_other(regctl_world, tmp_path, upstream, mirror):
+@pytest.mark.usefixtures("skopeo")
+def test_archive_of_one_engine_is_loaded_by_the_other(regctl_world, tmp_path):
     digest = put(regctl_world, "both:1")
     archive = ("--archive", tmp_path / "usb")
     regctl_world.run("=both:1", *archive, "--save")

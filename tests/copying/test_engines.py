@@ -206,7 +206,7 @@ def test_proxy_of_the_environment_is_used_as_the_engine_does(request, name, tmp_
 def test_name_that_does_not_exist_is_not_tried_by_the_engine(tmp_path, upstream, engine):
     if not has_dns():
         pytest.skip("DNS does not answer")
-    world = World(tmp_path, upstream, UNKNOWN_HOST, engine)
+    world = World(tmp_path, upstream, UNKNOWN_HOST, engine, plain=(upstream,))
     put(world, "app:1")
     log = world.home / "engine"
     link = world.home / "bin" / engine

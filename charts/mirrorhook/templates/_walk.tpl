@@ -56,9 +56,9 @@ an empty dict. Takes c and name.
 {{/*
 Follows a name from rule to rule. Appends to out.targets where it ends, and after that where it
 stays if it becomes too long there; to out.candidates the names where it ends; to out.passed the
-prefixes on the way; and to out.visited each mirror on them, which ends the walk at a limit. After < stands how many characters may follow, if a name on the way is
-longer than the last one. Sets out.chained if one rule leads to another. Takes c, name, names (the
-path so far), flat (whether a mirror flattened the name) and out.
+prefixes on the way; and to out.visited each mirror on it, as the walk ends after some of them.
+After < stands how many characters may follow, if a name on the way is longer than the last one.
+Sets out.chained if one rule leads to another. Takes c, name, names (the path so far), flat (whether a mirror flattened the name) and out.
 */}}
 {{- define "mirrorhook.table.walk" -}}
 {{- $walk := . }}
