@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tests.core.strategies import maps, mirrors, names, prefixes
 from tests.render.expectations import is_below
 from webhook.core import (
+    Allowlist,
     InvalidReferenceError,
     InvalidRuleError,
     Mirror,
@@ -199,3 +200,13 @@ def test_complete_table_refuses_rules_that_treat_names_below_a_prefix_differentl
         return
     with pytest.raises(InvalidRuleError, match=problem):
         make_prefix_table(rules, complete=True)
+
+
+@pytest.mark.parametrize("complete", [False, True])
+@pytest.mark.parametrize("listed", ["quay.io/team/app", "quay.io/*/*", "**", "docker.io/**"])
+def test_mirror_with_an_allowlist_is_in_no_table(listed, complete):
+    mirror = Mirror("m.example/x", allowlist=Allowlist(listed, "list.txt"))
+    rules = [Rule("quay.io/team/app", [mirror]), Rule("quay.io", [mirror, "n.example"])]
+    entries = make_prefix_table(rules, complete=complete)
+    found = {entry.prefix: [target.name for target in entry.targets] for entry in entries}
+    assert found == {"quay.io": ["n.example"], "quay.io/team/app": []}

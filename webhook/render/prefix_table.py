@@ -196,7 +196,9 @@ def _make_entry(
         return PrefixEntry(registry, path), frozenset(passed)
     targets: dict[MirrorTarget, None] = {}
     reference = ImageReference(host, repository)
-    candidates = mirrors.candidates(reference)
+    candidates = tuple(
+        each for each in mirrors.candidates(reference) if not _is_from_allowlist(each)
+    )
     for candidate in candidates:
         if complete:
             _refuse_split(mirrors, edges, reference, candidate)
@@ -229,6 +231,11 @@ def _iterate_with_fallbacks(
                 break
             stay = _follow(reference, steps)
             yield Candidate(stay, steps, str(stay))
+
+
+def _is_from_allowlist(candidate: Candidate) -> bool:
+    """Return whether a candidate depends on a list of images, which no table can hold."""
+    return any(mirror.allowlist is not None for _, mirror in candidate.steps)
 
 
 def _follow(reference: ImageReference, steps: Steps) -> ImageReference:
@@ -384,6 +391,8 @@ def _refuse_exception(
     written = (f"{target.name}/{last}" if target.flatten else target.name for target in targets)
     by_table = next(filter(None, map(_find_valid_name, written)), reference.name)
     candidates = mirrors.candidates(reference)
+    if candidates and _is_from_allowlist(candidates[0]):
+        return
     if by_table != (candidates[0].reference.name if candidates else reference.name):
         rule = mirrors.find_applicable_rule(reference.registry, reference.repository)
         name = reference.name.replace(UNKNOWN_PART, "*")
