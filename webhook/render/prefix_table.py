@@ -50,7 +50,7 @@ LONGER: Final = (
     "{rule} leads through a longer path than that of the last mirror, and a mirror flattens names: "
     "write the last mirror in the rule itself, or use the webhook"
 )
-ALONE: Final = (
+PREFIX_ITSELF: Final = (
     "{rule} leads to another rule, which treats {name} itself differently from the images below "
     "it: write the last mirror in the rule itself, or use the webhook"
 )
@@ -211,7 +211,7 @@ def _make_entry(
             replace(target, limit=_find_limit(reference, candidate)) if complete else target
         ] = None
     if complete and path:
-        _refuse_exception(mirrors, ImageReference(host, path), targets)
+        _check_prefix_itself(mirrors, ImageReference(host, path), targets)
     return PrefixEntry(registry, path, rule, tuple(targets)), frozenset(passed)
 
 
@@ -372,13 +372,13 @@ def _refuse_split(
                 raise InvalidRuleError(ON_HUB.format(rule=rule))
 
 
-def _refuse_exception(
+def _check_prefix_itself(
     mirrors: MirrorMap, reference: ImageReference, targets: Iterable[MirrorTarget]
 ) -> None:
     """Refuse rules that treat the name of a prefix differently from those below it.
 
-    Nothing of it is left behind the mirror, so another rule may flatten the mirror's own path,
-    or refuse a mirror that has none.
+    The mirror's path is all that remains of it, so another rule may flatten that path, and a
+    mirror without a path has no name for it.
 
     Args:
         mirrors: The rules.
@@ -396,7 +396,7 @@ def _refuse_exception(
     if by_table != (candidates[0].reference.name if candidates else reference.name):
         rule = mirrors.find_applicable_rule(reference.registry, reference.repository)
         name = reference.name.replace(UNKNOWN_PART, "*")
-        raise InvalidRuleError(ALONE.format(rule=rule, name=name))
+        raise InvalidRuleError(PREFIX_ITSELF.format(rule=rule, name=name))
 
 
 def _find_valid_name(name: str) -> str:

@@ -24,7 +24,7 @@ targets as the next shorter one is omitted. Prefixes of subdomains begin with th
       {{- $below := printf "%s/mirrorhook-unknown/mirrorhook-unknown" $name }}
       {{- include "mirrorhook.table.walk" (dict "c" $c "name" $below "flat" false "names" (list $below) "out" $out) }}
       {{- if and $out.chained (not $c.problems) (contains "/" $name) (not (regexMatch "^docker[.]io/[^/]+$" $name)) }}
-        {{- include "mirrorhook.table.checkAlone" (dict "c" $c "name" $name "targets" $out.targets) }}
+        {{- include "mirrorhook.table.checkPrefixItself" (dict "c" $c "name" $name "targets" $out.targets) }}
       {{- end }}
       {{- $_ := set $c.found $prefix $out.targets }}
       {{- range uniq $out.passed }}

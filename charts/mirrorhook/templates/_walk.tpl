@@ -77,10 +77,9 @@ Sets out.chained if one rule leads to another. Takes c, name, names (the path so
   {{- if eq $rule.prefix "*" }}{{ $rest = $walk.name }}{{ end }}
   {{- if .flatten }}{{ $rest = splitList "/" ($rest | default $repository) | last }}{{ end }}
   {{- $name := empty $rest | ternary .name (printf "%s/%s" .name $rest) }}
-  {{- $name = regexReplaceAll "^docker[.]io/([^/]+)$" $name "docker.io/library/${1}" }}
+  {{- $name = include "mirrorhook.table.validName" (dict "c" $c "name" $name) }}
   {{- $flat := or $walk.flat .flatten }}
-  {{- $long := gt (sub (len $name) (len .host) | int) (add1 $c.limits.repository | int) }}
-  {{- if or $long (not (contains "/" $name)) (not (regexMatch $c.grammar.target $name)) }}
+  {{- if not $name }}
     {{- $refused = add1 $refused }}
   {{- else if or (has $name $walk.names) (gt (len $walk.names) 16) }}
     {{- $names := list }}
@@ -126,21 +125,17 @@ Sets out.chained if one rule leads to another. Takes c, name, names (the path so
 
 {{/*
 Adds a problem if the rules give the name of a prefix another name than its targets do: another
-rule may flatten the path of the mirror, or refuse a mirror without a path. Takes c, name, and
+rule may flatten the path of the mirror, and a mirror without a path has no name for it. Takes c, name, and
 targets (those of the names below the prefix).
 */}}
-{{- define "mirrorhook.table.checkAlone" -}}
+{{- define "mirrorhook.table.checkPrefixItself" -}}
 {{- $at := . }}
 {{- $c := .c }}
 {{- $written := "" }}
 {{- range .targets }}
   {{- $target := splitList "<" . | first }}
   {{- if hasSuffix "/*" $target }}{{ $target = printf "%s/%s" (trimSuffix "/*" $target) (splitList "/" $at.name | last) }}{{ end }}
-  {{- $target = regexReplaceAll "^docker[.]io/([^/]+)$" $target "docker.io/library/${1}" }}
-  {{- $repository := regexReplaceAll "^[^/]*/" $target "" }}
-  {{- if and (contains "/" $target) (regexMatch $c.grammar.target $target) (le (len $repository) (int $c.limits.repository)) }}
-    {{- $written = $written | default $target }}
-  {{- end }}
+  {{- $written = $written | default (include "mirrorhook.table.validName" (dict "c" $c "name" $target)) }}
 {{- end }}
 {{- $out := dict "targets" list "candidates" list "passed" list "visited" list }}
 {{- include "mirrorhook.table.walk" (dict "c" $c "name" .name "flat" false "names" (list .name) "out" $out) }}
@@ -148,6 +143,15 @@ targets (those of the names below the prefix).
   {{- include "mirrorhook.table.rule" $at }}
   {{- $_ := set $c "problems" (append $c.problems (printf "The rule for %s leads to another rule, which treats %s itself differently from the images below it: use the final mirror in the rule itself, or set rewriter to webhook." (regexReplaceAll "^[.]" $at.rule.prefix "*.") (replace "mirrorhook-unknown" "*" .name))) }}
 {{- end }}
+{{- end }}
+
+{{/*
+A name in its normal form; empty for a registry alone and for an invalid name. Takes c and name.
+*/}}
+{{- define "mirrorhook.table.validName" -}}
+{{- $name := regexReplaceAll "^docker[.]io/([^/]+)$" .name "docker.io/library/${1}" }}
+{{- $long := gt (len (regexReplaceAll "^[^/]*/" $name "")) (int .c.limits.repository) }}
+{{- if and (contains "/" $name) (regexMatch .c.grammar.target $name) (not $long) }}{{ $name }}{{ end }}
 {{- end }}
 
 {{/*
