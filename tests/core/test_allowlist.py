@@ -121,7 +121,7 @@ RULES = MirrorMap(
     ],
 )
 def test_mirror_gets_only_images_on_its_allowlist(image, candidates):
-    assert list(map(str, RULES.candidates(parse_reference(image)))) == candidates
+    assert [each.image for each in RULES.candidates(parse_reference(image))] == candidates
 
 
 def test_image_on_no_allowlist_stays_unchanged_with_reason():

@@ -69,7 +69,7 @@ def test_observed_decision_changes_nothing_and_says_what_it_would_be():
     decision = rules.decide("nginx")
     observed = decision.observe()
     assert (observed.outcome, observed.image) == (Outcome.OBSERVED, "nginx")
-    assert str(observed.candidate) == "h.example/hub/library/nginx"
+    assert observed.candidate.image == "h.example/hub/library/nginx"
     assert observed.reason == (
         "mode observe changes nothing; it would be h.example/hub/library/nginx "
         "(rule docker.io → h.example/hub)"

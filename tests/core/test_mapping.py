@@ -116,7 +116,7 @@ def test_decision_without_rule_has_a_reason():
 def test_candidates_are_in_the_order_of_mirrors():
     decision = HARBOR.decide("registry.k8s.io/a/b:1")
     names = ["ali.example/google/b:1", "h.example/k8s/a/b:1"]
-    assert [str(candidate) for candidate in decision.candidates] == names
+    assert [candidate.image for candidate in decision.candidates] == names
     assert decision.candidate == decision.candidates[0]
     assert decision.candidate.mirror == FLAT
     assert decision.candidate.rule is decision.rule

@@ -320,7 +320,7 @@ def test_imported_mirrors_are_tried_as_by_kube_image_keeper(sets, image, precede
     rule_set = import_text("kube-image-keeper", yaml.safe_dump_all(documents))
     wanted = list_like_kube_image_keeper(sets, image)
     decision = MirrorMap(rule_set.rules).decide(image)
-    got = [str(each) for each in decision.candidates]
+    got = [each.image for each in decision.candidates]
     if decision.rule is not None and not decision.rule.keep:
         original = [str(parse_reference(image))]
         first = decision.rule.original is Original.FIRST

@@ -40,8 +40,8 @@ def test_imported_render_gives_the_same_candidates_or_was_warned_about(format_, 
         before, after = mirrors.decide(image), again.decide(image)
         if is_warned_of(rendered, image, mirrors):
             continue
-        got = [str(candidate) for candidate in after.candidates]
-        if got != [str(candidate) for candidate in before.candidates]:
+        got = [candidate.image for candidate in after.candidates]
+        if got != [candidate.image for candidate in before.candidates]:
             wrong[image] = after, before
     assert not wrong
 

@@ -31,4 +31,4 @@ def decide(rule_set, image):
 
 
 def find_candidates(rule_set, image):
-    return [str(each) for each in MirrorMap(rule_set.rules).decide(image).candidates]
+    return [each.image for each in MirrorMap(rule_set.rules).decide(image).candidates]

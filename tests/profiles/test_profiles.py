@@ -162,7 +162,7 @@ def test_profile_rewrites_image_to_its_mirror(profile, image, expected):
 def test_flat_mirror_gets_control_plane_images(registry, image, flat):
     decision = MirrorMap(PROFILES["aliyun-google-containers"].rules).decide(f"{registry}/{image}")
 
-    assert [str(candidate) for candidate in decision.candidates] == [
+    assert [candidate.image for candidate in decision.candidates] == [
         f"registry.aliyuncs.com/google_containers/{flat}",
         f"registry.cn-hangzhou.aliyuncs.com/google_containers/{flat}",
     ]

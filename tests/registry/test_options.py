@@ -196,7 +196,8 @@ def test_selected_image_is_never_absent(rules, image, answers, on_unknown, origi
     if chosen.candidate is None:
         assert chosen.image == image
         return
-    found = {str(o.candidate): f for o, f in zip(options, results, strict=True)}
+    pairs = zip(options, results, strict=True)
+    found = {option.candidate and option.candidate.image: result for option, result in pairs}
     result = found[chosen.image]
     assert not result.status.is_absent
     if not result.is_present:

@@ -64,7 +64,7 @@ def test_table_sends_names_where_the_rules_do(mirrors, texts):
         entry = entry_for(entries, reference)
         targets = entry.targets if entry else ()
         got = [named(target, entry, reference) for target in targets]
-        assert list(dict.fromkeys(got)) == [str(each) for each in decision.candidates]
+        assert list(dict.fromkeys(got)) == [each.image for each in decision.candidates]
 
 
 @given(maps(regex=False), mirrors, st.lists(names, min_size=1, max_size=8))
@@ -84,7 +84,7 @@ def test_complete_table_sends_names_of_any_registry_where_the_rules_do(others, e
         targets = entry.targets if entry else ()
         got = [named(target, entry, reference) for target in targets]
         got = [name for name in got if name is not None]
-        wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
+        wanted = [each.image for each in mirrors.decide(str(reference)).candidates]
         # The others are the names on the way, for those that are too long at the end of it.
         assert [name for name in dict.fromkeys(got) if name in wanted] == wanted
         assert got[:1] == wanted[:1]
@@ -118,7 +118,7 @@ def test_complete_table_sends_the_name_of_a_prefix_where_the_rules_do(rules):
         reference = parse_reference(prefix.replace("*", "zz"))
         entry = entry_for(entries, reference)
         got = [named(target, entry, reference) for target in (entry.targets if entry else ())]
-        wanted = [str(each) for each in mirrors.decide(str(reference)).candidates]
+        wanted = [each.image for each in mirrors.decide(str(reference)).candidates]
         assert [name for name in got if name is not None][:1] == wanted[:1]
 
 

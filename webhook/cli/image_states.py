@@ -176,7 +176,7 @@ def audit_images(
             (*entry[:4], name)
             for name in (
                 entry.original,
-                *map(str, decide(entry.namespace, entry.original).candidates),
+                *(each.image for each in decide(entry.namespace, entry.original).candidates),
             )
         )
     )
@@ -187,7 +187,7 @@ def _create_entry(image: ImageInUse, decide_in: DecideIn, selection: PodSelectio
     original = confirm_original(image, decide)
     now, decision = decide(image.image), decide(original)
     state, reason, result = STATES[decision.outcome], decision.reason, decision.image
-    is_candidate = image.image in map(str, decision.candidates)
+    is_candidate = image.image in (each.image for each in decision.candidates)
     if now.outcome is Outcome.INVALID:
         state, reason = ImageState.INVALID, now.reason
     elif is_candidate or now.outcome is Outcome.MIRRORED:

@@ -41,12 +41,12 @@ _NEED_WARNING = frozenset(
 
 
 class Candidate(NamedTuple):
-    """A reference as one mirror would name it; ``str()`` is the text to write.
+    """A reference as one mirror would name it.
 
     Attributes:
         reference: The new name.
         steps: The rules that were applied, each with the mirror that it gave, in order.
-        image: That text, the reference in its normal form.
+        image: The text to write: the reference in its normal form.
     """
 
     reference: ImageReference
@@ -68,9 +68,6 @@ class Candidate(NamedTuple):
         """The chain of rules, for people."""
         steps = [f"rule {rule} → {mirror.target}" for rule, mirror in self.steps]
         return ", then ".join(steps)
-
-    def __str__(self) -> str:
-        return self.image
 
 
 class Decision(NamedTuple):

@@ -230,7 +230,7 @@ class Answer:
 
 def probing(status):
     """A probe that gets the same answer for every candidate."""
-    return lambda _, decision: {str(each): Answer(status) for each in decision.candidates}
+    return lambda _, decision: {each.image: Answer(status) for each in decision.candidates}
 
 
 CHECKING = "rules: [{match: docker.io, mirrors: [m.example/hub]}]\n"

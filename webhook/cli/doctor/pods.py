@@ -209,7 +209,7 @@ def _explain_image(image: ImageDecision, facts: _PodFacts, probe: Probe | None) 
     field, decision = image
     recorded = facts.originals.get(field.name, "")
     made_of = facts.settings.mirrors.decide(recorded) if recorded else None
-    if made_of and field.image in map(str, made_of.candidates):
+    if made_of and field.image in (each.image for each in made_of.candidates):
         return _explain_pull(image, facts, made_of, probe)
     if decision.outcome is Outcome.MIRRORED:
         return _explain_pull(image, facts, None, probe)
@@ -282,7 +282,7 @@ def _explain_missing_secrets(image: ImageDecision, made_of: Decision | None, spe
     """Return which pull secrets of its mirror a Pod lacks, in the words of the webhook."""
     if made_of is None:
         return ""
-    chosen = next(each for each in made_of.candidates if str(each) == image.field.image)
+    chosen = next(each for each in made_of.candidates if each.image == image.field.image)
     decision = made_of._replace(candidate=chosen)
     return explain_missing_secrets(spec, [image._replace(decision=decision)])
 
